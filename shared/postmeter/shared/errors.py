@@ -1,0 +1,58 @@
+"""The tree of Postmeter's own errors.
+
+PostmeterError
+├── SettingsError           a setting is missing or wrong; names the variable
+├── TokenRejected           a tracking token is not one of ours; carries the named reason
+├── DestinationRefused      a link's destination may not be redirected to
+├── RequestError            a caller's mistake; becomes an answer with a code, a status and a field
+└── MigrationError          the schema could not be brought up to date
+"""
+
+from __future__ import annotations
+
+
+class PostmeterError(Exception):
+    """Base of every error that Postmeter raises on purpose."""
+
+
+class SettingsError(PostmeterError):
+    """A setting is missing or wrong. The message names the environment variable and what it takes."""
+
+
+class TokenRejected(PostmeterError):
+    """A tracking token that this deployment did not sign. `reason` is a metric label, never shown."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class DestinationRefused(PostmeterError):
+    """A URL that no tracked link may lead to (ABUSE.md 7-17). The message says why."""
+
+
+class MigrationError(PostmeterError):
+    """The database schema could not be brought up to date. The message names the migration."""
+
+
+class RequestError(PostmeterError):
+    """A caller's mistake, answered in the envelope of the document whose path was called.
+
+    `status` is the HTTP status, `code` the machine-readable code, `message` says what to do,
+    `field` names the offending field or is None.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        field: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.field = field
+        self.headers = headers or {}

@@ -1,0 +1,141 @@
+"""Every metric of Postmeter, declared once: its name, type, labels and meaning.
+
+Each service makes its own class; all are exported on its ops port. Label values are closed sets, given
+beside each metric. Times are seconds.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def registry() -> CollectorRegistry:
+    """A registry with the process's own figures (CPU, memory, open files)."""
+    fresh = CollectorRegistry()
+    ProcessCollector(registry=fresh)
+    return fresh
+
+
+class TrackingMetrics:
+    """tracking-service."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.hits = Counter(
+            "postmeter_hits_total",
+            "Answered and recorded hits, by kind (open, click).",
+            ["kind"],
+            registry=to,
+        )
+        self.dropped = Counter(
+            "postmeter_hits_dropped_total",
+            "Hits answered but not counted, by reason (malformed, version, purpose, unknown_key, signature,"
+            " destination, url, head, spool_full, spool_failed).",
+            ["reason"],
+            registry=to,
+        )
+        self.refused = Counter(
+            "postmeter_http_refused_total",
+            "Requests refused before routing, by status.",
+            ["status"],
+            registry=to,
+        )
+        self.connections = Gauge("postmeter_connections", "Open client connections.", registry=to)
+        self.batches = Counter(
+            "postmeter_batches_total",
+            "Batches acknowledged, by place (stream, spool).",
+            ["place"],
+            registry=to,
+        )
+        self.append_seconds = Histogram(
+            "postmeter_append_seconds", "Time of one append to a stream.", buckets=LATENCY, registry=to
+        )
+        self.append_failures = Counter(
+            "postmeter_append_failures_total", "Appends that Redis did not acknowledge in time.", registry=to
+        )
+        self.spool_bytes = Gauge("postmeter_spool_bytes", "Bytes in the spool that wait for Redis.", registry=to)
+        self.spool_drained = Counter(
+            "postmeter_spool_drained_total", "Batches moved from the spool to a stream.", registry=to
+        )
+        self.messages = Counter("postmeter_messages_total", "Messages registered.", registry=to)
+        self.events = Counter(
+            "postmeter_events_total",
+            "API events, by outcome (accepted, duplicate, rejected).",
+            ["outcome"],
+            registry=to,
+        )
+
+
+class AggregatorMetrics:
+    """aggregator."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.records = Counter(
+            "postmeter_records_total",
+            "Records committed, by kind (hit, event, registration).",
+            ["kind"],
+            registry=to,
+        )
+        self.duplicates = Counter(
+            "postmeter_duplicates_total",
+            "Repetitions not counted, by kind (batch, event).",
+            ["kind"],
+            registry=to,
+        )
+        self.dead_letters = Counter(
+            "postmeter_dead_letters_total", "Records put aside as unreadable or uncountable.", registry=to
+        )
+        self.waiting = Counter(
+            "postmeter_waiting_total", "Events that came before their message, by step (parked, released).",
+            ["step"], registry=to,
+        )  # fmt: skip
+        self.flush_seconds = Histogram(
+            "postmeter_flush_seconds", "Time of one flush, from read to commit.", buckets=LATENCY, registry=to
+        )
+        self.lag_seconds = Gauge(
+            "postmeter_lag_seconds", "Age of the newest record committed, per shard.", ["shard"], registry=to
+        )
+        self.leases = Gauge("postmeter_leases", "Shards that this aggregator holds.", registry=to)
+        self.takeovers = Counter("postmeter_takeovers_total", "Leases taken over from another owner.", registry=to)
+        self.retries = Counter(
+            "postmeter_flush_retries_total", "Flushes tried again, by cause.", ["cause"], registry=to
+        )
+        self.stream_regressions = Counter(
+            "postmeter_stream_regressions_total",
+            "Streams found recreated or set back; read again from 0.",
+            registry=to,
+        )
+        self.series_overflow = Counter(
+            "postmeter_series_overflow_total",
+            "Messages folded into the overflow series of a workspace.",
+            registry=to,
+        )
+
+
+class QueryMetrics:
+    """query-service."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.requests = Histogram(
+            "postmeter_query_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
+            buckets=LATENCY, registry=to,
+        )  # fmt: skip
+
+
+class GatewayMetrics:
+    """gateway."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.requests = Histogram(
+            "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
+            buckets=LATENCY, registry=to,
+        )  # fmt: skip
+        self.upstream_failures = Counter(
+            "postmeter_upstream_failures_total", "Requests a service did not answer, by service and cause.",
+            ["service", "cause"], registry=to,
+        )  # fmt: skip
+        self.key_refusals = Counter(
+            "postmeter_key_refusals_total", "Requests refused, by reason (missing, unknown, scope, role).",
+            ["reason"], registry=to,
+        )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Brings the schema up to date: the numbered files in `migrations/`, each in a transaction of its own.
+
+Several may start at once: they take turns by polling `pg_try_advisory_lock` (waiting inside
+`pg_advisory_lock` would deadlock with CREATE INDEX CONCURRENTLY).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+
+import asyncpg
+
+from postmeter.shared import partitions
+from postmeter.shared.errors import MigrationError
+
+LOCK = 0x706F73746D657465
+WAIT_SECONDS = 60.0
+MINIMUM_VERSION = 150000
+
+
+def files() -> list[tuple[str, str]]:
+    """(name, SQL) of every migration, in order."""
+    folder = resources.files("postmeter.shared").joinpath("migrations")
+    return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Apply what is missing and make the partitions of the months around now; returns what was applied.
+
+    Raises MigrationError that names the migration, or the version that Postgres should have.
+    """
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval("SELECT current_setting('server_version_num')::int") < MINIMUM_VERSION:
+            raise MigrationError("Postgres 15 or newer is needed")
+        await _lock(connection)
+        applied = await _apply(connection)
+        await partitions.ensure_now(connection)
+        return applied
+    finally:
+        await connection.close()
+
+
+async def _lock(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+        if asyncio.get_running_loop().time() > deadline:
+            raise MigrationError(f"another migration has been running for {WAIT_SECONDS:.0f} seconds")
+        await asyncio.sleep(0.1)
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+    )
+    done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+    applied = []
+    for name, sql in files():
+        if name in done:
+            continue
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '300s'")
+                await connection.execute(sql)
+                await connection.execute("INSERT INTO migration (name) VALUES ($1)", name)
+        except asyncpg.PostgresError as error:
+            raise MigrationError(f"{name}: {error}") from error
+        applied.append(name)
+    return applied

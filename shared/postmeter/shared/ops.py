@@ -1,0 +1,40 @@
+"""A service's ops port: /metrics (Prometheus), /healthz (alive), /readyz (its dependencies answer)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+Check = Callable[[], Awaitable[object]]
+CHECK_SECONDS = 2.0
+
+
+async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[str, Check]) -> web.AppRunner:
+    """Serve the ops port until the runner is cleaned up. A check that raises makes /readyz answer 503."""
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def ready(_: web.Request) -> web.Response:
+        failed: dict[str, str] = {}
+        for name, check in checks.items():
+            try:
+                await asyncio.wait_for(check(), CHECK_SECONDS)
+            except Exception as error:
+                failed[name] = f"{type(error).__name__}: {error}"
+        body = msgspec.json.encode({"ready": not failed, "failed": failed})
+        return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
+
+    app = web.Application()
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner

@@ -1,0 +1,94 @@
+"""Partitions: made before they are needed, dropped when their time is over.
+
+Each partitioned table is declared here as data: how wide its partitions are and what they are keyed by.
+A table keyed by message is cut by the time inside the UUIDv7; other UUIDs fall into its default partition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+
+from postmeter.shared import uuid7
+
+
+@dataclass(frozen=True)
+class Partitioned:
+    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`)."""
+
+    table: str
+    width: str
+    key: str
+
+
+TABLES = (
+    Partitioned("message", "month", "uuid"),
+    Partitioned("engagement", "month", "uuid"),
+    Partitioned("event", "month", "time"),
+    Partitioned("activity_15m", "month", "time"),
+    Partitioned("activity_1h", "month", "time"),
+    Partitioned("activity_1d", "month", "time"),
+    Partitioned("dedup", "day", "time"),
+)
+MONTHS_BACK = 24
+"""Events are kept from two years back on (CONTRACT.md), so their partitions reach that far."""
+MONTHS_AHEAD = 2
+DAYS_AHEAD = 3
+
+
+def add_months(day: date, months: int) -> date:
+    """The first of the month `months` after `day`'s."""
+    index = day.year * 12 + day.month - 1 + months
+    return date(index // 12, index % 12 + 1, 1)
+
+
+def name(table: Partitioned, start: date) -> str:
+    """The partition's table name."""
+    return f"{table.table}_{start:%Y%m}" if table.width == "month" else f"{table.table}_{start:%Y%m%d}"
+
+
+def end_of(table: Partitioned, start: date) -> date:
+    """The first day after the partition that starts on `start`."""
+    return add_months(start, 1) if table.width == "month" else start + timedelta(days=1)
+
+
+def _bound(table: Partitioned, day: date) -> str:
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return str(uuid7.floor(int(midnight.timestamp() * 1000))) if table.key == "uuid" else midnight.isoformat()
+
+
+async def ensure(connection: asyncpg.Connection[asyncpg.Record], table: Partitioned, start: date) -> None:
+    """Make the partition that starts on `start`, unless it is there. Rows of the default move into it."""
+    partition = name(table, start)
+    if await connection.fetchval("SELECT to_regclass($1)", partition):
+        return
+    low, high = _bound(table, start), _bound(table, end_of(table, start))
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '5s'")
+        await connection.execute(f"CREATE TABLE {partition} (LIKE {table.table} INCLUDING ALL)")
+        if table.key == "uuid":
+            await connection.execute(
+                f"WITH moved AS (DELETE FROM {table.table}_default WHERE {_column(table)} >= '{low}'"
+                f" AND {_column(table)} < '{high}' RETURNING *) INSERT INTO {partition} SELECT * FROM moved"
+            )
+        await connection.execute(
+            f"ALTER TABLE {table.table} ATTACH PARTITION {partition} FOR VALUES FROM ('{low}') TO ('{high}')"
+        )
+
+
+def _column(table: Partitioned) -> str:
+    return "id" if table.table == "message" else "message"
+
+
+async def ensure_now(connection: asyncpg.Connection[asyncpg.Record], today: date | None = None) -> None:
+    """Make every partition that an event accepted today can need."""
+    today = today or datetime.now(UTC).date()
+    for table in TABLES:
+        if table.width == "month":
+            for months in range(-MONTHS_BACK, MONTHS_AHEAD + 1):
+                await ensure(connection, table, add_months(today, months))
+        else:
+            for days in range(-1, DAYS_AHEAD + 1):
+                await ensure(connection, table, today + timedelta(days=days))

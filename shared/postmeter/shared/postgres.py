@@ -1,0 +1,26 @@
+"""Connections to Postgres: pooled, with a time-out on every statement."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from postmeter.shared.settings import PostgresSettings
+
+Pool = asyncpg.Pool[asyncpg.Record]
+Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+async def connect(settings: PostgresSettings, service: str, statement_timeout: float) -> Pool:
+    """A pool whose every statement ends after `statement_timeout` seconds; times are UTC."""
+    return await asyncpg.create_pool(
+        settings.postgres_dsn.reveal(),
+        min_size=1,
+        max_size=settings.postgres_pool,
+        command_timeout=statement_timeout + 2,
+        server_settings={
+            "application_name": f"postmeter-{service}",
+            "statement_timeout": str(int(statement_timeout * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
+            "timezone": "UTC",
+        },
+    )

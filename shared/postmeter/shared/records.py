@@ -1,0 +1,125 @@
+"""What travels in the streams: packed records, one array of them per batch.
+
+Times are whole microseconds since 1970 UTC. Messages are their UUID's 16 bytes. `workspace` is the
+workspace's number. A batch is one stream entry with the fields BATCH (its id, `producer-sequence`, the same
+in every retry) and RECORDS (a MessagePack array of the structs below).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+BATCH = b"b"
+RECORDS = b"r"
+
+
+class Hit(msgspec.Struct, array_like=True, tag=1, frozen=True):
+    """An answered open (`url` empty) or click of a tracking URL.
+
+    user_agent: raw header bytes, at most 512. ip: the client's address as text. prefetch: a prefetch
+    header was present, so it is a machine's.
+    """
+
+    at: int
+    workspace: int
+    message: bytes
+    url: str
+    prefetch: bool
+    user_agent: bytes
+    ip: str
+
+
+class Registration(msgspec.Struct, array_like=True, tag=2, frozen=True):
+    """A message made known by `POST /v1/messages`. Empty text means not given."""
+
+    at: int
+    workspace: int
+    message: bytes
+    created: int
+    campaign: str
+    campaign_name: str
+    from_address: str
+    from_domain: str
+    to_hash: str
+    to_domain: str
+    subject: str
+    provider: str
+    provider_account: str
+    provider_message: str
+    template: str
+    tags: list[str]
+
+
+class Event(msgspec.Struct, array_like=True, tag=3, frozen=True):
+    """An event told by `POST /v1/events`.
+
+    at: the time it counts at; claimed: the time the sender gave where that was out of range, else None.
+    message: 16 bytes, or empty where provider and provider_message name it, or for `received` (domain).
+    key: 16 bytes of the idempotency key, or empty. digest: 8 bytes of the body, to tell a repetition
+    from a conflict. bounce: 0, or a BounceType.
+    """
+
+    at: int
+    received: int
+    workspace: int
+    type: int
+    message: bytes
+    provider: str
+    provider_message: str
+    key: bytes
+    digest: bytes
+    bounce: int
+    reason: str
+    url: str
+    user_agent: bytes
+    ip: str
+    domain: str
+    size_bytes: int
+    spam: bool
+    claimed: int | None
+
+
+Record = Hit | Registration | Event
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Record])
+_raw_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_one_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+
+
+def encode(record: Record) -> bytes:
+    """One record's bytes, to be joined by `join`."""
+    return _encoder.encode(record)
+
+
+def join(encoded: list[bytes]) -> bytes:
+    """The RECORDS field of a batch: an array header before the encoded records."""
+    return b"\xdd" + len(encoded).to_bytes(4, "big") + b"".join(encoded)
+
+
+def decode(packed: bytes) -> list[Record]:
+    """All records of a batch in one call. Raises msgspec.DecodeError or ValidationError."""
+    return _decoder.decode(packed)
+
+
+def decode_each(packed: bytes) -> tuple[list[Record], list[tuple[bytes, str]]]:
+    """The slow way for a batch that `decode` refuses: the good records, and (bytes, reason) of the others."""
+    good: list[Record] = []
+    bad: list[tuple[bytes, str]] = []
+    try:
+        parts = _raw_decoder.decode(packed)
+    except msgspec.DecodeError as error:
+        return [], [(packed, str(error))]
+    for part in parts:
+        try:
+            good.append(_one_decoder.decode(part))
+        except msgspec.DecodeError as error:
+            bad.append((bytes(part), str(error)))
+    return good, bad
+
+
+def idempotency_key(workspace: int, key: str) -> bytes:
+    """The 16 bytes under which an event's idempotency key is remembered."""
+    return hashlib.blake2b(f"{workspace}\0{key}".encode(), digest_size=16, person=b"postmeter-event").digest()

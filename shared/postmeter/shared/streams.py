@@ -1,0 +1,32 @@
+"""Names of everything Postmeter keeps in Redis.
+
+A shard is one stream. Any batch of hits may go to any shard, for counting does not depend on order; an
+event with an idempotency key goes to the shard that its key names, so that one aggregator at a time sees
+all its repetitions. Braces are Redis Cluster hash tags.
+"""
+
+from __future__ import annotations
+
+
+def stream(shard: int) -> str:
+    """The stream of one shard."""
+    return f"postmeter:{{{shard}}}:stream"
+
+
+def shard_of(key: bytes, shards: int) -> int:
+    """The shard of an idempotency key (16 bytes, uniformly spread)."""
+    return int.from_bytes(key[:8], "big") % shards
+
+
+def live(workspace: int) -> str:
+    """Hash of a workspace's live totals, written by the aggregator after each commit.
+
+    Field `SHARD` holds JSON: the shard's totals since the workspace began (see live.py). Totals are
+    absolute, so writing them twice changes nothing.
+    """
+    return f"postmeter:live:{{{workspace}}}"
+
+
+def event_seen(workspace: int, key: bytes) -> str:
+    """String, kept a day: the digest of an event known under this idempotency key."""
+    return f"postmeter:seen:{{{workspace}}}:{key.hex()}"
