@@ -1,0 +1,1 @@
+"""The command line: local mode, single services, migrations, workspaces and keys."""

@@ -1,0 +1,1 @@
+"""Local mode: real servers and all services on one machine, owned by one foreground process."""

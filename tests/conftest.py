@@ -1,0 +1,140 @@
+"""Real servers for every test that asks: external ones named by environment, else those of local mode."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import redis
+
+from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.redis_server import RedisServer
+
+T = TypeVar("T")
+
+
+class _Loop:
+    """An event loop in a thread of its own, so that fixtures never meet the loop of an async test."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
+
+
+def on_database(dsn: str, database: str) -> str:
+    """Return the DSN with another database name."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def fixture_loop() -> _Loop:
+    return _Loop()
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A short folder that Postgres, which never runs as root, can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[str]:
+    """The DSN of a running Postgres whose user may create databases."""
+    external = os.environ.get("POSTMETER_TEST_POSTGRES_DSN")
+    if external:
+        yield external
+        return
+    server = PostgresServer(
+        binaries=find_postgres(),
+        data=server_folder / "postgres",
+        sockets=server_folder,
+        log=server_folder / "postgres.log",
+        password=uuid.uuid4().hex,
+        # The machine's crash is no test case here; a process's crash loses nothing without fsync.
+        settings={"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"},
+    )
+    server.start()
+    yield server.dsn()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_folder: Path) -> Iterator[str]:
+    """The URL of a running Redis-compatible server."""
+    external = os.environ.get("POSTMETER_TEST_REDIS_URL")
+    if external:
+        yield external
+        return
+    server = RedisServer(
+        binary=find_redis(),
+        data=server_folder / "redis",
+        sockets=server_folder,
+        log=server_folder / "redis.log",
+        memory="256mb",
+        durable=False,
+    )
+    server.start()
+    yield server.url
+    server.stop()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str]:
+    """The name of a database with every migration applied; nobody may stay connected to it."""
+    from postmeter.shared.migrate import migrate
+
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    fixture_loop.run(migrate(on_database(postgres_server, name)))
+    yield name
+    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
+    """The DSN of a fresh database of this test's own, with every migration applied."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'))
+    yield on_database(postgres_server, name)
+    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def empty_postgres_dsn(postgres_server: str, fixture_loop: _Loop) -> Iterator[str]:
+    """The DSN of a fresh, empty database of this test's own, for tests of the migrations."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    yield on_database(postgres_server, name)
+    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The URL of a Redis database that is empty when the test begins."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushdb()
+        client.function_flush("SYNC")
+    return redis_server
