@@ -1,0 +1,53 @@
+"""The namespace stays whole and the services stay apart (ADR 0001)."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PARTS = {
+    "shared": "shared",
+    "tracking": "tracking-service",
+    "aggregator": "aggregator",
+    "query": "query-service",
+    "gateway": "gateway",
+    "cli": "cli",
+}
+
+
+def imports_of(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("postmeter.")}
+
+
+def test_no_file_hides_the_other_services() -> None:
+    strays = [str(p) for folder in PARTS.values() for p in (ROOT / folder / "postmeter").glob("*.py")]
+    assert strays == []
+
+
+def test_each_part_is_typed() -> None:
+    assert [p for p, folder in PARTS.items() if not (ROOT / folder / "postmeter" / p / "py.typed").exists()] == []
+
+
+def test_services_import_only_what_is_shared() -> None:
+    foreign = {}
+    for part, folder in PARTS.items():
+        allowed = {part, "shared"} if part != "cli" else set(PARTS)
+        for file in (ROOT / folder).rglob("*.py"):
+            if extra := imports_of(file) - allowed:
+                foreign[str(file.relative_to(ROOT))] = extra
+    assert foreign == {}
+
+
+def test_modules_stay_small_enough_to_read() -> None:
+    long = {
+        str(file.relative_to(ROOT)): lines
+        for folder in PARTS.values()
+        for file in (ROOT / folder).rglob("*.py")
+        if (lines := len(file.read_text().splitlines())) > 400
+    }
+    assert long == {}
