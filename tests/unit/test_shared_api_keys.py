@@ -1,5 +1,6 @@
 """API keys, named queries and the endpoint table."""
 
+import itertools
 from importlib import resources
 
 from postmeter.shared import api_keys
@@ -36,4 +37,4 @@ def test_every_counter_is_a_column_and_every_tier_a_table() -> None:
     schema = resources.files("postmeter.shared").joinpath("migrations/0001_schema.sql").read_text()
     assert [c for c in COUNTERS if f"\n    {c} bigint" not in schema] == []
     assert [t.table for t in TIERS if f"CREATE TABLE {t.table} " not in schema] == []
-    assert all(wide.seconds % fine.seconds == 0 for fine, wide in zip(TIERS, TIERS[1:], strict=False))
+    assert all(wide.seconds % fine.seconds == 0 for fine, wide in itertools.pairwise(TIERS))

@@ -1,6 +1,7 @@
 """Settings from the environment, and secrets that do not show."""
 
-import msgspec
+from dataclasses import asdict, dataclass
+
 import pytest
 
 from postmeter.shared.errors import SettingsError
@@ -8,7 +9,8 @@ from postmeter.shared.secret import Secret
 from postmeter.shared.settings import PostgresSettings, Settings, load
 
 
-class Example(Settings, PostgresSettings, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Example(Settings, PostgresSettings):
     port: int = 8080
 
 
@@ -29,5 +31,5 @@ def test_a_wrong_setting_is_named_with_what_it_takes() -> None:
 
 def test_a_secret_shows_in_no_representation() -> None:
     loaded = load(Example, {"POSTMETER_POSTGRES_DSN": "postgres://u:hunter2@h/d"})
-    assert "hunter2" not in f"{loaded!r} {loaded.postgres_dsn} {msgspec.structs.asdict(loaded)}"
+    assert "hunter2" not in f"{loaded!r} {loaded.postgres_dsn} {asdict(loaded)}"
     assert loaded.postgres_dsn.reveal().endswith("hunter2@h/d")

@@ -1,13 +1,15 @@
-"""Settings: frozen structs filled from the environment.
+"""Settings: frozen dataclasses filled from the environment.
 
 Each field `postgres_dsn` is read from `POSTMETER_POSTGRES_DSN`. A service declares only what it needs,
-by inheriting the structs below. Errors name the variable; secrets have no repr.
+by a frozen keyword-only dataclass that inherits those below. Errors name the variable; secrets have no repr.
 """
 
 from __future__ import annotations
 
 import os
+import typing
 from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +20,8 @@ from postmeter.shared.secret import Secret
 PREFIX = "POSTMETER_"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """What every service has.
 
     host: address that all its ports listen on. ops_port: /metrics, /healthz, /readyz.
@@ -33,27 +36,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stop_timeout: float = 10.0
 
 
-class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class PostgresSettings:
     """postgres_dsn: Postgres 15 or newer. postgres_pool: connections at most."""
 
     postgres_dsn: Secret
     postgres_pool: int = 8
 
 
-class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class RedisSettings:
     """redis_url: Redis 7 or Valkey 8, or newer. shards: streams that hits spread over (see streams.py)."""
 
     redis_url: Secret
     shards: int = 4
 
 
-class InternalSettings(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class InternalSettings:
     """internal_secret: signs the principal that the gateway passes on (see principal.py)."""
 
     internal_secret: Secret
 
 
-S = TypeVar("S", bound=msgspec.Struct)
+S = TypeVar("S")
 
 
 def _decode(kind: type[Any], value: object) -> Any:
@@ -69,13 +75,14 @@ def load(struct: type[S], environ: Mapping[str, str] | None = None) -> S:
     """
     environ = os.environ if environ is None else environ
     given: dict[str, Any] = {}
-    for field in msgspec.structs.fields(struct):
+    types = typing.get_type_hints(struct)
+    for field in fields(struct):  # type: ignore[arg-type]
         name = PREFIX + field.name.upper()
         if environ.get(name):
             try:
-                given[field.name] = msgspec.convert(environ[name], field.type, strict=False, dec_hook=_decode)
+                given[field.name] = msgspec.convert(environ[name], types[field.name], strict=False, dec_hook=_decode)
             except msgspec.ValidationError as error:
                 raise SettingsError(f"{name}: {error}") from None
-        elif field.required:
+        elif field.default is MISSING:
             raise SettingsError(f"{name} is not set; see the README's table of settings")
     return struct(**given)
