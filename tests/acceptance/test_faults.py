@@ -1,0 +1,165 @@
+"""Every process is killed under load; every answered hit is counted exactly once, and nothing else is."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from postmeter.cli.local.access import postgres_dsn
+from tests.acceptance.load import AGENT, Ledger, Load
+from tests.product import Product, running, wait_for
+
+VICTIMS = {
+    "tracking": "run tracking",
+    "aggregator": "run aggregator",
+    "gateway": "run gateway",
+    "query": "run query",
+    "redis": "valkey-server",
+    "postgres": "/postgres",
+}
+ROUNDS = 2
+READERS = 12
+RECOVERY_SECONDS = 40.0
+SETTLE_SECONDS = 60.0
+
+
+class Watch:
+    """Sums of counters over the lives of all processes: a restart begins at zero again."""
+
+    NAMES = (
+        "postmeter_append_failures_total",
+        "postmeter_spool_drained_total",
+        "postmeter_takeovers_total",
+        "postmeter_duplicates_total",
+    )
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self._last: Counter[tuple[str, str]] = Counter()
+        self.total: Counter[str] = Counter()
+
+    def look(self) -> None:
+        for service in ("tracking", "aggregator"):
+            try:
+                text = requests.get(f"{self._product.ready['ops'][service]}/metrics", timeout=2).text
+            except requests.RequestException:
+                continue
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    if sample.name in self.NAMES:
+                        place = (service, f"{sample.name}{sorted(sample.labels.items())}")
+                        grown = sample.value - self._last[place]
+                        self.total[sample.name] += int(grown if grown >= 0 else sample.value)
+                        self._last[place] = int(sample.value)
+
+
+def is_ready(product: Product) -> bool:
+    try:
+        answers = [requests.get(f"{url}/readyz", timeout=2) for url in product.ready["ops"].values()]
+    except requests.RequestException:
+        return False
+    return all(answer.status_code == 200 for answer in answers)
+
+
+async def kill_each_in_turn(product: Product, watch: Watch, ledger: Ledger) -> int:
+    killed = 0
+    for _ in range(ROUNDS):
+        for words in VICTIMS.values():
+            await asyncio.to_thread(watch.look)
+            old = await asyncio.to_thread(product.kill, words)
+            killed += 1
+            await asyncio.to_thread(
+                wait_for,
+                f"another {words}",
+                lambda w=words, o=old: product.pid_of(w) not in (None, o),
+                RECOVERY_SECONDS,
+            )
+            await asyncio.to_thread(wait_for, f"ready after {words}", lambda: is_ready(product), RECOVERY_SECONDS)
+            answered = len(ledger.answered)
+            await asyncio.to_thread(
+                wait_for, "answers", lambda a=answered: len(ledger.answered) > a + 100, RECOVERY_SECONDS
+            )
+            await asyncio.to_thread(watch.look)
+    return killed
+
+
+async def history(dsn: str) -> tuple[Counter[str], int]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT user_agent, count(*) AS n FROM event WHERE user_agent LIKE $1 GROUP BY 1", f"{AGENT}%"
+        )
+        waiting = await connection.fetchval("SELECT count(*) FROM waiting")
+    finally:
+        await connection.close()
+    return Counter({row["user_agent"]: row["n"] for row in rows}), waiting
+
+
+async def rollups(product: Product) -> dict[str, Any]:
+    body = {
+        "metrics": ["delivered", "opens", "unique_opens", "clicks", "unique_clicks"],
+        "filters": {"campaign": ["faults"]},
+    }
+    url = f"{product.ready['gateway']}/v1/query"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=product.headers) as answer:
+        rows: list[dict[str, Any]] = (await answer.json())["data"]
+        return rows[0] if rows else {}
+
+
+async def settled(product: Product, dsn: str, ledger: Ledger) -> Counter[str]:
+    """The history, once everything answered is in it and it grows no more."""
+    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+    before: tuple[Counter[str], dict[str, Any]] | None = None
+    while True:
+        counted, waiting = await history(dsn)
+        totals = await rollups(product)
+        complete = ledger.answered <= set(counted) and totals.get("delivered", 0) >= len(ledger.delivered)
+        if complete and not waiting and before == (counted, totals):
+            return counted
+        if asyncio.get_running_loop().time() > deadline:
+            return counted
+        before = (counted, totals)
+        await asyncio.sleep(1)
+
+
+async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> None:
+    with running(tmp_path) as product:
+        ledger, watch = Ledger(), Watch(product)
+        load = Load(product.ready["gateway"], product.headers, ledger, seed=1)
+        running_load = asyncio.create_task(load.run(READERS))
+        killed = await kill_each_in_turn(product, watch, ledger)
+        load.stop.set()
+        await running_load
+        dsn = postgres_dsn(product.data)
+        counted = await settled(product, dsn, ledger)
+        await asyncio.to_thread(watch.look)
+        totals = await rollups(product)
+
+    lost = ledger.answered - set(counted)
+    assert not lost, f"{len(lost)} of {len(ledger.answered)} answered hits were never counted"
+    twice = {agent: n for agent, n in counted.items() if n > 1}
+    assert not twice, f"{len(twice)} hits were counted more than once"
+    assert set(counted) <= ledger.attempted, "hits were counted that nobody sent"
+    assert totals["opens"] + totals["clicks"] == sum(counted.values())
+    assert totals["delivered"] == len(ledger.delivered)
+    assert totals["unique_opens"] <= len(ledger.registered)
+
+    assert killed == ROUNDS * len(VICTIMS)
+    assert ledger.unanswered > 0, "no hit was cut off: the kills were not felt"
+    assert ledger.retried_writes > 0
+    assert ledger.repeated_writes > 0
+    assert watch.total["postmeter_append_failures_total"] > 0, "Redis was never missed"
+    assert watch.total["postmeter_spool_drained_total"] > 0, "the spool never drained"
+    assert watch.total["postmeter_takeovers_total"] > 0, "no shard was taken over"
+    assert watch.total["postmeter_duplicates_total"] > 0, "no repetition was dropped"
+    print(
+        f"\n{killed} kills survived; {len(ledger.answered)} hits answered, {sum(counted.values())} counted, "
+        f"{ledger.unanswered} unanswered, {ledger.served_uncounted} served uncounted, "
+        f"{len(ledger.delivered)} events, {ledger.retried_writes} writes retried, "
+        f"{ledger.repeated_writes} repeated, {dict(watch.total)}"
+    )

@@ -1,0 +1,104 @@
+"""The whole product as a user starts it: `postmeter up` as a process of its own, and what one needs to watch it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 30.0) -> T:
+    """The first result of `probe` that is neither None nor False; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found is not None and found is not False:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} seconds in vain for {what}")
+        time.sleep(0.05)
+
+
+class Product:
+    """A running `postmeter up`: its ready.json, its processes, its output."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.output = folder / "output.txt"
+        command = [str(Path(sys.executable).with_name("postmeter")), "up", "--data", str(self.data)]
+        command += ["--port", str(free_port()), "--tracking-port", str(free_port())]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        self.ready: dict[str, Any] = wait_for("ready.json", self._ready, 120)
+
+    def _ready(self) -> dict[str, Any] | None:
+        if self.process.poll() is not None:
+            raise AssertionError(f"postmeter up ended: {self.output.read_text()}")
+        file = self.data / "ready.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.ready['api_key']}"}
+
+    def pid_of(self, words: str) -> int | None:
+        """The oldest process below this one whose command line holds `words`."""
+        for pid in sorted(descendants(self.process.pid)):
+            if words in command_line(pid):
+                return pid
+        return None
+
+    def kill(self, words: str) -> int:
+        """SIGKILL to the process that `pid_of` names, once it is there."""
+        pid = wait_for(f"a process with {words!r}", lambda: self.pid_of(words))
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def descendants(root: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+    found = {root}
+    while grown := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found - {root}
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Product]:
+    """A product that runs for the `with` block, in `folder`."""
+    product = Product(folder)
+    try:
+        yield product
+    finally:
+        if product.process.poll() is None:
+            product.stop()
