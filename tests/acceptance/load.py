@@ -38,7 +38,7 @@ class Load:
         self._gateway = gateway
         self._headers = headers
         self._ledger = ledger
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
         self.stop = asyncio.Event()
 
     async def run(self, readers: int) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 import requests
+from postmeter.cli.local.access import postgres_dsn
 from prometheus_client.parser import text_string_to_metric_families
 
-from postmeter.cli.local.access import postgres_dsn
 from tests.acceptance.load import AGENT, Ledger, Load
 from tests.product import Product, running, wait_for
 
