@@ -65,8 +65,8 @@ class PostgresServer:
         assert self.process is not None, "not started"
         return self.process.pid
 
-    def start(self, timeout: float = 60.0) -> None:
-        """Make the cluster if there is none, start the server and wait until it takes connections."""
+    def start(self, timeout: float = 60.0) -> Process:
+        """Make the cluster if there is none, start the server and return once it takes connections."""
         owner = self._owner()
         make_folder(self._sockets, 0o700, owner)
         if not (self._data / "PG_VERSION").exists():
@@ -87,6 +87,7 @@ class PostgresServer:
                 environ=_clean_environment(),
             )
         self._wait_ready(timeout)
+        return self.process
 
     def stop(self) -> None:
         """Shut down cleanly: open sessions are rolled back, a checkpoint is written."""

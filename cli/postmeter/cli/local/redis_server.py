@@ -44,13 +44,14 @@ class RedisServer:
         assert self.process is not None, "not started"
         return self.process.pid
 
-    def start(self, timeout: float = 60.0) -> None:
-        """Start the server and wait until it has loaded its data and answers."""
+    def start(self, timeout: float = 60.0) -> Process:
+        """Start the server and return once it has loaded its data and answers."""
         make_folder(self._data, 0o700)
         self._socket.unlink(missing_ok=True)
         with self._log.open("ab") as output:
             self.process = spawn("redis", [str(self._binary), *self._arguments()], output=output)
         self._wait_ready(timeout)
+        return self.process
 
     def stop(self) -> None:
         """Shut down cleanly: what was acknowledged is on disk."""

@@ -1,0 +1,71 @@
+"""The commands `postmeter workspace` and `postmeter key`."""
+
+from pathlib import Path
+
+import click
+
+from postmeter.cli import access, admin
+from postmeter.cli.options import data_option
+from postmeter.shared.api_keys import ROLES, SCOPES
+
+
+@click.group(name="workspace")
+def workspace_commands() -> None:
+    """Workspaces: each sees its own mail only."""
+
+
+@workspace_commands.command(name="create")
+@click.argument("workspace_id", metavar="ID")
+@click.option("--name", required=True, help="What people call it.")
+@click.option("--timezone", default="UTC", show_default=True, help="IANA name, such as Europe/Berlin.")
+@data_option()
+def create_workspace(workspace_id: str, name: str, timezone: str, data: Path | None) -> None:
+    """Create the workspace ID."""
+    made = access.with_connection(
+        data, lambda connection: admin.create_workspace(connection, workspace_id, name, timezone)
+    )
+    if not made:
+        raise click.ClickException(f"there is a workspace {workspace_id!r} already")
+    click.echo(f"workspace {workspace_id} created")
+
+
+@click.group(name="key")
+def key_commands() -> None:
+    """API keys: shown once when they are created, stored only as an HMAC."""
+
+
+@key_commands.command(name="create")
+@click.option("--workspace", required=True, help="Id of the workspace that the key belongs to.")
+@click.option("--role", required=True, type=click.Choice(ROLES))
+@click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="Repeatable.")
+@click.option("--domain", "domains", multiple=True, help="Repeatable; the domains of a domain_admin.")
+@data_option()
+def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tuple[str, ...], data: Path | None) -> None:
+    """Create a key and print it, this once."""
+    pepper = access.key_pepper(data)
+    key = access.with_connection(
+        data,
+        lambda connection: admin.create_key(connection, pepper, workspace, role, scopes, domains),
+    )
+    click.echo(key)
+
+
+@key_commands.command(name="list")
+@click.option("--workspace", help="Only the keys of this workspace.")
+@data_option()
+def list_keys(workspace: str | None, data: Path | None) -> None:
+    """List keys: id, workspace, role, scopes, domains, state."""
+    keys = access.with_connection(data, lambda connection: admin.list_keys(connection, workspace))
+    for key in keys:
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "valid"
+        domains = ",".join(key.domains) if key.domains else "-"
+        click.echo("\t".join((key.id, key.workspace, key.role, ",".join(key.scopes), domains, state)))
+
+
+@key_commands.command(name="revoke")
+@click.argument("key_id", metavar="KEY_ID")
+@data_option()
+def revoke_key(key_id: str, data: Path | None) -> None:
+    """Revoke the key with this id; it stops working within seconds."""
+    access.with_connection(data, lambda connection: admin.revoke_key(connection, key_id))
+    click.echo(f"key {key_id} revoked")

@@ -1,0 +1,63 @@
+"""Waiting until everything in the streams has been counted."""
+
+import asyncio
+import os
+import time
+
+import asyncpg
+import redis.asyncio
+
+from postmeter.cli.local.member import Member
+from postmeter.shared import settings, streams
+
+DRAIN_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+def wait_drained(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
+    """Wait until the aggregator has committed what the streams hold, at most DRAIN_SECONDS.
+
+    A courtesy, so that the next start has nothing to catch up with: what is not counted by then stays in
+    the streams and is counted later. Gives up when the aggregator or a store does not answer.
+    """
+    try:
+        asyncio.run(_drain(postgres_dsn, redis_url, aggregator))
+    except (OSError, TimeoutError, asyncpg.PostgresError, redis.RedisError):
+        return
+
+
+async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS
+    connection = await asyncpg.connect(postgres_dsn, timeout=2.0, command_timeout=2.0)
+    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=2.0, decode_responses=True)
+    try:
+        ends = await _stream_ends(client)
+        while time.monotonic() < deadline and _alive(aggregator):
+            rows = await connection.fetch("/* drain */ SELECT shard, position FROM shard")
+            positions = {row["shard"]: _number(row["position"]) for row in rows}
+            if all(positions.get(shard, (0, 0)) >= end for shard, end in ends.items()):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        await client.aclose()
+        await connection.close()
+
+
+async def _stream_ends(client: "redis.asyncio.Redis") -> dict[int, tuple[int, int]]:
+    """Return the id of each stream's last entry; a stream without entries is left out."""
+    shards = settings.load(settings.RedisSettings, {**os.environ, "POSTMETER_REDIS_URL": "known"}).shards
+    ends = {}
+    for shard in range(shards):
+        newest = await client.xrevrange(streams.stream(shard), count=1)
+        if newest:
+            ends[shard] = _number(str(newest[0][0]))
+    return ends
+
+
+def _alive(member: Member) -> bool:
+    return member.process is not None and member.process.returncode is None
+
+
+def _number(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)

@@ -1,0 +1,62 @@
+"""One process under supervision: how it starts, how it is stopped, when it is started again."""
+
+import signal
+import time
+from collections.abc import Callable
+
+from postmeter.cli.local.backoff import Backoff
+from postmeter.cli.local.errors import LocalError
+from postmeter.cli.local.process import Process
+
+
+class Member:
+    """A process that is started again, after a growing pause, whenever it ends by itself."""
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Process],
+        say: Callable[[str], None],
+        stop_signal: int = signal.SIGTERM,
+    ) -> None:
+        self.name = name
+        self.process: Process | None = None
+        self._start = start
+        self._say = say
+        self._stop_signal = stop_signal
+        self._backoff = Backoff()
+        self._started = 0.0
+        self._due: float | None = None
+
+    def start(self) -> Process:
+        """Start it. Raises LocalError."""
+        self._started = time.monotonic()
+        self._due = None
+        self.process = self._start()
+        return self.process
+
+    def watch(self) -> None:
+        """Look after it: plan a start when it has ended, carry out the plan when its time has come."""
+        now = time.monotonic()
+        if self._due is None:
+            if self.process is not None and self.process.returncode is None:
+                return
+            status = "unknown" if self.process is None else str(self.process.returncode)
+            self._plan(f"{self.name} ended with status {status}", now)
+        elif now >= self._due:
+            try:
+                self._say(f"{self.name} is running again, process {self.start().pid}")
+            except LocalError as error:
+                self._plan(str(error), time.monotonic())
+
+    def _plan(self, reason: str, now: float) -> None:
+        delay = self._backoff.after(now - self._started)
+        self._due = now + delay
+        self._say(f"{reason}; starting it again in {delay:.1f} s")
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop it cleanly; SIGKILL, and a word about it, when that takes longer than timeout seconds."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        if not self.process.stop(self._stop_signal, timeout):
+            self._say(f"{self.name} did not stop within {timeout:.0f} s and was killed")

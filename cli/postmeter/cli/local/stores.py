@@ -1,0 +1,49 @@
+"""The two stores of one data directory: our own servers, or external ones named by environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from postmeter.cli.local import database
+from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.folders import make_folder, socket_folder
+from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.vault import Vault
+
+
+class Stores:
+    """Where Postgres and Redis are. `postgres` and `redis` are None when they are not ours to run."""
+
+    def __init__(self, data: Path, vault: Vault, environ: Mapping[str, str] = os.environ) -> None:
+        data = data.absolute()
+        self.postgres: PostgresServer | None = None
+        self.redis: RedisServer | None = None
+        self._postgres_dsn = environ.get("POSTMETER_POSTGRES_DSN") or ""
+        self._redis_url = environ.get("POSTMETER_REDIS_URL") or ""
+        logs = make_folder(data / "log", 0o700)
+        if not self._postgres_dsn:
+            self.postgres = PostgresServer(
+                binaries=find_postgres(environ),
+                data=data / "postgres",
+                sockets=socket_folder(data),
+                log=logs / "postgres.log",
+                password=vault.postgres_password.reveal(),
+            )
+        if not self._redis_url:
+            self.redis = RedisServer(
+                binary=find_redis(environ),
+                data=data / "redis",
+                sockets=socket_folder(data),
+                log=logs / "redis.log",
+            )
+
+    @property
+    def postgres_dsn(self) -> str:
+        """Our database's DSN, with the password."""
+        return self.postgres.dsn(database.NAME) if self.postgres else self._postgres_dsn
+
+    @property
+    def redis_url(self) -> str:
+        """Our Redis' URL."""
+        return self.redis.url if self.redis else self._redis_url

@@ -1,0 +1,149 @@
+"""The foreground process of `postmeter up`: starts everything, keeps it running, stops it in order."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from postmeter.cli.local import database, ports, services, vault
+from postmeter.cli.local.drain import wait_drained
+from postmeter.cli.local.errors import LocalError
+from postmeter.cli.local.lock import DirectoryLock
+from postmeter.cli.local.member import Member
+from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.readiness import wait_ready
+from postmeter.cli.local.stores import Stores
+
+READY_FILE = "ready.json"
+POLL_SECONDS = 0.1
+START_SECONDS = 60.0
+Say = Callable[[str], None]
+
+
+class StopRequested(BaseException):
+    """SIGTERM or SIGINT came. Not an Exception: nothing on the way may swallow it."""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """What DIR/ready.json holds: base URLs, the workspace's id and a key with every scope."""
+
+    gateway: str
+    tracking: str
+    workspace: str
+    api_key: str
+    ops: dict[str, str]
+
+
+class Supervisor:
+    """Runs the whole product on one data directory."""
+
+    def __init__(self, data: Path, gateway_port: int, tracking_port: int, say: Say) -> None:
+        self._data = data.absolute()
+        self._asked = (gateway_port, tracking_port)
+        self._say = say
+        self._stopping = False
+        self._members: dict[str, Member] = {}
+        self._stores: Stores | None = None
+
+    def run(self, announce: Callable[[Ready], None]) -> None:
+        """Start everything, announce it, stay until a signal asks to stop, stop everything.
+
+        Raises LocalError or PostmeterError when something does not start; nothing is left running then.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        with DirectoryLock(self._data):
+            try:
+                ready = self._start()
+                write_private(self._data / READY_FILE, msgspec.json.format(msgspec.json.encode(ready)))
+                announce(ready)
+                while True:
+                    time.sleep(POLL_SECONDS)
+                    for member in self._members.values():
+                        member.watch()
+            except StopRequested:
+                self._say("stopping ...")
+            finally:
+                self._stopping = True  # from here on signals are ignored: a second Ctrl-C loses nothing
+                self._stop()
+        self._say(f"stopped; everything is kept in {self._data}")
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._stopping:
+            self._stopping = True
+            raise StopRequested
+
+    def _start(self) -> Ready:
+        (self._data / READY_FILE).unlink(missing_ok=True)
+        gateway = ports.claim(self._asked[0], "--port")
+        tracking = ports.claim(self._asked[1], "--tracking-port")
+        if gateway == tracking:
+            raise LocalError(f"--port and --tracking-port are both {gateway}; they must differ")
+        chosen = services.choose_ports(gateway, tracking)
+        first = not (self._data / vault.FILE).exists()
+        secrets = vault.load_or_create(self._data)
+        self._stores = Stores(self._data, secrets)
+        if first:
+            self._say(f"first start: making everything in {self._data}")
+        self._start_stores(self._stores)
+        with self._step("schema"):
+            asyncio.run(database.prepare(self._stores.postgres_dsn, secrets))
+        self._start_services(self._stores, chosen, secrets)
+        return Ready(
+            gateway=services.url(chosen.gateway),
+            tracking=services.url(chosen.tracking),
+            workspace=database.WORKSPACE,
+            api_key=secrets.api_key.reveal(),
+            ops={name: services.url(chosen.ops[name]) for name in services.STOP_ORDER},
+        )
+
+    def _start_stores(self, stores: Stores) -> None:
+        if stores.postgres is not None:
+            with self._step("Postgres"):
+                self._add(Member("postgres", stores.postgres.start, self._say, signal.SIGINT))
+                asyncio.run(database.ensure_database(stores.postgres.dsn()))
+        if stores.redis is not None:
+            with self._step("Redis"):
+                self._add(Member("redis", stores.redis.start, self._say))
+
+    def _start_services(self, stores: Stores, chosen: services.Ports, secrets: vault.Vault) -> None:
+        for name in services.START_ORDER:
+            environ = services.environment(
+                name,
+                ports=chosen,
+                data=self._data,
+                vault=secrets,
+                postgres_dsn=stores.postgres_dsn,
+                redis_url=stores.redis_url,
+            )
+            self._add(Member(name, services.starter(name, environ), self._say))
+        for name in services.START_ORDER:
+            with self._step(name):
+                process = self._members[name].process
+                assert process is not None
+                wait_ready(process, chosen.ops[name], START_SECONDS)
+
+    def _add(self, member: Member) -> None:
+        self._members[member.name] = member
+        member.start()
+
+    def _stop(self) -> None:
+        (self._data / READY_FILE).unlink(missing_ok=True)
+        for name in (*services.STOP_ORDER, "redis", "postgres"):
+            member = self._members.get(name)
+            if member is None:
+                continue
+            if name == "aggregator" and self._stores is not None:
+                wait_drained(self._stores.postgres_dsn, self._stores.redis_url, member)
+            member.stop()
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._say(f"{name} is ready ({time.monotonic() - began:.1f} s)")
