@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import asyncpg
 
 from postmeter.shared.settings import PostgresSettings
@@ -10,12 +12,21 @@ Pool = asyncpg.Pool[asyncpg.Record]
 Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 
-async def connect(settings: PostgresSettings, service: str, statement_timeout: float) -> Pool:
-    """A pool whose every statement ends after `statement_timeout` seconds; times are UTC."""
+async def connect(
+    settings: PostgresSettings,
+    service: str,
+    statement_timeout: float,
+    init: Callable[[Connection], Awaitable[None]] | None = None,
+) -> Pool:
+    """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
+
+    init: called once for each new connection.
+    """
     return await asyncpg.create_pool(
         settings.postgres_dsn.reveal(),
         min_size=1,
         max_size=settings.postgres_pool,
+        init=init,
         command_timeout=statement_timeout + 2,
         server_settings={
             "application_name": f"postmeter-{service}",

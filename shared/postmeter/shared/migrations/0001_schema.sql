@@ -27,10 +27,12 @@ CREATE TABLE domain (
     UNIQUE (workspace, id)
 );
 
+-- named_at: the registration that gave the name; the latest one wins, whatever the order of arrival.
 CREATE TABLE campaign (
     workspace int NOT NULL,
     id text NOT NULL,
     name text NOT NULL,
+    named_at timestamptz NOT NULL DEFAULT 'epoch',
     status text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (workspace, id)
@@ -76,12 +78,14 @@ CREATE INDEX message_provider_message ON message (workspace, provider, provider_
     WHERE provider_message <> '';
 CREATE INDEX message_created ON message (workspace, created_at DESC, id);
 
--- First counted open, click, reply, unsubscribe of each message (events.Engagement).
+-- First counted open, click, reply, unsubscribe of each message (events.Engagement). was: the time that the
+-- row held before, where an earlier event arrived after a later one.
 CREATE TABLE engagement (
     workspace int NOT NULL,
     message uuid NOT NULL,
     kind smallint NOT NULL,
     at timestamptz NOT NULL,
+    was timestamptz,
     series bigint NOT NULL,
     PRIMARY KEY (workspace, message, kind)
 ) PARTITION BY RANGE (message);
@@ -159,6 +163,12 @@ CREATE TABLE shard (
     epoch bigint NOT NULL DEFAULT 0,
     owner text,
     lease_until timestamptz
+);
+
+-- Aggregators that live; the shards are shared out among them.
+CREATE TABLE aggregator (
+    id text PRIMARY KEY,
+    seen_at timestamptz NOT NULL
 );
 
 -- Batch ids (workspace 0) and idempotency keys that have been counted.
