@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import asyncpg
 
-from postmeter.cli.admin import Connection
 from postmeter.cli.local import database, vault
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.stores import Stores
+from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
 
 T = TypeVar("T")

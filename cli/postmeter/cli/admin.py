@@ -5,18 +5,17 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 
-import asyncpg
 import msgspec
 
 from postmeter.shared import api_keys
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.cli", "queries.sql")
 # It stands in URL paths as it is (D3).
 _WORKSPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-Connection = asyncpg.Connection[asyncpg.Record]
 
 
 class AdminError(PostmeterError):
