@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ async def connect(
     settings: PostgresSettings,
     service: str,
     statement_timeout: float,
-    init: Callable[[Connection], Awaitable[None]] | None = None,
+    init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
 ) -> Pool:
     """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
 
