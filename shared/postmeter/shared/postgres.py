@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
-
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 

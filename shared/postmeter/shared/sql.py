@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-_QUERY = re.compile(r"^-- name: (\w+)\n((?:-- .*\n)+)(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+_QUERY = re.compile(r"^-- name: (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 
 class Queries:
