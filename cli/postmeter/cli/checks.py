@@ -10,8 +10,8 @@ import click
 ROOT = Path(__file__).parents[3]
 # Each name and what it runs, in the order in which a mistake is cheapest to find.
 STEPS: dict[str, tuple[str, ...]] = {
-    "lint": ("ruff", "check", "."),
-    "format": ("ruff", "format", "--check", "."),
+    "lint": ("ruff", "check", ".", "postmeter"),
+    "format": ("ruff", "format", "--check", ".", "postmeter"),
     "types": ("mypy",),
 }
 
