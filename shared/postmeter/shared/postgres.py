@@ -19,10 +19,11 @@ async def connect(
     service: str,
     statement_timeout: float,
     init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
+    options: dict[str, str] | None = None,
 ) -> Pool:
     """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
 
-    init: called once for each new connection.
+    init: called once for each new connection. options: further settings of each session.
     """
     return await asyncpg.create_pool(
         settings.postgres_dsn.reveal(),
@@ -35,5 +36,6 @@ async def connect(
             "statement_timeout": str(int(statement_timeout * 1000)),
             "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
             "timezone": "UTC",
+            **(options or {}),
         },
     )
