@@ -40,39 +40,33 @@ def url(port: int) -> str:
 def environment(
     service: str, *, ports: Ports, data: Path, vault: Vault, postgres_dsn: str, redis_url: str
 ) -> Mapping[str, str]:
-    """Return a service's whole environment: ours, with its settings on top."""
-    settings = {
-        "HOST": HOST,
-        "OPS_PORT": str(ports.ops[service]),
-        "POSTGRES_DSN": postgres_dsn,
-        "REDIS_URL": redis_url,
-        "INTERNAL_SECRET": vault.internal_secret.reveal(),
-        **_own_settings(service, ports, data, vault),
-    }
-    return {**os.environ, **{f"POSTMETER_{name}": value for name, value in settings.items()}}
+    """Return a service's whole environment: ours, with its settings on top.
 
-
-def _own_settings(service: str, ports: Ports, data: Path, vault: Vault) -> dict[str, str]:
-    """What one service has beside the common settings; a secret goes only to who needs it."""
+    A service gets no secret and no store that it does not use.
+    """
+    own = {"HOST": HOST, "OPS_PORT": str(ports.ops[service])}
+    postgres = {"POSTGRES_DSN": postgres_dsn}
+    redis = {"REDIS_URL": redis_url}
+    internal = {"INTERNAL_SECRET": vault.internal_secret.reveal()}
     match service:
         case "tracking":
-            return {
-                "PORT": str(ports.tracking),
-                "PUBLIC_URL": url(ports.gateway),
-                "SPOOL": str(data / "spool"),
-                "TOKEN_KEYS": vault.token_keys.reveal(),
-            }
+            own |= redis | internal
+            own |= {"PORT": str(ports.tracking), "SPOOL_DIR": str(data / "spool")}
+            own |= {"TOKEN_KEYS": vault.token_keys.reveal()}
+            # Behind a proxy the outside name differs from ours: a value given by the user stays.
+            own |= {"PUBLIC_URL": os.environ.get("POSTMETER_PUBLIC_URL") or url(ports.tracking)}
         case "query":
-            return {"PORT": str(ports.query)}
+            own |= postgres | redis | internal
+            own |= {"PORT": str(ports.query)}
+        case "aggregator":
+            own |= postgres | redis
         case "gateway":
-            return {
-                "PORT": str(ports.gateway),
-                "TRACKING_URL": url(ports.tracking),
-                "QUERY_URL": url(ports.query),
-                "KEY_PEPPER": vault.key_pepper.reveal(),
-            }
+            own |= postgres | redis | internal
+            own |= {"PORT": str(ports.gateway), "KEY_PEPPER": vault.key_pepper.reveal()}
+            own |= {"TRACKING_URL": url(ports.tracking), "QUERY_URL": url(ports.query)}
         case _:
-            return {}
+            raise ValueError(service)
+    return {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}
 
 
 def starter(service: str, environ: Mapping[str, str]) -> Callable[[], Process]:
