@@ -131,11 +131,17 @@ class GatewayMetrics:
             "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
             buckets=LATENCY, registry=to,
         )  # fmt: skip
+        self.dropped = Counter(
+            "postmeter_gateway_hits_dropped_total",
+            "Hits served by the gateway itself and not counted, by kind (open, click), while tracking-service"
+            " did not answer.",
+            ["kind"], registry=to,
+        )  # fmt: skip
         self.upstream_failures = Counter(
             "postmeter_upstream_failures_total", "Requests a service did not answer, by service and cause.",
             ["service", "cause"], registry=to,
         )  # fmt: skip
         self.key_refusals = Counter(
-            "postmeter_key_refusals_total", "Requests refused, by reason (missing, unknown, scope, role).",
+            "postmeter_key_refusals_total", "Requests refused, by reason (missing, unknown, forbidden).",
             ["reason"], registry=to,
         )  # fmt: skip

@@ -24,10 +24,11 @@ async def connect(
     """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
 
     init: called once for each new connection. options: further settings of each session.
+    It connects when first used, so that a service starts while Postgres is down and /readyz says so.
     """
     return await asyncpg.create_pool(
         settings.postgres_dsn.reveal(),
-        min_size=1,
+        min_size=0,
         max_size=settings.postgres_pool,
         init=init,
         command_timeout=statement_timeout + 2,

@@ -1,0 +1,96 @@
+"""query-service's HTTP face: who asks, which handler answers, what an error looks like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+from aiohttp import web
+from redis.asyncio import Redis
+
+from postmeter.query.answers import Asked, Clock, Handler
+from postmeter.query.cursor import Cursors
+from postmeter.query.documents.tracking_stats import TrackingStats
+from postmeter.query.documents.vectis import Analytics
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Scope
+from postmeter.query.native import NativeQuery
+from postmeter.shared import authorization, logs, principal
+from postmeter.shared.endpoints import ENDPOINTS, Endpoint, Service, document_of
+from postmeter.shared.envelopes import error_body
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import QueryMetrics
+from postmeter.shared.postgres import Pool
+from postmeter.shared.secret import Secret
+
+
+def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock) -> dict[str, Handler]:
+    """Who answers which path."""
+    engine = Engine(pool)
+    return {
+        "/api/v1/analytics": Analytics(engine, pool, clock).handle,
+        "/api/v1/tracking/stats": TrackingStats(pool, redis).handle,
+        "/v1/query": NativeQuery(engine, Cursors(secret), clock).handle,
+    }
+
+
+def build(pool: Pool, redis: Redis, secret: Secret, clock: Clock, metrics: QueryMetrics) -> web.Application:
+    """The application: every endpoint of the table that this service answers."""
+    app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
+    by_path = handlers(pool, redis, secret, clock)
+    for endpoint in ENDPOINTS:
+        if endpoint.service is Service.QUERY:
+            answer = _answerer(endpoint, by_path[endpoint.path], secret, metrics)
+            app.router.add_route(endpoint.method, endpoint.path, answer)
+    return app
+
+
+def _answerer(
+    endpoint: Endpoint, handler: Handler, secret: Secret, metrics: QueryMetrics
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        request_id = ""
+        try:
+            caller = principal.unseal(request.headers.get(principal.HEADER), secret)
+            request_id = caller.request_id
+            authorization.require(endpoint, caller)
+            response = await handler(Asked(request, caller, Scope.of(caller)))
+        except Exception as error:
+            response = _failure(error, request.path, request_id)
+        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began)
+        return response
+
+    return answer
+
+
+def _failure(error: Exception, path: str, request_id: str) -> web.Response:
+    known = _explain(error)
+    if known is None:
+        logs.get().error("a request failed", path=path, request_id=request_id, exc_info=error)
+        known = RequestError(500, "INTERNAL_ERROR", "Something went wrong here; the log has it by the request id.")
+    elif known.status >= 500:
+        logs.get().warning("a request failed", path=path, request_id=request_id, error=repr(error))
+    body = error_body(document_of(path), known, request_id)
+    return web.Response(body=body, status=known.status, headers=known.headers, content_type="application/json")
+
+
+def _explain(error: Exception) -> RequestError | None:
+    match error:
+        case RequestError():
+            return error
+        case web.HTTPRequestEntityTooLarge():
+            return RequestError(413, "PAYLOAD_TOO_LARGE", "The body is too large.")
+        case asyncpg.QueryCanceledError() | TimeoutError():
+            return RequestError(504, "QUERY_TIMEOUT", "The query took too long: narrow its range or its filters.")
+        case OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
+            return RequestError(
+                503, "UNAVAILABLE", "The database does not answer; try again.", None, {"Retry-After": "1"}
+            )
+        case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError() | asyncpg.TooManyConnectionsError():
+            return RequestError(
+                503, "UNAVAILABLE", "The database does not answer; try again.", None, {"Retry-After": "1"}
+            )
+        case _:
+            return None

@@ -1,0 +1,63 @@
+"""D1's `/api/v1/tracking/stats`: the live totals of a workspace.
+
+Redis has them first (ADR 0004). A Redis that was lost or set back has less than was committed, so each
+shard's totals, which only grow, are the higher of what Redis and Postgres say. Redis failing does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from postmeter.query.answers import Asked, json, stamp
+from postmeter.shared import live, logs, streams
+from postmeter.shared.envelopes import meta
+from postmeter.shared.errors import RequestError
+from postmeter.shared.live import LiveTotals
+from postmeter.shared.postgres import Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.query.documents", "vectis.sql")
+_FIELDS = LiveTotals.__struct_fields__
+_ORDER = ("opens", "unique_opens", "clicks", "unique_clicks", "machine_opens", "machine_clicks")
+REDIS_SECONDS = 0.5
+
+
+class TrackingStats:
+    """Answers GET /api/v1/tracking/stats."""
+
+    def __init__(self, pool: Pool, redis: Redis) -> None:
+        self._pool = pool
+        self._redis = redis
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """The sum over all shards, and since when it is counted."""
+        workspace = asked.scope.workspace
+        published, committed = await asyncio.gather(
+            self._published(workspace), self._pool.fetch(_QUERIES["live"], workspace)
+        )
+        if not committed:
+            raise RequestError(404, "NOT_FOUND", "There is no such workspace.")
+        shards = dict(published)
+        for row in committed:
+            if row["shard"] is not None:
+                known = shards.get(row["shard"], LiveTotals())
+                highest = {name: max(getattr(known, name), row[name]) for name in _FIELDS}
+                shards[row["shard"]] = LiveTotals(**highest)
+        totals = live.total([live.encode(shard) for shard in shards.values()])
+        data: dict[str, object] = {name: getattr(totals, name) for name in _ORDER}
+        data["since"] = stamp(committed[0]["created_at"])
+        return json({"data": data, "meta": meta(asked.principal.request_id)})
+
+    async def _published(self, workspace: int) -> dict[int, LiveTotals]:
+        try:
+            async with asyncio.timeout(REDIS_SECONDS):
+                found = await self._redis.hgetall(streams.live(workspace))
+            return {int(shard): msgspec.json.decode(text, type=LiveTotals) for shard, text in found.items()}
+        except (RedisError, OSError, TimeoutError, ValueError) as error:
+            logs.get().warning("live totals not readable in Redis", error=repr(error))
+            return {}

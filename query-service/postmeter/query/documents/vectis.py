@@ -1,0 +1,131 @@
+"""D1, the Vectis analytics API: `/api/v1/analytics` in both its forms.
+
+Windows (SEMANTICS.md): whole buckets up to and including the present one. `1h` is four quarter-hours, `24h`
+24 hours, `7d` and `30d` UTC days. A series covers exactly that window, so the totals are the sum of the
+series; its first and last point may be clipped by the window (`1h` hourly, `24h` daily).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from postmeter.query import rates
+from postmeter.query.answers import Asked, Clock, json, stamp
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Resolution
+from postmeter.shared.envelopes import meta
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.query.documents", "vectis.sql")
+_METRICS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")
+_PERIODS = {
+    "1h": (timedelta(minutes=15), 4),
+    "24h": (timedelta(hours=1), 24),
+    "7d": (timedelta(days=1), 7),
+    "30d": (timedelta(days=1), 30),
+}
+_GRANULARITIES = {"hourly": Resolution.HOUR, "daily": Resolution.DAY}
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def window(period: str, now: datetime) -> tuple[datetime, datetime]:
+    """[start, end) of a period at the moment `now`. Raises RequestError INVALID_PERIOD."""
+    if period not in _PERIODS:
+        raise RequestError(400, "INVALID_PERIOD", "Period must be 1h, 24h, 7d, or 30d.", "period")
+    width, count = _PERIODS[period]
+    end = _EPOCH + ((now - _EPOCH) // width + 1) * width
+    return end - count * width, end
+
+
+class Analytics:
+    """Answers GET /api/v1/analytics."""
+
+    def __init__(self, engine: Engine, pool: Pool, clock: Clock) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._clock = clock
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """All domains, or one of them where `domain_id` is given."""
+        period = _one(asked, "period", "24h")
+        start, end = window(period, self._clock())
+        domain_id = asked.request.query.get("domain_id")
+        if domain_id is None:
+            data = await self._all(asked, period, start, end)
+        else:
+            data = await self._series(asked, period, start, end)
+        return json({"data": data, "meta": meta(asked.principal.request_id)})
+
+    async def _all(self, asked: Asked, period: str, start: datetime, end: datetime) -> dict[str, Any]:
+        query = Query(scope=asked.scope, metrics=_METRICS, start=start, end=end, dimensions=("domain",))
+        counted = {row.keys[0]: row.values for row in await self._engine.rows(query)}
+        domains = await self._pool.fetch(_QUERIES["domains"], asked.scope.workspace, asked.scope.domains)
+        totals = dict(zip(_METRICS, (sum(v) for v in zip(*counted.values(), strict=True)), strict=False))
+        totals = {metric: totals.get(metric, 0) for metric in _METRICS}
+        nothing = (0,) * len(_METRICS)
+        return {
+            "period": period,
+            "totals": {
+                **totals,
+                "bounce_rate": rates.percent(totals["bounced"], totals["sent"]),
+                "spam_rate": rates.percent(totals["spam"], totals["received"]),
+            },
+            "domains": [
+                {"domain_id": str(domain["id"]), "domain_name": domain["name"]}
+                | dict(zip(_METRICS, counted.get(domain["name"], nothing), strict=True))
+                for domain in domains
+            ],
+        }
+
+    async def _series(self, asked: Asked, period: str, start: datetime, end: datetime) -> dict[str, Any]:
+        granularity = _one(asked, "granularity", "hourly")
+        if granularity not in _GRANULARITIES:
+            raise RequestError(400, "INVALID_GRANULARITY", "Granularity must be hourly or daily.", "granularity")
+        domain_id, name = await self._domain(asked)
+        query = Query(
+            scope=asked.scope,
+            metrics=_METRICS,
+            start=start,
+            end=end,
+            filters={"domain": (name,)},
+            resolution=_GRANULARITIES[granularity],
+        )
+        rows = await self._engine.rows(query)
+        return {
+            "domain_id": str(domain_id),
+            "period": period,
+            "granularity": granularity,
+            "stats": [_moment(granularity, row.start) | dict(zip(_METRICS, row.values, strict=True)) for row in rows],
+        }
+
+    async def _domain(self, asked: Asked) -> tuple[UUID, str]:
+        text = _one(asked, "domain_id", "")
+        if not _UUID.fullmatch(text):
+            raise RequestError(400, "INVALID_DOMAIN_ID", "domain_id must be a UUID.", "domain_id")
+        domain_id = UUID(text)
+        name: str | None = await self._pool.fetchval(_QUERIES["domain"], asked.scope.workspace, domain_id)
+        if asked.scope.domains is not None and name not in asked.scope.domains:
+            # Also for a domain that does not exist: who may not see it learns nothing about it.
+            raise RequestError(403, "FORBIDDEN", "No access to the requested domain.", "domain_id")
+        if name is None:
+            raise RequestError(404, "NOT_FOUND", "There is no such domain.", "domain_id")
+        return domain_id, name
+
+
+def _one(asked: Asked, name: str, default: str) -> str:
+    values = asked.request.query.getall(name, [default])
+    if len(values) > 1:
+        raise RequestError(400, "INVALID_PARAMETER", f"{name} is given more than once.", name)
+    return values[0]
+
+
+def _moment(granularity: str, start: datetime) -> dict[str, Any]:
+    return {"date": start.date().isoformat()} if granularity == "daily" else {"timestamp": stamp(start)}

@@ -1,0 +1,77 @@
+"""The typed query that every document is turned into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+
+from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.shared.principal import Principal
+
+QUARTER = 900
+"""Seconds of the finest bucket; every civil zone is a multiple of it away from UTC."""
+MAX_ROWS = 20_000
+"""Buckets x groups of one answer; keeps the memory of a query bounded."""
+
+
+class Resolution(StrEnum):
+    """How wide a bucket is, in the query's own time zone. Weeks start on Monday."""
+
+    TOTAL = "total"
+    QUARTER_HOUR = "quarter_hour"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a caller may see: one workspace, and of it only `domains` unless that is None."""
+
+    workspace: int
+    domains: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, principal: Principal) -> Scope:
+        """A domain_admin without domains sees nothing; every other role sees the workspace."""
+        if principal.role != "domain_admin":
+            return cls(principal.workspace, None)
+        return cls(principal.workspace, tuple(sorted({name.lower() for name in principal.domains or []})))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Metrics of a scope over [start, end), by dimension and bucket.
+
+    start, end: instants on quarter-hours. filters: dimension to the values that it may have. zone: decides
+    where days begin. Groups without any activity in the range have no rows.
+    """
+
+    scope: Scope
+    metrics: tuple[str, ...]
+    start: datetime
+    end: datetime
+    dimensions: tuple[str, ...] = ()
+    filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    zone: tzinfo = UTC
+    resolution: Resolution = Resolution.TOTAL
+
+    def __post_init__(self) -> None:
+        # What a caller types is checked at the boundary, with an error that names the field; these are
+        # the invariants that keep anything but known columns out of the SQL.
+        unknown = {*self.metrics} - METRICS.keys() | {*self.dimensions, *self.filters} - {*DIMENSIONS}
+        if unknown or not self.metrics or self.start > self.end:
+            raise ValueError(f"not a query: {sorted(unknown)}")
+        if any(instant.timestamp() % QUARTER for instant in (self.start, self.end)):
+            raise ValueError("the range does not lie on quarter-hours")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group in one bucket. start: the bucket's first instant in the query's zone."""
+
+    start: datetime
+    keys: tuple[str, ...]
+    values: tuple[int, ...]

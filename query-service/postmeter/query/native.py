@@ -1,0 +1,140 @@
+"""`POST /v1/query`: any metric by any dimension, the superset of the documents (CONTRACT.md)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from postmeter.query import bodies, paging, times
+from postmeter.query.answers import Asked, Clock, json, stamp
+from postmeter.query.cursor import Cursors, Position
+from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Resolution
+from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.query.times import invalid
+
+DEFAULT_DAYS = 30
+MAX_LIMIT = 10_000
+MAX_VALUES = 1_000
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a caller may send. A workspace named here is not looked at: the key decides (ABUSE.md 31)."""
+
+    metrics: list[str]
+    dimensions: list[str] = []
+    filters: dict[str, list[str]] = {}
+    start: str | None = msgspec.field(name="from", default=None)
+    end: str | None = msgspec.field(name="to", default=None)
+    timezone: str = "UTC"
+    resolution: str = "total"
+    order_by: str | list[str] = []
+    limit: int = MAX_LIMIT
+    cursor: str | None = None
+    workspace: msgspec.Raw = msgspec.Raw(b"null")
+    workspace_id: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class NativeQuery:
+    """Answers POST /v1/query."""
+
+    def __init__(self, engine: Engine, cursors: Cursors, clock: Clock) -> None:
+        self._engine = engine
+        self._cursors = cursors
+        self._clock = clock
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """One page of rows, the query as understood, and the next page's cursor or null."""
+        body = await bodies.read(asked.request, Body)
+        if not 1 <= body.limit <= MAX_LIMIT:
+            raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
+        identity = _identity(body)
+        position = self._cursors.read(body.cursor, asked.scope, identity) if body.cursor is not None else None
+        query = self._query(asked, body, position)
+        order = paging.order(body.order_by, query)
+        rows = paging.arrange(await self._engine.rows(query), order)
+        page, last = paging.cut(rows, order, position.last if position else None, body.limit)
+        cursor = None
+        if last is not None:
+            place = Position(int(query.start.timestamp()), int(query.end.timestamp()), last)
+            cursor = self._cursors.write(place, asked.scope, identity)
+        return json(
+            {
+                "data": [_object(query, row.start, row.keys, row.values) for row in page],
+                "query": _understood(query, body, order),
+                "next_cursor": cursor,
+            }
+        )
+
+    def _query(self, asked: Asked, body: Body, position: Position | None) -> Query:
+        zone = times.zone(body.timezone, "timezone")
+        start, end = self._range(body, position, zone)
+        if body.resolution not in list(Resolution):
+            raise invalid("resolution", f"takes {', '.join(Resolution)}")
+        if not body.metrics:
+            raise invalid("metrics", "needs at least one metric")
+        _check_names("metrics", body.metrics, tuple(METRICS))
+        _check_names("dimensions", body.dimensions, DIMENSIONS)
+        _check_names("filters", list(body.filters), DIMENSIONS)
+        for name, values in body.filters.items():
+            if not 1 <= len(values) <= MAX_VALUES or any("\0" in value for value in values):
+                raise invalid(f"filters.{name}", f"takes 1 to {MAX_VALUES} values, none with a NUL")
+        return Query(
+            scope=asked.scope,
+            metrics=tuple(body.metrics),
+            start=start,
+            end=end,
+            dimensions=tuple(body.dimensions),
+            filters={name: tuple(values) for name, values in body.filters.items()},
+            zone=zone,
+            resolution=Resolution(body.resolution),
+        )
+
+    def _range(self, body: Body, position: Position | None, zone: Any) -> tuple[datetime, datetime]:
+        if position is not None:
+            return datetime.fromtimestamp(position.start, UTC), datetime.fromtimestamp(position.end, UTC)
+        now = self._clock()
+        end = now if body.end is None else times.instant(body.end, "to", zone, last=True)
+        start = min(end, now) - timedelta(days=DEFAULT_DAYS)
+        if body.start is not None:
+            start = times.instant(body.start, "from", zone, last=False)
+        times.check_range(start, end, "from", "to")
+        # Widened outward, and said so in the answer's `query`; an empty range stays empty.
+        return floor_quarter(start), floor_quarter(end) if start == end else ceil_quarter(end)
+
+
+def _identity(body: Body) -> bytes:
+    """What a cursor is bound to: everything that decides the rows and their order."""
+    given = (body.metrics, body.dimensions, body.filters, body.start, body.end, body.timezone, body.resolution)
+    return msgspec.json.encode((*given, body.order_by))
+
+
+def _check_names(field: str, names: list[str], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            raise invalid(field, f"{name[:64]!r} is unknown; known are {', '.join(known)}")
+        if names.count(name) > 1:
+            raise invalid(field, f"{name} is named twice")
+
+
+def _object(query: Query, start: datetime, keys: tuple[str, ...], values: tuple[int, ...]) -> dict[str, Any]:
+    moment = {} if query.resolution is Resolution.TOTAL else {"timestamp": stamp(start)}
+    return moment | dict(zip(query.dimensions, keys, strict=True)) | dict(zip(query.metrics, values, strict=True))
+
+
+def _understood(query: Query, body: Body, order: list[paging.Term]) -> dict[str, Any]:
+    return {
+        "metrics": query.metrics,
+        "dimensions": query.dimensions,
+        "filters": query.filters,
+        "from": stamp(query.start),
+        "to": stamp(query.end),
+        "timezone": body.timezone,
+        "resolution": query.resolution,
+        "order_by": [str(term) for term in order],
+        "limit": body.limit,
+    }

@@ -1,0 +1,50 @@
+"""query-service: reads the rollups and answers every analytics endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+from aiohttp import web
+from redis.asyncio import Redis
+
+from postmeter.query import app
+from postmeter.query.answers import system_clock
+from postmeter.query.settings import QuerySettings
+from postmeter.shared import lifecycle, logs, metrics, ops, postgres
+
+READ_ONLY = {"default_transaction_read_only": "on"}
+
+
+async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
+    """Answer until `stop` is set, then finish what is in flight."""
+    registry = metrics.registry()
+    redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
+    pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY)
+    application = app.build(pool, redis, settings.internal_secret, system_clock, metrics.QueryMetrics(registry))
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=settings.stop_timeout)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        checks: dict[str, ops.Check] = {"postgres": lambda: pool.fetchval("SELECT 1"), "redis": redis.ping}
+        operations = await ops.start(settings.host, settings.ops_port, registry, checks)
+        logs.get().info("query-service answers", port=settings.port)
+        await stop.wait()
+        await runner.cleanup()
+        await operations.cleanup()
+    finally:
+        await redis.aclose()
+        await _close(pool)
+
+
+async def _close(pool: postgres.Pool) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()
+
+
+def main() -> None:
+    """Run the service, configured by the environment."""
+    lifecycle.run("query", QuerySettings, serve)

@@ -1,0 +1,80 @@
+"""Times and zones as callers write them; nothing is guessed (ABUSE.md 34-39)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+
+from postmeter.query.engine.buckets import first_instant
+from postmeter.shared.errors import RequestError
+
+MIN_YEAR, MAX_YEAR = 2000, 2100
+MAX_DAYS = 3660
+"""The longest range of one query: ten years."""
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+
+
+def invalid(field: str, message: str) -> RequestError:
+    """A 400 that names the field."""
+    return RequestError(400, "INVALID_FIELD", f"{field}: {message}", field)
+
+
+@functools.cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def zone(text: str, field: str) -> tzinfo:
+    """An IANA time zone or a fixed offset like `+05:45`. Raises RequestError 400."""
+    if text in ("UTC", "Z"):
+        return UTC
+    match = _OFFSET.fullmatch(text)
+    if match:
+        minutes = int(match.group(2)) * 60 + int(match.group(3))
+        if minutes <= 14 * 60 and minutes % 15 == 0:
+            return timezone(timedelta(minutes=minutes if match.group(1) == "+" else -minutes))
+    elif text in _zone_names():
+        return zoneinfo.ZoneInfo(text)
+    raise invalid(field, "takes an IANA time zone such as Europe/Berlin, or an offset such as +05:45")
+
+
+def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
+    """The instant (UTC) of an RFC 3339 timestamp with a zone, or of a date in `local`.
+
+    A date is its first instant, or its end where `last` is set. Raises RequestError 400 that names the field.
+    """
+    try:
+        if _DATE.fullmatch(text):
+            day = date.fromisoformat(text)
+            _check_year(day.year, field)
+            return first_instant(day + timedelta(days=1) if last else day, local)
+        match = _INSTANT.fullmatch(text)
+        if match is None:
+            raise invalid(field, "takes a timestamp like 2026-04-03T12:00:00Z, or a date")
+        day_text, time_text, fraction, offset = match.groups()
+        if offset is None:
+            raise invalid(field, "the timestamp needs a zone, like 2026-04-03T12:00:00Z or +02:00")
+        written = datetime.fromisoformat(
+            f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset.upper().replace('Z', '+00:00')}"
+        )
+        _check_year(written.year, field)
+        return written.astimezone(UTC)
+    except ValueError:
+        raise invalid(field, "there is no such date or time") from None
+
+
+def check_range(start: datetime, end: datetime, start_field: str, end_field: str) -> None:
+    """Raises RequestError 400 for a range that ends before it starts, or is longer than MAX_DAYS."""
+    if start > end:
+        raise invalid(end_field, f"lies before {start_field}")
+    if end - start > timedelta(days=MAX_DAYS):
+        raise invalid(start_field, f"the range may span {MAX_DAYS} days at most")
+
+
+def _check_year(year: int, field: str) -> None:
+    if not MIN_YEAR <= year <= MAX_YEAR:
+        raise invalid(field, f"takes years from {MIN_YEAR} to {MAX_YEAR}")

@@ -1,0 +1,15 @@
+"""Whether a verified key may use an endpoint: asked by the gateway, and again by the service behind it."""
+
+from __future__ import annotations
+
+from postmeter.shared.endpoints import Endpoint
+from postmeter.shared.errors import RequestError
+from postmeter.shared.principal import Principal
+
+
+def require(endpoint: Endpoint, principal: Principal) -> None:
+    """Raises RequestError 403 that says which scope or role the key lacks."""
+    if endpoint.scope is not None and endpoint.scope not in principal.scopes:
+        raise RequestError(403, "FORBIDDEN", f"This key lacks the scope {endpoint.scope}.")
+    if endpoint.roles and principal.role not in endpoint.roles:
+        raise RequestError(403, "FORBIDDEN", f"This needs a key with the role {' or '.join(endpoint.roles)}.")
