@@ -61,7 +61,9 @@ def environment(
         case "aggregator":
             own |= postgres | redis
         case "gateway":
-            own |= postgres | redis | internal
+            own |= postgres | internal
+            # With the key ring it can redirect a genuine click while tracking-service is down.
+            own |= {"TOKEN_KEYS": vault.token_keys.reveal()}
             own |= {"PORT": str(ports.gateway), "KEY_PEPPER": vault.key_pepper.reveal()}
             own |= {"TRACKING_URL": url(ports.tracking), "QUERY_URL": url(ports.query)}
         case _:
