@@ -15,7 +15,7 @@ BATCH = b"b"
 RECORDS = b"r"
 
 
-class Hit(msgspec.Struct, array_like=True, tag=1, frozen=True):
+class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):
     """An answered open (`url` empty) or click of a tracking URL.
 
     user_agent: raw header bytes, at most 512. ip: the client's address as text. prefetch: a prefetch
@@ -31,7 +31,7 @@ class Hit(msgspec.Struct, array_like=True, tag=1, frozen=True):
     ip: str
 
 
-class Registration(msgspec.Struct, array_like=True, tag=2, frozen=True):
+class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, frozen=True):
     """A message made known by `POST /v1/messages`. Empty text means not given."""
 
     at: int
@@ -52,7 +52,7 @@ class Registration(msgspec.Struct, array_like=True, tag=2, frozen=True):
     tags: list[str]
 
 
-class Event(msgspec.Struct, array_like=True, tag=3, frozen=True):
+class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=True):
     """An event told by `POST /v1/events`.
 
     at: the time it counts at; claimed: the time the sender gave where that was out of range, else None.

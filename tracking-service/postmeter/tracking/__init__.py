@@ -1,0 +1,1 @@
+"""tracking-service: answers opens and clicks, takes messages and events, and writes the streams."""

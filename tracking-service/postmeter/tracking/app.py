@@ -1,0 +1,151 @@
+"""The aiohttp side of the public port: the writes, and tracking URLs on connections that it has taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared import logs
+from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
+from postmeter.shared.envelopes import error_body
+from postmeter.shared.errors import RequestError
+from postmeter.shared.principal import HEADER, Principal, unseal
+from postmeter.shared.secret import Secret
+from postmeter.tracking import answers, bodies, events
+from postmeter.tracking.answers import Answer
+from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.desk import Desk, LinkRefused
+from postmeter.tracking.events import Events
+from postmeter.tracking.messages import Messages
+from postmeter.tracking.settings import TrackingSettings
+
+MESSAGES_PATH = "/v1/messages"
+EVENTS_PATH = "/v1/events"
+_MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error in the envelope of the path's document; never a traceback."""
+    try:
+        return await handler(request)
+    except RequestError as refused:
+        error = refused
+    except web.HTTPException as answered:
+        code = _CODES.get(answered.status, "BAD_REQUEST")
+        allowed = {name: value for name, value in answered.headers.items() if name == "Allow"}
+        error = RequestError(answered.status, code, answered.reason, None, allowed)
+    except Exception:
+        logs.get().exception("request failed", path=request.path)
+        error = RequestError(500, "INTERNAL", "Something went wrong here; it has been logged.")
+    body = error_body(document_of(request.path), error, request.headers.get("X-Request-Id", ""))
+    response = web.Response(status=error.status, body=body, content_type="application/json", headers=error.headers)
+    if error.status in (408, 413):
+        # The rest of the body is not waited for.
+        response.force_close()
+    return response
+
+
+class Writes:
+    """The handlers of /v1/messages and /v1/events."""
+
+    def __init__(self, settings: TrackingSettings, messages: Messages, taker: Events) -> None:
+        self._secret: Secret = settings.internal_secret
+        self._timeout = settings.body_timeout
+        self._messages = messages
+        self._events = taker
+
+    def _principal(self, request: web.Request) -> Principal:
+        principal = unseal(request.headers.get(HEADER), self._secret)
+        if "track" not in principal.scopes:
+            raise RequestError(403, "FORBIDDEN", "This needs a key with the scope track.")
+        return principal
+
+    async def post_messages(self, request: web.Request) -> web.Response:
+        """Register one message or a list."""
+        principal = self._principal(request)
+        body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout)
+        answer = await self._messages.register(principal, body)
+        return web.Response(status=201, body=msgspec.json.encode(answer), content_type="application/json")
+
+    async def post_events(self, request: web.Request) -> web.Response:
+        """Take events, as JSON or NDJSON."""
+        principal = self._principal(request)
+        body = await bodies.read(request, _MAX_BODY[EVENTS_PATH], self._timeout)
+        outcome = await self._events.take(principal, events.items_of(body, request.content_type))
+        return web.Response(status=202, body=msgspec.json.encode(outcome), content_type="application/json")
+
+
+class Visits:
+    """The tracking URLs, answered as the fast protocol answers them."""
+
+    def __init__(self, desk: Desk, committer: Committer, hops: int) -> None:
+        self._desk = desk
+        self._committer = committer
+        self._hops = hops
+
+    async def open(self, request: web.Request) -> web.Response:
+        """The pixel."""
+        path, _, _ = request.raw_path.encode().partition(b"?")
+        token = path[path.find(OPEN_PATH.encode()) + len(OPEN_PATH) :]
+        record = self._desk.open(token, *_visitor(request, self._hops))
+        if record is None and answers.is_odd(path):
+            return _response(answers.no_such_path(path))
+        await self._record(request, record, "open")
+        return _response(answers.PIXEL)
+
+    async def click(self, request: web.Request) -> web.Response:
+        """The redirect."""
+        path, _, query = request.raw_path.encode().partition(b"?")
+        token = path[path.find(CLICK_PATH.encode()) + len(CLICK_PATH) :]
+        try:
+            location, record = self._desk.click(token, query, *_visitor(request, self._hops))
+        except LinkRefused as refused:
+            return _response(refused.answer)
+        await self._record(request, record, "click")
+        return _response(answers.redirect(location))
+
+    async def _record(self, request: web.Request, record: bytes | None, kind: str) -> None:
+        if record is None:
+            return
+        if request.method == "HEAD":
+            self._desk.drop("head")
+            return
+        await self._committer.append_hit(record, click=kind == "click")
+
+
+def _visitor(request: web.Request, hops: int) -> tuple[bool, bytes, str]:
+    """(prefetch, user agent, address) of a request."""
+    prefetch, agent, forwarded = False, b"", b""
+    for name, value in request.raw_headers:
+        lowered = name.lower()
+        if lowered == b"user-agent":
+            agent = value[:USER_AGENT_BYTES]
+        elif lowered in PREFETCH_HEADERS:
+            prefetch = prefetch or is_prefetch(value)
+        elif lowered == b"x-forwarded-for":
+            forwarded = forwarded + b"," + value if forwarded else value
+    return prefetch, agent, address(request.remote or "", forwarded, hops)
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+
+
+def application(writes: Writes, visits: Visits) -> web.Application:
+    """The routes."""
+    app = web.Application(middlewares=[errors])
+    app.add_routes(
+        [
+            web.post(MESSAGES_PATH, writes.post_messages),
+            web.post(EVENTS_PATH, writes.post_events),
+            web.get(OPEN_PATH + "{token:.*}", visits.open),
+            web.get(CLICK_PATH + "{token:.*}", visits.click),
+        ]
+    )
+    return app

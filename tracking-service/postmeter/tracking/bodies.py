@@ -1,0 +1,69 @@
+"""Reading request bodies: bounded in size after inflation, bounded in time, strict about JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared.errors import RequestError
+
+T = TypeVar("T")
+# msgspec ends its messages with the path of what it refuses: "... - at `$.tags[3]`".
+_AT = re.compile(r" - at `\$?\.?(.*)`$")
+_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"missing required field `(.*)`")
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, "PAYLOAD_TOO_LARGE", f"A body takes {limit} bytes at most, after inflation.")
+
+
+async def read(request: web.Request, limit: int, timeout: float) -> bytes:
+    """The body, inflated if it came with gzip. Raises RequestError 400, 408, 413 or 415."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise RequestError(415, "UNSUPPORTED_ENCODING", "Content-Encoding is gzip or identity.")
+    inflate = zlib.decompressobj(31) if encoding == "gzip" else None
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout):
+            async for chunk in request.content.iter_any():
+                body += chunk if inflate is None else inflate.decompress(chunk, limit + 1 - len(body))
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.") from None
+    except (zlib.error, web.HTTPException, ValueError) as error:
+        raise RequestError(400, "INVALID_BODY", f"The body cannot be read: {error}") from None
+    if inflate is not None and not inflate.eof:
+        raise RequestError(400, "INVALID_BODY", "The gzip body ends too early.")
+    return bytes(body)
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {error}") from None
+    except RecursionError:
+        raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
+
+
+def _invalid(message: str) -> RequestError:
+    where = _AT.search(message)
+    field = where.group(1) if where else ""
+    text = message[: where.start()] if where else message
+    inner = _UNKNOWN.search(text) or _MISSING.search(text)
+    if inner:
+        name = inner.group(1)[:100]
+        field = f"{field}.{name}" if field else name
+        text = "There is no such field." if _UNKNOWN.search(text) else "This field is required."
+    return RequestError(400, "INVALID_FIELD", f"{field}: {text}" if field else text, field or None)

@@ -1,0 +1,195 @@
+"""Group commit: hits that arrive while an append is in flight form the next batch.
+
+A batch's id and bytes are fixed before the first attempt, and the spool reuses both, so that the aggregator
+recognises a batch that Redis has twice. A batch is answered when Redis has acknowledged it or it is fsynced
+in the spool; if both fail its hits are answered all the same and counted as dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from typing import Protocol
+
+from postmeter.shared import logs, records
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.spool import Spool, SpoolFull
+
+# A batch this big takes no more; with the two in flight this bounds the memory that waiting hits take.
+MAX_RECORDS = 10_000
+# API writes wait for room while this many batches of theirs are queued.
+MAX_QUEUED = 64
+
+
+class Client(Protocol):
+    """A connection that waits for a batch."""
+
+    def send(self, answer: bytes, batch: Batch) -> None:
+        """Write one answer; a client with several in one batch gets them in order."""
+
+    def proceed(self) -> None:
+        """Called after the answers of a batch whose `followers` the client has joined."""
+
+
+class Batch:
+    """Encoded records, and who is answered when they are durable."""
+
+    __slots__ = ("answers", "clicks", "followers", "opens", "records", "shard", "waiting")
+
+    def __init__(self, shard: int | None = None) -> None:
+        self.shard = shard
+        self.records: list[bytes] = []
+        self.answers: list[tuple[Client, bytes]] = []
+        self.followers: list[Client] = []
+        self.opens = self.clicks = 0
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def takes(self, shard: int | None) -> bool:
+        """Whether more records for `shard` may join."""
+        return self.shard == shard and len(self.records) < MAX_RECORDS
+
+
+class Committer:
+    """Owns the lanes to Redis and the spool; `hits` is the batch that takes the next hit."""
+
+    def __init__(self, lanes: list[Lane], spool: Spool, metrics: TrackingMetrics, producer: str, shards: int) -> None:
+        self.hits = Batch()
+        self.redis_up = True
+        self.trouble = asyncio.Event()
+        self._writes: deque[Batch] = deque()
+        self._room = asyncio.Event()
+        self._idle = list(lanes)
+        self._lanes = len(lanes)
+        self._spool = spool
+        self._metrics = metrics
+        self._producer = producer
+        self._shards = shards
+        self._sequence = 0
+        self._scheduled = self._writes_turn = False
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether hits have to wait: for `follow`."""
+        return len(self.hits.records) >= MAX_RECORDS
+
+    def schedule(self) -> None:
+        """Make sure that what has been put into `hits` is appended soon."""
+        if not self._scheduled and self._idle:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    async def append(self, encoded: list[bytes], shard: int | None = None) -> None:
+        """Return once the records are durable. Raises RequestError 503 if they cannot be made so.
+
+        shard: where they must go; None leaves it open. The records are not one transaction.
+        """
+        while len(self._writes) >= MAX_QUEUED:
+            self._room.clear()
+            await self._room.wait()
+        if shard is None and not self.full:
+            batch = self.hits
+        else:
+            batch = next((queued for queued in self._writes if queued.takes(shard)), Batch(shard))
+            if not batch.records:
+                self._writes.append(batch)
+        done = self._loop.create_future()
+        batch.records += encoded
+        batch.waiting.append(done)
+        self.schedule()
+        await done
+
+    async def append_hit(self, record: bytes, *, click: bool) -> None:
+        """Return once the hit is durable, or dropped: a visitor is answered in any case."""
+        batch, done = self.hits, self._loop.create_future()
+        batch.records.append(record)
+        if click:
+            batch.clicks += 1
+        else:
+            batch.opens += 1
+        batch.waiting.append(done)
+        self.schedule()
+        with contextlib.suppress(RequestError):
+            await done
+
+    async def finish(self) -> None:
+        """Return once everything taken so far is durable or dropped."""
+        while self._tasks or self.hits.answers or self.hits.waiting or self._writes:
+            self.schedule()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            else:
+                await asyncio.sleep(0)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        while self._idle:
+            hits_wait = bool(self.hits.answers or self.hits.waiting)
+            if self._writes and (self._writes_turn or not hits_wait):
+                batch = self._writes.popleft()
+                self._room.set()
+            elif hits_wait:
+                batch, self.hits = self.hits, Batch()
+            else:
+                return
+            self._writes_turn = not self._writes_turn
+            task = self._loop.create_task(self._commit(self._idle.pop(), batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _commit(self, lane: Lane, batch: Batch) -> None:
+        sequence = self._sequence = self._sequence + 1
+        shard = sequence % self._shards if batch.shard is None else batch.shard
+        batch_id = f"{self._producer}-{sequence}".encode()
+        error: Exception | None = None
+        try:
+            if batch.records:
+                await self._store(lane, shard, batch_id, records.join(batch.records))
+        except Exception as failure:
+            # Whatever it is: people must still get their picture and arrive at their destination.
+            error = failure
+            reason = "spool_full" if isinstance(failure, SpoolFull) else "spool_failed"
+            self._metrics.dropped.labels(reason).inc(batch.opens + batch.clicks)
+            logs.get().error("batch dropped", records=len(batch.records), reason=repr(failure))
+        self._answer(batch, error)
+        self._idle.append(lane)
+        self._flush()
+
+    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes) -> None:
+        if self.redis_up:
+            began = time.perf_counter()
+            try:
+                await lane.append(shard, batch_id, packed)
+            except FAILURES as failure:
+                self._metrics.append_failures.inc()
+                if self.redis_up:
+                    logs.get().warning("Redis does not take batches; spooling", error=repr(failure))
+                self.redis_up = False
+            else:
+                self._metrics.append_seconds.observe(time.perf_counter() - began)
+                self._metrics.batches.labels("stream").inc()
+                return
+        self.trouble.set()
+        await self._spool.write(shard, batch_id, packed)
+        self._metrics.batches.labels("spool").inc()
+
+    def _answer(self, batch: Batch, error: Exception | None) -> None:
+        for client, answer in batch.answers:
+            client.send(answer, batch)
+        if error is None:
+            self._metrics.hits.labels("open").inc(batch.opens)
+            self._metrics.hits.labels("click").inc(batch.clicks)
+        for done in batch.waiting:
+            if done.cancelled():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(RequestError(503, "UNAVAILABLE", "Storage is not available; try again later."))
+        for follower in batch.followers:
+            follower.proceed()

@@ -1,0 +1,77 @@
+"""Brings spooled batches to Redis when it is back, also those that dead processes have left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+
+from postmeter.shared import logs
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.tracking import spool
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.spool import Spool
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+# Seconds between looks for folders that dead processes have left.
+ADOPT_EVERY = 15.0
+
+
+class Drainer:
+    """Runs beside the committer on a lane of its own; it alone decides that Redis takes batches again."""
+
+    def __init__(self, lane: Lane, own: Spool, committer: Committer, metrics: TrackingMetrics, shards: int) -> None:
+        self._lane = lane
+        self._spool = own
+        self._committer = committer
+        self._metrics = metrics
+        self._shards = shards
+        self._adopted: list[tuple[Path, int]] = []
+
+    async def run(self) -> None:
+        """Drain until cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self.drain()
+            except FAILURES as failure:
+                logs.get().debug("Redis is still away", error=repr(failure))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            pause = FIRST_PAUSE
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
+
+    async def drain(self) -> None:
+        """Append everything that waits. Raises one of FAILURES and keeps what is left."""
+        self._committer.trouble.clear()
+        self._adopted += self._spool.adopt()
+        await self._lane.ping()
+        while ended := await self._spool.rotate():
+            for segment in ended:
+                await self._move(segment)
+            # From here on new batches go to Redis, so that the spool can run empty.
+            self._committer.redis_up = True
+        while self._adopted:
+            folder, lock = self._adopted[-1]
+            for segment in spool.segments(folder):
+                await self._move(segment)
+            spool.remove(folder)
+            self._adopted.pop()
+            os.close(lock)
+        self._committer.redis_up = True
+
+    async def _move(self, segment: Path) -> None:
+        moved = 0
+        for batch in spool.read(segment):
+            # A deployment with fewer shards than before still finds a place for old batches.
+            await self._lane.append(batch.shard % self._shards, batch.batch_id, batch.packed)
+            self._metrics.spool_drained.inc()
+            moved += 1
+        self._spool.forget(segment)
+        self._metrics.spool_bytes.set(self._spool.waiting)
+        logs.get().info("spool segment drained", segment=str(segment), batches=moved)

@@ -1,0 +1,102 @@
+"""Checks of single fields. Each raises RequestError 400 INVALID_FIELD that names the field."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
+from ipaddress import ip_address
+
+import idna
+
+from postmeter.shared.errors import RequestError
+
+OLDEST = timedelta(days=731)
+NEWEST = timedelta(hours=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+_SPACE = re.compile(r"[\s\x00-\x1f]")
+# RFC 3339 with seconds; msgspec's own reading of dates is wider than what we want to promise.
+_TIMESTAMP = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?",
+    re.ASCII,
+)
+
+
+def invalid(field: str, message: str) -> RequestError:
+    """The error of a field."""
+    return RequestError(400, "INVALID_FIELD", f"{field}: {message}", field)
+
+
+def text(field: str, value: str | None, limit: int) -> str:
+    """A text of at most `limit` characters that Postgres can store; None is empty."""
+    if value is None:
+        return ""
+    if len(value) > limit:
+        raise invalid(field, f"at most {limit} characters")
+    if "\0" in value or HALF_OF_A_PAIR.search(value):
+        raise invalid(field, "NUL and half surrogate pairs cannot be stored")
+    return value
+
+
+def domain(field: str, value: str) -> str:
+    """A domain name, lower-cased, beyond ASCII as punycode."""
+    name = text(field, value, 255).strip().rstrip(".").lower()
+    try:
+        plain = re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", name)
+        return name if plain else idna.encode(name, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        raise invalid(field, "not a domain name") from None
+
+
+def address(field: str, value: str) -> tuple[str, str]:
+    """(address, domain) of `a@b.c` or `Name <a@b.c>`; the domain is as `domain` gives it."""
+    given = text(field, value, 1000).strip()
+    bare = parseaddr(given)[1] if given.endswith(">") else given
+    local, at, host = bare.rpartition("@")
+    if not at or not local or not host or _SPACE.search(bare) or len(bare) > 320:
+        raise invalid(field, "not an email address")
+    return bare, domain(field, host)
+
+
+def address_hash(bare: str) -> str:
+    """What is kept of a recipient: SHA-256 of the trimmed, lower-cased address, as hex."""
+    return hashlib.sha256(bare.strip().lower().encode()).hexdigest()
+
+
+def ip(field: str, value: str | None) -> str:
+    """An IPv4 or IPv6 address in its usual form; None is empty."""
+    if value is None:
+        return ""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise invalid(field, "not an IP address") from None
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def timestamp(field: str, value: str | None, received: datetime) -> tuple[int, int | None]:
+    """(the time it counts at, the time claimed if that is out of range), in microseconds.
+
+    Two years back to one hour ahead of `received` is in range; None means `received`.
+    """
+    if value is None:
+        return micros(received), None
+    match = _TIMESTAMP.fullmatch(value)
+    if match is None:
+        raise invalid(field, "takes a time such as 2026-04-03T12:00:00Z")
+    day, clock, fraction, zone = match.groups()
+    if zone is None:
+        raise invalid(field, "needs a time zone, such as Z or +02:00")
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '')[:7]}{zone.upper()}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid(field, "is no moment in time") from None
+    if received - OLDEST <= moment <= received + NEWEST:
+        return micros(moment), None
+    return micros(received), micros(moment)

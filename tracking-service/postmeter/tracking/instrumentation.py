@@ -1,0 +1,103 @@
+"""Puts the pixel and the tracked links into a mail's HTML, and changes nothing else of it."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import msgspec
+
+from postmeter.shared import destination
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.errors import DestinationRefused
+from postmeter.shared.tokens import KeyRing
+from postmeter.tracking.html_links import Link, scan, unescape
+
+# What the languages of mail templates begin a placeholder with; the sender's system fills it in later.
+_PLACEHOLDERS = ("{{", "{%", "%%", "*|", "[[", "<%", "${")
+_SKIP = "data-skip-click"
+
+
+class TrackedLink(msgspec.Struct, frozen=True):
+    """A destination as the recipient's browser would have read it, and the URL that stands for it."""
+
+    url: str
+    tracking_url: str
+
+
+class Splice(msgspec.Struct, frozen=True):
+    """Replace html[start:end] by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Instrumented(msgspec.Struct, frozen=True):
+    """The new HTML, its tracked links (each destination once, in order), and what was done to it."""
+
+    html: str
+    links: list[TrackedLink]
+    splices: list[Splice]
+
+
+class Instrument:
+    """Makes tracking URLs and puts them into mails. `base` is the public URL without a slash at its end."""
+
+    def __init__(self, keys: KeyRing, base: str) -> None:
+        self._keys = keys
+        self._open = base + OPEN_PATH
+        self._click = base + CLICK_PATH
+
+    def open_url(self, workspace: int, message: bytes) -> str:
+        """The address of a message's pixel."""
+        return self._open + self._keys.sign_open(workspace, message)
+
+    def click_url(self, workspace: int, message: bytes, url: str) -> str:
+        """The address that records a click and leads to `url`. Raises DestinationRefused."""
+        destination.location(url)
+        return f"{self._click}{self._keys.sign_click(workspace, message, url)}?url={quote(url, safe='')}"
+
+    def apply(self, html: str, workspace: int, message: bytes, *, opens: bool, clicks: bool) -> Instrumented:
+        """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are."""
+        markup = scan(html)
+        tracked: dict[str, TrackedLink] = {}
+        splices: list[Splice] = []
+        for link in markup.links if clicks else ():
+            url = unescape(html[link.start : link.end])
+            if not self._is_wanted(link, url):
+                continue
+            if url not in tracked:
+                try:
+                    tracked[url] = TrackedLink(url, self.click_url(workspace, message, url))
+                except DestinationRefused:
+                    continue
+            splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
+        if opens:
+            end = len(html) if markup.body_end is None else markup.body_end
+            splices.append(Splice(end, end, pixel(self.open_url(workspace, message))))
+        splices.sort(key=lambda splice: splice.start)
+        return Instrumented(splice(html, splices), list(tracked.values()), splices)
+
+    def _is_wanted(self, link: Link, url: str) -> bool:
+        if not url[:5].lower().startswith("http") or url.startswith((self._open, self._click)):
+            return False
+        attributes = link.attributes
+        if _SKIP in attributes or any(mark in url for mark in _PLACEHOLDERS):
+            return False
+        return "unsubscribe" not in f"{attributes.get('class', '')} {attributes.get('rel', '')}".lower().split()
+
+
+def pixel(url: str) -> str:
+    """The image tag that loads the pixel."""
+    return f'<img src="{url}" width="1" height="1" alt="" style="border:0">'
+
+
+def splice(html: str, splices: list[Splice]) -> str:
+    """`html` with the splices (in order, not overlapping) carried out."""
+    parts: list[str] = []
+    position = 0
+    for one in splices:
+        parts += (html[position : one.start], one.text)
+        position = one.end
+    parts.append(html[position:])
+    return "".join(parts)

@@ -1,0 +1,170 @@
+"""`POST /v1/messages`: makes messages known and instruments their HTML."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from postmeter.shared import uuid7
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.principal import Principal
+from postmeter.shared.records import Registration, encode
+from postmeter.tracking import bodies, fields
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.instrumentation import Instrument, TrackedLink
+
+MAX_MESSAGES = 1000
+MAX_TAGS = 20
+
+
+class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One message as it is given."""
+
+    from_address: str
+    to: str
+    id: uuid.UUID | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    subject: str | None = None
+    provider: str | None = None
+    provider_account_id: str | None = None
+    provider_message_id: str | None = None
+    template: str | None = None
+    tags: list[str] | None = None
+    created_at: str | None = None
+    html: str | None = None
+    track_opens: bool = True
+    track_clicks: bool = True
+
+
+class _List(msgspec.Struct):
+    messages: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _OnlyList(msgspec.Struct, forbid_unknown_fields=True):
+    messages: list[msgspec.Raw]
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What a registered message is answered with; open_url is null without open tracking."""
+
+    id: uuid.UUID
+    open_url: str | None
+    links: list[TrackedLink]
+    html: str | None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """An item of a batch that was not accepted."""
+
+    index: int
+    code: str
+    message: str
+    field: str | None = None
+
+
+_list_decoder = msgspec.json.Decoder(_List)
+_only_list_decoder = msgspec.json.Decoder(_OnlyList)
+_message_decoder = msgspec.json.Decoder(MessageBody)
+
+
+def rejected(index: int, error: RequestError) -> Rejected:
+    """The report of one item's error."""
+    return Rejected(index, error.code, error.message, error.field)
+
+
+class Messages:
+    """Registers messages for a principal."""
+
+    def __init__(self, instrument: Instrument, committer: Committer, metrics: TrackingMetrics) -> None:
+        self._instrument = instrument
+        self._committer = committer
+        self._metrics = metrics
+
+    async def register(self, principal: Principal, body: bytes) -> dict[str, Any]:
+        """The answer's JSON for one message or a list. Raises RequestError if nothing can be accepted."""
+        if bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
+            answer, record = self._take(principal, body)
+            await self._commit([record])
+            return {"data": answer}
+        items = bodies.decode(_only_list_decoder, body).messages
+        if len(items) > MAX_MESSAGES:
+            raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
+        accepted: list[Registered] = []
+        refused: list[Rejected] = []
+        records: list[bytes] = []
+        for index, item in enumerate(items):
+            try:
+                answer, record = self._take(principal, item)
+            except RequestError as error:
+                if len(items) == len(refused) + 1:
+                    raise _inside(index, error) from None
+                refused.append(rejected(index, error))
+            else:
+                accepted.append(answer)
+                records.append(record)
+            # Opens and clicks must not wait until a thousand mails are done.
+            await asyncio.sleep(0)
+        await self._commit(records)
+        return {"data": accepted, "rejected": refused}
+
+    async def _commit(self, records: list[bytes]) -> None:
+        if records:
+            await self._committer.append(records)
+            self._metrics.messages.inc(len(records))
+
+    def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, bytes]:
+        """Check, instrument and encode one message."""
+        given = bodies.decode(_message_decoder, body)
+        message = given.id or uuid7.new()
+        record = _registration(principal, message.bytes, given)
+        instrument, workspace = self._instrument, principal.workspace
+        html, links = given.html, []
+        if html is not None:
+            if fields.HALF_OF_A_PAIR.search(html):
+                raise fields.invalid("html", "half surrogate pairs are no text")
+            done = instrument.apply(html, workspace, message.bytes, opens=given.track_opens, clicks=given.track_clicks)
+            html, links = done.html, done.links
+        open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
+        return Registered(message, open_url, links, html), encode(record)
+
+
+def _registration(principal: Principal, message: bytes, given: MessageBody) -> Registration:
+    received = datetime.now(UTC)
+    sender, sender_domain = fields.address("from_address", given.from_address)
+    recipient, recipient_domain = fields.address("to", given.to)
+    if principal.domains is not None and sender_domain not in principal.domains:
+        raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
+    tags = given.tags or []
+    if len(tags) > MAX_TAGS:
+        raise fields.invalid("tags", f"at most {MAX_TAGS}")
+    created, _ = fields.timestamp("created_at", given.created_at, received)
+    return Registration(
+        at=fields.micros(received),
+        workspace=principal.workspace,
+        message=message,
+        created=created,
+        campaign=fields.text("campaign_id", given.campaign_id, 200),
+        campaign_name=fields.text("campaign_name", given.campaign_name, 500),
+        from_address=sender,
+        from_domain=sender_domain,
+        to_hash=fields.address_hash(recipient),
+        to_domain=recipient_domain,
+        subject=fields.text("subject", given.subject, 2000),
+        provider=fields.text("provider", given.provider, 50).strip().upper(),
+        provider_account=fields.text("provider_account_id", given.provider_account_id, 200),
+        provider_message=fields.text("provider_message_id", given.provider_message_id, 500),
+        template=fields.text("template", given.template, 200),
+        tags=sorted({fields.text(f"tags[{index}]", tag, 100) for index, tag in enumerate(tags)}),
+    )
+
+
+def _inside(index: int, error: RequestError) -> RequestError:
+    """The error of a list in which nothing could be accepted."""
+    where = f"messages[{index}]" + (f".{error.field}" if error.field else "")
+    return RequestError(error.status, error.code, f"messages[{index}]: {error.message}", where)

@@ -1,0 +1,314 @@
+"""The protocol of the public port: tracking URLs are answered here, everything else by aiohttp.
+
+A complete request head is looked at as bytes first. Only a GET or HEAD of a tracking URL without a body
+stays; any other request takes its connection over to aiohttp, which serves the tracking URLs too, only
+slower, so that a connection may mix both. Every head passes httptools and the limits below before that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httptools
+
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.tracking import answers
+from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
+from postmeter.tracking.committer import Batch
+from postmeter.tracking.desk import LinkRefused
+from postmeter.tracking.front import HEAD_LIMIT, HEADERS_LIMIT, LINE_LIMIT, Front
+
+_OPEN = OPEN_PATH.encode()
+_CLICK = CLICK_PATH.encode()
+_HOT = tuple(method + path for method in (b"GET ", b"HEAD ") for path in (_OPEN, _CLICK))
+_END = b"\r\n\r\n"
+# More than this of unread requests behind a pending answer, and the client is not read from.
+_BUFFER_LIMIT = 65536
+
+
+def _nowhere(_: bytes) -> None:
+    """Takes the answers of a client that has gone."""
+
+
+class HitProtocol(asyncio.Protocol):
+    """One connection. At most one batch holds its pending answers, so answers keep their order."""
+
+    __slots__ = (
+        "_agent", "_batch", "_buffer", "_closing", "_complete", "_forwarded", "_front", "_parser", "_paused",
+        "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh", "since",
+    )  # fmt: skip
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._batch: Batch | None = None
+        self._buffer = bytearray()
+        self._searched = 0
+        self._closing = self._paused = self._complete = self._prefetch = False
+        self._url = self._agent = self._forwarded = b""
+        self._parser = httptools.HttpRequestParser(self)
+        self._write: Callable[[bytes], None] = _nowhere
+        self.fresh = True
+        self.since = front.clock.now
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it where there are too many."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._write = transport.write
+        peer = transport.get_extra_info("peername")
+        self._peer: str = peer[0] if isinstance(peer, tuple) else ""
+        if not self._front.admit(self):
+            self._refuse(503, "TOO_MANY_CONNECTIONS", "This server has as many connections as it takes.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the client; what it has hit stays recorded."""
+        self._write = _nowhere
+        self._closing = True
+        self._buffer.clear()
+        self._front.release(self)
+
+    def pause_writing(self) -> None:
+        """Read no more from a client that does not read."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again, unless too much waits already."""
+        if not self._paused:
+            self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the usual case, exactly one request, is not copied."""
+        if not self._buffer:
+            self.since = self._front.clock.now
+            alone = self._batch is None and data.find(_END) == len(data) - 4 <= LINE_LIMIT
+            if alone and data.startswith(_HOT) and not self._closing and self._serve(data):
+                return
+        if not self._closing:
+            self._buffer += data
+            self.proceed()
+
+    # -- the committer's side
+
+    def send(self, answer: bytes, batch: Batch) -> None:
+        """Write an answer whose hit is durable."""
+        self._batch = None
+        self._write(answer)
+
+    def proceed(self) -> None:
+        """Serve what is in the buffer, as far as it is complete and nothing has to be waited for."""
+        while self._buffer and not self._closing:
+            if self._must_wait():
+                return
+            head = self._next_head()
+            if head is None:
+                break
+            if head.startswith(_HOT) and self._serve(head):
+                self._consume(len(head))
+                continue
+            if self._batch is not None:
+                self._follow(self._batch)
+                return
+            self._hand_over(head)
+            return
+        if self._closing and self._batch is None:
+            self._transport.close()
+        if self._paused and len(self._buffer) <= _BUFFER_LIMIT and not self._closing:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # -- the sweep's side
+
+    def sweep(self, header_timeout: float, idle_timeout: float) -> None:
+        """Close a connection that has been silent, or has dribbled its head, for too long."""
+        if self._batch is not None or self._paused:
+            return
+        silent = self._front.clock.now - self.since
+        if self._buffer and silent > header_timeout:
+            self._refuse(408, "REQUEST_TIMEOUT", "The request's head did not arrive in time.")
+        elif silent > (header_timeout if self.fresh else idle_timeout):
+            # What the client has not read by now it never will.
+            self._transport.abort()
+
+    def shut(self) -> None:
+        """Take no more requests; close when what is pending is answered."""
+        self._closing = True
+        self._buffer.clear()
+        if self._batch is None:
+            self._transport.close()
+        else:
+            self._batch.followers.append(self)
+
+    # -- httptools' side
+
+    def on_url(self, url: bytes) -> None:
+        """The request's target."""
+        self._url = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header; only a few mean anything here."""
+        name = name.lower()
+        if name == b"user-agent":
+            self._agent = value[:USER_AGENT_BYTES]
+        elif name in PREFETCH_HEADERS:
+            self._prefetch = self._prefetch or is_prefetch(value)
+        elif name == b"x-forwarded-for":
+            self._forwarded = self._forwarded + b"," + value if self._forwarded else value
+
+    def on_message_complete(self) -> None:
+        """The head was the whole request."""
+        self._complete = True
+
+    # -- requests
+
+    def _serve(self, head: bytes) -> bool:
+        """Answer a request of a tracking URL; False if it has a body, which aiohttp then reads."""
+        self._url = self._agent = self._forwarded = b""
+        self._prefetch = self._complete = False
+        parser = self._parser
+        if head.count(b"\n") > HEADERS_LIMIT + 2:
+            self._refuse(431, "TOO_MANY_HEADERS", f"A request takes {HEADERS_LIMIT} headers at most.")
+            return True
+        try:
+            parser.feed_data(head)
+            close = not parser.should_keep_alive()
+        except httptools.HttpParserUpgrade:
+            # An upgrade that is not taken up is answered as if it had not been offered.
+            self._parser, close = httptools.HttpRequestParser(self), False
+        except httptools.HttpParserError:
+            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+            return True
+        if not self._complete:
+            self._parser = httptools.HttpRequestParser(self)
+            return False
+        self.fresh = False
+        self._visit(head[:1] == b"H", close)
+        return True
+
+    def _visit(self, is_head: bool, close: bool) -> None:
+        front, url = self._front, self._url
+        ip = address(self._peer, self._forwarded, front.hops) if self._forwarded else self._peer
+        path, _, query = url.partition(b"?")
+        record = None
+        if path.startswith(_OPEN):
+            record = front.desk.open(path[len(_OPEN) :], self._prefetch, self._agent, ip)
+            answer = answers.PIXEL
+            if record is None and answers.is_odd(path):
+                answer = answers.no_such_path(path)
+            elif not is_head and not close:
+                self._answer(front.clock.pixel, record)
+                return
+        else:
+            try:
+                location, record = front.desk.click(path[len(_CLICK) :], query, self._prefetch, self._agent, ip)
+            except LinkRefused as refused:
+                answer = refused.answer
+            else:
+                if not is_head and not close:
+                    self._answer(front.clock.redirect(location), record, click=True)
+                    return
+                answer = answers.redirect(location)
+        if is_head and record is not None:
+            front.desk.drop("head")
+            record = None
+        if close:
+            self._closing = True
+        self._answer(answer.wire(front.clock.date, head=is_head, close=close), record, click=path.startswith(_CLICK))
+
+    def _answer(self, answer: bytes, record: bytes | None, *, click: bool = False) -> None:
+        """Answer at once what records nothing and has nothing pending before it; else with the batch."""
+        committer = self._front.committer
+        if record is None:
+            if self._batch is None:
+                self._write(answer)
+                if self._closing:
+                    self._transport.close()
+                return
+            self._batch.answers.append((self, answer))
+        else:
+            batch = self._batch = committer.hits
+            batch.records.append(record)
+            batch.answers.append((self, answer))
+            if click:
+                batch.clicks += 1
+            else:
+                batch.opens += 1
+            committer.schedule()
+        if self._closing and self._batch is not None:
+            self._batch.followers.append(self)
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer with an error, after what is pending, and close."""
+        self._closing = True
+        self._buffer.clear()
+        self._front.metrics.refused.labels(str(status)).inc()
+        answer = answers.refusal(self._url.decode("latin-1") if self._complete else "", status, code, message)
+        self._answer(answer.wire(self._front.clock.date, close=True), None)
+
+    # -- the buffer
+
+    def _must_wait(self) -> bool:
+        """Whether the next request has to wait for a batch; if so its answers call `proceed` again."""
+        committer = self._front.committer
+        if self._batch is None and not committer.full:
+            return False
+        if self._batch is committer.hits and not committer.full:
+            return False
+        self._follow(self._batch or committer.hits)
+        return True
+
+    def _follow(self, batch: Batch) -> None:
+        if not batch.followers or batch.followers[-1] is not self:
+            batch.followers.append(self)
+        if len(self._buffer) > _BUFFER_LIMIT and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _next_head(self) -> bytes | None:
+        """The next complete head, still in the buffer; None if it has not all come yet, or was refused."""
+        buffer = self._buffer
+        while buffer.startswith(b"\r\n"):
+            del buffer[:2]
+        end = buffer.find(_END, self._searched)
+        if end >= 0:
+            return bytes(buffer[: end + 4]) if self._fits(buffer[: end + 4]) else None
+        self._searched = max(0, len(buffer) - 3)
+        self._fits(buffer)
+        return None
+
+    def _fits(self, head: bytes | bytearray) -> bool:
+        """Whether a head, or what has come of it, is within the limits; if not it is refused."""
+        line = head.find(b"\r\n", 0, LINE_LIMIT + 2)
+        if line < 0 and len(head) > LINE_LIMIT:
+            self._refuse(414, "URI_TOO_LONG", f"A request line takes {LINE_LIMIT} bytes at most.")
+        elif len(head) > HEAD_LIMIT or head.count(b"\n") > HEADERS_LIMIT + 2:
+            self._refuse(431, "HEADERS_TOO_LARGE", f"Headers take {HEADERS_LIMIT} lines, {HEAD_LIMIT} bytes at most.")
+        elif head and not 65 <= head[0] <= 90:
+            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+        else:
+            return True
+        return False
+
+    def _consume(self, size: int) -> None:
+        del self._buffer[:size]
+        self._searched = 0
+        self.since = self._front.clock.now
+
+    def _hand_over(self, head: bytes) -> None:
+        """Give the connection and all unread bytes to aiohttp, if the head is valid HTTP."""
+        try:
+            httptools.HttpRequestParser(self).feed_data(head)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError:
+            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+            return
+        unread = bytes(self._buffer)
+        self._buffer.clear()
+        self._closing = True
+        self._write = _nowhere
+        if not self._transport.is_reading():
+            self._transport.resume_reading()
+        self._front.hand_over(self, self._transport, unread)

@@ -1,0 +1,122 @@
+"""tracking-service's process: what it is made of, and in which order it starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from pathlib import Path
+
+from aiohttp import web
+from redis.asyncio import Redis
+
+from postmeter.shared import lifecycle, logs, metrics, ops
+from postmeter.shared.errors import SettingsError
+from postmeter.shared.tokens import KeyRing
+from postmeter.tracking import app
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.desk import Desk
+from postmeter.tracking.drainer import Drainer
+from postmeter.tracking.events import Events
+from postmeter.tracking.front import HEADERS_LIMIT, LINE_LIMIT, Front
+from postmeter.tracking.instrumentation import Instrument
+from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.messages import Messages
+from postmeter.tracking.protocol import HitProtocol
+from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.spool import Spool
+
+# More than two batches in flight make them smaller, not faster.
+LANES = 2
+BACKLOG = 4096
+
+
+def main() -> None:
+    """Run the service until SIGTERM."""
+    lifecycle.run("tracking", TrackingSettings, serve)
+
+
+async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop`; then answer what is pending and make it durable."""
+    registry = metrics.registry()
+    figures = metrics.TrackingMetrics(registry)
+    keys = KeyRing.parse(settings.token_keys)
+    producer = secrets.token_hex(8)
+    spool = _spool(settings, producer)
+    lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
+    committer = Committer(lanes[1:], spool, figures, producer, settings.shards)
+    drainer = Drainer(lanes[0], spool, committer, figures, settings.shards)
+    redis = Redis.from_url(
+        settings.redis_url.reveal(),
+        socket_timeout=settings.append_deadline,
+        socket_connect_timeout=settings.append_deadline,
+    )
+    desk = Desk(keys, figures)
+    writes = app.Writes(
+        settings,
+        Messages(Instrument(keys, settings.base_url), committer, figures),
+        Events(committer, redis, figures, settings.shards),
+    )
+    runner = _runner(settings, app.application(writes, app.Visits(desk, committer, settings.trusted_hops)))
+    await runner.setup()
+    assert runner.server is not None
+    front = Front(settings, desk, committer, figures, runner.server)
+
+    async def durable() -> None:
+        try:
+            await redis.ping()
+        except FAILURES:
+            await spool.check()
+
+    listener = await _listen(settings, front)
+    ops_runner = await ops.start(settings.host, settings.ops_port, registry, {"redis_or_spool": durable})
+    draining = asyncio.create_task(drainer.run())
+    logs.get().info("serving", port=settings.port, producer=producer)
+    await stop.wait()
+
+    listener.close()
+    front.close()
+    await runner.cleanup()
+    await committer.finish()
+    draining.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await draining
+    await ops_runner.cleanup()
+    for lane in lanes:
+        await lane.close()
+    await redis.aclose()
+    spool.close()
+    logs.get().info("stopped")
+
+
+def _spool(settings: TrackingSettings, producer: str) -> Spool:
+    try:
+        return Spool(Path(settings.spool_dir), producer, settings.spool_bytes)
+    except OSError as error:
+        raise SettingsError(f"POSTMETER_SPOOL_DIR: {settings.spool_dir} cannot be written: {error.strerror}") from None
+
+
+def _runner(settings: TrackingSettings, application: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=settings.idle_timeout,
+        max_line_size=LINE_LIMIT,
+        max_field_size=LINE_LIMIT,
+        max_headers=HEADERS_LIMIT,
+        shutdown_timeout=settings.stop_timeout,
+    )
+
+
+async def _listen(settings: TrackingSettings, front: Front) -> asyncio.Server:
+    """Listen with SO_REUSEPORT, so that one process per core can share the port."""
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(
+        lambda: HitProtocol(front),
+        settings.host,
+        settings.port,
+        reuse_port=hasattr(socket, "SO_REUSEPORT"),
+        backlog=BACKLOG,
+    )

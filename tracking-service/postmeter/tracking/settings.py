@@ -1,0 +1,54 @@
+"""What tracking-service is configured with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from postmeter.shared import destination
+from postmeter.shared.errors import DestinationRefused, SettingsError
+from postmeter.shared.secret import Secret
+from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingSettings(Settings, RedisSettings, InternalSettings):
+    """Read from the environment (postmeter.shared.settings).
+
+    port: tracking URLs and writes. token_keys: see KeyRing.parse. public_url: base of every URL that goes
+    into mails. spool_dir: local folder that survives restarts; batches wait there while Redis is away, at
+    most spool_bytes of them. trusted_hops: proxies in front whose X-Forwarded-For is believed.
+    append_deadline: seconds that Redis has to acknowledge a batch. max_connections: of clients, at once.
+    header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
+    """
+
+    port: int = 8081
+    token_keys: Secret
+    public_url: str
+    spool_dir: str
+    spool_bytes: int = 1 << 30
+    trusted_hops: int = 0
+    append_deadline: float = 0.5
+    max_connections: int = 10_000
+    header_timeout: float = 10.0
+    body_timeout: float = 20.0
+    idle_timeout: float = 75.0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.public_url)
+        try:
+            destination.location(self.public_url)
+        except DestinationRefused as error:
+            raise SettingsError(f"POSTMETER_PUBLIC_URL takes an absolute http(s) URL: {error}") from None
+        if parts.query or parts.fragment or not self.public_url.isascii() or '"' in self.public_url:
+            raise SettingsError("POSTMETER_PUBLIC_URL takes a plain base URL, such as https://t.example.com")
+        for name in ("shards", "spool_bytes", "append_deadline", "max_connections", "header_timeout"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"POSTMETER_{name.upper()} must be above 0")
+        if self.trusted_hops < 0:
+            raise SettingsError("POSTMETER_TRUSTED_HOPS must not be negative")
+
+    @property
+    def base_url(self) -> str:
+        """public_url without a slash at its end."""
+        return self.public_url.rstrip("/")
