@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 from aiohttp import web
 from redis.asyncio import Redis
 
@@ -34,15 +33,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         await operations.cleanup()
     finally:
         await redis.aclose()
-        await _close(pool)
-
-
-async def _close(pool: postgres.Pool) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await pool.close()
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        pool.terminate()
+        await postgres.close(pool)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -40,3 +41,12 @@ async def connect(
             **(options or {}),
         },
     )
+
+
+async def close(pool: Pool) -> None:
+    """Close the pool; at once where Postgres does not answer."""
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

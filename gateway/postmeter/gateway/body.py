@@ -1,0 +1,99 @@
+"""Request bodies: inflated here, bounded by their inflated size (ABUSE.md 27)."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator
+
+from aiohttp import web
+from aiohttp.web_exceptions import HTTPException
+
+from postmeter.shared.errors import RequestError
+
+READ_SECONDS = 15.0
+"""How long a client may take for the next piece of its body."""
+PIECE = 64 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Body:
+    """A request's body, to be read once. `begun` and `ended` say how far that has come.
+
+    error: what is wrong with it, found while it was passed on.
+    """
+
+    def __init__(self, request: web.BaseRequest, limit: int) -> None:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip", "x-gzip", ""):
+            raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "The body may be plain or gzip, in no other encoding.")
+        self._request = request
+        self._limit = limit
+        self._gzip = encoding.endswith("gzip")
+        self.begun = False
+        self.ended = False
+        self.error: RequestError | None = None
+        if (request.content_length or 0) > limit:
+            raise self._too_large()
+
+    async def read(self) -> bytes:
+        """All of it. Raises RequestError 400, 408 or 413."""
+        return b"".join([piece async for piece in self.pieces()])
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """It piece by piece, inflated. Raises RequestError 400, 408 or 413, kept in `error` too."""
+        self.begun = True
+        try:
+            size = 0
+            async for piece in self._inflated() if self._gzip else self._raw():
+                size += len(piece)
+                if size > self._limit:
+                    raise self._too_large()
+                yield piece
+            self.ended = True
+        except RequestError as error:
+            self.error = error
+            raise
+
+    def _too_large(self) -> RequestError:
+        return RequestError(413, "PAYLOAD_TOO_LARGE", f"The body may have {self._limit} bytes at most, inflated.")
+
+    async def _raw(self) -> AsyncIterator[bytes]:
+        read = 0
+        while True:
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    piece = await self._request.content.readany()
+            except TimeoutError:
+                raise RequestError(408, "REQUEST_TIMEOUT", "The body did not come in time.") from None
+            except (web.RequestPayloadError, HTTPException, ValueError):
+                raise RequestError(400, "BAD_REQUEST", "The body is not what its headers announced.") from None
+            if not piece:
+                return
+            read += len(piece)
+            if read > self._limit:
+                raise self._too_large()
+            yield piece
+
+    async def _inflated(self) -> AsyncIterator[bytes]:
+        inflater = zlib.decompressobj(_GZIP)
+        broken = RequestError(400, "BAD_REQUEST", "The body is no whole gzip stream.")
+        try:
+            async for piece in self._raw():
+                rest = piece
+                while rest:
+                    if inflater.eof:  # gzip allows several members one after the other
+                        inflater = zlib.decompressobj(_GZIP)
+                    for inflated in _inflate(inflater, rest):
+                        yield inflated
+                    rest = inflater.unused_data
+        except zlib.error:
+            raise broken from None
+        if not inflater.eof:
+            raise broken
+
+
+def _inflate(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    yield inflater.decompress(data, PIECE)
+    while inflater.unconsumed_tail:
+        yield inflater.decompress(inflater.unconsumed_tail, PIECE)

@@ -1,0 +1,135 @@
+"""What the gateway does with a request: route it, know who asks, pass it on, give the answer back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import ClientError, ClientResponse, web
+
+from postmeter.gateway import request_ids
+from postmeter.gateway.body import Body
+from postmeter.gateway.hits import Hits, forwarded_for
+from postmeter.gateway.http_server import finish, refusal
+from postmeter.gateway.keys import Keys
+from postmeter.gateway.routes import Routes
+from postmeter.gateway.upstream import Upstream
+from postmeter.shared import authorization, logs, principal
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import GatewayMetrics
+from postmeter.shared.principal import Principal
+from postmeter.shared.secret import Secret
+
+_PASSED_ON = ("Content-Type", "Accept", "User-Agent")
+_PASSED_BACK = ("Content-Type", "Cache-Control", "Retry-After", "Allow", "Content-Disposition")
+_WHOLE = 1 << 20
+"""Answers up to this many bytes are passed back in one piece."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """The gateway's handler and what it needs."""
+
+    routes: Routes
+    keys: Keys
+    hits: Hits
+    upstreams: dict[Service, Upstream]
+    secret: Secret
+    metrics: GatewayMetrics
+    trusted_hops: int
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to any request; never raises for what a caller sent."""
+        began = time.perf_counter()
+        request_id = request_ids.of(request.headers.get(request_ids.HEADER))
+        path = request.raw_path.partition("?")[0]
+        label = "other"
+        response: web.StreamResponse
+        try:
+            if self.hits.claims(path) and request.method in ("GET", "HEAD"):
+                label = OPEN_PATH if path.startswith(OPEN_PATH) else CLICK_PATH
+                response = await self.hits.answer(request)
+                finish(response, request_id)
+            else:
+                endpoint = self.routes.find(request.method, path)
+                label = endpoint.path
+                response = await self._api(request, endpoint, request_id)
+        except RequestError as error:
+            response = refusal(path, error, request_id)
+            if error.status in (400, 408, 413, 415) and request.can_read_body:
+                response.force_close()  # the rest of the body is not worth reading
+        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began)
+        return response
+
+    async def _api(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> web.StreamResponse:
+        caller = await self._caller(request, endpoint)
+        headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
+        claimed = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall("X-Forwarded-For", [])]
+        forwarded = forwarded_for(request.remote, claimed, self.trusted_hops)
+        headers["X-Forwarded-For"] = forwarded.decode("utf-8", "surrogateescape")
+        headers[request_ids.HEADER] = request_id
+        if caller is not None:
+            headers[principal.HEADER] = principal.seal(
+                msgspec.structs.replace(caller, request_id=request_id), self.secret
+            )
+        body = None
+        if endpoint.max_body:
+            body = Body(request, endpoint.max_body)
+            await _continue(request)
+        upstream = self.upstreams[endpoint.service]
+        async with upstream.ask(endpoint, request.raw_path, headers, body) as answer:
+            return await _pass_back(request, answer, request_id)
+
+    async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
+        if endpoint.scope is None:
+            return None
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        try:
+            caller = await self.keys.verify(key.strip() if scheme.lower() == "bearer" else None)
+        except RequestError as error:
+            if error.status == 401:
+                self.metrics.key_refusals.labels("unknown" if key else "missing").inc()
+            raise
+        try:
+            authorization.require(endpoint, caller)
+        except RequestError:
+            self.metrics.key_refusals.labels("forbidden").inc()
+            raise
+        return caller
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Answer `Expect: 100-continue` once the head is accepted, so that refused bodies are never sent."""
+    expected = request.headers.get("Expect")
+    if expected is None:
+        return
+    if expected.lower() != "100-continue":
+        raise RequestError(417, "EXPECTATION_FAILED", "Only 100-continue may be expected.")
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0
+
+
+async def _pass_back(request: web.BaseRequest, answer: ClientResponse, request_id: str) -> web.StreamResponse:
+    headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+    length = answer.content_length
+    try:
+        if length is not None and length <= _WHOLE:
+            whole = web.Response(status=answer.status, body=await answer.read(), headers=headers)
+            finish(whole, request_id)
+            return whole
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        finish(response, request_id)
+        await response.prepare(request)
+        async for piece in answer.content.iter_chunked(64 * 1024):
+            await response.write(piece)
+        await response.write_eof()
+    except (ClientError, TimeoutError) as error:
+        logs.get().warning("an answer broke off", path=request.raw_path, request_id=request_id, error=repr(error))
+        if request.writer.output_size == 0:
+            raise RequestError(502, "BAD_GATEWAY", "The service's answer broke off.") from None
+        # The head has gone out: only a broken connection can tell the caller that the rest is missing.
+        if request.transport is not None:
+            request.transport.abort()
+    return response

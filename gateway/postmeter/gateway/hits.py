@@ -1,0 +1,134 @@
+"""Tracking URLs: passed through byte for byte, and still answered while tracking-service is down.
+
+A hit is tried again only if it never left. A pixel that tracking-service did not answer is served from here;
+a click whose token is genuine is redirected from here. Both carry `Postmeter-Dropped` and are counted as
+dropped, for they are in no statistics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from postmeter.gateway.hit_client import HitAnswer, HitClient, NoAnswer, NotSent
+from postmeter.shared import destination, logs, pixel, tokens
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.errors import DestinationRefused, TokenRejected
+from postmeter.shared.metrics import GatewayMetrics
+
+DROPPED = "Postmeter-Dropped"
+RESTART_SECONDS = 2.0
+"""How long a restarting tracking-service is waited for."""
+ANSWER_SECONDS = 5.0
+_PASSED_ON = frozenset({b"user-agent", b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
+_PASSED_BACK = frozenset(
+    {
+        b"content-type",
+        b"cache-control",
+        b"pragma",
+        b"expires",
+        b"location",
+        b"content-security-policy",
+        b"postmeter-dropped",
+    }
+)
+_PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
+<meta http-equiv="refresh" content="3"><title>One moment</title><p>This link cannot be opened right now.
+The page tries again by itself.</p>
+"""
+
+
+class Hits:
+    """Answers the public tracking URLs."""
+
+    def __init__(
+        self, client: HitClient, ring: tokens.KeyRing | None, metrics: GatewayMetrics, trusted_hops: int
+    ) -> None:
+        self._client = client
+        self._ring = ring
+        self._metrics = metrics
+        self._hops = trusted_hops
+
+    @staticmethod
+    def claims(path: str) -> bool:
+        """Whether a raw path is a tracking URL's; its token is one segment, maybe an empty one."""
+        for prefix in (OPEN_PATH, CLICK_PATH):
+            if path.startswith(prefix):
+                return "/" not in path[len(prefix) :]
+        return False
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """tracking-service's answer, or one from here."""
+        head = request.method == "HEAD"
+        raw = self._write(request)
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + RESTART_SECONDS
+        pause = 0.02
+        while True:
+            try:
+                return _response(await self._client.fetch(raw, head=head, seconds=ANSWER_SECONDS))
+            except NotSent as error:
+                if loop.time() + pause < give_up:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, 0.2)
+                    continue
+                return self._stand_in(request, "not_sent", error)
+            except NoAnswer as error:
+                return self._stand_in(request, "no_answer", error)
+
+    def _write(self, request: web.BaseRequest) -> bytes:
+        lines = [
+            f"{request.method} {request.raw_path} HTTP/1.1".encode("utf-8", "surrogateescape"),
+            b"Host: " + self._client.host_header,
+        ]
+        forwarded = []
+        for name, value in request.raw_headers:
+            lowered = name.lower()
+            if lowered in _PASSED_ON:
+                lines.append(name + b": " + value)
+            elif lowered == b"x-forwarded-for":
+                forwarded.append(value)
+        lines.append(b"X-Forwarded-For: " + forwarded_for(request.remote, forwarded, self._hops))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _stand_in(self, request: web.BaseRequest, cause: str, error: Exception) -> web.Response:
+        self._metrics.upstream_failures.labels("tracking", cause).inc()
+        logs.get().warning("tracking-service did not answer a hit", cause=cause, error=str(error))
+        if request.raw_path.startswith(OPEN_PATH):
+            self._metrics.dropped.labels("open").inc()
+            return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, DROPPED: cause})
+        location = self._destination(request.raw_path)
+        if location is None:
+            headers = {"Cache-Control": "no-store", "Retry-After": "3", DROPPED: cause}
+            return web.Response(body=_PAGE, status=503, content_type="text/html", charset="utf-8", headers=headers)
+        self._metrics.dropped.labels("click").inc()
+        return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store", DROPPED: cause})
+
+    def _destination(self, raw_path: str) -> str | None:
+        """Where a genuine click leads; None for every other one, and without token keys."""
+        path, _, query = raw_path.partition("?")
+        urls = [value for name, _, value in (part.partition("=") for part in query.split("&")) if name == "url"]
+        if self._ring is None or len(urls) != 1:
+            return None
+        try:
+            url = unquote(urls[0], errors="strict")
+            self._ring.verify(path.removeprefix(CLICK_PATH).encode(), tokens.CLICK, url.encode())
+            return destination.location(url)
+        except (TokenRejected, DestinationRefused, UnicodeError):
+            return None
+
+
+def forwarded_for(peer: str | None, claimed: list[bytes], hops: int) -> bytes:
+    """X-Forwarded-For for the next hop: what the trusted hops before us said, then our peer (ABUSE.md 22)."""
+    entries = [entry.strip() for value in claimed for entry in value.split(b",")]
+    return b", ".join([*(entries[-hops:] if hops else []), (peer or "").encode()])
+
+
+def _response(answer: HitAnswer) -> web.Response:
+    response = web.Response(status=answer.status, body=answer.body)
+    for name, value in answer.headers:
+        if name.lower() in _PASSED_BACK:
+            response.headers[name.decode("latin-1")] = value.decode("latin-1")
+    return response

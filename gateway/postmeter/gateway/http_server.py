@@ -1,0 +1,120 @@
+"""The public HTTP server: bounded heads and connections, every refusal in the right envelope (ABUSE.md 18-21)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from postmeter.gateway import request_ids
+from postmeter.shared import logs
+from postmeter.shared.endpoints import document_of
+from postmeter.shared.envelopes import error_body
+from postmeter.shared.errors import RequestError
+
+MAX_LINE = 32 * 1024
+"""Bytes of a request line's target. A click on an 8 KB destination, percent-encoded, needs 25 KB."""
+MAX_FIELD = 16 * 1024
+"""Bytes of one header."""
+MAX_HEADERS = 100
+IDLE_SECONDS = 30.0
+"""For a request's head to arrive, and between requests."""
+LINGER_SECONDS = 2.0
+READ_BUFFER = 64 * 1024
+
+
+class Server(web.Server):
+    """aiohttp's low-level server, with at most `max_connections` clients at once."""
+
+    def __init__(self, handler: web.RequestHandler | object, max_connections: int) -> None:
+        super().__init__(
+            handler,  # type: ignore[arg-type]  # aiohttp's name for the handler's type is private
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
+            max_headers=MAX_HEADERS,
+            read_bufsize=READ_BUFFER,
+        )
+        self._max_connections = max_connections
+
+    def __call__(self) -> RequestHandler:
+        """The protocol of one new connection."""
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Keep the connection, or turn it away when there are too many."""
+        super().connection_made(handler, transport)
+        if len(self._connections) > self._max_connections:
+            transport.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
+            transport.close()
+
+
+class _Protocol(RequestHandler):
+    __slots__ = ("_line",)
+
+    def data_received(self, data: bytes) -> None:
+        # The parser forgets the path of a request that it refuses; its answer's envelope depends on it.
+        if not self._request_in_progress:
+            self._line = data[:128]
+        super().data_received(data)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Whatever the server itself refuses, or what went wrong unexpectedly."""
+        request_id = request_ids.new()
+        error = _explain(status, exc)
+        if error.status >= 500:
+            logs.get().error("a request failed", request_id=request_id, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        response = refusal(_path_of(getattr(self, "_line", b"")), error, request_id)
+        response.force_close()
+        return response
+
+
+def refusal(path: str, error: RequestError, request_id: str) -> web.Response:
+    """An error in the envelope of the document that `path` belongs to."""
+    response = web.Response(
+        body=error_body(document_of(path), error, request_id),
+        status=error.status,
+        headers=error.headers,
+        content_type="application/json",
+    )
+    finish(response, request_id)
+    return response
+
+
+def finish(response: web.StreamResponse, request_id: str) -> None:
+    """The headers that every answer has."""
+    response.headers[request_ids.HEADER] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "postmeter"
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _explain(status: int, exc: BaseException | None) -> RequestError:
+    if status >= 500:
+        return RequestError(500, "INTERNAL_ERROR", "Something went wrong here; the log has it by the request id.")
+    if isinstance(exc, LineTooLong):
+        # The exception says which of the two limits was passed, and only by its value.
+        if exc.args[1] == MAX_LINE:
+            return RequestError(414, "URI_TOO_LONG", f"The URL may have {MAX_LINE} bytes at most.")
+        return RequestError(431, "HEADERS_TOO_LARGE", f"A header may have {MAX_FIELD} bytes at most.")
+    if "Too many headers" in str(exc):
+        return RequestError(431, "HEADERS_TOO_LARGE", f"A request may have {MAX_HEADERS} headers at most.")
+    return RequestError(400, "BAD_REQUEST", "This is not a well-formed HTTP/1.1 request.")
+
+
+def _path_of(line: bytes) -> str:
+    parts = line.split(b" ", 2)
+    return parts[1].decode("latin-1") if len(parts) > 1 else ""

@@ -1,0 +1,74 @@
+"""gateway: the one public door. Knows API keys, passes on what is allowed, answers hits whatever is down."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from postmeter.gateway.front import Front
+from postmeter.gateway.hit_client import HitClient
+from postmeter.gateway.hits import Hits
+from postmeter.gateway.http_server import Server
+from postmeter.gateway.keys import Keys
+from postmeter.gateway.routes import Routes
+from postmeter.gateway.settings import GatewaySettings
+from postmeter.gateway.upstream import Upstream
+from postmeter.shared import lifecycle, logs, metrics, ops, postgres, tokens
+from postmeter.shared.endpoints import Service
+
+KEY_SECONDS = 2.0
+"""How long a key may take to be looked up."""
+
+
+async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
+    """Answer until `stop` is set, then finish what is in flight."""
+    registry = metrics.registry()
+    measured = metrics.GatewayMetrics(registry)
+    ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
+    pool = await postgres.connect(settings, "gateway", KEY_SECONDS, options={"default_transaction_read_only": "on"})
+    client = HitClient(settings.tracking_url, settings.hits)
+    upstreams = {
+        Service.TRACKING: Upstream(Service.TRACKING, settings.tracking_url, settings.service_requests, measured),
+        Service.QUERY: Upstream(Service.QUERY, settings.query_url, settings.service_requests, measured),
+    }
+    front = Front(
+        routes=Routes(),
+        keys=Keys(pool, settings.key_pepper),
+        hits=Hits(client, ring, measured, settings.trusted_hops),
+        upstreams=upstreams,
+        secret=settings.internal_secret,
+        metrics=measured,
+        trusted_hops=settings.trusted_hops,
+    )
+    runner = web.ServerRunner(Server(front.handle, settings.max_connections), shutdown_timeout=settings.stop_timeout)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        checks: dict[str, ops.Check] = {
+            "postgres": lambda: pool.fetchval("SELECT 1"),
+            "tracking": lambda: _reach(settings.tracking_url),
+            "query": lambda: _reach(settings.query_url),
+        }
+        operations = await ops.start(settings.host, settings.ops_port, registry, checks)
+        logs.get().info("gateway answers", port=settings.port)
+        await stop.wait()
+        await runner.cleanup()
+        await operations.cleanup()
+    finally:
+        client.close()
+        for upstream in upstreams.values():
+            await upstream.close()
+        await postgres.close(pool)
+
+
+async def _reach(url: str) -> None:
+    parts = urlsplit(url)
+    _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    writer.close()
+
+
+def main() -> None:
+    """Run the service, configured by the environment."""
+    lifecycle.run("gateway", GatewaySettings, serve)

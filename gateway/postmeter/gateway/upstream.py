@@ -1,0 +1,110 @@
+"""Requests to one service behind the gateway: bounded in number, timed, tried again only where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from postmeter.gateway.body import Body
+from postmeter.shared import logs
+from postmeter.shared.endpoints import Endpoint, Service
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import GatewayMetrics
+
+CONNECT_SECONDS = 1.0
+RESTART_SECONDS = 2.0
+"""How long a service that refuses connections, as one that restarts does, is waited for."""
+TURN_SECONDS = 5.0
+"""How long a request waits for its turn when the service has enough to do already."""
+BUFFERED = 1 << 20
+"""Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
+_REPEATABLE = frozenset({"/v1/query"})
+"""Paths of POST endpoints that change nothing."""
+
+
+class Upstream:
+    """One service."""
+
+    def __init__(self, service: Service, url: str, requests: int, metrics: GatewayMetrics) -> None:
+        self._service = service
+        self._url = url.rstrip("/")
+        self._turns = asyncio.Semaphore(requests)
+        self._metrics = metrics
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def ask(
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], body: Body | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The service's answer, its body not yet read. Raises RequestError: 502, 503, 504, or the body's own."""
+        payload = await body.read() if body is not None and endpoint.max_body <= BUFFERED else body
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
+        try:
+            response = await self._send(endpoint, raw_path, headers, payload)
+            try:
+                yield response
+            finally:
+                response.release()
+        finally:
+            self._turns.release()
+
+    async def _send(
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+    ) -> aiohttp.ClientResponse:
+        loop = asyncio.get_running_loop()
+        give_up, pause = loop.time() + RESTART_SECONDS, 0.02
+        repeatable = endpoint.method == "GET" or endpoint.path in _REPEATABLE
+        while True:
+            try:
+                return await self._once(endpoint, raw_path, headers, payload)
+            except TimeoutError as error:
+                if isinstance(payload, Body) and payload.error is not None:
+                    raise payload.error from None
+                if isinstance(error, aiohttp.ConnectionTimeoutError):
+                    raise self._failure("connect", 502, "BAD_GATEWAY", "The service cannot be reached.") from None
+                raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
+            except aiohttp.ClientError as error:
+                if isinstance(payload, Body) and payload.error is not None:
+                    raise payload.error from None
+                never_left = isinstance(error, aiohttp.ClientConnectorError) and not (
+                    isinstance(payload, Body) and payload.begun
+                )
+                if not (never_left or repeatable) or loop.time() + pause > give_up:
+                    logs.get().warning("a service does not answer", service=self._service, error=repr(error))
+                    raise self._failure("connect", 502, "BAD_GATEWAY", "The service does not answer.") from None
+                repeatable = repeatable and never_left
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    async def _once(
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            endpoint.method,
+            URL(self._url + raw_path, encoded=True),
+            headers=headers,
+            data=payload.pieces() if isinstance(payload, Body) else payload,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=endpoint.timeout, sock_connect=CONNECT_SECONDS),
+        )
+
+    def _failure(self, cause: str, status: int, code: str, message: str) -> RequestError:
+        self._metrics.upstream_failures.labels(self._service.value, cause).inc()
+        return RequestError(status, code, message, None, {"Retry-After": "1"})
