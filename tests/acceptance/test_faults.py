@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import requests
-from postmeter.cli.local.access import postgres_dsn
+from postmeter.cli.access import database_dsn
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.load import AGENT, Ledger, Load
@@ -135,8 +135,8 @@ async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> Non
         killed = await kill_each_in_turn(product, watch, ledger)
         load.stop.set()
         await running_load
-        dsn = postgres_dsn(product.data)
-        counted = await settled(product, dsn, ledger)
+        with database_dsn(product.data) as dsn:
+            counted = await settled(product, dsn.reveal(), ledger)
         await asyncio.to_thread(watch.look)
         totals = await rollups(product)
 

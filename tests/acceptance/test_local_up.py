@@ -1,0 +1,181 @@
+"""`postmeter up` as a process: it starts, keeps everything running, stops in order, and leaves nothing behind."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.product import Product, descendants, free_port, running, wait_for
+
+COMMAND = str(Path(sys.executable).with_name("postmeter"))
+SERVICES = ("gateway", "tracking", "query", "aggregator")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short folder that only we can enter, as a home directory often is."""
+    made = Path(tempfile.mkdtemp(prefix="pm-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    """One running product for the tests that do not end it."""
+    made = Path(tempfile.mkdtemp(prefix="pm-"))
+    with running(made) as started:
+        yield started
+    shutil.rmtree(made)
+
+
+def postmeter(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def is_gone(pid: int) -> bool:
+    """True when the process has ended, be it reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def all_gone(pids: set[int]) -> bool:
+    return all(is_gone(pid) for pid in pids)
+
+
+def test_ready_json_is_as_the_contract_says(product: Product) -> None:
+    assert stat.S_IMODE((product.data / "ready.json").stat().st_mode) == 0o600
+    assert set(product.ready) == {"gateway", "tracking", "workspace", "api_key", "ops"}
+    assert set(product.ready["ops"]) == set(SERVICES)
+    for url in product.ready["ops"].values():
+        assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
+        assert requests.get(f"{url}/readyz", timeout=5).status_code == 200
+        assert "# HELP" in requests.get(f"{url}/metrics", timeout=5).text
+
+
+def test_the_first_key_reads_and_the_urls_are_printed(product: Product) -> None:
+    answer = requests.get(f"{product.ready['gateway']}/api/v1/analytics", headers=product.headers, timeout=10)
+    assert answer.status_code == 200, answer.text
+    printed = product.output.read_text()
+    assert product.ready["gateway"] in printed
+    assert product.ready["api_key"] not in printed
+
+
+def test_a_key_is_made_and_revoked_while_the_product_runs(product: Product) -> None:
+    made = postmeter(
+        *("key", "create", "--data", str(product.data), "--workspace", "default"),
+        *("--role", "member", "--scope", "analytics"),
+    )
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+    url, headers = f"{product.ready['gateway']}/api/v1/analytics", {"Authorization": f"Bearer {key}"}
+    assert requests.get(url, headers=headers, timeout=10).status_code == 200
+    revoked = postmeter("key", "revoke", key.split("_")[1], "--data", str(product.data))
+    assert revoked.returncode == 0, revoked.stderr
+    wait_for("the refusal", lambda: requests.get(url, headers=headers, timeout=10).status_code == 401)
+
+
+@pytest.mark.parametrize("words", [f"run {name}" for name in SERVICES] + ["valkey-server", "/postgres"])
+def test_a_process_that_dies_is_started_again(product: Product, words: str) -> None:
+    killed = product.kill(words)
+    wait_for(f"another {words}", lambda: product.pid_of(words) not in (None, killed))
+    url, headers = f"{product.ready['gateway']}/api/v1/analytics", product.headers
+
+    def works() -> bool:
+        try:
+            ready = [requests.get(f"{ops}/readyz", timeout=5) for ops in product.ready["ops"].values()]
+            return all(answer.ok for answer in [*ready, requests.get(url, headers=headers, timeout=10)])
+        except requests.RequestException:
+            return False
+
+    wait_for("the product to work again", works)
+    assert "starting it again" in product.output.read_text()
+
+
+def test_a_directory_in_use_is_refused(product: Product) -> None:
+    second = postmeter("up", "--data", str(product.data), "--port", "0", "--tracking-port", "0")
+    assert second.returncode == 1
+    assert f"is in use by process {product.process.pid}" in second.stderr
+    assert (product.data / "ready.json").exists()
+
+
+def test_a_taken_port_is_refused_and_nothing_is_made(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for option, other in (("--port", "--tracking-port"), ("--tracking-port", "--port")):
+            result = postmeter("up", "--data", str(folder / "data"), option, port, other, str(free_port()))
+            assert result.returncode == 1
+            assert f"port {port} is taken by another program" in result.stderr
+            assert f"choose another with {option}" in result.stderr
+    assert not (folder / "data" / "postgres").exists()
+
+
+@pytest.mark.parametrize("data", ["/proc/postmeter", "/dev/null/data"])
+def test_a_directory_that_cannot_be_written_is_refused(data: str) -> None:
+    result = postmeter("up", "--data", data, "--port", "0", "--tracking-port", "0")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: cannot ")
+    assert data in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("variable", ["POSTMETER_POSTGRES_BIN", "POSTMETER_REDIS_BIN"])
+def test_a_missing_binary_is_named(folder: Path, variable: str) -> None:
+    arguments = ("up", "--data", str(folder / "data"), "--port", "0", "--tracking-port", "0")
+    result = postmeter(*arguments, **{variable: "/nonexistent"})
+    assert result.returncode == 1
+    assert f"{variable}=/nonexistent" in result.stderr
+
+
+def test_sigterm_stops_everything_and_the_next_start_has_everything(folder: Path) -> None:
+    with running(folder) as first:
+        children = descendants(first.process.pid)
+        assert postmeter("workspace", "create", "kept", "--name", "K", "--data", str(first.data)).returncode == 0
+        assert first.stop() == 0
+        assert all_gone(children)
+        assert not (first.data / "ready.json").exists()
+        assert "was killed" not in first.output.read_text()
+    with running(folder) as second:
+        assert second.ready["api_key"] == first.ready["api_key"]
+        again = postmeter("workspace", "create", "kept", "--name", "K", "--data", str(second.data))
+        assert "already" in again.stderr
+
+
+def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) -> None:
+    with running(folder) as first:
+        children = descendants(first.process.pid)
+        assert len(children) > 6
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        wait_for("the end of every child", lambda: all_gone(children))
+    with running(folder) as second:
+        answer = requests.get(f"{second.ready['gateway']}/api/v1/analytics", headers=first.headers, timeout=10)
+        assert answer.status_code == 200
+
+
+def test_commands_work_on_a_directory_that_is_not_running(folder: Path) -> None:
+    with running(folder) as product:
+        pass
+    made = postmeter("workspace", "create", "later", "--name", "L", "--data", str(product.data))
+    assert made.returncode == 0, made.stderr
+    assert "already" in postmeter("workspace", "create", "later", "--name", "L", "--data", str(product.data)).stderr
