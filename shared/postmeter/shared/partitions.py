@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
-
 from postmeter.shared import uuid7
+from postmeter.shared.postgres import Connection
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _bound(table: Partitioned, day: date) -> str:
     return str(uuid7.floor(int(midnight.timestamp() * 1000))) if table.key == "uuid" else midnight.isoformat()
 
 
-async def ensure(connection: asyncpg.Connection[asyncpg.Record], table: Partitioned, start: date) -> None:
+async def ensure(connection: Connection, table: Partitioned, start: date) -> None:
     """Make the partition that starts on `start`, unless it is there. Rows of the default move into it."""
     partition = name(table, start)
     if await connection.fetchval("SELECT to_regclass($1)", partition):
@@ -82,7 +81,7 @@ def _column(table: Partitioned) -> str:
     return "id" if table.table == "message" else "message"
 
 
-async def ensure_now(connection: asyncpg.Connection[asyncpg.Record], today: date | None = None) -> None:
+async def ensure_now(connection: Connection, today: date | None = None) -> None:
     """Make every partition that an event accepted today can need."""
     today = today or datetime.now(UTC).date()
     for table in TABLES:

@@ -1,0 +1,51 @@
+"""Stream entries unpacked: the records that can be counted, and those that cannot with their reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from postmeter.aggregator import checks
+from postmeter.aggregator.reader import Entry
+from postmeter.shared import records
+from postmeter.shared.records import Record
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record put aside: why, its bytes, and whose it is where that is known."""
+
+    reason: str
+    packed: bytes
+    batch: bytes
+    workspace: int | None = None
+
+
+@dataclass
+class Batch:
+    """One stream entry. `id` is the producer's batch id, the same in every retry."""
+
+    id: bytes
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def unpack(entry: Entry) -> Batch:
+    """Never raises: what cannot be read or counted is in `rejected`."""
+    batch = Batch(entry.batch or entry.id)
+    try:
+        found = records.decode(entry.packed)
+    except msgspec.DecodeError:
+        found, unreadable = records.decode_each(entry.packed)
+        batch.rejected = [Rejected(f"unreadable: {reason}", packed, batch.id) for packed, reason in unreadable]
+    batch.records = [record for record in found if checks.fault(record) is None]
+    if len(batch.records) < len(found):
+        batch.rejected += [reject(r, reason, batch.id) for r in found if (reason := checks.fault(r)) is not None]
+    return batch
+
+
+def reject(record: Record, reason: str, batch: bytes) -> Rejected:
+    """Put one readable record aside. An impossible workspace is not noted."""
+    workspace = record.workspace if 0 < record.workspace < 2**31 else None
+    return Rejected(reason, records.encode(record), batch, workspace)

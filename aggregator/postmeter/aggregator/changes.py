@@ -1,0 +1,144 @@
+"""The fold: what a flush's events change, summed up in memory before any of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator import texts
+from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
+from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.messages import Key
+from postmeter.aggregator.verdicts import judge
+from postmeter.shared.events import Engagement, EventType, State, Verdict
+from postmeter.shared.records import Event, Hit
+from postmeter.shared.rollups import COUNTERS
+
+Bucket = tuple[int, int, int]
+"""(workspace, start of the quarter-hour in microseconds, series)"""
+
+HISTORY = (
+    "workspace",
+    "message",
+    "at",
+    "received_at",
+    "type",
+    "series",
+    "bounce",
+    "verdict",
+    "verdict_reason",
+    "reason",
+    "url",
+    "user_agent",
+    "ip",
+    "claimed_at",
+)
+"""Columns of `event`, in the order of the rows in `Changes.history`."""
+
+
+@dataclass
+class Progress:
+    """How far a message has come: the highest state, the earliest times."""
+
+    state: int = State.QUEUED
+    sent_at: int | None = None
+    delivered_at: int | None = None
+
+
+@dataclass
+class Changes:
+    """Deltas of counters by quarter-hour, first engagements, rising states and rows of history."""
+
+    horizon: Horizon
+    activity: dict[Bucket, list[int]] = field(default_factory=dict)
+    first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
+    progress: dict[Key, Progress] = field(default_factory=dict)
+    history: list[tuple[object, ...]] = field(default_factory=list)
+
+    def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
+        """Add to a counter of the quarter-hour that `at` lies in."""
+        bucket = (workspace, at - at % BUCKET, series)
+        row = self.activity.get(bucket)
+        if row is None:
+            row = self.activity[bucket] = [0] * len(COUNTERS)
+        row[counter] += n
+
+    def engage(self, kind: Engagement, key: Key, at: int, series: int) -> None:
+        """Note an engagement; only the earliest of a message is kept."""
+        first = self.first[kind]
+        known = first.get(key)
+        if known is None or at < known[0]:
+            first[key] = (at, series)
+
+    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]]) -> None:
+        """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit."""
+        low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
+        count, write = self.count, self.history.append
+        opens, clicks = self.first[Engagement.OPEN], self.first[Engagement.CLICK]
+        for key, hit, series in hits:
+            workspace, message = key
+            at, claimed = hit.at, None
+            if not low <= at < high:
+                at, claimed = now, at
+            url = hit.url or None
+            kind, first = (EventType.CLICKED, clicks) if url else (EventType.OPENED, opens)
+            verdict, why = judge(kind, hit.user_agent, hit.prefetch)
+            count(workspace, at, series, HIT_COUNTERS[kind, verdict])
+            if verdict is not Verdict.MACHINE:
+                known = first.get(key)
+                if known is None or at < known[0]:
+                    first[key] = (at, series)
+            client = texts.user_agent(hit.user_agent), texts.network(hit.ip)
+            row = (workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client, claimed)
+            write(row)
+
+    def add_event(self, key: Key | None, event: Event, series: int) -> None:
+        """Count an event told by the API; `key` is its message, None for `received`."""
+        kind = EventType(event.type)
+        at = self.horizon.place(event.at, event.received)
+        claimed = event.claimed if at == event.at else event.at
+        verdict, why = None, None
+        effect = EFFECTS[kind, event.bounce if kind is EventType.BOUNCED else 0]
+        if kind in HIT_ENGAGEMENTS:
+            verdict, why = judge(kind, event.user_agent, prefetch=False)
+            engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
+            effect = Effect(HIT_COUNTERS[kind, verdict], engagement)
+        if effect.counter is not None:
+            self.count(event.workspace, at, series, effect.counter)
+        if kind is EventType.RECEIVED:
+            self.count(event.workspace, at, series, INDEX["spam"], int(event.spam))
+            self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
+        if key is not None:
+            if effect.engagement is not None:
+                self.engage(effect.engagement, key, at, series)
+            self._progress(key, kind, effect.state, at)
+        self.history.append(
+            (
+                event.workspace,
+                UUID(key[1]) if key else None,
+                at,
+                self.horizon.place(event.received, event.received),
+                kind,
+                series,
+                event.bounce or None,
+                verdict,
+                why,
+                event.reason or None,
+                event.url or None,
+                texts.user_agent(event.user_agent),
+                texts.network(event.ip),
+                claimed,
+            )
+        )
+
+    def _progress(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
+        if state is None:
+            return
+        progress = self.progress.setdefault(key, Progress())
+        progress.state = max(progress.state, state)
+        if kind is EventType.SENT:
+            progress.sent_at = at if progress.sent_at is None else min(at, progress.sent_at)
+        elif kind is EventType.DELIVERED:
+            progress.delivered_at = at if progress.delivered_at is None else min(at, progress.delivered_at)

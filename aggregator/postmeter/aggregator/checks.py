@@ -1,0 +1,72 @@
+"""Which records can be counted at all: what Postgres would refuse is found here, one record at a time."""
+
+from __future__ import annotations
+
+from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.records import Event, Hit, Record, Registration
+
+_INT4 = 2**31
+_INT8 = 2**63
+_TYPES = frozenset(EventType)
+_BOUNCES = frozenset(BounceType)
+# Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
+_LATEST = 253_402_300_800_000_000
+_EARLIEST = -62_135_596_800_000_000
+
+
+def fault(record: Record) -> str | None:
+    """The named reason why a record cannot be counted, or None."""
+    if not 0 < record.workspace < _INT4:
+        return "workspace"
+    if not 0 <= record.at < _LATEST:
+        return "time"
+    if type(record) is Hit:
+        if len(record.message) != 16:
+            return "message"
+        return "text" if "\0" in record.url else None
+    if type(record) is Registration:
+        return _registration_fault(record)
+    assert type(record) is Event
+    return _event_fault(record)
+
+
+def _registration_fault(record: Registration) -> str | None:
+    if len(record.message) != 16:
+        return "message"
+    if not 0 <= record.created < _LATEST:
+        return "time"
+    texts = (getattr(record, name) for name in _REGISTRATION_TEXTS)
+    if any("\0" in text for text in texts) or any("\0" in tag for tag in record.tags):
+        return "text"
+    return None
+
+
+_REGISTRATION_TEXTS = (
+    "campaign",
+    "campaign_name",
+    "from_address",
+    "from_domain",
+    "to_hash",
+    "to_domain",
+    "subject",
+    "provider",
+    "provider_account",
+    "provider_message",
+    "template",
+)
+
+
+def _event_fault(record: Event) -> str | None:
+    if record.type not in _TYPES:
+        return "type"
+    if record.type == EventType.BOUNCED and record.bounce not in _BOUNCES:
+        return "bounce"
+    if record.type != EventType.RECEIVED and not (record.message or record.provider_message):
+        return "unaddressed"
+    if len(record.message) not in (0, 16):
+        return "message"
+    times = (record.received, record.claimed or 0)
+    if not all(_EARLIEST <= time < _LATEST for time in times) or not 0 <= record.size_bytes < _INT8:
+        return "number"
+    texts = (record.provider, record.provider_message, record.reason, record.url, record.domain)
+    return "text" if any("\0" in text for text in texts) else None

@@ -1,0 +1,28 @@
+"""Errors inside the aggregator."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from postmeter.shared.errors import PostmeterError
+
+
+class LeaseLost(PostmeterError):
+    """Another aggregator owns the shard now; nothing of the flush was committed."""
+
+
+class StreamSetBack(PostmeterError):
+    """A stream was recreated or restored from an old file: its ids or its count of entries went backwards."""
+
+
+REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+"""What a record does that can never be counted; anything else is trouble that passes."""
+
+SERIALIZATION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)

@@ -1,0 +1,103 @@
+"""Messages: registered once, found again by every later event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.dimensions import Series, of_message
+from postmeter.aggregator.queries import QUERIES
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Registration
+
+Key = tuple[int, bytes]
+"""(workspace, the message's 16 bytes)"""
+Name = tuple[int, str, str]
+"""(workspace, provider, the provider's id of the message)"""
+
+
+class MessageCache:
+    """Series of messages, of the last `size` to twice as many that were used; never more."""
+
+    def __init__(self, size: int) -> None:
+        self._size = max(1, size)
+        self._young: dict[Key, int] = {}
+        self._old: dict[Key, int] = {}
+
+    def known(self, keys: Iterable[Key]) -> tuple[dict[Key, int], list[Key]]:
+        """(the series of those remembered, the others, each once and in order)."""
+        young, old = self._young, self._old
+        found: dict[Key, int] = {}
+        missing: set[Key] = set()
+        for key in keys:
+            series = young.get(key)
+            if series is None:
+                series = old.get(key)
+                if series is None:
+                    missing.add(key)
+                    continue
+            found[key] = series
+        return found, sorted(missing)
+
+    def remember(self, series: dict[Key, int]) -> None:
+        """Only what is committed; what was not used for long is forgotten."""
+        self._young |= series
+        if len(self._young) > self._size:
+            self._young, self._old = {}, self._young
+
+
+async def register(
+    connection: Connection, registrations: list[Registration], series: dict[Series, int]
+) -> tuple[dict[Key, int], list[Name]]:
+    """Store messages. Returns (series of those that are new, the providers' names of them)."""
+    unique: dict[Key, Registration] = {}
+    for r in registrations:
+        unique.setdefault((r.workspace, r.message), r)
+    rows = await connection.fetch(
+        QUERIES["make_messages"],
+        *zip(*(_row(r, series[of_message(r)]) for r in unique.values()), strict=True),
+    )
+    fresh = {(row["workspace"], row["id"].bytes): row["series"] for row in rows}
+    names = [(r["workspace"], r["provider"], r["provider_message"]) for r in rows if r["provider_message"]]
+    return fresh, names
+
+
+def _row(r: Registration, series: int) -> tuple[object, ...]:
+    return (
+        r.workspace,
+        UUID(r.message),
+        series,
+        r.campaign,
+        r.from_address,
+        r.to_hash,
+        r.to_domain,
+        r.subject,
+        r.provider,
+        r.provider_account,
+        r.provider_message,
+        r.template,
+        msgspec.json.encode(r.tags).decode(),
+        r.created,
+    )
+
+
+async def find(connection: Connection, keys: list[Key]) -> dict[Key, int]:
+    """The series of those among `keys` (in order) that are registered."""
+    if not keys:
+        return {}
+    series = await connection.fetchval(
+        QUERIES["find_messages"], [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
+    )
+    return {key: found for key, found in zip(keys, series, strict=True) if found is not None}
+
+
+async def find_named(connection: Connection, names: Iterable[Name]) -> tuple[dict[Name, Key], dict[Key, int]]:
+    """(the messages that providers call so, their series)."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}, {}
+    rows = await connection.fetch(QUERIES["find_provider_messages"], *zip(*wanted, strict=True))
+    keys = {(r["workspace"], r["provider"], r["provider_message"]): (r["workspace"], r["id"].bytes) for r in rows}
+    return keys, {(r["workspace"], r["id"].bytes): r["series"] for r in rows}

@@ -1,0 +1,45 @@
+"""The aggregator: moves what the streams hold into the tables, each event exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import redis.asyncio
+
+from postmeter.aggregator import moments, retention
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.lease import Lease
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.shards import Shards
+from postmeter.aggregator.worker import Worker
+from postmeter.shared import lifecycle, metrics, ops, postgres
+
+STATEMENT_SECONDS = 20.0
+
+
+async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; flushes in hand are finished and the shards given back."""
+    registry = metrics.registry()
+    counters = metrics.AggregatorMetrics(registry)
+    pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
+    client = redis.asyncio.Redis.from_url(settings.redis_url.reveal(), protocol=2, socket_timeout=5.0)
+    flusher = Flusher(settings, counters)
+
+    def worker(lease: Lease) -> Worker:
+        return Worker(pool, client, flusher, lease, settings, counters)
+
+    checks: dict[str, ops.Check] = {"postgres": lambda: pool.fetchval("SELECT 1"), "redis": client.ping}
+    runner = await ops.start(settings.host, settings.ops_port, registry, checks)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Shards(pool, settings, counters, worker).run(stop))
+            tasks.create_task(retention.run(pool, settings, stop))
+    finally:
+        await runner.cleanup()
+        await client.aclose()
+        await pool.close()
+
+
+def main() -> None:
+    """The process's entry point."""
+    lifecycle.run("aggregator", AggregatorSettings, serve)

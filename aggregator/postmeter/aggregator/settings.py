@@ -1,0 +1,46 @@
+"""The aggregator's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
+    """Beside the common ones:
+
+    batch_records: records that one flush takes at most (the last entry may go over it).
+    flush_pause: seconds between the starts of two flushes of a shard, at least; lets small batches gather.
+    lease_seconds: after this long without a sign of life an aggregator's shards are taken over.
+    series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
+    waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
+    message_cache: messages whose series is remembered, so that their next hit needs no look-up.
+    retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
+    """
+
+    batch_records: int = 20_000
+    flush_pause: float = 0.025
+    lease_seconds: float = 5.0
+    series_limit: int = 100_000
+    waiting_limit: int = 100_000
+    message_cache: int = 500_000
+    retain_messages: int = 25
+    retain_events: int = 25
+    retain_quarter_hours: int = 25
+    retain_hours: int = 25
+    retain_days: int = 120
+    retain_waiting: int = 30
+    retain_dead_letters: int = 30
+
+    def months(self) -> dict[str, int]:
+        """Months that each table cut by months is kept, beside the present one."""
+        return {
+            "message": self.retain_messages,
+            "engagement": self.retain_messages,
+            "event": self.retain_events,
+            "activity_15m": self.retain_quarter_hours,
+            "activity_1h": self.retain_hours,
+            "activity_1d": self.retain_days,
+        }

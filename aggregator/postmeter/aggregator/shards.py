@@ -1,0 +1,84 @@
+"""Keeps this aggregator's share of the shards leased and one worker running for each."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+
+import asyncpg
+
+from postmeter.aggregator.lease import Lease, Leases
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.worker import Worker
+from postmeter.shared import logs, metrics
+from postmeter.shared.postgres import Pool
+
+ROUNDS_PER_LEASE = 5
+TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+
+
+class Shards:
+    """Renews, takes over and gives back leases until stopped; then everything is finished and given back."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        settings: AggregatorSettings,
+        counters: metrics.AggregatorMetrics,
+        make_worker: Callable[[Lease], Worker],
+    ) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._make_worker = make_worker
+        self._leases = Leases(pool, uuid.uuid4().hex, settings.lease_seconds, counters)
+        self._running: dict[int, tuple[Worker, asyncio.Task[None]]] = {}
+        self._enlisted = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Share in the counting until `stop` is set."""
+        pause = self._settings.lease_seconds / ROUNDS_PER_LEASE
+        while not stop.is_set():
+            try:
+                await self._round()
+            except TROUBLE as error:
+                logs.get().warning("leases could not be renewed", error=repr(error))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+        await self._give_back(list(self._running))
+        with suppress(*TROUBLE):
+            await self._leases.leave()
+
+    async def _round(self) -> None:
+        if not self._enlisted:
+            await self._leases.enlist(self._settings.shards)
+            self._enlisted = True
+        held = await self._leases.renew()
+        for shard, (worker, task) in list(self._running.items()):
+            if task.done() or held.get(shard) != worker.lease.epoch:
+                await self._give_back([shard])
+        # A lease without a worker is left from a round that was cut off; under a new epoch it is safe to use.
+        for shard, epoch in held.items():
+            if shard not in self._running:
+                await self._leases.release(shard, epoch)
+        share = await self._leases.share()
+        await self._give_back(sorted(self._running)[share:])
+        if len(self._running) < share:
+            for lease in await self._leases.acquire(share - len(self._running)):
+                worker = self._make_worker(lease)
+                self._running[lease.shard] = (worker, asyncio.create_task(worker.run()))
+        self._counters.leases.set(len(self._running))
+
+    async def _give_back(self, shards: list[int]) -> None:
+        """Let flushes in hand end, then release the leases."""
+        for shard in shards:
+            self._running[shard][0].stop()
+        for shard in shards:
+            worker, task = self._running.pop(shard)
+            try:
+                await task
+            except Exception:
+                logs.get().error("worker failed", shard=shard, exc_info=True)
+            with suppress(*TROUBLE):
+                await self._leases.release(shard, worker.lease.epoch)

@@ -1,0 +1,84 @@
+"""Events that came before their message: kept in a bounded table, counted when the message comes.
+
+A flush that registers a message takes out what waits for it. Two aggregators that park and register at the
+same time cannot see each other; what slips through there is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import time
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.batches import Rejected, reject
+from postmeter.aggregator.messages import Key, Name
+from postmeter.aggregator.queries import QUERIES
+from postmeter.shared import metrics, records
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit, Record
+
+RECOUNT_SECONDS = 10.0
+SWEEP_LIMIT = 5000
+
+
+class WaitingRoom:
+    """Parks events, at most `limit` per workspace (counted anew every ten seconds, so it may go a little over)."""
+
+    def __init__(self, limit: int, counters: metrics.AggregatorMetrics) -> None:
+        self._limit = limit
+        self._counters = counters
+        self._counted: dict[int, tuple[float, int]] = {}
+
+    async def park(self, connection: Connection, unknown: list[Hit | Event]) -> list[Rejected]:
+        """Store these; returns those for which there is no room."""
+        by_workspace: dict[int, list[Hit | Event]] = {}
+        for record in unknown:
+            by_workspace.setdefault(record.workspace, []).append(record)
+        refused: list[Rejected] = []
+        rows = []
+        for workspace, found in by_workspace.items():
+            room = await self._room(connection, workspace)
+            rows += [_row(record) for record in found[:room]]
+            refused += [reject(record, "waiting room full", b"") for record in found[room:]]
+            when, held = self._counted[workspace]
+            self._counted[workspace] = (when, held + min(room, len(found)))
+        if rows:
+            await connection.execute(QUERIES["park"], *zip(*rows, strict=True))
+            self._counters.waiting.labels("parked").inc(len(rows))
+        return refused
+
+    async def _room(self, connection: Connection, workspace: int) -> int:
+        when, held = self._counted.get(workspace, (0.0, 0))
+        if not when or time.monotonic() - when > RECOUNT_SECONDS:
+            held = await connection.fetchval(QUERIES["count_waiting"], workspace, self._limit)
+            self._counted[workspace] = (time.monotonic(), held)
+        return max(0, self._limit - held)
+
+    async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> list[Record]:
+        """Take out what waits for messages that have just been registered."""
+        packed: list[bytes] = []
+        if messages:
+            ids = [UUID(message) for _, message in messages]
+            rows = await connection.fetch(QUERIES["release_messages"], [workspace for workspace, _ in messages], ids)
+            packed += [row["record"] for row in rows]
+        if names:
+            rows = await connection.fetch(QUERIES["release_provider_messages"], *zip(*sorted(names), strict=True))
+            packed += [row["record"] for row in rows]
+        return self._released(packed)
+
+    async def sweep(self, connection: Connection, younger_than: float) -> list[Record]:
+        """Take out, up to a limit, what is younger than that many seconds and whose message is known by now."""
+        rows = await connection.fetch(QUERIES["sweep"], younger_than, SWEEP_LIMIT)
+        return self._released([row["record"] for row in rows])
+
+    def _released(self, packed: list[bytes]) -> list[Record]:
+        if packed:
+            self._counters.waiting.labels("released").inc(len(packed))
+        return records.decode(records.join(packed))
+
+
+def _row(record: Hit | Event) -> tuple[object, ...]:
+    message = UUID(record.message) if record.message else None
+    named = isinstance(record, Event) and message is None
+    name = (record.provider, record.provider_message) if named and isinstance(record, Event) else ("", "")
+    return (record.workspace, message, *name, records.encode(record))

@@ -1,0 +1,187 @@
+"""One shard's loop: read what has come, count it, publish it, again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import asyncpg
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from postmeter.aggregator.batches import Batch, reject, unpack
+from postmeter.aggregator.errors import REFUSALS, SERIALIZATION, LeaseLost, StreamSetBack
+from postmeter.aggregator.flush import Flusher, Outcome
+from postmeter.aggregator.lease import Lease
+from postmeter.aggregator.live import LivePublisher
+from postmeter.aggregator.queries import QUERIES
+from postmeter.aggregator.reader import StreamReader
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.shared import logs, metrics, partitions
+from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.records import Record
+
+BLOCK_MS = 200
+BACKOFF_SECONDS = (0.05, 2.0)
+SWEEP_SECONDS = 1.0
+SWEEP_ALL_SECONDS = 60.0
+YOUNG_SECONDS = 60.0
+ANY_AGE_SECONDS = 1e9
+TRIM_SECONDS = 5.0
+SWEEPER = 0
+"""The shard whose worker also sweeps the waiting room, so that one aggregator at a time does."""
+PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, OSError, asyncio.TimeoutError)
+"""Trouble of Postgres, Redis and the network; everything is tried again."""
+
+
+class Worker:
+    """Counts one shard until its lease is lost or `stop` is called; a flush that has begun is finished."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        client: redis.asyncio.Redis,
+        flusher: Flusher,
+        lease: Lease,
+        settings: AggregatorSettings,
+        counters: metrics.AggregatorMetrics,
+    ) -> None:
+        self.lease = lease
+        self._pool = pool
+        self._flusher = flusher
+        self._settings = settings
+        self._counters = counters
+        self._reader = StreamReader(client, lease.shard, lease.position)
+        self._publisher = LivePublisher(client, pool, lease.shard)
+        self._stopping = False
+        self._due = {"sweep": 0.0, "sweep_all": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
+
+    def stop(self) -> None:
+        """End after the flush in hand."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Count until stopped; returns when the lease is lost. Failures are logged and tried again."""
+        delay = BACKOFF_SECONDS[0]
+        sound = True
+        while not self._stopping:
+            try:
+                if not sound:
+                    await self._recover()
+                sound = True
+                await self._publisher.publish({})
+                while not self._stopping:
+                    await self._round()
+                    delay = BACKOFF_SECONDS[0]
+            except LeaseLost as error:
+                logs.get().warning("lease lost", lease=str(error))
+                return
+            except StreamSetBack as error:
+                await self._start_over(error)
+            except SERIALIZATION:
+                sound = False
+                self._counters.retries.labels("serialization").inc()
+            except Exception as error:
+                sound = False
+                self._counters.retries.labels("connection" if isinstance(error, PASSING) else "error").inc()
+                logs.get().error("shard stalls, trying again", shard=self.lease.shard, exc_info=True)
+                await asyncio.sleep(delay * random.uniform(0.5, 1.5))
+                delay = min(2 * delay, BACKOFF_SECONDS[1])
+
+    async def _recover(self) -> None:
+        """Read on from where Postgres stands: that also tells whether a commit that was cut off took place."""
+        position = await self._pool.fetchval(QUERIES["position"], self.lease.shard, self.lease.epoch)
+        if position is None:
+            raise LeaseLost(f"shard {self.lease.shard}, epoch {self.lease.epoch}")
+        self.lease.position = self._reader.position = position
+        self._publisher.suspect()
+
+    async def _start_over(self, error: StreamSetBack) -> None:
+        logs.get().error("stream set back; reading it again from its beginning", reason=str(error))
+        self._counters.stream_regressions.inc()
+        await self._move("0-0")
+
+    async def _round(self) -> None:
+        entries = await self._reader.read(self._settings.batch_records, BLOCK_MS)
+        began = time.monotonic()
+        if entries:
+            await self._commit([unpack(entry) for entry in entries], entries[-1].id.decode())
+            self._counters.flush_seconds.observe(time.monotonic() - began)
+        if self.lease.shard == SWEEPER:
+            await self._sweep()
+        if self._is_due("trim", TRIM_SECONDS):
+            await self._reader.trim(self.lease.position)
+        if entries:
+            await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
+
+    async def _commit(self, batches: list[Batch], position: str) -> None:
+        async with self._pool.acquire() as connection:
+            try:
+                outcome = await self._flusher.flush(connection, self.lease, batches, position)
+            except REFUSALS as error:
+                await self._make_acceptable(connection, batches, error)
+                outcome = await self._flusher.flush(connection, self.lease, batches, position)
+        self.lease.position = position
+        await self._done(outcome)
+
+    async def _make_acceptable(self, connection: Connection, batches: list[Batch], error: Exception) -> None:
+        """Make sure that the partitions are there, then take out of `batches` the records that are refused still.
+
+        Raises `error` if no single record is to blame.
+        """
+        await partitions.ensure_now(connection)
+        found = [record for batch in batches for record in batch.records]
+        if await self._flusher.accepts(connection, self.lease, found):
+            return
+        refused = {id(record) for record in await self._refused(connection, found)}
+        if not refused:
+            raise error
+        logs.get().error("records refused", shard=self.lease.shard, n=len(refused), reason=str(error))
+        for batch in batches:
+            bad = [record for record in batch.records if id(record) in refused]
+            batch.records = [record for record in batch.records if id(record) not in refused]
+            batch.rejected += [reject(record, f"refused: {error}"[:200], batch.id) for record in bad]
+
+    async def _refused(self, connection: Connection, found: list[Record]) -> list[Record]:
+        """Those of `found`, which are refused together, that are refused alone: by halving."""
+        if len(found) <= 1:
+            return found
+        middle = len(found) // 2
+        refused: list[Record] = []
+        for half in (found[:middle], found[middle:]):
+            if not await self._flusher.accepts(connection, self.lease, half):
+                refused += await self._refused(connection, half)
+        return refused
+
+    async def _sweep(self) -> None:
+        if self._is_due("sweep_all", SWEEP_ALL_SECONDS):
+            age = ANY_AGE_SECONDS
+        elif self._is_due("sweep", SWEEP_SECONDS):
+            age = YOUNG_SECONDS
+        else:
+            return
+        async with self._pool.acquire() as connection:
+            outcome = await self._flusher.sweep(connection, self.lease, age)
+        await self._done(outcome)
+
+    async def _move(self, position: str) -> None:
+        lease = self.lease
+        if await self._pool.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position) is None:
+            raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+        lease.position = self._reader.position = position
+        self._publisher.suspect()
+
+    async def _done(self, outcome: Outcome) -> None:
+        for kind in ("hit", "event", "registration"):
+            self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
+        self._counters.dead_letters.inc(outcome.dead_letters)
+        if outcome.newest:
+            self._counters.lag_seconds.labels(str(self.lease.shard)).set(time.time() - outcome.newest / 1e6)
+        await self._publisher.publish(outcome.live)
+
+    def _is_due(self, what: str, seconds: float) -> bool:
+        if time.monotonic() < self._due[what]:
+            return False
+        self._due[what] = time.monotonic() + seconds
+        return True
