@@ -1,0 +1,186 @@
+"""What the aggregator's tests share: records by hand, streams filled as the tracking-service does, tables read back."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import redis.asyncio
+
+from postmeter.aggregator.service import serve
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.shared import records, streams
+from postmeter.shared.events import EventType
+from postmeter.shared.records import Event, Hit, Record, Registration
+from postmeter.shared.secret import Secret
+
+SECOND = 1_000_000
+AT = 1_790_000_000 * SECOND + 250_000
+"""A moment in September 2026, within every partition that the tests' database has."""
+
+
+def message(n: int) -> bytes:
+    """The id of the n-th message, a UUIDv7 of AT."""
+    return ((AT // 1000) << 80 | 7 << 76 | 2 << 62 | n).to_bytes(16, "big")
+
+
+def registration(n: int, **changes: Any) -> Registration:
+    given = {
+        "at": AT,
+        "workspace": 1,
+        "message": message(n),
+        "created": AT,
+        "campaign": "spring",
+        "campaign_name": "Spring",
+        "from_address": "news@shop.example",
+        "from_domain": "shop.example",
+        "to_hash": f"{n:064x}",
+        "to_domain": "reader.example",
+        "subject": "Hello",
+        "provider": "SENDGRID",
+        "provider_account": "",
+        "provider_message": f"sg-{n}",
+        "template": "welcome",
+        "tags": ["b", "a"],
+    }
+    return Registration(**given | changes)
+
+
+def hit(n: int, at: int = AT, **changes: Any) -> Hit:
+    given = {
+        "at": at,
+        "workspace": 1,
+        "message": message(n),
+        "url": "",
+        "prefetch": False,
+        "user_agent": b"Thunderbird",
+        "ip": "203.0.113.77",
+    }
+    return Hit(**given | changes)
+
+
+def event(kind: EventType, n: int | None = None, at: int = AT, **changes: Any) -> Event:
+    given = {
+        "at": at,
+        "received": at,
+        "workspace": 1,
+        "type": int(kind),
+        "message": b"" if n is None else message(n),
+        "provider": "",
+        "provider_message": "",
+        "key": b"",
+        "digest": b"",
+        "bounce": 0,
+        "reason": "",
+        "url": "",
+        "user_agent": b"",
+        "ip": "",
+        "domain": "",
+        "size_bytes": 0,
+        "spam": False,
+        "claimed": None,
+    }
+    return Event(**given | changes)
+
+
+def batch(found: Iterable[Record]) -> bytes:
+    return records.join([records.encode(record) for record in found])
+
+
+class Streams:
+    """Appends batches as the tracking-service does."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        self.client = client
+        self._sequence = 0
+
+    async def append(self, shard: int, *found: Record, batch_id: str | None = None, packed: bytes | None = None) -> str:
+        self._sequence += 1
+        batch_id = batch_id or f"test-{self._sequence}"
+        packed = batch(found) if packed is None else packed
+        fields = {records.BATCH: batch_id.encode(), records.RECORDS: packed}
+        entry = await self.client.xadd(streams.stream(shard), fields)  # type: ignore[arg-type]
+        return str(entry.decode())
+
+    async def ends(self) -> dict[int, str]:
+        """The last id of each stream that exists."""
+        found = {}
+        for shard in range(8):
+            if await self.client.exists(streams.stream(shard)):
+                info = await self.client.xinfo_stream(streams.stream(shard))
+                found[shard] = info["last-generated-id"].decode()
+        return found
+
+
+class Bench:
+    """A database, a Redis and as many aggregators as the test starts."""
+
+    def __init__(self, dsn: str, url: str, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.settings = AggregatorSettings(
+            postgres_dsn=Secret(dsn), redis_url=Secret(url), shards=3, lease_seconds=1.0, log_level="critical"
+        )
+        self.dsn = dsn
+        self.db = connection
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(url, protocol=2)
+        self.streams = Streams(self.client)
+
+    @asynccontextmanager
+    async def aggregator(self, **changes: Any):  # type: ignore[no-untyped-def]
+        """An aggregator that runs for the block and is then stopped as by SIGTERM."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(serve(replace(self.settings, **changes), stop))
+        try:
+            yield task
+        finally:
+            stop.set()
+            await asyncio.wait_for(task, 30)
+
+    async def counted(self) -> None:
+        """Wait until every stream is counted to its end."""
+        ends = await self.streams.ends()
+
+        async def reached() -> bool:
+            rows = await self.db.fetch("SELECT shard, position FROM shard")
+            positions = {row["shard"]: row["position"] for row in rows}
+            return all(positions.get(shard) == end for shard, end in ends.items())
+
+        await until(reached)
+
+    async def total(self, table: str = "activity_15m", **where: Any) -> dict[str, int]:
+        """Sums of all counters that are not 0."""
+        from postmeter.shared.rollups import COUNTERS
+
+        sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COUNTERS)
+        row = await self.db.fetchrow(f"SELECT {sums} FROM {table}")
+        assert row is not None
+        return {name: value for name, value in dict(row).items() if value}
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        return await self.db.fetchval(query, *arguments)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait for a condition; fails after `seconds`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not await condition():
+        assert loop.time() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def bench(dsn: str, url: str):  # type: ignore[no-untyped-def]
+    connection = await asyncpg.connect(dsn)
+    made = Bench(dsn, url, connection)
+    try:
+        yield made
+    finally:
+        await connection.close()
+        await made.client.aclose()
+
+
+def new_id() -> bytes:
+    return uuid.uuid4().bytes

@@ -1,0 +1,177 @@
+"""Events per second from the streams to committed rollups, one aggregator process.
+
+Run: .venv/bin/python -m tests.bench.rollup [--messages 200000] [--hits 400000] [--rounds 3]
+
+Starts its own Postgres and Redis with the settings of local mode, registers the messages through the streams,
+and then for each round starts a fresh aggregator (nothing remembered), waits until it holds all shards, appends
+the hits as packed batches and takes the time from the first append to the moment at which the positions of all
+shards have reached the ends of their streams. See README.md beside this file for what the figure means.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import asyncpg
+import redis
+
+from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared import records, streams, uuid7
+from postmeter.shared.migrate import migrate
+from postmeter.shared.records import Hit, Registration
+
+SHARDS = 4
+AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64) Client/{n}".encode() for n in range(200)]
+RUN = "from postmeter.aggregator.service import main; main()"
+
+
+def registrations(messages: list[bytes]) -> list[Registration]:
+    now = time.time_ns() // 1000
+    return [
+        Registration(
+            at=now,
+            workspace=1,
+            message=message,
+            created=now,
+            campaign=f"campaign-{n % 50}",
+            campaign_name="",
+            from_address="news@shop.example",
+            from_domain=f"shop{n % 4}.example",
+            to_hash=f"{n:064x}",
+            to_domain="reader.example",
+            subject="Spring is here",
+            provider="SENDGRID",
+            provider_account="",
+            provider_message=f"sg-{n}",
+            template="welcome",
+            tags=[],
+        )  # fmt: skip
+        for n, message in enumerate(messages)
+    ]
+
+
+def hits(messages: list[bytes], count: int, noise: random.Random) -> list[Hit]:
+    """Opens and clicks (three to one) of random messages, within an hour, from many addresses."""
+    now = time.time_ns() // 1000
+    return [
+        Hit(
+            at=now - noise.randrange(3_600_000_000),
+            workspace=1,
+            message=noise.choice(messages),
+            url=f"https://shop.example/offer/{n % 40}?utm_source=mail" if n % 4 == 0 else "",
+            prefetch=n % 50 == 0,
+            user_agent=noise.choice(AGENTS),
+            ip=f"{noise.randrange(1, 224)}.{noise.randrange(256)}.{noise.randrange(256)}.{noise.randrange(256)}",
+        )
+        for n in range(count)
+    ]
+
+
+def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_batch: int) -> float:
+    """Append as the tracking-service does, spread over the shards. Returns when the first append was sent."""
+    packed = [
+        records.join([records.encode(record) for record in found[start : start + per_batch]])
+        for start in range(0, len(found), per_batch)
+    ]
+    producer = uuid.uuid4().hex
+    started = time.perf_counter()
+    for begin in range(0, len(packed), 200):
+        with client.pipeline(transaction=False) as pipeline:
+            for n, body in enumerate(packed[begin : begin + 200], begin):
+                pipeline.xadd(streams.stream(n % SHARDS), {records.BATCH: f"{producer}-{n}", records.RECORDS: body})
+            pipeline.execute()
+    return started
+
+
+async def counted(dsn: str, client: "redis.Redis") -> None:
+    """Wait until every shard's position has reached its stream's end."""
+    connection = await asyncpg.connect(dsn)
+    ends = {n: client.xinfo_stream(streams.stream(n))["last-generated-id"].decode() for n in range(SHARDS)}
+    while True:
+        rows = await connection.fetch("SELECT shard, position FROM shard")
+        if {row["shard"]: row["position"] for row in rows} == ends:
+            break
+        await asyncio.sleep(0.005)
+    await connection.close()
+
+
+async def leased(dsn: str) -> None:
+    """Wait until somebody holds all shards."""
+    connection = await asyncpg.connect(dsn)
+    held = "SELECT count(*) FROM shard WHERE lease_until > clock_timestamp()"
+    while await connection.fetchval(held) < SHARDS:
+        await asyncio.sleep(0.05)
+    await connection.close()
+
+
+def measure(dsn: str, url: str, found: list[Hit] | list[Registration], per_batch: int) -> float:
+    """Records per second of a fresh aggregator."""
+    environ = os.environ | {"POSTMETER_POSTGRES_DSN": dsn, "POSTMETER_REDIS_URL": url, "POSTMETER_SHARDS": str(SHARDS)}
+    aggregator = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
+    try:
+        asyncio.run(leased(dsn))
+        client = redis.Redis.from_url(url)
+        started = append(client, found, per_batch)
+        asyncio.run(counted(dsn, client))
+        return len(found) / (time.perf_counter() - started)
+    finally:
+        aggregator.terminate()
+        aggregator.wait(30)
+
+
+async def rows_of(dsn: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    tables = ("message", "event", "engagement", "activity_15m", "dedup", "waiting", "dead_letter")
+    counts = [f"{table} {await connection.fetchval(f'SELECT count(*) FROM {table}')}" for table in tables]
+    opens = await connection.fetchval("SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks)"
+                                      " FROM activity_1d")  # fmt: skip
+    await connection.close()
+    return f"hits counted {opens}; rows: {', '.join(counts)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=200_000)
+    parser.add_argument("--hits", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=200, help="records per stream entry")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    folder.chmod(0o711)
+    postgres = PostgresServer(
+        binaries=find_postgres(), data=folder / "postgres", sockets=folder, log=folder / "pg.log", password="bench"
+    )
+    broker = RedisServer(binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log")
+    try:
+        postgres.start()
+        broker.start()
+        asyncio.run(migrate(postgres.dsn()))
+        messages = [uuid7.new().bytes for _ in range(options.messages)]
+        rate = measure(postgres.dsn(), broker.url, registrations(messages), options.batch)
+        print(f"registrations: {rate:,.0f}/s")
+        rates = []
+        for number in range(options.rounds):
+            found = hits(messages, options.hits, random.Random(number))
+            rates.append(measure(postgres.dsn(), broker.url, found, options.batch))
+            print(f"round {number + 1}: {rates[-1]:,.0f} hits/s")
+        print(f"median: {statistics.median(rates):,.0f} hits/s")
+        print(asyncio.run(rows_of(postgres.dsn())))
+    finally:
+        broker.stop()
+        postgres.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

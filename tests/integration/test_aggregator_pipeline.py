@@ -1,0 +1,39 @@
+"""From the streams to the tables, on a real Postgres and a real Redis."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from postmeter.shared.events import EventType, State
+from tests.aggregation import AT, Bench, bench, event, hit, registration
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None:
+    await at.streams.append(0, registration(1), registration(2))
+    await at.streams.append(
+        1, hit(1), hit(1, AT + 5), hit(2, url="https://a.example/"), hit(2, user_agent=b"Mozilla/5.0")
+    )
+    await at.streams.append(2, hit(2, prefetch=True), event(EventType.SENT, 1), event(EventType.DELIVERED, 1))
+    async with at.aggregator():
+        await at.counted()
+        assert await at.value("SELECT count(*) FROM waiting") == 0
+    expected = {
+        "sent": 1,
+        "delivered": 1,
+        "human_opens": 2,
+        "proxy_opens": 1,
+        "machine_opens": 1,
+        "unique_opens": 2,
+        "human_clicks": 1,
+        "unique_clicks": 1,
+    }
+    for table in ("activity_15m", "activity_1h", "activity_1d"):
+        assert await at.total(table) == expected
+    assert await at.value("SELECT count(*) FROM event") == 7
+    assert await at.value("SELECT state FROM message WHERE sent_at IS NOT NULL") == State.DELIVERED
