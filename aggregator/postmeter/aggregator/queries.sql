@@ -136,7 +136,7 @@ SELECT * FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::bytea[])
 
 -- name: count_waiting
 -- How many events of workspace $1 wait, counted up to $2.
-SELECT count(*) FROM (SELECT FROM waiting WHERE workspace = $1 LIMIT $2) AS some;
+SELECT count(*) FROM (SELECT FROM waiting WHERE workspace = $1 LIMIT $2) AS held;
 
 -- name: release_messages
 -- Take out the events that wait for messages $2 of workspaces $1.

@@ -29,7 +29,7 @@ def wait_drained(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
 async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     connection = await asyncpg.connect(postgres_dsn, timeout=2.0, command_timeout=2.0)
-    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=2.0, decode_responses=True)
+    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=2.0)
     try:
         ends = await _stream_ends(client)
         while time.monotonic() < deadline and _alive(aggregator):
@@ -50,7 +50,7 @@ async def _stream_ends(client: "redis.asyncio.Redis") -> dict[int, tuple[int, in
     for shard in range(shards):
         newest = await client.xrevrange(streams.stream(shard), count=1)
         if newest:
-            ends[shard] = _number(str(newest[0][0]))
+            ends[shard] = _number(newest[0][0].decode())
     return ends
 
 
