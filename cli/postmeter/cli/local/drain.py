@@ -50,7 +50,9 @@ async def _stream_ends(client: "redis.asyncio.Redis") -> dict[int, tuple[int, in
     for shard in range(shards):
         newest = await client.xrevrange(streams.stream(shard), count=1)
         if newest:
-            ends[shard] = _number(newest[0][0].decode())
+            identifier = newest[0][0]
+            assert isinstance(identifier, bytes)
+            ends[shard] = _number(identifier.decode())
     return ends
 
 
