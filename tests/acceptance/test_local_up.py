@@ -168,6 +168,7 @@ def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) ->
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         wait_for("the end of every child", lambda: all_gone(children))
+        assert not (first.data / "ready.json").exists()
     with running(folder) as second:
         answer = requests.get(f"{second.ready['gateway']}/api/v1/analytics", headers=first.headers, timeout=10)
         assert answer.status_code == 200

@@ -44,7 +44,8 @@ def main() -> None:
 def up(data: Path, port: int, tracking_port: int) -> None:
     """Run the whole product on this machine, in the foreground."""
     # Imported here: a single service shall not load what only local mode needs.
-    from postmeter.cli.local.supervisor import READY_FILE, Ready, Supervisor
+    from postmeter.cli.local.ready_file import FILE, Ready
+    from postmeter.cli.local.supervisor import Supervisor
 
     def say(text: str) -> None:
         click.echo(f"postmeter: {text}", err=True)
@@ -52,7 +53,7 @@ def up(data: Path, port: int, tracking_port: int) -> None:
     def announce(ready: Ready) -> None:
         click.echo(f"gateway   {ready.gateway}")
         click.echo(f"tracking  {ready.tracking}")
-        click.echo(f"workspace {ready.workspace}; its API key is in {data / READY_FILE}")
+        click.echo(f"workspace {ready.workspace}; its API key is in {data / FILE}")
         click.echo("Ctrl-C stops everything.")
 
     Supervisor(data, port, tracking_port, say).run(announce)

@@ -8,18 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import msgspec
-
 from postmeter.cli.local import database, ports, services, vault
 from postmeter.cli.local.drain import wait_drained
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.local.member import Member
-from postmeter.cli.local.private_file import write_private
 from postmeter.cli.local.readiness import wait_ready
+from postmeter.cli.local.ready_file import Ready, ReadyFile
 from postmeter.cli.local.stores import Stores
 
-READY_FILE = "ready.json"
 POLL_SECONDS = 0.1
 START_SECONDS = 60.0
 Say = Callable[[str], None]
@@ -27,16 +24,6 @@ Say = Callable[[str], None]
 
 class StopRequested(BaseException):
     """SIGTERM or SIGINT came. Not an Exception: nothing on the way may swallow it."""
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What DIR/ready.json holds: base URLs, the workspace's id and a key with every scope."""
-
-    gateway: str
-    tracking: str
-    workspace: str
-    api_key: str
-    ops: dict[str, str]
 
 
 class Supervisor:
@@ -49,6 +36,7 @@ class Supervisor:
         self._stopping = False
         self._members: dict[str, Member] = {}
         self._stores: Stores | None = None
+        self._ready_file = ReadyFile(self._data)
 
     def run(self, announce: Callable[[Ready], None]) -> None:
         """Start everything, announce it, stay until a signal asks to stop, stop everything.
@@ -60,7 +48,7 @@ class Supervisor:
         with DirectoryLock(self._data):
             try:
                 ready = self._start()
-                write_private(self._data / READY_FILE, msgspec.json.format(msgspec.json.encode(ready)))
+                self._ready_file.write(ready)
                 announce(ready)
                 while True:
                     time.sleep(POLL_SECONDS)
@@ -79,7 +67,7 @@ class Supervisor:
             raise StopRequested
 
     def _start(self) -> Ready:
-        (self._data / READY_FILE).unlink(missing_ok=True)
+        self._ready_file.remove()
         gateway = ports.claim(self._asked[0], "--port")
         tracking = ports.claim(self._asked[1], "--tracking-port")
         if gateway == tracking:
@@ -133,7 +121,7 @@ class Supervisor:
         member.start()
 
     def _stop(self) -> None:
-        (self._data / READY_FILE).unlink(missing_ok=True)
+        self._ready_file.remove()
         for name in (*services.STOP_ORDER, "redis", "postgres"):
             member = self._members.get(name)
             if member is None:
