@@ -34,8 +34,9 @@ class Ledger:
 class Load:
     """Readers and one sender against a running product, until `stop` is set."""
 
-    def __init__(self, gateway: str, headers: dict[str, str], ledger: Ledger, seed: int) -> None:
+    def __init__(self, gateway: str, tracking: str, headers: dict[str, str], ledger: Ledger, seed: int) -> None:
         self._gateway = gateway
+        self._tracking = tracking
         self._headers = headers
         self._ledger = ledger
         self._random = random.Random(seed)
@@ -65,6 +66,8 @@ class Load:
     async def _hit(self, session: aiohttp.ClientSession) -> None:
         message = self._random.choice(self._ledger.registered)
         url = self._random.choice([message["open_url"], message["links"][0]["tracking_url"]])
+        if self._random.random() < 0.3:
+            url = url.replace(self._tracking, self._gateway)
         agent = f"{AGENT}{uuid.uuid4().hex}"
         self._ledger.attempted.add(agent)
         try:

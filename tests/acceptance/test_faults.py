@@ -130,7 +130,7 @@ async def settled(product: Product, dsn: str, ledger: Ledger) -> Counter[str]:
 async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> None:
     with running(tmp_path) as product:
         ledger, watch = Ledger(), Watch(product)
-        load = Load(product.ready["gateway"], product.headers, ledger, seed=1)
+        load = Load(product.ready["gateway"], product.ready["tracking"], product.headers, ledger, seed=1)
         running_load = asyncio.create_task(load.run(READERS))
         killed = await kill_each_in_turn(product, watch, ledger)
         load.stop.set()
