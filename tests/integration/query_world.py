@@ -1,0 +1,159 @@
+"""Rollups as the aggregator writes them, each fact remembered so that a test can count for itself."""
+
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import asyncpg
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from postmeter.query import app
+from postmeter.shared import api_keys, metrics, partitions, principal, rollups
+from postmeter.shared.principal import Principal
+from postmeter.shared.secret import Secret
+
+INTERNAL = Secret("internal secret of the tests")
+PEPPER = Secret("pepper of the tests")
+DIMENSIONS = ("campaign", "domain", "provider", "template")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Counters that rose at one moment in one series."""
+
+    at: datetime
+    campaign: str = ""
+    domain: str = "example.com"
+    provider: str = ""
+    template: str = ""
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+async def ensure_months(dsn: str, first: date, last: date) -> None:
+    """Partitions for moments that a test fixed, whatever today's date is."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for table in partitions.TABLES:
+            month = first
+            while table.table.startswith("activity") and month <= last:
+                await partitions.ensure(connection, table, month)
+                month = partitions.add_months(month, 1)
+    finally:
+        await connection.close()
+
+
+class World:
+    """One database: workspaces, domains, keys, facts."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+
+    async def workspace(self, name: str | None = None, created_at: datetime | None = None) -> int:
+        name = name or uuid.uuid4().hex
+        number: int = await self.pool.fetchval(
+            "INSERT INTO workspace (id, name, created_at) VALUES ($1, $1, coalesce($2, now())) RETURNING number",
+            name,
+            created_at,
+        )
+        return number
+
+    async def domain(self, workspace: int, name: str, domain_id: uuid.UUID | None = None) -> uuid.UUID:
+        domain_id = domain_id or uuid.uuid4()
+        await self.pool.execute(
+            "INSERT INTO domain (workspace, name, id) VALUES ($1, $2, $3)", workspace, name, domain_id
+        )
+        return domain_id
+
+    async def key(
+        self, workspace: int, role: str = "admin", scopes: tuple[str, ...] = ("analytics",), domains: Any = None
+    ) -> str:
+        key_id, key = api_keys.new()
+        await self.pool.execute(
+            "INSERT INTO api_key (id, workspace, hmac, role, scopes, domains) VALUES ($1, $2, $3, $4, $5, $6)",
+            key_id,
+            workspace,
+            api_keys.digest(key, PEPPER),
+            role,
+            list(scopes),
+            domains,
+        )
+        return key
+
+    async def add(self, workspace: int, *facts: Fact) -> None:
+        """Every fact into every tier, in one transaction."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            series = {}
+            for combination in sorted({(f.campaign, f.domain, f.provider, f.template) for f in facts}):
+                series[combination] = await connection.fetchval(
+                    "INSERT INTO series (workspace, campaign, domain, provider, template) VALUES ($1, $2, $3, $4, $5)"
+                    " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+                    " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
+                    workspace,
+                    *combination,
+                )
+            for tier in rollups.TIERS:
+                cells: dict[tuple[int, datetime], Counter[str]] = {}
+                for f in facts:
+                    bucket = datetime.fromtimestamp(f.at.timestamp() // tier.seconds * tier.seconds, UTC)
+                    place = (series[f.campaign, f.domain, f.provider, f.template], bucket)
+                    cells.setdefault(place, Counter()).update(f.counters)
+                columns = ", ".join(rollups.COUNTERS)
+                values = ", ".join(f"${i + 4}" for i in range(len(rollups.COUNTERS)))
+                raised = ", ".join(f"{c} = activity.{c} + EXCLUDED.{c}" for c in rollups.COUNTERS)
+                await connection.executemany(
+                    f"INSERT INTO {tier.table} AS activity (workspace, series, bucket, {columns})"
+                    f" VALUES ($1, $2, $3, {values})"
+                    f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised}",
+                    [(workspace, *place, *(cell[c] for c in rollups.COUNTERS)) for place, cell in cells.items()],
+                )
+
+
+@asynccontextmanager
+async def world(dsn: str) -> AsyncIterator[World]:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+        yield World(pool)
+
+
+def sealed(workspace: int, role: str = "admin", domains: list[str] | None = None, **changes: Any) -> dict[str, str]:
+    """The header that the gateway sends for a verified key."""
+    fields: dict[str, Any] = {
+        "key_id": "k",
+        "workspace": workspace,
+        "workspace_id": str(workspace),
+        "role": role,
+        "scopes": ["analytics"],
+        "domains": domains,
+        "request_id": "the-request",
+    }
+    return {principal.HEADER: principal.seal(Principal(**fields | changes), INTERNAL)}
+
+
+@asynccontextmanager
+async def listening(runner: "web.BaseRunner[Any]") -> AsyncIterator[str]:
+    """The base URL of a runner while it serves on a free port."""
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def query_service(here: World, redis_url: str, now: datetime) -> AsyncIterator[str]:
+    """The base URL of a real query-service for which it is always `now`."""
+    redis = Redis.from_url(redis_url)
+    measured = metrics.QueryMetrics(CollectorRegistry())
+    application = app.build(here.pool, redis, INTERNAL, lambda: now, measured)
+    try:
+        async with listening(web.AppRunner(application, access_log=None)) as url:
+            yield url
+    finally:
+        await redis.aclose()

@@ -1,0 +1,311 @@
+"""POST /v1/query over real HTTP (CONTRACT.md; ABUSE.md 26-39)."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from postmeter.shared import principal
+from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
+
+NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Api:
+    here: World
+    url: str
+    workspace: int
+    session: aiohttp.ClientSession
+
+    async def raw(self, body: bytes, headers: dict[str, str] | None = None) -> Answer:
+        headers = sealed(self.workspace) if headers is None else headers
+        async with self.session.post(f"{self.url}/v1/query", data=body, headers=headers) as answer:
+            assert answer.content_type == "application/json"
+            return answer.status, json.loads(await answer.read())
+
+    async def ask(self, headers: dict[str, str] | None = None, **body: Any) -> Answer:
+        return await self.raw(json.dumps({"metrics": ["sent"], **body}).encode(), headers)
+
+
+@pytest.fixture
+async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    await ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 5, 1))
+    async with (
+        world(postgres_dsn) as here,
+        query_service(here, redis_url, NOW) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Api(here, url, await here.workspace(), session)
+
+
+async def test_a_query_without_anything_else_is_the_last_30_days(api: Api) -> None:
+    await api.here.add(
+        api.workspace,
+        Fact(NOW - timedelta(days=30, minutes=5), counters={"sent": 1}),  # the quarter-hour it starts in
+        Fact(NOW - timedelta(days=30, minutes=6), counters={"sent": 10}),  # the one before
+        Fact(NOW + timedelta(minutes=9), counters={"sent": 100}),
+        Fact(NOW + timedelta(minutes=10), counters={"sent": 1000}),
+    )
+    assert await api.ask() == (
+        200,
+        {
+            "data": [{"sent": 101}],
+            "query": {
+                "metrics": ["sent"],
+                "dimensions": [],
+                "filters": {},
+                "from": "2025-04-20T10:15:00Z",
+                "to": "2025-05-20T10:30:00Z",
+                "timezone": "UTC",
+                "resolution": "total",
+                "order_by": [],
+                "limit": 10000,
+            },
+            "next_cursor": None,
+        },
+    )
+
+
+async def test_a_series_in_a_zone_with_every_field_in_its_place(api: Api) -> None:
+    await api.here.add(
+        api.workspace,
+        Fact(datetime(2025, 3, 30, 0, 30, tzinfo=UTC), campaign="c", counters={"human_opens": 2, "proxy_opens": 3}),
+        Fact(datetime(2025, 3, 30, 1, 0, tzinfo=UTC), campaign="c", counters={"machine_opens": 9}),
+    )
+    status, answer = await api.ask(
+        metrics=["opens", "machine_opens"],
+        dimensions=["campaign", "domain"],
+        resolution="hour",
+        timezone="Europe/Berlin",
+        **{"from": "2025-03-30T00:20:00Z", "to": "2025-03-30T01:30:00Z"},
+    )
+    assert status == 200
+    assert [list(row.items()) for row in answer["data"]] == [
+        [
+            ("timestamp", "2025-03-30T01:00:00+01:00"),
+            ("campaign", "c"),
+            ("domain", "example.com"),
+            ("opens", 5),
+            ("machine_opens", 0),
+        ],
+        [
+            ("timestamp", "2025-03-30T03:00:00+02:00"),
+            ("campaign", "c"),
+            ("domain", "example.com"),
+            ("opens", 0),
+            ("machine_opens", 9),
+        ],
+    ]
+    assert answer["query"]["from"] == "2025-03-30T00:15:00Z"
+    assert answer["query"]["order_by"] == ["timestamp", "campaign", "domain"]
+
+
+async def test_dates_are_days_of_the_zone(api: Api) -> None:
+    _, answer = await api.ask(timezone="Asia/Kathmandu", **{"from": "2025-05-01", "to": "2025-05-02"})
+    assert (answer["query"]["from"], answer["query"]["to"]) == ("2025-04-30T18:15:00Z", "2025-05-02T18:15:00Z")
+
+
+@pytest.mark.parametrize("resolution", ["total", "day"])
+async def test_an_empty_range_is_empty(api: Api, resolution: str) -> None:
+    at = "2025-05-01T12:07:00Z"
+    status, answer = await api.ask(resolution=resolution, dimensions=["campaign"], **{"from": at, "to": at})
+    assert (status, answer["data"], answer["next_cursor"]) == (200, [], None)
+
+
+async def test_order_limit_and_cursor_walk_every_row_once(api: Api) -> None:
+    sent = {f"c{n}": n % 4 for n in range(23)}
+    await api.here.add(
+        api.workspace, *(Fact(NOW, campaign=c, counters={"sent": n, "received": 1}) for c, n in sent.items())
+    )
+    asked = {"dimensions": ["campaign"], "order_by": ["-sent"], "limit": 5}
+    pages, cursor = [], None
+    while not pages or cursor:
+        status, answer = await api.ask(**asked, **({"cursor": cursor} if cursor else {}))
+        assert status == 200
+        pages.append([(row["campaign"], row["sent"]) for row in answer["data"]])
+        cursor = answer["next_cursor"]
+    assert [len(page) for page in pages] == [5, 5, 5, 5, 3]
+    assert [row for page in pages for row in page] == sorted(sent.items(), key=lambda item: (-item[1], item[0]))
+    _, by_name = await api.ask(dimensions=["campaign"], order_by="-campaign")
+    assert [row["campaign"] for row in by_name["data"]] == sorted(sent, reverse=True)
+
+
+async def test_a_cursor_keeps_the_range_of_its_first_page(api: Api, redis_url: str) -> None:
+    await api.here.add(api.workspace, *(Fact(NOW, campaign=c, counters={"sent": 1}) for c in "ab"))
+    _, first = await api.ask(dimensions=["campaign"], limit=1)
+    async with query_service(api.here, redis_url, NOW + timedelta(days=1)) as later:
+        api.url = later
+        _, second = await api.ask(dimensions=["campaign"], limit=1, cursor=first["next_cursor"])
+    assert [row["campaign"] for row in second["data"]] == ["b"]
+    assert second["query"]["to"] == first["query"]["to"]
+
+
+async def test_a_cursor_of_another_tenant_or_query_is_refused(api: Api) -> None:
+    await api.here.add(api.workspace, *(Fact(NOW, campaign=c, counters={"sent": 1}) for c in "abc"))
+    other = await api.here.workspace()
+    _, answer = await api.ask(dimensions=["campaign"], limit=1)
+    cursor = answer["next_cursor"]
+    assert (await api.ask(dimensions=["campaign"], limit=2, cursor=cursor))[0] == 200
+    flipped = cursor[:-1] + ("A" if cursor[-1] != "A" else "B")
+    confined = sealed(api.workspace, role="domain_admin", domains=["example.com"])
+    for headers, body in (
+        (sealed(other), {"dimensions": ["campaign"], "cursor": cursor}),
+        (confined, {"dimensions": ["campaign"], "cursor": cursor}),
+        (None, {"dimensions": ["domain"], "cursor": cursor}),
+        (None, {"dimensions": ["campaign"], "metrics": ["received"], "cursor": cursor}),
+        (None, {"dimensions": ["campaign"], "order_by": "-sent", "cursor": cursor}),
+        (None, {"dimensions": ["campaign"], "cursor": flipped}),
+        (None, {"dimensions": ["campaign"], "cursor": "é"}),
+        (None, {"dimensions": ["campaign"], "cursor": ""}),
+    ):
+        status, refused = await api.ask(headers, **body)
+        assert (status, refused["error"]["code"], refused["error"]["field"]) == (400, "INVALID_CURSOR", "cursor")
+
+
+async def test_filters_and_another_tenant_s_ids_have_one_shape(api: Api) -> None:
+    other = await api.here.workspace()
+    await api.here.add(other, Fact(NOW, campaign="theirs", domain="theirs.example", counters={"sent": 7}))
+    await api.here.add(api.workspace, Fact(NOW, campaign="ours", counters={"sent": 1}))
+    theirs = await api.ask(filters={"campaign": ["theirs"]}, dimensions=["campaign"])
+    nobody = await api.ask(filters={"campaign": ["nobody"]}, dimensions=["campaign"])
+    assert theirs[1]["data"] == nobody[1]["data"] == []
+    both = await api.ask(filters={"campaign": ["theirs", "ours"], "domain": ["example.com"]})
+    assert both[1]["data"] == [{"sent": 1}]
+
+
+async def test_a_tenant_named_in_the_body_changes_nothing(api: Api) -> None:
+    other = await api.here.workspace("other")
+    await api.here.add(other, Fact(NOW, counters={"sent": 7}))
+    for named in ({"workspace": "other"}, {"workspace_id": other}):
+        assert (await api.ask(**named))[1]["data"] == [{"sent": 0}]
+
+
+async def test_a_domain_admin_sees_its_domains_only_in_totals_too(api: Api) -> None:
+    await api.here.add(
+        api.workspace,
+        Fact(NOW, domain="mine.example", counters={"sent": 1}),
+        Fact(NOW, domain="other.example", counters={"sent": 10}),
+    )
+    mine = sealed(api.workspace, role="domain_admin", domains=["Mine.example"])
+    assert (await api.ask(mine))[1]["data"] == [{"sent": 1}]
+    assert (await api.ask(mine, filters={"domain": ["other.example"]}))[1]["data"] == [{"sent": 0}]
+    assert (await api.ask(mine, dimensions=["domain"]))[1]["data"] == [{"domain": "mine.example", "sent": 1}]
+    for nothing in ([], None):
+        headers = sealed(api.workspace, role="domain_admin", domains=nothing)
+        assert (await api.ask(headers))[1]["data"] == [{"sent": 0}]
+    assert (await api.ask())[1]["data"] == [{"sent": 11}]
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        ("metrics", {"metrics": []}),
+        ("metrics", {"metrics": ["sent", "sent"]}),
+        ("metrics", {"metrics": ["sent) FROM api_key --"]}),
+        ("metrics", {"metrics": ["revenue"]}),
+        ("metrics[0]", {"metrics": [1]}),
+        ("metrics", {"metrics": "sent"}),
+        ("dimensions", {"dimensions": ["workspace"]}),
+        ("dimensions", {"dimensions": ["campaign; DROP TABLE series"]}),
+        ("dimensions", {"dimensions": ["domain", "domain"]}),
+        ("filters", {"filters": {"tags": ["x"]}}),
+        ("filters", {"filters": {"1=1": ["x"]}}),
+        ("filters.domain", {"filters": {"domain": []}}),
+        ("filters.domain", {"filters": {"domain": ["x"] * 1001}}),
+        ("filters.domain", {"filters": {"domain": ["x\0"]}}),
+        ("filters[...]", {"filters": {"domain": "x"}}),
+        ("from", {"from": "2025-05-01T00:00:00"}),
+        ("from", {"from": "2025-05-01T00:00:60Z"}),
+        ("from", {"from": "2025-02-29"}),
+        ("from", {"from": "0000-01-01"}),
+        ("from", {"from": 5}),
+        ("to", {"to": "9999-12-31"}),
+        ("to", {"from": "2025-05-02T00:00:00Z", "to": "2025-05-01T00:00:00Z"}),
+        ("from", {"from": "2000-01-01", "to": "2100-01-01"}),
+        ("timezone", {"timezone": "../../etc/passwd"}),
+        ("timezone", {"timezone": "Mars/Olympus"}),
+        ("resolution", {"resolution": "minute"}),
+        ("resolution", {"resolution": "quarter_hour", "from": "2020-01-01"}),
+        ("order_by", {"order_by": "received"}),
+        ("order_by", {"order_by": ["sent", "-sent"]}),
+        ("order_by", {"order_by": "1; SELECT pg_sleep(9)"}),
+        ("order_by", {"order_by": "timestamp"}),
+        ("limit", {"limit": -1}),
+        ("limit", {"limit": 0}),
+        ("limit", {"limit": 10**9}),
+        ("limit", {"limit": 10**30}),
+        ("limit", {"limit": "abc"}),
+        ("limit", {"limit": 1.5}),
+        ("fitlers", {"fitlers": {}}),
+    ],
+)
+async def test_each_mistake_names_its_field(api: Api, field: str, body: dict[str, Any]) -> None:
+    status, answer = await api.ask(**body)
+    assert (status, answer["error"].get("field")) == (400, field)
+    assert answer["error"]["message"]
+    assert answer.keys() == {"error"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b'{"metrics":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"metrics":["sent"],"filters":' + b'{"a":' * 40_000 + b"1" + b"}" * 40_000 + b"}",
+        b'{"metrics":["sent"],"limit":NaN}',
+        b'{"metrics":["sent"],"limit":1e400}',
+        b'{"metrics":["sent"],"limit":' + b"9" * 100_000 + b"}",
+        b'{"metrics":["\xff"]}',
+        b'{"metrics":["\\ud800"]}',
+        b'{"metrics":["sent"],"workspace":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"null",
+        b"[]",
+        b"{}",
+    ],
+)
+async def test_no_body_breaks_it(api: Api, body: bytes) -> None:
+    status, answer = await api.raw(body)
+    assert (status, answer["error"]["code"] in ("INVALID_JSON", "INVALID_FIELD")) == (400, True)
+
+
+async def test_a_body_over_the_limit_is_refused(api: Api) -> None:
+    status, answer = await api.raw(b" " * (256 * 1024 + 1))
+    assert (status, answer["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_only_the_gateway_is_believed(api: Api) -> None:
+    genuine = sealed(api.workspace)[principal.HEADER]
+    for headers in ({}, {principal.HEADER: ""}, {principal.HEADER: "x.y"}, {principal.HEADER: genuine[:-4] + "AAA="}):
+        status, answer = await api.ask(headers)
+        assert (status, answer["error"]["code"]) == (401, "UNAUTHORIZED")
+    status, answer = await api.ask(sealed(api.workspace, scopes=["track"]))
+    assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
+
+
+async def test_a_query_that_takes_too_long_says_what_to_do(api: Api, postgres_dsn: str, redis_url: str) -> None:
+    impatient = {"statement_timeout": "100"}
+    async with (
+        asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
+        api.here.pool.acquire() as connection,
+        connection.transaction(),
+        query_service(World(pool), redis_url, NOW) as api.url,
+    ):
+        await connection.execute("LOCK TABLE activity_1d IN ACCESS EXCLUSIVE MODE")
+        status, answer = await api.ask()
+    assert (status, answer["error"]["code"]) == (504, "QUERY_TIMEOUT")
+    assert "narrow" in answer["error"]["message"]
+
+
+async def test_a_database_that_is_away_is_no_mistake_of_the_caller(api: Api) -> None:
+    await api.here.pool.close()
+    status, answer = await api.ask()
+    assert (status, answer["error"]["code"]) == (503, "UNAVAILABLE")

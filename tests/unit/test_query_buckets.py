@@ -1,0 +1,148 @@
+"""Buckets against a walk over every quarter-hour, through every kind of clock change."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postmeter.query.engine import buckets, pieces
+from postmeter.query.engine.query import MAX_ROWS, Resolution
+from postmeter.shared.errors import RequestError
+from postmeter.shared.rollups import TIERS
+
+QUARTER = timedelta(minutes=15)
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "America/St_Johns",
+    "Australia/Lord_Howe",  # changes by half an hour
+    "America/Havana",  # sets its clocks back at 1:00, forward at 0:00
+    "Asia/Beirut",  # skips midnight
+    "America/Sao_Paulo",
+    "Africa/Cairo",
+    "Pacific/Apia",  # had no 30 December 2011
+    "Pacific/Kiritimati",
+    "Antarctica/Troll",  # changes by two hours
+)
+CHANGES = [
+    datetime(2011, 12, 30, 9, tzinfo=UTC),
+    datetime(2017, 10, 15, 3, tzinfo=UTC),
+    datetime(2018, 2, 18, 2, tzinfo=UTC),
+    datetime(2025, 3, 9, 5, tzinfo=UTC),
+    datetime(2025, 3, 29, 22, tzinfo=UTC),
+    datetime(2025, 4, 5, 15, tzinfo=UTC),
+    datetime(2025, 4, 24, 22, tzinfo=UTC),
+    datetime(2025, 10, 4, 15, 30, tzinfo=UTC),
+    datetime(2025, 10, 26, 1, tzinfo=UTC),
+    datetime(2025, 11, 2, 5, tzinfo=UTC),
+]
+
+
+def key(instant: datetime, zone: tzinfo, resolution: Resolution) -> object:
+    local = instant.astimezone(zone)
+    match resolution:
+        case Resolution.QUARTER_HOUR:
+            return instant
+        case Resolution.HOUR:
+            return local.date(), local.hour, local.utcoffset()
+        case Resolution.DAY:
+            return local.date()
+        case Resolution.WEEK:
+            return local.date().isocalendar()[:2]
+        case Resolution.MONTH:
+            return local.year, local.month
+        case _:
+            return None
+
+
+def walk(start: datetime, end: datetime, zone: tzinfo, resolution: Resolution) -> list[object]:
+    found: list[object] = []
+    instant = start
+    while instant < end:
+        if not found or found[-1] != key(instant, zone, resolution):
+            found.append(key(instant, zone, resolution))
+        instant += QUARTER
+    return found
+
+
+ranges = st.tuples(
+    st.sampled_from(CHANGES), st.integers(-400, 400), st.integers(0, 4 * 24 * 45), st.sampled_from(ZONES)
+)
+
+
+@given(ranges, st.sampled_from([r for r in Resolution if r is not Resolution.TOTAL]))
+@settings(max_examples=400, deadline=None)
+def test_buckets_are_those_that_a_walk_meets(drawn: tuple[datetime, int, int, str], resolution: Resolution) -> None:
+    near, before, length, name = drawn
+    zone, start = ZoneInfo(name), near + before * QUARTER
+    end = start + length * QUARTER
+    starts = buckets.starts(start, end, zone, resolution)
+    assert [key(s, zone, resolution) for s in starts] == walk(start, end, zone, resolution)
+    for s in starts:
+        assert key(s - QUARTER, zone, resolution) != key(s, zone, resolution)
+    assert starts == sorted(set(starts))
+
+
+@given(ranges, st.sampled_from(Resolution))
+@settings(max_examples=300, deadline=None)
+def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
+    drawn: tuple[datetime, int, int, str], resolution: Resolution
+) -> None:
+    near, before, length, name = drawn
+    start = near + before * QUARTER
+    end = start + length * QUARTER
+    edges = buckets.starts(start, end, ZoneInfo(name), resolution)
+    parts = pieces.split(start, end, edges)
+    seconds = {tier.table: tier.seconds for tier in TIERS}
+    assert [p.start for p in parts] + [end] == [start] + [p.end for p in parts]
+    for part in parts:
+        assert part.start < part.end
+        assert part.start.timestamp() % seconds[part.table] == 0
+        assert part.end.timestamp() % seconds[part.table] == 0
+        assert not [e for e in edges if part.start < e < part.end and e.timestamp() % seconds[part.table]]
+    assert len(parts) <= 2 * len(TIERS) - 1
+
+
+def test_the_coarsest_tier_answers_the_middle() -> None:
+    start, end = datetime(2025, 3, 1, 22, 45, tzinfo=UTC), datetime(2025, 3, 9, 1, 15, tzinfo=UTC)
+    tables = [piece.table for piece in pieces.split(start, end, [start])]
+    assert tables == ["activity_15m", "activity_1h", "activity_1d", "activity_1h", "activity_15m"]
+    kathmandu = buckets.starts(start, end, ZoneInfo("Asia/Kathmandu"), Resolution.DAY)
+    assert [piece.table for piece in pieces.split(start, end, kathmandu)] == ["activity_15m"]
+    berlin = buckets.starts(start, end, ZoneInfo("Europe/Berlin"), Resolution.DAY)
+    assert "activity_1d" not in [piece.table for piece in pieces.split(start, end, berlin)]
+
+
+def test_days_of_23_and_25_hours() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    for day, hours in ((30, 23), (29, 24)):
+        start = datetime(2025, 3, day, tzinfo=berlin).astimezone(UTC)
+        end = datetime(2025, 3, day + 1, tzinfo=berlin).astimezone(UTC)
+        assert len(buckets.starts(start, end, berlin, Resolution.HOUR)) == hours
+        assert len(buckets.starts(start, end, berlin, Resolution.DAY)) == 1
+    start, end = datetime(2025, 10, 25, 22, tzinfo=UTC), datetime(2025, 10, 26, 23, tzinfo=UTC)
+    assert len(buckets.starts(start, end, berlin, Resolution.HOUR)) == 25
+
+
+def test_weeks_start_on_monday() -> None:
+    starts = buckets.starts(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 13, tzinfo=UTC), UTC, Resolution.WEEK)
+    assert [s.isoformat()[:10] for s in starts] == ["2025-12-29", "2026-01-05", "2026-01-12"]
+
+
+@pytest.mark.parametrize("resolution", [Resolution.QUARTER_HOUR, Resolution.HOUR])
+def test_too_many_buckets_are_refused_before_they_are_made(resolution: Resolution) -> None:
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    with pytest.raises(RequestError) as refused:
+        buckets.starts(start, start + timedelta(hours=MAX_ROWS + 1), UTC, resolution)
+    assert (refused.value.status, refused.value.code) == (400, "RESULT_TOO_LARGE")
+
+
+def test_quarters_round_outward() -> None:
+    exact, inside = datetime(2025, 1, 1, 0, 15, tzinfo=UTC), datetime(2025, 1, 1, 0, 15, 0, 1, tzinfo=UTC)
+    assert buckets.floor_quarter(exact) == buckets.ceil_quarter(exact) == buckets.floor_quarter(inside) == exact
+    assert buckets.ceil_quarter(inside) == exact + QUARTER

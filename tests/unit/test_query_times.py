@@ -1,0 +1,86 @@
+"""Times and zones as callers write them (ABUSE.md 34-39)."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from postmeter.query import times
+from postmeter.shared.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-04-03T12:00:00Z", datetime(2026, 4, 3, 12, tzinfo=UTC)),
+        ("2026-04-03t12:00:00z", datetime(2026, 4, 3, 12, tzinfo=UTC)),
+        ("2026-04-03 12:00:00+05:45", datetime(2026, 4, 3, 6, 15, tzinfo=UTC)),
+        ("2026-04-03T00:00:00-14:00", datetime(2026, 4, 3, 14, tzinfo=UTC)),
+        ("2026-04-03T12:00:00.123456789Z", datetime(2026, 4, 3, 12, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-04-03T12:00:00.5Z", datetime(2026, 4, 3, 12, 0, 0, 500000, tzinfo=UTC)),
+        ("2028-02-29", datetime(2028, 2, 28, 23, tzinfo=UTC)),
+    ],
+)
+def test_instants(text: str, expected: datetime) -> None:
+    assert times.instant(text, "from", ZoneInfo("Europe/Berlin"), last=False) == expected
+
+
+def test_a_date_as_end_is_the_end_of_its_day_in_the_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    assert times.instant("2025-03-30", "to", berlin, last=True) == datetime(2025, 3, 30, 22, tzinfo=UTC)
+    assert times.instant("2025-03-30", "from", berlin, last=False) == datetime(2025, 3, 29, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("2026-04-03T12:00:00", "needs a zone"),
+        ("2026-04-03T12:00:60Z", "no such"),
+        ("2026-04-03T24:00:00Z", "no such"),
+        ("2027-02-29", "no such"),
+        ("2027-02-29T00:00:00Z", "no such"),
+        ("0000-01-01T00:00:00Z", "no such"),
+        ("0001-01-01T00:00:00Z", "2000 to 2100"),
+        ("1969-12-31", "2000 to 2100"),
+        ("9999-12-31T23:59:59-14:00", "2000 to 2100"),
+        ("9999-12-31", "2000 to 2100"),
+        ("2026-04-03T12:00:00+25:00", "no such"),
+        ("20260403", "takes a timestamp"),
+        ("2026-W14-5", "takes a timestamp"),
+        ("now", "takes a timestamp"),
+        ("", "takes a timestamp"),
+        ("٢٠٢٦-٠٤-٠٣", "takes a timestamp"),
+        ("2026-04-03T12:00:00Z\n", "takes a timestamp"),
+    ],
+)
+def test_what_is_no_instant_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(RequestError, match=says) as refused:
+        times.instant(text, "from", UTC, last=True)
+    assert (refused.value.status, refused.value.field) == (400, "from")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("UTC", 0), ("+05:30", 330), ("+05:45", 345), ("+14:00", 840), ("-12:00", -720), ("Asia/Kathmandu", 345)],
+)
+def test_zones(text: str, minutes: int) -> None:
+    assert datetime(2026, 1, 1, tzinfo=times.zone(text, "timezone")).utcoffset() == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "+05:31", "+14:15", "+99:00", "europe/\0", "GMT+1"]
+)
+def test_unknown_zones_are_refused(text: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        times.zone(text, "timezone")
+    assert (refused.value.status, refused.value.field) == (400, "timezone")
+
+
+def test_ranges() -> None:
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    times.check_range(day, day, "from", "to")
+    times.check_range(day, day + timedelta(days=times.MAX_DAYS), "from", "to")
+    with pytest.raises(RequestError, match="before from"):
+        times.check_range(day, day - timedelta(seconds=1), "from", "to")
+    with pytest.raises(RequestError, match=f"{times.MAX_DAYS} days"):
+        times.check_range(day, day + timedelta(days=times.MAX_DAYS, seconds=1), "from", "to")
