@@ -81,6 +81,8 @@ class KeyRing:
             raw = binascii.a2b_base64(token.replace(b"-", b"+").replace(b"_", b"/"), strict_mode=True)
         except binascii.Error:
             raise TokenRejected("malformed") from None
+        if len(raw) != HEADER_BYTES + MAC_BYTES:
+            raise TokenRejected("malformed")
         version, key_id, purpose_and_flags, workspace, message = _HEAD.unpack_from(raw)
         if version != VERSION:
             raise TokenRejected("version")

@@ -5,15 +5,11 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 
+from postmeter.shared import pixel
 from postmeter.shared.endpoints import OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
 
-# A transparent GIF of 43 bytes; the smallest PNG has 67.
-GIF = bytes.fromhex(
-    "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b",
-)
-_NEVER_STORE = "no-store, no-cache, must-revalidate, private, max-age=0"
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
 <meta name="viewport" content="width=device-width"><title>{title}</title>
 <body style="font:16px/1.5 sans-serif;max-width:32em;margin:15vh auto;padding:0 1em"><h1>{title}</h1><p>{text}</p>
@@ -59,16 +55,7 @@ class Answer:
         return self._head + tail if head else self._head + tail + self.body
 
 
-PIXEL = Answer(
-    200,
-    {
-        "Content-Type": "image/gif",
-        "Cache-Control": _NEVER_STORE,
-        "Pragma": "no-cache",
-        "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
-    },
-    GIF,
-)
+PIXEL = Answer(200, pixel.HEADERS, pixel.GIF)
 _REDIRECT = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nCache-Control: no-store\r\nLocation: "
 
 

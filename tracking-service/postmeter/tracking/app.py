@@ -137,9 +137,15 @@ def _response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
 
+async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
+    """Nobody outside needs to know which versions run here."""
+    response.headers["Server"] = "postmeter"
+
+
 def application(writes: Writes, visits: Visits) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[errors])
+    app.on_response_prepare.append(_unnamed)
     app.add_routes(
         [
             web.post(MESSAGES_PATH, writes.post_messages),

@@ -177,6 +177,7 @@ class Committer:
         self.trouble.set()
         await self._spool.write(shard, batch_id, packed)
         self._metrics.batches.labels("spool").inc()
+        self._metrics.spool_bytes.set(self._spool.waiting)
 
     def _answer(self, batch: Batch, error: Exception | None) -> None:
         for client, answer in batch.answers:

@@ -36,7 +36,7 @@ class HitProtocol(asyncio.Protocol):
     """One connection. At most one batch holds its pending answers, so answers keep their order."""
 
     __slots__ = (
-        "_agent", "_batch", "_buffer", "_closing", "_complete", "_forwarded", "_front", "_parser", "_paused",
+        "_agent", "_batch", "_buffer", "_close", "_closing", "_complete", "_forwarded", "_front", "_parser", "_paused",
         "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh", "since",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ class HitProtocol(asyncio.Protocol):
         self._batch: Batch | None = None
         self._buffer = bytearray()
         self._searched = 0
-        self._closing = self._paused = self._complete = self._prefetch = False
+        self._closing = self._paused = self._complete = self._prefetch = self._close = False
         self._url = self._agent = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
         self._write: Callable[[bytes], None] = _nowhere
@@ -57,7 +57,7 @@ class HitProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it where there are too many."""
         # uvloop's transports have all of asyncio.Transport, but do not inherit from it.
-        self._transport = transport = cast(asyncio.Transport, transport)
+        self._transport = transport = cast("asyncio.Transport", transport)
         self._write = transport.write
         peer = transport.get_extra_info("peername")
         self._peer: str = peer[0] if isinstance(peer, tuple) else ""
@@ -69,6 +69,8 @@ class HitProtocol(asyncio.Protocol):
         self._write = _nowhere
         self._closing = True
         self._buffer.clear()
+        # The parser holds this object, so that nobody else would free either soon.
+        del self._parser
         self._front.release(self)
 
     def pause_writing(self) -> None:
@@ -161,6 +163,7 @@ class HitProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The head was the whole request."""
         self._complete = True
+        self._close = not self._parser.should_keep_alive()
 
     # -- requests
 
@@ -174,10 +177,9 @@ class HitProtocol(asyncio.Protocol):
             return True
         try:
             parser.feed_data(head)
-            close = not parser.should_keep_alive()
         except httptools.HttpParserUpgrade:
             # An upgrade that is not taken up is answered as if it had not been offered.
-            self._parser, close = httptools.HttpRequestParser(self), False
+            self._parser, self._close = httptools.HttpRequestParser(self), False
         except httptools.HttpParserError:
             self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
             return True
@@ -185,7 +187,7 @@ class HitProtocol(asyncio.Protocol):
             self._parser = httptools.HttpRequestParser(self)
             return False
         self.fresh = False
-        self._visit(head[:1] == b"H", close)
+        self._visit(head[:1] == b"H", self._close)
         return True
 
     def _visit(self, is_head: bool, close: bool) -> None:

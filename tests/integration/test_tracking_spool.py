@@ -1,0 +1,222 @@
+"""Redis goes away, the service dies: no answered hit is lost, none is counted twice."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from postmeter.cli.local.binaries import find_redis
+from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared.pixel import GIF
+from tests.integration.tracking_service import Service, batches, hits_of, new_message, once, open_target
+from tests.product import wait_for
+
+
+@pytest.fixture
+def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, durable, to be stopped and killed."""
+    sockets = server_folder / f"own-{tmp_path.name[-12:]}"
+    sockets.mkdir()
+    own = RedisServer(
+        binary=find_redis(), data=tmp_path / "redis", sockets=sockets, log=tmp_path / "redis.log", memory="64mb"
+    )
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def service(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    running = Service(server.url, tmp_path / "spool", append_deadline=0.3)
+    yield running
+    running.kill()
+
+
+class Visitors:
+    """Threads that open one message again and again and count the answers."""
+
+    def __init__(self, service: Service, message: bytes, count: int = 6) -> None:
+        self.answered = 0
+        self._stop = False
+        self._lock = threading.Lock()
+        self._service = service
+        self._request = f"GET {open_target(message)} HTTP/1.1\r\nHost: t\r\n\r\n".encode()
+        self._threads = [threading.Thread(target=self._run) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        with closing(self._service.connect()) as wire:
+            while not self._stop:
+                try:
+                    wire.send(self._request)
+                    assert wire.reply().body == GIF
+                except (AssertionError, OSError):
+                    return
+                with self._lock:
+                    self.answered += 1
+
+    def more(self, hits: int) -> None:
+        """Wait until that many more have been answered."""
+        goal = self.answered + hits
+        wait_for(f"{hits} more answers", lambda: self.answered >= goal)
+
+    def end(self) -> int:
+        self._stop = True
+        for thread in self._threads:
+            thread.join()
+        return self.answered
+
+
+def empty(spool: Path) -> bool:
+    return not list(spool.glob("*/*.segment"))
+
+
+def test_redis_killed_and_started_again(server: RedisServer, service: Service) -> None:
+    message = new_message()
+    visitors = Visitors(service, message)
+    visitors.more(100)
+    server.kill()
+    visitors.more(300)
+    assert service.metric("postmeter_batches_total", '{place="spool"}') > 0
+    server.start()
+    wait_for("a drained spool", lambda: empty(service.spool))
+    direct = service.metric("postmeter_batches_total", '{place="stream"}')
+    visitors.more(100)
+    answered = visitors.end()
+    assert service.metric("postmeter_batches_total", '{place="stream"}') > direct
+    assert service.metric("postmeter_spool_drained_total") > 0
+    assert len(hits_of(server.url, message)) == answered
+
+
+def test_redis_that_hangs_gets_some_batches_twice_under_the_same_id(server: RedisServer, service: Service) -> None:
+    """What was sent to a stopped Redis is read by it later, after the spool has taken it too."""
+    message = new_message()
+    visitors = Visitors(service, message)
+    visitors.more(100)
+    os.kill(server.pid, signal.SIGSTOP)
+    visitors.more(300)
+    os.kill(server.pid, signal.SIGCONT)
+    wait_for("a drained spool", lambda: empty(service.spool))
+    visitors.more(50)
+    answered = visitors.end()
+    assert service.metric("postmeter_append_failures_total") > 0
+    found = batches(server.url)
+    by_id: dict[str, list[object]] = {}
+    for shard, batch_id, content in found:
+        by_id.setdefault(batch_id, []).append((shard, content))
+    assert len(by_id) < len(found), "no batch was appended twice: the test has not tested it"
+    assert all(copies == copies[:1] * len(copies) for copies in by_id.values())
+    assert len(hits_of(server.url, message)) == answered
+
+
+def test_full_redis_is_no_reason_to_lose_a_hit(server: RedisServer, service: Service) -> None:
+    message = new_message()
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", "1")
+        for _ in range(20):
+            assert service.get(open_target(message)).body == GIF
+        assert service.metric("postmeter_batches_total", '{place="spool"}') > 0
+        client.config_set("maxmemory", "64mb")
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert len(hits_of(server.url, message)) == 20
+
+
+def test_the_next_process_drains_what_a_killed_one_has_left(server: RedisServer, service: Service) -> None:
+    message = new_message()
+    visitors = Visitors(service, message)
+    visitors.more(50)
+    server.kill()
+    visitors.more(200)
+    service.kill()
+    answered = visitors.end()
+    assert not empty(service.spool)
+    server.start()
+    heir = Service(server.url, service.spool)
+    wait_for("a drained spool", lambda: empty(service.spool))
+    recorded = len(hits_of(server.url, message))
+    # At most one unanswered hit of each visitor can have been on its way.
+    assert answered <= recorded <= answered + 6
+    assert heir.metric("postmeter_spool_drained_total") > 0
+    assert heir.terminate() == 0
+    assert list(service.spool.iterdir()) == []
+
+
+def test_a_living_process_adopts_the_spool_of_a_dead_one(server: RedisServer, service: Service) -> None:
+    message = new_message()
+    server.kill()
+    other = Service(server.url, service.spool)
+    for _ in range(5):
+        assert other.get(open_target(message)).body == GIF
+    other.kill()
+    assert service.get(open_target(message)).body == GIF
+    server.start()
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert len(hits_of(server.url, message)) == 6
+
+
+def test_a_torn_tail_and_a_damaged_frame_cost_nothing_else(server: RedisServer, service: Service) -> None:
+    messages = [new_message() for _ in range(3)]
+    server.kill()
+    for message in messages:
+        assert service.get(open_target(message)).body == GIF
+    service.kill()
+    (segment,) = service.spool.glob("*/*.segment")
+    data = bytearray(segment.read_bytes())
+    data[data.index(messages[1]) + 3] ^= 0xFF
+    segment.write_bytes(data + data[: len(data) // 4])
+    server.start()
+    heir = Service(server.url, service.spool)
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert [len(hits_of(server.url, message)) for message in messages] == [1, 0, 1]
+    assert "damaged frame" in heir.log.read_text()
+    assert heir.terminate() == 0
+
+
+def test_with_redis_away_and_the_spool_full_people_are_still_served(server: RedisServer, tmp_path: Path) -> None:
+    service = Service(server.url, tmp_path / "small", append_deadline=0.3, spool_bytes=400)
+    message = new_message()
+    try:
+        server.kill()
+        for _ in range(20):
+            assert service.get(open_target(message)).body == GIF
+        dropped = service.dropped("spool_full")
+        assert 0 < dropped < 20
+        write = service.post("/v1/messages", {"from_address": "a@b.example", "to": "c@d.example"})
+        assert (write.status, write.json()["error"]["code"]) == (503, "UNAVAILABLE")
+        server.start()
+        wait_for("a drained spool", lambda: empty(tmp_path / "small"))
+        assert len(hits_of(server.url, message)) == 20 - dropped
+        assert service.get(open_target(message)).body == GIF
+        assert len(hits_of(server.url, message)) == 20 - dropped + 1
+    finally:
+        assert service.terminate() == 0
+
+
+def test_writes_survive_redis_too(server: RedisServer, service: Service) -> None:
+    server.kill()
+    message = {"from_address": "a@b.example", "to": "c@d.example"}
+    assert service.post("/v1/messages", message).status == 201
+    event = {"type": "sent", "message_id": "01a1fb2d-08d5-7647-ba6f-fd9d4e2e5235", "id": "one"}
+    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
+    server.start()
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert sorted(type(record).__name__ for record in once(server.url)) == ["Event", "Registration"]
+
+
+def test_sigterm_with_redis_away_keeps_the_spool(server: RedisServer, service: Service) -> None:
+    message = new_message()
+    server.kill()
+    assert service.get(open_target(message)).body == GIF
+    assert service.terminate() == 0
+    assert not empty(service.spool)
+    server.start()
+    heir = Service(server.url, service.spool)
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert len(hits_of(server.url, message)) == 1
+    assert heir.terminate() == 0
