@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from postmeter.cli.local.ports import free_ports
+
 T = TypeVar("T")
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 30.0) -> T:
@@ -40,7 +39,7 @@ class Product:
         self.data = folder / "data"
         self.output = folder / "output.txt"
         command = [str(Path(sys.executable).with_name("postmeter")), "up", "--data", str(self.data)]
-        command += ["--port", str(free_port()), "--tracking-port", str(free_port())]
+        command += ["--port", "0", "--tracking-port", "0"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         self.ready: dict[str, Any] = wait_for("ready.json", self._ready, 120)

@@ -98,6 +98,11 @@ def test_port_zero_means_any_free_one_and_free_ones_differ() -> None:
     assert len(set(ports.free_ports(20))) == 20
 
 
+def test_free_ports_are_none_that_outgoing_connections_take() -> None:
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(port < first_outgoing for port in ports.free_ports(20))
+
+
 def test_sockets_lie_in_the_data_directory_when_their_path_fits(tmp_path: Path) -> None:
     data = Path("/tmp") / f"pm{os.getpid()}"
     try:

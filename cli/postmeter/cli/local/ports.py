@@ -1,10 +1,13 @@
 """TCP ports on the loopback interface."""
 
+import random
 import socket
+from pathlib import Path
 
 from postmeter.cli.local.errors import PortTakenError
 
 HOST = "127.0.0.1"
+LOWEST = 10_240
 
 
 def claim(port: int, option: str) -> int:
@@ -26,12 +29,28 @@ def claim(port: int, option: str) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses now, all different."""
-    probes = [socket.socket() for _ in range(count)]
+    """Return ports that nobody uses now, all different.
+
+    They lie below the range from which the kernel takes ports for outgoing connections: one of those could
+    take a port between our choice and the moment that its service binds it. Raises PortTakenError.
+    """
+    first = _first_outgoing()
+    candidates = range(LOWEST, first) if first > LOWEST + 1000 else range(LOWEST, 65536)
+    found: list[int] = []
+    for port in random.sample(candidates, k=1000):
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise PortTakenError("there are hardly any free ports on this machine")
+
+
+def _first_outgoing() -> int:
     try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768
