@@ -1,0 +1,110 @@
+"""A real gateway before services that a test plays itself, on real sockets."""
+
+import asyncio
+import base64
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from postmeter.gateway.service import serve
+from postmeter.gateway.settings import GatewaySettings
+from postmeter.shared.secret import Secret
+from tests.integration.query_world import INTERNAL, PEPPER, listening
+
+TOKEN_KEYS = Secret("1:" + base64.b64encode(bytes(range(32))).decode())
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@asynccontextmanager
+async def service(handler: Handler) -> AsyncIterator[str]:
+    """A service that answers every path with `handler`."""
+    app = web.Application(client_max_size=64 << 20)
+    app.router.add_route("*", "/{rest:.*}", handler)
+    async with listening(web.AppRunner(app, access_log=None, shutdown_timeout=0.1)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def raw_service(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """A service that speaks bytes."""
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
+    """The base URL of a running gateway; what is not given leads nowhere."""
+    port, ops_port = free_port(), free_port()
+    complete: dict[str, Any] = {
+        "postgres_dsn": Secret(dsn),
+        "internal_secret": INTERNAL,
+        "key_pepper": PEPPER,
+        "port": port,
+        "ops_port": ops_port,
+        "tracking_url": NOWHERE,
+        "query_url": NOWHERE,
+        "stop_timeout": 1.0,
+    }
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(GatewaySettings(**complete | settings), stop))
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await reachable(ops_port, task)
+        yield url
+    finally:
+        stop.set()
+        await task
+
+
+async def reachable(port: int, task: "asyncio.Task[None]") -> None:
+    """Returns once something listens on `port`, or raises what ended the task."""
+    while not task.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+    task.result()
+
+
+async def speak(url: str, request: bytes, *, until_closed: bool = True) -> bytes:
+    """Bytes out, bytes back."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request)
+        if until_closed:
+            return await asyncio.wait_for(reader.read(), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        return head
+    finally:
+        writer.close()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def client() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(auto_decompress=False)
