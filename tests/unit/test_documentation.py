@@ -1,0 +1,34 @@
+"""The operator's page knows every setting and the metrics that exist."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.gateway.settings import GatewaySettings
+from postmeter.query.settings import QuerySettings
+from postmeter.shared import metrics
+from postmeter.tracking.settings import TrackingSettings
+
+PAGE = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+SERVICES = (AggregatorSettings, GatewaySettings, QuerySettings, TrackingSettings)
+
+
+def test_every_setting_is_described_and_none_is_made_up() -> None:
+    real = {f"POSTMETER_{field.name.upper()}" for service in SERVICES for field in fields(service)}
+    assert real == set(re.findall(r"POSTMETER_[A-Z_]+", PAGE))
+
+
+def test_every_metric_that_is_named_exists() -> None:
+    registry = CollectorRegistry()
+    for service in (
+        metrics.TrackingMetrics,
+        metrics.AggregatorMetrics,
+        metrics.QueryMetrics,
+        metrics.GatewayMetrics,
+    ):
+        service(registry)
+    real = set(registry._names_to_collectors)
+    assert set(re.findall(r"postmeter_[a-z_]+[a-z]", PAGE)) - real == set()
