@@ -147,6 +147,23 @@ def test_a_missing_binary_is_named(folder: Path, variable: str) -> None:
     assert f"{variable}=/nonexistent" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("POSTMETER_POSTGRES_DSN", "postgresql://nobody@127.0.0.1:1/none", "Error: Postgres: "),
+        ("POSTMETER_REDIS_URL", "redis://127.0.0.1:1/0", "Error: Redis does not answer: "),
+    ],
+)
+def test_an_external_server_that_does_not_answer_is_named(
+    folder: Path, variable: str, value: str, message: str
+) -> None:
+    arguments = ("up", "--data", str(folder / "data"), "--port", "0", "--tracking-port", "0")
+    result = postmeter(*arguments, **{variable: value})
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_sigterm_stops_everything_and_the_next_start_has_everything(folder: Path) -> None:
     with running(folder) as first:
         children = descendants(first.process.pid)

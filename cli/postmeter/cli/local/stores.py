@@ -4,12 +4,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import redis
+
 from postmeter.cli.local import database
 from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.folders import make_folder, socket_folder
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
+
+OLDEST_REDIS = 7
 
 
 class Stores:
@@ -47,3 +52,14 @@ class Stores:
     def redis_url(self) -> str:
         """Our Redis' URL."""
         return self.redis.url if self.redis else self._redis_url
+
+    def check_redis(self) -> None:
+        """Raise LocalError unless Redis answers and is new enough to keep functions."""
+        with redis.Redis.from_url(self.redis_url, socket_timeout=5.0) as client:
+            try:
+                version = str(client.info("server")["redis_version"])
+            except redis.RedisError as error:
+                raise LocalError(f"Redis does not answer: {error}") from error
+        # Valkey says the Redis version that it is compatible with; Valkey 8 says 7.2.
+        if int(version.partition(".")[0]) < OLDEST_REDIS:
+            raise LocalError(f"Redis 7 or Valkey 8 or newer is needed, this is {version}")

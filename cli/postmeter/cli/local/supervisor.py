@@ -79,6 +79,7 @@ class Supervisor:
         if first:
             self._say(f"first start: making everything in {self._data}")
         self._start_stores(self._stores)
+        self._stores.check_redis()
         with self._step("schema"):
             asyncio.run(database.prepare(self._stores.postgres_dsn, secrets))
         self._start_services(self._stores, chosen, secrets)
