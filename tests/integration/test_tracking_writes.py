@@ -1,0 +1,468 @@
+"""`POST /v1/messages` and `POST /v1/events` as the contract has them, against the real service."""
+
+import gzip
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.principal import HEADER
+from postmeter.shared.records import Event, Record, Registration, idempotency_key
+from postmeter.shared.streams import shard_of
+from tests.integration.tracking_service import SHARDS, WORKSPACE, Reply, Service, batches, once
+
+MESSAGE = {"from_address": "News <news@Shop.Example>", "to": "  Ada@Mail.example "}
+GZIP = "Content-Encoding: gzip"
+NDJSON = "Content-Type: application/x-ndjson"
+
+
+@pytest.fixture(scope="module")
+def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder: Path = tmp_path_factory.mktemp("tracking")
+    running = Service(redis_server, folder / "spool")
+    yield running
+    assert running.terminate() == 0
+
+
+def registration(service: Service, reply: Reply) -> Registration:
+    """The record of the one message that `reply` has accepted."""
+    assert reply.status == 201, reply.body
+    message = uuid.UUID(reply.json()["data"]["id"]).bytes
+    (found,) = [one for one in once(service.redis_url) if isinstance(one, Registration) and one.message == message]
+    return found
+
+
+def events_of(service: Service, message: str) -> list[Event]:
+    wanted = uuid.UUID(message).bytes
+    return [one for one in once(service.redis_url) if isinstance(one, Event) and one.message == wanted]
+
+
+def micros(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def error(reply: Reply) -> dict[str, Any]:
+    found = reply.json()["error"]
+    assert isinstance(found, dict)
+    return found
+
+
+# -- who may write
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/events"])
+def test_only_the_gateway_may_ask(service: Service, path: str) -> None:
+    for header in (f"{HEADER}: x.y", f"{HEADER}: ", service.principal()[:-6] + "AAAAA="):
+        reply = service.post(path, {"events": []}, header)
+        assert (reply.status, error(reply)["code"]) == (401, "UNAUTHORIZED")
+    reply = service.post(path, {"events": []}, service.principal(("analytics",)))
+    assert (reply.status, error(reply)["code"]) == (403, "FORBIDDEN")
+
+
+def test_a_domain_admin_writes_for_its_domains_only(service: Service) -> None:
+    mine = service.principal(domains=["shop.example"])
+    other = service.principal(domains=["other.example"])
+    assert service.post("/v1/messages", MESSAGE, mine).status == 201
+    reply = service.post("/v1/messages", MESSAGE, other)
+    assert (reply.status, error(reply)["field"]) == (403, "from_address")
+    received = {"events": [{"type": "received", "domain": "shop.example"}]}
+    assert service.post("/v1/events", received, mine).json()["accepted"] == 1
+    assert service.post("/v1/events", received, other).json()["rejected"][0]["code"] == "FORBIDDEN"
+
+
+# -- messages
+
+
+def test_a_message_is_registered_with_all_it_has(service: Service) -> None:
+    created = now() - timedelta(days=3)
+    reply = service.post(
+        "/v1/messages",
+        {
+            **MESSAGE,
+            "campaign_id": "spring",
+            "campaign_name": "Spring sale",
+            "subject": "Grüße & more",
+            "provider": "sendgrid",
+            "provider_account_id": "acc",
+            "provider_message_id": "pm-1",
+            "template": "t1",
+            "tags": ["b", "a", "b"],
+            "created_at": created.isoformat(),
+        },
+    )
+    found = registration(service, reply)
+    assert found == Registration(
+        at=found.at,
+        workspace=WORKSPACE,
+        message=uuid.UUID(reply.json()["data"]["id"]).bytes,
+        created=micros(created),
+        campaign="spring",
+        campaign_name="Spring sale",
+        from_address="news@Shop.Example",
+        from_domain="shop.example",
+        to_hash=hashlib.sha256(b"ada@mail.example").hexdigest(),
+        to_domain="mail.example",
+        subject="Grüße & more",
+        provider="SENDGRID",
+        provider_account="acc",
+        provider_message="pm-1",
+        template="t1",
+        tags=["a", "b"],
+    )
+    assert abs(found.at - micros(now())) < 60_000_000
+
+
+def test_a_recipients_address_is_stored_nowhere(service: Service) -> None:
+    service.post("/v1/messages", {**MESSAGE, "to": "very-secret@mail.example"})
+    assert "very-secret" not in repr(batches(service.redis_url))
+
+
+def test_the_answer_has_the_instrumented_html(service: Service) -> None:
+    html = '<html><body><a href="https://shop.example/?a=1&amp;b=2">x</a></body></html>'
+    data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
+    assert list(data) == ["id", "open_url", "links", "html"]
+    assert [link["url"] for link in data["links"]] == ["https://shop.example/?a=1&b=2"]
+    assert f'<a href="{data["links"][0]["tracking_url"]}">x</a>' in data["html"]
+    assert f'<img src="{data["open_url"]}"' in data["html"]
+    plain = service.post("/v1/messages", {**MESSAGE, "html": html, "track_opens": False, "track_clicks": False})
+    assert plain.json()["data"] == {
+        "id": plain.json()["data"]["id"], "open_url": None, "links": [], "html": html,
+    }  # fmt: skip
+
+
+def test_the_answers_urls_work(service: Service) -> None:
+    html = '<a href="https://shop.example/%C3%BC?q=a+b&amp;amp;c">x</a>'
+    data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
+    base = "http://t.example.net"
+    clicked = service.get(data["links"][0]["tracking_url"].removeprefix(base))
+    assert clicked.headers["location"] == "https://shop.example/%C3%BC?q=a+b&amp;c"
+    assert service.get(data["open_url"].removeprefix(base)).headers["content-type"] == "image/gif"
+
+
+def test_an_id_may_be_given(service: Service) -> None:
+    wanted = str(uuid.uuid4())
+    assert service.post("/v1/messages", {**MESSAGE, "id": wanted}).json()["data"]["id"] == wanted
+
+
+def test_of_a_list_the_valid_ones_are_accepted(service: Service) -> None:
+    good = [{**MESSAGE, "id": str(uuid.uuid4())} for _ in range(2)]
+    reply = service.post("/v1/messages", {"messages": [good[0], {"to": "a@b.example"}, "text", good[1]]})
+    assert reply.status == 201
+    answer = reply.json()
+    assert [one["id"] for one in answer["data"]] == [one["id"] for one in good]
+    assert [(one["index"], one["code"], one["field"]) for one in answer["rejected"]] == [
+        (1, "INVALID_FIELD", "from_address"),
+        (2, "INVALID_FIELD", None),
+    ]
+
+
+def test_a_list_without_a_valid_one_is_an_error(service: Service) -> None:
+    reply = service.post("/v1/messages", {"messages": [{**MESSAGE, "to": "nobody"}]})
+    assert (reply.status, error(reply)["field"]) == (400, "messages[0].to")
+
+
+def test_a_list_has_a_length(service: Service) -> None:
+    reply = service.post("/v1/messages", {"messages": [MESSAGE] * 1000})
+    assert (reply.status, len(reply.json()["data"])) == (201, 1000)
+    reply = service.post("/v1/messages", {"messages": [MESSAGE] * 1001})
+    assert (reply.status, error(reply)["code"]) == (400, "TOO_MANY_ITEMS")
+    assert service.post("/v1/messages", {"messages": []}).json() == {"data": [], "rejected": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"from_address": None}, "from_address"),
+        ({"from_address": "nobody"}, "from_address"),
+        ({"from_address": "a@b c.example"}, "from_address"),
+        ({"from_address": "a@-.-\u2024"}, "from_address"),
+        ({"to": "@mail.example"}, "to"),
+        ({"to": ["a@b.example"]}, "to"),
+        ({"id": "7"}, "id"),
+        ({"subject": "x" * 2001}, "subject"),
+        ({"subject": "a\0b"}, "subject"),
+        ({"campaign_id": 7}, "campaign_id"),
+        ({"tags": ["x" * 101]}, "tags[0]"),
+        ({"tags": ["x", 7]}, "tags[1]"),
+        ({"tags": [str(n) for n in range(21)]}, "tags"),
+        ({"track_opens": "yes"}, "track_opens"),
+        ({"created_at": "2026-04-03T12:00:00"}, "created_at"),
+        ({"created_at": "2026-04-03T12:00:60Z"}, "created_at"),
+        ({"created_at": "2025-02-29T12:00:00Z"}, "created_at"),
+        ({"created_at": "0000-01-01T00:00:00Z"}, "created_at"),
+        ({"created_at": "2026-04-03T12:00:00+99:00"}, "created_at"),
+        ({"created_at": "2026-04-03"}, "created_at"),
+        ({"created_at": 1775217600}, "created_at"),
+        ({"workspace": "other"}, "workspace"),
+    ],
+)
+def test_a_bad_field_is_named(service: Service, change: dict[str, object], field: str) -> None:
+    reply = service.post("/v1/messages", {**MESSAGE, **change})
+    assert (reply.status, error(reply).get("field")) == (400, field), reply.body
+
+
+def test_a_creation_out_of_range_counts_at_the_received_time(service: Service) -> None:
+    found = registration(service, service.post("/v1/messages", {**MESSAGE, "created_at": "1970-01-01T00:00:00Z"}))
+    assert abs(found.created - micros(now())) < 60_000_000
+
+
+def test_idn_domains_are_punycode(service: Service) -> None:
+    found = registration(service, service.post("/v1/messages", {**MESSAGE, "from_address": "a@BÜCHER.example"}))
+    assert found.from_domain == "xn--bcher-kva.example"
+
+
+# -- bodies
+
+
+def nested(depth: int) -> bytes:
+    return b'{"events": ' + b"[" * depth + b"]" * depth + b"}"
+
+
+MANY_KEYS = b'{"events": [{' + b",".join(b'"k%d": 1' % n for n in range(400_000)) + b"}]}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(nested(100_000), id="26-deep"),
+        pytest.param(b"{" + b",".join(b'"k%d":1' % n for n in range(700_000)) + b"}", id="26-many-keys"),
+        pytest.param(b'{"events": NaN}', id="28-nan"),
+        pytest.param(b'{"events": 1e400}', id="28-1e400"),
+        pytest.param(b'{"events": ' + b"9" * 100_000 + b"}", id="28-long-integer"),
+        pytest.param(b'{"events": "\xc0\xaf"}', id="16-no-utf8"),
+        pytest.param(b'{"events": [}', id="broken"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="no-object"),
+        pytest.param(b'{"events": [], "more": 1}', id="unknown-field"),
+    ],
+)
+def test_a_bad_body_is_a_400(service: Service, body: bytes) -> None:
+    for path in ("/v1/events", "/v1/messages"):
+        reply = service.post(path, body)
+        assert reply.status == 400
+        assert error(reply)["code"] in ("INVALID_JSON", "INVALID_FIELD")
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        pytest.param(nested(100_000), "events", id="26-deep"),
+        pytest.param(MANY_KEYS[12:-2], "k0", id="26-many-keys"),
+        pytest.param(b'{"type": "sent", "size_bytes": 1e400}', "size_bytes", id="28-1e400"),
+        pytest.param(b'{"type": "sent", "size_bytes": ' + b"9" * 100_000 + b"}", "size_bytes", id="28-long-integer"),
+        pytest.param(b'{"type": "sent", "size_bytes": NaN}', None, id="28-nan"),
+        pytest.param(b'{"type": "\\ud800"}', None, id="16-half-pair"),
+    ],
+)
+def test_a_bad_line_is_rejected_alone(service: Service, event: bytes, field: str | None) -> None:
+    body = event + b'\n{"type": "received", "domain": "a.example"}\n'
+    reply = service.post("/v1/events", body, NDJSON)
+    assert (reply.status, reply.json()["accepted"]) == (202, 1)
+    assert [(one["index"], one["field"]) for one in reply.json()["rejected"]] == [(0, field)]
+
+
+def test_27_a_gzip_bomb_is_a_413(service: Service) -> None:
+    for size in (9 << 20, 512 << 20):
+        reply = service.post("/v1/events", gzip.compress(b" " * size, 9), GZIP)
+        assert (reply.status, error(reply)["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_a_large_body_is_a_413(service: Service) -> None:
+    with closing(service.connect()) as wire:
+        head = ["POST /v1/events HTTP/1.1", "Host: t", service.principal(), f"Content-Length: {9 << 20}", "", ""]
+        wire.send("\r\n".join(head).encode())
+        try:
+            for _ in range(9):
+                wire.send(b" " * (1 << 20))
+        except ConnectionError:
+            pass
+        assert wire.reply().status == 413
+
+
+def test_gzip_is_inflated(service: Service) -> None:
+    reply = service.post("/v1/messages", gzip.compress(json.dumps(MESSAGE).encode()), GZIP)
+    assert reply.status == 201
+    for broken in (gzip.compress(b"{}")[:-6], b"no gzip at all"):
+        reply = service.post("/v1/messages", broken, GZIP)
+        assert (reply.status, error(reply)["code"]) == (400, "INVALID_BODY")
+    assert service.post("/v1/messages", MESSAGE, "Content-Encoding: br").status == 415
+
+
+# -- events
+
+
+def test_an_event_is_recorded_with_all_it_has(service: Service) -> None:
+    message, at = str(uuid.uuid4()), now() - timedelta(hours=5)
+    event = {
+        "type": "bounced",
+        "message_id": message,
+        "provider": "postmark",
+        "provider_message_id": "pm-9",
+        "timestamp": at.isoformat(),
+        "id": "evt-1",
+        "bounce_type": "soft",
+        "reason": "mailbox full",
+        "url": "https://a.example/",
+        "user_agent": "ü" * 300,
+        "ip": "2001:DB8::1",
+    }
+    assert service.post("/v1/events", {"events": [event]}).json() == {"accepted": 1, "duplicates": 0, "rejected": []}
+    (found,) = events_of(service, message)
+    assert found == Event(
+        at=micros(at),
+        received=found.received,
+        workspace=WORKSPACE,
+        type=EventType.BOUNCED,
+        message=uuid.UUID(message).bytes,
+        provider="POSTMARK",
+        provider_message="pm-9",
+        key=idempotency_key(WORKSPACE, "evt-1"),
+        digest=found.digest,
+        bounce=BounceType.SOFT,
+        reason="mailbox full",
+        url="https://a.example/",
+        user_agent="ü".encode() * 256,
+        ip="2001:db8::1",
+        domain="",
+        size_bytes=0,
+        spam=False,
+        claimed=None,
+    )
+
+
+def test_a_received_mail_belongs_to_a_domain(service: Service) -> None:
+    event = {"type": "received", "domain": "In-%s.Example" % uuid.uuid4().hex, "size_bytes": 12345, "spam": True}
+    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
+    (found,) = [
+        one for one in once(service.redis_url) if isinstance(one, Event) and one.domain == str(event["domain"]).lower()
+    ]
+    assert (found.size_bytes, found.spam, found.message) == (12345, True, b"")
+
+
+def test_a_repeated_event_is_a_duplicate(service: Service) -> None:
+    message = str(uuid.uuid4())
+    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
+    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
+    reordered = dict(reversed(event.items()))
+    outcome = service.post("/v1/events", {"events": [reordered, event]}).json()
+    assert (outcome["accepted"], outcome["duplicates"]) == (0, 2)
+    assert len(events_of(service, message)) == 1
+
+
+def test_a_repetition_within_one_request_is_a_duplicate(service: Service) -> None:
+    message = str(uuid.uuid4())
+    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
+    outcome = service.post("/v1/events", {"events": [event, event, {**event, "type": "delivered"}]}).json()
+    assert (outcome["accepted"], outcome["duplicates"]) == (1, 1)
+    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(2, "IDEMPOTENCY_CONFLICT")]
+    assert len(events_of(service, message)) == 1
+
+
+def test_48_the_same_key_with_another_event_is_a_conflict(service: Service) -> None:
+    message = str(uuid.uuid4())
+    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
+    service.post("/v1/events", {"events": [event]})
+    other = {**event, "type": "delivered"}
+    reply = service.post("/v1/events", {"events": [other]})
+    assert (reply.status, error(reply)["code"], error(reply)["field"]) == (409, "IDEMPOTENCY_CONFLICT", "id")
+    mixed = service.post("/v1/events", {"events": [other, {"type": "sent", "message_id": message}]}).json()
+    assert (mixed["accepted"], [one["code"] for one in mixed["rejected"]]) == (1, ["IDEMPOTENCY_CONFLICT"])
+    assert {one.type for one in events_of(service, message)} == {EventType.SENT}
+
+
+def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
+    message = str(uuid.uuid4())
+    keys = [f"{message}-{n}" for n in range(40)]
+    events = [{"type": "sent", "message_id": message, "id": key} for key in keys]
+    assert service.post("/v1/events", {"events": events}).json()["accepted"] == 40
+    places = {
+        record.key: shard
+        for shard, _, content in batches(service.redis_url)
+        for record in content
+        if isinstance(record, Event) and record.message == uuid.UUID(message).bytes
+    }
+    wanted = {key: shard_of(key, SHARDS) for key in (idempotency_key(WORKSPACE, key) for key in keys)}
+    assert places == wanted
+    assert len(set(places.values())) == SHARDS
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "field"),
+    [
+        ({"type": "exploded"}, "UNKNOWN_TYPE", "type"),
+        ({}, "INVALID_FIELD", "type"),
+        ({"type": "sent"}, "INVALID_FIELD", "message_id"),
+        ({"type": "sent", "provider": "x"}, "INVALID_FIELD", "message_id"),
+        ({"type": "sent", "message_id": "7"}, "INVALID_FIELD", "message_id"),
+        ({"type": "received"}, "INVALID_FIELD", "domain"),
+        ({"type": "received", "domain": "a b"}, "INVALID_FIELD", "domain"),
+        ({"type": "received", "domain": "a.example", "size_bytes": -1}, "INVALID_FIELD", "size_bytes"),
+        ({"type": "bounced", "message_id": str(uuid.uuid4())}, "INVALID_FIELD", "bounce_type"),
+        ({"type": "sent", "message_id": str(uuid.uuid4()), "ip": "1.2.3"}, "INVALID_FIELD", "ip"),
+        ({"type": "sent", "message_id": str(uuid.uuid4()), "id": ""}, "INVALID_FIELD", "id"),
+        ({"type": "sent", "message_id": str(uuid.uuid4()), "reason": "a\0"}, "INVALID_FIELD", "reason"),
+        ({"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:00"}, "INVALID_FIELD", "timestamp"),
+        ({"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:60Z"}, "INVALID_FIELD", "timestamp"),
+    ],
+)  # fmt: skip
+def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, object], code: str, field: str) -> None:
+    good = {"type": "received", "domain": "a.example"}
+    reply = service.post("/v1/events", {"events": [good, event]})
+    assert (reply.status, reply.json()["accepted"]) == (202, 1)
+    (rejected,) = reply.json()["rejected"]
+    assert (rejected["index"], rejected["code"], rejected["field"]) == (1, code, field)
+
+
+@pytest.mark.parametrize(
+    ("ago", "kept"),
+    [
+        pytest.param(timedelta(days=729), True, id="47-almost-two-years"),
+        pytest.param(timedelta(days=732), False, id="47-over-two-years"),
+        pytest.param(-timedelta(minutes=59), True, id="47-almost-an-hour-ahead"),
+        pytest.param(-timedelta(minutes=62), False, id="47-over-an-hour-ahead"),
+        pytest.param(timedelta(days=20_000), False, id="47-1970"),
+    ],
+)
+def test_a_time_out_of_range_counts_when_received(service: Service, ago: timedelta, kept: bool) -> None:
+    message, at = str(uuid.uuid4()), now() - ago
+    event = {"type": "sent", "message_id": message, "timestamp": at.isoformat()}
+    service.post("/v1/events", {"events": [event]})
+    (found,) = events_of(service, message)
+    if kept:
+        assert (found.at, found.claimed) == (micros(at), None)
+    else:
+        assert (found.at, found.claimed) == (found.received, micros(at))
+
+
+def test_ndjson(service: Service) -> None:
+    message = str(uuid.uuid4())
+    line = json.dumps({"type": "sent", "message_id": message})
+    body = f"{line}\n\n{line}\r\nnonsense\n{line}".encode()
+    outcome = service.post("/v1/events", body, NDJSON).json()
+    assert outcome["accepted"] == 3
+    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(2, "INVALID_JSON")]
+    assert len(events_of(service, message)) == 3
+
+
+def test_there_is_a_most_for_events_too(service: Service) -> None:
+    event = {"type": "received", "domain": "a.example"}
+    assert service.post("/v1/events", {"events": [event] * 10_000}).json()["accepted"] == 10_000
+    assert service.post("/v1/events", {"events": [event] * 10_001}).status == 400
+    assert service.post("/v1/events", b'{"type":"received","domain":"a.example"}\n' * 10_001, NDJSON).status == 400
+
+
+def test_records_and_answers_agree(service: Service) -> None:
+    """What is in the streams afterwards decodes, whatever these tests have sent."""
+    kinds: set[type[Record]] = {type(record) for record in once(service.redis_url)}
+    assert {Registration, Event} <= kinds
