@@ -14,12 +14,17 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+from hypothesis import settings
 
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 
 T = TypeVar("T")
+
+# A busy machine is no failed test.
+settings.register_profile("postmeter", deadline=None)
+settings.load_profile("postmeter")
 
 
 class _Loop:

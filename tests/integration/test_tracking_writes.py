@@ -342,7 +342,7 @@ def test_an_event_is_recorded_with_all_it_has(service: Service) -> None:
 
 
 def test_a_received_mail_belongs_to_a_domain(service: Service) -> None:
-    event = {"type": "received", "domain": "In-%s.Example" % uuid.uuid4().hex, "size_bytes": 12345, "spam": True}
+    event = {"type": "received", "domain": f"In-{uuid.uuid4().hex}.Example", "size_bytes": 12345, "spam": True}
     assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
     (found,) = [
         one for one in once(service.redis_url) if isinstance(one, Event) and one.domain == str(event["domain"]).lower()
@@ -412,10 +412,18 @@ def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
         ({"type": "sent", "message_id": str(uuid.uuid4()), "ip": "1.2.3"}, "INVALID_FIELD", "ip"),
         ({"type": "sent", "message_id": str(uuid.uuid4()), "id": ""}, "INVALID_FIELD", "id"),
         ({"type": "sent", "message_id": str(uuid.uuid4()), "reason": "a\0"}, "INVALID_FIELD", "reason"),
-        ({"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:00"}, "INVALID_FIELD", "timestamp"),
-        ({"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:60Z"}, "INVALID_FIELD", "timestamp"),
+        (
+            {"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:00"},
+            "INVALID_FIELD",
+            "timestamp",
+        ),
+        (
+            {"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:60Z"},
+            "INVALID_FIELD",
+            "timestamp",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, object], code: str, field: str) -> None:
     good = {"type": "received", "domain": "a.example"}
     reply = service.post("/v1/events", {"events": [good, event]})

@@ -1,0 +1,209 @@
+"""Instrumented mails: the pixel, the tracked links, and every other byte as it was."""
+
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared import uuid7
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.tokens import CLICK, OPEN, KeyRing
+from postmeter.tracking.instrumentation import Instrument, Instrumented
+
+KEYS = KeyRing({1: b"k" * 32})
+BASE = "https://t.example.net/base"
+INSTRUMENT = Instrument(KEYS, BASE)
+MESSAGE = uuid7.new().bytes
+
+
+def apply(html: str, *, opens: bool = True, clicks: bool = True) -> Instrumented:
+    return INSTRUMENT.apply(html, 7, MESSAGE, opens=opens, clicks=clicks)
+
+
+def undo(done: Instrumented, html: str) -> str:
+    """Take every splice back out of the new HTML, with what stood there before."""
+    result, shift = done.html, 0
+    for one in done.splices:
+        start = one.start + shift
+        assert result[start : start + len(one.text)] == one.text
+        before = html[one.start : one.end]
+        result = result[:start] + before + result[start + len(one.text) :]
+    return result
+
+
+def destination_of(tracking_url: str) -> str:
+    """Where a tracking URL leads, by its query; its token must cover exactly that."""
+    parts = urlsplit(tracking_url)
+    (url,) = parse_qs(parts.query)["url"]
+    token = parts.path.removeprefix("/base" + CLICK_PATH)
+    assert KEYS.verify(token.encode(), CLICK, url.encode()) == (7, MESSAGE)
+    return url
+
+
+ATTRIBUTE = st.sampled_from(["", ' class="b"', " style='c:d'", "\n\ttarget=_blank", ' title=">"'])
+URLS = st.builds(
+    "https://{}.example/{}".format,
+    st.sampled_from(["a", "bücher", "A.b"]),
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x2FF, exclude_categories=["Cc", "Cs", "Zs"]), max_size=30),
+)
+
+
+def quoted(url: str, quote_mark: str) -> str:
+    text = url.replace("&", "&amp;").replace('"', "&quot;").replace("'", "&#39;").replace("<", "&lt;")
+    return f"{quote_mark}{text}{quote_mark}"
+
+
+ANCHORS = st.builds(
+    lambda before, url, mark, after: (f"<a{before} href={quoted(url, mark)}{after}>", url),
+    ATTRIBUTE,
+    URLS,
+    st.sampled_from(["'", '"']),
+    ATTRIBUTE,
+)
+OTHER = st.sampled_from(
+    [
+        "text ",
+        "\r\n",
+        "<td>",
+        "<!-- c -->",
+        "<!--[if mso]>",
+        "<![endif]-->",
+        "<style>a{}</style>",
+        "&nbsp;",
+        "<br/>",
+        "é",
+        "</a>",
+        '<a href="#top">',
+        '<a href="mailto:a@b.example">',
+        "</body>",
+        "</BODY\n>",
+        "<IMG SRC=x>",
+    ]
+)
+MAILS = st.lists(st.one_of(ANCHORS, OTHER.map(lambda text: (text, None))), max_size=15)
+
+
+@given(MAILS, st.booleans(), st.booleans())
+def test_undoing_the_splices_gives_back_the_input(
+    mail: list[tuple[str, str | None]], opens: bool, clicks: bool
+) -> None:
+    html = "".join(text for text, _ in mail)
+    done = apply(html, opens=opens, clicks=clicks)
+    assert undo(done, html) == html
+    if not opens and not clicks:
+        assert done.html == html
+
+
+class Hrefs(HTMLParser):
+    """What a real parser makes of the result."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.hrefs: list[str] = []
+        self.pixels: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "a" and (values.get("href") or "").startswith("http"):
+            self.hrefs.append(values["href"] or "")
+        if tag == "img" and (values.get("src") or "").startswith("http"):
+            self.pixels.append(values["src"] or "")
+
+
+@given(st.lists(st.one_of(ANCHORS, st.sampled_from([("text", None), ("<td>", None), ("</a>", None)])), max_size=10))
+def test_a_real_parser_sees_the_tracking_urls_and_they_lead_where_the_links_led(
+    mail: list[tuple[str, str | None]],
+) -> None:
+    html = "".join(text for text, _ in mail) + "</body>"
+    wanted = [url for _, url in mail if url is not None]
+    seen = Hrefs(apply(html).html)
+    leads = [destination_of(url) if url.startswith(BASE) else url for url in seen.hrefs]
+    assert leads == wanted
+    # Only what may be a template's placeholder, or is no destination, is left alone.
+    for url in seen.hrefs:
+        assert url.startswith(BASE) or any(
+            mark in url for mark in ("{{", "{%", "%%", "*|", "[[", "<%", "${", "\\", "@")
+        )
+    assert len(seen.pixels) == 1
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<a href="mailto:a@b.example">',
+        '<a href="tel:+49123">',
+        '<a href="sms:1">',
+        '<a href="#part">',
+        '<a href="/relative">',
+        '<a href="">',
+        '<a href="javascript:x()">',
+        '<a href="ftp://a.example/">',
+        '<a href="{{ url }}">',
+        '<a href="https://a.example/{{id}}">',
+        '<a href="https://a.example/%%id%%">',
+        '<a href="*|UNSUB|*">',
+        '<a href="https://a.example/*|ID|*">',
+        '<a href="https://a.example/[[id]]">',
+        '<a data-skip-click href="https://a.example/">',
+        '<a href="https://a.example/" DATA-SKIP-CLICK=1>',
+        '<a class="small unsubscribe" href="https://a.example/">',
+        '<a rel=unsubscribe href="https://a.example/">',
+        '<a href="https://good@evil.example/">',
+        '<a href=" https://a.example/">',
+        f'<a href="{BASE}{CLICK_PATH}token?url=x">',
+        f'<a href="{BASE}{OPEN_PATH}token">',
+        "<a name=x>",
+    ],
+)
+def test_left_alone(html: str) -> None:
+    done = apply(html, opens=False)
+    assert (done.html, done.links, done.splices) == (html, [], [])
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("https://a.example/?a=1&amp;b=2", "https://a.example/?a=1&b=2"),
+        ("https://a.example/?a=1&b=2", "https://a.example/?a=1&b=2"),
+        ("https://a.example/?a=%26amp;+%2B#f", "https://a.example/?a=%26amp;+%2B#f"),
+        ("https://a.example/&#x2F;&#47;&amp;amp;", "https://a.example///&amp;"),
+        ("https://bücher.example/ü", "https://bücher.example/ü"),
+        ("HTTPS://A.example", "HTTPS://A.example"),
+    ],
+)
+def test_the_destination_is_what_the_browser_would_have_read(written: str, url: str) -> None:
+    done = apply(f'<a href="{written}">', opens=False)
+    (link,) = done.links
+    assert (link.url, destination_of(link.tracking_url)) == (url, url)
+    assert link.tracking_url.endswith("?url=" + quote(url, safe=""))
+    assert done.html == f'<a href="{link.tracking_url}">'
+
+
+def test_a_destination_is_listed_once() -> None:
+    done = apply('<a href="https://a.example/"><a href="https://b.example/"><a href=\'https://a.example/\'>')
+    assert [link.url for link in done.links] == ["https://a.example/", "https://b.example/"]
+    assert len(done.splices) == 4
+
+
+@pytest.mark.parametrize(
+    ("html", "before"),
+    [
+        ("<body>x</body></html>", "</body></html>"),
+        ("<body></body>x</BODY >", "</BODY >"),
+        ("<body>x<!-- </body> --></body>", "</body>"),
+        ("<body>x<!-- </body> -->", ""),
+        ("x", ""),
+        ("", ""),
+    ],
+)
+def test_the_pixel_stands_before_the_last_end_of_the_body_or_at_the_end(html: str, before: str) -> None:
+    done = apply(html)
+    (pixel,) = done.splices
+    assert done.html == html.removesuffix(before) + pixel.text + before
+    (source,) = Hrefs(pixel.text).pixels
+    token = urlsplit(source).path.removeprefix("/base" + OPEN_PATH)
+    assert KEYS.verify(token.encode(), OPEN) == (7, MESSAGE)

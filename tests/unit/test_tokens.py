@@ -1,0 +1,105 @@
+"""Tracking tokens: genuine ones verify, everything else is refused with its reason."""
+
+import base64
+import hashlib
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared.errors import SettingsError, TokenRejected
+from postmeter.shared.secret import Secret
+from postmeter.shared.tokens import CLICK, OPEN, TOKEN_CHARS, KeyRing
+
+RING = KeyRing({1: b"1" * 32, 0: b"0" * 32})
+MESSAGE = uuid.UUID("01a1fb2d-08d5-7647-ba6f-fd9d4e2e5235").bytes
+TOKENS = st.builds(RING.sign_open, st.integers(0, 2**32 - 1), st.binary(min_size=16, max_size=16))
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.binary(min_size=16, max_size=16), st.text(st.characters(exclude_categories=["Cs"]))
+)
+def test_what_was_signed_verifies(workspace: int, message: bytes, url: str) -> None:
+    opening = RING.sign_open(workspace, message)
+    assert RING.verify(opening.encode(), OPEN) == (workspace, message)
+    click = RING.sign_click(workspace, message, url)
+    assert RING.verify(click.encode(), CLICK, url.encode()) == (workspace, message)
+    assert len(opening) == len(click) == TOKEN_CHARS
+
+
+def test_the_layout_is_as_documented() -> None:
+    """Written out once by hand, for links in mails live longer than this code."""
+    header = bytes([1, 1, CLICK]) + (77).to_bytes(4, "big") + MESSAGE
+    mac = hashlib.blake2b(header + b"https://a.example/", key=b"1" * 32, digest_size=13, person=b"postmeter-token")
+    expected = base64.urlsafe_b64encode(header + mac.digest()).decode()
+    assert RING.sign_click(77, MESSAGE, "https://a.example/") == expected
+
+
+@given(TOKENS, st.integers(0, TOKEN_CHARS - 1), st.sampled_from([chr(code) for code in range(33, 127)]))
+def test_any_other_character_anywhere_is_refused(token: str, position: int, character: str) -> None:
+    """Every bit counts: no two texts are the same token."""
+    changed = token[:position] + character + token[position + 1 :]
+    if changed != token:
+        with pytest.raises(TokenRejected):
+            RING.verify(changed.encode(), OPEN)
+
+
+@given(st.binary(max_size=64))
+def test_nonsense_is_refused_and_nothing_else_happens(token: bytes) -> None:
+    with pytest.raises(TokenRejected):
+        RING.verify(token, OPEN)
+
+
+@pytest.mark.parametrize("url", [b"", b"https://a.example", b"https://a.example/?", b"HTTPS://a.example/"])
+def test_a_click_is_bound_to_its_url(url: bytes) -> None:
+    token = RING.sign_click(1, MESSAGE, "https://a.example/").encode()
+    with pytest.raises(TokenRejected, match="signature"):
+        RING.verify(token, CLICK, url)
+
+
+def test_open_and_click_tokens_are_not_interchangeable() -> None:
+    with pytest.raises(TokenRejected, match="purpose"):
+        RING.verify(RING.sign_open(1, MESSAGE).encode(), CLICK)
+    with pytest.raises(TokenRejected, match="purpose"):
+        RING.verify(RING.sign_click(1, MESSAGE, "").encode(), OPEN)
+
+
+def test_rotation_breaks_no_old_link_until_the_key_leaves_the_ring() -> None:
+    old, new = {0: b"0" * 32}, {1: b"1" * 32}
+    token = KeyRing(old).sign_open(5, MESSAGE).encode()
+    assert KeyRing({**new, **old}).verify(token, OPEN) == (5, MESSAGE)
+    assert KeyRing({**new, **old}).sign_open(5, MESSAGE) == KeyRing(new).sign_open(5, MESSAGE)
+    with pytest.raises(TokenRejected, match="unknown_key"):
+        KeyRing(new).verify(token, OPEN)
+
+
+def test_a_key_ring_is_read_from_its_setting() -> None:
+    encoded = [base64.b64encode(key).decode() for key in (b"1" * 32, b"0" * 32)]
+    ring = KeyRing.parse(Secret(f"1:{encoded[0]}, 0:{encoded[1]}"))
+    assert ring.sign_open(5, MESSAGE) == RING.sign_open(5, MESSAGE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "1:",
+        "x:" + "A" * 44,
+        "1:" + base64.b64encode(b"k" * 31).decode(),
+        "256:" + base64.b64encode(b"k" * 32).decode(),
+    ],
+)
+def test_a_bad_key_ring_names_its_variable_and_shows_no_key(text: str) -> None:
+    with pytest.raises(SettingsError, match="POSTMETER_TOKEN_KEYS") as caught:
+        KeyRing.parse(Secret(text))
+    assert not text or text not in str(caught.value)
+
+
+def test_a_key_id_names_one_key() -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    with pytest.raises(SettingsError, match="distinct"):
+        KeyRing.parse(Secret(f"1:{key},1:{key}"))
+    with pytest.raises(SettingsError, match="holds no key"):
+        KeyRing({})
