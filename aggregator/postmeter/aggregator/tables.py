@@ -36,7 +36,7 @@ async def _write_first(connection: Connection, changes: Changes) -> None:
     """First engagements; what they tell about uniques goes into the activity. A unique moves with its first."""
     rows = [
         (workspace, UUID(message), kind, at, series)
-        for kind, first in changes.first.items()
+        for kind, first in ((int(kind), first) for kind, first in changes.first.items())
         for (workspace, message), (at, series) in first.items()
     ]
     if not rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from functools import lru_cache
 
 
@@ -12,18 +13,25 @@ def user_agent(raw: bytes) -> str | None:
     return raw.decode("utf-8", "replace").replace("\0", "") or None
 
 
-@lru_cache(65536)
 def network(ip: str) -> str | None:
     """The address without its host part: IPv4 keeps 24 bits, IPv6 48. None for what is no address.
 
     An IPv4 address inside IPv6 (::ffff:192.0.2.1) counts as IPv4.
     """
     try:
-        address = ipaddress.ip_address(ip)
+        # Nearly every address is IPv4, and `ipaddress` takes ten times as long to say so.
+        socket.inet_pton(socket.AF_INET, ip)
+    except (OSError, ValueError):
+        return _network_6(ip)
+    return ip[: ip.rindex(".")] + ".0"
+
+
+@lru_cache(65536)
+def _network_6(ip: str) -> str | None:
+    try:
+        address = ipaddress.IPv6Address(ip)
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ipaddress.IPv6Address(int(address) >> 80 << 80))
-        address = address.ipv4_mapped
-    return str(ipaddress.IPv4Address(int(address) >> 8 << 8))
+    if address.ipv4_mapped is not None:
+        return network(str(address.ipv4_mapped))
+    return str(ipaddress.IPv6Address(int(address) >> 80 << 80))
