@@ -133,6 +133,14 @@ def test_postgres_never_uses_a_cluster_that_is_half_made(folder: Path) -> None:
     assert not half.exists()
 
 
+def test_postgres_leaves_foreign_files_alone(folder: Path) -> None:
+    (folder / "postgres").mkdir()
+    (folder / "postgres" / "letter.txt").write_text("mine")
+    with pytest.raises(DataDirectoryError, match="holds files, but no Postgres cluster"):
+        postgres_in(folder).start()
+    assert (folder / "postgres" / "letter.txt").read_text() == "mine"
+
+
 def test_a_cluster_of_another_version_is_refused(folder: Path) -> None:
     server = postgres_in(folder)
     server.start()
