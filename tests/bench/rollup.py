@@ -56,7 +56,7 @@ def registrations(messages: list[bytes]) -> list[Registration]:
             provider_message=f"sg-{n}",
             template="welcome",
             tags=[],
-        )  # fmt: skip
+        )
         for n, message in enumerate(messages)
     ]
 
@@ -110,7 +110,7 @@ async def leased(dsn: str) -> None:
     """Wait until somebody holds all shards."""
     connection = await asyncpg.connect(dsn)
     held = "SELECT count(*) FROM shard WHERE lease_until > clock_timestamp()"
-    while await connection.fetchval(held) < SHARDS:
+    while await connection.fetchval(held) < SHARDS:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await connection.close()
 
@@ -134,8 +134,9 @@ async def rows_of(dsn: str) -> str:
     connection = await asyncpg.connect(dsn)
     tables = ("message", "event", "engagement", "activity_15m", "dedup", "waiting", "dead_letter")
     counts = [f"{table} {await connection.fetchval(f'SELECT count(*) FROM {table}')}" for table in tables]
-    opens = await connection.fetchval("SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks)"
-                                      " FROM activity_1d")  # fmt: skip
+    opens = await connection.fetchval(
+        "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d"
+    )
     await connection.close()
     return f"hits counted {opens}; rows: {', '.join(counts)}"
 
