@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
+from redis.exceptions import RedisError
 
 from postmeter.shared.errors import PostmeterError
 
@@ -26,3 +27,12 @@ REFUSALS = (
 """What a record does that can never be counted; anything else is trouble that passes."""
 
 SERIALIZATION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+TROUBLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    RedisError,
+    OSError,
+)
+"""Trouble of Postgres, Redis and the network that passes; time-outs are OSErrors. Everything is tried again."""

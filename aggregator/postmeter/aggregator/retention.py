@@ -6,8 +6,6 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
-
 from postmeter.aggregator.horizon import first_kept
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
@@ -29,8 +27,8 @@ async def run(pool: Pool, settings: AggregatorSettings, stop: asyncio.Event) -> 
         try:
             async with pool.acquire() as connection:
                 await once(connection, settings, datetime.now(UTC).date())
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            logs.get().warning("retention put off", error=repr(error))
+        except Exception:
+            logs.get().warning("retention put off", exc_info=True)
             pause = RETRY_SECONDS
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)

@@ -7,8 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
-import asyncpg
-
+from postmeter.aggregator.errors import TROUBLE
 from postmeter.aggregator.lease import Lease, Leases
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.worker import Worker
@@ -16,7 +15,6 @@ from postmeter.shared import logs, metrics
 from postmeter.shared.postgres import Pool
 
 ROUNDS_PER_LEASE = 5
-TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
 
 
 class Shards:
@@ -42,8 +40,9 @@ class Shards:
         while not stop.is_set():
             try:
                 await self._round()
-            except TROUBLE as error:
-                logs.get().warning("leases could not be renewed", error=repr(error))
+            except Exception:
+                # Whatever it is, it must not stop the workers: commits are guarded without the leases.
+                logs.get().warning("leases could not be renewed", exc_info=True)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
         await self._give_back(list(self._running))

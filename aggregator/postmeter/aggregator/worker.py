@@ -6,12 +6,10 @@ import asyncio
 import random
 import time
 
-import asyncpg
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from postmeter.aggregator.batches import Batch, reject, unpack
-from postmeter.aggregator.errors import REFUSALS, SERIALIZATION, LeaseLost, StreamSetBack
+from postmeter.aggregator.errors import REFUSALS, SERIALIZATION, TROUBLE, LeaseLost, StreamSetBack
 from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.live import LivePublisher
@@ -31,8 +29,6 @@ ANY_AGE_SECONDS = 1e9
 TRIM_SECONDS = 5.0
 SWEEPER = 0
 """The shard whose worker also sweeps the waiting room, so that one aggregator at a time does."""
-PASSING = (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, OSError, asyncio.TimeoutError)
-"""Trouble of Postgres, Redis and the network; everything is tried again."""
 
 
 class Worker:
@@ -84,7 +80,7 @@ class Worker:
                 self._counters.retries.labels("serialization").inc()
             except Exception as error:
                 sound = False
-                self._counters.retries.labels("connection" if isinstance(error, PASSING) else "error").inc()
+                self._counters.retries.labels("connection" if isinstance(error, TROUBLE) else "error").inc()
                 logs.get().error("shard stalls, trying again", shard=self.lease.shard, exc_info=True)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
                 delay = min(2 * delay, BACKOFF_SECONDS[1])

@@ -1,0 +1,221 @@
+"""Processes, connections and streams that die at the worst moment: still everything exactly once."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator import moments
+from postmeter.aggregator.batches import Batch
+from postmeter.aggregator.errors import LeaseLost
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.lease import Leases
+from postmeter.shared import postgres, streams
+from postmeter.shared.metrics import AggregatorMetrics
+from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
+
+RUN = "from postmeter.aggregator.service import main; main()"
+MESSAGES = 50
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+async def load(at: Bench, batches: int) -> int:
+    """Append batches of hits to all shards while others act; every tenth is appended twice. Returns the hits."""
+    noise = random.Random(7)
+    for shard in range(3):
+        await at.streams.append(shard, *(registration(n) for n in range(shard, MESSAGES, 3)))
+    hits = 0
+    for number in range(batches):
+        found = [hit(noise.randrange(MESSAGES), AT + noise.randrange(10**10)) for _ in range(40)]
+        for _ in range(2 if number % 10 == 0 else 1):
+            await at.streams.append(number % 3, *found, batch_id=f"load-{number}")
+        hits += len(found)
+        await asyncio.sleep(0.005)
+    return hits
+
+
+async def settled(at: Bench) -> None:
+    await at.counted()
+
+    async def none_waits() -> bool:
+        return await at.value("SELECT count(*) FROM waiting") == 0
+
+    await until(none_waits)
+
+
+async def check(at: Bench, hits: int) -> None:
+    for table in ("activity_15m", "activity_1h", "activity_1d"):
+        total = await at.total(table)
+        assert total == {"human_opens": hits, "unique_opens": MESSAGES}, table
+    assert await at.value("SELECT count(*) FROM event") == hits
+    assert await at.value("SELECT sum(opens) FROM live_total") == hits
+
+
+async def terminate_backends(at: Bench, done: asyncio.Event) -> int:
+    """Cut a random connection of the aggregators, whatever statement it is in, again and again."""
+    cut = 0
+    while not done.is_set():
+        cut += await at.value(
+            "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'postmeter-aggregator'"
+            " AND (state <> 'idle' OR random() < 0.1) ORDER BY random() LIMIT 1) AS victim"
+        )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), random.uniform(0.0, 0.05))
+    return cut
+
+
+async def test_connections_cut_at_random_statements(at: Bench) -> None:
+    done = asyncio.Event()
+    async with at.aggregator(), at.aggregator():
+        cutting = asyncio.create_task(terminate_backends(at, done))
+        hits = await load(at, 200)
+        done.set()
+        assert await cutting > 20
+        await settled(at)
+    await check(at, hits)
+
+
+@contextlib.contextmanager
+def process(at: Bench) -> Iterator[subprocess.Popen[bytes]]:
+    environ = os.environ | {
+        "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
+        "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
+        "POSTMETER_SHARDS": "3",
+        "POSTMETER_LEASE_SECONDS": "1",
+        "POSTMETER_LOG_LEVEL": "critical",
+    }
+    running = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+async def holds_shards(at: Bench, epochs: int) -> None:
+    """Wait until the shards have been leased anew since their epochs summed up to that."""
+
+    async def leased() -> bool:
+        return bool(await at.value("SELECT coalesce(sum(epoch), 0) FROM shard WHERE lease_until > now()") > epochs)
+
+    await until(leased)
+
+
+async def test_killed_processes_are_taken_over(at: Bench) -> None:
+    loading = asyncio.create_task(load(at, 600))
+    epochs = 0
+    for _ in range(3):
+        with process(at) as running:
+            await holds_shards(at, epochs)
+            before = await at.value("SELECT count(*) FROM event")
+
+            async def counts(before: int = before) -> bool:
+                return bool(await at.value("SELECT count(*) FROM event") > before) or loading.done()
+
+            await until(counts)
+            running.send_signal(signal.SIGKILL)
+        epochs = await at.value("SELECT sum(epoch) FROM shard")
+    hits = await loading
+    assert epochs >= 9
+    async with at.aggregator():
+        await settled(at)
+    await check(at, hits)
+
+
+async def test_a_stale_owner_cannot_commit(at: Bench) -> None:
+    counters = AggregatorMetrics(CollectorRegistry())
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    slow, quick = (Leases(pool, owner, 0.0, counters) for owner in ("slow", "quick"))
+    await slow.enlist(1)
+    (stale,) = await slow.acquire(5)
+    (lease,) = await quick.acquire(5)
+    assert (lease.shard, lease.epoch) == (stale.shard, stale.epoch + 1)
+    flusher = Flusher(at.settings, counters)
+    work = [Batch(b"one", [registration(1), hit(1)])]
+    async with pool.acquire() as connection:
+        with pytest.raises(LeaseLost):
+            await flusher.flush(connection, stale, work, "5-0")
+        assert await at.total() == {}
+        assert await at.value("SELECT count(*) FROM message") == 0
+        await flusher.flush(connection, lease, work, "5-0")
+        with pytest.raises(LeaseLost):
+            await flusher.flush(connection, lease, [Batch(b"two", [hit(1)])], "6-0")
+    await pool.close()
+    assert await at.total() == {"human_opens": 1, "unique_opens": 1}
+
+
+async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> None:
+    async def owners(expected: list[int]) -> None:
+        async def so() -> bool:
+            rows = await at.db.fetch(
+                "SELECT count(*) AS n FROM shard WHERE lease_until > now() GROUP BY owner ORDER BY n"
+            )
+            return [row["n"] for row in rows] == expected
+
+        await until(so)
+
+    async with at.aggregator(shards=5):
+        await owners([5])
+        async with at.aggregator(shards=5), at.aggregator(shards=5):
+            await owners([1, 2, 2])
+        await owners([5])
+    assert await at.value("SELECT count(*) FROM shard WHERE owner IS NOT NULL") == 0
+    assert await at.value("SELECT count(*) FROM aggregator") == 0
+
+
+async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Bench) -> None:
+    await at.streams.append(0, registration(1), hit(1), batch_id="kept")
+    async with at.aggregator():
+        await at.counted()
+        name = streams.stream(0)
+        await at.client.delete(name)
+        old = {b"b": b"kept", b"r": batch([registration(1), hit(1)])}
+        new = {b"b": b"new", b"r": batch([hit(1), hit(1)])}
+        await at.client.xadd(name, old, id="1700000000000-1")  # type: ignore[arg-type]
+        await at.client.xadd(name, new, id="1700000000000-2")  # type: ignore[arg-type]
+        await at.counted()
+    assert await at.value("SELECT position FROM shard WHERE shard = 0") == "1700000000000-2"
+    assert await at.total() == {"human_opens": 3, "unique_opens": 1}
+
+
+async def test_a_flush_that_meets_a_deadlock_is_tried_again(at: Bench) -> None:
+    """A transaction that locks the rows a flush needs in the other order: whoever is chosen, it counts once."""
+    async with at.aggregator():
+        await at.streams.append(0, registration(1), registration(2), hit(1), hit(2))
+        await at.counted()
+    other = await asyncpg.connect(at.dsn)
+    lock = "SELECT FROM engagement WHERE message = $1 FOR UPDATE"
+    ids = [row["message"] for row in await at.db.fetch("SELECT message FROM engagement ORDER BY message")]
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("SET LOCAL deadlock_timeout = '10s'")
+    await other.execute(lock, ids[1])
+    async with at.aggregator():
+        await at.streams.append(0, hit(1, AT - 1), hit(2, AT - 1))
+
+        async def flush_waits() -> bool:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(await at.value(f"{waits} AND datname = current_database()"))
+
+        await until(flush_waits)
+        with contextlib.suppress(asyncpg.DeadlockDetectedError):
+            await other.execute(lock, ids[0])
+        await transaction.rollback()
+        await at.counted()
+    await other.close()
+    assert await at.total() == {"human_opens": 4, "unique_opens": 2}
+    assert await at.value("SELECT count(*) FROM engagement WHERE was IS NOT NULL") == 2
