@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -220,3 +222,53 @@ def test_sigterm_with_redis_away_keeps_the_spool(server: RedisServer, service: S
     wait_for("a drained spool", lambda: empty(service.spool))
     assert len(hits_of(server.url, message)) == 1
     assert heir.terminate() == 0
+
+
+def test_a_pipelining_client_is_made_to_wait_while_redis_hangs(server: RedisServer, tmp_path: Path) -> None:
+    """It is not read from, so that its requests take no memory; then all are answered and recorded."""
+    service = Service(server.url, tmp_path / "patient", append_deadline=15)
+    message, rounds = new_message(), 20_000
+    try:
+        assert service.get(open_target(message)).body == GIF
+        os.kill(server.pid, signal.SIGSTOP)
+        with closing(service.connect()) as wire:
+            request = f"GET {open_target(message)} HTTP/1.1\r\nHost: t\r\nX: {'y' * 1000}\r\n\r\n".encode()
+            wire.socket.setblocking(False)
+            sent = 0
+            try:
+                while sent < rounds * len(request):
+                    sent += wire.socket.send((request * 100)[sent % len(request) :])
+            except BlockingIOError:
+                pass
+            assert sent < rounds * len(request), "the service has read everything: nothing bounds its memory"
+            wire.socket.settimeout(20)
+            os.kill(server.pid, signal.SIGCONT)
+            sender = threading.Thread(target=wire.send, args=((request * rounds)[sent:],))
+            sender.start()
+            for _ in range(rounds):
+                assert wire.reply().body == GIF
+            sender.join()
+        assert len(hits_of(server.url, message)) == rounds + 1
+    finally:
+        assert service.terminate() == 0
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_ready_as_long_as_hits_can_be_kept(server: RedisServer, service: Service, tmp_path: Path) -> None:
+    cramped = Service(server.url, tmp_path / "cramped", append_deadline=0.3, spool_bytes=1)
+    urls = [f"http://127.0.0.1:{one.ops_port}/readyz" for one in (service, cramped)]
+    try:
+        assert [status(url) for url in urls] == [200, 200]
+        server.kill()
+        assert [status(url) for url in urls] == [200, 503]
+        server.start()
+        assert [status(url) for url in urls] == [200, 200]
+    finally:
+        assert cramped.terminate() == 0

@@ -27,6 +27,9 @@ HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48
 _HEAD = struct.Struct(">BBBI16s")
+_TOKEN = struct.Struct(f">BBBI16s{MAC_BYTES}s")
+# base64url to base64; what only base64 has, and padding, becomes a character that neither has.
+_ALPHABET = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
 
 
 class KeyRing:
@@ -75,15 +78,13 @@ class KeyRing:
 
         Raises TokenRejected with one of: malformed, version, purpose, unknown_key, signature.
         """
-        if len(token) != TOKEN_CHARS or b"+" in token or b"/" in token:
+        if len(token) != TOKEN_CHARS:
             raise TokenRejected("malformed")
         try:
-            raw = binascii.a2b_base64(token.replace(b"-", b"+").replace(b"_", b"/"), strict_mode=True)
+            raw = binascii.a2b_base64(token.translate(_ALPHABET), strict_mode=True)
         except binascii.Error:
             raise TokenRejected("malformed") from None
-        if len(raw) != HEADER_BYTES + MAC_BYTES:
-            raise TokenRejected("malformed")
-        version, key_id, purpose_and_flags, workspace, message = _HEAD.unpack_from(raw)
+        version, key_id, purpose_and_flags, workspace, message, mac = _TOKEN.unpack(raw)
         if version != VERSION:
             raise TokenRejected("version")
         if purpose_and_flags & 0x0F != purpose:
@@ -93,6 +94,6 @@ class KeyRing:
             raise TokenRejected("unknown_key")
         hasher = known.copy()
         hasher.update(raw[:HEADER_BYTES] + url)
-        if not hmac.compare_digest(hasher.digest(), raw[HEADER_BYTES:]):
+        if not hmac.compare_digest(hasher.digest(), mac):
             raise TokenRejected("signature")
         return workspace, message

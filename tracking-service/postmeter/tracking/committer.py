@@ -66,6 +66,8 @@ class Committer:
         self._lanes = len(lanes)
         self._spool = spool
         self._metrics = metrics
+        self._opens, self._clicks = metrics.hits.labels("open"), metrics.hits.labels("click")
+        self._streamed, self._spooled = metrics.batches.labels("stream"), metrics.batches.labels("spool")
         self._producer = producer
         self._shards = shards
         self._sequence = 0
@@ -172,19 +174,20 @@ class Committer:
                 self.redis_up = False
             else:
                 self._metrics.append_seconds.observe(time.perf_counter() - began)
-                self._metrics.batches.labels("stream").inc()
+                self._streamed.inc()
                 return
         self.trouble.set()
         await self._spool.write(shard, batch_id, packed)
-        self._metrics.batches.labels("spool").inc()
+        self._spooled.inc()
         self._metrics.spool_bytes.set(self._spool.waiting)
 
     def _answer(self, batch: Batch, error: Exception | None) -> None:
         for client, answer in batch.answers:
             client.send(answer, batch)
         if error is None:
-            self._metrics.hits.labels("open").inc(batch.opens)
-            self._metrics.hits.labels("click").inc(batch.clicks)
+            self._opens.inc(batch.opens)
+            if batch.clicks:
+                self._clicks.inc(batch.clicks)
         for done in batch.waiting:
             if done.cancelled():
                 continue

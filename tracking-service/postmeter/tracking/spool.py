@@ -24,6 +24,7 @@ from postmeter.shared.errors import PostmeterError
 
 _FRAME = struct.Struct(">II")
 SEGMENT_BYTES = 16 << 20
+USUAL_BYTES = 4096
 LOCK = "lock"
 
 
@@ -117,9 +118,9 @@ class Spool:
             raise
 
     async def check(self) -> None:
-        """Raise OSError or SpoolFull if nothing could be written now."""
+        """Raise OSError or SpoolFull if a usual batch could not be written now."""
         disk = os.statvfs(self.folder)
-        if self.waiting >= self._limit or not disk.f_bavail or not os.access(self.folder, os.W_OK):
+        if self.waiting + USUAL_BYTES > self._limit or not disk.f_bavail or not os.access(self.folder, os.W_OK):
             raise SpoolFull("the spool is full or not writable")
 
     async def rotate(self) -> list[Path]:
