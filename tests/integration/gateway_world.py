@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,16 +13,11 @@ from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.secret import Secret
 from tests.integration.query_world import INTERNAL, PEPPER, listening
+from tests.product import free_port
 
 TOKEN_KEYS = Secret("1:" + base64.b64encode(bytes(range(32))).decode())
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 NOWHERE = "http://127.0.0.1:1"
@@ -63,12 +57,13 @@ async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
         "tracking_url": NOWHERE,
         "query_url": NOWHERE,
         "stop_timeout": 1.0,
+        **settings,
     }
     stop = asyncio.Event()
-    task = asyncio.create_task(serve(GatewaySettings(**complete | settings), stop))
+    task = asyncio.create_task(serve(GatewaySettings(**complete), stop))
     url = f"http://127.0.0.1:{port}"
     try:
-        await reachable(ops_port, task)
+        await reachable(complete["ops_port"], task)
         yield url
     finally:
         stop.set()

@@ -1,0 +1,287 @@
+"""Tracking URLs through the gateway: byte for byte, and answered whatever is down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import web
+
+from postmeter.gateway import hit_client
+from postmeter.gateway import hits as hits_module
+from postmeter.gateway.hit_client import NotSent
+from postmeter.shared import pixel, tokens
+from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
+from tests.product import free_port
+
+RING = tokens.KeyRing.parse(TOKEN_KEYS)
+MESSAGE = bytes(16)
+DESTINATION = "https://shop.example/a%20b?q=1%2B1+x&double=%2525#frag"
+OPEN = OPEN_PATH + RING.sign_open(1, MESSAGE)
+CLICK = f"{CLICK_PATH}{RING.sign_click(1, MESSAGE, DESTINATION)}?url={quote(DESTINATION, safe='')}"
+
+
+@asynccontextmanager
+async def recorded(dsn: str, answer: bytes, **settings: Any) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A gateway before a service that gives one answer and keeps every request's bytes."""
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                seen.append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(answer)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async with raw_service(talk) as upstream, gateway(dsn, tracking_url=upstream, **settings) as url:
+        yield url, seen
+
+
+GIF_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\nGIF"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        OPEN_PATH + "abc",
+        OPEN_PATH,
+        OPEN_PATH + "%2e%2e",
+        OPEN_PATH + "a" * 10_000,
+        OPEN_PATH + "abc?x=%00%0d%0a&y=%zz",
+        CLICK_PATH + 'abc?url=https%3A%2F%2Fe.example%2F%25%20+%2B&url=a|b{c}"<>^`\\',
+        CLICK_PATH + "abc?url=" + "%41" * 8192,
+        CLICK_PATH + "abc?",
+        CLICK_PATH + "abc?url=\xc3\xa9",
+    ],
+    ids=lambda target: target[:60],
+)
+async def test_path_and_query_pass_byte_for_byte(postgres_dsn: str, target: str) -> None:
+    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+        request = b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        answer = await speak(url, request)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nGIF")
+    assert seen[0].split(b"\r\n", 1)[0] == b"GET " + target.encode("latin-1") + b" HTTP/1.1"
+    assert b"evil.example" not in seen[0]
+
+
+async def test_a_target_that_is_no_utf_8_goes_no_further(postgres_dsn: str) -> None:
+    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+        answer = await speak(url, f"GET {CLICK_PATH}abc?url=".encode() + b"\xc0\xaf HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b" 400 Bad Request\r\n" in answer
+    assert not seen
+
+
+async def test_headers_that_decide_the_verdict_pass_and_no_others(postgres_dsn: str) -> None:
+    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+        answer = await speak(
+            url,
+            f"GET {OPEN} HTTP/1.1\r\nHost: x\r\nUser-Agent: M\xe9 (via ggpht.com)\r\nSec-Purpose: prefetch\r\n"
+            "Purpose: p\r\nX-Purpose: preview\r\nX-Moz: prefetch\r\nX-Forwarded-For: 6.6.6.6\r\nCookie: c=d\r\n"
+            "Authorization: Bearer x\r\nPostmeter-Principal: forged\r\nConnection: close\r\n\r\n".encode("latin-1"),
+        )
+    lines = set(seen[0].strip().split(b"\r\n")[1:])
+    assert {line for line in lines if not line.startswith(b"Host: 127.0.0.1:")} == {
+        "User-Agent: M\xe9 (via ggpht.com)".encode("latin-1"),
+        b"Sec-Purpose: prefetch",
+        b"Purpose: p",
+        b"X-Purpose: preview",
+        b"X-Moz: prefetch",
+        b"X-Forwarded-For: 127.0.0.1",
+    }
+    assert b"Set-Cookie" not in answer
+    assert b"X-Content-Type-Options: nosniff" in answer
+
+
+async def test_a_trusted_proxy_s_client_is_passed_on(postgres_dsn: str) -> None:
+    async with recorded(postgres_dsn, GIF_ANSWER, trusted_hops=1) as (url, seen):
+        forwarded = b"X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\n"
+        await speak(url, b"GET " + OPEN.encode() + b" HTTP/1.0\r\n" + forwarded + b"\r\n")
+    assert b"X-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n" in seen[0]
+
+
+async def test_redirects_and_refusals_are_handed_back_as_they_are(postgres_dsn: str) -> None:
+    location = f"Location: {DESTINATION}".encode()
+    redirect = b"HTTP/1.1 302 Found\r\n" + location + b"\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n"
+    async with recorded(postgres_dsn, redirect) as (url, _):
+        answer = await speak(url, f"GET {CLICK} HTTP/1.0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.0 302 Found\r\n")
+    assert location in answer
+    refused = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\npage"
+    async with recorded(postgres_dsn, refused) as (url, _):
+        answer = await speak(url, f"GET {CLICK} HTTP/1.0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.0 404 Not Found\r\n")
+    assert answer.endswith(b"\r\n\r\npage")
+
+
+async def test_head_is_passed_on_as_head_and_has_no_body(postgres_dsn: str) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nContent-Length: 43\r\n\r\n"
+    async with recorded(postgres_dsn, head) as (url, seen):
+        request = f"HEAD {OPEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        answer = await speak(url, request + request.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    assert [part.split(b" ")[0] for part in seen] == [b"HEAD", b"HEAD"]
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert b"GIF" not in answer
+
+
+async def test_many_hits_share_few_connections_and_none_is_mixed_up(postgres_dsn: str) -> None:
+    ports = set()
+
+    async def echo(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+        await asyncio.sleep(0)
+        return web.Response(text=request.raw_path, content_type="text/plain")
+
+    async with service(echo) as upstream, gateway(postgres_dsn, tracking_url=upstream, hits=4) as url, client() as s:
+
+        async def hit(number: int) -> None:
+            async with s.get(f"{url}{OPEN_PATH}{number}") as answer:
+                assert await answer.text() == f"{OPEN_PATH}{number}"
+
+        await asyncio.gather(*(hit(number) for number in range(300)))
+    assert 1 <= len(ports) <= 4
+
+
+async def get(url: str, path: str) -> tuple[int, Any, bytes]:
+    async with client() as session, session.get(url + path, allow_redirects=False) as answer:
+        return answer.status, answer.headers, await answer.read()
+
+
+def assert_dropped_pixel(answer: tuple[int, Any, bytes]) -> None:
+    status, headers, body = answer
+    assert (status, body) == (200, pixel.GIF)
+    assert pixel.HEADERS.items() <= dict(headers).items()
+    assert headers["Postmeter-Dropped"]
+    assert "Set-Cookie" not in headers
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that soon gives up on a service, so that a test of it takes no seconds."""
+    monkeypatch.setattr(hits_module, "RESTART_SECONDS", 0.1)
+    monkeypatch.setattr(hits_module, "ANSWER_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrives(postgres_dsn: str) -> None:
+    async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
+        assert_dropped_pixel(await get(url, OPEN))
+        assert_dropped_pixel(await get(url, OPEN_PATH + "nonsense"))
+        status, headers, _ = await get(url, CLICK)
+        assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "not_sent")
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "path",
+    [
+        CLICK.replace("shop.example", "evil.example"),
+        CLICK + "&url=" + quote("https://evil.example/", safe=""),
+        CLICK.partition("?")[0],
+        CLICK.replace(CLICK_PATH, CLICK_PATH + "A"),
+        CLICK.replace("url=", "URL="),
+        CLICK.replace("%252B", "%252b"),
+        CLICK_PATH + OPEN.removeprefix(OPEN_PATH) + "?url=" + quote(DESTINATION, safe=""),
+        CLICK_PATH + RING.sign_click(1, MESSAGE, "javascript:alert(1)") + "?url=javascript:alert(1)",
+        CLICK_PATH + RING.sign_click(1, MESSAGE, "https://a.example/\r\nX: y") + "?url=https://a.example/%0d%0aX:%20y",
+        CLICK_PATH + "x?url=%ff",
+    ],
+)
+async def test_with_tracking_down_no_other_click_is_redirected(postgres_dsn: str, path: str) -> None:
+    async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
+        answer = await speak(url, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Location" not in answer
+    assert b"Retry-After: 3\r\n" in answer
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_without_token_keys_a_click_gets_a_page_that_tries_again(postgres_dsn: str) -> None:
+    async with gateway(postgres_dsn, tracking_url=NOWHERE) as url:
+        status, headers, body = await get(url, CLICK)
+    assert (status, headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert b'http-equiv="refresh"' in body
+
+
+async def test_a_restarting_service_is_waited_for(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    refusals = asyncio.Event()
+
+    class Watched(NotSent):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            refusals.set()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"counted")
+
+    monkeypatch.setattr(hit_client, "NotSent", Watched)
+    async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{port}") as url:
+        hit = asyncio.create_task(get(url, OPEN))
+        await refusals.wait()
+        app = web.Application()
+        app.router.add_get("/{rest:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        assert (await hit)[2] == b"counted"
+        await runner.cleanup()
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("behaviour", ["dies", "silent", "garbage", "half"])
+async def test_a_hit_that_may_have_been_counted_is_sent_only_once(postgres_dsn: str, behaviour: str) -> None:
+    received: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            received.append(await reader.readuntil(b"\r\n\r\n"))
+        except asyncio.IncompleteReadError:
+            return
+        answers = {"garbage": b"\x16\x03\x01nonsense\r\n\r\n", "half": GIF_ANSWER[:-1]}
+        writer.write(answers.get(behaviour, b""))
+        if behaviour == "silent":
+            await reader.read()
+        writer.close()
+
+    async with (
+        raw_service(talk) as upstream,
+        gateway(postgres_dsn, tracking_url=upstream, token_keys=TOKEN_KEYS) as url,
+    ):
+        assert_dropped_pixel(await get(url, OPEN))
+        assert len(received) == 1
+        status, headers, _ = await get(url, CLICK)
+        assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "no_answer")
+        assert len(received) == 2
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_hits_that_find_no_turn_are_answered_all_the_same(postgres_dsn: str) -> None:
+    release = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response(body=b"counted")
+
+    async with service(slow) as upstream, gateway(postgres_dsn, tracking_url=upstream, hits=1) as url:
+        answers = await asyncio.gather(*(get(url, OPEN) for _ in range(5)))
+        for answer in answers:
+            assert_dropped_pixel(answer)
+        release.set()
+
+
+async def test_dropped_hits_are_in_the_metrics(postgres_dsn: str, hurried: None) -> None:
+    ops_port = free_port()
+    async with gateway(postgres_dsn, ops_port=ops_port, token_keys=TOKEN_KEYS) as url, client() as session:
+        await get(url, OPEN)
+        await get(url, CLICK)
+        async with session.get(f"http://127.0.0.1:{ops_port}/metrics") as answer:
+            text = await answer.text()
+    assert 'postmeter_gateway_hits_dropped_total{kind="open"} 1.0' in text
+    assert 'postmeter_gateway_hits_dropped_total{kind="click"} 1.0' in text
+    assert 'postmeter_upstream_failures_total{cause="not_sent",service="tracking"} 2.0' in text
