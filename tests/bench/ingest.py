@@ -129,7 +129,7 @@ def recorded(redis_url: str) -> int:
     total = 0
     with redis.Redis.from_url(redis_url) as client:
         for shard in range(SHARDS):
-            for _, entry in client.xrange(stream(shard)):  # type: ignore[union-attr]
+            for _, entry in client.xrange(stream(shard)):
                 total += len(records.decode(entry[records.RECORDS]))
         client.flushall()
     return total

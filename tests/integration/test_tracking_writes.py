@@ -150,6 +150,12 @@ def test_the_answers_urls_work(service: Service) -> None:
     assert service.get(data["open_url"].removeprefix(base)).headers["content-type"] == "image/gif"
 
 
+def test_long_html_is_instrumented_like_short(service: Service) -> None:
+    html = '<a href="https://shop.example/">x</a>' * 3000
+    data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
+    assert data["html"].count(data["links"][0]["tracking_url"]) == 3000
+
+
 def test_an_id_may_be_given(service: Service) -> None:
     wanted = str(uuid.uuid4())
     assert service.post("/v1/messages", {**MESSAGE, "id": wanted}).json()["data"]["id"] == wanted

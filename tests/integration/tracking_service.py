@@ -178,7 +178,7 @@ def batches(redis_url: str) -> list[tuple[int, str, list[records.Record]]]:
     found = []
     with redis.Redis.from_url(redis_url) as client:
         for shard in range(SHARDS):
-            for _, entry in client.xrange(stream(shard)):  # type: ignore[union-attr]
+            for _, entry in client.xrange(stream(shard)):
                 packed = entry[records.RECORDS]
                 found.append((shard, entry[records.BATCH].decode(), records.decode(packed)))
     return found

@@ -7,6 +7,8 @@ from typing import cast
 
 import hiredis
 from redis.asyncio import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from postmeter.shared.records import BATCH, RECORDS
@@ -31,7 +33,9 @@ class Lane(asyncio.Protocol):
     """
 
     def __init__(self, url: Secret, shards: int, deadline: float) -> None:
-        pool = ConnectionPool.from_url(url.reveal(), socket_connect_timeout=deadline, protocol=2)
+        # It must fail at once: the spool is there, and the drainer tries again.
+        never = Retry(NoBackoff(), 0)
+        pool = ConnectionPool.from_url(url.reveal(), socket_connect_timeout=deadline, protocol=2, retry=never)
         self._connection = pool.connection_class(**pool.connection_kwargs)
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from postmeter.tracking.instrumentation import Instrument, TrackedLink
 
 MAX_MESSAGES = 1000
 MAX_TAGS = 20
+# Longer HTML is instrumented in a thread: hits must not wait for it.
+SHORT_HTML = 32_768
 
 
 class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +92,7 @@ class Messages:
     async def register(self, principal: Principal, body: bytes) -> dict[str, Any]:
         """The answer's JSON for one message or a list. Raises RequestError if nothing can be accepted."""
         if bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
-            answer, record = self._take(principal, body)
+            answer, record = await self._take(principal, body)
             await self._commit([record])
             return {"data": answer}
         items = bodies.decode(_only_list_decoder, body).messages
@@ -100,7 +103,7 @@ class Messages:
         records: list[bytes] = []
         for index, item in enumerate(items):
             try:
-                answer, record = self._take(principal, item)
+                answer, record = await self._take(principal, item)
             except RequestError as error:
                 if len(items) == len(refused) + 1:
                     raise _inside(index, error) from None
@@ -118,7 +121,7 @@ class Messages:
             await self._committer.append(records)
             self._metrics.messages.inc(len(records))
 
-    def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, bytes]:
+    async def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, bytes]:
         """Check, instrument and encode one message."""
         given = bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
@@ -128,7 +131,10 @@ class Messages:
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are no text")
-            done = instrument.apply(html, workspace, message.bytes, opens=given.track_opens, clicks=given.track_clicks)
+            apply = partial(
+                instrument.apply, html, workspace, message.bytes, opens=given.track_opens, clicks=given.track_clicks
+            )
+            done = apply() if len(html) <= SHORT_HTML else await asyncio.to_thread(apply)
             html, links = done.html, done.links
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         return Registered(message, open_url, links, html), encode(record)

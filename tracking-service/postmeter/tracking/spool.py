@@ -53,6 +53,7 @@ def read(segment: Path) -> Iterator[Spooled]:
             size, checksum = _FRAME.unpack(head)
             payload = file.read(size)
             if len(payload) < size:
+                logs.get().warning("torn end in the spool", segment=str(segment), bytes=_FRAME.size + len(payload))
                 return
             if zlib.crc32(payload) == checksum:
                 yield msgspec.msgpack.decode(payload, type=Spooled)

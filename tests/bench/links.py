@@ -1,0 +1,63 @@
+"""Time of instrumenting mails, by their size, and of scanning HTML that is made to be slow.
+
+Linear time shows as a constant last column.
+
+    python -m tests.bench.links
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from postmeter.shared import uuid7
+from postmeter.shared.tokens import KeyRing
+from postmeter.tracking.html_links import scan
+from postmeter.tracking.instrumentation import Instrument
+
+NEWSLETTER = Path(__file__).parent.parent / "acceptance" / "newsletter.html"
+HOSTILE = {
+    "endless comments": "<!--",
+    "conditional comments without an end": "<!--[if",
+    "tags without an end": "<a href=",
+    "quotes without an end": '<a href="x" title="',
+    "attributes": "<a b",
+    "scripts without an end": "<script>",
+    "white space": "<a          ",
+    "references": '<a href="&amp;&#38;&x">',
+}
+SIZES = (100_000, 1_000_000, 4_000_000)
+
+
+def best(work: Callable[[], object]) -> float:
+    """The shortest of three runs, in seconds."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def row(name: str, size: int, seconds: float) -> None:
+    """Print one measurement."""
+    print(f"{name:<38} {size:>10,} {seconds * 1000:>10.1f} {seconds / size * 1e9:>8.1f}", flush=True)
+
+
+def main() -> None:
+    """Measure everything."""
+    instrument = Instrument(KeyRing({1: b"k" * 32}), "https://t.example.net")
+    message = uuid7.new().bytes
+    newsletter = NEWSLETTER.read_text()
+    print(f"{'input':<38} {'characters':>10} {'ms':>10} {'ns/char':>8}")
+    for copies in (1, 10, 100):
+        html = newsletter * copies
+        row("newsletter", len(html), best(partial(instrument.apply, html, 1, message, opens=True, clicks=True)))
+    for name, piece in HOSTILE.items():
+        for size in SIZES:
+            html = piece * (size // len(piece))
+            row(name, len(html), best(partial(scan, html)))
+
+
+if __name__ == "__main__":
+    main()
