@@ -1,8 +1,8 @@
 """What the aggregator's tests share: records by hand, streams filled as the tracking-service does, tables read back."""
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,11 +15,12 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.shared import records, streams
 from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Hit, Record, Registration
+from postmeter.shared.rollups import COUNTERS
 from postmeter.shared.secret import Secret
 
 SECOND = 1_000_000
-AT = 1_790_000_000 * SECOND + 250_000
-"""A moment in September 2026, within every partition that the tests' database has."""
+AT = (int(time.time()) // 86400 - 30) * 86400 * SECOND + 250_000
+"""A moment a month ago, just after midnight."""
 
 
 def message(n: int) -> bytes:
@@ -128,7 +129,7 @@ class Bench:
         self.streams = Streams(self.client)
 
     @asynccontextmanager
-    async def aggregator(self, **changes: Any):  # type: ignore[no-untyped-def]
+    async def aggregator(self, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
         """An aggregator that runs for the block and is then stopped as by SIGTERM."""
         stop = asyncio.Event()
         task = asyncio.create_task(serve(replace(self.settings, **changes), stop))
@@ -149,10 +150,8 @@ class Bench:
 
         await until(reached)
 
-    async def total(self, table: str = "activity_15m", **where: Any) -> dict[str, int]:
+    async def total(self, table: str = "activity_15m") -> dict[str, int]:
         """Sums of all counters that are not 0."""
-        from postmeter.shared.rollups import COUNTERS
-
         sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COUNTERS)
         row = await self.db.fetchrow(f"SELECT {sums} FROM {table}")
         assert row is not None
@@ -172,7 +171,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0)
 
 
 @asynccontextmanager
-async def bench(dsn: str, url: str):  # type: ignore[no-untyped-def]
+async def bench(dsn: str, url: str) -> AsyncIterator[Bench]:
     connection = await asyncpg.connect(dsn)
     made = Bench(dsn, url, connection)
     try:
@@ -180,7 +179,3 @@ async def bench(dsn: str, url: str):  # type: ignore[no-untyped-def]
     finally:
         await connection.close()
         await made.client.aclose()
-
-
-def new_id() -> bytes:
-    return uuid.uuid4().bytes

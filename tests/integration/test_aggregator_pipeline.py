@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from postmeter.shared.events import EventType, State
-from tests.aggregation import AT, Bench, bench, event, hit, registration
+from tests.aggregation import AT, Bench, bench, event, hit, registration, until
 
 
 @pytest.fixture
@@ -22,7 +22,11 @@ async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None
     await at.streams.append(2, hit(2, prefetch=True), event(EventType.SENT, 1), event(EventType.DELIVERED, 1))
     async with at.aggregator():
         await at.counted()
-        assert await at.value("SELECT count(*) FROM waiting") == 0
+
+        async def none_waits() -> bool:
+            return await at.value("SELECT count(*) FROM waiting") == 0
+
+        await until(none_waits)
     expected = {
         "sent": 1,
         "delivered": 1,

@@ -1,0 +1,62 @@
+"""The migrations: from nothing, twice, and by several at once."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from postmeter.shared import migrate, partitions
+from postmeter.shared.errors import MigrationError
+from postmeter.shared.rollups import COUNTERS, DIMENSIONS, TIERS
+
+
+async def columns(dsn: str, table: str) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position", table
+    )
+    await connection.close()
+    return [row["column_name"] for row in rows]
+
+
+async def test_they_apply_once(empty_postgres_dsn: str) -> None:
+    names = [name for name, _ in migrate.files()]
+    assert names
+    assert await migrate.migrate(empty_postgres_dsn) == names
+    assert await migrate.migrate(empty_postgres_dsn) == []
+
+
+async def test_several_at_once_take_turns(empty_postgres_dsn: str) -> None:
+    applied = await asyncio.gather(*(migrate.migrate(empty_postgres_dsn) for _ in range(4)))
+    assert sorted(applied, key=len) == [[], [], [], [name for name, _ in migrate.files()]]
+
+
+async def test_a_failing_migration_leaves_nothing_and_is_named(
+    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [*migrate.files(), ("9999_broken.sql", "CREATE TABLE half (a int); SELECT no_such_function();")]
+    monkeypatch.setattr(migrate, "files", lambda: broken)
+    with pytest.raises(MigrationError, match=r"9999_broken\.sql"):
+        await migrate.migrate(empty_postgres_dsn)
+    assert await columns(empty_postgres_dsn, "half") == []
+    assert await columns(empty_postgres_dsn, "workspace")
+
+
+async def test_tables_have_the_columns_that_the_code_declares(postgres_dsn: str) -> None:
+    for tier in TIERS:
+        assert await columns(postgres_dsn, tier.table) == ["workspace", "series", "bucket", *COUNTERS]
+    assert await columns(postgres_dsn, "series") == ["workspace", "id", *DIMENSIONS]
+
+
+async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    table = next(table for table in partitions.TABLES if table.table == "engagement")
+    start = partitions.add_months(datetime.now(UTC).date(), 30)
+    low = partitions._bound(table, start)
+    await connection.execute("INSERT INTO engagement VALUES (1, $1, 1, now(), NULL, 1)", low)
+    assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 1
+    await partitions.ensure(connection, table, start)
+    assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 0
+    assert await connection.fetchval(f"SELECT count(*) FROM {partitions.name(table, start)}") == 1
+    await connection.close()

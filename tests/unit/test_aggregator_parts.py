@@ -1,0 +1,118 @@
+"""The aggregator's parts that need no server."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from postmeter.aggregator import checks, texts
+from postmeter.aggregator.dimensions import of_message
+from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
+from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.messages import MessageCache
+from postmeter.aggregator.queries import QUERIES, add_activity
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.verdicts import judge
+from postmeter.shared import partitions
+from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
+from postmeter.shared.rollups import COUNTERS, TIERS
+from postmeter.shared.secret import Secret
+from tests.aggregation import event, hit, registration
+
+DAY = 86_400_000_000
+
+
+@pytest.mark.parametrize(
+    ("ip", "kept"),
+    [
+        ("203.0.113.77", "203.0.113.0"),
+        ("0.0.0.0", "0.0.0.0"),
+        ("255.255.255.255", "255.255.255.0"),
+        ("2001:db8:aaaa:bbbb::1", "2001:db8:aaaa::"),
+        ("::1", "::"),
+        ("::ffff:203.0.113.77", "203.0.113.0"),
+        ("", None),
+        ("203.0.113", None),
+        ("203.0.113.256", None),
+        ("203.0.113.7\0", None),
+        ("２03.0.113.7", None),
+        ("unknown", None),
+    ],
+)
+def test_addresses_lose_their_host_part(ip: str, kept: str | None) -> None:
+    assert texts.network(ip) == kept
+
+
+def test_user_agents_become_text_that_postgres_takes() -> None:
+    assert texts.user_agent(b"Mail/1.0 \xff\0x") == "Mail/1.0 \ufffdx"
+    assert texts.user_agent(b"\0") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "agent", "prefetch", "verdict"),
+    [
+        (EventType.OPENED, b"Mozilla/5.0", False, (Verdict.PROXY, "apple_mpp")),
+        (EventType.OPENED, b"Mozilla/5.0", True, (Verdict.MACHINE, "prefetch")),
+        (EventType.OPENED, b"Mozilla/5.0 (Macintosh)", False, (Verdict.HUMAN, None)),
+        (EventType.CLICKED, b"Mozilla/5.0", False, (Verdict.HUMAN, None)),
+        (EventType.CLICKED, b"", True, (Verdict.MACHINE, "prefetch")),
+    ],
+)
+def test_verdicts(kind: EventType, agent: bytes, prefetch: bool, verdict: object) -> None:
+    assert judge(kind, agent, prefetch) == verdict
+
+
+def test_every_event_and_counter_has_its_rule() -> None:
+    for kind in EventType:
+        for bounce in BounceType if kind is EventType.BOUNCED else (0,):
+            assert (kind, bounce) in EFFECTS
+    counted = {effect.counter for effect in EFFECTS.values()} | set(HIT_COUNTERS.values()) | set(UNIQUES.values())
+    also = {INDEX["spam"], INDEX["size_bytes"], None}
+    assert counted | also == {*INDEX.values(), None}
+    engaging = {effect.engagement for effect in EFFECTS.values()} | set(HIT_ENGAGEMENTS.values())
+    assert engaging - {None} == set(Engagement) == set(UNIQUES)
+
+
+def test_good_records_have_no_fault() -> None:
+    for record in (hit(1), registration(1), event(EventType.SENT, 1), event(EventType.RECEIVED, domain="a.example")):
+        assert checks.fault(record) is None
+
+
+def test_where_a_time_counts() -> None:
+    now = int(datetime(2026, 3, 31, 12, tzinfo=UTC).timestamp()) * 1_000_000
+    horizon = Horizon({"event": 3, "activity_1d": 120}, now)
+    start = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    assert horizon.place(start, now - 5) == start
+    assert horizon.place(start - 1, now - 5) == now - 5
+    assert horizon.place(now + 90 * DAY, now - 5) == now - 5
+    assert horizon.place(start - 1, start - 1) == now
+    assert horizon.oldest["event"] == int(datetime(2025, 12, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    assert horizon.oldest["activity_1d"] == start
+
+
+def test_every_month_cut_table_has_its_retention() -> None:
+    settings = AggregatorSettings(postgres_dsn=Secret(""), redis_url=Secret(""))
+    assert set(settings.months()) == {table.table for table in partitions.TABLES if table.width == "month"}
+
+
+def test_the_message_cache_is_bounded_and_forgets_the_unused() -> None:
+    cache = MessageCache(3)
+    for n in range(20):
+        cache.remember({(1, bytes([n])): n})
+    known, missing = cache.known((1, bytes([n])) for n in range(20))
+    assert 3 <= len(known) <= 8
+    assert known[1, bytes([19])] == 19
+    assert missing == [(1, bytes([n])) for n in range(20 - len(known))]
+
+
+def test_tags_make_the_same_series_in_any_order() -> None:
+    assert of_message(registration(1, tags=["b", "a", "b"])) == of_message(registration(2, tags=["a", "b"]))
+
+
+def test_rollup_statements_name_every_counter() -> None:
+    for tier in TIERS:
+        for name in COUNTERS:
+            assert f"{name} = {tier.table}.{name} + excluded.{name}" in add_activity(tier)
+
+
+def test_queries_are_described() -> None:
+    assert len(QUERIES.names()) == len(set(QUERIES.names())) > 20
