@@ -12,6 +12,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     """Beside the common ones:
 
     batch_records: records that one flush takes at most (the last entry may go over it).
+    flush_seconds: how long a flush should take at most; under load its size follows from that.
     flush_pause: seconds between the starts of two flushes of a shard, at least; lets small batches gather.
     lease_seconds: after this long without a sign of life an aggregator's shards are taken over.
     series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
@@ -21,11 +22,12 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     """
 
     batch_records: int = 20_000
+    flush_seconds: float = 0.25
     flush_pause: float = 0.025
     lease_seconds: float = 5.0
     series_limit: int = 100_000
     waiting_limit: int = 100_000
-    message_cache: int = 500_000
+    message_cache: int = 200_000
     retain_messages: int = 25
     retain_events: int = 25
     retain_quarter_hours: int = 25

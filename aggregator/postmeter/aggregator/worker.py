@@ -50,6 +50,7 @@ class Worker:
         self._counters = counters
         self._reader = StreamReader(client, lease.shard, lease.position)
         self._publisher = LivePublisher(client, pool, lease.shard)
+        self._limit = settings.batch_records
         self._stopping = False
         self._due = {"sweep": 0.0, "sweep_all": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
 
@@ -99,17 +100,26 @@ class Worker:
         await self._move("0-0")
 
     async def _round(self) -> None:
-        entries = await self._reader.read(self._settings.batch_records, BLOCK_MS)
+        entries = await self._reader.read(self._limit, BLOCK_MS)
         began = time.monotonic()
         if entries:
-            await self._commit([unpack(entry) for entry in entries], entries[-1].id.decode())
-            self._counters.flush_seconds.observe(time.monotonic() - began)
+            batches = [unpack(entry) for entry in entries]
+            size = sum(len(batch.records) for batch in batches)
+            await self._commit(batches, entries[-1].id.decode())
+            self._size_next(size, time.monotonic() - began)
         if self.lease.shard == SWEEPER:
             await self._sweep()
         if self._is_due("trim", TRIM_SECONDS):
             await self._reader.trim(self.lease.position)
         if entries:
             await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
+
+    def _size_next(self, size: int, seconds: float) -> None:
+        """Let the next flush take about `flush_seconds`, judged by a full one; never below a tenth of the most."""
+        self._counters.flush_seconds.observe(seconds)
+        most = self._settings.batch_records
+        if size >= self._limit:
+            self._limit = min(most, max(1, most // 10, int(size * self._settings.flush_seconds / seconds)))
 
     async def _commit(self, batches: list[Batch], position: str) -> None:
         async with self._pool.acquire() as connection:
