@@ -55,7 +55,6 @@ GIF_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nSet-Cookie: a=b\r\n
         CLICK_PATH + 'abc?url=https%3A%2F%2Fe.example%2F%25%20+%2B&url=a|b{c}"<>^`\\',
         CLICK_PATH + "abc?url=" + "%41" * 8192,
         CLICK_PATH + "abc?",
-        CLICK_PATH + "abc?url=\xc3\xa9",
     ],
     ids=lambda target: target[:60],
 )
@@ -69,10 +68,12 @@ async def test_path_and_query_pass_byte_for_byte(postgres_dsn: str, target: str)
     assert b"evil.example" not in seen[0]
 
 
-async def test_a_target_that_is_no_utf_8_goes_no_further(postgres_dsn: str) -> None:
+@pytest.mark.parametrize("raw", [b"\xc3\xa9", b"\xc0\xaf", b"\0"])
+async def test_a_target_beyond_ascii_goes_no_further(postgres_dsn: str, raw: bytes) -> None:
     async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
-        answer = await speak(url, f"GET {CLICK_PATH}abc?url=".encode() + b"\xc0\xaf HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await speak(url, f"GET {CLICK_PATH}abc?url=".encode() + raw + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b" 400 Bad Request\r\n" in answer
+    assert b'"meta":' in answer
     assert not seen
 
 

@@ -70,7 +70,7 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         loop = asyncio.get_running_loop()
         give_up, pause = loop.time() + RESTART_SECONDS, 0.02
-        repeatable = endpoint.method == "GET" or endpoint.path in _REPEATABLE
+        repeatable = endpoint.path in _REPEATABLE  # a GET is sent again once by aiohttp itself
         while True:
             try:
                 return await self._once(endpoint, raw_path, headers, payload)
