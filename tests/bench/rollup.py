@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 import redis
@@ -30,6 +32,7 @@ from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import records, streams, uuid7
 from postmeter.shared.migrate import migrate
 from postmeter.shared.records import Hit, Registration
+from tests.product import descendants
 
 SHARDS = 4
 AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64) Client/{n}".encode() for n in range(200)]
@@ -115,16 +118,40 @@ async def leased(dsn: str) -> None:
     await connection.close()
 
 
-def measure(dsn: str, url: str, found: list[Hit] | list[Registration], per_batch: int) -> float:
-    """Records per second of a fresh aggregator."""
+def cpu_seconds(pid: int) -> float:
+    """What a process and everything below it have used until now."""
+    ticks = 0
+    for one in {pid, *descendants(pid)}:
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class Result(NamedTuple):
+    """Of one round: records a second, and microseconds of CPU a record in the aggregator and in Postgres."""
+
+    rate: float
+    aggregator: float
+    postgres: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:,.0f}/s; CPU: aggregator {self.aggregator:.1f} us, Postgres {self.postgres:.1f} us a record"
+
+
+def measure(dsn: str, url: str, server: int, found: list[Hit] | list[Registration], per_batch: int) -> Result:
+    """Counts these with a fresh aggregator. `server`: Postgres' process id."""
     environ = os.environ | {"POSTMETER_POSTGRES_DSN": dsn, "POSTMETER_REDIS_URL": url, "POSTMETER_SHARDS": str(SHARDS)}
     aggregator = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
     try:
         asyncio.run(leased(dsn))
         client = redis.Redis.from_url(url)
+        before = cpu_seconds(aggregator.pid), cpu_seconds(server)
         started = append(client, found, per_batch)
         asyncio.run(counted(dsn, client))
-        return len(found) / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        used = cpu_seconds(aggregator.pid) - before[0], cpu_seconds(server) - before[1]
+        return Result(len(found) / seconds, *(1e6 * cpu / len(found) for cpu in used))
     finally:
         aggregator.terminate()
         aggregator.wait(30)
@@ -159,14 +186,14 @@ def main() -> None:
         broker.start()
         asyncio.run(migrate(postgres.dsn()))
         messages = [uuid7.new().bytes for _ in range(options.messages)]
-        rate = measure(postgres.dsn(), broker.url, registrations(messages), options.batch)
-        print(f"registrations: {rate:,.0f}/s")
-        rates = []
+        where = (postgres.dsn(), broker.url, postgres.pid)
+        print(f"registrations: {measure(*where, registrations(messages), options.batch)}")
+        results = []
         for number in range(options.rounds):
             found = hits(messages, options.hits, random.Random(number))
-            rates.append(measure(postgres.dsn(), broker.url, found, options.batch))
-            print(f"round {number + 1}: {rates[-1]:,.0f} hits/s")
-        print(f"median: {statistics.median(rates):,.0f} hits/s")
+            results.append(measure(*where, found, options.batch))
+            print(f"hits, round {number + 1}: {results[-1]}")
+        print(f"hits, median: {Result(*(statistics.median(column) for column in zip(*results, strict=True)))}")
         print(asyncio.run(rows_of(postgres.dsn())))
     finally:
         broker.stop()

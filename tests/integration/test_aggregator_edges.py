@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared import records, streams
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import BounceType, EventType, State
 from postmeter.shared.records import Event
 from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
 
@@ -202,6 +202,26 @@ async def test_late_events_count_in_their_own_bucket(at: Bench) -> None:
         "SELECT (extract(epoch FROM claimed_at) * 1000000)::bigint FROM event WHERE claimed_at IS NOT NULL ORDER BY 1"
     )
     assert [row[0] for row in claimed] == [ancient, far]
+
+
+async def test_a_state_only_rises_and_its_times_only_become_earlier(at: Bench) -> None:
+    await at.streams.append(0, registration(1), registration(2))
+    told = [
+        (EventType.DELIVERED, AT + 9),
+        (EventType.SENT, AT + 5),
+        (EventType.DELIVERED, AT + 7),
+        (EventType.SENT, AT + 6),
+    ]
+    for kind, when in told:
+        await at.streams.append(0, event(kind, 1, when))
+        await at.streams.append(0, event(EventType.QUEUED, 2), event(EventType.SENDING, 2))
+    async with at.aggregator(batch_records=1):
+        await at.counted()
+    epoch = "(extract(epoch FROM {}) * 1000000)::bigint"
+    rows = await at.db.fetch(
+        f"SELECT state, {epoch.format('sent_at')}, {epoch.format('delivered_at')} FROM message ORDER BY id"
+    )
+    assert [tuple(row) for row in rows] == [(State.DELIVERED, AT + 5, AT + 7), (State.SENDING, None, None)]
 
 
 async def test_history_keeps_no_whole_address(at: Bench) -> None:

@@ -38,7 +38,8 @@ keys = st.sampled_from(["", "", "k1", "k2", "k3"])
 
 @st.composite
 def told_events(draw: st.DrawFn) -> Event:
-    kind = draw(st.sampled_from([t for t in EventType if t is not EventType.RECEIVED]))
+    common = [EventType.SENT, EventType.DELIVERED, EventType.BOUNCED] * 4
+    kind = draw(st.sampled_from([*common, *(t for t in EventType if t is not EventType.RECEIVED)]))
     n = draw(numbers)
     named = draw(st.booleans())
     return event(
