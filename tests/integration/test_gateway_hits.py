@@ -276,6 +276,19 @@ async def test_hits_that_find_no_turn_are_answered_all_the_same(postgres_dsn: st
         release.set()
 
 
+async def test_a_fault_of_our_own_breaks_no_image_and_no_link(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(hit_client.HitClient, "fetch", broken)
+    async with gateway(postgres_dsn, token_keys=TOKEN_KEYS) as url:
+        assert_dropped_pixel(await get(url, OPEN))
+        status, headers, _ = await get(url, CLICK)
+        assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "fault")
+
+
 async def test_dropped_hits_are_in_the_metrics(postgres_dsn: str, hurried: None) -> None:
     ops_port = free_port()
     async with gateway(postgres_dsn, ops_port=ops_port, token_keys=TOKEN_KEYS) as url, client() as session:

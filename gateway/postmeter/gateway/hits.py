@@ -77,6 +77,9 @@ class Hits:
                 return self._stand_in(request, "not_sent", error)
             except NoAnswer as error:
                 return self._stand_in(request, "no_answer", error)
+            except Exception as error:  # a reader must never see a broken image, whatever our fault is
+                logs.get().error("a hit could not be passed on", exc_info=error)
+                return self._stand_in(request, "fault", error)
 
     def _write(self, request: web.BaseRequest) -> bytes:
         lines = [
