@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -43,22 +45,29 @@ facts = st.builds(
     template=names,
     counters=st.dictionaries(st.sampled_from(rollups.COUNTERS), st.integers(1, 10**12), min_size=1, max_size=4),
 )
-queries = st.fixed_dictionaries(
-    {
-        "start": moments,
-        "length": st.integers(0, 600),
-        "zone": st.sampled_from(ZONES),
-        "resolution": st.sampled_from(Resolution),
-        "metrics": st.lists(st.sampled_from(sorted(METRICS)), min_size=1, max_size=3, unique=True).map(tuple),
-        "dimensions": st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True).map(tuple),
-        "filters": st.dictionaries(
-            st.sampled_from(DIMENSIONS),
-            st.lists(st.sampled_from(["", "a", "x.example"]), min_size=1, max_size=2).map(tuple),
-            max_size=1,
-        ),
-        "domains": st.sampled_from([None, None, ("x.example",), ()]),
-    }
+filters = st.dictionaries(
+    st.sampled_from(DIMENSIONS),
+    st.lists(st.sampled_from(["", "a", "x.example"]), min_size=1, max_size=2).map(tuple),
+    max_size=1,
 )
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    """Any query of a workspace that is not known yet."""
+    start = draw(moments)
+    return Query(
+        scope=Scope(0, draw(st.sampled_from([None, None, ("x.example",), ()]))),
+        start=start,
+        end=start + draw(st.integers(0, 600)) * QUARTER,
+        zone=ZoneInfo(draw(st.sampled_from(ZONES))),
+        resolution=draw(st.sampled_from(Resolution)),
+        metrics=tuple(draw(st.lists(st.sampled_from(sorted(METRICS)), min_size=1, max_size=3, unique=True))),
+        dimensions=tuple(draw(st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True))),
+        filters=draw(filters),
+    )
+
+
 Cell = tuple[object, tuple[str, ...]]
 
 
@@ -109,29 +118,19 @@ def counted(rows: list[Fact], query: Query) -> list[tuple[Cell, tuple[int, ...]]
 
 
 def test_any_query_equals_the_count(postgres_dsn: str) -> None:
-    async def check(rows: list[Fact], drawn: dict[str, object], others: list[Fact]) -> None:
+    async def check(rows: list[Fact], drawn: Query, others: list[Fact]) -> None:
         async with world(postgres_dsn) as here:
-            workspace = await here.workspace()
-            await here.add(workspace, *rows)
+            query = replace(drawn, scope=Scope(await here.workspace(), drawn.scope.domains))
+            await here.add(query.scope.workspace, *rows)
             await here.add(await here.workspace(), *others)
-            fields = dict(drawn)
-            start: datetime = fields.pop("start")  # type: ignore[assignment]
-            length: int = fields.pop("length")  # type: ignore[assignment]
-            query = Query(
-                scope=Scope(workspace, fields.pop("domains")),  # type: ignore[arg-type]
-                start=start,
-                end=start + length * QUARTER,
-                zone=ZoneInfo(fields.pop("zone")),  # type: ignore[arg-type]
-                **fields,  # type: ignore[arg-type]
-            )
             found = await Engine(here.pool).rows(query)
             placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]
             assert placed == counted(rows, query)
             assert [r.start for r in found] == sorted(r.start for r in found)
 
-    @given(st.lists(facts, max_size=12), queries, st.lists(facts, max_size=3))
+    @given(st.lists(facts, max_size=12), queries(), st.lists(facts, max_size=3))
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    def examples(rows: list[Fact], drawn: dict[str, object], others: list[Fact]) -> None:
+    def examples(rows: list[Fact], drawn: Query, others: list[Fact]) -> None:
         asyncio.run(check(rows, drawn, others))
 
     asyncio.run(ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 11, 1)))
@@ -149,16 +148,15 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
         {"start": datetime(2026, 1, 1, tzinfo=UTC)},
     ],
 )
-def test_only_known_columns_and_quarter_hours_reach_the_sql(wrong: dict[str, object]) -> None:
-    right = {
-        "scope": Scope(1, None),
-        "metrics": ("sent",),
-        "start": datetime(2025, 1, 1, tzinfo=UTC),
-        "end": datetime(2025, 1, 2, tzinfo=UTC),
-    }
-    Query(**right)  # type: ignore[arg-type]
+def test_only_known_columns_and_quarter_hours_reach_the_sql(wrong: dict[str, Any]) -> None:
+    right = Query(
+        scope=Scope(1, None),
+        metrics=("sent",),
+        start=datetime(2025, 1, 1, tzinfo=UTC),
+        end=datetime(2025, 1, 2, tzinfo=UTC),
+    )
     with pytest.raises(ValueError, match=r"quarter-hours|not a query"):
-        Query(**right | wrong)  # type: ignore[arg-type]
+        replace(right, **wrong)
 
 
 async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -> None:

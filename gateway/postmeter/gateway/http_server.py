@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -23,14 +24,15 @@ IDLE_SECONDS = 30.0
 """For a request's head to arrive, and between requests."""
 LINGER_SECONDS = 2.0
 READ_BUFFER = 64 * 1024
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Server(web.Server):
     """aiohttp's low-level server, with at most `max_connections` clients at once."""
 
-    def __init__(self, handler: web.RequestHandler | object, max_connections: int) -> None:
+    def __init__(self, handler: Handler, max_connections: int) -> None:
         super().__init__(
-            handler,  # type: ignore[arg-type]  # aiohttp's name for the handler's type is private
+            handler,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import bisect
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.times import invalid
 
-Key = list[int | str]
+Key = list[Any]
+"""The values of the terms: numbers, texts."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def cut(rows: list[Row], terms: list[Term], after: Key | None, limit: int) -> tu
         for term, left, right in zip(terms, a, b, strict=True):
             if left != right:
                 # A position's signature covers the query, so both sides of a term have one type.
-                return (1 if left > right else -1) * (-1 if term.descending else 1)  # type: ignore[operator]
+                return (1 if left > right else -1) * (-1 if term.descending else 1)
         return 0
 
     def key(row: Row) -> Key:
