@@ -153,7 +153,7 @@ async def query_service(here: World, redis_url: str, now: datetime) -> AsyncIter
     measured = metrics.QueryMetrics(CollectorRegistry())
     application = app.build(here.pool, redis, INTERNAL, lambda: now, measured)
     try:
-        async with listening(web.AppRunner(application, access_log=None)) as url:
+        async with listening(app.runner(application, 1.0)) as url:
             yield url
     finally:
         await redis.aclose()

@@ -328,3 +328,11 @@ async def test_only_the_gateway_is_believed(api: Api) -> None:
         status, answer = await api.get("/api/v1/analytics", headers)
         assert (status, answer["error"]["code"], list(answer)) == (401, "UNAUTHORIZED", ["error", "meta"])
     assert (await api.get("/api/v1/analytics", sealed(api.workspace, scopes=["track"])))[0] == 403
+
+
+async def test_a_key_may_name_many_domains_and_a_url_be_long(api: Api) -> None:
+    await the_document_s_example(api)
+    domains = [f"a-rather-long-name-{n}.example.com" for n in range(2000)] + ["company.org"]
+    headers = sealed(api.workspace, role="domain_admin", domains=domains)
+    data = await api.data(f"/api/v1/analytics?period=7d&x={'y' * 30_000}", headers)
+    assert (data["totals"]["sent"], len(data["domains"])) == (342, 1)

@@ -24,6 +24,8 @@ from postmeter.shared.metrics import QueryMetrics
 from postmeter.shared.postgres import Pool
 from postmeter.shared.secret import Secret
 
+MAX_HEAD = 1 << 20
+
 
 def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock) -> dict[str, Handler]:
     """Who answers which path."""
@@ -44,6 +46,19 @@ def build(pool: Pool, redis: Redis, secret: Secret, clock: Clock, metrics: Query
             answer = _answerer(endpoint, by_path[endpoint.path], secret, metrics)
             app.router.add_route(endpoint.method, endpoint.path, answer)
     return app
+
+
+def runner(application: web.Application, stop_timeout: float) -> web.AppRunner:
+    """What serves the application. The gateway has bounded what comes from outside; what it adds may be long:
+    the principal of a domain_admin names all its domains.
+    """
+    return web.AppRunner(
+        application,
+        access_log=None,
+        shutdown_timeout=stop_timeout,
+        max_line_size=MAX_HEAD,
+        max_field_size=MAX_HEAD,
+    )
 
 
 def _answerer(

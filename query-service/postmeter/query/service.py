@@ -21,7 +21,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
     pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY)
     application = app.build(pool, redis, settings.internal_secret, system_clock, metrics.QueryMetrics(registry))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=settings.stop_timeout)
+    runner = app.runner(application, settings.stop_timeout)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
