@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +125,14 @@ def load(port: int, pid: int, connections: int, seconds: float, tokens: Path) ->
     return Run(requests / micros * 1_000_000, cpu, p50 / 1000, p99 / 1000), requests
 
 
+def settle(service: Service) -> None:
+    """Wait until the hits whose clients have left at the end of a run are recorded too."""
+    seen = -1.0
+    while (hits := service.metric("postmeter_hits_total", '{kind="open"}')) != seen:
+        seen = hits
+        time.sleep(0.3)
+
+
 def recorded(redis_url: str) -> int:
     """The number of records in all streams, which are emptied."""
     total = 0
@@ -144,6 +153,7 @@ def measure(
         theirs.append(load(*nginx_at, connections, arguments.seconds, tokens)[0])
         run, answered = load(service.port, service.process.pid, connections, arguments.seconds, tokens)
         ours.append(run)
+        settle(service)
         found = recorded(service.redis_url)
         if not answered <= found <= answered + connections:
             raise SystemExit(f"{answered} hits were answered, {found} recorded")

@@ -138,9 +138,13 @@ def test_the_next_process_drains_what_a_killed_one_has_left(server: RedisServer,
     service.kill()
     answered = visitors.end()
     assert not empty(service.spool)
-    server.start()
+    for segment in service.spool.glob("*/*.segment"):
+        os.utime(segment, (0, 0))
     heir = Service(server.url, service.spool)
+    wait_for("the spool's age", lambda: heir.metric("postmeter_spool_age_seconds") > 1_000_000)
+    server.start()
     wait_for("a drained spool", lambda: empty(service.spool))
+    wait_for("the spool's age", lambda: heir.metric("postmeter_spool_age_seconds") == 0)
     recorded = len(hits_of(server.url, message))
     # At most one unanswered hit of each visitor can have been on its way.
     assert answered <= recorded <= answered + 6

@@ -55,6 +55,11 @@ class TrackingMetrics:
             "postmeter_append_failures_total", "Appends that Redis did not acknowledge in time.", registry=to
         )
         self.spool_bytes = Gauge("postmeter_spool_bytes", "Bytes in the spool that wait for Redis.", registry=to)
+        self.spool_age = Gauge(
+            "postmeter_spool_age_seconds",
+            "Seconds since the oldest waiting segment was written; 0 for none. Days are dangerous: ADR 0003.",
+            registry=to,
+        )
         self.spool_drained = Counter(
             "postmeter_spool_drained_total", "Batches moved from the spool to a stream.", registry=to
         )

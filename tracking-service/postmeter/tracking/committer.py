@@ -160,7 +160,8 @@ class Committer:
             logs.get().error("batch dropped", records=len(batch.records), reason=repr(failure))
         self._answer(batch, error)
         self._idle.append(lane)
-        self._flush()
+        # Not at once: what the loop has read by now is to be in the next batch too.
+        self.schedule()
 
     async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes) -> None:
         if self.redis_up:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 
 from postmeter.shared import logs
@@ -39,10 +40,12 @@ class Drainer:
                 await self.drain()
             except FAILURES as failure:
                 logs.get().debug("Redis is still away", error=repr(failure))
+                self._note()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             pause = FIRST_PAUSE
+            self._note()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
 
@@ -65,6 +68,13 @@ class Drainer:
             os.close(lock)
         self._committer.redis_up = True
 
+    def _note(self) -> None:
+        """Tell how much waits, and for how long."""
+        folders = [self._spool.folder, *(folder for folder, _ in self._adopted)]
+        written = [path.stat().st_mtime for folder in folders for path in spool.segments(folder)]
+        self._metrics.spool_age.set(time.time() - min(written) if written else 0)
+        self._metrics.spool_bytes.set(self._spool.waiting)
+
     async def _move(self, segment: Path) -> None:
         moved = 0
         for batch in spool.read(segment):
@@ -73,5 +83,4 @@ class Drainer:
             self._metrics.spool_drained.inc()
             moved += 1
         self._spool.forget(segment)
-        self._metrics.spool_bytes.set(self._spool.waiting)
         logs.get().info("spool segment drained", segment=str(segment), batches=moved)
