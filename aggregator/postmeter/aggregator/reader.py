@@ -34,7 +34,7 @@ class StreamReader:
         self.position = position
         self._added = 0
         self._looked = 0.0
-        self._count = FIRST_COUNT
+        self._per_entry = 0
 
     async def read(self, limit: int, block_ms: int) -> list[Entry]:
         """Entries after the position, until they hold `limit` records or none is left; waits for the first one.
@@ -47,18 +47,19 @@ class StreamReader:
         found: list[Entry] = []
         held = 0
         while held < limit:
-            entries = await self._next(None if found else block_ms)
+            asked = max(1, min(MOST_COUNT, (limit - held) // (self._per_entry or max(1, limit // FIRST_COUNT))))
+            entries = await self._next(asked, None if found else block_ms)
             found += entries
             fresh = sum(_records_in(entry.packed) for entry in entries)
             held += fresh
-            asked, per_entry = self._count, max(1, fresh // max(1, len(entries)))
-            self._count = max(1, min(MOST_COUNT, (limit - held) // per_entry if held < limit else limit // per_entry))
+            if entries:
+                self._per_entry = max(1, fresh // len(entries))
             if len(entries) < asked:
                 break
         return found
 
-    async def _next(self, block_ms: int | None) -> list[Entry]:
-        answer: Any = await self._client.xread({self._stream: self.position}, self._count, block_ms)
+    async def _next(self, count: int, block_ms: int | None) -> list[Entry]:
+        answer: Any = await self._client.xread({self._stream: self.position}, count, block_ms)
         if not answer:
             return []
         ((_, pairs),) = answer
