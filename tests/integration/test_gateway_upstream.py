@@ -277,3 +277,14 @@ async def test_a_body_is_asked_for_only_when_it_is_welcome(postgres_dsn: str) ->
         strange = head.replace("100-continue", "200-ok")
         failed = await speak(at.url, f"{strange}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
         assert failed.startswith(b"HTTP/1.1 417 ")
+
+
+async def test_an_answer_before_the_end_of_the_body_reaches_the_caller(postgres_dsn: str) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": "EARLY", "message": "m"}}, status=422)
+
+    async with before(postgres_dsn, refuse) as at:
+        head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
+        answer = await speak(at.url, f"{head}Content-Length: 9000000\r\n\r\n".encode() + bytes(100_000))
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert b'"EARLY"' in answer
