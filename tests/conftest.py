@@ -48,10 +48,33 @@ def fixture_loop() -> _Loop:
     return _Loop()
 
 
+ROOM = 2 << 30
+
+
+def fast_place() -> Path:
+    """Memory if there is room in it: cloning the template for a test is twenty times faster than on a disk."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def remove_leftovers(place: Path) -> None:
+    """Remove the folders of test runs that were killed; their servers have died with them."""
+    if not Path("/proc/self").exists():
+        return
+    for folder in place.glob("pmtest-*-*"):
+        pid = folder.name.split("-")[1]
+        if folder.stat().st_uid == os.geteuid() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A short folder that Postgres, which never runs as root, can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    place = fast_place()
+    remove_leftovers(place)
+    folder = Path(tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=place))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
