@@ -1,4 +1,4 @@
-"""Keys of several tenants and roles through the real gateway to the real query-service: nobody sees more than theirs."""
+"""Keys of several tenants and roles through gateway and query-service: nobody sees more than theirs."""
 
 import json
 import time
