@@ -32,7 +32,6 @@ class Outcome:
     events: int = 0
     registrations: int = 0
     dead_letters: int = 0
-    newest: int = 0
 
 
 class Flusher:
@@ -111,7 +110,6 @@ class Flusher:
         events = [record for record in found if type(record) is Event]
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
-        outcome.newest = max((record.at for record in found), default=0)
         learnt: dict[Key, int] = {}
         if registrations:
             learnt, names = await messages.register(connection, registrations, series)

@@ -52,6 +52,7 @@ class Worker:
         self._publisher = LivePublisher(client, pool, lease.shard)
         self._limit = settings.batch_records
         self._stopping = False
+        self._counted_until = time.time()
         self._due = {"sweep": 0.0, "sweep_all": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
 
     def stop(self) -> None:
@@ -60,6 +61,14 @@ class Worker:
 
     async def run(self) -> None:
         """Count until stopped; returns when the lease is lost. Failures are logged and tried again."""
+        shard = str(self.lease.shard)
+        self._counters.lag_seconds.labels(shard).set_function(lambda: time.time() - self._counted_until)
+        try:
+            await self._run()
+        finally:
+            self._counters.lag_seconds.remove(shard)
+
+    async def _run(self) -> None:
         delay = BACKOFF_SECONDS[0]
         sound = True
         while not self._stopping:
@@ -101,12 +110,15 @@ class Worker:
 
     async def _round(self) -> None:
         entries = await self._reader.read(self._limit, BLOCK_MS)
-        began = time.monotonic()
+        began, read_at = time.monotonic(), time.time()
         if entries:
             batches = [unpack(entry) for entry in entries]
             size = sum(len(batch.records) for batch in batches)
             await self._commit(batches, entries[-1].id.decode())
+            if size >= self._limit:  # more waits: counted up to when the last entry was appended
+                read_at = int(entries[-1].id.partition(b"-")[0]) / 1000
             self._size_next(size, time.monotonic() - began)
+        self._counted_until = read_at
         if self.lease.shard == SWEEPER:
             await self._sweep()
         if self._is_due("trim", TRIM_SECONDS):
@@ -182,8 +194,6 @@ class Worker:
         for kind in ("hit", "event", "registration"):
             self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
         self._counters.dead_letters.inc(outcome.dead_letters)
-        if outcome.newest:
-            self._counters.lag_seconds.labels(str(self.lease.shard)).set(time.time() - outcome.newest / 1e6)
         await self._publisher.publish(outcome.live)
 
     def _is_due(self, what: str, seconds: float) -> bool:

@@ -99,7 +99,10 @@ class AggregatorMetrics:
             "postmeter_flush_seconds", "Time of one flush, from read to commit.", buckets=LATENCY, registry=to
         )
         self.lag_seconds = Gauge(
-            "postmeter_lag_seconds", "Age of the newest record committed, per shard.", ["shard"], registry=to
+            "postmeter_lag_seconds",
+            "How far the numbers are behind, per shard held; grows while nothing commits.",
+            ["shard"],
+            registry=to,
         )
         self.leases = Gauge("postmeter_leases", "Shards that this aggregator holds.", registry=to)
         self.takeovers = Counter("postmeter_takeovers_total", "Leases taken over from another owner.", registry=to)
