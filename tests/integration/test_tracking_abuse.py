@@ -30,10 +30,15 @@ OPEN_TOKEN = KEYS.sign_open(WORKSPACE, MESSAGE)
 CLICK_TOKEN = KEYS.sign_click(WORKSPACE, MESSAGE, URL)
 
 
-@pytest.fixture(scope="module")
-def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture(scope="module", params=["fast", "taken-over"])
+def service(
+    request: pytest.FixtureRequest, redis_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The service, asked by way of the fast protocol, or on connections that aiohttp has taken over."""
     folder: Path = tmp_path_factory.mktemp("tracking")
     running = Service(redis_server, folder / "spool", header_timeout=1.0, max_connections=40)
+    if request.param == "taken-over":
+        running.preface = b"GET /elsewhere HTTP/1.1\r\nHost: t\r\n\r\n"
     yield running
     assert running.terminate() == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -42,17 +43,21 @@ class Front:
         self._settings = settings
         self._server = server
         self._clients: set[HitProtocol] = set()
+        self._empty = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
     def admit(self, client: HitProtocol) -> bool:
         """Count a new connection in. False if there are as many as there may be."""
         self._clients.add(client)
+        self._empty.clear()
         return len(self._clients) + len(self._server.connections) <= self._settings.max_connections
 
     def release(self, client: HitProtocol) -> None:
         """Count a connection out."""
         self._clients.discard(client)
+        if not self._clients:
+            self._empty.set()
 
     def hand_over(self, client: HitProtocol, transport: asyncio.Transport, unread: bytes) -> None:
         """Let aiohttp go on with a connection, from the beginning of a request."""
@@ -68,10 +73,11 @@ class Front:
         for client in list(self._clients):
             client.shut()
 
-    @property
-    def idle(self) -> bool:
-        """Whether every connection has been closed or handed over."""
-        return not self._clients
+    async def closed(self, timeout: float) -> None:
+        """Return when the last answers have left; clients that do not read are not waited for any longer."""
+        if self._clients:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)

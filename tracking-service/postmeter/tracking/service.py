@@ -79,6 +79,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     front.close()
     await runner.cleanup()
     await committer.finish()
+    await front.closed(settings.stop_timeout)
     draining.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await draining
