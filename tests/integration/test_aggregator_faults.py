@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -18,7 +19,9 @@ from postmeter.aggregator.batches import Batch
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Leases
+from postmeter.aggregator.service import serve
 from postmeter.shared import postgres, streams
+from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics
 from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
 
@@ -175,6 +178,11 @@ async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> Non
         await owners([5])
     assert await at.value("SELECT count(*) FROM shard WHERE owner IS NOT NULL") == 0
     assert await at.value("SELECT count(*) FROM aggregator") == 0
+
+
+async def test_too_few_connections_are_refused_at_the_start(at: Bench) -> None:
+    with pytest.raises(SettingsError, match="POSTMETER_POSTGRES_POOL"):
+        await serve(replace(at.settings, shards=7, postgres_pool=8), asyncio.Event())
 
 
 async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Bench) -> None:

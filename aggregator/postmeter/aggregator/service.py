@@ -14,12 +14,16 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
 from postmeter.shared import lifecycle, metrics, ops, postgres
+from postmeter.shared.errors import SettingsError
 
 STATEMENT_SECONDS = 20.0
 
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
+    if settings.postgres_pool < settings.shards + 2:
+        # One aggregator may come to hold every shard; each needs a connection, so do leases and retention.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 2 = {settings.shards + 2}")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)

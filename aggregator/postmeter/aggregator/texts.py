@@ -7,7 +7,7 @@ import socket
 from functools import lru_cache
 
 
-@lru_cache(65536)
+@lru_cache(16384)
 def user_agent(raw: bytes) -> str | None:
     """The header's text; bytes that are no UTF-8 become U+FFFD, NULs go. None when there is none."""
     return raw.decode("utf-8", "replace").replace("\0", "") or None
@@ -26,7 +26,7 @@ def network(ip: str) -> str | None:
     return ip[: ip.rindex(".")] + ".0"
 
 
-@lru_cache(65536)
+@lru_cache(16384)
 def _network_6(ip: str) -> str | None:
     try:
         address = ipaddress.IPv6Address(ip)
