@@ -22,11 +22,12 @@ ADD_ACTIVITY = {tier.table: add_activity(tier) for tier in TIERS}
 async def write(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
     """Write everything inside the caller's transaction. Returns the live totals of the workspaces touched.
 
-    The rollups come last: many flushes add to the same rows, and each waits for the one before to commit.
+    What other flushes may wait for comes last: the messages that several shards saw at once, and the rollups,
+    which all flushes add to.
     """
-    await _write_first(connection, changes)
-    await _write_progress(connection, changes)
     await _write_history(connection, changes)
+    await _write_progress(connection, changes)
+    await _write_first(connection, changes)
     for tier in TIERS:
         await _write_activity(connection, changes, tier)
     return await _write_live(connection, changes, shard)
