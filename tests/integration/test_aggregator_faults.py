@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -20,7 +21,7 @@ from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Leases
 from postmeter.aggregator.service import serve
-from postmeter.shared import postgres, streams
+from postmeter.shared import live, postgres, streams
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics
 from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
@@ -198,6 +199,23 @@ async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Ben
         await at.counted()
     assert await at.value("SELECT position FROM shard WHERE shard = 0") == "1700000000000-2"
     assert await at.total() == {"human_opens": 3, "unique_opens": 1}
+
+
+async def test_live_totals_come_back_after_redis_lost_everything(at: Bench) -> None:
+    async def published() -> bool:
+        shards: Any = await at.client.hgetall(streams.live(1))  # type: ignore[misc]
+        return live.total(list(shards.values())) == live.LiveTotals(opens=2, unique_opens=1)
+
+    await at.streams.append(0, registration(1), hit(1))
+    async with at.aggregator():
+        await at.counted()
+        await at.streams.append(1, hit(1))
+        await until(published)
+        await at.client.flushdb()
+        await until(published)
+    await at.client.flushdb()
+    async with at.aggregator():
+        await until(published)
 
 
 async def test_a_flush_that_meets_a_deadlock_is_tried_again(at: Bench) -> None:
