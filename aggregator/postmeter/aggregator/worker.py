@@ -127,11 +127,11 @@ class Worker:
             await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
 
     def _size_next(self, size: int, seconds: float) -> None:
-        """Let the next flush take about `flush_seconds`, judged by a full one; never below a tenth of the most."""
+        """Let the next flush take about `flush_seconds`, judged by a full one; never below a quarter of the most."""
         self._counters.flush_seconds.observe(seconds)
         most = self._settings.batch_records
         if size >= self._limit:
-            self._limit = min(most, max(1, most // 10, int(size * self._settings.flush_seconds / seconds)))
+            self._limit = min(most, max(1, most // 4, int(size * self._settings.flush_seconds / seconds)))
 
     async def _commit(self, batches: list[Batch], position: str) -> None:
         async with self._pool.acquire() as connection:
