@@ -1,6 +1,7 @@
 """The migrations: from nothing, twice, and by several at once."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import asyncpg
@@ -25,6 +26,20 @@ async def test_they_apply_once(empty_postgres_dsn: str) -> None:
     assert names
     assert await migrate.migrate(empty_postgres_dsn) == names
     assert await migrate.migrate(empty_postgres_dsn) == []
+
+
+async def test_a_schema_that_lacks_one_is_not_current(
+    empty_postgres_dsn: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for dsn, missing in ((empty_postgres_dsn, "0001_schema.sql"), (postgres_dsn, None), (postgres_dsn, "9999_new.sql")):
+        if missing:
+            monkeypatch.setattr(migrate, "_names", lambda name=missing: frozenset({"0001_schema.sql", name}))
+        connection = await asyncpg.connect(dsn)
+        try:
+            with pytest.raises(MigrationError, match="run `postmeter migrate`") if missing else nullcontext():
+                await migrate.require_current(connection)
+        finally:
+            await connection.close()
 
 
 async def test_several_at_once_take_turns(empty_postgres_dsn: str) -> None:

@@ -13,7 +13,7 @@ from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import lifecycle, metrics, ops, postgres
+from postmeter.shared import lifecycle, metrics, migrate, ops, postgres
 from postmeter.shared.errors import SettingsError
 
 STATEMENT_SECONDS = 20.0
@@ -33,7 +33,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     def worker(lease: Lease) -> Worker:
         return Worker(pool, client, flusher, lease, settings, counters)
 
-    checks: dict[str, ops.Check] = {"postgres": lambda: pool.fetchval("SELECT 1"), "redis": client.ping}
+    checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": client.ping}
     runner = await ops.start(settings.host, settings.ops_port, registry, checks)
     try:
         async with asyncio.TaskGroup() as tasks:

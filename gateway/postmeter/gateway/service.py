@@ -15,7 +15,7 @@ from postmeter.gateway.keys import Keys
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import lifecycle, logs, metrics, ops, postgres, tokens
+from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, tokens
 from postmeter.shared.endpoints import Service
 
 KEY_SECONDS = 2.0
@@ -47,7 +47,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     try:
         await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         checks: dict[str, ops.Check] = {
-            "postgres": lambda: pool.fetchval("SELECT 1"),
+            "postgres": lambda: migrate.require_current(pool),
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }

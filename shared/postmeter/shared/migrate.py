@@ -7,12 +7,14 @@ Several may start at once: they take turns by polling `pg_try_advisory_lock` (wa
 from __future__ import annotations
 
 import asyncio
+import functools
 from importlib import resources
 
 import asyncpg
 
 from postmeter.shared import partitions
 from postmeter.shared.errors import MigrationError
+from postmeter.shared.postgres import Connection, Pool
 
 LOCK = 0x706F73746D657465
 WAIT_SECONDS = 60.0
@@ -23,6 +25,21 @@ def files() -> list[tuple[str, str]]:
     """(name, SQL) of every migration, in order."""
     folder = resources.files("postmeter.shared").joinpath("migrations")
     return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(name for name, _ in files())
+
+
+async def require_current(connection: Connection | Pool) -> None:
+    """Raise MigrationError, saying what to do, unless every migration that this version has is applied."""
+    try:
+        done = {row["name"] for row in await connection.fetch("/* migrations */ SELECT name FROM migration")}
+    except asyncpg.UndefinedTableError:
+        done = set()
+    if missing := _names() - done:
+        raise MigrationError(f"the schema lacks {', '.join(sorted(missing))}: run `postmeter migrate`")
 
 
 async def migrate(dsn: str) -> list[str]:

@@ -1,0 +1,58 @@
+"""A service is not ready before its database has the schema that it was written for."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from postmeter.aggregator import service as aggregator
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.gateway import service as gateway
+from postmeter.gateway.settings import GatewaySettings
+from postmeter.query import service as query
+from postmeter.query.settings import QuerySettings
+from postmeter.shared import migrate
+from postmeter.shared.secret import Secret
+from tests.integration.gateway_world import client, free_port, reachable
+
+SECRET = Secret("of this test")
+Start = Callable[[str, str, int, asyncio.Event], "asyncio.Task[None]"]
+
+
+def _aggregator(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+    settings = AggregatorSettings(postgres_dsn=Secret(dsn), redis_url=Secret(redis), ops_port=port)
+    return asyncio.create_task(aggregator.serve(settings, stop))
+
+
+def _query(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+    stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
+    settings = QuerySettings(**stores, internal_secret=SECRET, ops_port=port, port=free_port())
+    return asyncio.create_task(query.serve(settings, stop))
+
+
+def _gateway(dsn: str, _redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+    secrets = {"internal_secret": SECRET, "key_pepper": SECRET}
+    # Its own ops port stands in for the services: something that takes connections.
+    urls = {"tracking_url": f"http://127.0.0.1:{port}", "query_url": f"http://127.0.0.1:{port}"}
+    settings = GatewaySettings(**secrets, **urls, postgres_dsn=Secret(dsn), ops_port=port, port=free_port())
+    return asyncio.create_task(gateway.serve(settings, stop))
+
+
+@pytest.mark.parametrize("start", [_aggregator, _query, _gateway])
+async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, redis_url: str) -> None:
+    port, stop = free_port(), asyncio.Event()
+    task = start(empty_postgres_dsn, redis_url, port, stop)
+    try:
+        await reachable(port, task)
+        async with client() as session:
+            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                assert answer.status == 503
+                failed = json.loads(await answer.read())["failed"]
+                assert "run `postmeter migrate`" in failed["postgres"]
+            await migrate.migrate(empty_postgres_dsn)
+            async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                assert (answer.status, await answer.read()) == (200, b'{"ready":true,"failed":{}}')
+    finally:
+        stop.set()
+        await task
