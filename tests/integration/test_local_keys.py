@@ -1,11 +1,15 @@
 """The commands for workspaces and keys, on a real database."""
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from postmeter.cli import access
+from postmeter.cli.local import vault
+from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.main import main
 from postmeter.shared import api_keys
 from postmeter.shared.secret import Secret
@@ -124,3 +128,65 @@ def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
     assert result.exit_code == 1
     assert result.output.startswith("Error: Postgres: ")
     assert len(result.output.splitlines()) == 1
+
+
+CREATE = ("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track")
+
+
+def test_a_server_of_the_environment_needs_the_pepper_of_the_environment(
+    command: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / access.DEFAULT_DATA).mkdir()
+    vault.load_or_create(tmp_path / access.DEFAULT_DATA)
+    result = CliRunner().invoke(main, CREATE, env={access.DSN: command.dsn, access.PEPPER: None})
+    assert result.exit_code == 1
+    assert "POSTMETER_KEY_PEPPER is not set" in result.output
+    assert command.rows("SELECT 1 FROM api_key") == []
+
+
+def test_a_directory_that_is_named_wins_over_the_environment(
+    command: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ((access.DSN, "postgresql://nobody@127.0.0.1:1/none"), (access.PEPPER, PEPPER)):
+        monkeypatch.setenv(name, value)
+    missing = tmp_path / "missing"
+    for arguments in (CREATE, ("key", "list"), ("migrate",)):
+        result = CliRunner().invoke(main, [*arguments, "--data", str(missing)])
+        assert f"{missing} holds no Postmeter data" in result.output
+    pepper = vault.load_or_create(tmp_path).key_pepper
+    (tmp_path / "postgres").mkdir()
+    assert access.key_pepper(tmp_path).reveal() == pepper.reveal()
+    with DirectoryLock(tmp_path), access.database_dsn(tmp_path) as dsn:
+        assert str(tmp_path) in dsn.reveal() or "postmeter-" in dsn.reveal()
+        assert "nobody" not in dsn.reveal()
+
+
+def test_a_directory_without_a_postgres_of_its_own_lends_its_pepper(command: Commands, tmp_path: Path) -> None:
+    pepper = vault.load_or_create(tmp_path).key_pepper
+    key = command(*CREATE, "--data", str(tmp_path)).output.strip()
+    (row,) = command.rows("SELECT hmac FROM api_key")
+    assert row["hmac"] == api_keys.digest(key, pepper)
+
+
+def test_outside_of_a_data_directory_one_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, CREATE, env={access.DSN: None, access.PEPPER: None})
+    assert result.exit_code == 1
+    assert "holds no Postmeter data: name its directory with --data" in result.output
+
+
+def test_a_database_without_the_schema_asks_for_migrate(empty_postgres_dsn: str) -> None:
+    command = Commands(empty_postgres_dsn)
+    for arguments in (CREATE, ("key", "list"), ("workspace", "create", "acme", "--name", "Acme")):
+        result = command(*arguments)
+        assert result.exit_code == 1
+        assert result.output.endswith("run `postmeter migrate`\n")
+
+
+def test_a_file_that_cannot_be_used_is_not_called_postgres(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    result = CliRunner().invoke(main, ["up", "--data", str(tmp_path / "data" / "inner")])
+    assert result.exit_code != 0
+    assert "Postgres" not in result.output
+    assert isinstance(result.exception, SystemExit)

@@ -13,11 +13,15 @@ from postmeter.cli.local import database, vault
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.stores import Stores
+from postmeter.shared import migrate
+from postmeter.shared.errors import SettingsError
 from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
 
 T = TypeVar("T")
 DEFAULT_DATA = Path(".postmeter")
+DSN = "POSTMETER_POSTGRES_DSN"
+PEPPER = "POSTMETER_KEY_PEPPER"
 
 
 @contextmanager
@@ -28,16 +32,14 @@ def database_dsn(data: Path | None) -> Iterator[Secret]:
     as the command takes. Without `data`: POSTMETER_POSTGRES_DSN, else the default directory.
     Raises LocalError.
     """
-    external = os.environ.get("POSTMETER_POSTGRES_DSN")
-    if external:
+    folder = _folder(data)
+    external = os.environ.get(DSN) or ""
+    # `postmeter up` on somebody's server keeps only the secrets in its directory.
+    if folder is None or (external and not (folder / "postgres").exists()):
         yield Secret(external)
         return
-    folder = (data or DEFAULT_DATA).absolute()
-    if not (folder / vault.FILE).exists():
-        raise DataDirectoryError(
-            f"{folder} holds no Postmeter data: name its directory with --data, or a server in POSTMETER_POSTGRES_DSN"
-        )
-    stores = Stores(folder, vault.load(folder))
+    environ = {name: value for name, value in os.environ.items() if name != DSN}
+    stores = Stores(folder, vault.load(folder), environ)
     assert stores.postgres is not None
     if held(folder):
         yield Secret(stores.postgres_dsn)
@@ -52,20 +54,48 @@ def database_dsn(data: Path | None) -> Iterator[Secret]:
 
 
 def key_pepper(data: Path | None) -> Secret:
-    """Return the pepper of API keys: POSTMETER_KEY_PEPPER, else the data directory's. Raises LocalError."""
-    named = os.environ.get("POSTMETER_KEY_PEPPER")
-    return Secret(named) if named else vault.load((data or DEFAULT_DATA).absolute()).key_pepper
+    """Return the pepper of API keys, from where `database_dsn` has the database.
+
+    A key stored under another deployment's pepper would never work. Raises LocalError and SettingsError.
+    """
+    folder = _folder(data)
+    if folder is not None:
+        return vault.load(folder).key_pepper
+    named = os.environ.get(PEPPER)
+    if not named:
+        raise SettingsError(
+            f"{PEPPER} is not set, but {DSN} is: give the pepper of that server's gateway, "
+            "or name a directory of `postmeter up` with --data"
+        )
+    return Secret(named)
 
 
 def with_connection(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` on a connection and return what it returns."""
+    """Run `work` on a connection to an up-to-date schema and return what it returns."""
 
     async def connected(dsn: Secret) -> T:
         connection = await asyncpg.connect(dsn.reveal(), timeout=10.0, command_timeout=30.0)
         try:
+            await migrate.require_current(connection)
             return await work(connection)
         finally:
             await connection.close()
 
-    with database_dsn(data) as dsn:
+    with database_dsn(data) as dsn, database.named_errors():
         return asyncio.run(connected(dsn))
+
+
+def _folder(data: Path | None) -> Path | None:
+    """The data directory that a command works on; None when the environment names a server instead."""
+    if data is None and os.environ.get(DSN):
+        return None
+    folder = (data or DEFAULT_DATA).absolute()
+    try:
+        (folder / vault.FILE).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataDirectoryError(
+            f"{folder} holds no Postmeter data: name its directory with --data, or a server in {DSN}"
+        ) from None
+    except OSError as error:
+        raise DataDirectoryError(f"cannot use the folder {folder}: {error.strerror}") from error
+    return folder

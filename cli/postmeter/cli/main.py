@@ -5,7 +5,6 @@ import importlib
 import sys
 from pathlib import Path
 
-import asyncpg
 import click
 
 from postmeter.cli import access, checks
@@ -25,8 +24,8 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except (LocalError, PostmeterError) as error:
             raise click.ClickException(str(error)) from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise click.ClickException(f"Postgres: {error}") from error
+        except OSError as error:
+            raise click.ClickException(str(error) or type(error).__name__) from error
 
 
 @click.group(cls=_Group)
@@ -70,9 +69,10 @@ def run(service: str) -> None:
 @data_option()
 def migrate(data: Path | None) -> None:
     """Bring the database schema up to date."""
+    from postmeter.cli.local.database import named_errors
     from postmeter.shared.migrate import migrate as apply
 
-    with access.database_dsn(data) as dsn:
+    with access.database_dsn(data) as dsn, named_errors():
         applied = asyncio.run(apply(dsn.reveal()))
     click.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
 

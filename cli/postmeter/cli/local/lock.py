@@ -21,9 +21,9 @@ class DirectoryLock:
     def acquire(self) -> None:
         """Take the lock, making the directory if needed. Raises DataDirectoryError, saying who holds it."""
         data = self._path.parent
-        if not data.exists():
-            make_folder(data, 0o711 if os.geteuid() == 0 else 0o700)
         try:
+            if not data.exists():
+                make_folder(data, 0o711 if os.geteuid() == 0 else 0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DataDirectoryError(f"cannot write into {data}: {error.strerror}") from error
