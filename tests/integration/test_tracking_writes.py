@@ -78,7 +78,27 @@ def test_a_domain_admin_writes_for_its_domains_only(service: Service) -> None:
     assert (reply.status, error(reply)["field"]) == (403, "from_address")
     received = {"events": [{"type": "received", "domain": "shop.example"}]}
     assert service.post("/v1/events", received, mine).json()["accepted"] == 1
-    assert service.post("/v1/events", received, other).json()["rejected"][0]["code"] == "FORBIDDEN"
+    reply = service.post("/v1/events", received, other)
+    assert (reply.status, error(reply)["code"], error(reply)["field"]) == (403, "FORBIDDEN", "domain")
+
+
+@pytest.mark.parametrize("kind", [kind.name.lower() for kind in EventType if kind is not EventType.RECEIVED])
+def test_a_domain_admin_writes_no_event_of_a_message(service: Service, kind: str) -> None:
+    """The message may be of any domain: that is not known where events are taken."""
+    mine, message = service.principal(domains=["shop.example"]), str(uuid.uuid4())
+    events = [
+        {"type": kind, "message_id": message, "bounce_type": "hard"},
+        {"type": kind, "message_id": message, "domain": "shop.example"},
+        {"type": kind, "provider": "postmark", "provider_message_id": message, "bounce_type": "hard"},
+    ]
+    reply = service.post("/v1/events", {"events": events}, mine)
+    assert (reply.status, error(reply)["code"], error(reply)["field"]) == (403, "FORBIDDEN", "type")
+    received = {"type": "received", "domain": "shop.example"}
+    mixed = service.post("/v1/events", {"events": [*events, received]}, mine).json()
+    assert mixed["accepted"] == 1
+    assert [(one["index"], one["code"]) for one in mixed["rejected"]] == [(n, "FORBIDDEN") for n in range(3)]
+    written = [one for one in once(service.redis_url) if isinstance(one, Event)]
+    assert not [one for one in written if uuid.UUID(message).bytes == one.message or one.provider_message == message]
 
 
 # -- messages

@@ -63,6 +63,7 @@ class Outcome(msgspec.Struct):
 
 _list_decoder = msgspec.json.Decoder(_List)
 _event_decoder = msgspec.json.Decoder(EventBody)
+_ONLY_RECEIVED = "type: a key that is confined to domains may write only received, of its own domains"
 _conflict = ("IDEMPOTENCY_CONFLICT", "id: another event was sent under this idempotency key")
 
 
@@ -88,8 +89,12 @@ class Events:
         self._shards = shards
 
     async def take(self, principal: Principal, items: list[bytes | msgspec.Raw]) -> Outcome:
-        """Accept what is valid and new. Raises RequestError 409 for a single event that conflicts, 503."""
+        """Accept what is valid and new.
+
+        Raises RequestError 409 for a single event that conflicts, 403 if the key may write none of them, 503.
+        """
         outcome = Outcome()
+        forbidden: list[RequestError] = []
         fresh: dict[bytes, tuple[int, Event]] = {}
         keyless: list[Event] = []
         for index, item in enumerate(items):
@@ -97,6 +102,8 @@ class Events:
                 event = _event(principal, item)
             except RequestError as error:
                 outcome.rejected.append(rejected(index, error))
+                if error.status == 403:
+                    forbidden.append(error)
                 continue
             finally:
                 if index % 50 == 49:
@@ -107,6 +114,8 @@ class Events:
                 fresh[event.key] = (index, event)
             else:
                 _repeat(outcome, index, fresh[event.key][1].digest, event)
+        if forbidden and len(forbidden) == len(items):
+            raise forbidden[0]
         await self._leave_out_known(principal.workspace, fresh, outcome)
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
@@ -171,6 +180,9 @@ def _event(principal: Principal, item: bytes | msgspec.Raw) -> Event:
     kind = _TYPES.get(given.type)
     if kind is None:
         raise RequestError(400, "UNKNOWN_TYPE", f"type: one of {', '.join(_TYPES)}", "type")
+    if principal.domains is not None and kind is not EventType.RECEIVED:
+        # Which domain a message is of stands in Postgres, where only the aggregator looks.
+        raise RequestError(403, "FORBIDDEN", _ONLY_RECEIVED, "type")
     received = datetime.now(UTC)
     at, claimed = fields.timestamp("timestamp", given.timestamp, received)
     provider, provider_message, domain = _subject(principal, given, kind)
