@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+import uvloop
 from hypothesis import settings
 
 from postmeter.cli.local.binaries import find_postgres, find_redis
@@ -25,6 +26,11 @@ T = TypeVar("T")
 # A busy machine is no failed test.
 settings.register_profile("postmeter", deadline=None)
 settings.load_profile("postmeter")
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Async tests run on the loop that the services really run on: its transports are not asyncio's."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 class _Loop:

@@ -7,7 +7,9 @@ may have been counted although no answer came (it may not).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -33,31 +35,34 @@ class HitAnswer:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection. `idle_since` is when it last came free."""
+    """One connection. `idle_since` is when it last came free; `lost` is called with it when it is gone."""
 
-    def __init__(self, owner: HitClient) -> None:
-        self._owner = owner
+    def __init__(self, lost: Callable[[_Connection], None]) -> None:
+        self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[HitAnswer] | None = None
         self._answer = HitAnswer()
         self._head = False
-        self._keep = True
+        self._keep = self._free = True
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have all of asyncio.Transport, but do not inherit from it.
+        self._transport = cast("asyncio.Transport", transport)
 
     @property
     def usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        """Whether it can take a request: its last answer is complete and nobody closes it."""
+        return self._free and self._transport is not None and not self._transport.is_closing()
 
     async def ask(self, request: bytes, *, head: bool) -> HitAnswer:
-        assert self._transport is not None
+        if self._transport is None:
+            raise NotSent("connection lost")
         self._parser = httptools.HttpResponseParser(self)
         self._answer = HitAnswer()
         self._head = head
         self._keep = not head
+        self._free = False
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiter
@@ -93,16 +98,13 @@ class _Connection(asyncio.Protocol):
         self._answer.status = self._parser.get_status_code()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(self._answer)
-        if self._keep:
-            self._owner.release(self)
-        else:
-            self.close()
+        self._free = self._keep
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(NoAnswer("connection lost"))
         self._transport = None
-        self._owner.lost(self)
+        self._lost(self)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -140,8 +142,7 @@ class HitClient:
             except TimeoutError:
                 raise NoAnswer("timeout") from None
             finally:
-                if connection.idle_since == 0.0:
-                    connection.close()
+                self._put_back(connection)
         finally:
             self._turns.release()
 
@@ -150,26 +151,24 @@ class HitClient:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable and loop.time() - connection.idle_since < self.IDLE_SECONDS:
-                connection.idle_since = 0.0
                 return connection
             connection.close()
         try:
             async with asyncio.timeout_at(deadline):
-                _, made = await loop.create_connection(lambda: _Connection(self), self._host, self._port)
+                _, made = await loop.create_connection(lambda: _Connection(self._forget), self._host, self._port)
                 return made
         except (OSError, TimeoutError) as error:
             raise NotSent(repr(error)) from None
 
-    def release(self, connection: _Connection) -> None:
-        """Called by a connection whose answer is complete."""
-        connection.idle_since = asyncio.get_running_loop().time()
-        if self._closed:
-            connection.close()
-        else:
+    def _put_back(self, connection: _Connection) -> None:
+        """Only who asked gives a connection back, when done with it: until then nobody else can have it."""
+        if connection.usable and not self._closed:
+            connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
+        else:
+            connection.close()
 
-    def lost(self, connection: _Connection) -> None:
-        """Called by a connection that is gone."""
+    def _forget(self, connection: _Connection) -> None:
         if connection in self._idle:
             self._idle.remove(connection)
 
