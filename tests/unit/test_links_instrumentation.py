@@ -50,16 +50,19 @@ URLS = st.builds(
 )
 
 
-def quoted(url: str, quote_mark: str) -> str:
+SPACES = st.text(st.sampled_from(" \t\n\f\r"), max_size=4)
+
+
+def quoted(url: str, quote_mark: str, before: str = "", after: str = "") -> str:
     text = url.replace("&", "&amp;").replace('"', "&quot;").replace("'", "&#39;").replace("<", "&lt;")
-    return f"{quote_mark}{text}{quote_mark}"
+    return f"{quote_mark}{before}{text}{after}{quote_mark}"
 
 
 ANCHORS = st.builds(
-    lambda before, url, mark, after: (f"<a{before} href={quoted(url, mark)}{after}>", url),
+    lambda tag, before, value, after: (f"<{tag}{before} href={quoted(*value)}{after}>", value[0]),
+    st.sampled_from(["a", "a", "area", "v:roundrect"]),
     ATTRIBUTE,
-    URLS,
-    st.sampled_from(["'", '"']),
+    st.tuples(URLS, st.sampled_from(["'", '"']), SPACES, SPACES),
     ATTRIBUTE,
 )
 OTHER = st.sampled_from(
@@ -108,8 +111,9 @@ class Hrefs(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag == "a" and (values.get("href") or "").startswith("http"):
-            self.hrefs.append(values["href"] or "")
+        href = (values.get("href") or "").strip(" \t\n\f\r")
+        if tag in ("a", "area", "v:roundrect") and href.startswith("http"):
+            self.hrefs.append(href)
         if tag == "img" and (values.get("src") or "").startswith("http"):
             self.pixels.append(values["src"] or "")
 
@@ -153,7 +157,13 @@ def test_a_real_parser_sees_the_tracking_urls_and_they_lead_where_the_links_led(
         '<a class="small unsubscribe" href="https://a.example/">',
         '<a rel=unsubscribe href="https://a.example/">',
         '<a href="https://good@evil.example/">',
-        '<a href=" https://a.example/">',
+        '<a href="https://a.example/ b">',
+        '<a href="https://a.example/\nb">',
+        '<a href="\u00a0https://a.example/">',
+        '<a href=" {{ url }} ">',
+        '<a href=" ">',
+        '<v:rect href="#top"><v:rect data-skip-click href="https://a.example/">',
+        '<v:fill src="https://a.example/">',
         f'<a href="{BASE}{CLICK_PATH}token?url=x">',
         f'<a href="{BASE}{OPEN_PATH}token">',
         "<a name=x>",
@@ -181,6 +191,33 @@ def test_the_destination_is_what_the_browser_would_have_read(written: str, url: 
     assert (link.url, destination_of(link.tracking_url)) == (url, url)
     assert link.tracking_url.endswith("?url=" + quote(url, safe=""))
     assert done.html == f'<a href="{link.tracking_url}">'
+
+
+@pytest.mark.parametrize(
+    ("before", "url", "after"),
+    [
+        ('<a href="', "https://a.example/", '\r\n   ">x</a>'),
+        ("<a href='\n\t", "https://a.example/", "'>x</a>"),
+        ("<area href=\n", "https://a.example/", "\t>"),
+        (
+            '<!--[if mso]><v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" href="',
+            "https://a.example/",
+            '" style="height:40px"><w:anchorlock/><center>Go</center></v:roundrect><![endif]-->',
+        ),
+        ('<v:shape href=" ', "https://a.example/", ' "/>'),
+    ],
+)
+def test_only_the_url_itself_is_replaced(before: str, url: str, after: str) -> None:
+    done = apply(before + url + after, opens=False)
+    (link,) = done.links
+    assert (link.url, destination_of(link.tracking_url)) == (url, url)
+    assert done.html == before + link.tracking_url + after
+
+
+def test_white_space_written_as_references_is_no_part_of_the_destination() -> None:
+    done = apply('<a href="&#10; https://a.example/&#x20;">', opens=False)
+    assert [link.url for link in done.links] == ["https://a.example/"]
+    assert done.html == f'<a href="{done.links[0].tracking_url}">'
 
 
 def test_a_destination_is_listed_once() -> None:

@@ -10,7 +10,7 @@ from postmeter.tracking.html_links import scan, unescape
 
 
 class Parser(HTMLParser):
-    """The hrefs of all <a> and <area>, as the standard library's parser reads them."""
+    """The hrefs of all <a>, <area> and VML shapes, stripped, as the standard library's parser reads them."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -20,8 +20,8 @@ class Parser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = [value or "" for name, value in attrs if name == "href"]
-        if tag in ("a", "area") and values:
-            self.hrefs.append(values[0])
+        if (tag in ("a", "area") or tag.startswith("v:")) and values:
+            self.hrefs.append(values[0].strip(" \t\n\f\r"))
 
 
 def hrefs(html: str) -> list[str]:
@@ -39,6 +39,14 @@ def hrefs(html: str) -> list[str]:
         pytest.param('<a class=b href="x" href="y">', ["x"], id="first-counts"),
         pytest.param('<a href>b</a><a href="">', ["", ""], id="empty"),
         pytest.param('<area shape=rect href="x">', ["x"], id="area"),
+        pytest.param('<a href=" x ">', ["x"], id="spaces"),
+        pytest.param("<a href='\r\n\t\f x\ty \n'>", ["x\ty"], id="white-space-around-only"),
+        pytest.param('<a href=" \n "><a href=\n>', ["", ""], id="white-space-only"),
+        pytest.param('<a href="\u00a0x">', ["\u00a0x"], id="no-break-space-stays"),
+        pytest.param('<!--[if mso]><v:roundrect href="x" arcsize="9%"><center>', ["x"], id="vml-in-a-comment"),
+        pytest.param('<V:Rect HREF="x"/><v:oval href=y></v:oval>', ["x", "y"], id="vml"),
+        pytest.param('<v:fill src="x"/><o:lock href="y"/><vml href="z">', [], id="not-vml-links"),
+        pytest.param('<!-- <v:roundrect href="x"> -->', [], id="vml-in-a-plain-comment"),
         pytest.param('<abbr href="x"><link href="x"><base href="x">', [], id="other-tags"),
         pytest.param('<a data-href="x" xhref="y">', [], id="other-attributes"),
         pytest.param("<img alt=\"<a href='x'>\"><a href=y>", ["y"], id="inside-an-attribute"),
@@ -91,6 +99,12 @@ PIECES = st.lists(
             "<img alt=\"<a href='no'>\">",
             "<a\nhref\n=\n'z'\n>",
             "<a name=top>",
+            "<a href=' \t https://d.example/\r\n'>",
+            '<a href="\n\n">',
+            '<v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" href="https://e.example/" arcsize="9%" stroke="f">',
+            "</v:roundrect>",
+            "<v:fill src=z />",
+            "<video:a href=no>",
             "<!DOCTYPE html>",
         ]
     ),
@@ -104,7 +118,7 @@ def test_it_finds_what_a_real_parser_finds(pieces: list[str]) -> None:
     assert hrefs(html) == Parser(html).hrefs
 
 
-@given(st.text(st.sampled_from("<>!-/='\"a href&;#x[]\n"), max_size=300))
+@given(st.text(st.sampled_from("<>!-/='\"a href&;#x[]\nv:"), max_size=300))
 @example("<!--[if")
 @example("<a href=")
 @example("</")
@@ -114,6 +128,8 @@ def test_whatever_it_is_given_it_ends_and_stays_within(html: str) -> None:
     for link in markup.links:
         assert ends[-1] <= link.start <= link.end <= len(html)
         ends.append(link.end)
+        value = html[link.start : link.end]
+        assert value == value.strip(" \t\n\f\r")
     if markup.body_end is not None:
         assert html[markup.body_end :].lower().startswith("</body")
 

@@ -31,9 +31,14 @@ _CP1252 = {
 }
 
 
-class Link(msgspec.Struct, frozen=True):
-    """An `href` of an `<a>` or `<area>`: its value stands at [start, end), as written.
+# What browsers strip from a URL in an attribute (WHATWG HTML, 2.4.1).
+SPACE = " \t\n\f\r"
 
+
+class Link(msgspec.Struct, frozen=True):
+    """An `href` of an `<a>`, `<area>` or VML shape: its value stands at [start, end), as written.
+
+    White space around the value is left out, for browsers strip it.
     attributes: the tag's other attributes, names lower-cased, values unescaped.
     """
 
@@ -103,7 +108,8 @@ def _after_comment(html: str, start: int) -> int:
 def _tag(html: str, match: re.Match[str], markup: Markup) -> int:
     """Read one tag; where to go on, or 0 if it never ends."""
     name = match.group("tag").lower()
-    is_link = name in ("a", "area")
+    # Outlook's buttons are VML: <v:roundrect href="...">.
+    is_link = name in ("a", "area") or name.startswith("v:")
     attributes: dict[str, str] = {}
     href: tuple[int, int] | None = None
     position = match.end()
@@ -118,11 +124,18 @@ def _tag(html: str, match: re.Match[str], markup: Markup) -> int:
     if name == "/body":
         markup.body_end = match.start()
     if href is not None:
-        markup.links.append(Link(*href, attributes))
+        markup.links.append(Link(*_trimmed(html, *href), attributes))
     if name in _RAW_TEXT:
         closing = _RAW_TEXT[name].search(html, position)
         return closing.start() if closing else 0
     return position
+
+
+def _trimmed(html: str, start: int, end: int) -> tuple[int, int]:
+    value = html[start:end]
+    text = value.lstrip(SPACE)
+    start += len(value) - len(text)
+    return start, start + len(text.rstrip(SPACE))
 
 
 def _past(pattern: re.Pattern[str], html: str, position: int) -> int:

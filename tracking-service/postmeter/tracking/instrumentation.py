@@ -10,7 +10,7 @@ from postmeter.shared import destination
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
 from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.html_links import Link, scan, unescape
+from postmeter.tracking.html_links import SPACE, Link, scan, unescape
 
 # What the languages of mail templates begin a placeholder with; the sender's system fills it in later.
 _PLACEHOLDERS = ("{{", "{%", "%%", "*|", "[[", "<%", "${")
@@ -63,7 +63,8 @@ class Instrument:
         tracked: dict[str, TrackedLink] = {}
         splices: list[Splice] = []
         for link in markup.links if clicks else ():
-            url = unescape(html[link.start : link.end])
+            # Stripped again: white space may be written as references.
+            url = unescape(html[link.start : link.end]).strip(SPACE)
             if not self._is_wanted(link, url):
                 continue
             if url not in tracked:
