@@ -179,26 +179,36 @@ async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrive
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(
-    "path",
+    ("path", "status"),
     [
-        CLICK.replace("shop.example", "evil.example"),
-        CLICK + "&url=" + quote("https://evil.example/", safe=""),
-        CLICK.partition("?")[0],
-        CLICK.replace(CLICK_PATH, CLICK_PATH + "A"),
-        CLICK.replace("url=", "URL="),
-        CLICK.replace("%252B", "%252b"),
-        CLICK_PATH + OPEN.removeprefix(OPEN_PATH) + "?url=" + quote(DESTINATION, safe=""),
-        CLICK_PATH + RING.sign_click(1, MESSAGE, "javascript:alert(1)") + "?url=javascript:alert(1)",
-        CLICK_PATH + RING.sign_click(1, MESSAGE, "https://a.example/\r\nX: y") + "?url=https://a.example/%0d%0aX:%20y",
-        CLICK_PATH + "x?url=%ff",
-    ],
+        (path, 404)
+        for path in (
+            CLICK.replace("shop.example", "evil.example"),
+            CLICK + "&url=" + quote("https://evil.example/", safe=""),
+            CLICK + "&%75rl=" + quote("https://evil.example/", safe=""),
+            CLICK.partition("?")[0],
+            CLICK.replace(CLICK_PATH, CLICK_PATH + "A"),
+            CLICK.replace("url=", "URL="),
+            CLICK.replace("%252B", "%252b"),
+            CLICK_PATH + OPEN.removeprefix(OPEN_PATH) + "?url=" + quote(DESTINATION, safe=""),
+            CLICK_PATH + RING.sign_click(1, MESSAGE, "javascript:alert(1)") + "?url=javascript:alert(1)",
+            CLICK_PATH
+            + RING.sign_click(1, MESSAGE, "https://a.example/\r\nX: y")
+            + "?url=https://a.example/%0d%0aX:%20y",
+            CLICK_PATH + "x?url=",
+        )
+    ]
+    + [(CLICK_PATH + "x?url=%ff", 400), (CLICK_PATH + "x?url=%00", 400)],
 )
-async def test_with_tracking_down_no_other_click_is_redirected(postgres_dsn: str, path: str) -> None:
+async def test_with_tracking_down_every_other_click_is_refused_for_good(
+    postgres_dsn: str, path: str, status: int
+) -> None:
     async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
         answer = await speak(url, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"Location" not in answer
-    assert b"Retry-After: 3\r\n" in answer
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"Content-Type: text/html" in answer
+    for again in (b"Location", b"Retry-After", b"http-equiv", b"Postmeter-Dropped"):
+        assert again not in answer
 
 
 @pytest.mark.usefixtures("hurried")

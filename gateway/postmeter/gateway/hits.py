@@ -2,13 +2,14 @@
 
 A hit is tried again only if it never left. A pixel that tracking-service did not answer is served from here;
 a click whose token is genuine is redirected from here. Both carry `Postmeter-Dropped` and are counted as
-dropped, for they are in no statistics.
+dropped, for they are in no statistics. A link that never works is refused with the status that
+tracking-service gives it: to try again would not help.
 """
 
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from aiohttp import web
 
@@ -34,10 +35,22 @@ _PASSED_BACK = frozenset(
         b"postmeter-dropped",
     }
 )
-_PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
+_LATER = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
 <meta http-equiv="refresh" content="3"><title>One moment</title><p>This link cannot be opened right now.
 The page tries again by itself.</p>
 """
+_NEVER = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
+<title>This link does not work</title><p>It is incomplete or was changed on its way. Please open it again from
+the original mail.</p>
+"""
+
+
+class _LinkRefused(Exception):
+    """A click's URL that leads nowhere, whoever answers it. `status` is 404, or 400 where it is no text."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Hits:
@@ -102,25 +115,40 @@ class Hits:
         if request.raw_path.startswith(OPEN_PATH):
             self._metrics.dropped.labels("open").inc()
             return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, DROPPED: cause})
-        location = self._destination(request.raw_path)
-        if location is None:
-            headers = {"Cache-Control": "no-store", "Retry-After": "3", DROPPED: cause}
-            return web.Response(body=_PAGE, status=503, content_type="text/html", charset="utf-8", headers=headers)
+        if self._ring is None:
+            headers = {"Retry-After": "3", DROPPED: cause}
+            return _page(_LATER, 503, headers)
+        try:
+            location = _destination(self._ring, request.raw_path)
+        except _LinkRefused as refused:
+            return _page(_NEVER, refused.status)
         self._metrics.dropped.labels("click").inc()
         return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store", DROPPED: cause})
 
-    def _destination(self, raw_path: str) -> str | None:
-        """Where a genuine click leads; None for every other one, and without token keys."""
-        path, _, query = raw_path.partition("?")
-        urls = [value for name, _, value in (part.partition("=") for part in query.split("&")) if name == "url"]
-        if self._ring is None or len(urls) != 1:
-            return None
-        try:
-            url = unquote(urls[0], errors="strict")
-            self._ring.verify(path.removeprefix(CLICK_PATH).encode(), tokens.CLICK, url.encode())
-            return destination.location(url)
-        except (TokenRejected, DestinationRefused, UnicodeError):
-            return None
+
+def _destination(ring: tokens.KeyRing, raw_path: str) -> str:
+    """Where a genuine click leads, by the rules of tracking-service (ABUSE.md 1-17). Raises _LinkRefused."""
+    path, _, query = raw_path.partition("?")
+    parts = (part.partition("=") for part in query.split("&"))
+    urls = [value for name, _, value in parts if unquote_to_bytes(name) == b"url"]
+    if len(urls) != 1 or not urls[0]:
+        raise _LinkRefused(404)
+    try:
+        url = unquote(urls[0], errors="strict")
+    except UnicodeError:
+        raise _LinkRefused(400) from None
+    if "\0" in url:
+        raise _LinkRefused(400)
+    try:
+        ring.verify(path.removeprefix(CLICK_PATH).encode(), tokens.CLICK, url.encode())
+        return destination.location(url)
+    except (TokenRejected, DestinationRefused, UnicodeError):
+        raise _LinkRefused(404) from None
+
+
+def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> web.Response:
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return web.Response(body=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def forwarded_for(peer: str | None, claimed: list[bytes], hops: int) -> bytes:
