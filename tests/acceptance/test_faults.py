@@ -97,10 +97,15 @@ async def freeze_redis(product: Product, watch: Watch) -> None:
     failures = "postmeter_append_failures_total"
     await asyncio.to_thread(watch.look)
     before = watch.total[failures]
+
+    def missed() -> bool:
+        watch.look()
+        return watch.total[failures] > before
+
     pid = await asyncio.to_thread(wait_for, "Redis", lambda: product.pid_of(VICTIMS["redis"]))
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.to_thread(wait_for, "a missed append", lambda: watch.look() or watch.total[failures] > before)
+        await asyncio.to_thread(wait_for, "a missed append", missed)
     finally:
         os.kill(pid, signal.SIGCONT)
     await asyncio.to_thread(wait_for, "ready after the freeze", lambda: is_ready(product), RECOVERY_SECONDS)
@@ -171,6 +176,8 @@ async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> Non
 
     assert killed == ROUNDS * len(VICTIMS)
     assert ledger.unanswered > 0, "no hit was cut off: the kills were not felt"
+    # The stand-in is for the moments when tracking-service is away; as a rule hits through the gateway count.
+    assert ledger.served_uncounted < 0.1 * (len(ledger.answered) + ledger.served_uncounted)
     assert ledger.retried_writes > 0
     assert ledger.repeated_writes > 0
     assert watch.total["postmeter_append_failures_total"] > 0, "Redis was never missed"

@@ -170,14 +170,28 @@ def test_the_instrumented_mail_differs_only_in_what_was_spliced(product: Product
 
 
 def test_a_second_reading_is_one_more_open_and_no_more_unique(product: Product) -> None:
-    body = {"campaign_id": "twice", "from_address": "a@twice.example", "to": "b@c.example", "html": "<p>x</p>"}
-    open_url = post(product, "/v1/messages", body)["data"]["open_url"]
+    link = '<a href="https://shop.example/offer">x</a>'
+    body = {"campaign_id": "twice", "from_address": "a@twice.example", "to": "b@c.example", "html": link}
+    data = post(product, "/v1/messages", body)["data"]
+    open_url = data["open_url"]
     for agent in ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0"):
         assert requests.get(open_url, headers={"User-Agent": agent}, timeout=10).status_code == 200
     assert requests.get(open_url, headers={"Sec-Purpose": "prefetch"}, timeout=10).status_code == 200
     assert requests.head(open_url, timeout=10).status_code == 200
-    expected = {"opens": 2, "unique_opens": 1, "machine_opens": 1}
-    wait_for("both opens", lambda: expected.items() <= query(product, campaign=["twice"]).items(), VISIBLE_SECONDS)
+    through_gateway(product, open_url, 200)
+    through_gateway(product, data["links"][0]["tracking_url"], 302)
+    expected = {"opens": 3, "unique_opens": 1, "machine_opens": 1, "clicks": 1, "unique_clicks": 1}
+    wait_for("all of them", lambda: expected.items() <= query(product, campaign=["twice"]).items(), VISIBLE_SECONDS)
+
+
+def through_gateway(product: Product, url: str, status: int) -> None:
+    """Ask the gateway for a tracking URL; the answer must be tracking-service's, not the stand-in's."""
+    path = url.removeprefix(product.ready["tracking"])
+    assert path != url
+    answer = requests.get(
+        product.ready["gateway"] + path, headers={"User-Agent": "Mozilla/5.0"}, allow_redirects=False, timeout=10
+    )
+    assert (answer.status_code, answer.headers.get("Postmeter-Dropped")) == (status, None)
 
 
 def test_numbers_outlive_a_restart(tmp_path: Path) -> None:
