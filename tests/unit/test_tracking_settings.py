@@ -40,6 +40,7 @@ def test_what_is_missing_is_named(name: str) -> None:
         ("POSTMETER_SPOOL_BYTES", "-1"),
         ("POSTMETER_TRUSTED_HOPS", "-1"),
         ("POSTMETER_APPEND_DEADLINE", "0"),
+        ("POSTMETER_STOP_TIMEOUT", "nan"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:

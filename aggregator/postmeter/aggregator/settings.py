@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from postmeter.shared.setting_types import Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
 
 
@@ -21,20 +22,20 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
     """
 
-    batch_records: int = 20_000
-    flush_seconds: float = 0.25
-    flush_pause: float = 0.025
-    lease_seconds: float = 5.0
-    series_limit: int = 100_000
-    waiting_limit: int = 100_000
-    message_cache: int = 200_000
-    retain_messages: int = 25
-    retain_events: int = 25
-    retain_quarter_hours: int = 25
-    retain_hours: int = 25
-    retain_days: int = 120
-    retain_waiting: int = 30
-    retain_dead_letters: int = 30
+    batch_records: Positive = 20_000
+    flush_seconds: Seconds = 0.25
+    flush_pause: Pause = 0.025
+    lease_seconds: Seconds = 5.0
+    series_limit: Positive = 100_000
+    waiting_limit: Positive = 100_000
+    message_cache: Positive = 200_000
+    retain_messages: Keep = 25
+    retain_events: Keep = 25
+    retain_quarter_hours: Keep = 25
+    retain_hours: Keep = 25
+    retain_days: Keep = 120
+    retain_waiting: Keep = 30
+    retain_dead_letters: Keep = 30
 
     def months(self) -> dict[str, int]:
         """Months that each table cut by months is kept, beside the present one."""

@@ -15,7 +15,7 @@ from postmeter.gateway.keys import Keys
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, tokens
+from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
 from postmeter.shared.endpoints import Service
 
 KEY_SECONDS = 2.0
@@ -45,7 +45,8 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     runner = web.ServerRunner(Server(front.handle, settings.max_connections), shutdown_timeout=settings.stop_timeout)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        with listening.named_errors(settings.host, settings.port):
+            await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         checks: dict[str, ops.Check] = {
             "postgres": lambda: migrate.require_current(pool),
             "tracking": lambda: _reach(settings.tracking_url),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
+from postmeter.shared.setting_types import NotNegative, Port, Positive
 from postmeter.shared.settings import InternalSettings, PostgresSettings, Settings
 
 
@@ -20,23 +21,30 @@ class GatewaySettings(Settings, PostgresSettings, InternalSettings):
     in flight to one service; hits: the same for tracking URLs.
     """
 
-    port: int = 8080
+    port: Port = 8080
     tracking_url: str
     query_url: str
     key_pepper: Secret
     token_keys: Secret | None = None
-    trusted_hops: int = 0
-    max_connections: int = 4096
-    service_requests: int = 64
-    hits: int = 256
+    trusted_hops: NotNegative = 0
+    max_connections: Positive = 4096
+    service_requests: Positive = 64
+    hits: Positive = 256
 
     def __post_init__(self) -> None:
         for name in ("tracking_url", "query_url"):
-            parts = urlsplit(getattr(self, name))
-            if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
+            if not _is_base(getattr(self, name)):
                 raise SettingsError(f"POSTMETER_{name.upper()} takes http://host:port")
-        for name in ("max_connections", "service_requests", "hits"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"POSTMETER_{name.upper()} must be above 0")
-        if self.trusted_hops < 0:
-            raise SettingsError("POSTMETER_TRUSTED_HOPS must not be negative")
+
+
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == "http"
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.path.strip("/") + parts.query)
+        )
+    except ValueError:
+        return False

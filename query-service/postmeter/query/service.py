@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from postmeter.query import app
 from postmeter.query.answers import system_clock
 from postmeter.query.settings import QuerySettings
-from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres
+from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 
@@ -24,7 +24,8 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     runner = app.runner(application, settings.stop_timeout)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        with listening.named_errors(settings.host, settings.port):
+            await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": redis.ping}
         operations = await ops.start(settings.host, settings.ops_port, registry, checks)
         logs.get().info("query-service answers", port=settings.port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from postmeter.shared.setting_types import Port, Seconds
 from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings
 
 
@@ -11,5 +12,5 @@ from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisS
 class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits."""
 
-    port: int = 8082
-    statement_timeout: float = 8.0
+    port: Port = 8082
+    statement_timeout: Seconds = 8.0

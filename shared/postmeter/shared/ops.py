@@ -9,6 +9,9 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from postmeter.shared import listening
+from postmeter.shared.errors import SettingsError
+
 Check = Callable[[], Awaitable[object]]
 CHECK_SECONDS = 2.0
 
@@ -36,5 +39,10 @@ async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    try:
+        with listening.named_errors(host, port, "POSTMETER_OPS_PORT"):
+            await web.TCPSite(runner, host, port).start()
+    except SettingsError:
+        await runner.cleanup()
+        raise
     return runner

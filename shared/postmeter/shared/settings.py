@@ -10,12 +10,11 @@ import os
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any, Literal, TypeVar
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
+from postmeter.shared.setting_types import Pause, Port, Positive, PostgresDsn, RedisUrl, Shards, read
 
 PREFIX = "POSTMETER_"
 
@@ -30,26 +29,26 @@ class Settings:
     """
 
     host: str = "127.0.0.1"
-    ops_port: int = 0
-    log_format: str = "auto"
-    log_level: str = "info"
-    stop_timeout: float = 10.0
+    ops_port: Port = 0
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    stop_timeout: Pause = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresSettings:
     """postgres_dsn: Postgres 15 or newer. postgres_pool: connections at most."""
 
-    postgres_dsn: Secret
-    postgres_pool: int = 8
+    postgres_dsn: PostgresDsn
+    postgres_pool: Positive = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedisSettings:
     """redis_url: Redis 7 or Valkey 8, or newer. shards: streams that hits spread over (see streams.py)."""
 
-    redis_url: Secret
-    shards: int = 4
+    redis_url: RedisUrl
+    shards: Shards = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,27 +61,28 @@ class InternalSettings:
 S = TypeVar("S")
 
 
-def _decode(kind: type[Any], value: object) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError(kind)
-
-
 def load(struct: type[S], environ: Mapping[str, str] | None = None) -> S:
     """Read `struct` from the environment.
 
-    Raises SettingsError that names the variable, what it takes and, unless it is a secret, what it had.
+    Raises SettingsError that names every variable that is missing, or else every wrong one with what it
+    takes and, unless it is a secret, what it had.
     """
     environ = os.environ if environ is None else environ
     given: dict[str, Any] = {}
-    types = typing.get_type_hints(struct)
+    missing: list[str] = []
+    wrong: list[str] = []
+    types = typing.get_type_hints(struct, include_extras=True)
     for field in fields(struct):  # type: ignore[arg-type]
         name = PREFIX + field.name.upper()
         if environ.get(name):
             try:
-                given[field.name] = msgspec.convert(environ[name], types[field.name], strict=False, dec_hook=_decode)
-            except msgspec.ValidationError as error:
-                raise SettingsError(f"{name}: {error}") from None
+                given[field.name] = read(environ[name], types[field.name])
+            except ValueError as error:
+                wrong.append(f"{name} {error}")
         elif field.default is MISSING:
-            raise SettingsError(f"{name} is not set; see the README's table of settings")
+            missing.append(name)
+    if missing:
+        wrong.insert(0, f"{', '.join(sorted(missing))} {'is' if len(missing) == 1 else 'are'} not set")
+    if wrong:
+        raise SettingsError("; ".join(wrong) + "; see docs/operating.md")
     return struct(**given)

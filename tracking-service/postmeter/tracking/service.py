@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.shared import lifecycle, logs, metrics, ops
+from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
@@ -69,7 +69,8 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         except FAILURES:
             await spool.check()
 
-    listener = await _listen(settings, front)
+    with listening.named_errors(settings.host, settings.port):
+        listener = await _listen(settings, front)
     ops_runner = await ops.start(settings.host, settings.ops_port, registry, {"redis_or_spool": durable})
     draining = asyncio.create_task(drainer.run())
     logs.get().info("serving", port=settings.port, producer=producer)

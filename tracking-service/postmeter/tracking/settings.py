@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from postmeter.shared import destination
 from postmeter.shared.errors import DestinationRefused, SettingsError
 from postmeter.shared.secret import Secret
+from postmeter.shared.setting_types import Bytes, NotNegative, Port, Positive, Seconds
 from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
 
 
@@ -22,17 +23,17 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
     """
 
-    port: int = 8081
+    port: Port = 8081
     token_keys: Secret
     public_url: str
     spool_dir: str
-    spool_bytes: int = 1 << 30
-    trusted_hops: int = 0
-    append_deadline: float = 0.5
-    max_connections: int = 10_000
-    header_timeout: float = 10.0
-    body_timeout: float = 20.0
-    idle_timeout: float = 75.0
+    spool_bytes: Bytes = 1 << 30
+    trusted_hops: NotNegative = 0
+    append_deadline: Seconds = 0.5
+    max_connections: Positive = 10_000
+    header_timeout: Seconds = 10.0
+    body_timeout: Seconds = 20.0
+    idle_timeout: Seconds = 75.0
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.public_url)
@@ -42,11 +43,6 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
             raise SettingsError(f"POSTMETER_PUBLIC_URL takes an absolute http(s) URL: {error}") from None
         if parts.query or parts.fragment or not self.public_url.isascii() or '"' in self.public_url:
             raise SettingsError("POSTMETER_PUBLIC_URL takes a plain base URL, such as https://t.example.com")
-        for name in ("shards", "spool_bytes", "append_deadline", "max_connections", "header_timeout"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"POSTMETER_{name.upper()} must be above 0")
-        if self.trusted_hops < 0:
-            raise SettingsError("POSTMETER_TRUSTED_HOPS must not be negative")
 
     @property
     def base_url(self) -> str:

@@ -45,7 +45,7 @@ async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
 
 async def _stream_ends(client: "redis.asyncio.Redis") -> dict[int, tuple[int, int]]:
     """Return the id of each stream's last entry; a stream without entries is left out."""
-    shards = settings.load(settings.RedisSettings, {**os.environ, "POSTMETER_REDIS_URL": "known"}).shards
+    shards = settings.load(settings.RedisSettings, {**os.environ, "POSTMETER_REDIS_URL": "redis://known"}).shards
     ends = {}
     for shard in range(shards):
         newest = await client.xrevrange(streams.stream(shard), count=1)
