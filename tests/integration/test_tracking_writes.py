@@ -198,6 +198,19 @@ def test_a_list_without_a_valid_one_is_an_error(service: Service) -> None:
     assert (reply.status, error(reply)["field"]) == (400, "messages[0].to")
 
 
+def test_a_list_of_bad_ones_is_reported_in_full(service: Service) -> None:
+    reply = service.post("/v1/messages", {"messages": [{"to": "a@b.example"}, 7, {**MESSAGE, "to": "nobody"}]})
+    assert (reply.status, error(reply)["field"]) == (400, "messages[0].from_address")
+    assert [(one["index"], one["field"]) for one in reply.json()["rejected"]] == [
+        (0, "from_address"),
+        (1, None),
+        (2, "to"),
+    ]
+    other = service.principal(domains=["other.example"])
+    assert service.post("/v1/messages", {"messages": [MESSAGE, MESSAGE]}, other).status == 403
+    assert service.post("/v1/messages", {"messages": [MESSAGE, 7]}, other).status == 400
+
+
 def test_a_list_has_a_length(service: Service) -> None:
     reply = service.post("/v1/messages", {"messages": [MESSAGE] * 1000})
     assert (reply.status, len(reply.json()["data"])) == (201, 1000)
@@ -280,13 +293,49 @@ def test_a_bad_body_is_a_400(service: Service, body: bytes) -> None:
         assert error(reply)["code"] in ("INVALID_JSON", "INVALID_FIELD")
 
 
+SENT = {"type": "sent", "message_id": "0192abc0-def1-7000-8000-000000000001"}
+LINES = b"%s\n%s\n" % (json.dumps(SENT).encode(), json.dumps(SENT).encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "hint"),
+    [
+        pytest.param("/v1/events", json.dumps(SENT).encode(), "wrap events", id="bare-event"),
+        pytest.param("/v1/events", LINES, "application/x-ndjson", id="ndjson-as-json"),
+        pytest.param("/v1/events", LINES.replace(b"\n", b""), "application/x-ndjson", id="ndjson-without-lines"),
+        pytest.param("/v1/events", json.dumps([SENT]).encode(), '{"events": [...]}', id="event-array"),
+        pytest.param("/v1/events", b'{"type": 1, "events": []}', "type: There is no such field", id="both"),
+        pytest.param("/v1/events", b'{"events": []', "truncated", id="truncated"),
+        pytest.param("/v1/events", b"", "it is empty", id="empty"),
+        pytest.param("/v1/messages", b" \r\n[{}]", '{"messages": [...]}', id="message-array"),
+        pytest.param("/v1/messages", b'{"to": "\\ud800"}', "half of a surrogate pair (byte 8)", id="high-half"),
+        pytest.param("/v1/messages", b'{"to": "\\\\\\udFFF x"}', "half of a surrogate pair (byte 10)", id="low-half"),
+        pytest.param("/v1/messages", b'{"to": "\\ud83d\\ude00\\ud83d\\u0041"}', "(byte 20)", id="after-a-pair"),
+        pytest.param("/v1/messages", b'{"to": "\\\\ud800', "truncated", id="escaped-backslash"),
+    ],
+)
+def test_an_error_says_what_to_do(service: Service, path: str, body: bytes, hint: str) -> None:
+    reply = service.post(path, body)
+    assert reply.status == 400
+    assert hint in error(reply)["message"]
+
+
+def test_a_byte_order_mark_is_no_error(service: Service) -> None:
+    mark = b"\xef\xbb\xbf"
+    assert service.post("/v1/events", mark + LINES, NDJSON).json()["accepted"] == 2
+    assert service.post("/v1/events", mark + b'{"events": []}').status == 202
+    assert service.post("/v1/messages", gzip.compress(mark + json.dumps(MESSAGE).encode()), GZIP).status == 201
+
+
 @pytest.mark.parametrize(
     ("event", "field"),
     [
         pytest.param(nested(100_000), "events", id="26-deep"),
         pytest.param(MANY_KEYS[12:-2], "k0", id="26-many-keys"),
         pytest.param(b'{"type": "sent", "size_bytes": 1e400}', "size_bytes", id="28-1e400"),
-        pytest.param(b'{"type": "sent", "size_bytes": ' + b"9" * 100_000 + b"}", "size_bytes", id="28-long-integer"),
+        pytest.param(
+            b'{"type": "received", "size_bytes": ' + b"9" * 100_000 + b"}", "size_bytes", id="28-long-integer"
+        ),
         pytest.param(b'{"type": "sent", "size_bytes": NaN}', None, id="28-nan"),
         pytest.param(b'{"type": "\\ud800"}', None, id="16-half-pair"),
     ],
@@ -435,6 +484,17 @@ def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
         ({"type": "received", "domain": "a b"}, "INVALID_FIELD", "domain"),
         ({"type": "received", "domain": "a.example", "size_bytes": -1}, "INVALID_FIELD", "size_bytes"),
         ({"type": "bounced", "message_id": str(uuid.uuid4())}, "INVALID_FIELD", "bounce_type"),
+        ({**SENT, "bounce_type": "hard"}, "INVALID_FIELD", "bounce_type"),
+        ({**SENT, "domain": "a.example"}, "INVALID_FIELD", "domain"),
+        ({**SENT, "size_bytes": 0}, "INVALID_FIELD", "size_bytes"),
+        ({**SENT, "spam": False}, "INVALID_FIELD", "spam"),
+        ({**SENT, "type": "received", "domain": "a.example"}, "INVALID_FIELD", "message_id"),
+        ({"type": "received", "domain": "a.example", "provider": "x"}, "INVALID_FIELD", "provider"),
+        (
+            {"type": "received", "domain": "a.example", "provider_message_id": "x"},
+            "INVALID_FIELD",
+            "provider_message_id",
+        ),
         ({"type": "sent", "message_id": str(uuid.uuid4()), "ip": "1.2.3"}, "INVALID_FIELD", "ip"),
         ({"type": "sent", "message_id": str(uuid.uuid4()), "id": ""}, "INVALID_FIELD", "id"),
         ({"type": "sent", "message_id": str(uuid.uuid4()), "reason": "a\0"}, "INVALID_FIELD", "reason"),
@@ -456,6 +516,19 @@ def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, obj
     assert (reply.status, reply.json()["accepted"]) == (202, 1)
     (rejected,) = reply.json()["rejected"]
     assert (rejected["index"], rejected["code"], rejected["field"]) == (1, code, field)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "bounce_type: is required for bounced: hard or soft"),
+        ({"bounce_type": "Hard"}, "bounce_type: takes hard or soft, in lower case"),
+        ({"bounce_type": ""}, "bounce_type: takes hard or soft, in lower case"),
+    ],
+)
+def test_a_wrong_bounce_type_is_not_a_missing_one(service: Service, given: dict[str, str], message: str) -> None:
+    reply = service.post("/v1/events", {"events": [{**SENT, "type": "bounced", **given}]})
+    assert [one["message"] for one in reply.json()["rejected"]] == [message]
 
 
 @pytest.mark.parametrize(
@@ -485,8 +558,16 @@ def test_ndjson(service: Service) -> None:
     body = f"{line}\n\n{line}\r\nnonsense\n{line}".encode()
     outcome = service.post("/v1/events", body, NDJSON).json()
     assert outcome["accepted"] == 3
-    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(2, "INVALID_JSON")]
+    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(3, "INVALID_JSON")]
     assert len(events_of(service, message)) == 3
+
+
+def test_ndjson_is_reported_by_line(service: Service) -> None:
+    good = json.dumps({"type": "received", "domain": "a.example"})
+    outcome = service.post("/v1/events", f"\n\r\n{good}\n \nnonsense\n\n{{}}".encode(), NDJSON).json()
+    assert (outcome["accepted"], [one["index"] for one in outcome["rejected"]]) == (1, [4, 6])
+    reply = service.post("/v1/events", b"\n" * 20_001, NDJSON)
+    assert (reply.status, error(reply)["code"]) == (400, "TOO_MANY_ITEMS")
 
 
 def test_there_is_a_most_for_events_too(service: Service) -> None:

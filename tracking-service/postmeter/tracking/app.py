@@ -13,7 +13,7 @@ from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
 from postmeter.shared.principal import HEADER, Principal, unseal
 from postmeter.shared.secret import Secret
-from postmeter.tracking import answers, bodies, events
+from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Committer
@@ -70,14 +70,14 @@ class Writes:
         """Register one message or a list."""
         principal = self._principal(request)
         body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout)
-        answer = await self._messages.register(principal, body)
-        return web.Response(status=201, body=msgspec.json.encode(answer), content_type="application/json")
+        status, answer = await self._messages.register(principal, body)
+        return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 
     async def post_events(self, request: web.Request) -> web.Response:
         """Take events, as JSON or NDJSON."""
         principal = self._principal(request)
         body = await bodies.read(request, _MAX_BODY[EVENTS_PATH], self._timeout)
-        outcome = await self._events.take(principal, events.items_of(body, request.content_type))
+        outcome = await self._events.take(principal, event_batch.items_of(body, request.content_type))
         return web.Response(status=202, body=msgspec.json.encode(outcome), content_type="application/json")
 
 

@@ -16,6 +16,14 @@ T = TypeVar("T")
 # msgspec ends its messages with the path of what it refuses: "... - at `$.tags[3]`".
 _AT = re.compile(r" - at `\$?\.?(.*)`$")
 _UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
+TRAILING = "trailing characters"
+# A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
+_HALF_OF_A_PAIR = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
+_BOM = b"\xef\xbb\xbf"
 _MISSING = re.compile(r"missing required field `(.*)`")
 
 
@@ -24,7 +32,7 @@ def _too_large(limit: int) -> RequestError:
 
 
 async def read(request: web.Request, limit: int, timeout: float) -> bytes:
-    """The body, inflated if it came with gzip. Raises RequestError 400, 408, 413 or 415."""
+    """The body, inflated if it came with gzip, without a byte order mark. Raises RequestError 400, 408, 413, 415."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise RequestError(415, "UNSUPPORTED_ENCODING", "Content-Encoding is gzip or identity.")
@@ -42,7 +50,7 @@ async def read(request: web.Request, limit: int, timeout: float) -> bytes:
         raise RequestError(400, "INVALID_BODY", f"The body cannot be read: {error}") from None
     if inflate is not None and not inflate.eof:
         raise RequestError(400, "INVALID_BODY", "The gzip body ends too early.")
-    return bytes(body)
+    return bytes(body).removeprefix(_BOM)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
@@ -52,9 +60,25 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {error}") from None
+        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {_reason(body, str(error))}") from None
     except RecursionError:
         raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
+
+
+def refuse_array(body: bytes, instead: str) -> None:
+    """Raise RequestError 400 if the body is a JSON array; `instead` says what to send."""
+    if _ARRAY.match(body):
+        raise RequestError(400, "INVALID_FIELD", f"The body is a JSON array; {instead}.")
+
+
+def _reason(body: bytes | msgspec.Raw, message: str) -> str:
+    if "truncated" in message or "surrogate" in message:
+        half = _HALF_OF_A_PAIR.match(body)
+        if half is not None:
+            return f"{half.group(1).decode()} is half of a surrogate pair (byte {half.start(1)})"
+        if not bytes(body).strip():
+            return "it is empty"
+    return message
 
 
 def _invalid(message: str) -> RequestError:

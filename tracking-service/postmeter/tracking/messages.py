@@ -89,32 +89,38 @@ class Messages:
         self._committer = committer
         self._metrics = metrics
 
-    async def register(self, principal: Principal, body: bytes) -> dict[str, Any]:
-        """The answer's JSON for one message or a list. Raises RequestError if nothing can be accepted."""
+    async def register(self, principal: Principal, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of the answer to one message or a list. Raises RequestError for one that is wrong.
+
+        A list of which nothing can be accepted is answered with the first item's error, and with all of them.
+        """
+        bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
         if bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
             answer, record = await self._take(principal, body)
             await self._commit([record])
-            return {"data": answer}
+            return 201, {"data": answer}
         items = bodies.decode(_only_list_decoder, body).messages
         if len(items) > MAX_MESSAGES:
             raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
         accepted: list[Registered] = []
         refused: list[Rejected] = []
         records: list[bytes] = []
+        status = 0
         for index, item in enumerate(items):
             try:
                 answer, record = await self._take(principal, item)
             except RequestError as error:
-                if len(items) == len(refused) + 1:
-                    raise _inside(index, error) from None
                 refused.append(rejected(index, error))
+                status = error.status if status in (0, error.status) else 400
             else:
                 accepted.append(answer)
                 records.append(record)
             # Opens and clicks must not wait until a thousand mails are done.
             await asyncio.sleep(0)
+        if refused and not accepted:
+            return status, {"error": _inside(refused[0]), "rejected": refused}
         await self._commit(records)
-        return {"data": accepted, "rejected": refused}
+        return 201, {"data": accepted, "rejected": refused}
 
     async def _commit(self, records: list[bytes]) -> None:
         if records:
@@ -170,7 +176,8 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
     )
 
 
-def _inside(index: int, error: RequestError) -> RequestError:
+def _inside(first: Rejected) -> dict[str, str]:
     """The error of a list in which nothing could be accepted."""
-    where = f"messages[{index}]" + (f".{error.field}" if error.field else "")
-    return RequestError(error.status, error.code, f"messages[{index}]: {error.message}", where)
+    item = f"messages[{first.index}]"
+    field = f"{item}.{first.field}" if first.field else item
+    return {"code": first.code, "message": f"{item}: {first.message}", "field": field}

@@ -1,0 +1,135 @@
+"""One event as it is given to `POST /v1/events`: what may stand in it, and the record it becomes."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import UTC, datetime
+
+import msgspec
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.principal import Principal
+from postmeter.shared.records import Event, idempotency_key
+from postmeter.tracking import bodies, fields
+from postmeter.tracking.client import USER_AGENT_BYTES
+
+_TYPES = {kind.name.lower(): kind for kind in EventType}
+_BOUNCES = {kind.name.lower(): kind for kind in BounceType}
+_ONLY_RECEIVED = "type: a key that is confined to domains may write only received, of its own domains"
+# Fields that mean something for one type only; for every other one they are as wrong as misspelt ones.
+_BELONGS_TO = {
+    "bounce_type": EventType.BOUNCED,
+    "domain": EventType.RECEIVED,
+    "size_bytes": EventType.RECEIVED,
+    "spam": EventType.RECEIVED,
+}
+# What names a message; a received mail is none of those we know.
+_OF_A_MESSAGE = ("message_id", "provider", "provider_message_id")
+
+
+class EventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One event as it is given."""
+
+    type: str
+    message_id: uuid.UUID | None = None
+    provider: str | None = None
+    provider_message_id: str | None = None
+    timestamp: str | None = None
+    id: str | None = None
+    bounce_type: str | None = None
+    reason: str | None = None
+    url: str | None = None
+    user_agent: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    size_bytes: int | None = None
+    spam: bool | None = None
+
+
+_decoder = msgspec.json.Decoder(EventBody)
+
+
+def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
+    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it."""
+    given = bodies.decode(_decoder, item)
+    kind = _TYPES.get(given.type)
+    if kind is None:
+        raise RequestError(400, "UNKNOWN_TYPE", f"type: one of {', '.join(_TYPES)}", "type")
+    if principal.domains is not None and kind is not EventType.RECEIVED:
+        # Which domain a message is of stands in Postgres, where only the aggregator looks.
+        raise RequestError(403, "FORBIDDEN", _ONLY_RECEIVED, "type")
+    _refuse_strangers(given, kind)
+    received = datetime.now(UTC)
+    at, claimed = fields.timestamp("timestamp", given.timestamp, received)
+    provider, provider_message, domain = _subject(principal, given, kind)
+    key = fields.text("id", given.id, 200)
+    if given.id is not None and not key:
+        raise fields.invalid("id", "must not be empty")
+    agent = fields.text("user_agent", given.user_agent, 1 << 20).encode()[:USER_AGENT_BYTES]
+    size = given.size_bytes or 0
+    if not 0 <= size < 1 << 53:
+        raise fields.invalid("size_bytes", "takes 0 or more bytes")
+    return Event(
+        at=at,
+        received=fields.micros(received),
+        workspace=principal.workspace,
+        type=kind,
+        message=given.message_id.bytes if given.message_id else b"",
+        provider=provider,
+        provider_message=provider_message,
+        key=idempotency_key(principal.workspace, key) if key else b"",
+        digest=_digest(given),
+        bounce=_bounce(given, kind),
+        reason=fields.text("reason", given.reason, 1000),
+        url=fields.text("url", given.url, 8192),
+        user_agent=agent,
+        ip=fields.ip("ip", given.ip),
+        domain=domain,
+        size_bytes=size,
+        spam=bool(given.spam),
+        claimed=claimed,
+    )
+
+
+def _refuse_strangers(given: EventBody, kind: EventType) -> None:
+    """Raise RequestError for a field that does not belong to the event's type."""
+    for field, owner in _BELONGS_TO.items():
+        if kind is not owner and getattr(given, field) is not None:
+            raise fields.invalid(field, f"only {owner.name.lower()} events have it")
+    if kind is EventType.RECEIVED:
+        for field in _OF_A_MESSAGE:
+            if getattr(given, field) is not None:
+                raise fields.invalid(field, "received events have none: they belong to a domain")
+
+
+def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[str, str, str]:
+    """(provider, provider's message id, domain): what the event happened to, beside message_id."""
+    provider = fields.text("provider", given.provider, 50).strip().upper()
+    provider_message = fields.text("provider_message_id", given.provider_message_id, 500)
+    domain = fields.domain("domain", given.domain) if given.domain is not None else ""
+    if kind is EventType.RECEIVED:
+        if not domain:
+            raise fields.invalid("domain", "is required for received")
+        if principal.domains is not None and domain not in principal.domains:
+            raise RequestError(403, "FORBIDDEN", "domain: this key is not for that domain", "domain")
+    elif given.message_id is None and not (provider and provider_message):
+        raise fields.invalid("message_id", "is required, or provider with provider_message_id")
+    return provider, provider_message, domain
+
+
+def _bounce(given: EventBody, kind: EventType) -> int:
+    if kind is not EventType.BOUNCED:
+        return 0
+    if given.bounce_type is None:
+        raise fields.invalid("bounce_type", "is required for bounced: hard or soft")
+    bounce = _BOUNCES.get(given.bounce_type)
+    if bounce is None:
+        raise fields.invalid("bounce_type", "takes hard or soft, in lower case")
+    return bounce
+
+
+def _digest(given: EventBody) -> bytes:
+    """8 bytes that tell a repetition from another event: of what was given, in any order and spacing."""
+    return hashlib.blake2b(msgspec.json.encode(given), digest_size=8).digest()
