@@ -70,7 +70,8 @@ def test_a_bad_workspace_is_refused(command: Commands, workspace: str, timezone:
 def test_a_key_is_shown_once_and_stored_as_hmac_only(command: Commands) -> None:
     made = command(
         *("key", "create", "--workspace", "acme", "--role", "domain_admin"),
-        *("--scope", "analytics", "--scope", "track", "--domain", "Mail.Example.com"),
+        *("--scope", "analytics", "--scope", "track", "--scope", "analytics"),
+        *("--domain", "Mail.Example.com", "--domain", "Bücher.example.", "--domain", "mail.example.com"),
     )
     key = made.output.strip()
     (row,) = command.rows("SELECT * FROM api_key")
@@ -79,7 +80,7 @@ def test_a_key_is_shown_once_and_stored_as_hmac_only(command: Commands) -> None:
     assert (row["role"], row["scopes"], row["domains"]) == (
         "domain_admin",
         ["analytics", "track"],
-        ["mail.example.com"],
+        ["mail.example.com", "xn--bcher-kva.example"],
     )
     assert key not in str(dict(row))
     assert key not in command("key", "list").output
@@ -91,6 +92,11 @@ def test_a_key_is_shown_once_and_stored_as_hmac_only(command: Commands) -> None:
         (("--workspace", "nobody", "--role", "admin", "--scope", "track"), "no workspace 'nobody'"),
         (("--workspace", "acme", "--role", "domain_admin", "--scope", "track"), "needs its domains"),
         (("--workspace", "acme", "--role", "admin", "--scope", "track", "--domain", "a.b"), "only a domain_admin"),
+        (
+            ("--workspace", "acme", "--role", "domain_admin", "--scope", "track", "--domain", "https://a.b"),
+            "no domain name",
+        ),
+        (("--workspace", "acme", "--role", "domain_admin", "--scope", "track", "--domain", " "), "no domain name"),
         (("--workspace", "acme", "--role", "king", "--scope", "track"), "'king' is not one of"),
         (("--workspace", "acme", "--role", "admin", "--scope", "everything"), "'everything' is not one of"),
         (("--workspace", "acme", "--role", "admin"), "Missing option '--scope'"),
@@ -107,7 +113,7 @@ def test_a_revoked_key_stays_listed_as_revoked(command: Commands) -> None:
     key = command("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track").output.strip()
     key_id = str(api_keys.id_of(key))
     assert command("key", "list", "--workspace", "acme").output.strip().endswith("\tvalid")
-    assert command("key", "list", "--workspace", "other").output == ""
+    assert "no workspace 'other'" in command("key", "list", "--workspace", "other").output
     assert command("key", "revoke", key_id).exit_code == 0
     (before,) = command.rows("SELECT revoked_at FROM api_key")
     assert before["revoked_at"] is not None
@@ -128,6 +134,24 @@ def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
     assert result.exit_code == 1
     assert result.output.startswith("Error: Postgres: ")
     assert len(result.output.splitlines()) == 1
+
+
+def test_keys_are_listed_under_a_header(command: Commands) -> None:
+    key = command("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track").output.strip()
+    assert command("key", "list").output.splitlines() == [
+        "id\tworkspace\trole\tscopes\tdomains\tstate",
+        f"{api_keys.id_of(key)}\tacme\tadmin\ttrack\t-\tvalid",
+    ]
+
+
+def test_a_whole_key_revokes_itself_and_is_not_shown(command: Commands) -> None:
+    key = command("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track").output.strip()
+    result = command("key", "revoke", key)
+    assert result.output == f"key {api_keys.id_of(key)} revoked\n"
+    assert "\trevoked " in command("key", "list").output
+    unknown = api_keys.new()[1]
+    assert unknown[19:] not in command("key", "revoke", unknown).output
+    assert unknown[19:-1] not in command("key", "revoke", unknown[:-1]).output
 
 
 CREATE = ("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from postmeter.shared import api_keys
+from postmeter.shared.domains import normal
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
@@ -16,6 +17,7 @@ from postmeter.shared.sql import Queries
 _QUERIES = Queries("postmeter.cli", "queries.sql")
 # It stands in URL paths as it is (D3).
 _WORKSPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_ID_LENGTH = 16
 
 
 class AdminError(PostmeterError):
@@ -55,8 +57,9 @@ async def create_key(
     """Add a key and return it: the only time that it is seen. Raises AdminError."""
     if (role == "domain_admin") != bool(domains):
         raise AdminError("a domain_admin needs its domains, and only a domain_admin has them (--domain)")
+    names = [_domain(name) for name in domains]
     key_id, key = api_keys.new()
-    stored = await _store_key(connection, key_id, key, pepper, workspace, role, scopes, domains)
+    stored = await _store_key(connection, key_id, key, pepper, workspace, role, scopes, names)
     if not stored:
         raise AdminError(f"there is no workspace {workspace!r}")
     return key
@@ -70,15 +73,22 @@ async def ensure_key(connection: Connection, pepper: Secret, workspace: str, key
 
 
 async def list_keys(connection: Connection, workspace: str | None) -> list[Key]:
-    """Return the keys of a workspace, or of all."""
+    """Return the keys of a workspace, or of all. Raises AdminError for an unknown workspace."""
+    if workspace is not None and not await connection.fetchval(_QUERIES["workspace_exists"], workspace):
+        raise AdminError(f"there is no workspace {workspace!r}")
     rows = await connection.fetch(_QUERIES["list_keys"], workspace)
     return [Key(**dict(row)) for row in rows]
 
 
-async def revoke_key(connection: Connection, key_id: str) -> None:
-    """Make a key worthless; the gateway follows within seconds. Raises AdminError for an unknown id."""
+async def revoke_key(connection: Connection, key: str) -> str:
+    """Make a key, given by its id or whole, worthless and return its id; the gateway follows within seconds.
+
+    Raises AdminError for an unknown id. What may be secret is in no message.
+    """
+    key_id = key.split("_")[1][:_ID_LENGTH] if key.startswith("pm_") else key
     if await connection.fetchval(_QUERIES["revoke_key"], key_id) is None:
         raise AdminError(f"there is no key with the id {key_id!r}; `postmeter key list` shows all")
+    return key_id
 
 
 async def _store_key(
@@ -92,6 +102,13 @@ async def _store_key(
     domains: Sequence[str],
 ) -> bool:
     digest = api_keys.digest(key, pepper)
-    names = [name.lower() for name in domains] or None
-    arguments = (key_id, workspace, digest, role, list(scopes), names)
+    # Said twice is said once; the order stays.
+    arguments = (key_id, workspace, digest, role, list(dict.fromkeys(scopes)), list(dict.fromkeys(domains)) or None)
     return await connection.fetchval(_QUERIES["create_key"], *arguments) is not None
+
+
+def _domain(name: str) -> str:
+    try:
+        return normal(name)
+    except ValueError:
+        raise AdminError(f"{name!r} is no domain name, such as shop.example (--domain)") from None

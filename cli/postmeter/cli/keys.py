@@ -56,6 +56,7 @@ def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tupl
 def list_keys(workspace: str | None, data: Path | None) -> None:
     """List keys: id, workspace, role, scopes, domains, state."""
     keys = access.with_connection(data, lambda connection: admin.list_keys(connection, workspace))
+    click.echo("id\tworkspace\trole\tscopes\tdomains\tstate")
     for key in keys:
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "valid"
         domains = ",".join(key.domains) if key.domains else "-"
@@ -63,9 +64,9 @@ def list_keys(workspace: str | None, data: Path | None) -> None:
 
 
 @key_commands.command(name="revoke")
-@click.argument("key_id", metavar="KEY_ID")
+@click.argument("key", metavar="KEY_ID")
 @data_option()
-def revoke_key(key_id: str, data: Path | None) -> None:
+def revoke_key(key: str, data: Path | None) -> None:
     """Revoke the key with this id; it stops working within seconds."""
-    access.with_connection(data, lambda connection: admin.revoke_key(connection, key_id))
+    key_id = access.with_connection(data, lambda connection: admin.revoke_key(connection, key))
     click.echo(f"key {key_id} revoked")

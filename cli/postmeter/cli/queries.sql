@@ -4,6 +4,10 @@ INSERT INTO workspace (id, name, timezone) VALUES ($1, $2, $3)
 ON CONFLICT (id) DO NOTHING
 RETURNING number
 
+-- name: workspace_exists
+-- Whether there is a workspace $1 (public id).
+SELECT EXISTS (SELECT FROM workspace WHERE id = $1)
+
 -- name: create_key
 -- Add key $1 to workspace $2 (public id): HMAC $3, role $4, scopes $5, domains $6. No row without workspace.
 INSERT INTO api_key (id, workspace, hmac, role, scopes, domains)

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr
 from ipaddress import ip_address
 
-import idna
-
+from postmeter.shared import domains
 from postmeter.shared.errors import RequestError
 
 OLDEST = timedelta(days=731)
@@ -42,11 +41,9 @@ def text(field: str, value: str | None, limit: int) -> str:
 
 def domain(field: str, value: str) -> str:
     """A domain name, lower-cased, beyond ASCII as punycode."""
-    name = text(field, value, 255).strip().rstrip(".").lower()
     try:
-        plain = re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", name)
-        return name if plain else idna.encode(name, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError):
+        return domains.normal(text(field, value, domains.LIMIT))
+    except ValueError:
         raise invalid(field, "not a domain name") from None
 
 
