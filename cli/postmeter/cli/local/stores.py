@@ -55,7 +55,11 @@ class Stores:
 
     def check_redis(self) -> None:
         """Raise LocalError unless Redis answers and is new enough to keep functions."""
-        with redis.Redis.from_url(self.redis_url, socket_timeout=5.0) as client:
+        try:
+            client = redis.Redis.from_url(self.redis_url, socket_timeout=5.0)
+        except ValueError as error:
+            raise LocalError(f"POSTMETER_REDIS_URL: {error}") from None
+        with client:
             try:
                 version = str(client.info("server")["redis_version"])
             except redis.RedisError as error:
