@@ -169,6 +169,53 @@ async def test_a_cursor_of_another_tenant_or_query_is_refused(api: Api) -> None:
         assert (status, refused["error"]["code"], refused["error"]["field"]) == (400, "INVALID_CURSOR", "cursor")
 
 
+@pytest.mark.parametrize("text", ["", "é", "garbage", "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2U", "W" * 3000])
+async def test_what_is_no_cursor_is_said_to_be_none(api: Api, text: str) -> None:
+    status, refused = await api.ask(cursor=text)
+    assert (status, refused["error"]["code"], refused["error"]["field"]) == (400, "INVALID_CURSOR", "cursor")
+    assert "is not a cursor" in refused["error"]["message"]
+
+
+async def test_filters_find_values_as_they_were_sent(api: Api) -> None:
+    """Providers are stored in upper case, domains in lower case and as punycode; nothing else is changed."""
+    await api.here.add(
+        api.workspace,
+        Fact(NOW, domain="xn--mller-kva.example", provider="SENDGRID", campaign="Spring", counters={"sent": 1}),
+        Fact(NOW, domain="(other)", provider="(other)", campaign="(other)", counters={"sent": 10}),
+        Fact(NOW, domain="", provider="", campaign="spring", counters={"sent": 100}),
+    )
+
+    async def sent(**values: str) -> tuple[int, dict[str, list[str]]]:
+        status, answer = await api.ask(filters={name: [value] for name, value in values.items()})
+        assert status == 200, answer
+        return answer["data"][0]["sent"], answer["query"]["filters"]
+
+    stored = {"domain": ["xn--mller-kva.example"], "provider": ["SENDGRID"]}
+    assert await sent(domain="MÜLLER.example.", provider=" SendGrid ") == (1, stored)
+    assert await sent(domain="xn--mller-kva.EXAMPLE", provider="sendgrid") == (1, stored)
+    assert (await sent(domain="(other)", provider="(other)"))[0] == 10
+    assert (await sent(domain="", provider=""))[0] == 100
+    assert (await sent(domain="no domain"))[0] == 0
+    assert (await sent(campaign="Spring"))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{}", "metrics: This field is required."),
+        (b'{"metrics":["sent"],"fitlers":{}}', "fitlers: There is no such field."),
+        (b'{"metrics":["sent"],"filters":{"domain":"x"}}', "filters.domain: Expected `array`, got `str`"),
+        (
+            b'{"metrics":["sent"],"from":"2025-05-21"}',
+            "from: lies in the future, and without `to` a range ends now",
+        ),
+    ],
+)
+async def test_mistakes_are_explained_in_the_caller_s_terms(api: Api, body: bytes, message: str) -> None:
+    status, answer = await api.raw(body)
+    assert (status, answer["error"]["message"]) == (400, message)
+
+
 async def test_filters_and_another_tenant_s_ids_have_one_shape(api: Api) -> None:
     other = await api.here.workspace()
     await api.here.add(other, Fact(NOW, campaign="theirs", domain="theirs.example", counters={"sent": 7}))
@@ -220,13 +267,17 @@ async def test_a_domain_admin_sees_its_domains_only_in_totals_too(api: Api) -> N
         ("filters.domain", {"filters": {"domain": []}}),
         ("filters.domain", {"filters": {"domain": ["x"] * 1001}}),
         ("filters.domain", {"filters": {"domain": ["x\0"]}}),
-        ("filters[...]", {"filters": {"domain": "x"}}),
+        ("filters.domain", {"filters": {"domain": "x"}}),
+        ("filters.domain[1]", {"filters": {"campaign": ["x"], "domain": ["x", None]}}),
+        ("filters", {"filters": {"tags": 5}}),
+        ("filters", {"filters": ["domain"]}),
         ("from", {"from": "2025-05-01T00:00:00"}),
         ("from", {"from": "2025-05-01T00:00:60Z"}),
         ("from", {"from": "2025-02-29"}),
         ("from", {"from": "0000-01-01"}),
         ("from", {"from": 5}),
         ("to", {"to": "9999-12-31"}),
+        ("from", {"from": "2025-05-21"}),
         ("to", {"from": "2025-05-02T00:00:00Z", "to": "2025-05-01T00:00:00Z"}),
         ("from", {"from": "2000-01-01", "to": "2100-01-01"}),
         ("timezone", {"timezone": "../../etc/passwd"}),

@@ -16,8 +16,8 @@ from postmeter.shared import metrics, uuid7
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Registration
+from postmeter.shared.rollups import OTHER
 
-OTHER = "(other)"
 REMEMBERED = 200_000
 
 

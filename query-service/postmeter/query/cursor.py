@@ -33,20 +33,23 @@ class Cursors:
         return base64.urlsafe_b64encode(self._sign(body, scope, query) + body).decode().rstrip("=")
 
     def read(self, text: str, scope: Scope, query: bytes) -> Position:
-        """The position inside. Raises RequestError 400 for the cursor of another tenant or query."""
+        """The position inside. Raises RequestError 400 for what is no cursor, or one of another tenant or query."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        mac, body = raw[:16], raw[16:]
+            mac, body = raw[:16], raw[16:]
+            position = msgspec.json.decode(body, type=Position)
+        except (ValueError, RecursionError):
+            raise _invalid("This is not a cursor: send an answer's next_cursor as it is.") from None
         if not hmac.compare_digest(mac, self._sign(body, scope, query)):
-            raise RequestError(
-                400, "INVALID_CURSOR", "The cursor belongs to another query: repeat the query that gave it.", "cursor"
-            )
-        return msgspec.json.decode(body, type=Position)
+            raise _invalid("The cursor belongs to another query: repeat the query that gave it.")
+        return position
 
     def _sign(self, body: bytes, scope: Scope, query: bytes) -> bytes:
         hasher = hashlib.blake2b(key=self._key, digest_size=16)
         for part in (msgspec.json.encode([scope.workspace, scope.domains]), query, body):
             hasher.update(len(part).to_bytes(8, "big") + part)
         return hasher.digest()
+
+
+def _invalid(message: str) -> RequestError:
+    return RequestError(400, "INVALID_CURSOR", message, "cursor")

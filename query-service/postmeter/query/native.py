@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from postmeter.query import bodies, paging, times
+from postmeter.query import bodies, filters, paging, times
 from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.cursor import Cursors, Position
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
-from postmeter.query.times import invalid
+from postmeter.query.fields import check_names, invalid
+from postmeter.query.filters import Filters
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
-MAX_VALUES = 1_000
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -27,7 +27,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     metrics: list[str]
     dimensions: list[str] = []
-    filters: dict[str, list[str]] = {}
+    filters: dict[str, msgspec.Raw] = {}
     start: str | None = msgspec.field(name="from", default=None)
     end: str | None = msgspec.field(name="to", default=None)
     timezone: str = "UTC"
@@ -52,9 +52,10 @@ class NativeQuery:
         body = await bodies.read(asked.request, Body)
         if not 1 <= body.limit <= MAX_LIMIT:
             raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
-        identity = _identity(body)
+        wanted = filters.read(body.filters)
+        identity = _identity(body, wanted)
         position = self._cursors.read(body.cursor, asked.scope, identity) if body.cursor is not None else None
-        query = self._query(asked, body, position)
+        query = self._query(asked, body, wanted, position)
         order = paging.order(body.order_by, query)
         rows = paging.arrange(await self._engine.rows(query), order)
         page, last = paging.cut(rows, order, position.last if position else None, body.limit)
@@ -70,26 +71,22 @@ class NativeQuery:
             }
         )
 
-    def _query(self, asked: Asked, body: Body, position: Position | None) -> Query:
+    def _query(self, asked: Asked, body: Body, wanted: Filters, position: Position | None) -> Query:
         zone = times.zone(body.timezone, "timezone")
         start, end = self._range(body, position, zone)
         if body.resolution not in list(Resolution):
             raise invalid("resolution", f"takes {', '.join(Resolution)}")
         if not body.metrics:
             raise invalid("metrics", "needs at least one metric")
-        _check_names("metrics", body.metrics, tuple(METRICS))
-        _check_names("dimensions", body.dimensions, DIMENSIONS)
-        _check_names("filters", list(body.filters), DIMENSIONS)
-        for name, values in body.filters.items():
-            if not 1 <= len(values) <= MAX_VALUES or any("\0" in value for value in values):
-                raise invalid(f"filters.{name}", f"takes 1 to {MAX_VALUES} values, none with a NUL")
+        check_names("metrics", body.metrics, tuple(METRICS))
+        check_names("dimensions", body.dimensions, DIMENSIONS)
         return Query(
             scope=asked.scope,
             metrics=tuple(body.metrics),
             start=start,
             end=end,
             dimensions=tuple(body.dimensions),
-            filters={name: tuple(values) for name, values in body.filters.items()},
+            filters=wanted,
             zone=zone,
             resolution=Resolution(body.resolution),
         )
@@ -102,23 +99,17 @@ class NativeQuery:
         start = min(end, now) - timedelta(days=DEFAULT_DAYS)
         if body.start is not None:
             start = times.instant(body.start, "from", zone, last=False)
+            if body.end is None and start > now:
+                raise invalid("from", "lies in the future, and without `to` a range ends now")
         times.check_range(start, end, "from", "to")
         # Widened outward, and said so in the answer's `query`; an empty range stays empty.
         return floor_quarter(start), floor_quarter(end) if start == end else ceil_quarter(end)
 
 
-def _identity(body: Body) -> bytes:
+def _identity(body: Body, wanted: Filters) -> bytes:
     """What a cursor is bound to: everything that decides the rows and their order."""
-    given = (body.metrics, body.dimensions, body.filters, body.start, body.end, body.timezone, body.resolution)
+    given = (body.metrics, body.dimensions, wanted, body.start, body.end, body.timezone, body.resolution)
     return msgspec.json.encode((*given, body.order_by))
-
-
-def _check_names(field: str, names: list[str], known: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in known:
-            raise invalid(field, f"{name[:64]!r} is unknown; known are {', '.join(known)}")
-        if names.count(name) > 1:
-            raise invalid(field, f"{name} is named twice")
 
 
 def _object(query: Query, start: datetime, keys: tuple[str, ...], values: tuple[int, ...]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postmeter.query.engine.query import Query, Resolution, Row
-from postmeter.query.times import invalid
+from postmeter.query.fields import invalid
 
 Key = list[Any]
 """The values of the terms: numbers, texts."""

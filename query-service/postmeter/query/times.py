@@ -8,7 +8,7 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from postmeter.query.engine.buckets import first_instant
-from postmeter.shared.errors import RequestError
+from postmeter.query.fields import invalid
 
 MIN_YEAR, MAX_YEAR = 2000, 2100
 MAX_DAYS = 3660
@@ -16,11 +16,6 @@ MAX_DAYS = 3660
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
-
-
-def invalid(field: str, message: str) -> RequestError:
-    """A 400 that names the field."""
-    return RequestError(400, "INVALID_FIELD", f"{field}: {message}", field)
 
 
 @functools.cache

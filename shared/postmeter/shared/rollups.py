@@ -41,5 +41,8 @@ class Tier:
 TIERS = (Tier("activity_15m", 900), Tier("activity_1h", 3600), Tier("activity_1d", 86400))
 """From fine to coarse; each is a multiple of the one before."""
 
+OTHER = "(other)"
+"""Every dimension of the series that stands for all combinations beyond a workspace's limit."""
+
 DIMENSIONS = ("campaign", "domain", "provider", "template", "tags")
 """Columns of `series`, in their order; the empty string (or no tags) means that a message has none."""
