@@ -189,13 +189,37 @@ async def test_a_slow_service_is_a_504_and_holds_up_no_other(postgres_dsn: str) 
     async with (
         service(slow) as stuck,
         service(echo) as fine,
-        door(postgres_dsn, query_url=stuck, tracking_url=fine, service_requests=2) as at,
+        door(postgres_dsn, query_url=stuck, tracking_url=fine, service_requests=8) as at,
     ):
         stuck_requests = [asyncio.create_task(at.error("GET", "/api/v1/analytics")) for _ in range(6)]
         assert (await at.ask("POST", "/v1/events", data=b"{}"))[0] == 200
         found = sorted(await asyncio.gather(*stuck_requests))
         release.set()
     assert found == [(503, "UNAVAILABLE")] * 4 + [(504, "GATEWAY_TIMEOUT")] * 2
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) -> None:
+    async with before(postgres_dsn, echo, service_requests=8) as at, world(postgres_dsn) as here:
+        other = await here.key(await here.workspace(), "admin", SCOPES)
+        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {other}\r\nContent-Length: 9\r\n\r\n{{"
+        host, _, port = at.url.removeprefix("http://").partition(":")
+        dribblers = [await asyncio.open_connection(host, int(port)) for _ in range(12)]
+        for _, writer in dribblers:
+            writer.write(head.encode())
+        # Ten of the twelve find their workspace's share taken, the other two are still sending.
+        told = [asyncio.create_task(reader.readline()) for reader, _ in dribblers]
+        refused, sending = [], set(told)
+        while len(refused) < 10:
+            done, sending = await asyncio.wait(sending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            assert done
+            refused += [task.result() for task in done]
+        assert set(refused) == {b"HTTP/1.1 503 Service Unavailable\r\n"}
+        assert (await at.ask("POST", "/v1/events", data=b"{}"))[0] == 200
+        for task in sending:
+            task.cancel()
+        for _, writer in dribblers:
+            writer.close()
 
 
 async def dying(talk: Talk, dsn: str, method: str, path: str, **options: Any) -> tuple[int, str]:

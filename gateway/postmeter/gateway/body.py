@@ -13,6 +13,8 @@ from postmeter.shared.errors import RequestError
 
 READ_SECONDS = 15.0
 """How long a client may take for the next piece of its body."""
+BODY_SECONDS = 30.0
+"""How long a client may take for all of its body."""
 PIECE = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -60,13 +62,15 @@ class Body:
 
     async def _raw(self) -> AsyncIterator[bytes]:
         read = 0
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BODY_SECONDS
         while True:
             try:
-                async with asyncio.timeout(READ_SECONDS):
+                async with asyncio.timeout_at(min(end, loop.time() + READ_SECONDS)):
                     piece = await self._request.content.readany()
             except TimeoutError:
                 raise RequestError(408, "REQUEST_TIMEOUT", "The body did not come in time.") from None
-            except (web.RequestPayloadError, HTTPException, ValueError):
+            except (web.RequestPayloadError, HTTPException, ValueError, ConnectionError):
                 raise RequestError(400, "BAD_REQUEST", "The body is not what its headers announced.") from None
             if not piece:
                 return

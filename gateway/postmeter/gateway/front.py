@@ -79,7 +79,8 @@ class Front:
             body = Body(request, endpoint.max_body)
             await _continue(request)
         upstream = self.upstreams[endpoint.service]
-        async with upstream.ask(endpoint, request.raw_path, headers, body) as answer:
+        workspace = caller.workspace if caller is not None else 0
+        async with upstream.ask(endpoint, request.raw_path, headers, body, workspace) as answer:
             return await _pass_back(request, answer, request_id)
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:

@@ -28,7 +28,7 @@ class GatewaySettings(Settings, PostgresSettings, InternalSettings):
     token_keys: Secret | None = None
     trusted_hops: NotNegative = 0
     max_connections: Positive = 4096
-    service_requests: Positive = 64
+    service_requests: Positive = 128
     hits: Positive = 256
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
@@ -20,6 +21,8 @@ RESTART_SECONDS = 2.0
 """How long a service that refuses connections, as one that restarts does, is waited for."""
 TURN_SECONDS = 5.0
 """How long a request waits for its turn when the service has enough to do already."""
+WORKSPACE_SHARE = 4
+"""One workspace may hold this part of a service's turns: a quarter."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
 _REPEATABLE = frozenset({"/v1/query"})
@@ -33,6 +36,8 @@ class Upstream:
         self._service = service
         self._url = url.rstrip("/")
         self._turns = asyncio.Semaphore(requests)
+        self._share = max(1, requests // WORKSPACE_SHARE)
+        self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
         self._metrics = metrics
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
@@ -47,23 +52,29 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(
-        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], body: Body | None
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], body: Body | None, workspace: int
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's answer, its body not yet read. Raises RequestError: 502, 503, 504, or the body's own."""
         payload = await body.read() if body is not None and endpoint.max_body <= BUFFERED else body
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
-        try:
+        async with self._turn(workspace):
             response = await self._send(endpoint, raw_path, headers, payload)
             try:
                 yield response
             finally:
                 response.release()
-        finally:
-            self._turns.release()
+
+    @asynccontextmanager
+    async def _turn(self, workspace: int) -> AsyncIterator[None]:
+        """One of the service's turns; slow bodies of one workspace never hold those of all others."""
+        share = self._shares.setdefault(workspace, asyncio.Semaphore(self._share))
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(TURN_SECONDS):
+                    await held.enter_async_context(share)
+                    await held.enter_async_context(self._turns)
+            except TimeoutError:
+                raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
+            yield
 
     async def _send(
         self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
