@@ -63,6 +63,7 @@ def all_gone(pids: set[int]) -> bool:
 
 def test_ready_json_is_as_the_contract_says(product: Product) -> None:
     assert stat.S_IMODE((product.data / "ready.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((product.data / "spool").stat().st_mode) == 0o700
     assert set(product.ready) == {"gateway", "tracking", "workspace", "api_key", "ops"}
     assert set(product.ready["ops"]) == set(SERVICES)
     for url in product.ready["ops"].values():

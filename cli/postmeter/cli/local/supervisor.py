@@ -11,6 +11,7 @@ from types import FrameType
 from postmeter.cli.local import database, ports, services, vault
 from postmeter.cli.local.drain import wait_drained
 from postmeter.cli.local.errors import LocalError
+from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.local.member import Member
 from postmeter.cli.local.readiness import wait_ready
@@ -101,6 +102,8 @@ class Supervisor:
                 self._add(Member("redis", stores.redis.start, self._say))
 
     def _start_services(self, stores: Stores, chosen: services.Ports, secrets: vault.Vault) -> None:
+        # It holds hits, with addresses and user agents of people.
+        make_folder(self._data / "spool", 0o700)
         for name in services.START_ORDER:
             environ = services.environment(
                 name,
