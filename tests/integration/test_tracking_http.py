@@ -200,9 +200,9 @@ def test_sigterm_answers_what_it_has_taken(redis_server: str, tmp_path: Path) ->
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_two_processes_share_the_port(redis_server: str, tmp_path: Path) -> None:
-    first = Service(redis_server, tmp_path / "spool")
-    second = Service(redis_server, tmp_path / "spool", port=first.port)
+def test_two_processes_share_the_port_if_both_are_told_to(redis_server: str, tmp_path: Path) -> None:
+    first = Service(redis_server, tmp_path / "spool", reuse_port="true")
+    second = Service(redis_server, tmp_path / "spool", port=first.port, reuse_port="true")
     message = new_message()
     try:
         for _ in range(40):
@@ -214,3 +214,11 @@ def test_two_processes_share_the_port(redis_server: str, tmp_path: Path) -> None
         assert first.terminate() == 0
         assert second.terminate() == 0
     assert len(once(redis_server)) >= 40
+
+
+def test_a_port_is_not_shared_by_accident(service: Service, redis_server: str, tmp_path: Path) -> None:
+    """Not even by a service that would share: each of them must be told to."""
+    for reuse in ("false", "true"):
+        with pytest.raises(AssertionError, match=f"cannot listen on 127.0.0.1 port {service.port} .*POSTMETER_PORT"):
+            Service(redis_server, tmp_path / f"spool-{reuse}", port=service.port, reuse_port=reuse)
+    assert service.get(open_target(new_message())).status == 200

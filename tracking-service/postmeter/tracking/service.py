@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from pathlib import Path
 
 from aiohttp import web
@@ -113,12 +112,12 @@ def _runner(settings: TrackingSettings, application: web.Application) -> web.App
 
 
 async def _listen(settings: TrackingSettings, front: Front) -> asyncio.Server:
-    """Listen with SO_REUSEPORT, so that one process per core can share the port."""
+    """Listen. With SO_REUSEPORT the kernel would also let another deployment's service take part of the hits."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(
         lambda: HitProtocol(front),
         settings.host,
         settings.port,
-        reuse_port=hasattr(socket, "SO_REUSEPORT"),
+        reuse_port=settings.reuse_port,
         backlog=BACKLOG,
     )

@@ -16,14 +16,16 @@ from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
 class TrackingSettings(Settings, RedisSettings, InternalSettings):
     """Read from the environment (postmeter.shared.settings).
 
-    port: tracking URLs and writes. token_keys: see KeyRing.parse. public_url: base of every URL that goes
-    into mails. spool_dir: local folder that survives restarts; batches wait there while Redis is away, at
-    most spool_bytes of them. trusted_hops: proxies in front whose X-Forwarded-For is believed.
-    append_deadline: seconds that Redis has to acknowledge a batch. max_connections: of clients, at once.
-    header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
+    port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see
+    KeyRing.parse. public_url: base of every URL that goes into mails. spool_dir: local folder that survives
+    restarts; batches wait there while Redis is away, at most spool_bytes of them. trusted_hops: proxies in
+    front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
+    max_connections: of clients, at once. header_timeout, body_timeout, idle_timeout: seconds for a request's
+    head, for its body, between requests.
     """
 
     port: Port = 8081
+    reuse_port: bool = False
     token_keys: Secret
     public_url: str
     spool_dir: str
