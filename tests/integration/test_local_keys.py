@@ -191,6 +191,9 @@ def test_a_directory_without_a_postgres_of_its_own_lends_its_pepper(command: Com
     key = command(*CREATE, "--data", str(tmp_path)).output.strip()
     (row,) = command.rows("SELECT hmac FROM api_key")
     assert row["hmac"] == api_keys.digest(key, pepper)
+    result = CliRunner().invoke(main, [*CREATE, "--data", str(tmp_path)], env={access.DSN: None})
+    assert "has no Postgres of its own: name its server in POSTMETER_POSTGRES_DSN" in result.output
+    assert not (tmp_path / "postgres").exists()
 
 
 def test_outside_of_a_data_directory_one_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

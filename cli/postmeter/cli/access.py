@@ -12,7 +12,7 @@ import asyncpg
 from postmeter.cli.local import database, vault
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
-from postmeter.cli.local.stores import Stores
+from postmeter.cli.local.stores import POSTGRES_FOLDER, Stores
 from postmeter.shared import migrate
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.postgres import Connection
@@ -35,7 +35,9 @@ def database_dsn(data: Path | None) -> Iterator[Secret]:
     folder = _folder(data)
     external = os.environ.get(DSN) or ""
     # `postmeter up` on somebody's server keeps only the secrets in its directory.
-    if folder is None or (external and not (folder / "postgres").exists()):
+    if folder is None or not (folder / POSTGRES_FOLDER).exists():
+        if not external:
+            raise DataDirectoryError(f"{folder} has no Postgres of its own: name its server in {DSN}")
         yield Secret(external)
         return
     environ = {name: value for name, value in os.environ.items() if name != DSN}

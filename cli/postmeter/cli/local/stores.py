@@ -15,6 +15,7 @@ from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
 
 OLDEST_REDIS = 7
+POSTGRES_FOLDER = "postgres"
 
 
 class Stores:
@@ -30,7 +31,7 @@ class Stores:
         if not self._postgres_dsn:
             self.postgres = PostgresServer(
                 binaries=find_postgres(environ),
-                data=data / "postgres",
+                data=data / POSTGRES_FOLDER,
                 sockets=socket_folder(data),
                 log=logs / "postgres.log",
                 password=vault.postgres_password.reveal(),
