@@ -1,6 +1,7 @@
 """The migrations: from nothing, twice, and by several at once."""
 
 import asyncio
+import random
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import pytest
 from postmeter.shared import migrate, partitions
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.rollups import COUNTERS, DIMENSIONS, TIERS
+from postmeter.tracking import fields
 
 
 async def columns(dsn: str, table: str) -> list[str]:
@@ -74,4 +76,27 @@ async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: s
     await partitions.ensure(connection, table, start)
     assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 0
     assert await connection.fetchval(f"SELECT count(*) FROM {partitions.name(table, start)}") == 1
+    await connection.close()
+
+
+async def test_the_longest_labels_fit_into_the_index_of_series(postgres_dsn: str) -> None:
+    """Labels share an index entry of at most 2704 bytes; random ones, which do not compress."""
+    draw = random.Random(1)
+
+    def text(characters: int, size: int) -> str:
+        return "".join(chr(draw.randrange(*{3: (0x4E00, 0x9F00), 1: (0x21, 0x7F)}[size])) for _ in range(characters))
+
+    campaign, template = (fields.label("x", text(133, 3), 200) for _ in range(2))
+    provider = fields.label("x", text(33, 3), 50).upper()
+    tags = fields.labels("tags", [text(40, 1) for _ in range(20)])
+    domain = ".".join(text(3, 1) for _ in range(63))
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute(
+        "INSERT INTO series (workspace, campaign, domain, provider, template, tags) VALUES (1, $1, $2, $3, $4, $5)",
+        campaign,
+        domain,
+        provider,
+        template,
+        tags,
+    )
     await connection.close()

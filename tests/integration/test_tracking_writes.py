@@ -224,6 +224,10 @@ def test_a_list_has_a_length(service: Service) -> None:
     [
         ({"from_address": None}, "from_address"),
         ({"from_address": "nobody"}, "from_address"),
+        ({"from_address": "(" * 990 + ">"}, "from_address"),
+        ({"from_address": "a@b.example,c@d.example"}, "from_address"),
+        ({"campaign_id": "字" * 134}, "campaign_id"),
+        ({"tags": ["字" * 90, "文" * 90, "書" * 90]}, "tags"),
         ({"from_address": "a@b c.example"}, "from_address"),
         ({"from_address": "a@-.-\u2024"}, "from_address"),
         ({"to": "@mail.example"}, "to"),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Hit, Record, Registration
+from postmeter.shared.records import SIZE_LIMIT, Event, Hit, Record, Registration
 
 _INT4 = 2**31
-# A terabyte a mail: so that no sum of them leaves the range of a bigint.
-_SIZE = 2**40
 _TYPES = frozenset(EventType)
 _BOUNCES = frozenset(BounceType)
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
@@ -67,7 +65,7 @@ def _event_fault(record: Event) -> str | None:
     if len(record.message) not in (0, 16):
         return "message"
     times = (record.received, record.claimed or 0)
-    if not all(_EARLIEST <= time < _LATEST for time in times) or not 0 <= record.size_bytes < _SIZE:
+    if not all(_EARLIEST <= time < _LATEST for time in times) or not 0 <= record.size_bytes < SIZE_LIMIT:
         return "number"
     texts = (record.provider, record.provider_message, record.reason, record.url, record.domain)
     return "text" if any("\0" in text for text in texts) else None

@@ -13,6 +13,8 @@ import msgspec
 
 BATCH = b"b"
 RECORDS = b"r"
+SIZE_LIMIT = 2**40
+"""An event's size_bytes stays below this, so that no sum of them can overflow."""
 
 
 class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.principal import Principal
-from postmeter.shared.records import Event, idempotency_key
+from postmeter.shared.records import SIZE_LIMIT, Event, idempotency_key
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.client import USER_AGENT_BYTES
 
@@ -69,8 +69,8 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
         raise fields.invalid("id", "must not be empty")
     agent = fields.text("user_agent", given.user_agent, 1 << 20).encode()[:USER_AGENT_BYTES]
     size = given.size_bytes or 0
-    if not 0 <= size < 1 << 53:
-        raise fields.invalid("size_bytes", "takes 0 or more bytes")
+    if not 0 <= size < SIZE_LIMIT:
+        raise fields.invalid("size_bytes", f"takes 0 to {SIZE_LIMIT - 1} bytes")
     return Event(
         at=at,
         received=fields.micros(received),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parseaddr
 from ipaddress import ip_address
 
 from postmeter.shared import domains
@@ -15,6 +14,12 @@ OLDEST = timedelta(days=731)
 NEWEST = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+MAX_LABELS = 20
+LABELS_BYTES = 800
+# `Name <address>`; the name is of no use here.
+_NAMED = re.compile(r"[^<>]*<([^<>]*)>")
+# A local part that is not quoted holds none of these: they separate addresses (RFC 5322 section 3.2.3).
+_SPECIAL = re.compile(r'[@,;:<>()\[\]\\"]')
 _SPACE = re.compile(r"[\s\x00-\x1f]")
 # RFC 3339 with seconds; msgspec's own reading of dates is wider than what we want to promise.
 _TIMESTAMP = re.compile(
@@ -39,6 +44,25 @@ def text(field: str, value: str | None, limit: int) -> str:
     return value
 
 
+def label(field: str, value: str | None, limit: int) -> str:
+    """A text of at most `limit` characters and twice as many bytes: all labels of a message share an index entry."""
+    given = text(field, value, limit)
+    if len(given.encode()) > 2 * limit:
+        raise invalid(field, f"at most {2 * limit} bytes of UTF-8")
+    return given
+
+
+def labels(field: str, values: list[str] | None) -> list[str]:
+    """Up to 20 labels of 100 characters, 800 bytes of UTF-8 in all; in order, each once."""
+    given = values or []
+    if len(given) > MAX_LABELS:
+        raise invalid(field, f"at most {MAX_LABELS}")
+    found = sorted({text(f"{field}[{index}]", value, 100) for index, value in enumerate(given)})
+    if sum(len(value.encode()) for value in found) > LABELS_BYTES:
+        raise invalid(field, f"at most {LABELS_BYTES} bytes of UTF-8 in all")
+    return found
+
+
 def domain(field: str, value: str) -> str:
     """A domain name, lower-cased, beyond ASCII as punycode."""
     try:
@@ -50,9 +74,12 @@ def domain(field: str, value: str) -> str:
 def address(field: str, value: str) -> tuple[str, str]:
     """(address, domain) of `a@b.c` or `Name <a@b.c>`; the domain is as `domain` gives it."""
     given = text(field, value, 1000).strip()
-    bare = parseaddr(given)[1] if given.endswith(">") else given
+    named = _NAMED.fullmatch(given)
+    bare = named.group(1).strip() if named else given
     local, at, host = bare.rpartition("@")
-    if not at or not local or not host or _SPACE.search(bare) or len(bare) > 320:
+    quoted = len(local) > 2 and local[0] == local[-1] == '"'
+    special = not quoted and _SPECIAL.search(local)
+    if not at or not local or not host or special or _SPACE.search(bare) or len(bare) > 320:
         raise invalid(field, "not an email address")
     return bare, domain(field, host)
 

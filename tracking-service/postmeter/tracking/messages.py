@@ -20,7 +20,6 @@ from postmeter.tracking.committer import Committer
 from postmeter.tracking.instrumentation import Instrument, TrackedLink
 
 MAX_MESSAGES = 1000
-MAX_TAGS = 20
 # Longer HTML is instrumented in a thread: hits must not wait for it.
 SHORT_HTML = 32_768
 
@@ -152,27 +151,24 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
     recipient, recipient_domain = fields.address("to", given.to)
     if principal.domains is not None and sender_domain not in principal.domains:
         raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
-    tags = given.tags or []
-    if len(tags) > MAX_TAGS:
-        raise fields.invalid("tags", f"at most {MAX_TAGS}")
     created, _ = fields.timestamp("created_at", given.created_at, received)
     return Registration(
         at=fields.micros(received),
         workspace=principal.workspace,
         message=message,
         created=created,
-        campaign=fields.text("campaign_id", given.campaign_id, 200),
+        campaign=fields.label("campaign_id", given.campaign_id, 200),
         campaign_name=fields.text("campaign_name", given.campaign_name, 500),
         from_address=sender,
         from_domain=sender_domain,
         to_hash=fields.address_hash(recipient),
         to_domain=recipient_domain,
         subject=fields.text("subject", given.subject, 2000),
-        provider=fields.text("provider", given.provider, 50).strip().upper(),
+        provider=fields.label("provider", given.provider, 50).strip().upper(),
         provider_account=fields.text("provider_account_id", given.provider_account_id, 200),
         provider_message=fields.text("provider_message_id", given.provider_message_id, 500),
-        template=fields.text("template", given.template, 200),
-        tags=sorted({fields.text(f"tags[{index}]", tag, 100) for index, tag in enumerate(tags)}),
+        template=fields.label("template", given.template, 200),
+        tags=fields.labels("tags", given.tags),
     )
 
 
