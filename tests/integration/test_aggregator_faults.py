@@ -11,9 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from postmeter.aggregator import moments
 from postmeter.aggregator.batches import Batch
@@ -25,6 +28,8 @@ from postmeter.shared import live, postgres, streams
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics
 from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
+from tests.conftest import on_database
+from tests.product import free_port
 
 RUN = "from postmeter.aggregator.service import main; main()"
 MESSAGES = 50
@@ -216,6 +221,49 @@ async def test_live_totals_come_back_after_redis_lost_everything(at: Bench) -> N
     await at.client.flushdb()
     async with at.aggregator():
         await until(published)
+
+
+async def retries(port: int) -> float:
+    """How often an aggregator has tried again after trouble, as its metrics have it."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        for family in text_string_to_metric_families(await answer.text()):
+            for sample in family.samples:
+                if sample.name == "postmeter_flush_retries_total" and sample.labels["cause"] == "connection":
+                    return sample.value
+    return 0.0
+
+
+async def test_a_database_that_is_away_fills_no_log(at: Bench) -> None:
+    port = free_port()
+    outside = await asyncpg.connect(on_database(at.dsn, "postgres"))
+    name = await at.value("SELECT current_database()")
+    with capture_logs() as lines:
+        async with at.aggregator(ops_port=port):
+            await at.streams.append(0, registration(1), hit(1))
+            await at.counted()
+            await outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            await outside.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = $1 AND application_name = 'postmeter-aggregator'",
+                name,
+            )
+            for shard in range(3):
+                await at.streams.append(shard, hit(1))
+
+            async def tried_often() -> bool:
+                return await retries(port) >= 15
+
+            await until(tried_often)
+            await outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+            await at.counted()
+    await outside.close()
+    stalls = [line for line in lines if line["event"] == "shard stalls, trying again"]
+    assert lines[0]["event"] == "aggregator runs"
+    assert {line["shard"] for line in stalls} == {0, 1, 2}
+    assert len(stalls) < 15
+    assert {line["log_level"] for line in lines} == {"warning", "info"}
+    assert not any("exc_info" in line for line in lines)
+    assert "shard counts again" in {line["event"] for line in lines}
 
 
 async def test_a_flush_that_meets_a_deadlock_is_tried_again(at: Bench) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from postmeter.aggregator.horizon import first_kept
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import logs, partitions
 from postmeter.shared.partitions import Partitioned
 from postmeter.shared.postgres import Connection, Pool
@@ -22,13 +23,15 @@ DEDUP_DAYS = 8
 
 async def run(pool: Pool, settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Do the retention now and several times a day until `stop` is set; of many aggregators one does it."""
+    trouble = TroubleLog()
     while not stop.is_set():
         pause = ROUND_SECONDS
         try:
             async with pool.acquire() as connection:
                 await once(connection, settings, datetime.now(UTC).date())
-        except Exception:
-            logs.get().warning("retention put off", exc_info=True)
+            trouble.over("retention done after all")
+        except Exception as error:
+            trouble.failed("retention put off", error)
             pause = RETRY_SECONDS
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)

@@ -13,7 +13,7 @@ from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import lifecycle, metrics, migrate, ops, postgres
+from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres
 from postmeter.shared.errors import SettingsError
 
 STATEMENT_SECONDS = 20.0
@@ -35,6 +35,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
 
     checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": client.ping}
     runner = await ops.start(settings.host, settings.ops_port, registry, checks)
+    logs.get().info("aggregator runs", shards=settings.shards, ops_port=settings.ops_port)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Shards(pool, settings, counters, worker).run(stop))

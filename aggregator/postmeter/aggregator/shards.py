@@ -10,6 +10,7 @@ from contextlib import suppress
 from postmeter.aggregator.errors import TROUBLE
 from postmeter.aggregator.lease import Lease, Leases
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
 from postmeter.shared import logs, metrics
 from postmeter.shared.postgres import Pool
@@ -37,12 +38,14 @@ class Shards:
     async def run(self, stop: asyncio.Event) -> None:
         """Share in the counting until `stop` is set."""
         pause = self._settings.lease_seconds / ROUNDS_PER_LEASE
+        trouble = TroubleLog()
         while not stop.is_set():
             try:
                 await self._round()
-            except Exception:
+                trouble.over("leases are renewed again")
+            except Exception as error:
                 # Whatever it is, it must not stop the workers: commits are guarded without the leases.
-                logs.get().warning("leases could not be renewed", exc_info=True)
+                trouble.failed("leases could not be renewed, trying again", error)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
         await self._give_back(list(self._running))

@@ -16,6 +16,7 @@ from postmeter.aggregator.live import LivePublisher
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import logs, metrics, partitions
 from postmeter.shared.postgres import Connection, Pool
 from postmeter.shared.records import Record
@@ -51,6 +52,7 @@ class Worker:
         self._reader = StreamReader(client, lease.shard, lease.position)
         self._publisher = LivePublisher(client, pool, lease.shard)
         self._limit = settings.batch_records
+        self._trouble = TroubleLog(shard=lease.shard)
         self._stopping = False
         self._counted_until = time.time()
         self._due = {"sweep": 0.0, "sweep_all": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
@@ -79,6 +81,7 @@ class Worker:
                 await self._publisher.publish({})
                 while not self._stopping:
                     await self._round()
+                    self._trouble.over("shard counts again")
                     delay = BACKOFF_SECONDS[0]
             except LeaseLost as error:
                 logs.get().warning("lease lost", lease=str(error))
@@ -91,7 +94,7 @@ class Worker:
             except Exception as error:
                 sound = False
                 self._counters.retries.labels("connection" if isinstance(error, TROUBLE) else "error").inc()
-                logs.get().error("shard stalls, trying again", shard=self.lease.shard, exc_info=True)
+                self._trouble.failed("shard stalls, trying again", error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
                 delay = min(2 * delay, BACKOFF_SECONDS[1])
 
