@@ -50,6 +50,24 @@ def test_answers_keep_their_order_under_pipelining(service: Service) -> None:
     assert len(hits_of(service.redis_url, message)) == 2 * rounds
 
 
+@pytest.mark.parametrize("rounds", [1, 50])
+def test_a_client_that_has_said_everything_still_gets_its_answers(service: Service, rounds: int) -> None:
+    message = new_message()
+    with closing(service.connect()) as wire:
+        wire.send((get(open_target(message)) + get(CLICK_PATH + "x?url=y")) * rounds)
+        wire.say_no_more()
+        assert [wire.reply().status for _ in range(2 * rounds)] == [200, 404] * rounds
+        assert wire.ended()
+    assert len(hits_of(service.redis_url, message)) == rounds
+
+
+def test_half_a_request_before_the_end_is_no_request(service: Service) -> None:
+    with closing(service.connect()) as wire:
+        wire.send(get(OPEN_PATH + "x")[:-4])
+        wire.say_no_more()
+        assert wire.ended()
+
+
 def test_a_connection_may_mix_tracking_urls_and_others(service: Service) -> None:
     message = new_message()
     click = click_target(message, URL, f"url={quote(URL, safe='')}")

@@ -67,6 +67,10 @@ class Wire:
         size = 0 if head else int(headers.get("content-length", "0"))
         return Reply(int(line.split()[1]), headers, self._file.read(size))
 
+    def say_no_more(self) -> None:
+        """Close the way out, and still listen."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def ended(self) -> bool:
         """Whether the server has closed the connection (waits for it)."""
         try:

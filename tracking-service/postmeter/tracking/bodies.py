@@ -46,7 +46,7 @@ async def read(request: web.Request, limit: int, timeout: float) -> bytes:
                     raise _too_large(limit)
     except TimeoutError:
         raise RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.") from None
-    except (zlib.error, web.HTTPException, ValueError) as error:
+    except (zlib.error, web.HTTPException, ValueError, ConnectionError) as error:
         raise RequestError(400, "INVALID_BODY", f"The body cannot be read: {error}") from None
     if inflate is not None and not inflate.eof:
         raise RequestError(400, "INVALID_BODY", "The gzip body ends too early.")

@@ -14,6 +14,7 @@ OLDEST = timedelta(days=731)
 NEWEST = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
+IP_CHARS = 45
 MAX_LABELS = 20
 LABELS_BYTES = 800
 # `Name <address>`; the name is of no use here.
@@ -94,6 +95,8 @@ def ip(field: str, value: str | None) -> str:
     if value is None:
         return ""
     try:
+        if len(value) > IP_CHARS or "%" in value:
+            raise ValueError
         return str(ip_address(value))
     except ValueError:
         raise invalid(field, "not an IP address") from None

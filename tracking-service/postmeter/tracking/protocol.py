@@ -36,8 +36,8 @@ class HitProtocol(asyncio.Protocol):
     """One connection. At most one batch holds its pending answers, so answers keep their order."""
 
     __slots__ = (
-        "_agent", "_batch", "_buffer", "_close", "_closing", "_complete", "_forwarded", "_front", "_parser", "_paused",
-        "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh", "since",
+        "_agent", "_batch", "_buffer", "_close", "_closing", "_complete", "_ended", "_forwarded", "_front", "_parser",
+        "_paused", "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh", "since",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -45,7 +45,7 @@ class HitProtocol(asyncio.Protocol):
         self._batch: Batch | None = None
         self._buffer = bytearray()
         self._searched = 0
-        self._closing = self._paused = self._complete = self._prefetch = self._close = False
+        self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
         self._url = self._agent = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
         self._write: Callable[[bytes], None] = _nowhere
@@ -72,6 +72,17 @@ class HitProtocol(asyncio.Protocol):
         # The parser holds this object, so that nobody else would free either soon.
         del self._parser
         self._front.release(self)
+
+    def eof_received(self) -> bool:
+        """A client that has said all it wants to say still gets its answers; then the connection ends."""
+        self._ended = True
+        if self._batch is None and not self._buffer:
+            return False
+        if self._batch is not None:
+            self._follow(self._batch)
+        else:
+            self.proceed()
+        return True
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
@@ -116,7 +127,7 @@ class HitProtocol(asyncio.Protocol):
                 return
             self._hand_over(head)
             return
-        if self._closing and self._batch is None:
+        if (self._closing or self._ended) and self._batch is None:
             self._transport.close()
         if self._paused and len(self._buffer) <= _BUFFER_LIMIT and not self._closing:
             self._paused = False
