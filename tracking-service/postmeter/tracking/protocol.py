@@ -299,7 +299,7 @@ class HitProtocol(asyncio.Protocol):
             self._refuse(414, "URI_TOO_LONG", f"A request line takes {LINE_LIMIT} bytes at most.")
         elif len(head) > HEAD_LIMIT or head.count(b"\n") > HEADERS_LIMIT + 2:
             self._refuse(431, "HEADERS_TOO_LARGE", f"Headers take {HEADERS_LIMIT} lines, {HEAD_LIMIT} bytes at most.")
-        elif head and not 65 <= head[0] <= 90:
+        elif head and head != b"\r" and not 65 <= head[0] <= 90:  # an empty line may come before a request
             self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
         else:
             return True
