@@ -28,6 +28,11 @@ def configure(service: str, log_format: str, log_level: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
 
 
+def bind_request(request_id: str) -> None:
+    """Put this id on every line that is logged from here on while the request is handled."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
 def get() -> structlog.typing.FilteringBoundLogger:
     """The process's logger."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -62,6 +62,7 @@ class Writes:
 
     def _principal(self, request: web.Request) -> Principal:
         principal = unseal(request.headers.get(HEADER), self._secret)
+        logs.bind_request(principal.request_id)
         if "track" not in principal.scopes:
             raise RequestError(403, "FORBIDDEN", "This needs a key with the scope track.")
         return principal
