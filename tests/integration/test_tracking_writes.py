@@ -6,21 +6,16 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import EventType
 from postmeter.shared.principal import HEADER
-from postmeter.shared.records import Event, Record, Registration, idempotency_key
-from postmeter.shared.streams import shard_of
-from tests.integration.tracking_service import SHARDS, WORKSPACE, Reply, Service, batches, once
-
-MESSAGE = {"from_address": "News <news@Shop.Example>", "to": "  Ada@Mail.example "}
-GZIP = "Content-Encoding: gzip"
-NDJSON = "Content-Type: application/x-ndjson"
+from postmeter.shared.records import Event, Registration
+from tests.integration.tracking_service import WORKSPACE, Service, batches, once
+from tests.integration.tracking_writes import GZIP, MESSAGE, NDJSON, SENT, error, micros, now, registration
 
 
 @pytest.fixture(scope="module")
@@ -29,33 +24,6 @@ def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     running = Service(redis_server, folder / "spool")
     yield running
     assert running.terminate() == 0
-
-
-def registration(service: Service, reply: Reply) -> Registration:
-    """The record of the one message that `reply` has accepted."""
-    assert reply.status == 201, reply.body
-    message = uuid.UUID(reply.json()["data"]["id"]).bytes
-    (found,) = [one for one in once(service.redis_url) if isinstance(one, Registration) and one.message == message]
-    return found
-
-
-def events_of(service: Service, message: str) -> list[Event]:
-    wanted = uuid.UUID(message).bytes
-    return [one for one in once(service.redis_url) if isinstance(one, Event) and one.message == wanted]
-
-
-def micros(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def error(reply: Reply) -> dict[str, Any]:
-    found = reply.json()["error"]
-    assert isinstance(found, dict)
-    return found
 
 
 # -- who may write
@@ -297,7 +265,6 @@ def test_a_bad_body_is_a_400(service: Service, body: bytes) -> None:
         assert error(reply)["code"] in ("INVALID_JSON", "INVALID_FIELD")
 
 
-SENT = {"type": "sent", "message_id": "0192abc0-def1-7000-8000-000000000001"}
 LINES = b"%s\n%s\n" % (json.dumps(SENT).encode(), json.dumps(SENT).encode())
 
 
@@ -376,212 +343,3 @@ def test_gzip_is_inflated(service: Service) -> None:
         reply = service.post("/v1/messages", broken, GZIP)
         assert (reply.status, error(reply)["code"]) == (400, "INVALID_BODY")
     assert service.post("/v1/messages", MESSAGE, "Content-Encoding: br").status == 415
-
-
-# -- events
-
-
-def test_an_event_is_recorded_with_all_it_has(service: Service) -> None:
-    message, at = str(uuid.uuid4()), now() - timedelta(hours=5)
-    event = {
-        "type": "bounced",
-        "message_id": message,
-        "provider": "postmark",
-        "provider_message_id": "pm-9",
-        "timestamp": at.isoformat(),
-        "id": "evt-1",
-        "bounce_type": "soft",
-        "reason": "mailbox full",
-        "url": "https://a.example/",
-        "user_agent": "ü" * 300,
-        "ip": "2001:DB8::1",
-    }
-    assert service.post("/v1/events", {"events": [event]}).json() == {"accepted": 1, "duplicates": 0, "rejected": []}
-    (found,) = events_of(service, message)
-    assert found == Event(
-        at=micros(at),
-        received=found.received,
-        workspace=WORKSPACE,
-        type=EventType.BOUNCED,
-        message=uuid.UUID(message).bytes,
-        provider="POSTMARK",
-        provider_message="pm-9",
-        key=idempotency_key(WORKSPACE, "evt-1"),
-        digest=found.digest,
-        bounce=BounceType.SOFT,
-        reason="mailbox full",
-        url="https://a.example/",
-        user_agent="ü".encode() * 256,
-        ip="2001:db8::1",
-        domain="",
-        size_bytes=0,
-        spam=False,
-        claimed=None,
-    )
-
-
-def test_a_received_mail_belongs_to_a_domain(service: Service) -> None:
-    event = {"type": "received", "domain": f"In-{uuid.uuid4().hex}.Example", "size_bytes": 12345, "spam": True}
-    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
-    (found,) = [
-        one for one in once(service.redis_url) if isinstance(one, Event) and one.domain == str(event["domain"]).lower()
-    ]
-    assert (found.size_bytes, found.spam, found.message) == (12345, True, b"")
-
-
-def test_a_repeated_event_is_a_duplicate(service: Service) -> None:
-    message = str(uuid.uuid4())
-    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
-    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
-    reordered = dict(reversed(event.items()))
-    outcome = service.post("/v1/events", {"events": [reordered, event]}).json()
-    assert (outcome["accepted"], outcome["duplicates"]) == (0, 2)
-    assert len(events_of(service, message)) == 1
-
-
-def test_a_repetition_within_one_request_is_a_duplicate(service: Service) -> None:
-    message = str(uuid.uuid4())
-    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
-    outcome = service.post("/v1/events", {"events": [event, event, {**event, "type": "delivered"}]}).json()
-    assert (outcome["accepted"], outcome["duplicates"]) == (1, 1)
-    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(2, "IDEMPOTENCY_CONFLICT")]
-    assert len(events_of(service, message)) == 1
-
-
-def test_48_the_same_key_with_another_event_is_a_conflict(service: Service) -> None:
-    message = str(uuid.uuid4())
-    event = {"type": "sent", "message_id": message, "id": f"key of {message}"}
-    service.post("/v1/events", {"events": [event]})
-    other = {**event, "type": "delivered"}
-    reply = service.post("/v1/events", {"events": [other]})
-    assert (reply.status, error(reply)["code"], error(reply)["field"]) == (409, "IDEMPOTENCY_CONFLICT", "id")
-    mixed = service.post("/v1/events", {"events": [other, {"type": "sent", "message_id": message}]}).json()
-    assert (mixed["accepted"], [one["code"] for one in mixed["rejected"]]) == (1, ["IDEMPOTENCY_CONFLICT"])
-    assert {one.type for one in events_of(service, message)} == {EventType.SENT}
-
-
-def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
-    message = str(uuid.uuid4())
-    keys = [f"{message}-{n}" for n in range(40)]
-    events = [{"type": "sent", "message_id": message, "id": key} for key in keys]
-    assert service.post("/v1/events", {"events": events}).json()["accepted"] == 40
-    places = {
-        record.key: shard
-        for shard, _, content in batches(service.redis_url)
-        for record in content
-        if isinstance(record, Event) and record.message == uuid.UUID(message).bytes
-    }
-    wanted = {key: shard_of(key, SHARDS) for key in (idempotency_key(WORKSPACE, key) for key in keys)}
-    assert places == wanted
-    assert len(set(places.values())) == SHARDS
-
-
-@pytest.mark.parametrize(
-    ("event", "code", "field"),
-    [
-        ({"type": "exploded"}, "UNKNOWN_TYPE", "type"),
-        ({}, "INVALID_FIELD", "type"),
-        ({"type": "sent"}, "INVALID_FIELD", "message_id"),
-        ({"type": "sent", "provider": "x"}, "INVALID_FIELD", "message_id"),
-        ({"type": "sent", "message_id": "7"}, "INVALID_FIELD", "message_id"),
-        ({"type": "received"}, "INVALID_FIELD", "domain"),
-        ({"type": "received", "domain": "a b"}, "INVALID_FIELD", "domain"),
-        ({"type": "received", "domain": "a.example", "size_bytes": -1}, "INVALID_FIELD", "size_bytes"),
-        ({"type": "bounced", "message_id": str(uuid.uuid4())}, "INVALID_FIELD", "bounce_type"),
-        ({**SENT, "bounce_type": "hard"}, "INVALID_FIELD", "bounce_type"),
-        ({**SENT, "domain": "a.example"}, "INVALID_FIELD", "domain"),
-        ({**SENT, "size_bytes": 0}, "INVALID_FIELD", "size_bytes"),
-        ({**SENT, "spam": False}, "INVALID_FIELD", "spam"),
-        ({**SENT, "type": "received", "domain": "a.example"}, "INVALID_FIELD", "message_id"),
-        ({"type": "received", "domain": "a.example", "provider": "x"}, "INVALID_FIELD", "provider"),
-        (
-            {"type": "received", "domain": "a.example", "provider_message_id": "x"},
-            "INVALID_FIELD",
-            "provider_message_id",
-        ),
-        ({"type": "sent", "message_id": str(uuid.uuid4()), "ip": "1.2.3"}, "INVALID_FIELD", "ip"),
-        ({"type": "sent", "message_id": str(uuid.uuid4()), "id": ""}, "INVALID_FIELD", "id"),
-        ({"type": "sent", "message_id": str(uuid.uuid4()), "reason": "a\0"}, "INVALID_FIELD", "reason"),
-        (
-            {"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:00"},
-            "INVALID_FIELD",
-            "timestamp",
-        ),
-        (
-            {"type": "sent", "message_id": str(uuid.uuid4()), "timestamp": "2026-04-03T12:00:60Z"},
-            "INVALID_FIELD",
-            "timestamp",
-        ),
-    ],
-)
-def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, object], code: str, field: str) -> None:
-    good = {"type": "received", "domain": "a.example"}
-    reply = service.post("/v1/events", {"events": [good, event]})
-    assert (reply.status, reply.json()["accepted"]) == (202, 1)
-    (rejected,) = reply.json()["rejected"]
-    assert (rejected["index"], rejected["code"], rejected["field"]) == (1, code, field)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "bounce_type: is required for bounced: hard or soft"),
-        ({"bounce_type": "Hard"}, "bounce_type: takes hard or soft, in lower case"),
-        ({"bounce_type": ""}, "bounce_type: takes hard or soft, in lower case"),
-    ],
-)
-def test_a_wrong_bounce_type_is_not_a_missing_one(service: Service, given: dict[str, str], message: str) -> None:
-    reply = service.post("/v1/events", {"events": [{**SENT, "type": "bounced", **given}]})
-    assert [one["message"] for one in reply.json()["rejected"]] == [message]
-
-
-@pytest.mark.parametrize(
-    ("ago", "kept"),
-    [
-        pytest.param(timedelta(days=729), True, id="47-almost-two-years"),
-        pytest.param(timedelta(days=732), False, id="47-over-two-years"),
-        pytest.param(-timedelta(minutes=59), True, id="47-almost-an-hour-ahead"),
-        pytest.param(-timedelta(minutes=62), False, id="47-over-an-hour-ahead"),
-        pytest.param(timedelta(days=20_000), False, id="47-1970"),
-    ],
-)
-def test_a_time_out_of_range_counts_when_received(service: Service, ago: timedelta, kept: bool) -> None:
-    message, at = str(uuid.uuid4()), now() - ago
-    event = {"type": "sent", "message_id": message, "timestamp": at.isoformat()}
-    service.post("/v1/events", {"events": [event]})
-    (found,) = events_of(service, message)
-    if kept:
-        assert (found.at, found.claimed) == (micros(at), None)
-    else:
-        assert (found.at, found.claimed) == (found.received, micros(at))
-
-
-def test_ndjson(service: Service) -> None:
-    message = str(uuid.uuid4())
-    line = json.dumps({"type": "sent", "message_id": message})
-    body = f"{line}\n\n{line}\r\nnonsense\n{line}".encode()
-    outcome = service.post("/v1/events", body, NDJSON).json()
-    assert outcome["accepted"] == 3
-    assert [(one["index"], one["code"]) for one in outcome["rejected"]] == [(3, "INVALID_JSON")]
-    assert len(events_of(service, message)) == 3
-
-
-def test_ndjson_is_reported_by_line(service: Service) -> None:
-    good = json.dumps({"type": "received", "domain": "a.example"})
-    outcome = service.post("/v1/events", f"\n\r\n{good}\n \nnonsense\n\n{{}}".encode(), NDJSON).json()
-    assert (outcome["accepted"], [one["index"] for one in outcome["rejected"]]) == (1, [4, 6])
-    reply = service.post("/v1/events", b"\n" * 20_001, NDJSON)
-    assert (reply.status, error(reply)["code"]) == (400, "TOO_MANY_ITEMS")
-
-
-def test_there_is_a_most_for_events_too(service: Service) -> None:
-    event = {"type": "received", "domain": "a.example"}
-    assert service.post("/v1/events", {"events": [event] * 10_000}).json()["accepted"] == 10_000
-    assert service.post("/v1/events", {"events": [event] * 10_001}).status == 400
-    assert service.post("/v1/events", b'{"type":"received","domain":"a.example"}\n' * 10_001, NDJSON).status == 400
-
-
-def test_records_and_answers_agree(service: Service) -> None:
-    """What is in the streams afterwards decodes, whatever these tests have sent."""
-    kinds: set[type[Record]] = {type(record) for record in once(service.redis_url)}
-    assert {Registration, Event} <= kinds

@@ -10,11 +10,14 @@ import os
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Pause, Port, Positive, PostgresDsn, RedisUrl, Shards, read
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PREFIX = "POSTMETER_"
 
@@ -58,7 +61,7 @@ class InternalSettings:
     internal_secret: Secret
 
 
-S = TypeVar("S")
+S = TypeVar("S", bound="DataclassInstance")
 
 
 def load(struct: type[S], environ: Mapping[str, str] | None = None) -> S:
@@ -72,7 +75,7 @@ def load(struct: type[S], environ: Mapping[str, str] | None = None) -> S:
     missing: list[str] = []
     wrong: list[str] = []
     types = typing.get_type_hints(struct, include_extras=True)
-    for field in fields(struct):  # type: ignore[arg-type]
+    for field in fields(struct):
         name = PREFIX + field.name.upper()
         if environ.get(name):
             try:
