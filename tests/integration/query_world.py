@@ -41,7 +41,7 @@ async def ensure_months(dsn: str, first: date, last: date) -> None:
     try:
         for table in partitions.TABLES:
             month = first
-            while table.table.startswith("activity") and month <= last:
+            while table.key == "time" and table.width == "month" and month <= last:
                 await partitions.ensure(connection, table, month)
                 month = partitions.add_months(month, 1)
     finally:
@@ -101,8 +101,8 @@ class World:
                 cells: dict[tuple[int, datetime], Counter[str]] = {}
                 for f in facts:
                     bucket = datetime.fromtimestamp(f.at.timestamp() // tier.seconds * tier.seconds, UTC)
-                    place = (series[f.campaign, f.domain, f.provider, f.template], bucket)
-                    cells.setdefault(place, Counter()).update(f.counters)
+                    for number in (rollups.TOTAL, series[f.campaign, f.domain, f.provider, f.template]):
+                        cells.setdefault((number, bucket), Counter()).update(f.counters)
                 columns = ", ".join(rollups.COUNTERS)
                 values = ", ".join(f"${i + 4}" for i in range(len(rollups.COUNTERS)))
                 raised = ", ".join(f"{c} = activity.{c} + EXCLUDED.{c}" for c in rollups.COUNTERS)

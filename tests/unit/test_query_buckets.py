@@ -97,7 +97,7 @@ def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
     start = near + before * QUARTER
     end = start + length * QUARTER
     edges = buckets.starts(start, end, ZoneInfo(name), resolution)
-    parts = pieces.split(start, end, edges)
+    parts = pieces.split(TIERS, start, end, edges)
     seconds = {tier.table: tier.seconds for tier in TIERS}
     assert [p.start for p in parts] + [end] == [start] + [p.end for p in parts]
     for part in parts:
@@ -110,12 +110,12 @@ def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
 
 def test_the_coarsest_tier_answers_the_middle() -> None:
     start, end = datetime(2025, 3, 1, 22, 45, tzinfo=UTC), datetime(2025, 3, 9, 1, 15, tzinfo=UTC)
-    tables = [piece.table for piece in pieces.split(start, end, [start])]
+    tables = [piece.table for piece in pieces.split(TIERS, start, end, [start])]
     assert tables == ["activity_15m", "activity_1h", "activity_1d", "activity_1h", "activity_15m"]
     kathmandu = buckets.starts(start, end, ZoneInfo("Asia/Kathmandu"), Resolution.DAY)
-    assert [piece.table for piece in pieces.split(start, end, kathmandu)] == ["activity_15m"]
+    assert [piece.table for piece in pieces.split(TIERS, start, end, kathmandu)] == ["activity_15m"]
     berlin = buckets.starts(start, end, ZoneInfo("Europe/Berlin"), Resolution.DAY)
-    assert "activity_1d" not in [piece.table for piece in pieces.split(start, end, berlin)]
+    assert "activity_1d" not in [piece.table for piece in pieces.split(TIERS, start, end, berlin)]
 
 
 def test_days_of_23_and_25_hours() -> None:

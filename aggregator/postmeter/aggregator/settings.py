@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from postmeter.shared.setting_types import Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
 
+SECONDS_MONTHS = 4
+"""Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
@@ -46,4 +49,14 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
             "activity_15m": self.retain_quarter_hours,
             "activity_1h": self.retain_hours,
             "activity_1d": self.retain_days,
+            "cohort_created_1s": SECONDS_MONTHS,
+            "cohort_created_15m": self.retain_quarter_hours,
+            "cohort_created_1h": self.retain_hours,
+            "cohort_created_1d": self.retain_days,
+            "cohort_sent_15m": self.retain_quarter_hours,
+            "cohort_sent_1h": self.retain_hours,
+            "link_activity_15m": self.retain_quarter_hours,
+            "link_activity_1h": self.retain_hours,
+            "link_activity_1d": self.retain_days,
+            "bounce_reason_1d": self.retain_days,
         }

@@ -57,7 +57,7 @@ class Front:
                 label = endpoint.path
                 response = await self._api(request, endpoint, request_id)
         except RequestError as error:
-            response = refusal(path, error, request_id)
+            response = refusal(request.method, path, error, request_id)
             if error.status in (400, 408, 413, 415) and request.can_read_body:
                 response.force_close()  # the rest of the body is not worth reading
         self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began)

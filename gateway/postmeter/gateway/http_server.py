@@ -79,15 +79,15 @@ class _Protocol(RequestHandler):
             logs.get().error("a request failed", request_id=request_id, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        response = refusal(_path_of(getattr(self, "_line", b"")), error, request_id)
+        response = refusal(*_called(getattr(self, "_line", b"")), error, request_id)
         response.force_close()
         return response
 
 
-def refusal(path: str, error: RequestError, request_id: str) -> web.Response:
-    """An error in the envelope of the document that `path` belongs to."""
+def refusal(method: str, path: str, error: RequestError, request_id: str) -> web.Response:
+    """An error in the envelope of the document that `method` on `path` belongs to."""
     response = web.Response(
-        body=error_body(document_of(path), error, request_id),
+        body=error_body(document_of(path, method), error, request_id),
         status=error.status,
         headers=error.headers,
         content_type="application/json",
@@ -117,6 +117,7 @@ def _explain(status: int, exc: BaseException | None) -> RequestError:
     return RequestError(400, "BAD_REQUEST", "This is not a well-formed HTTP/1.1 request.")
 
 
-def _path_of(line: bytes) -> str:
-    parts = line.split(b" ", 2)
-    return parts[1].decode("latin-1") if len(parts) > 1 else ""
+def _called(line: bytes) -> tuple[str, str]:
+    """(method, path) of a request line."""
+    method, path, *_ = [*line.decode("latin-1").split(" ", 2), "", ""]
+    return method, path

@@ -25,8 +25,6 @@ WORKSPACE_SHARE = 4
 """One workspace may hold this part of a service's turns: a quarter."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
-_REPEATABLE = frozenset({"/v1/query"})
-"""Paths of POST endpoints that change nothing."""
 
 
 class Upstream:
@@ -81,7 +79,7 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         loop = asyncio.get_running_loop()
         give_up, pause = loop.time() + RESTART_SECONDS, 0.02
-        repeatable = endpoint.path in _REPEATABLE  # a GET is sent again once by aiohttp itself
+        repeatable = endpoint.repeatable  # a GET is sent again once by aiohttp itself
         while True:
             try:
                 return await self._once(endpoint, raw_path, headers, payload)

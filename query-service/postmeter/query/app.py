@@ -17,7 +17,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.native import NativeQuery
 from postmeter.shared import authorization, logs, principal
-from postmeter.shared.endpoints import ENDPOINTS, Endpoint, Service, document_of
+from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import QueryMetrics
@@ -73,21 +73,21 @@ def _answerer(
             authorization.require(endpoint, caller)
             response = await handler(Asked(request, caller, Scope.of(caller)))
         except Exception as error:
-            response = _failure(error, request.path, request_id)
+            response = _failure(error, endpoint.document, request.path, request_id)
         metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began)
         return response
 
     return answer
 
 
-def _failure(error: Exception, path: str, request_id: str) -> web.Response:
+def _failure(error: Exception, document: Document, path: str, request_id: str) -> web.Response:
     known = _explain(error)
     if known is None:
         logs.get().error("a request failed", path=path, request_id=request_id, exc_info=error)
         known = RequestError(500, "INTERNAL_ERROR", "Something went wrong here; the log has it by the request id.")
     elif known.status >= 500:
         logs.get().warning("a request failed", path=path, request_id=request_id, error=repr(error))
-    body = error_body(document_of(path), known, request_id)
+    body = error_body(document, known, request_id)
     return web.Response(body=body, status=known.status, headers=known.headers, content_type="application/json")
 
 

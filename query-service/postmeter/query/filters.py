@@ -19,7 +19,7 @@ Filters = dict[str, tuple[str, ...]]
 
 def read(given: dict[str, msgspec.Raw]) -> Filters:
     """The values of each dimension as stored. Raises RequestError 400 that names the dimension."""
-    check_names("filters", list(given), DIMENSIONS)
+    check_names("filters", list(given), tuple(DIMENSIONS))
     return {name: _values(name, raw) for name, raw in given.items()}
 
 

@@ -14,9 +14,10 @@ from postmeter.query.cursor import Cursors, Position
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, LINK_METRICS, METRICS
 from postmeter.query.fields import check_names, invalid
 from postmeter.query.filters import Filters
+from postmeter.shared.rollups import ACTIVITY, LINKS
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
@@ -79,7 +80,10 @@ class NativeQuery:
         if not body.metrics:
             raise invalid("metrics", "needs at least one metric")
         check_names("metrics", body.metrics, tuple(METRICS))
-        check_names("dimensions", body.dimensions, DIMENSIONS)
+        check_names("dimensions", body.dimensions, tuple(DIMENSIONS))
+        by_link = LINK in body.dimensions or LINK in wanted
+        if by_link and (others := sorted(set(body.metrics) - set(LINK_METRICS))):
+            raise invalid("metrics", f"{others[0]} is not counted by link; {' and '.join(LINK_METRICS)} are")
         return Query(
             scope=asked.scope,
             metrics=tuple(body.metrics),
@@ -89,6 +93,7 @@ class NativeQuery:
             filters=wanted,
             zone=zone,
             resolution=Resolution(body.resolution),
+            rollup=LINKS if by_link else ACTIVITY,
         )
 
     def _range(self, body: Body, position: Position | None, zone: Any) -> tuple[datetime, datetime]:

@@ -1,92 +1,31 @@
-"""The endpoint table: it drives routing, authentication, time-outs and error envelopes alike."""
+"""The endpoint table: it drives routing, authentication, limits, time-outs, error envelopes and OpenAPI alike."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from postmeter.shared.apis import native, vectis
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
+from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
-import msgspec
+__all__ = ["CLICK_PATH", "ENDPOINTS", "OPEN_PATH", "Document", "Endpoint", "Limit", "Service", "document_of"]
 
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *vectis.ENDPOINTS,
+    *native.ENDPOINTS,
+)
 
-class Document(StrEnum):
-    """Whose envelope an endpoint answers in (SEMANTICS.md)."""
-
-    D1 = "vectis"
-    NATIVE = "native"
-
-
-class Service(StrEnum):
-    """Who answers behind the gateway."""
-
-    TRACKING = "tracking"
-    QUERY = "query"
-
-
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One route. `path` is in aiohttp's form; `scope` None means public; `roles` empty means any role.
-
-    timeout: seconds that the gateway waits for the service. max_body: bytes, after inflation.
-    """
-
-    method: str
-    path: str
-    document: Document
-    service: Service
-    scope: str | None = None
-    roles: tuple[str, ...] = ()
-    timeout: float = 10.0
-    max_body: int = 0
-
-
-OPEN_PATH = "/api/v1/track/open/"
-CLICK_PATH = "/api/v1/track/click/"
-
-ENDPOINTS = (
-    Endpoint(method="GET", path=OPEN_PATH + "{token}", document=Document.D1, service=Service.TRACKING),
-    Endpoint(method="GET", path=CLICK_PATH + "{token}", document=Document.D1, service=Service.TRACKING),
-    Endpoint(
-        method="GET",
-        path="/api/v1/analytics",
-        document=Document.D1,
-        service=Service.QUERY,
-        scope="analytics",
-    ),
-    Endpoint(
-        method="GET",
-        path="/api/v1/tracking/stats",
-        document=Document.D1,
-        service=Service.QUERY,
-        scope="analytics",
-        roles=("admin", "super_admin"),
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/query",
-        document=Document.NATIVE,
-        service=Service.QUERY,
-        scope="analytics",
-        max_body=256 * 1024,
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/messages",
-        document=Document.NATIVE,
-        service=Service.TRACKING,
-        scope="track",
-        timeout=30.0,
-        max_body=32 * 1024 * 1024,
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/events",
-        document=Document.NATIVE,
-        service=Service.TRACKING,
-        scope="track",
-        timeout=30.0,
-        max_body=8 * 1024 * 1024,
-    ),
+_PREFIXES = (
+    ("/api/v1/workspaces/", Document.D3),
+    ("/api/v1/analytics/", Document.D4),
+    ("/api/v1/track/event", Document.D4),
+    ("/api/v1/track/purchase", Document.D4),
+    ("/api/v1/mail/", Document.D5),
+    ("/api/", Document.D1),
+    ("/v1/metrics", Document.D2),
 )
 
 
-def document_of(path: str) -> Document:
+def document_of(path: str, method: str = "GET") -> Document:
     """The document whose envelope an answer on `path` has, also for paths that do not exist."""
-    return Document.D1 if path.startswith("/api/") else Document.NATIVE
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return Document.NATIVE if method == "POST" else Document.D2
+    return next((document for prefix, document in _PREFIXES if path.startswith(prefix)), Document.NATIVE)

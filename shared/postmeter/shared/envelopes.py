@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared.endpoints import Document
+from postmeter.shared.apis.endpoint import Document
 from postmeter.shared.errors import RequestError
 
 
@@ -18,9 +18,19 @@ def meta(request_id: str) -> dict[str, str]:
 
 def error_body(document: Document, error: RequestError, request_id: str) -> bytes:
     """The JSON of an error answer."""
-    inner: dict[str, Any] = {"code": error.code, "message": error.message}
-    if document is Document.D1:
-        return msgspec.json.encode({"error": inner, "meta": meta(request_id)})
-    if error.field is not None:
-        inner["field"] = error.field
-    return msgspec.json.encode({"error": inner})
+    return msgspec.json.encode(_error(document, error, request_id))
+
+
+def _error(document: Document, error: RequestError, request_id: str) -> dict[str, Any]:
+    inner = {"code": error.code, "message": error.message}
+    match document:
+        case Document.D1:
+            return {"error": inner, "meta": meta(request_id)}
+        case Document.D3:
+            return {"success": False, "error": inner}
+        case Document.D4:
+            return {"success": False, "error": error.message, "error_type": error.code}
+        case Document.NATIVE if error.field is not None:
+            return {"error": {**inner, "field": error.field}}
+        case _:
+            return {"error": inner}

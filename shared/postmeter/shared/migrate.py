@@ -45,6 +45,8 @@ async def require_current(connection: Connection | Pool) -> None:
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and make the partitions of the months around now; returns what was applied.
 
+    Partitions are made after each migration, so that the next one can fill what this one has made.
+
     Raises MigrationError that names the migration, or the version that Postgres should have.
     """
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
@@ -52,9 +54,8 @@ async def migrate(dsn: str) -> list[str]:
         if await connection.fetchval("SELECT current_setting('server_version_num')::int") < MINIMUM_VERSION:
             raise MigrationError("Postgres 15 or newer is needed")
         await _lock(connection)
-        applied = await _apply(connection)
         await partitions.ensure_now(connection)
-        return applied
+        return await _apply(connection)
     finally:
         await connection.close()
 
@@ -83,5 +84,6 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
                 await connection.execute("INSERT INTO migration (name) VALUES ($1)", name)
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{name}: {error}") from error
+        await partitions.ensure_now(connection)
         applied.append(name)
     return applied

@@ -29,6 +29,16 @@ TABLES = (
     Partitioned("activity_15m", "month", "time"),
     Partitioned("activity_1h", "month", "time"),
     Partitioned("activity_1d", "month", "time"),
+    Partitioned("cohort_created_1s", "month", "time"),
+    Partitioned("cohort_created_15m", "month", "time"),
+    Partitioned("cohort_created_1h", "month", "time"),
+    Partitioned("cohort_created_1d", "month", "time"),
+    Partitioned("cohort_sent_15m", "month", "time"),
+    Partitioned("cohort_sent_1h", "month", "time"),
+    Partitioned("link_activity_15m", "month", "time"),
+    Partitioned("link_activity_1h", "month", "time"),
+    Partitioned("link_activity_1d", "month", "time"),
+    Partitioned("bounce_reason_1d", "month", "time"),
     Partitioned("dedup", "day", "time"),
 )
 MONTHS_BACK = 24
@@ -82,9 +92,11 @@ def _column(table: Partitioned) -> str:
 
 
 async def ensure_now(connection: Connection, today: date | None = None) -> None:
-    """Make every partition that an event accepted today can need."""
+    """Make every partition that an event accepted today can need, of the tables that are there."""
     today = today or datetime.now(UTC).date()
     for table in TABLES:
+        if not await connection.fetchval("SELECT to_regclass($1)", table.table):
+            continue
         if table.width == "month":
             for months in range(-MONTHS_BACK, MONTHS_AHEAD + 1):
                 await ensure(connection, table, add_months(today, months))

@@ -1,4 +1,9 @@
-"""Rollups as data: every counter and every tier, declared once for aggregator and query-service alike."""
+"""Rollups as data: every tier and every counter, declared once for aggregator and query-service alike.
+
+A rollup's table holds, for each series and each bucket, the sums of its counters. Series TOTAL is the sum
+over all series of the workspace, kept in the same statement, so that a query without dimensions and filters
+reads one row per bucket however many series there are.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +34,81 @@ COUNTERS = (
 )
 """Columns of every activity table, in their order. An event adds to its own bucket, whenever it arrives."""
 
+STATE_COUNTERS = (
+    "queued",
+    "sending",
+    "sent",
+    "soft_bounced",
+    "delivered",
+    "failed",
+    "hard_bounced",
+    "complained",
+)
+"""Messages by their present state: events.State's names in its order. They exclude each other."""
+
+SENT_COUNTERS = ("mailed", "opened", "clicked", "replied")
+"""Messages that were sent, and of these the ones that were opened, clicked, replied to (each message once)."""
+
+LINK_COUNTERS = ("human_clicks", "machine_clicks")
+"""Clicks on one link."""
+
 
 @dataclass(frozen=True)
 class Tier:
-    """One rollup table: series x bucket x COUNTERS, buckets of `seconds` aligned to UTC."""
+    """One rollup table: series x bucket x counters, buckets of `seconds` aligned to UTC."""
 
     table: str
     seconds: int
 
 
+@dataclass(frozen=True)
+class Rollup:
+    """Tables that hold the same counts in buckets of different widths, from fine to coarse.
+
+    Each width is a multiple of the one before.
+    """
+
+    name: str
+    counters: tuple[str, ...]
+    tiers: tuple[Tier, ...]
+
+
 TIERS = (Tier("activity_15m", 900), Tier("activity_1h", 3600), Tier("activity_1d", 86400))
-"""From fine to coarse; each is a multiple of the one before."""
+"""Tiers of ACTIVITY."""
+
+ACTIVITY = Rollup("activity", COUNTERS, TIERS)
+"""Events, in the bucket of the time at which they happened."""
+
+CREATED = Rollup(
+    "created",
+    STATE_COUNTERS,
+    (
+        Tier("cohort_created_1s", 1),
+        Tier("cohort_created_15m", 900),
+        Tier("cohort_created_1h", 3600),
+        Tier("cohort_created_1d", 86400),
+    ),
+)
+"""Messages, in the bucket of their creation, under their present state. By the second, so that a window that
+begins at any second is exact without looking at messages."""
+
+SENT = Rollup("sent", SENT_COUNTERS, (Tier("cohort_sent_15m", 900), Tier("cohort_sent_1h", 3600)))
+"""Messages, in the bucket of their (earliest) sending."""
+
+LINKS = Rollup(
+    "links",
+    LINK_COUNTERS,
+    (Tier("link_activity_15m", 900), Tier("link_activity_1h", 3600), Tier("link_activity_1d", 86400)),
+)
+"""Clicks by link, in the bucket of the time at which they happened. Beside series its rows have `link`; it has
+no TOTAL series."""
+
+TOTAL = 0
+"""The series that is the sum of all others, in ACTIVITY, CREATED, SENT and bounce_reason_1d."""
 
 OTHER = "(other)"
-"""Every dimension of the series that stands for all combinations beyond a workspace's limit."""
+"""Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link
+that stands for all links beyond it."""
 
 DIMENSIONS = ("campaign", "domain", "provider", "template", "tags")
 """Columns of `series`, in their order; the empty string (or no tags) means that a message has none."""

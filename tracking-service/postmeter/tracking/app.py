@@ -43,7 +43,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         logs.get().exception("request failed", path=request.path)
         error = RequestError(500, "INTERNAL", "Something went wrong here; it has been logged.")
-    body = error_body(document_of(request.path), error, request.headers.get("X-Request-Id", ""))
+    body = error_body(document_of(request.path, request.method), error, request.headers.get("X-Request-Id", ""))
     response = web.Response(status=error.status, body=body, content_type="application/json", headers=error.headers)
     if error.status in (408, 413):
         # The rest of the body is not waited for.

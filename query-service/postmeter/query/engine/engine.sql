@@ -1,20 +1,29 @@
 -- name: piece
--- Rows of one tier in one piece of the range; {table} and {counters} are names from shared/rollups.py.
-SELECT series, bucket, {counters} FROM {table}
-WHERE workspace = $1 AND bucket >= {start} AND bucket < {end}
+-- Rows of one tier in one piece of the range; {table} and {columns} are names from shared/rollups.py.
+SELECT {columns} FROM {table}
+WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 
 -- name: rollup
--- One row per bucket and group. $1 workspace, $2 the buckets' first instants; the names are from rollups.py.
-SELECT width_bucket(activity.bucket, $2::timestamptz[]) AS bucket{keys}, {sums}
-FROM ({pieces}) AS activity{series}
+-- One row per bucket and group. $1 workspace, $2 the buckets' first instants; the names are declared as data.
+SELECT width_bucket(counted.bucket, $2::timestamptz[]) AS bucket{keys}, {sums}
+FROM ({pieces}) AS counted{joins}
 WHERE true{conditions}
-GROUP BY 1{keys}
+GROUP BY {groups}
 LIMIT {limit}
 
--- name: series
--- Joined where a query groups or filters by a dimension.
-JOIN series ON series.workspace = $1 AND series.id = activity.series
+-- name: total
+-- Which rows of a tier, where a query has neither dimensions nor filters: the workspace's sum.
+series = 0
 
--- name: condition
--- Keeps the groups whose {column} is one of the values in a parameter.
-AND series.{column} = ANY ({values}::text[])
+-- name: every
+-- Which rows of a tier, where a query groups by dimensions but has no filters.
+series > 0
+
+-- name: some
+-- Which rows of a tier: those of the series that the conditions choose. An array, so that they are looked up by
+-- the index on (workspace, series, bucket) however many rows others have.
+series = ANY (ARRAY(SELECT id FROM series WHERE workspace = $1{conditions}))
+
+-- name: series
+-- Joined where a query groups by a dimension.
+JOIN series ON series.workspace = $1 AND series.id = counted.series

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from postmeter.shared.rollups import TIERS
+from postmeter.shared.rollups import Tier
 
 
 @dataclass(frozen=True)
@@ -17,26 +17,27 @@ class Piece:
     end: datetime
 
 
-def split(start: datetime, end: datetime, edges: list[datetime]) -> list[Piece]:
+def split(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[datetime]) -> list[Piece]:
     """Cut [start, end) into the fewest pieces, each read from the coarsest tier that is exact for it.
 
-    edges: the instants inside the range where a bucket begins; no tier's bucket may reach across one. The
-    middle comes from the coarsest tier they allow, what sticks out at both ends from finer ones.
+    tiers: of one rollup, from fine to coarse; start and end lie on the finest one's buckets. edges: the
+    instants inside the range where a bucket begins; no tier's bucket may reach across one. The middle comes
+    from the coarsest tier they allow, what sticks out at both ends from finer ones.
     """
     inside = [edge.timestamp() for edge in edges if start < edge < end]
-    usable = [t for t in TIERS if not any(edge % t.seconds for edge in inside)]
-    return _split(int(start.timestamp()), int(end.timestamp()), len(usable) - 1)
+    usable = [tier for tier in tiers if not any(edge % tier.seconds for edge in inside)]
+    return _split(usable, int(start.timestamp()), int(end.timestamp()))
 
 
-def _split(start: int, end: int, tier: int) -> list[Piece]:
+def _split(tiers: list[Tier], start: int, end: int) -> list[Piece]:
     if start >= end:
         return []
-    width = TIERS[tier].seconds
-    low, high = -(-start // width) * width, end // width * width
+    *finer, tier = tiers
+    low, high = -(-start // tier.seconds) * tier.seconds, end // tier.seconds * tier.seconds
     if low >= high:
-        return _split(start, end, tier - 1)
-    middle = Piece(TIERS[tier].table, _instant(low), _instant(high))
-    return [*_split(start, low, tier - 1), middle, *_split(high, end, tier - 1)]
+        return _split(finer, start, end)
+    middle = Piece(tier.table, _instant(low), _instant(high))
+    return [*_split(finer, start, low), middle, *_split(finer, high, end)]
 
 
 def _instant(seconds: int) -> datetime:

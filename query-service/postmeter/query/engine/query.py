@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, metrics_of
 from postmeter.shared.principal import Principal
+from postmeter.shared.rollups import ACTIVITY, LINKS, Rollup
 
 QUARTER = 900
 """Seconds of the finest bucket; every civil zone is a multiple of it away from UTC."""
@@ -45,8 +46,9 @@ class Scope:
 class Query:
     """Metrics of a scope over [start, end), by dimension and bucket.
 
-    start, end: instants on quarter-hours. filters: dimension to the values that it may have. zone: decides
-    where days begin. Groups without any activity in the range have no rows.
+    rollup: what is counted, and by which time. start, end: instants on the rollup's finest buckets. filters:
+    dimension to the values that it may have. zone: decides where days begin. The dimension `link` needs the
+    rollup LINKS. Groups without any activity in the range have no rows.
     """
 
     scope: Scope
@@ -57,15 +59,19 @@ class Query:
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     zone: tzinfo = UTC
     resolution: Resolution = Resolution.TOTAL
+    rollup: Rollup = ACTIVITY
 
     def __post_init__(self) -> None:
         # What a caller types is checked at the boundary, with an error that names the field; these are
         # the invariants that keep anything but known columns out of the SQL.
-        unknown = {*self.metrics} - METRICS.keys() | {*self.dimensions, *self.filters} - {*DIMENSIONS}
+        named = {*self.dimensions, *self.filters}
+        unknown = {*self.metrics} - metrics_of(self.rollup).keys() | named - DIMENSIONS.keys()
+        if LINK in named and self.rollup is not LINKS:
+            unknown.add(LINK)
         if unknown or not self.metrics or self.start > self.end:
             raise ValueError(f"not a query: {sorted(unknown)}")
-        if any(instant.timestamp() % QUARTER for instant in (self.start, self.end)):
-            raise ValueError("the range does not lie on quarter-hours")
+        if any(instant.timestamp() % self.rollup.tiers[0].seconds for instant in (self.start, self.end)):
+            raise ValueError("the range does not lie on the rollup's buckets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A typed query, written as SQL. Values are parameters; names come from the declared rollups only."""
+"""A typed query, written as SQL. Values are parameters; names come from declared data only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime
 
 from postmeter.query.engine import pieces
 from postmeter.query.engine.query import MAX_ROWS, Query
-from postmeter.query.engine.vocabulary import METRICS
+from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, metrics_of
+from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
@@ -25,35 +26,68 @@ class _Parameters:
 def write(query: Query, buckets: list[datetime]) -> tuple[str, list[object]]:
     """(SQL, parameters): its rows are the bucket's number from 1, the dimensions, the metrics."""
     parameters = _Parameters([query.scope.workspace, buckets])
-    counters = sorted({counter for metric in query.metrics for counter in METRICS[metric]})
-    parts = [
-        _QUERIES["piece"].format(
-            table=piece.table,
-            counters=", ".join(counters),
-            start=parameters.add(piece.start),
-            end=parameters.add(piece.end),
-        )
-        for piece in pieces.split(query.start, query.end, buckets)
-    ]
-    conditions = _conditions(query, parameters)
+    meanings = metrics_of(query.rollup)
+    counters = sorted({counter for metric in query.metrics for counter in meanings[metric]})
+    # An expression in the list of groups would be another one than in the list of columns: groups go by place.
+    groups = ", ".join(str(place) for place in range(1, 2 + len(query.dimensions)))
     sql = _QUERIES["rollup"].format(
-        keys="".join(f", series.{name}" for name in query.dimensions),
-        sums=", ".join(_sum(metric) for metric in query.metrics),
-        pieces="\nUNION ALL\n".join(parts),
-        series=f" {_QUERIES['series']}" if conditions or query.dimensions else "",
-        conditions="".join(conditions),
+        keys="".join(f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions),
+        sums=", ".join(
+            f"sum({' + '.join(f'counted.{counter}' for counter in meanings[metric])}) AS {metric}"
+            for metric in query.metrics
+        ),
+        pieces=_pieces(query, buckets, counters, parameters),
+        joins=_joins(query),
+        conditions=_after_joins(query, parameters),
+        groups=groups,
         limit=MAX_ROWS + 1,
     )
     return sql, parameters.values
 
 
-def _sum(metric: str) -> str:
-    return f"sum({' + '.join(f'activity.{counter}' for counter in METRICS[metric])}) AS {metric}"
+def _pieces(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
+    columns = ["series", "bucket", *(["link"] if query.rollup is LINKS else []), *counters]
+    series = _series(query, parameters)
+    return "\nUNION ALL\n".join(
+        _QUERIES["piece"].format(
+            table=piece.table,
+            columns=", ".join(columns),
+            start=parameters.add(piece.start),
+            end=parameters.add(piece.end),
+            series=series,
+        )
+        for piece in pieces.split(query.rollup.tiers, query.start, query.end, buckets)
+    )
 
 
-def _conditions(query: Query, parameters: _Parameters) -> list[str]:
-    wanted = [*query.filters.items()]
+def _series(query: Query, parameters: _Parameters) -> str:
+    """Which series are read at all."""
+    wanted = [(name, values) for name, values in query.filters.items() if name != LINK]
     if query.scope.domains is not None:
         wanted.append(("domain", query.scope.domains))
-    condition = " " + _QUERIES["condition"]
-    return [condition.format(column=column, values=parameters.add(list(values))) for column, values in wanted]
+    if wanted:
+        conditions = "".join(_condition(name, values, parameters) for name, values in wanted)
+        return _QUERIES["some"].format(conditions=conditions)
+    whole = not query.dimensions and query.rollup is not LINKS
+    return _QUERIES["total" if whole else "every"]
+
+
+def _joins(query: Query) -> str:
+    joins = [_QUERIES["series"]] if query.dimensions and query.dimensions != (LINK,) else []
+    needed = [*query.dimensions, *(name for name in query.filters if name == LINK and name not in query.dimensions)]
+    joins += [DIMENSIONS[name].join for name in needed if DIMENSIONS[name].join]
+    return "".join(f" {join}" for join in joins)
+
+
+def _after_joins(query: Query, parameters: _Parameters) -> str:
+    """Conditions on what is not a series' own: the link, and the tag where tags are grouped by."""
+    conditions = ""
+    if LINK in query.filters:
+        conditions += _condition(LINK, query.filters[LINK], parameters)
+    if "tag" in query.dimensions and "tag" in query.filters:
+        conditions += f" AND tagged.tag = ANY ({parameters.add(list(query.filters['tag']))}::text[])"
+    return conditions
+
+
+def _condition(name: str, values: tuple[str, ...], parameters: _Parameters) -> str:
+    return f" AND {DIMENSIONS[name].chosen.format(values=parameters.add(list(values)))}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from postmeter.shared import rollups
+from postmeter.shared.rollups import ACTIVITY, LINKS, Rollup
 
 METRICS: dict[str, tuple[str, ...]] = {
     "sent": ("sent",),
@@ -31,8 +34,56 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 """Metric: the counters it is the sum of. Opens and clicks leave machine ones out (SEMANTICS.md)."""
 
-DIMENSIONS = tuple(name for name in rollups.DIMENSIONS if name != "tags")
-"""Columns of `series` to group and filter by. A message has many tags, so a tag is no column."""
+
+@dataclass(frozen=True)
+class Dimension:
+    """Something to group and filter by. Expressions over `series` (and, for links, `link`).
+
+    key: what a row's group is. join: what else has to be joined for it. chosen: the condition that keeps the
+    rows of the values in `{values}`.
+    """
+
+    key: str
+    chosen: str
+    join: str = ""
+
+
+def _column(name: str) -> Dimension:
+    return Dimension(f"series.{name}", f"series.{name} = ANY ({{values}}::text[])")
+
+
+DIMENSIONS: dict[str, Dimension] = {
+    "campaign": _column("campaign"),
+    "domain": _column("domain"),
+    "provider": _column("provider"),
+    "template": _column("template"),
+    # A message with several tags counts under each; one without under ''. Filtered by, it counts once.
+    "tag": Dimension(
+        "tagged.tag",
+        "(series.tags && {values}::text[] OR series.tags = '{{}}' AND '' = ANY ({values}::text[]))",
+        "CROSS JOIN LATERAL unnest(CASE series.tags WHEN '{}' THEN '{\"\"}' ELSE series.tags END) AS tagged (tag)",
+    ),
+    "link": Dimension(
+        "coalesce(link.url, '" + rollups.OTHER + "')",
+        "coalesce(link.url, '" + rollups.OTHER + "') = ANY ({values}::text[])",
+        "LEFT JOIN link ON link.workspace = $1 AND link.id = counted.link",
+    ),
+}
+"""In the order in which they are listed to callers."""
+
+LINK = "link"
+LINK_METRICS = ("clicks", "machine_clicks")
+"""What is counted by link."""
+
+
+def metrics_of(rollup: Rollup) -> dict[str, tuple[str, ...]]:
+    """Metrics that `rollup` answers. Those of the cohorts are their counters (rollups.py says what they mean)."""
+    if rollup is ACTIVITY:
+        return METRICS
+    if rollup is LINKS:
+        return {name: METRICS[name] for name in LINK_METRICS}
+    return {counter: (counter,) for counter in rollup.counters}
+
 
 unknown_counters = {c for parts in METRICS.values() for c in parts} - set(rollups.COUNTERS)
 assert not unknown_counters, unknown_counters

@@ -1,0 +1,34 @@
+"""Query strings, read into structs: each parameter once, unknown ones passed over."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared.errors import RequestError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read(request: web.Request, kind: type[T]) -> T:
+    """The query string as `kind`, whose fields are texts with defaults; an empty value is one that was given.
+
+    Raises RequestError 400 INVALID_PARAMETER for a parameter given twice, or one with a NUL.
+    """
+    given: dict[str, str] = {}
+    for field in msgspec.structs.fields(kind):
+        values = request.query.getall(field.encode_name, [])
+        if len(values) > 1:
+            raise invalid(field.encode_name, "is given more than once.")
+        if values:
+            if "\0" in values[0]:
+                raise invalid(field.encode_name, "must not hold a NUL.")
+            given[field.name] = values[0]
+    return kind(**given)
+
+
+def invalid(name: str, message: str) -> RequestError:
+    """The error of a parameter: its name, then `message`."""
+    return RequestError(400, "INVALID_PARAMETER", f"{name} {message}", name)

@@ -1,0 +1,79 @@
+"""What one route is: the row of the endpoint table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+
+
+class Document(StrEnum):
+    """Whose envelope an endpoint answers in (SEMANTICS.md)."""
+
+    D1 = "vectis"
+    D2 = "optail"
+    D3 = "workspaces"
+    D4 = "misar"
+    D5 = "krafter"
+    NATIVE = "native"
+
+
+class Service(StrEnum):
+    """Who answers behind the gateway. GATEWAY: the gateway itself."""
+
+    GATEWAY = "gateway"
+    TRACKING = "tracking"
+    QUERY = "query"
+
+
+class Limit(StrEnum):
+    """Classes of endpoints that share a limit per minute and workspace; settings give the numbers."""
+
+    READ = "read"
+    WRITE = "write"
+    CAMPAIGN = "campaign"
+    OVERVIEW = "overview"
+    DELIVERABILITY = "deliverability"
+    EXPORT = "export"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One route. `path` is in aiohttp's form; `scope` None means public; `roles` empty means any role.
+
+    limit: the class that it is limited by; None: not limited. timeout: seconds that the gateway waits for the
+    service. max_body: bytes, after inflation; 0: no body. repeatable: a POST that changes nothing. parameters,
+    body, answer: the msgspec structs of the query string, the body and the good answer (`status`), from which
+    the OpenAPI document is made; answer None: no JSON, but `media`.
+    """
+
+    method: str
+    path: str
+    document: Document
+    service: Service
+    summary: str
+    scope: str | None = None
+    roles: tuple[str, ...] = ()
+    limit: Limit | None = None
+    timeout: float = 10.0
+    max_body: int = 0
+    repeatable: bool = False
+    parameters: Any = None
+    body: Any = None
+    answer: Any = None
+    status: int = 200
+    media: str = "application/json"
+
+
+def one_of(*values: str) -> msgspec.Meta:
+    """Says in the OpenAPI document which values a text takes; who reads it checks that with its own error."""
+    return msgspec.Meta(extra_json_schema={"enum": list(values)})
+
+
+def described(text: str, **schema: Any) -> msgspec.Meta:
+    """Describes a field in the OpenAPI document."""
+    return msgspec.Meta(description=text, extra_json_schema=schema or None)
+
+
+Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+Day = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]

@@ -1,0 +1,99 @@
+"""D3's exports: shapes and endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.workspaces import BASE, endpoint
+
+EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
+EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")
+
+
+class ExportBody(Struct):
+    """Body of POST .../analytics/export."""
+
+    export_type: Annotated[str, one_of(*EXPORT_TYPES)]
+    format: Annotated[str, one_of(*EXPORT_FORMATS)] = "csv"
+    time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
+    campaign_ids: list[str] = []
+    include_time_series: bool = False
+    start_date: Annotated[str | None, described("First day of a custom range, or its first instant.")] = None
+    end_date: Annotated[str | None, described("Last day of a custom range, or its last instant.")] = None
+
+
+class Export(Struct):
+    """An export that was ordered."""
+
+    export_id: str
+    status: str
+    estimated_completion: Timestamp
+    download_url: str | None
+
+
+class ExportAnswer(Struct):
+    """POST .../analytics/export."""
+
+    success: bool
+    data: Export
+
+
+class ExportStatus(Struct):
+    """How far an export is. status: processing, completed, expired. progress: percent (ours)."""
+
+    export_id: str
+    status: Annotated[str, one_of("processing", "completed", "expired")]
+    format: str
+    file_size_bytes: int | None
+    created_at: Timestamp
+    completed_at: Timestamp | None
+    download_url: str | None
+    expires_at: Timestamp | None
+    progress: int
+
+
+class ExportStatusAnswer(Struct):
+    """GET .../analytics/exports/{exportId}."""
+
+    success: bool
+    data: ExportStatus
+
+
+class DownloadParameters(Struct):
+    """Query of a download link; all of it is signed."""
+
+    expires: str
+    signature: str
+
+
+ENDPOINTS = (
+    endpoint(
+        "POST",
+        "/analytics/export",
+        Limit.EXPORT,
+        "Order an export",
+        body=ExportBody,
+        answer=ExportAnswer,
+        max_body=64 * 1024,
+    ),
+    endpoint(
+        "GET",
+        "/analytics/exports/{exportId}",
+        Limit.READ,
+        "How far an export is, and where to get it",
+        answer=ExportStatusAnswer,
+    ),
+    Endpoint(
+        method="GET",
+        path=BASE + "/analytics/exports/{exportId}/download",
+        document=Document.D3,
+        service=Service.QUERY,
+        summary="An export's file; the link in its status is signed and expires",
+        parameters=DownloadParameters,
+        media="application/octet-stream",
+        timeout=600.0,
+    ),
+)

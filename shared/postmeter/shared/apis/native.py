@@ -1,0 +1,251 @@
+"""Postmeter's own API: endpoints of the native writes and of the native query."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Struct, field
+
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+
+
+class QueryBody(Struct):
+    """Body of POST /v1/query."""
+
+    metrics: list[str]
+    dimensions: list[str] = []
+    filters: Annotated[dict[str, list[str]], described("Dimension to the values that it may have.")] = {}
+    start: Annotated[str | None, described("Default: 30 days before `to`.")] = field(default=None, name="from")
+    end: Annotated[str | None, described("Default: now.")] = field(default=None, name="to")
+    timezone: Annotated[str, described("IANA zone, or an offset such as +05:45.")] = "UTC"
+    resolution: Annotated[str, one_of("total", "quarter_hour", "hour", "day", "week", "month")] = "total"
+    order_by: Annotated[str | list[str], described("Fields of the answer; `-` before one: descending.")] = []
+    limit: Annotated[int, described("Rows of a page.", minimum=1, maximum=10000)] = 10_000
+    cursor: Annotated[str | None, described("next_cursor of the page before.")] = None
+
+
+class QueryUnderstood(Struct):
+    """The query as understood, defaults filled in."""
+
+    metrics: list[str]
+    dimensions: list[str]
+    filters: dict[str, list[str]]
+    start: Timestamp = field(name="from")
+    end: Timestamp = field(name="to")
+    timezone: str
+    resolution: str
+    order_by: list[str]
+    limit: int
+
+
+class QueryAnswer(Struct):
+    """POST /v1/query. A row: timestamp (unless total), the dimensions, the metrics."""
+
+    data: list[dict[str, Any]]
+    query: QueryUnderstood
+    next_cursor: str | None
+
+
+class MessageBody(Struct):
+    """One message to register; tracking-service checks each field with its own error."""
+
+    from_address: str
+    to: str
+    id: Annotated[str | msgspec.UnsetType, described("UUID.", format="uuid")] = msgspec.UNSET
+    campaign_id: str | msgspec.UnsetType = msgspec.UNSET
+    campaign_name: str | msgspec.UnsetType = msgspec.UNSET
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    provider: str | msgspec.UnsetType = msgspec.UNSET
+    provider_account_id: str | msgspec.UnsetType = msgspec.UNSET
+    provider_message_id: str | msgspec.UnsetType = msgspec.UNSET
+    template: str | msgspec.UnsetType = msgspec.UNSET
+    tags: list[str] | msgspec.UnsetType = msgspec.UNSET
+    created_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    html: str | msgspec.UnsetType = msgspec.UNSET
+    track_opens: bool = True
+    track_clicks: bool = True
+
+
+class MessagesBody(Struct):
+    """Up to 1000 messages at once."""
+
+    messages: Annotated[list[MessageBody], msgspec.Meta(max_length=1000)]
+
+
+class Link(Struct):
+    """One rewritten link."""
+
+    url: str
+    tracking_url: str
+
+
+class Registered(Struct):
+    """One registered message. open_url: null without open tracking; html: null where none was given."""
+
+    id: str
+    open_url: str | None
+    links: list[Link]
+    html: str | None
+
+
+class MessagesAnswer(Struct):
+    """POST /v1/messages: a list for a list."""
+
+    data: Registered | list[Registered]
+
+
+class EventBody(Struct):
+    """One event; tracking-service checks each field with its own error."""
+
+    type: str
+    message_id: str | msgspec.UnsetType = msgspec.UNSET
+    provider: str | msgspec.UnsetType = msgspec.UNSET
+    provider_message_id: str | msgspec.UnsetType = msgspec.UNSET
+    timestamp: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    id: Annotated[str | msgspec.UnsetType, described("Idempotency key.")] = msgspec.UNSET
+    bounce_type: Annotated[str | msgspec.UnsetType, one_of("hard", "soft")] = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    url: str | msgspec.UnsetType = msgspec.UNSET
+    user_agent: str | msgspec.UnsetType = msgspec.UNSET
+    ip: str | msgspec.UnsetType = msgspec.UNSET
+    domain: str | msgspec.UnsetType = msgspec.UNSET
+    size_bytes: int | msgspec.UnsetType = msgspec.UNSET
+    spam: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventsBody(Struct):
+    """Events of a batch; also taken as NDJSON."""
+
+    events: list[EventBody]
+
+
+class RejectedEvent(Struct):
+    """An event that was not taken."""
+
+    index: int
+    code: str
+    message: str
+
+
+class EventsAnswer(Struct):
+    """POST /v1/events."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedEvent]
+
+
+class CampaignBody(Struct):
+    """Body of PUT /v1/campaigns/{id}; what is left out stays as it is."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Campaign(Struct):
+    """A campaign. status: what was said last, or what follows from its sending. sent_at: its first sending."""
+
+    id: str
+    name: str
+    status: str
+    sent_at: Timestamp | None
+    created_at: Timestamp
+
+
+class CampaignsParameters(Struct):
+    """Query of GET /v1/campaigns."""
+
+    limit: Annotated[str, described("Campaigns of a page.", type="integer", minimum=1, maximum=1000)] = "100"
+    cursor: Annotated[str | None, described("next_cursor of the page before.")] = None
+
+
+class CampaignsAnswer(Struct):
+    """GET /v1/campaigns, by id."""
+
+    data: list[Campaign]
+    next_cursor: str | None
+
+
+class CampaignChange(Struct):
+    """What was accepted; it shows in reads within two seconds."""
+
+    id: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CampaignChangeAnswer(Struct):
+    """PUT /v1/campaigns/{id}."""
+
+    data: CampaignChange
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/v1/query",
+        document=Document.NATIVE,
+        service=Service.QUERY,
+        summary="Any metric by any dimension",
+        scope="analytics",
+        limit=Limit.READ,
+        max_body=256 * 1024,
+        repeatable=True,
+        body=QueryBody,
+        answer=QueryAnswer,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/messages",
+        document=Document.NATIVE,
+        service=Service.TRACKING,
+        summary="Register messages; get their tracking URLs and HTML",
+        scope="track",
+        limit=Limit.WRITE,
+        timeout=30.0,
+        max_body=32 * 1024 * 1024,
+        body=MessageBody | MessagesBody,
+        answer=MessagesAnswer,
+        status=201,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/events",
+        document=Document.NATIVE,
+        service=Service.TRACKING,
+        summary="Tell events",
+        scope="track",
+        limit=Limit.WRITE,
+        timeout=30.0,
+        max_body=8 * 1024 * 1024,
+        body=EventsBody,
+        answer=EventsAnswer,
+        status=202,
+    ),
+)
+CAMPAIGN_ENDPOINTS = (
+    Endpoint(
+        method="PUT",
+        path="/v1/campaigns/{id}",
+        document=Document.NATIVE,
+        service=Service.TRACKING,
+        summary="Name a campaign, or say its status",
+        scope="track",
+        limit=Limit.WRITE,
+        max_body=64 * 1024,
+        body=CampaignBody,
+        answer=CampaignChangeAnswer,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/campaigns",
+        document=Document.NATIVE,
+        service=Service.QUERY,
+        summary="The workspace's campaigns",
+        scope="analytics",
+        limit=Limit.READ,
+        parameters=CampaignsParameters,
+        answer=CampaignsAnswer,
+    ),
+)

@@ -1,0 +1,167 @@
+"""D1, the Vectis analytics API: shapes and endpoints."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from msgspec import Struct
+
+from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described, one_of
+
+OPEN_PATH = "/api/v1/track/open/"
+CLICK_PATH = "/api/v1/track/click/"
+
+
+class Meta(Struct):
+    """Beside every answer of D1."""
+
+    request_id: str
+    timestamp: Timestamp
+
+
+class AnalyticsParameters(Struct):
+    """Query of GET /api/v1/analytics."""
+
+    period: Annotated[str, one_of("1h", "24h", "7d", "30d"), described("Time window.")] = "24h"
+    granularity: Annotated[str, one_of("hourly", "daily"), described("Only used when domain_id is set.")] = "hourly"
+    domain_id: Annotated[str | None, described("One domain's series instead of all domains' totals.")] = None
+
+
+class Totals(Struct):
+    """Counts of a window, with rates in percent."""
+
+    sent: int
+    received: int
+    bounced: int
+    spam: int
+    failed: int
+    size_bytes: int
+    bounce_rate: Decimal
+    spam_rate: Decimal
+
+
+class DomainTotals(Struct):
+    """Counts of one domain."""
+
+    domain_id: str
+    domain_name: str
+    sent: int
+    received: int
+    bounced: int
+    spam: int
+    failed: int
+    size_bytes: int
+
+
+class AllDomains(Struct):
+    """The aggregate of all domains."""
+
+    period: str
+    totals: Totals
+    domains: list[DomainTotals]
+
+
+class Point(Struct, omit_defaults=True, kw_only=True):
+    """One bucket: `timestamp` where hourly, `date` where daily."""
+
+    timestamp: Timestamp | None = None
+    date: Day | None = None
+    sent: int
+    received: int
+    bounced: int
+    spam: int
+    failed: int
+    size_bytes: int
+
+
+class OneDomain(Struct):
+    """The series of one domain."""
+
+    domain_id: str
+    period: str
+    granularity: str
+    stats: list[Point]
+
+
+class AllDomainsAnswer(Struct):
+    """GET /api/v1/analytics without domain_id."""
+
+    data: AllDomains
+    meta: Meta
+
+
+class OneDomainAnswer(Struct):
+    """GET /api/v1/analytics with domain_id."""
+
+    data: OneDomain
+    meta: Meta
+
+
+class TrackingStats(Struct):
+    """Live counters."""
+
+    opens: int
+    unique_opens: int
+    clicks: int
+    unique_clicks: int
+    machine_opens: int
+    machine_clicks: int
+    since: Timestamp
+
+
+class TrackingStatsAnswer(Struct):
+    """GET /api/v1/tracking/stats."""
+
+    data: TrackingStats
+    meta: Meta
+
+
+class ClickParameters(Struct):
+    """Query of a click."""
+
+    url: Annotated[str, described("Where it leads; bound by the token.")]
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path=OPEN_PATH + "{token}",
+        document=Document.D1,
+        service=Service.TRACKING,
+        summary="A mail's tracking pixel",
+        media="image/gif",
+    ),
+    Endpoint(
+        method="GET",
+        path=CLICK_PATH + "{token}",
+        document=Document.D1,
+        service=Service.TRACKING,
+        summary="A mail's tracked link",
+        parameters=ClickParameters,
+        status=302,
+        media="text/html",
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/analytics",
+        document=Document.D1,
+        service=Service.QUERY,
+        summary="Mail volume of all domains, or one domain's series",
+        scope="analytics",
+        limit=Limit.READ,
+        parameters=AnalyticsParameters,
+        answer=AllDomainsAnswer | OneDomainAnswer,
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v1/tracking/stats",
+        document=Document.D1,
+        service=Service.QUERY,
+        summary="Live totals of opens and clicks",
+        scope="analytics",
+        roles=("admin", "super_admin"),
+        limit=Limit.READ,
+        answer=TrackingStatsAnswer,
+    ),
+)

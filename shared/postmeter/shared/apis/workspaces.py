@@ -1,0 +1,384 @@
+"""D3, the workspace analytics API: shapes and endpoints."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from msgspec import Struct, field
+
+from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described, one_of
+
+_START = described("First day of a custom range, or its first instant.")
+_END = described("Last day of a custom range, or its last instant.")
+
+
+class OverviewParameters(Struct):
+    """Query of the overview. Dates given without timeRange mean `custom`."""
+
+    time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = field(default=None, name="timeRange")
+    start_date: Annotated[str | None, _START] = field(default=None, name="startDate")
+    end_date: Annotated[str | None, _END] = field(default=None, name="endDate")
+
+
+class CampaignParameters(OverviewParameters):
+    """Query of a campaign's analytics."""
+
+    group_by: Annotated[str, one_of("day", "week", "month")] = field(default="day", name="groupBy")
+
+
+class DeliverabilityParameters(Struct):
+    """Query of the deliverability analytics."""
+
+    time_range: Annotated[str, one_of("7d", "30d", "90d")] = field(default="30d", name="timeRange")
+    campaign_id: str | None = field(default=None, name="campaignId")
+    domain_id: str | None = field(default=None, name="domainId")
+
+
+class HeatmapParameters(Struct):
+    """Query of the engagement heatmap."""
+
+    time_range: Annotated[str, one_of("30d", "90d")] = field(default="30d", name="timeRange")
+    campaign_id: str | None = field(default=None, name="campaignId")
+    timezone: Annotated[str | None, described("IANA zone. Default: the workspace's.")] = None
+
+
+class TimeRange(Struct):
+    """A window, both ends included."""
+
+    start: Timestamp
+    end: Timestamp
+    period: str
+
+
+class CampaignSummary(Struct):
+    """Counts of a campaign. Opened, clicked, replied and unsubscribed: each message once."""
+
+    emails_sent: int
+    emails_delivered: int
+    emails_bounced: int
+    emails_opened: int
+    emails_clicked: int
+    emails_replied: int
+    spam_complaints: int
+    unsubscribes: int
+
+
+class CampaignRates(Struct):
+    """Rates in percent."""
+
+    delivery_rate: Decimal
+    open_rate: Decimal
+    click_rate: Decimal
+    click_to_open_rate: Decimal
+    reply_rate: Decimal
+    bounce_rate: Decimal
+    spam_rate: Decimal
+    unsubscribe_rate: Decimal
+
+
+class CampaignPoint(Struct):
+    """One day, week or month, by its first day (UTC)."""
+
+    date: Day
+    sent: int
+    delivered: int
+    opened: int
+    clicked: int
+    replied: int
+    bounced: int
+    spam_complaints: int
+
+
+class CampaignAnalytics(Struct):
+    """One campaign."""
+
+    campaign_id: str
+    campaign_name: str
+    time_range: TimeRange
+    summary: CampaignSummary
+    rates: CampaignRates
+    time_series: list[CampaignPoint]
+
+
+class CampaignAnswer(Struct):
+    """GET .../campaigns/{campaignId}/analytics."""
+
+    success: bool
+    data: CampaignAnalytics
+
+
+class OverviewSummary(Struct):
+    """Counts of a workspace."""
+
+    total_campaigns: int
+    active_campaigns: int
+    emails_sent: int
+    emails_delivered: int
+    emails_opened: int
+    emails_clicked: int
+    emails_replied: int
+
+
+class OverviewRates(Struct):
+    """Rates in percent."""
+
+    delivery_rate: Decimal
+    open_rate: Decimal
+    click_rate: Decimal
+    reply_rate: Decimal
+
+
+class TopCampaign(Struct):
+    """One of the five best."""
+
+    campaign_id: str
+    campaign_name: str
+    open_rate: Decimal
+    reply_rate: Decimal
+
+
+class Overview(Struct):
+    """All campaigns of a workspace."""
+
+    workspace_id: str
+    time_range: TimeRange
+    summary: OverviewSummary
+    rates: OverviewRates
+    top_campaigns: list[TopCampaign]
+
+
+class OverviewAnswer(Struct):
+    """GET .../analytics/overview."""
+
+    success: bool
+    data: Overview
+
+
+class Window(Struct):
+    """A window, both ends included."""
+
+    start: Timestamp
+    end: Timestamp
+
+
+class OverallDeliverability(Struct):
+    """Rates in percent; health_score from 0 to 100."""
+
+    estimated_inbox_placement_rate: Decimal
+    spam_rate: Decimal
+    bounce_rate: Decimal
+    health_score: int
+
+
+class BounceReason(Struct):
+    """A normalised reason; percentage of all bounces, one decimal."""
+
+    reason: str
+    count: int
+    percentage: Decimal
+
+
+class BounceAnalysis(Struct):
+    """Bounces by class and reason."""
+
+    hard_bounces: int
+    soft_bounces: int
+    hard_bounce_rate: Decimal
+    soft_bounce_rate: Decimal
+    top_bounce_reasons: list[BounceReason]
+
+
+class ReputationPoint(Struct):
+    """health_score of one day."""
+
+    date: Day
+    score: int
+
+
+class BlacklistStatus(Struct):
+    """What the last look-up of the sending IPs in the DNSBL zones found."""
+
+    any_ip_blacklisted: bool
+    ips_checked: int
+    last_check: Timestamp | None
+
+
+class Deliverability(Struct):
+    """Deliverability of a workspace."""
+
+    workspace_id: str
+    time_range: Window
+    overall: OverallDeliverability
+    bounce_analysis: BounceAnalysis
+    reputation_trend: list[ReputationPoint]
+    blacklist_status: BlacklistStatus
+
+
+class DeliverabilityAnswer(Struct):
+    """GET .../analytics/deliverability."""
+
+    success: bool
+    data: Deliverability
+
+
+class OptimalSendTime(Struct):
+    """The best hour of the week."""
+
+    day_of_week: str
+    hour: int
+    engagement_score: Decimal
+
+
+class HeatmapCell(Struct):
+    """One weekday and period of the day, by the messages' sending time."""
+
+    day_of_week: str
+    time_period: str
+    emails_sent: int
+    emails_opened: int
+    open_rate: Decimal
+    engagement_score: Decimal
+
+
+class Heatmap(Struct):
+    """All 7 x 4 cells, Monday first. optimal_send_time: null where nothing was sent."""
+
+    workspace_id: str
+    timezone: str
+    optimal_send_time: OptimalSendTime | None
+    heatmap: list[HeatmapCell]
+
+
+class HeatmapAnswer(Struct):
+    """GET .../analytics/engagement-heatmap."""
+
+    success: bool
+    data: Heatmap
+
+
+RATES = (
+    "delivery_rate",
+    "open_rate",
+    "click_rate",
+    "click_to_open_rate",
+    "reply_rate",
+    "bounce_rate",
+    "spam_rate",
+    "unsubscribe_rate",
+)
+"""What campaigns can be compared by."""
+
+
+class CompareBody(Struct):
+    """Body of POST .../analytics/compare. start_date, end_date: with time_range `custom`."""
+
+    campaign_ids: list[str]
+    time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
+    metrics: list[Annotated[str, one_of(*RATES)]] = ["open_rate", "click_rate", "reply_rate", "delivery_rate"]
+    start_date: Annotated[str | None, _START] = None
+    end_date: Annotated[str | None, _END] = None
+
+
+class Interval(Struct):
+    """A rate's counts and its 95 % Wilson interval, in percent. Null where there were no trials."""
+
+    successes: int
+    trials: int
+    lower: Decimal | None
+    upper: Decimal | None
+
+
+class ComparedCampaign(Struct):
+    """One campaign's rates in percent, and what they were computed from."""
+
+    campaign_id: str
+    campaign_name: str
+    metrics: dict[str, Decimal]
+    intervals: dict[str, Interval]
+
+
+class Significance(Struct):
+    """Whether the winner's rate is higher by more than chance: the largest Holm-corrected p-value."""
+
+    metric: str
+    winner: str | None
+    p_value: Decimal | None
+    is_significant: bool
+
+
+class Comparison(Struct):
+    """Campaigns side by side."""
+
+    comparison: list[ComparedCampaign]
+    statistical_significance: list[Significance]
+
+
+class CompareAnswer(Struct):
+    """POST .../analytics/compare."""
+
+    success: bool
+    data: Comparison
+
+
+BASE = "/api/v1/workspaces/{workspaceId}"
+
+
+def endpoint(method: str, path: str, limit: Limit, summary: str, **more: Any) -> Endpoint:
+    """One route of D3 below BASE."""
+    return Endpoint(
+        method=method,
+        path=BASE + path,
+        document=Document.D3,
+        service=Service.QUERY,
+        summary=summary,
+        scope="analytics",
+        limit=limit,
+        **more,
+    )
+
+
+ENDPOINTS = (
+    endpoint(
+        "GET",
+        "/campaigns/{campaignId}/analytics",
+        Limit.CAMPAIGN,
+        "One campaign's summary, rates and series",
+        parameters=CampaignParameters,
+        answer=CampaignAnswer,
+    ),
+    endpoint(
+        "GET",
+        "/analytics/overview",
+        Limit.OVERVIEW,
+        "All campaigns of a workspace",
+        parameters=OverviewParameters,
+        answer=OverviewAnswer,
+    ),
+    endpoint(
+        "GET",
+        "/analytics/deliverability",
+        Limit.DELIVERABILITY,
+        "Bounces, health score, reputation, blocklists",
+        parameters=DeliverabilityParameters,
+        answer=DeliverabilityAnswer,
+    ),
+    endpoint(
+        "GET",
+        "/analytics/engagement-heatmap",
+        Limit.CAMPAIGN,
+        "Engagement by weekday and time of sending",
+        parameters=HeatmapParameters,
+        answer=HeatmapAnswer,
+    ),
+    endpoint(
+        "POST",
+        "/analytics/compare",
+        Limit.CAMPAIGN,
+        "Campaigns side by side, with significance",
+        body=CompareBody,
+        answer=CompareAnswer,
+        max_body=64 * 1024,
+        repeatable=True,
+    ),
+)
