@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared import records
-from postmeter.shared.records import Event, Hit, Record, Registration
+from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -19,6 +19,7 @@ BY_TYPE: dict[object, st.SearchStrategy[object]] = {
     bool: st.booleans(),
     list[str]: st.lists(TEXT),
     int | None: st.none() | NUMBERS,
+    str | None: st.none() | TEXT,
 }
 
 
@@ -26,7 +27,7 @@ def of(kind: type[Record]) -> st.SearchStrategy[Record]:
     return st.builds(kind, **{name: BY_TYPE[hint] for name, hint in get_type_hints(kind).items()})
 
 
-RECORDS = st.one_of(of(Hit), of(Registration), of(Event))
+RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange))
 
 
 @given(st.lists(RECORDS, max_size=20))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import SIZE_LIMIT, Event, Hit, Record, Registration
+from postmeter.shared.records import SIZE_LIMIT, CampaignChange, Event, Hit, Record, Registration
 
 _INT4 = 2**31
 _TYPES = frozenset(EventType)
@@ -25,6 +25,9 @@ def fault(record: Record) -> str | None:
         return "text" if "\0" in record.url else None
     if type(record) is Registration:
         return _registration_fault(record)
+    if type(record) is CampaignChange:
+        texts = (record.campaign, record.name or "", record.status or "")
+        return "text" if not record.campaign or any("\0" in text for text in texts) else None
     assert type(record) is Event
     return _event_fault(record)
 

@@ -83,7 +83,17 @@ class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=T
     claimed: int | None
 
 
-Record = Hit | Registration | Event
+class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4, frozen=True):
+    """What `PUT /v1/campaigns/{id}` said of a campaign at a time; None: nothing of that. Empty: take it back."""
+
+    at: int
+    workspace: int
+    campaign: str
+    name: str | None
+    status: str | None
+
+
+Record = Hit | Registration | Event | CampaignChange
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Record])
