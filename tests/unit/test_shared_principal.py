@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared import principal as p
+from postmeter.shared import sealed, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.secret import Secret
 
@@ -42,6 +43,11 @@ def test_a_changed_body_is_refused() -> None:
 
 def test_an_old_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     header = p.seal(WHO, SECRET)
-    later = p.time.time() + p.LIFETIME + 2
-    monkeypatch.setattr(p.time, "time", lambda: later)
+    later = sealed.time.time() + sealed.LIFETIME + 2
+    monkeypatch.setattr(sealed.time, "time", lambda: later)
     assert refused(header)
+
+
+def test_a_header_of_another_kind_is_refused() -> None:
+    source = sources.Source(id="src_x", workspace=7, provider="ses", secret="", options={})
+    assert refused(sealed.seal(source, SECRET))

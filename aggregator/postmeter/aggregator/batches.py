@@ -9,7 +9,7 @@ import msgspec
 from postmeter.aggregator import checks
 from postmeter.aggregator.reader import Entry
 from postmeter.shared import records
-from postmeter.shared.records import Record
+from postmeter.shared.records import Record, Refusal
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ def unpack(entry: Entry) -> Batch:
     except msgspec.DecodeError:
         found, unreadable = records.decode_each(entry.packed)
         batch.rejected = [Rejected(f"unreadable: {reason}", packed, batch.id) for packed, reason in unreadable]
+    refusals = [record for record in found if type(record) is Refusal]
+    if refusals:
+        batch.rejected += [Rejected(f"{r.origin}: {r.reason}", r.body, batch.id, r.workspace) for r in refusals]
+        found = [record for record in found if type(record) is not Refusal]
     batch.records = [record for record in found if checks.fault(record) is None]
     if len(batch.records) < len(found):
         batch.rejected += [reject(r, reason, batch.id) for r in found if (reason := checks.fault(r)) is not None]

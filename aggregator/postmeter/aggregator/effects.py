@@ -39,6 +39,7 @@ EFFECTS = {
     (EventType.CLICKED, 0): Effect(),
     (EventType.REPLIED, 0): Effect(INDEX["replies"], Engagement.REPLY),
     (EventType.RECEIVED, 0): Effect(INDEX["received"]),
+    (EventType.UNKNOWN, 0): Effect(),
 }
 """By type and, for `bounced`, by bounce type."""
 

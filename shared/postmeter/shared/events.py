@@ -21,6 +21,8 @@ class EventType(IntEnum):
     CLICKED = 11
     REPLIED = 12
     RECEIVED = 13
+    UNKNOWN = 14
+    """A provider's event that we have no name for: kept in the history, its own name as the reason."""
 
 
 class BounceType(IntEnum):

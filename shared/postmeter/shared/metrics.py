@@ -70,6 +70,13 @@ class TrackingMetrics:
             ["outcome"],
             registry=to,
         )
+        self.webhooks = Counter(
+            "postmeter_webhooks_total",
+            "What providers' webhooks brought, by provider and outcome: event, unreadable (an item put aside),"
+            " refused (a delivery whose signature does not fit).",
+            ["provider", "outcome"],
+            registry=to,
+        )
 
 
 class AggregatorMetrics:
@@ -119,6 +126,27 @@ class AggregatorMetrics:
             "Messages folded into the overflow series of a workspace.",
             registry=to,
         )
+        self.dnsbl_lookups = Counter(
+            "postmeter_dnsbl_lookups_total",
+            "Look-ups of a sending IP in a DNSBL zone, by result (listed, not_listed, error, failed, skipped).",
+            ["result"],
+            registry=to,
+        )
+        self.dnsbl_zone_up = Gauge(
+            "postmeter_dnsbl_zone_up",
+            "Whether a DNSBL zone was of use in this aggregator's last round, by zone and IP version (4, 6).",
+            ["zone", "ip_version"],
+            registry=to,
+        )
+        self.dnsbl_listed = Gauge(
+            "postmeter_dnsbl_listed_ips", "Sending IPs of all workspaces that a zone lists.", registry=to
+        )
+        self.dnsbl_checked_at = Gauge(
+            "postmeter_dnsbl_checked_timestamp_seconds", "Unix time of the last look-up that was answered.", registry=to
+        )
+        self.dnsbl_round_seconds = Gauge(
+            "postmeter_dnsbl_round_seconds", "Time that this aggregator's last round of look-ups took.", registry=to
+        )
 
 
 class QueryMetrics:
@@ -152,4 +180,14 @@ class GatewayMetrics:
         self.key_refusals = Counter(
             "postmeter_key_refusals_total", "Requests refused, by reason (missing, unknown, forbidden).",
             ["reason"], registry=to,
+        )  # fmt: skip
+        self.limited = Counter(
+            "postmeter_rate_limited_total", "Requests refused over their workspace's limit, by class (read, write,"
+            " campaign, overview, deliverability, export).",
+            ["limit"], registry=to,
+        )  # fmt: skip
+        self.unlimited = Counter(
+            "postmeter_rate_limit_skipped_total", "Requests that passed uncounted because Redis did not answer in time,"
+            " by class.",
+            ["limit"], registry=to,
         )  # fmt: skip

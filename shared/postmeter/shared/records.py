@@ -15,6 +15,7 @@ BATCH = b"b"
 RECORDS = b"r"
 SIZE_LIMIT = 2**40
 """An event's size_bytes stays below this, so that no sum of them can overflow."""
+REFUSAL_BYTES = 65_536
 
 
 class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):
@@ -54,8 +55,24 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     tags: list[str]
 
 
+class Mail(msgspec.Struct, array_like=True, frozen=True):
+    """What a provider's webhook tells about the message of an event, so that one that was never registered can be
+    made from it. source: the id of the webhook's source. Empty text means not told.
+    """
+
+    source: str
+    to_hash: str
+    to_domain: str
+    from_address: str
+    from_domain: str
+    subject: str
+    campaign: str
+    template: str
+    tags: list[str]
+
+
 class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=True):
-    """An event told by `POST /v1/events`.
+    """An event told by `POST /v1/events`, or by a provider's webhook (mail is set).
 
     at: the time it counts at; claimed: the time the sender gave where that was out of range, else None.
     message: 16 bytes, or empty where provider and provider_message name it, or for `received` (domain).
@@ -81,6 +98,20 @@ class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=T
     size_bytes: int
     spam: bool
     claimed: int | None
+    mail: Mail | None = None
+
+
+class Refusal(msgspec.Struct, array_like=True, tag_field="record", tag=5, frozen=True):
+    """An item of a batch that could not be read: kept as a dead letter for a person to look at.
+
+    origin: where it came from, such as a webhook's source. body: its bytes, at most REFUSAL_BYTES.
+    """
+
+    at: int
+    workspace: int
+    origin: str
+    reason: str
+    body: bytes
 
 
 class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4, frozen=True):
@@ -93,7 +124,7 @@ class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4,
     status: str | None
 
 
-Record = Hit | Registration | Event | CampaignChange
+Record = Hit | Registration | Event | Refusal | CampaignChange
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Record])

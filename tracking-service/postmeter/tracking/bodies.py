@@ -32,7 +32,12 @@ def _too_large(limit: int) -> RequestError:
 
 
 async def read(request: web.Request, limit: int, timeout: float) -> bytes:
-    """The body, inflated if it came with gzip, without a byte order mark. Raises RequestError 400, 408, 413, 415."""
+    """The body as text: `read_raw` without a byte order mark."""
+    return (await read_raw(request, limit, timeout)).removeprefix(_BOM)
+
+
+async def read_raw(request: web.Request, limit: int, timeout: float) -> bytes:
+    """The body, inflated if it came with gzip, otherwise byte for byte. Raises RequestError 400, 408, 413, 415."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise RequestError(415, "UNSUPPORTED_ENCODING", "Content-Encoding is gzip or identity.")
@@ -50,7 +55,7 @@ async def read(request: web.Request, limit: int, timeout: float) -> bytes:
         raise RequestError(400, "INVALID_BODY", f"The body cannot be read: {error}") from None
     if inflate is not None and not inflate.eof:
         raise RequestError(400, "INVALID_BODY", "The gzip body ends too early.")
-    return bytes(body).removeprefix(_BOM)
+    return bytes(body)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:

@@ -15,7 +15,7 @@ from postmeter.shared.records import SIZE_LIMIT, Event, idempotency_key
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.client import USER_AGENT_BYTES
 
-_TYPES = {kind.name.lower(): kind for kind in EventType}
+_TYPES = {kind.name.lower(): kind for kind in EventType if kind is not EventType.UNKNOWN}
 _BOUNCES = {kind.name.lower(): kind for kind in BounceType}
 _ONLY_RECEIVED = "type: a key that is confined to domains may write only received, of its own domains"
 # Fields that mean something for one type only; for every other one they are as wrong as misspelt ones.

@@ -1,0 +1,123 @@
+"""Readings as records of the stream: hashed, bounded, placed in time, each once under the provider's event id."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from postmeter.shared.domains import normal
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import EventType
+from postmeter.shared.records import Event, Mail, idempotency_key
+from postmeter.tracking import fields
+from postmeter.tracking.client import USER_AGENT_BYTES
+from postmeter.tracking.webhooks.delivery import Source
+from postmeter.tracking.webhooks.provider import Provider
+from postmeter.tracking.webhooks.reading import Reading, Unreadable
+
+_OLDEST = int(fields.OLDEST / timedelta(microseconds=1))
+_NEWEST = int(fields.NEWEST / timedelta(microseconds=1))
+_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", re.ASCII)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def event_of(reading: Reading, item: bytes, place: int, provider: Provider, source: Source, received: int) -> Event:
+    """The record of one reading; `item` are the bytes that it was read from, `place` its place among the item's.
+
+    Texts are cut to what is stored, never refused: nobody could send them again. Raises Unreadable for a reading
+    that names no message.
+    """
+    message, provider_message = _our_id(reading.message), _text(reading.provider_message, 500).strip("<> ")
+    if not message and not provider_message:
+        raise Unreadable("it names no message")
+    at = received if reading.at is None else reading.at
+    placed = at if received - _OLDEST <= at <= received + _NEWEST else received
+    # A provider's event id may be that of its message or delivery, told for several events and recipients.
+    told = f"{reading.event_id}\0{reading.name}\0{reading.recipient}" if reading.event_id else _digest(item).hex()
+    return Event(
+        at=placed,
+        received=received,
+        workspace=source.workspace,
+        type=reading.type,
+        message=message,
+        provider=provider.name,
+        provider_message=provider_message,
+        key=idempotency_key(source.workspace, f"webhook\0{provider.slug}\0{told}\0{place}"),
+        digest=b"",
+        bounce=int(reading.bounce or 0),
+        reason=_text(reading.reason if reading.type is not EventType.UNKNOWN else reading.name, 1000),
+        url=_text(reading.url, 8192),
+        user_agent=reading.user_agent.encode("utf-8", "replace")[:USER_AGENT_BYTES],
+        ip=_ip(reading.ip),
+        domain="",
+        size_bytes=0,
+        spam=False,
+        claimed=None if placed == at else at,
+        mail=_mail(reading, source),
+    )
+
+
+def _mail(reading: Reading, source: Source) -> Mail:
+    recipient, recipient_domain = _address(reading.recipient)
+    sender, sender_domain = _address(reading.from_address)
+    return Mail(
+        source=source.id,
+        to_hash=fields.address_hash(recipient) if recipient else "",
+        to_domain=recipient_domain,
+        from_address=sender,
+        from_domain=sender_domain,
+        subject=_text(reading.subject, 2000),
+        campaign=_label(reading.campaign, 200),
+        template=_label(reading.template, 200),
+        tags=_labels(reading.tags),
+    )
+
+
+def _our_id(text: str) -> bytes:
+    return uuid.UUID(text.strip()).bytes if _ID.fullmatch(text.strip()) else b""
+
+
+def _address(text: str) -> tuple[str, str]:
+    """(address, domain); both empty for what is none, for an event is not lost for its address."""
+    try:
+        return fields.address("address", _text(text, 1000)) if text else ("", "")
+    except RequestError:
+        domain = text.rpartition("@")[2].strip("<> ")
+        try:
+            return _text(text.strip(), 320), normal(domain)
+        except ValueError:
+            return _text(text.strip(), 320), ""
+
+
+def _text(text: str, limit: int) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)[:limit]
+
+
+def _label(text: str, limit: int) -> str:
+    cut = _text(text, limit)
+    return cut.encode()[: 2 * limit].decode(errors="ignore")
+
+
+def _labels(texts: tuple[str, ...]) -> list[str]:
+    found = sorted({_text(text, 100) for text in texts if text})[: fields.MAX_LABELS]
+    while sum(len(text.encode()) for text in found) > fields.LABELS_BYTES:
+        found.pop()
+    return found
+
+
+def _ip(text: str) -> str:
+    try:
+        return fields.ip("ip", text.strip()) if text else ""
+    except RequestError:
+        return ""
+
+
+def _digest(item: bytes) -> bytes:
+    return hashlib.blake2b(item, digest_size=16).digest()
+
+
+def now() -> int:
+    """Microseconds since 1970."""
+    return fields.micros(datetime.now(UTC))

@@ -1,0 +1,114 @@
+"""`POST /v1/webhooks/{provider}/{source}`: verified, read, appended; answered once it is in the streams."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from postmeter.shared import logs, sources
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
+from postmeter.shared.secret import Secret
+from postmeter.shared.streams import shard_of
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.webhooks import events
+from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.provider import Provider
+from postmeter.tracking.webhooks.providers import PROVIDERS
+from postmeter.tracking.webhooks.reading import Unreadable
+
+
+class RejectedItem(msgspec.Struct, frozen=True):
+    """An item that could not be read; it is kept as a dead letter."""
+
+    index: int
+    code: str
+    message: str
+
+
+class Outcome(msgspec.Struct):
+    """What a delivery is answered with. accepted: events, of which repetitions count once."""
+
+    accepted: int = 0
+    rejected: list[RejectedItem] = msgspec.field(default_factory=list)
+
+
+class Webhooks:
+    """Takes deliveries. source_key: what secrets are stored under. base_url: of the webhooks' own URLs."""
+
+    def __init__(
+        self, committer: Committer, metrics: TrackingMetrics, shards: int, source_key: Secret, base_url: str
+    ) -> None:
+        self._committer = committer
+        self._metrics = metrics
+        self._shards = shards
+        self._source_key = source_key
+        self._base_url = base_url
+
+    async def take(self, passed: sources.Source, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Take one delivery of a source that the gateway has found. Raises RequestError 400, 401, 404, 503."""
+        provider = PROVIDERS.get(passed.provider)
+        if provider is None:
+            raise RequestError(404, "NOT_FOUND", "There is no such webhook.")
+        source = Source(
+            id=passed.id,
+            workspace=passed.workspace,
+            provider=passed.provider,
+            secret=sources.decrypt(passed.secret, self._source_key),
+            options=passed.options,
+        )
+        url = f"{self._base_url}/v1/webhooks/{passed.provider}/{passed.id}"
+        delivery = Delivery(body, headers, url, events.now())
+        try:
+            await provider.verify(delivery, source)
+        except RequestError:
+            self._metrics.webhooks.labels(provider.slug, "refused").inc()
+            raise
+        if provider.reply is not None and await provider.reply(delivery, source):
+            return Outcome()
+        return await self._record(provider, source, delivery)
+
+    async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
+        outcome, by_shard = Outcome(), dict[int | None, list[bytes]]()
+        for index, item in enumerate(provider.items(delivery)):
+            try:
+                found = _read(provider, source, item, delivery.received)
+            except Unreadable as error:
+                outcome.rejected.append(RejectedItem(index, "UNREADABLE", str(error)))
+                refusal = Refusal(
+                    delivery.received, source.workspace, f"webhook {source.id}", str(error), item[:REFUSAL_BYTES]
+                )
+                by_shard.setdefault(None, []).append(encode(refusal))
+                continue
+            for event in found:
+                by_shard.setdefault(self._shard(event), []).append(encode(event))
+            outcome.accepted += len(found)
+            if index % 50 == 49:
+                await asyncio.sleep(0)
+        await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
+        self._metrics.webhooks.labels(provider.slug, "event").inc(outcome.accepted)
+        if outcome.rejected:
+            self._metrics.webhooks.labels(provider.slug, "unreadable").inc(len(outcome.rejected))
+            first = outcome.rejected[0]
+            logs.get().warning("webhook items put aside", source=source.id, items=len(outcome.rejected), first=first)
+        return outcome
+
+    def _shard(self, event: Event) -> int:
+        """All that providers tell of one message goes through one shard: so do all repetitions of an event, and two
+        events of a message that nobody has registered make it once.
+        """
+        name = event.message or f"{event.workspace}\0{event.provider}\0{event.provider_message}".encode()
+        return shard_of(hashlib.blake2b(name, digest_size=8).digest(), self._shards)
+
+
+def _read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
+    """The events of one item. Raises Unreadable, also for what the provider's module did not expect."""
+    try:
+        readings = provider.read(item)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(str(error)) from None
+    return [events.event_of(reading, item, place, provider, source, received) for place, reading in enumerate(readings)]

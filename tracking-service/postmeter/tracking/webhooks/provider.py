@@ -1,0 +1,45 @@
+"""What Postmeter knows about one email provider."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from postmeter.shared.errors import RequestError
+from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.reading import Reading
+
+MESSAGE_KEY = "postmeter_id"
+"""Metadata, custom argument, variable or tag in which a sender tells a provider our id of a message."""
+
+
+class SecretOrigin(StrEnum):
+    """Who makes a source's secret."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """slug: its name in the webhook's URL. name: its name as a message's provider. secret: who makes the secret.
+
+    verify: raises RequestError 401 for a delivery that is forged, stale or not signed; looks at the raw bytes only.
+    items: the events of a verified delivery, each with the bytes that it consists of; raises RequestError 400 for a
+    body that is none of the provider's. read: what one item says, an event per recipient; raises Unreadable.
+    reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
+    """
+
+    slug: str
+    name: str
+    secret: SecretOrigin
+    verify: Callable[[Delivery, Source], Awaitable[None]]
+    items: Callable[[Delivery], Sequence[bytes]]
+    read: Callable[[bytes], list[Reading]]
+    reply: Callable[[Delivery, Source], Awaitable[bool]] | None = None
+
+
+def refused(why: str) -> RequestError:
+    """The error of a delivery that is not genuine. `why` says what to look at, never what would have been right."""
+    return RequestError(401, "WEBHOOK_REFUSED", why)
