@@ -137,18 +137,20 @@ class Service:
             wire.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
             return wire.reply(head=method == "HEAD")
 
-    def post(self, path: str, body: object, *headers: str, host: str = "t") -> Reply:
+    def post(self, path: str, body: object, *headers: str, host: str = "t", method: str = "POST") -> Reply:
         """Send a write as the gateway does; `body` is bytes as they are, or becomes JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(data)}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(data)}"]
         if not any(header.startswith(HEADER) for header in headers):
             lines.append(self.principal())
         return self.ask("\r\n".join([*lines, *headers, "", ""]).encode() + data)
 
-    def principal(self, scopes: tuple[str, ...] = ("track",), domains: list[str] | None = None) -> str:
+    def principal(
+        self, scopes: tuple[str, ...] = ("track",), domains: list[str] | None = None, role: str = "admin"
+    ) -> str:
         """The header by which the gateway says who asks."""
         principal = Principal(
-            key_id="k", workspace=WORKSPACE, workspace_id="w", role="admin", scopes=list(scopes), domains=domains
+            key_id="k", workspace=WORKSPACE, workspace_id="w", role=role, scopes=list(scopes), domains=domains
         )
         return f"{HEADER}: {seal(principal, INTERNAL)}"
 

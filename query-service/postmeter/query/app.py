@@ -10,6 +10,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.answers import Asked, Clock, Handler
+from postmeter.query.campaign_list import CampaignList
 from postmeter.query.cursor import Cursors
 from postmeter.query.documents.tracking_stats import TrackingStats
 from postmeter.query.documents.vectis import Analytics
@@ -30,10 +31,12 @@ MAX_HEAD = 1 << 20
 def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock) -> dict[str, Handler]:
     """Who answers which path."""
     engine = Engine(pool)
+    cursors = Cursors(secret)
     return {
         "/api/v1/analytics": Analytics(engine, pool, clock).handle,
         "/api/v1/tracking/stats": TrackingStats(pool, redis).handle,
-        "/v1/query": NativeQuery(engine, Cursors(secret), clock).handle,
+        "/v1/campaigns": CampaignList(pool, cursors).handle,
+        "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }
 
 

@@ -11,6 +11,7 @@ __all__ = ["CLICK_PATH", "ENDPOINTS", "OPEN_PATH", "Document", "Endpoint", "Limi
 ENDPOINTS: tuple[Endpoint, ...] = (
     *vectis.ENDPOINTS,
     *native.ENDPOINTS,
+    *native.CAMPAIGN_ENDPOINTS,
 )
 
 _PREFIXES = (

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import logs
+from postmeter.shared import authorization, logs
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
@@ -15,6 +15,7 @@ from postmeter.shared.principal import HEADER, Principal, unseal
 from postmeter.shared.secret import Secret
 from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
+from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.desk import Desk, LinkRefused
@@ -24,6 +25,7 @@ from postmeter.tracking.settings import TrackingSettings
 
 MESSAGES_PATH = "/v1/messages"
 EVENTS_PATH = "/v1/events"
+CAMPAIGN = next(one for one in ENDPOINTS if (one.method, one.path) == ("PUT", "/v1/campaigns/{id}"))
 _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,13 +54,14 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 class Writes:
-    """The handlers of /v1/messages and /v1/events."""
+    """The handlers of /v1/messages, /v1/events and /v1/campaigns."""
 
-    def __init__(self, settings: TrackingSettings, messages: Messages, taker: Events) -> None:
+    def __init__(self, settings: TrackingSettings, messages: Messages, taker: Events, campaigns: Campaigns) -> None:
         self._secret: Secret = settings.internal_secret
         self._timeout = settings.body_timeout
         self._messages = messages
         self._events = taker
+        self._campaigns = campaigns
 
     def _principal(self, request: web.Request) -> Principal:
         principal = unseal(request.headers.get(HEADER), self._secret)
@@ -80,6 +83,16 @@ class Writes:
         body = await bodies.read(request, _MAX_BODY[EVENTS_PATH], self._timeout)
         outcome = await self._events.take(principal, event_batch.items_of(body, request.content_type))
         return web.Response(status=202, body=msgspec.json.encode(outcome), content_type="application/json")
+
+    async def put_campaign(self, request: web.Request) -> web.Response:
+        """Name a campaign, or say its status."""
+        principal = self._principal(request)
+        authorization.require(CAMPAIGN, principal)
+        body = await bodies.read(request, CAMPAIGN.max_body, self._timeout)
+        # The path as it was sent: aiohttp's own decoding leaves alone what is no UTF-8.
+        segment = request.raw_path.partition("?")[0].rpartition("/")[2]
+        answer = await self._campaigns.change(principal, segment, body)
+        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
 class Visits:
@@ -151,6 +164,8 @@ def application(writes: Writes, visits: Visits) -> web.Application:
         [
             web.post(MESSAGES_PATH, writes.post_messages),
             web.post(EVENTS_PATH, writes.post_events),
+            # An id may hold braces, which aiohttp's own pattern of a segment leaves out.
+            web.put(CAMPAIGN.path.replace("{id}", "{id:[^/]+}"), writes.put_campaign),
             web.get(OPEN_PATH + "{token:.*}", visits.open),
             web.get(CLICK_PATH + "{token:.*}", visits.click),
         ]

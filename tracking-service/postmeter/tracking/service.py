@@ -14,6 +14,7 @@ from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
+from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.desk import Desk
 from postmeter.tracking.drainer import Drainer
@@ -56,6 +57,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         settings,
         Messages(Instrument(keys, settings.base_url), committer, figures),
         Events(committer, redis, figures, settings.shards),
+        Campaigns(committer),
     )
     runner = _runner(settings, app.application(writes, app.Visits(desk, committer, settings.trusted_hops)))
     await runner.setup()

@@ -137,7 +137,7 @@ class EventsAnswer(Struct):
 
 
 class CampaignBody(Struct):
-    """Body of PUT /v1/campaigns/{id}; what is left out stays as it is."""
+    """Body of PUT /v1/campaigns/{id}; what is left out stays as it is, empty text takes back what was said."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     status: str | msgspec.UnsetType = msgspec.UNSET
@@ -232,6 +232,7 @@ CAMPAIGN_ENDPOINTS = (
         service=Service.TRACKING,
         summary="Name a campaign, or say its status",
         scope="track",
+        roles=("super_admin", "admin", "member"),
         limit=Limit.WRITE,
         max_body=64 * 1024,
         body=CampaignBody,

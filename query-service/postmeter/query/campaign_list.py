@@ -1,0 +1,52 @@
+"""`GET /v1/campaigns`: the caller's campaigns by id, page by page."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from postmeter.query import campaigns, parameters
+from postmeter.query.answers import Asked, json, stamp
+from postmeter.query.cursor import Cursors, Position
+from postmeter.shared.apis.native import Campaign, CampaignsAnswer, CampaignsParameters
+from postmeter.shared.postgres import Pool
+
+MAX_LIMIT = 1000
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+_IDENTITY = b"campaigns"
+"""What a cursor is bound to, beside the caller's scope: nothing else decides which campaigns there are."""
+
+
+class CampaignList:
+    """Answers GET /v1/campaigns."""
+
+    def __init__(self, pool: Pool, cursors: Cursors) -> None:
+        self._pool = pool
+        self._cursors = cursors
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """One page, and the next page's cursor or null. Raises RequestError 400 that names the parameter."""
+        given = parameters.read(asked.request, CampaignsParameters)
+        limit = int(given.limit) if _NUMBER.fullmatch(given.limit) else 0
+        if not 1 <= limit <= MAX_LIMIT:
+            raise parameters.invalid("limit", f"takes 1 to {MAX_LIMIT}.")
+        after = None
+        if given.cursor is not None:
+            after = str(self._cursors.read(given.cursor, asked.scope, _IDENTITY).last[0])
+        found = await campaigns.page(self._pool, asked.scope, after, limit + 1)
+        page = found[:limit]
+        cursor = None
+        if len(found) > limit:
+            cursor = self._cursors.write(Position(0, 0, [page[-1].id]), asked.scope, _IDENTITY)
+        return json(CampaignsAnswer([_shown(campaign) for campaign in page], cursor))
+
+
+def _shown(campaign: campaigns.Campaign) -> Campaign:
+    return Campaign(
+        id=campaign.id,
+        name=campaign.name,
+        status=campaign.status,
+        sent_at=None if campaign.sent_at is None else stamp(campaign.sent_at),
+        created_at=stamp(campaign.created_at),
+    )
