@@ -1,0 +1,127 @@
+"""D3: engagement by weekday and time of day, of messages by their sending time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from postmeter.query import rates, times
+from postmeter.query.documents.workspaces import lookups
+from postmeter.query.documents.workspaces.window import Window
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.shared.apis import workspaces as api
+from postmeter.shared.postgres import Pool
+from postmeter.shared.rollups import SENT, SENT_COUNTERS
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+PERIODS = {
+    "nighttime": range(0, 6),
+    "early_morning": range(6, 9),
+    "office_hours": range(9, 17),
+    "evening": range(17, 24),
+}
+"""Periods of the day and their hours, in the order in which they are listed."""
+LEAST_SHARE = 100
+"""An hour of the week is compared if it holds at least 1 / LEAST_SHARE of the window's mail."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Messages sent at some time of the week, and of these the ones opened, clicked, replied to."""
+
+    mailed: int = 0
+    opened: int = 0
+    clicked: int = 0
+    replied: int = 0
+
+    @classmethod
+    def sum(cls, cells: Iterable[Cell]) -> Cell:
+        """All of them together."""
+        found = list(cells)
+        return cls(*(sum(getattr(cell, counter) for cell in found) for counter in SENT_COUNTERS))
+
+    @property
+    def score(self) -> Decimal:
+        """engagement_score, 0 to 100, two decimals."""
+        return rates.percent(self._tenths, 10 * self.mailed)
+
+    @property
+    def exact_score(self) -> Fraction:
+        """engagement_score / 10 of a cell with mail, for comparing."""
+        return Fraction(self._tenths, self.mailed)
+
+    @property
+    def _tenths(self) -> int:
+        return 3 * self.opened + 4 * self.clicked + 3 * self.replied
+
+
+class HeatmapReport:
+    """When mail is best sent. Windows are whole UTC days."""
+
+    def __init__(self, engine: Engine, pool: Pool) -> None:
+        self._engine = engine
+        self._pool = pool
+
+    async def read(
+        self,
+        scope: Scope,
+        workspace_id: str,
+        window: Window,
+        zone_name: str | None = None,
+        campaign_id: str | None = None,
+    ) -> api.Heatmap:
+        """All 7 x 4 cells in the zone (default: the workspace's), of the workspace or one of its campaigns.
+
+        Raises RequestError 400 for an unknown zone, 404 CAMPAIGN_NOT_FOUND.
+        """
+        window = window.whole_days()
+        filters: dict[str, tuple[str, ...]] = {}
+        if campaign_id is not None:
+            filters["campaign"] = ((await lookups.campaign(self._pool, scope, campaign_id)).id,)
+        if zone_name is None:
+            zone_name = await self._pool.fetchval(lookups.QUERIES["workspace"], scope.workspace, column=1)
+        query = Query(
+            scope=scope,
+            metrics=SENT_COUNTERS,
+            start=window.start,
+            end=window.end_exclusive,
+            filters=filters,
+            zone=times.zone(zone_name, "timezone"),
+            resolution=Resolution.HOUR,
+            rollup=SENT,
+        )
+        week: dict[tuple[int, int], Cell] = {}
+        for row in await self._engine.rows(query):
+            place = row.start.weekday(), row.start.hour
+            week[place] = Cell.sum([week.get(place, Cell()), Cell(*row.values)])
+        return api.Heatmap(
+            workspace_id=workspace_id,
+            timezone=zone_name,
+            optimal_send_time=_optimal(week),
+            heatmap=[_cell(week, day, period) for day in range(7) for period in PERIODS],
+        )
+
+
+def _optimal(week: dict[tuple[int, int], Cell]) -> api.OptimalSendTime | None:
+    """The best hour; of equal ones that with more mail, then the earlier in the week."""
+    total = sum(cell.mailed for cell in week.values())
+    compared = [place for place, cell in week.items() if cell.mailed and LEAST_SHARE * cell.mailed >= total]
+    if not compared:
+        return None
+    day, hour = min(compared, key=lambda place: (-week[place].exact_score, -week[place].mailed, place))
+    return api.OptimalSendTime(WEEKDAYS[day], hour, week[day, hour].score)
+
+
+def _cell(week: dict[tuple[int, int], Cell], day: int, period: str) -> api.HeatmapCell:
+    cell = Cell.sum(week.get((day, hour), Cell()) for hour in PERIODS[period])
+    return api.HeatmapCell(
+        day_of_week=WEEKDAYS[day],
+        time_period=period,
+        emails_sent=cell.mailed,
+        emails_opened=cell.opened,
+        open_rate=rates.percent(cell.opened, cell.mailed),
+        engagement_score=cell.score,
+    )

@@ -1,0 +1,73 @@
+"""D3: all campaigns of a workspace."""
+
+from __future__ import annotations
+
+from postmeter.query import campaigns, rates
+from postmeter.query.documents.workspaces import formulas, lookups
+from postmeter.query.documents.workspaces.campaign import time_range
+from postmeter.query.documents.workspaces.window import Window
+from postmeter.query.engine import pieces
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Scope
+from postmeter.shared.apis import workspaces as api
+from postmeter.shared.postgres import Pool
+from postmeter.shared.rollups import ACTIVITY, OTHER
+
+TOP = 5
+_NO_CAMPAIGN = ["", OTHER]
+
+
+class OverviewReport:
+    """What became of a workspace's messages, also of those without a campaign, and its best campaigns."""
+
+    def __init__(self, engine: Engine, pool: Pool) -> None:
+        self._engine = engine
+        self._pool = pool
+
+    async def read(self, scope: Scope, workspace_id: str, window: Window) -> api.Overview:
+        """The workspace in the window; for a domain_admin its domains."""
+        query = Query(scope=scope, metrics=formulas.METRICS, start=window.start, end=window.end_exclusive)
+        counts = formulas.total([row.values for row in await self._engine.rows(query)])
+        known: int = await self._pool.fetchval(lookups.QUERIES["count_campaigns"], scope.workspace, scope.domains)
+        active, top = await self._best(scope, window)
+        return api.Overview(
+            workspace_id=workspace_id,
+            time_range=time_range(window),
+            summary=api.OverviewSummary(
+                total_campaigns=known,
+                active_campaigns=active,
+                emails_sent=counts["sent"],
+                emails_delivered=counts["delivered"],
+                emails_opened=counts["unique_opens"],
+                emails_clicked=counts["unique_clicks"],
+                emails_replied=counts["unique_replies"],
+            ),
+            rates=api.OverviewRates(
+                **{name: formulas.rate(name, counts) for name in api.OverviewRates.__struct_fields__}
+            ),
+            top_campaigns=top,
+        )
+
+    async def _best(self, scope: Scope, window: Window) -> tuple[int, list[api.TopCampaign]]:
+        """How many campaigns sent in the window, and the best of them. Ordered in SQL, however many there are."""
+        parameters: list[object] = [scope.workspace, scope.domains, _NO_CAMPAIGN, TOP]
+        parts = []
+        for piece in pieces.split(ACTIVITY.tiers, window.start, window.end_exclusive, []):
+            parameters += [piece.start, piece.end]
+            start, end = f"${len(parameters) - 1}", f"${len(parameters)}"
+            parts.append(lookups.QUERIES["best_piece"].format(table=piece.table, start=start, end=end))
+        if not parts:
+            return 0, []
+        sql = lookups.QUERIES["best_campaigns"].format(pieces="\nUNION ALL\n".join(parts))
+        rows = await self._pool.fetch(sql, *parameters)
+        names = await campaigns.names(self._pool, scope.workspace, [row["campaign"] for row in rows])
+        top = [
+            api.TopCampaign(
+                campaign_id=row["campaign"],
+                campaign_name=names[row["campaign"]],
+                open_rate=rates.percent(int(row["unique_opens"]), int(row["delivered"])),
+                reply_rate=rates.percent(int(row["unique_replies"]), int(row["delivered"])),
+            )
+            for row in rows
+        ]
+        return (rows[0]["active"] if rows else 0), top
