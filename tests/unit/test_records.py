@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared import records
-from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
+from postmeter.shared.records import CampaignChange, Event, Hit, Mail, Record, Refusal, Registration
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -23,11 +23,18 @@ BY_TYPE: dict[object, st.SearchStrategy[object]] = {
 }
 
 
+def of_mail() -> st.SearchStrategy[Mail]:
+    return st.builds(Mail, **{name: BY_TYPE[hint] for name, hint in get_type_hints(Mail).items()})
+
+
+BY_TYPE[Mail | None] = st.none() | of_mail()
+
+
 def of(kind: type[Record]) -> st.SearchStrategy[Record]:
     return st.builds(kind, **{name: BY_TYPE[hint] for name, hint in get_type_hints(kind).items()})
 
 
-RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange))
+RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange), of(Refusal))
 
 
 @given(st.lists(RECORDS, max_size=20))
