@@ -21,6 +21,8 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 NOWHERE = "http://127.0.0.1:1"
+NO_REDIS = "redis://127.0.0.1:1"
+"""Where no test wants limits."""
 
 
 @asynccontextmanager
@@ -56,6 +58,7 @@ async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
         "ops_port": ops_port,
         "tracking_url": NOWHERE,
         "query_url": NOWHERE,
+        "redis_url": Secret(NO_REDIS),
         "stop_timeout": 1.0,
         **settings,
     }

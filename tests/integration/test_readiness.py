@@ -31,11 +31,12 @@ def _query(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Tas
     return asyncio.create_task(query.serve(settings, stop))
 
 
-def _gateway(dsn: str, _redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+def _gateway(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+    stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
     secrets = {"internal_secret": SECRET, "key_pepper": SECRET}
     # Its own ops port stands in for the services: something that takes connections.
     urls = {"tracking_url": f"http://127.0.0.1:{port}", "query_url": f"http://127.0.0.1:{port}"}
-    settings = GatewaySettings(**secrets, **urls, postgres_dsn=Secret(dsn), ops_port=port, port=free_port())
+    settings = GatewaySettings(**secrets, **urls, **stores, ops_port=port, port=free_port())
     return asyncio.create_task(gateway.serve(settings, stop))
 
 

@@ -35,6 +35,20 @@ GIVEN = {
         (GatewaySettings, "POSTMETER_PORT", "99999"),
         (GatewaySettings, "POSTMETER_HITS", "0"),
         (GatewaySettings, "POSTMETER_TRUSTED_HOPS", "-1"),
+        *[
+            (GatewaySettings, "POSTMETER_RATE_LIMITS", text)
+            for text in (
+                "read",
+                "read=",
+                "read=0",
+                "read=-1",
+                "read=1.5",
+                "read=1e3",
+                "reads=1",
+                "read=1,read=2",
+                "read=9999999",
+            )
+        ],
         (GatewaySettings, "POSTMETER_TRACKING_URL", "https://h"),
         (GatewaySettings, "POSTMETER_QUERY_URL", "http://h:port"),
     ],

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPException
 
+from postmeter.shared.endpoints import Endpoint
 from postmeter.shared.errors import RequestError
 
 READ_SECONDS = 15.0
@@ -17,6 +18,19 @@ BODY_SECONDS = 30.0
 """How long a client may take for all of its body."""
 PIECE = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+_UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
+"""What clients send that were told no media type: nothing, bytes, or curl's and urllib's default."""
+
+
+def require_media(request: web.BaseRequest, endpoint: Endpoint) -> None:
+    """Raises RequestError 415 where the caller says that the body is something else than the endpoint takes."""
+    given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if endpoint.body is None or given in _UNSAID or given in endpoint.body_media or given.endswith("+json"):
+        return
+    taken = " or ".join(endpoint.body_media[:2])
+    raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the body as {taken}, and say so in Content-Type.")
 
 
 class Body:

@@ -9,10 +9,11 @@ import msgspec
 from aiohttp import ClientError, ClientResponse, web
 
 from postmeter.gateway import request_ids
-from postmeter.gateway.body import Body
+from postmeter.gateway.body import Body, require_media
 from postmeter.gateway.hits import Hits, forwarded_for
 from postmeter.gateway.http_server import finish, refusal
 from postmeter.gateway.keys import Keys
+from postmeter.gateway.limits import Limits
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.upstream import Upstream
 from postmeter.shared import authorization, logs, principal
@@ -34,6 +35,7 @@ class Front:
 
     routes: Routes
     keys: Keys
+    limits: Limits
     hits: Hits
     upstreams: dict[Service, Upstream]
     secret: Secret
@@ -65,6 +67,22 @@ class Front:
 
     async def _api(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> web.StreamResponse:
         caller = await self._caller(request, endpoint)
+        counted = await self.limits.count(caller.workspace, endpoint.limit) if caller is not None else {}
+        try:
+            return await self._pass_on(request, endpoint, caller, request_id, counted)
+        except RequestError as error:
+            error.headers = counted | error.headers
+            raise
+
+    async def _pass_on(
+        self,
+        request: web.BaseRequest,
+        endpoint: Endpoint,
+        caller: Principal | None,
+        request_id: str,
+        counted: dict[str, str],
+    ) -> web.StreamResponse:
+        """The service's answer, with the headers of the limit that it was `counted` against."""
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         claimed = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall("X-Forwarded-For", [])]
         forwarded = forwarded_for(request.remote, claimed, self.trusted_hops)
@@ -76,12 +94,13 @@ class Front:
             )
         body = None
         if endpoint.max_body:
+            require_media(request, endpoint)
             body = Body(request, endpoint.max_body)
             await _continue(request)
         upstream = self.upstreams[endpoint.service]
         workspace = caller.workspace if caller is not None else 0
         async with upstream.ask(endpoint, request.raw_path, headers, body, workspace) as answer:
-            return await _pass_back(request, answer, request_id)
+            return await _pass_back(request, answer, request_id, counted)
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
         if endpoint.scope is None:
@@ -112,8 +131,10 @@ async def _continue(request: web.BaseRequest) -> None:
     request.writer.output_size = 0
 
 
-async def _pass_back(request: web.BaseRequest, answer: ClientResponse, request_id: str) -> web.StreamResponse:
-    headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+async def _pass_back(
+    request: web.BaseRequest, answer: ClientResponse, request_id: str, counted: dict[str, str]
+) -> web.StreamResponse:
+    headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers} | counted
     length = answer.content_length
     try:
         if length is not None and length <= _WHOLE:

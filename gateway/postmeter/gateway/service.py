@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from postmeter.gateway import limits, rate_limits
 from postmeter.gateway.front import Front
 from postmeter.gateway.hit_client import HitClient
 from postmeter.gateway.hits import Hits
 from postmeter.gateway.http_server import Server
 from postmeter.gateway.keys import Keys
+from postmeter.gateway.limits import Limits
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.upstream import Upstream
@@ -28,6 +30,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     measured = metrics.GatewayMetrics(registry)
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
     pool = await postgres.connect(settings, "gateway", KEY_SECONDS, options={"default_transaction_read_only": "on"})
+    redis = limits.client(settings.redis_url)
     client = HitClient(settings.tracking_url, settings.hits)
     upstreams = {
         Service.TRACKING: Upstream(Service.TRACKING, settings.tracking_url, settings.service_requests, measured),
@@ -36,6 +39,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     front = Front(
         routes=Routes(),
         keys=Keys(pool, settings.key_pepper),
+        limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
         hits=Hits(client, ring, measured, settings.trusted_hops),
         upstreams=upstreams,
         secret=settings.internal_secret,
@@ -47,6 +51,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     try:
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
         checks: dict[str, ops.Check] = {
             "postgres": lambda: migrate.require_current(pool),
             "tracking": lambda: _reach(settings.tracking_url),
@@ -61,6 +66,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         client.close()
         for upstream in upstreams.values():
             await upstream.close()
+        await redis.aclose()
         await postgres.close(pool)
 
 

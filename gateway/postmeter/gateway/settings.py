@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from postmeter.gateway.rate_limits import RateLimits
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import NotNegative, Port, Positive
+from postmeter.shared.setting_types import NotNegative, Port, Positive, RedisUrl
 from postmeter.shared.settings import InternalSettings, PostgresSettings, Settings
 
 
@@ -18,7 +19,8 @@ class GatewaySettings(Settings, PostgresSettings, InternalSettings):
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that
     service is down; without them such a click gets a page that tries again. trusted_hops: proxies in front
     whose X-Forwarded-For is passed on. max_connections: of clients, at once. service_requests: API requests
-    in flight to one service; hits: the same for tracking URLs.
+    in flight to one service; hits: the same for tracking URLs. redis_url: where requests are counted;
+    rate_limits: how many each workspace has (see rate_limits.py).
     """
 
     port: Port = 8080
@@ -30,6 +32,8 @@ class GatewaySettings(Settings, PostgresSettings, InternalSettings):
     max_connections: Positive = 4096
     service_requests: Positive = 128
     hits: Positive = 256
+    redis_url: RedisUrl
+    rate_limits: RateLimits = ""
 
     def __post_init__(self) -> None:
         for name in ("tracking_url", "query_url"):

@@ -7,6 +7,8 @@ all its repetitions. Braces are Redis Cluster hash tags.
 
 from __future__ import annotations
 
+from postmeter.shared.apis.endpoint import Limit
+
 
 def stream(shard: int) -> str:
     """The stream of one shard."""
@@ -25,6 +27,11 @@ def live(workspace: int) -> str:
     absolute, so writing them twice changes nothing.
     """
     return f"postmeter:live:{{{workspace}}}"
+
+
+def limit(workspace: int, kind: Limit) -> str:
+    """String: when a workspace has all of a limit free again (see the gateway's limits.py)."""
+    return f"postmeter:limit:{{{workspace}}}:{kind.value}"
 
 
 def event_seen(workspace: int, key: bytes) -> str:

@@ -61,7 +61,7 @@ def environment(
         case "aggregator":
             own |= postgres | redis
         case "gateway":
-            own |= postgres | internal
+            own |= postgres | redis | internal
             # With the key ring it can redirect a genuine click while tracking-service is down.
             own |= {"TOKEN_KEYS": vault.token_keys.reveal()}
             own |= {"PORT": str(ports.gateway), "KEY_PEPPER": vault.key_pepper.reveal()}

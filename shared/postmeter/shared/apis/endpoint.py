@@ -42,9 +42,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One route. `path` is in aiohttp's form; `scope` None means public; `roles` empty means any role.
 
     limit: the class that it is limited by; None: not limited. timeout: seconds that the gateway waits for the
-    service. max_body: bytes, after inflation; 0: no body. repeatable: a POST that changes nothing. parameters,
-    body, answer: the msgspec structs of the query string, the body and the good answer (`status`), from which
-    the OpenAPI document is made; answer None: no JSON, but `media`.
+    service. max_body: bytes, after inflation; 0: no body. body_media: what media types the body may have.
+    repeatable: a POST that changes nothing. parameters, body, answer: the msgspec structs of the query string, the
+    body and the good answer (`status`), from which the OpenAPI document is made; answer None: no JSON, but `media`.
     """
 
     method: str
@@ -57,6 +57,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit | None = None
     timeout: float = 10.0
     max_body: int = 0
+    body_media: tuple[str, ...] = ("application/json",)
     repeatable: bool = False
     parameters: Any = None
     body: Any = None

@@ -219,6 +219,7 @@ ENDPOINTS = (
         limit=Limit.WRITE,
         timeout=30.0,
         max_body=8 * 1024 * 1024,
+        body_media=("application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"),
         body=EventsBody,
         answer=EventsAnswer,
         status=202,

@@ -1,0 +1,23 @@
+"""The setting POSTMETER_RATE_LIMITS."""
+
+import pytest
+
+from postmeter.gateway.rate_limits import DEFAULTS, parse
+from postmeter.shared.endpoints import Limit
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("", {}),
+        ("read=1", {Limit.READ: 1}),
+        (" read = 1200 , export=off,", {Limit.READ: 1200, Limit.EXPORT: None}),
+        ("campaign=1000000", {Limit.CAMPAIGN: 1_000_000}),
+    ],
+)
+def test_what_is_not_named_keeps_its_default(text: str, changes: dict[Limit, int | None]) -> None:
+    assert parse(text) == {kind: rate for kind, rate in {**DEFAULTS, **changes}.items() if rate is not None}
+
+
+def test_every_class_has_a_default() -> None:
+    assert set(parse("")) == set(Limit)
