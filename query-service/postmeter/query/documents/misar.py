@@ -1,0 +1,149 @@
+"""D4, the Misar analytics API: its reads. Opens and clicks are totals, rates are fractions with three decimals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from postmeter.query import campaigns, parameters, rates
+from postmeter.query.answers import Asked, Clock, Handler, json, stamp
+from postmeter.query.documents.workspaces import window
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query
+from postmeter.shared.apis import misar as api
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
+from postmeter.shared.rollups import CREATED, STATE_COUNTERS
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.query.documents", "misar.sql")
+_METRICS = (
+    "sent",
+    "delivered",
+    "opens",
+    "unique_opens",
+    "clicks",
+    "unique_clicks",
+    "bounced",
+    "hard_bounced",
+    "soft_bounced",
+    "complained",
+    "unsubscribed",
+)
+"""In the order of D4's overview."""
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+"""No campaign is older."""
+_HOUR = timedelta(hours=1)
+MAX_HOURS = 20_000
+"""Hours of a timeline at most: more than hourly counts are kept by default, 25 months."""
+
+
+def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
+    """Who answers which path of D4's reads."""
+    answers = Analytics(engine, pool, clock)
+    return {
+        "/api/v1/analytics/overview": answers.overview,
+        "/api/v1/analytics/campaigns/{id}": answers.campaign,
+    }
+
+
+class Analytics:
+    """Answers D4's reads."""
+
+    def __init__(self, engine: Engine, pool: Pool, clock: Clock) -> None:
+        self._engine = engine
+        self._pool = pool
+        self._clock = clock
+
+    async def overview(self, asked: Asked) -> web.Response:
+        """GET /api/v1/analytics/overview: the workspace in a window, by the time at which things happened."""
+        given = parameters.read(asked.request, api.OverviewParameters)
+        default = window.preset(given.period, self._clock(), name="period")
+        days = window.between(given.start, given.end, default, ("from", "to"))
+        query = Query(scope=asked.scope, metrics=_METRICS, start=days.start, end=days.end_exclusive)
+        counts = await self._counts(query)
+        return json(
+            api.OverviewAnswer(
+                success=True,
+                period=api.Period(stamp(days.start), stamp(days.end)),
+                metrics=api.OverviewMetrics(
+                    sends=counts["sent"],
+                    delivered=counts["delivered"],
+                    opens=counts["opens"],
+                    unique_opens=counts["unique_opens"],
+                    clicks=counts["clicks"],
+                    unique_clicks=counts["unique_clicks"],
+                    bounces=counts["bounced"],
+                    hard_bounces=counts["hard_bounced"],
+                    soft_bounces=counts["soft_bounced"],
+                    complaints=counts["complained"],
+                    unsubscribes=counts["unsubscribed"],
+                    open_rate=rates.fraction(counts["opens"], counts["sent"], 3),
+                    click_rate=rates.fraction(counts["clicks"], counts["sent"], 3),
+                    bounce_rate=rates.fraction(counts["bounced"], counts["sent"], 3),
+                    complaint_rate=rates.fraction(counts["complained"], counts["sent"], 3),
+                ),
+            )
+        )
+
+    async def campaign(self, asked: Asked) -> web.Response:
+        """GET /api/v1/analytics/campaigns/{id}: a campaign's whole life."""
+        campaign_id = asked.request.match_info["id"]
+        campaign = await campaigns.find(self._pool, asked.scope, campaign_id)
+        if campaign is None:
+            raise RequestError(404, "CAMPAIGN_NOT_FOUND", f"Campaign with ID {campaign_id} not found")
+        end = self._tomorrow()
+        life = Query(
+            scope=asked.scope,
+            metrics=_METRICS,
+            start=_BEGINNING,
+            end=self._tomorrow(),
+            filters={"campaign": (campaign_id,)},
+        )
+        counts = await self._counts(life)
+        created = await self._counts(replace(life, metrics=STATE_COUNTERS, rollup=CREATED))
+        return json(
+            api.CampaignAnswer(
+                success=True,
+                campaign=api.Campaign(
+                    campaign.id, campaign.name, campaign.status, stamp(campaign.sent_at) if campaign.sent_at else None
+                ),
+                metrics=api.CampaignMetrics(
+                    total_recipients=sum(created.values()),
+                    total_sent=counts["sent"],
+                    total_delivered=counts["delivered"],
+                    total_opened=counts["opens"],
+                    total_clicked=counts["clicks"],
+                    total_bounced=counts["bounced"],
+                    total_complained=counts["complained"],
+                    total_unsubscribed=counts["unsubscribed"],
+                    open_rate=rates.fraction(counts["opens"], counts["sent"], 3),
+                    click_rate=rates.fraction(counts["clicks"], counts["sent"], 3),
+                    bounce_rate=rates.fraction(counts["bounced"], counts["sent"], 3),
+                ),
+                timeline=await self._timeline(life, campaign_id),
+            )
+        )
+
+    async def _counts(self, query: Query) -> dict[str, int]:
+        rows = await self._engine.rows(query)
+        return dict(zip(query.metrics, rows[0].values if rows else (0,) * len(query.metrics), strict=True))
+
+    async def _timeline(self, life: Query, campaign_id: str) -> list[api.Hour]:
+        """Every hour (UTC) from the first to the last with an open or a click, MAX_HOURS at most."""
+        scope = life.scope
+        rows = await self._pool.fetch(
+            _QUERIES["hours"], scope.workspace, campaign_id, scope.domains, life.start, life.end, MAX_HOURS
+        )
+        if not rows:
+            return []
+        found = {row["bucket"]: (row["opens"], row["clicks"]) for row in rows}
+        first, last = rows[0]["bucket"], rows[-1]["bucket"]
+        hours = (first + number * _HOUR for number in range(min((last - first) // _HOUR + 1, MAX_HOURS)))
+        return [api.Hour(stamp(hour), *found.get(hour, (0, 0))) for hour in hours]
+
+    def _tomorrow(self) -> datetime:
+        """A midnight behind everything that can have happened: events come up to an hour ahead of the clock."""
+        return datetime.combine(self._clock().date(), datetime.min.time(), UTC) + timedelta(days=2)
