@@ -94,7 +94,6 @@ class Analytics:
         campaign = await campaigns.find(self._pool, asked.scope, campaign_id)
         if campaign is None:
             raise RequestError(404, "CAMPAIGN_NOT_FOUND", f"Campaign with ID {campaign_id} not found")
-        end = self._tomorrow()
         life = Query(
             scope=asked.scope,
             metrics=_METRICS,
