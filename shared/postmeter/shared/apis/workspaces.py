@@ -268,14 +268,18 @@ RATES = (
     "unsubscribe_rate",
 )
 """What campaigns can be compared by."""
+DEFAULT_RATES = ("open_rate", "click_rate", "reply_rate", "delivery_rate")
+"""What they are compared by unless metrics are named."""
 
 
 class CompareBody(Struct):
     """Body of POST .../analytics/compare. start_date, end_date: with time_range `custom`."""
 
-    campaign_ids: list[str]
+    campaign_ids: Annotated[list[str], described("Two to twenty different ones.", minItems=2, maxItems=20)]
     time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
-    metrics: list[Annotated[str, one_of(*RATES)]] = ["open_rate", "click_rate", "reply_rate", "delivery_rate"]
+    metrics: Annotated[
+        list[Annotated[str, one_of(*RATES)]], described(f"Default: {', '.join(DEFAULT_RATES)}.", minItems=1)
+    ] = field(default_factory=lambda: list(DEFAULT_RATES))
     start_date: Annotated[str | None, _START] = None
     end_date: Annotated[str | None, _END] = None
 
