@@ -73,35 +73,47 @@ CREATE INDEX bounce_reason_1d_series ON bounce_reason_1d (workspace, series, buc
 -- The campaign's first sending; status is what its owner said last, '' when nothing was said.
 ALTER TABLE campaign ADD COLUMN sent_at timestamptz, ADD COLUMN status_at timestamptz NOT NULL DEFAULT 'epoch';
 
--- Exports: durable jobs. parameters: the request as JSON, with the key's domains. attempt rises with each
--- worker that takes it; a worker whose attempt is not the row's any more has lost it.
+-- Exports: durable jobs. parameters: the order as JSON; domains: those of the key that ordered it, null for all.
+-- attempt rises with each worker that takes the job: a worker whose attempt is not the row's any more has lost it.
+-- given_back: attempts that ended because their worker was stopped. removed_at: when the files of all attempts
+-- were removed.
 CREATE TABLE export (
     workspace int NOT NULL,
     id text NOT NULL,
     type text NOT NULL,
     format text NOT NULL,
     parameters text NOT NULL,
+    domains text[],
     status text NOT NULL DEFAULT 'processing',
     progress int NOT NULL DEFAULT 0,
     error text,
     created_at timestamptz NOT NULL DEFAULT now(),
     completed_at timestamptz,
     expires_at timestamptz,
+    removed_at timestamptz,
     file text,
     file_size_bytes bigint,
     attempt int NOT NULL DEFAULT 0,
+    given_back int NOT NULL DEFAULT 0,
     lease_until timestamptz,
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX export_open ON export (created_at) WHERE status = 'processing';
-CREATE INDEX export_files ON export (expires_at) WHERE file IS NOT NULL;
+CREATE INDEX export_files ON export (expires_at) WHERE removed_at IS NULL;
+CREATE INDEX export_removed ON export (removed_at) WHERE removed_at IS NOT NULL;
+
+-- History by time, for exports. Events come nearly in the order of time, so that this costs writers next to nothing.
+CREATE INDEX event_at ON event USING brin (at) WITH (pages_per_range = 32);
 
 -- IPs that a workspace sends from, and in which DNSBL zones each was listed when it was looked up last.
+-- attempted_at: the last look-up; checked_at: the last one that at least one zone answered.
 CREATE TABLE sending_ip (
     workspace int NOT NULL,
     ip inet NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    attempted_at timestamptz,
     checked_at timestamptz,
     listed_in text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (workspace, ip)
 );
+CREATE INDEX sending_ip_due ON sending_ip (attempted_at NULLS FIRST);
