@@ -15,7 +15,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.shared import records, streams
 from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Hit, Record, Registration
-from postmeter.shared.rollups import COUNTERS
+from postmeter.shared.rollups import COUNTERS, TOTAL
 from postmeter.shared.secret import Secret
 
 SECOND = 1_000_000
@@ -151,11 +151,13 @@ class Bench:
         await until(reached)
 
     async def total(self, table: str = "activity_15m") -> dict[str, int]:
-        """Sums of all counters that are not 0."""
+        """Sums of all counters that are not 0, which the series TOTAL must say as well."""
         sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COUNTERS)
-        row = await self.db.fetchrow(f"SELECT {sums} FROM {table}")
-        assert row is not None
-        return {name: value for name, value in dict(row).items() if value}
+        of_series = await self.db.fetchrow(f"SELECT {sums} FROM {table} WHERE series <> $1", TOTAL)
+        of_total = await self.db.fetchrow(f"SELECT {sums} FROM {table} WHERE series = $1", TOTAL)
+        assert of_series is not None
+        assert of_series == of_total
+        return {name: value for name, value in dict(of_series).items() if value}
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return await self.db.fetchval(query, *arguments)

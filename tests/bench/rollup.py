@@ -162,7 +162,7 @@ async def rows_of(dsn: str) -> str:
     tables = ("message", "event", "engagement", "activity_15m", "dedup", "waiting", "dead_letter")
     counts = [f"{table} {await connection.fetchval(f'SELECT count(*) FROM {table}')}" for table in tables]
     opens = await connection.fetchval(
-        "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d"
+        "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d WHERE series <> 0"
     )
     await connection.close()
     return f"hits counted {opens}; rows: {', '.join(counts)}"

@@ -9,12 +9,13 @@ from postmeter.aggregator.dimensions import of_message
 from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.messages import MessageCache
-from postmeter.aggregator.queries import QUERIES, add_activity
+from postmeter.aggregator.queries import COHORTS, QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.tables import ADD
 from postmeter.aggregator.verdicts import judge
 from postmeter.shared import partitions
 from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
-from postmeter.shared.rollups import COUNTERS, TIERS
+from postmeter.shared.rollups import ACTIVITY, CREATED, SENT
 from postmeter.shared.secret import Secret
 from tests.aggregation import event, hit, registration
 
@@ -109,10 +110,12 @@ def test_tags_make_the_same_series_in_any_order() -> None:
 
 
 def test_rollup_statements_name_every_counter() -> None:
-    for tier in TIERS:
-        for name in COUNTERS:
-            assert f"{name} = {tier.table}.{name} + excluded.{name}" in add_activity(tier)
+    for rollup in (ACTIVITY, CREATED, SENT):
+        for tier in rollup.tiers:
+            for name in rollup.counters:
+                assert f"{name} = {tier.table}.{name} + excluded.{name}" in ADD[tier.table]
 
 
 def test_queries_are_described() -> None:
     assert len(QUERIES.names()) == len(set(QUERIES.names())) > 20
+    assert COHORTS.names() == ["first", "raise_states"]

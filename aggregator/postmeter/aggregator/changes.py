@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator import texts
+from postmeter.aggregator.cohorts import Cohorts
+from postmeter.aggregator.deltas import Deltas
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.messages import Key
@@ -15,9 +17,6 @@ from postmeter.aggregator.verdicts import judge
 from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.records import Event, Hit
 from postmeter.shared.rollups import COUNTERS
-
-Bucket = tuple[int, int, int]
-"""(workspace, start of the quarter-hour in microseconds, series)"""
 
 HISTORY = (
     "workspace",
@@ -49,10 +48,14 @@ class Progress:
 
 @dataclass
 class Changes:
-    """Deltas of counters by quarter-hour, first engagements, rising states and rows of history."""
+    """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
+
+    cohorts: new messages; what else moves messages is known when first engagements and states are written.
+    """
 
     horizon: Horizon
-    activity: dict[Bucket, list[int]] = field(default_factory=dict)
+    activity: Deltas = field(default_factory=dict)
+    cohorts: Cohorts = field(default_factory=Cohorts)
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
     progress: dict[Key, Progress] = field(default_factory=dict)
     history: list[tuple[object, ...]] = field(default_factory=list)

@@ -111,12 +111,12 @@ class Flusher:
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         learnt: dict[Key, int] = {}
+        changes = Changes(Horizon(self._months))
         if registrations:
-            learnt, names = await messages.register(connection, registrations, series)
+            learnt, names = await messages.register(connection, registrations, series, changes.horizon, changes.cohorts)
             released = await self._waiting.release(connection, list(learnt), names)
             hits += [record for record in released if type(record) is Hit]
             events += [record for record in released if type(record) is Event]
-        changes = Changes(Horizon(self._months))
         unknown = await self._resolve_and_add(connection, changes, hits, events, series, learnt)
         rejected = rejected + await self._waiting.park(connection, unknown)
         outcome.live = await tables.write(connection, changes, shard)

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.dimensions import Series, of_message
+from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.queries import QUERIES
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Registration
@@ -49,22 +51,33 @@ class MessageCache:
 
 
 async def register(
-    connection: Connection, registrations: list[Registration], series: dict[Series, int]
+    connection: Connection,
+    registrations: list[Registration],
+    series: dict[Series, int],
+    horizon: Horizon,
+    cohorts: Cohorts,
 ) -> tuple[dict[Key, int], list[Name]]:
-    """Store messages. Returns (series of those that are new, the providers' names of them)."""
+    """Store messages, the new ones in `cohorts` too. Returns (their series, the providers' names of them).
+
+    A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
+    in the cohorts.
+    """
     unique: dict[Key, Registration] = {}
     for r in registrations:
         unique.setdefault((r.workspace, r.message), r)
+    created = {key: horizon.place(r.created, r.at) for key, r in unique.items()}
     rows = await connection.fetch(
         QUERIES["make_messages"],
-        *zip(*(_row(r, series[of_message(r)]) for r in unique.values()), strict=True),
+        *zip(*(_row(r, series[of_message(r)], created[key]) for key, r in unique.items()), strict=True),
     )
     fresh = {(row["workspace"], row["id"].bytes): row["series"] for row in rows}
+    for key, of in fresh.items():
+        cohorts.register(key[0], created[key], of)
     names = [(r["workspace"], r["provider"], r["provider_message"]) for r in rows if r["provider_message"]]
     return fresh, names
 
 
-def _row(r: Registration, series: int) -> tuple[object, ...]:
+def _row(r: Registration, series: int, created: int) -> tuple[object, ...]:
     return (
         r.workspace,
         UUID(r.message),
@@ -79,7 +92,7 @@ def _row(r: Registration, series: int) -> tuple[object, ...]:
         r.provider_message,
         r.template,
         msgspec.json.encode(r.tags).decode(),
-        r.created,
+        created,
     )
 
 

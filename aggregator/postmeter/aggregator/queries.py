@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from postmeter.shared.rollups import COUNTERS, Tier
+from postmeter.shared.rollups import Tier
 from postmeter.shared.sql import Queries
 
 QUERIES = Queries("postmeter.aggregator", "queries.sql")
+COHORTS = Queries("postmeter.aggregator", "cohorts.sql")
 
 
-def add_activity(tier: Tier) -> str:
+def add_counts(tier: Tier, counters: tuple[str, ...]) -> str:
     """Add to a tier's counters: $1 workspaces, $2 buckets, $3 series, then one array per counter."""
-    names = ", ".join(COUNTERS)
-    arrays = ", ".join(f"${place}::bigint[]" for place in range(4, 4 + len(COUNTERS)))
-    sums = ", ".join(f"{name} = {tier.table}.{name} + excluded.{name}" for name in COUNTERS)
+    names = ", ".join(counters)
+    arrays = ", ".join(f"${place}::bigint[]" for place in range(4, 4 + len(counters)))
+    sums = ", ".join(f"{name} = {tier.table}.{name} + excluded.{name}" for name in counters)
     return (
         f"/* add_{tier.table} */ INSERT INTO {tier.table} (workspace, bucket, series, {names})"
         f" SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], {arrays}) ORDER BY 1, 2, 3"

@@ -162,34 +162,6 @@ DELETE FROM waiting WHERE id IN (
     LIMIT $2 FOR UPDATE OF w SKIP LOCKED)
 RETURNING record;
 
--- name: first
--- First engagements: $1 workspaces, $2 messages, $3 kinds, $4 times, $5 series. An earlier time replaces a later
--- one. Counted by bucket: `was` is the bucket that a unique has moved away from, null for a new one.
-WITH counted AS (
-    INSERT INTO engagement (workspace, message, kind, at, series)
-    SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::bigint[])
-        AS n (workspace, message, kind, at, series)
-    ORDER BY workspace, message, kind
-    ON CONFLICT (workspace, message, kind) DO UPDATE SET at = excluded.at, was = engagement.at
-    WHERE engagement.at > excluded.at
-    RETURNING workspace, series, kind, date_bin('15 minutes', at, 'epoch') AS at,
-        date_bin('15 minutes', was, 'epoch') AS was)
-SELECT workspace, series, kind, at, was, count(*) AS n FROM counted GROUP BY 1, 2, 3, 4, 5;
-
--- name: lock_messages
--- Lock messages ($1 workspaces, $2 ids) in the order of their keys, so that flushes never wait in a circle.
-SELECT FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
-JOIN message m ON m.workspace = n.workspace AND m.id = n.id
-ORDER BY m.workspace, m.id FOR NO KEY UPDATE OF m;
-
--- name: raise_states
--- Messages ($1 workspaces, $2 ids): $3 states only rise, $4 sent_at and $5 delivered_at only become earlier.
-UPDATE message m SET state = greatest(m.state, n.state), sent_at = least(m.sent_at, n.sent_at),
-    delivered_at = least(m.delivered_at, n.delivered_at)
-FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::timestamptz[])
-    AS n (workspace, id, state, sent_at, delivered_at)
-WHERE m.workspace = n.workspace AND m.id = n.id;
-
 -- name: raise_live
 -- Live totals of shard $2 grow by $3..$8 in workspaces $1; returns them as they stand.
 INSERT INTO live_total (workspace, shard, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks)

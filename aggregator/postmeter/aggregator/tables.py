@@ -8,56 +8,69 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.changes import HISTORY, Changes
+from postmeter.aggregator.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.effects import INDEX, UNIQUES
+from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.moments import MICROSECONDS
-from postmeter.aggregator.queries import QUERIES, add_activity
+from postmeter.aggregator.queries import COHORTS, QUERIES, add_counts
 from postmeter.shared.events import Engagement
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import TIERS, Tier
+from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, Rollup
 
-ADD_ACTIVITY = {tier.table: add_activity(tier) for tier in TIERS}
+ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
+"""By table, the statement that adds to its counters."""
 
 
 async def write(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
     """Write everything inside the caller's transaction. Returns the live totals of the workspaces touched.
 
-    What other flushes may wait for comes last: the messages that several shards saw at once, and the rollups,
-    which all flushes add to.
+    What other flushes may wait for comes last: the engagements and messages that several shards saw at once, and
+    the rollups, which all flushes add to.
     """
     await _write_history(connection, changes)
-    await _write_progress(connection, changes)
     await _write_first(connection, changes)
-    for tier in TIERS:
-        await _write_activity(connection, changes, tier)
+    await _write_progress(connection, changes)
+    await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
+    await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
+    await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
     return await _write_live(connection, changes, shard)
 
 
 async def _write_first(connection: Connection, changes: Changes) -> None:
-    """First engagements; what they tell about uniques goes into the activity. A unique moves with its first."""
+    """First engagements, and the locks of the messages that change; what they tell goes into the rollups.
+
+    A unique moves with its first.
+    """
     rows = [
         (workspace, UUID(message), kind, at, series)
         for kind, first in ((int(kind), first) for kind, first in changes.first.items())
         for (workspace, message), (at, series) in first.items()
     ]
-    if not rows:
+    if not rows and not changes.progress:
         return
-    for row in await connection.fetch(QUERIES["first"], *zip(*rows, strict=True)):
-        counter = UNIQUES[Engagement(row["kind"])]
-        changes.count(row["workspace"], row["at"], row["series"], counter, row["n"])
+    engagements = zip(*rows, strict=True) if rows else ([], [], [], [], [])
+    messages = zip(*((workspace, UUID(message)) for workspace, message in changes.progress), strict=True)
+    for row in await connection.fetch(COHORTS["first"], *engagements, *(messages if changes.progress else ([], []))):
+        kind, n = Engagement(row["kind"]), row["n"]
+        place = row["workspace"], row["at"], row["series"]
+        changes.count(*place, UNIQUES[kind], n)
         if row["was"] is not None:
-            changes.count(row["workspace"], row["was"], row["series"], counter, -row["n"])
+            changes.count(row["workspace"], row["was"], row["series"], UNIQUES[kind], -n)
+        if row["sent"] is not None:
+            changes.cohorts.engage(row["workspace"], row["sent"], row["series"], kind, n)
 
 
 async def _write_progress(connection: Connection, changes: Changes) -> None:
+    """States and times of messages, and what their change means for the cohorts."""
     if not changes.progress:
         return
-    keys = sorted(changes.progress)
-    workspaces, ids = [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
-    await connection.execute(QUERIES["lock_messages"], workspaces, ids)
-    rows = [changes.progress[key] for key in keys]
-    states, sent, delivered = zip(*((p.state, p.sent_at, p.delivered_at) for p in rows), strict=True)
-    await connection.execute(QUERIES["raise_states"], workspaces, ids, states, sent, delivered)
+    rows = [
+        (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
+        for (workspace, message), p in changes.progress.items()
+    ]
+    for row in await connection.fetch(COHORTS["raise_states"], *zip(*rows, strict=True)):
+        changes.cohorts.move(row)
 
 
 async def _write_history(connection: Connection, changes: Changes) -> None:
@@ -70,17 +83,14 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 
 
-async def _write_activity(connection: Connection, changes: Changes, tier: Tier) -> None:
-    width, oldest = tier.seconds * MICROSECONDS, changes.horizon.oldest[tier.table]
-    merged: dict[tuple[int, int, int], list[int]] = {}
-    for (workspace, start, series), counts in changes.activity.items():
-        key = (workspace, start - start % width, series)
-        if key[1] >= oldest:
-            known = merged.get(key)
-            merged[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]
-    rows = [(*key, *counts) for key, counts in merged.items() if any(counts)]
-    if rows:
-        await connection.execute(ADD_ACTIVITY[tier.table], *zip(*rows, strict=True))
+async def _write_rollup(connection: Connection, horizon: Horizon, rollup: Rollup, deltas: Deltas) -> None:
+    """Add to every tier what it keeps, with the workspaces' totals."""
+    deltas = with_totals(deltas)
+    for tier in rollup.tiers:
+        deltas, oldest = widened(deltas, tier.seconds * MICROSECONDS), horizon.oldest[tier.table]
+        rows = [(*key, *counts) for key, counts in deltas.items() if oldest <= key[1] < horizon.high and any(counts)]
+        if rows:
+            await connection.execute(ADD[tier.table], *zip(*rows, strict=True))
 
 
 async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
