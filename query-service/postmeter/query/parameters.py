@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 import msgspec
@@ -10,6 +11,8 @@ from aiohttp import web
 from postmeter.shared.errors import RequestError
 
 T = TypeVar("T", bound=msgspec.Struct)
+LARGE = 10**18
+_WHOLE = re.compile(r"0*([0-9]+)", re.ASCII)
 
 
 def read(request: web.Request, kind: type[T]) -> T:
@@ -32,3 +35,13 @@ def read(request: web.Request, kind: type[T]) -> T:
 def invalid(name: str, message: str) -> RequestError:
     """The error of a parameter: its name, then `message`."""
     return RequestError(400, "INVALID_PARAMETER", f"{name} {message}", name)
+
+
+def whole(text: str, name: str) -> int:
+    """A whole number from 1 on; what is larger than LARGE is LARGE. Raises RequestError 400 INVALID_PARAMETER."""
+    digits = _WHOLE.fullmatch(text)
+    # Converting a text takes time by the square of its length: LARGE has 19 digits.
+    value = (int(digits[1]) if len(digits[1]) < len(str(LARGE)) else LARGE) if digits else 0
+    if value < 1:
+        raise invalid(name, "must be a whole number from 1 on.")
+    return value

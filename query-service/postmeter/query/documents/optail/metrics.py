@@ -1,0 +1,109 @@
+"""D2's metrics: a series, a breakdown, a summary. `opened` and `clicked` are unique (SEMANTICS.md)."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from postmeter.query import parameters, rates
+from postmeter.query.answers import Asked, Clock, json
+from postmeter.query.documents.optail import window
+from postmeter.query.documents.optail.window import Window
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Resolution
+from postmeter.shared.apis.optail import (
+    BreakdownAnswer,
+    BreakdownParameters,
+    BreakdownQuery,
+    Bucket,
+    Group,
+    MetricsAnswer,
+    MetricsParameters,
+    MetricsQuery,
+    Period,
+    Summary,
+    SummaryAnswer,
+    SummaryParameters,
+)
+
+GROUPED = ("sent", "delivered", "unique_opens", "unique_clicks", "bounced", "complained")
+COUNTED = (*GROUPED, "unsubscribed")
+GRANULARITIES = {
+    "hour": Resolution.HOUR,
+    "day": Resolution.DAY,
+    "week": Resolution.WEEK,
+    "month": Resolution.MONTH,
+}
+GROUPS = ("provider", "domain", "template")
+UNKNOWN = "unknown"
+
+
+class Metrics:
+    """Answers GET /v1/metrics, /v1/metrics/breakdown and /v1/metrics/summary."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    async def series(self, asked: Asked) -> web.Response:
+        """Every bucket that the range touches, ascending; the first and the last hold what lies in the range."""
+        given = parameters.read(asked.request, MetricsParameters)
+        if given.granularity not in GRANULARITIES:
+            raise parameters.invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}.")
+        asked_for = window.read(given, self._clock())
+        query = _query(asked, asked_for, COUNTED, resolution=GRANULARITIES[given.granularity])
+        data = [Bucket(f"{row.start:%Y-%m-%d %H:%M:%S}", *row.values) for row in await self._engine.rows(query)]
+        return json(MetricsAnswer(data, MetricsQuery(asked_for.since, asked_for.until, given.granularity)))
+
+    async def breakdown(self, asked: Asked) -> web.Response:
+        """Every group with a count, those that sent most first; what has no such name is one group, `unknown`."""
+        given = parameters.read(asked.request, BreakdownParameters)
+        if given.group_by not in GROUPS:
+            raise parameters.invalid("groupBy", f"must be one of {', '.join(GROUPS)}.")
+        asked_for = window.read(given, self._clock())
+        rows = await self._engine.rows(_query(asked, asked_for, GROUPED, dimensions=(given.group_by,)))
+        groups: dict[str, tuple[int, ...]] = {}
+        for row in rows:
+            name = row.keys[0] or UNKNOWN
+            # Somebody may call a template "unknown".
+            known = groups.get(name, (0,) * len(GROUPED))
+            groups[name] = tuple(map(sum, zip(known, row.values, strict=True)))
+        data = sorted((Group(name, *counts) for name, counts in groups.items() if any(counts)), key=_place)
+        return json(BreakdownAnswer(data, BreakdownQuery(asked_for.since, asked_for.until, given.group_by)))
+
+    async def summary(self, asked: Asked) -> web.Response:
+        """The range's totals and rates."""
+        given = parameters.read(asked.request, SummaryParameters)
+        asked_for = window.read(given, self._clock())
+        rows = await self._engine.rows(_query(asked, asked_for, COUNTED))
+        counts = rows[0].values if rows else (0,) * len(COUNTED)  # an empty range has no bucket
+        sent, delivered, opened, clicked, bounced, complained, unsubscribed = counts
+        data = Summary(
+            *(sent, delivered, opened, clicked, bounced, complained, unsubscribed),
+            rates.fraction(delivered, sent),
+            rates.fraction(opened, delivered),
+            rates.fraction(clicked, opened),
+            rates.fraction(bounced, sent),
+            rates.fraction(complained, delivered),
+        )
+        return json(SummaryAnswer(data, Period(asked_for.since, asked_for.until)))
+
+
+def _query(
+    asked: Asked,
+    asked_for: Window,
+    metrics: tuple[str, ...],
+    dimensions: tuple[str, ...] = (),
+    resolution: Resolution = Resolution.TOTAL,
+) -> Query:
+    return Query(
+        scope=asked.scope,
+        metrics=metrics,
+        start=asked_for.start,
+        end=asked_for.end,
+        dimensions=dimensions,
+        resolution=resolution,
+    )
+
+
+def _place(group: Group) -> tuple[int, str]:
+    return -group.sent, group.name

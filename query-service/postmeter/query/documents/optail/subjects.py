@@ -1,0 +1,33 @@
+"""Messages by a part of their subject, in any case."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from postmeter.query.documents.optail.places import Chosen
+from postmeter.query.documents.optail.queries import QUERIES
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Connection
+
+# The database's own collation may know ASCII only. Which of these a Postgres has depends on its version and on
+# how it was built; the first also knows that SS is the upper case of ß.
+_COLLATIONS = ("pg_unicode_fast", "und-x-icu", "pg_c_utf8")
+_DEFAULT = "default"
+
+
+async def search(
+    connection: Connection, chosen: Chosen, part: str, skip: int, limit: int
+) -> tuple[list[asyncpg.Record], int]:
+    """(`limit` of the chosen messages after the first `skip`, the newest first; the number of all).
+
+    Reads every subject: raises RequestError 504 QUERY_TIMEOUT where that takes too long.
+    """
+    collation = await connection.fetchval(QUERIES["collations"], _COLLATIONS) or _DEFAULT
+    sql = QUERIES["search"].format(collation=collation)
+    try:
+        rows = await connection.fetch(sql, chosen.workspace, part, skip, limit, chosen.states, chosen.series)
+    except (asyncpg.QueryCanceledError, TimeoutError):
+        raise RequestError(
+            504, "QUERY_TIMEOUT", "The search took too long: narrow it by status, or list without search.", "search"
+        ) from None
+    return [row for row in rows if row["id"] is not None], rows[0]["total"]
