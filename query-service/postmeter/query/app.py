@@ -12,8 +12,13 @@ from redis.asyncio import Redis
 from postmeter.query.answers import Asked, Clock, Handler
 from postmeter.query.campaign_list import CampaignList
 from postmeter.query.cursor import Cursors
+from postmeter.query.documents import misar
+from postmeter.query.documents.krafter import Krafter
+from postmeter.query.documents.optail.messages import Messages
+from postmeter.query.documents.optail.metrics import Metrics
 from postmeter.query.documents.tracking_stats import TrackingStats
 from postmeter.query.documents.vectis import Analytics
+from postmeter.query.documents.workspaces import handlers as workspaces
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.native import NativeQuery
@@ -31,11 +36,21 @@ MAX_HEAD = 1 << 20
 def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock) -> dict[str, Handler]:
     """Who answers which path."""
     engine = Engine(pool)
+    optail, messages, krafter = Metrics(engine, clock), Messages(pool), Krafter(engine, clock)
     cursors = Cursors(secret)
     return {
         "/api/v1/analytics": Analytics(engine, pool, clock).handle,
         "/api/v1/tracking/stats": TrackingStats(pool, redis).handle,
         "/v1/campaigns": CampaignList(pool, cursors).handle,
+        "/api/v1/mail/stats": krafter.stats,
+        "/api/v1/mail/stats/daily": krafter.daily,
+        "/v1/metrics": optail.series,
+        "/v1/metrics/breakdown": optail.breakdown,
+        "/v1/metrics/summary": optail.summary,
+        "/v1/messages": messages.page,
+        "/v1/messages/{id}": messages.one,
+        **workspaces.handlers(engine, pool, clock),
+        **misar.handlers(engine, pool, clock),
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }
 

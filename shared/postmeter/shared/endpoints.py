@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import native, vectis
+from postmeter.shared.apis import krafter, misar, native, optail, vectis, workspaces
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
@@ -10,6 +10,10 @@ __all__ = ["CLICK_PATH", "ENDPOINTS", "OPEN_PATH", "Document", "Endpoint", "Limi
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *vectis.ENDPOINTS,
+    *optail.ENDPOINTS,
+    *krafter.ENDPOINTS,
+    *workspaces.ENDPOINTS,
+    *misar.ENDPOINTS,
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
 )
