@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from postmeter.cli.local import database, vault
+from postmeter.cli.local import database, ready_file, vault
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.stores import POSTGRES_FOLDER, Stores
@@ -22,6 +22,8 @@ T = TypeVar("T")
 DEFAULT_DATA = Path(".postmeter")
 DSN = "POSTMETER_POSTGRES_DSN"
 PEPPER = "POSTMETER_KEY_PEPPER"
+SOURCE_KEY = "POSTMETER_SOURCE_KEY"
+GATEWAY_URL = "POSTMETER_GATEWAY_URL"
 
 
 @contextmanager
@@ -70,6 +72,32 @@ def key_pepper(data: Path | None) -> Secret:
             "or name a directory of `postmeter up` with --data"
         )
     return Secret(named)
+
+
+def source_key(data: Path | None) -> Secret:
+    """Return what secrets of webhook sources are stored under, from where `database_dsn` has the database.
+
+    Raises LocalError and SettingsError.
+    """
+    folder = _folder(data)
+    if folder is not None:
+        return vault.load(folder).source_key
+    named = os.environ.get(SOURCE_KEY)
+    if not named:
+        raise SettingsError(f"{SOURCE_KEY} is not set, but {DSN} is: give the one of that server's tracking-service")
+    return Secret(named)
+
+
+def gateway_url(data: Path | None) -> str:
+    """Return the gateway's base URL as the outside knows it; a placeholder where nobody has said it."""
+    named = os.environ.get(GATEWAY_URL)
+    folder = _folder(data)
+    if named or folder is None:
+        return (named or "https://YOUR-GATEWAY").rstrip("/")
+    try:
+        return ready_file.read(folder).gateway
+    except OSError:
+        return "https://YOUR-GATEWAY"
 
 
 def with_connection(data: Path | None, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -15,8 +15,10 @@ from postmeter.gateway.http_server import finish, refusal
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.routes import Routes
+from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import authorization, logs, principal
+from postmeter.shared import authorization, logs, principal, sealed, sources
+from postmeter.shared.apis import webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
@@ -24,6 +26,11 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
 
 _PASSED_ON = ("Content-Type", "Accept", "User-Agent")
+_HELD_BACK = frozenset(
+    ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
+     "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "x-request-id")
+)  # fmt: skip
+"""Headers of a webhook that mean something between a caller and us only; a signature may be in any other one."""
 _PASSED_BACK = ("Content-Type", "Cache-Control", "Retry-After", "Allow", "Content-Disposition")
 _WHOLE = 1 << 20
 """Answers up to this many bytes are passed back in one piece."""
@@ -36,6 +43,7 @@ class Front:
     routes: Routes
     keys: Keys
     limits: Limits
+    sources: SourceBook
     hits: Hits
     upstreams: dict[Service, Upstream]
     secret: Secret
@@ -92,13 +100,19 @@ class Front:
             headers[principal.HEADER] = principal.seal(
                 msgspec.structs.replace(caller, request_id=request_id), self.secret
             )
+        workspace = caller.workspace if caller is not None else 0
+        if endpoint.path == webhooks.PATH:
+            *_, provider, source_id = request.raw_path.partition("?")[0].split("/")
+            source = await self.sources.find(provider, source_id)
+            workspace = source.workspace
+            named = msgspec.structs.replace(source, request_id=request_id)
+            headers = _of_webhook(request) | headers | {sources.HEADER: sealed.seal(named, self.secret)}
         body = None
         if endpoint.max_body:
             require_media(request, endpoint)
             body = Body(request, endpoint.max_body)
             await _continue(request)
         upstream = self.upstreams[endpoint.service]
-        workspace = caller.workspace if caller is not None else 0
         async with upstream.ask(endpoint, request.raw_path, headers, body, workspace) as answer:
             return await _pass_back(request, answer, request_id, counted)
 
@@ -118,6 +132,15 @@ class Front:
             self.metrics.key_refusals.labels("forbidden").inc()
             raise
         return caller
+
+
+def _of_webhook(request: web.BaseRequest) -> dict[str, str]:
+    """All headers that may sign a delivery."""
+    return {
+        name: value
+        for name, value in request.headers.items()
+        if name.lower() not in _HELD_BACK and not name.lower().startswith("postmeter-")
+    }
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -16,6 +16,7 @@ from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
+from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
 from postmeter.shared.endpoints import Service
@@ -40,6 +41,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         routes=Routes(),
         keys=Keys(pool, settings.key_pepper),
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
+        sources=SourceBook(pool),
         hits=Hits(client, ring, measured, settings.trusted_hops),
         upstreams=upstreams,
         secret=settings.internal_secret,

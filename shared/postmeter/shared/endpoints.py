@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import krafter, misar, native, optail, vectis, workspaces
+from postmeter.shared.apis import krafter, misar, native, optail, vectis, webhooks, workspaces
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
@@ -16,6 +16,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *misar.ENDPOINTS,
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )
 
 _PREFIXES = (

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.shared import authorization, logs
+from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
@@ -22,6 +23,7 @@ from postmeter.tracking.desk import Desk, LinkRefused
 from postmeter.tracking.events import Events
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.webhooks.routes import WebhookRoutes
 
 MESSAGES_PATH = "/v1/messages"
 EVENTS_PATH = "/v1/events"
@@ -156,7 +158,7 @@ async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "postmeter"
 
 
-def application(writes: Writes, visits: Visits) -> web.Application:
+def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[errors])
     app.on_response_prepare.append(_unnamed)
@@ -166,6 +168,8 @@ def application(writes: Writes, visits: Visits) -> web.Application:
             web.post(EVENTS_PATH, writes.post_events),
             # An id may hold braces, which aiohttp's own pattern of a segment leaves out.
             web.put(CAMPAIGN.path.replace("{id}", "{id:[^/]+}"), writes.put_campaign),
+            web.post(WEBHOOK_PATH, webhooks.take),
+            web.get(WEBHOOK_PATH, webhooks.describe),
             web.get(OPEN_PATH + "{token:.*}", visits.open),
             web.get(CLICK_PATH + "{token:.*}", visits.click),
         ]

@@ -26,6 +26,8 @@ from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.spool import Spool
+from postmeter.tracking.webhooks.handler import Webhooks
+from postmeter.tracking.webhooks.routes import WebhookRoutes
 
 # More than two batches in flight make them smaller, not faster.
 LANES = 2
@@ -59,7 +61,9 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
-    runner = _runner(settings, app.application(writes, app.Visits(desk, committer, settings.trusted_hops)))
+    routes = WebhookRoutes(settings, Webhooks(settings, committer, figures))
+    visits = app.Visits(desk, committer, settings.trusted_hops)
+    runner = _runner(settings, app.application(writes, visits, routes))
     await runner.setup()
     assert runner.server is not None
     front = Front(settings, desk, committer, figures, runner.server)

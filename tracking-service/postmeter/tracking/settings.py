@@ -20,8 +20,9 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     KeyRing.parse. public_url: base of every URL that goes into mails. spool_dir: local folder that survives
     restarts; batches wait there while Redis is away, at most spool_bytes of them. trusted_hops: proxies in
     front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
-    max_connections: of clients, at once. header_timeout, body_timeout, idle_timeout: seconds for a request's
-    head, for its body, between requests.
+    source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
+    gateway_url: base of the webhooks' URLs as providers have them. max_connections: of clients, at once.
+    header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
     """
 
     port: Port = 8081
@@ -29,6 +30,8 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     token_keys: Secret
     public_url: str
     spool_dir: str
+    source_key: Secret | None = None
+    gateway_url: str = ""
     spool_bytes: Bytes = 1 << 30
     trusted_hops: NotNegative = 0
     append_deadline: Seconds = 0.5

@@ -22,6 +22,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     ops: dict[str, str]
 
 
+def read(data: Path) -> Ready:
+    """What the file of a data directory says. Raises OSError while the product is not ready there."""
+    return msgspec.json.decode((data / FILE).read_bytes(), type=Ready)
+
+
 class ReadyFile:
     """The file of one data directory, removed also when this process dies by SIGKILL."""
 

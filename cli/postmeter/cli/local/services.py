@@ -37,6 +37,11 @@ def url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
+def gateway_url(ports: Ports) -> str:
+    """The gateway's base URL as the outside knows it: behind a proxy the user gives it."""
+    return os.environ.get("POSTMETER_GATEWAY_URL") or url(ports.gateway)
+
+
 def environment(
     service: str, *, ports: Ports, data: Path, vault: Vault, postgres_dsn: str, redis_url: str
 ) -> Mapping[str, str]:
@@ -52,7 +57,8 @@ def environment(
         case "tracking":
             own |= redis | internal
             own |= {"PORT": str(ports.tracking), "SPOOL_DIR": str(data / "spool")}
-            own |= {"TOKEN_KEYS": vault.token_keys.reveal()}
+            own |= {"TOKEN_KEYS": vault.token_keys.reveal(), "SOURCE_KEY": vault.source_key.reveal()}
+            own |= {"GATEWAY_URL": gateway_url(ports)}
             # Behind a proxy the outside name differs from ours: a value given by the user stays.
             own |= {"PUBLIC_URL": os.environ.get("POSTMETER_PUBLIC_URL") or url(ports.tracking)}
         case "query":

@@ -1,6 +1,8 @@
 """The secrets of one data directory: made once, kept in DIR/secrets.json (mode 600)."""
 
 import base64
+import hashlib
+import hmac
 import secrets
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,12 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
     key_pepper: Secret
     postgres_password: Secret
     api_key: Secret
+
+    @property
+    def source_key(self) -> Secret:
+        """What the secrets of webhook sources are stored under; follows from the pepper."""
+        pepper = self.key_pepper.reveal().encode()
+        return Secret(base64.b64encode(hmac.new(pepper, b"webhook sources", hashlib.sha256).digest()).decode())
 
 
 def fresh() -> Vault:

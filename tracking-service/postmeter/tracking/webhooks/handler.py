@@ -12,9 +12,9 @@ from postmeter.shared import logs, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
-from postmeter.shared.secret import Secret
 from postmeter.shared.streams import shard_of
 from postmeter.tracking.committer import Committer
+from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider
@@ -38,22 +38,22 @@ class Outcome(msgspec.Struct):
 
 
 class Webhooks:
-    """Takes deliveries. source_key: what secrets are stored under. base_url: of the webhooks' own URLs."""
+    """Takes deliveries of the sources that the gateway has found."""
 
-    def __init__(
-        self, committer: Committer, metrics: TrackingMetrics, shards: int, source_key: Secret, base_url: str
-    ) -> None:
+    def __init__(self, settings: TrackingSettings, committer: Committer, metrics: TrackingMetrics) -> None:
         self._committer = committer
         self._metrics = metrics
-        self._shards = shards
-        self._source_key = source_key
-        self._base_url = base_url
+        self._shards = settings.shards
+        self._source_key = settings.source_key
+        self._base_url = settings.gateway_url.rstrip("/")
 
     async def take(self, passed: sources.Source, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Take one delivery of a source that the gateway has found. Raises RequestError 400, 401, 404, 503."""
+        """Take one delivery. Raises RequestError 400, 401, 404, 503."""
         provider = PROVIDERS.get(passed.provider)
         if provider is None:
             raise RequestError(404, "NOT_FOUND", "There is no such webhook.")
+        if self._source_key is None:
+            raise RequestError(503, "UNAVAILABLE", "Webhooks are not taken here: POSTMETER_SOURCE_KEY is not set.")
         source = Source(
             id=passed.id,
             workspace=passed.workspace,

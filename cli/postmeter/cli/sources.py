@@ -1,0 +1,119 @@
+"""The command `postmeter source`: webhooks of email providers."""
+
+import secrets
+from pathlib import Path
+
+import click
+import msgspec
+
+from postmeter.cli import access
+from postmeter.cli.admin import AdminError
+from postmeter.cli.options import data_option
+from postmeter.shared import sources
+from postmeter.shared.postgres import Connection
+from postmeter.shared.secret import Secret
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.cli", "sources.sql")
+
+
+@click.group(name="source")
+def source_commands() -> None:
+    """Sources: webhooks that email providers send their events to."""
+
+
+@source_commands.command(name="create")
+@click.option("--workspace", required=True, help="Id of the workspace whose mail it tells about.")
+@click.option("--provider", required=True, type=click.Choice(sorted(sources.PROVIDERS)))
+@click.option("--name", default="", help="What people call it.")
+@click.option("--secret", help="What the provider signs with, from its console; for some it is made here.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Repeatable; the provider's page says.")
+@click.option(
+    "--engagement",
+    default="own",
+    show_default=True,
+    type=click.Choice(sources.ENGAGEMENT),
+    help="Whose opens and clicks count where mail carries our pixel.",
+)
+@data_option()
+def create_source(
+    workspace: str,
+    provider: str,
+    name: str,
+    secret: str | None,
+    options: tuple[str, ...],
+    engagement: str,
+    data: Path | None,
+) -> None:
+    """Create a source; prints its URL and, this once, its secret."""
+    key, base = access.source_key(data), access.gateway_url(data)
+    made = Secret(_secret(provider, secret))
+    stored = sources.encrypt(made, key)
+    given = msgspec.json.encode(_options(options)).decode()
+    source_id = sources.new_id()
+
+    async def create(connection: Connection) -> str | None:
+        arguments = (source_id, workspace, provider, name, stored, given, engagement)
+        found: str | None = await connection.fetchval(_QUERIES["create_source"], *arguments)
+        return found
+
+    if access.with_connection(data, create) is None:
+        raise click.ClickException(f"there is no workspace {workspace!r}")
+    click.echo(f"url    {base}/v1/webhooks/{provider}/{source_id}")
+    if not secret:
+        click.echo(f"secret {made.reveal()}")
+    click.echo(f"how    docs/webhooks/{provider}.md", err=True)
+
+
+@source_commands.command(name="list")
+@click.option("--workspace", help="Only the sources of this workspace.")
+@data_option()
+def list_sources(workspace: str | None, data: Path | None) -> None:
+    """List sources: id, workspace, provider, name, engagement, state."""
+    rows = access.with_connection(data, lambda connection: connection.fetch(_QUERIES["list_sources"], workspace))
+    click.echo("id\tworkspace\tprovider\tname\tengagement\tstate")
+    for row in rows:
+        state = f"revoked {row['revoked_at']:%Y-%m-%d}" if row["revoked_at"] else "valid"
+        cells = (row["id"], row["workspace"], row["provider"], row["name"] or "-", row["engagement"], state)
+        click.echo("\t".join(cells))
+
+
+@source_commands.command(name="engagement")
+@click.argument("source", metavar="SOURCE_ID")
+@click.argument("whose", type=click.Choice(sources.ENGAGEMENT))
+@data_option()
+def set_engagement(source: str, whose: str, data: Path | None) -> None:
+    """Say whose opens and clicks count from now on: our own, or the provider's."""
+    _change(data, "count_engagement_of", source, whose)
+    click.echo(f"source {source}: {whose} opens and clicks count")
+
+
+@source_commands.command(name="revoke")
+@click.argument("source", metavar="SOURCE_ID")
+@data_option()
+def revoke_source(source: str, data: Path | None) -> None:
+    """Revoke a source; its URL stops working within seconds."""
+    _change(data, "revoke_source", source)
+    click.echo(f"source {source} revoked")
+
+
+def _change(data: Path | None, query: str, *arguments: str) -> None:
+    if access.with_connection(data, lambda connection: connection.fetchval(_QUERIES[query], *arguments)) is None:
+        raise AdminError(f"there is no source {arguments[0]!r}; `postmeter source list` shows all")
+
+
+def _secret(provider: str, given: str | None) -> str:
+    # Imported here: a single service shall not load what only this command needs.
+    from postmeter.tracking.webhooks.provider import SecretOrigin
+    from postmeter.tracking.webhooks.providers import PROVIDERS
+
+    if not given and PROVIDERS[provider].secret is SecretOrigin.THEIRS:
+        raise AdminError(f"{provider} signs with a secret of its own: give it with --secret")
+    return given or secrets.token_urlsafe(32)
+
+
+def _options(given: tuple[str, ...]) -> dict[str, str]:
+    options = dict(text.partition("=")[::2] for text in given)
+    if "" in options or len(options) < len(given):
+        raise AdminError("--option takes NAME=VALUE, each name once")
+    return options

@@ -1,0 +1,41 @@
+"""The HTTP face of webhooks: what the gateway has passed on, and the answers that providers expect."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared import logs, sealed, sources
+from postmeter.shared.apis import webhooks
+from postmeter.shared.sources import Source
+from postmeter.tracking import bodies
+from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.webhooks.handler import Webhooks
+
+_MAX_BODY = max(endpoint.max_body for endpoint in webhooks.ENDPOINTS)
+
+
+class WebhookRoutes:
+    """The handlers of webhooks.PATH."""
+
+    def __init__(self, settings: TrackingSettings, taker: Webhooks) -> None:
+        self._secret = settings.internal_secret
+        self._timeout = settings.body_timeout
+        self._taker = taker
+
+    def _source(self, request: web.Request) -> Source:
+        source = sealed.unseal(request.headers.get(sources.HEADER), Source, self._secret)
+        logs.bind_request(source.request_id)
+        return source
+
+    async def take(self, request: web.Request) -> web.Response:
+        """One delivery: 200 once its events are in the streams."""
+        source = self._source(request)
+        body = await bodies.read_raw(request, _MAX_BODY, self._timeout)
+        outcome = await self._taker.take(source, request.headers, body)
+        return web.Response(body=msgspec.json.encode(outcome), content_type="application/json")
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """Some providers try a URL with HEAD or GET before they take it."""
+        answer = webhooks.WebhookAnswer(provider=self._source(request).provider)
+        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
