@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from postmeter.query import app
+from postmeter.query.answers import Clock
 from postmeter.shared import api_keys, metrics, partitions, principal, rollups
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
@@ -147,11 +148,12 @@ async def listening(runner: "web.BaseRunner[Any]") -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def query_service(here: World, redis_url: str, now: datetime) -> AsyncIterator[str]:
-    """The base URL of a real query-service for which it is always `now`."""
+async def query_service(here: World, redis_url: str, now: datetime | Clock) -> AsyncIterator[str]:
+    """The base URL of a real query-service for which it is always `now`, or what a clock says."""
+    clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
     measured = metrics.QueryMetrics(CollectorRegistry())
-    application = app.build(here.pool, redis, INTERNAL, lambda: now, measured)
+    application = app.build(here.pool, redis, INTERNAL, clock, measured)
     try:
         async with listening(app.runner(application, 1.0)) as url:
             yield url
