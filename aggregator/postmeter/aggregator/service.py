@@ -8,6 +8,7 @@ import gc
 import redis.asyncio
 
 from postmeter.aggregator import moments, retention
+from postmeter.aggregator.blocklists import job as blocklists
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
@@ -21,9 +22,10 @@ STATEMENT_SECONDS = 20.0
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < settings.shards + 2:
-        # One aggregator may come to hold every shard; each needs a connection, so do leases and retention.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 2 = {settings.shards + 2}")
+    if settings.postgres_pool < settings.shards + 3:
+        # One aggregator may come to hold every shard; each needs a connection, so do leases, retention and
+        # the look-ups of sending IPs.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 3 = {settings.shards + 3}")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
@@ -40,6 +42,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Shards(pool, settings, counters, worker).run(stop))
             tasks.create_task(retention.run(pool, settings, stop))
+            tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:
         await runner.cleanup()
         await client.aclose()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmeter.shared.setting_types import Keep, Pause, Positive, Seconds
+from postmeter.aggregator.blocklists.zones import NameserversSetting, ZonesSetting
+from postmeter.shared.secret import Secret
+from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
 
 SECONDS_MONTHS = 4
 """Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
+
+_NO_ZONES = Secret("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,8 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
     message_cache: messages whose series is remembered, so that their next hit needs no look-up.
+    dnsbl_zones: zones in which sending IPs are looked up; none: no look-ups. May carry a subscriber's key.
+    dnsbl_nameservers: asked instead of the system's. dnsbl_interval: seconds between two look-ups of an IP.
     retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
     """
 
@@ -32,6 +38,9 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     series_limit: Positive = 100_000
     waiting_limit: Positive = 100_000
     message_cache: Positive = 200_000
+    dnsbl_zones: ZonesSetting = _NO_ZONES
+    dnsbl_nameservers: NameserversSetting = ""
+    dnsbl_interval: Interval = 3600.0
     retain_messages: Keep = 25
     retain_events: Keep = 25
     retain_quarter_hours: Keep = 25

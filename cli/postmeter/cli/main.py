@@ -11,6 +11,8 @@ from postmeter.cli import access, checks
 from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option
+from postmeter.cli.sending_ips import sending_ip_commands
+from postmeter.cli.sources import source_commands
 from postmeter.shared.errors import PostmeterError
 
 SERVICES = ("gateway", "tracking", "query", "aggregator")
@@ -92,6 +94,8 @@ def check() -> None:
 
 main.add_command(workspace_commands)
 main.add_command(key_commands)
+main.add_command(source_commands)
+main.add_command(sending_ip_commands)
 
 if __name__ == "__main__":
     main()

@@ -61,6 +61,8 @@ Keep = Annotated[int, _whole(1, 1200)]
 """Months or days."""
 Seconds = Annotated[float, Takes("seconds from 0.001 to 86400", _between(0.001, 86400))]
 """For Postgres a time-out below a millisecond would be none at all."""
+Interval = Annotated[float, Takes("seconds from 60 to 604800", _between(60, 604800))]
+"""Between two rounds of a job that asks servers of others."""
 Pause = Annotated[float, Takes("seconds from 0 to 86400", _between(0, 86400))]
 PostgresDsn = Annotated[
     Secret, Takes("postgresql://user:password@host:port/database", _url_of("postgresql", "postgres"))
