@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator import texts
+from postmeter.aggregator.campaigns import Sendings
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
@@ -58,6 +59,7 @@ class Changes:
     cohorts: Cohorts = field(default_factory=Cohorts)
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
     progress: dict[Key, Progress] = field(default_factory=dict)
+    sendings: Sendings = field(default_factory=Sendings)
     history: list[tuple[object, ...]] = field(default_factory=list)
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
@@ -117,6 +119,8 @@ class Changes:
             if effect.engagement is not None:
                 self.engage(effect.engagement, key, at, series)
             self._progress(key, kind, effect.state, at)
+            if kind is EventType.SENT:
+                self.sendings.add(*key, at, series)
         self.history.append(
             (
                 event.workspace,

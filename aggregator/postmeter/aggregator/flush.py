@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postmeter.aggregator import dedup, messages, tables
+from postmeter.aggregator import campaigns, dedup, messages, tables
 from postmeter.aggregator.batches import Batch, Rejected
+from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.dimensions import Dimensions, Series, of_domain
 from postmeter.aggregator.errors import REFUSALS, LeaseLost
@@ -20,17 +21,18 @@ from postmeter.shared import metrics
 from postmeter.shared.events import EventType
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, Record, Registration
+from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
 
 
 @dataclass
 class Outcome:
-    """What a committed flush did. hits, events, registrations: records that were fresh."""
+    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh."""
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
     hits: int = 0
     events: int = 0
     registrations: int = 0
+    campaigns: int = 0
     dead_letters: int = 0
 
 
@@ -40,6 +42,7 @@ class Flusher:
     def __init__(self, settings: AggregatorSettings, counters: metrics.AggregatorMetrics) -> None:
         self._months = settings.months()
         self._counters = counters
+        self._campaigns = Campaigns()
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
@@ -88,6 +91,7 @@ class Flusher:
     async def _prepare(self, connection: Connection, found: Iterable[Record]) -> dict[Series, int]:
         registrations = [record for record in found if type(record) is Registration]
         events = [record for record in found if type(record) is Event]
+        await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
         return await self._dimensions.prepare(connection, registrations, events)
 
     async def _count(
@@ -110,6 +114,7 @@ class Flusher:
         events = [record for record in found if type(record) is Event]
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
+        outcome.campaigns = sum(type(record) is CampaignChange for record in found)
         learnt: dict[Key, int] = {}
         changes = Changes(Horizon(self._months))
         if registrations:
@@ -120,6 +125,7 @@ class Flusher:
         unknown = await self._resolve_and_add(connection, changes, hits, events, series, learnt)
         rejected = rejected + await self._waiting.park(connection, unknown)
         outcome.live = await tables.write(connection, changes, shard)
+        await self._campaigns.write(connection, changes.sendings)
         outcome.dead_letters = len(rejected)
         await _put_aside(connection, shard, rejected)
         return outcome, learnt

@@ -194,7 +194,7 @@ class Worker:
         self._publisher.suspect()
 
     async def _done(self, outcome: Outcome) -> None:
-        for kind in ("hit", "event", "registration"):
+        for kind in ("hit", "event", "registration", "campaign"):
             self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
         self._counters.dead_letters.inc(outcome.dead_letters)
         await self._publisher.publish(outcome.live)

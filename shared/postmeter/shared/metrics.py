@@ -85,7 +85,7 @@ class AggregatorMetrics:
     def __init__(self, to: CollectorRegistry) -> None:
         self.records = Counter(
             "postmeter_records_total",
-            "Records committed, by kind (hit, event, registration).",
+            "Records committed, by kind (hit, event, registration, campaign).",
             ["kind"],
             registry=to,
         )
