@@ -14,6 +14,7 @@ from postmeter.gateway.hits import Hits, forwarded_for
 from postmeter.gateway.http_server import finish, refusal
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
+from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
@@ -43,6 +44,7 @@ class Front:
     routes: Routes
     keys: Keys
     limits: Limits
+    pages: Pages
     sources: SourceBook
     hits: Hits
     upstreams: dict[Service, Upstream]
@@ -74,6 +76,10 @@ class Front:
         return response
 
     async def _api(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> web.StreamResponse:
+        if endpoint.service is Service.GATEWAY:
+            page = self.pages.answer(request)
+            finish(page, request_id)
+            return page
         caller = await self._caller(request, endpoint)
         counted = await self.limits.count(caller.workspace, endpoint.limit) if caller is not None else {}
         try:

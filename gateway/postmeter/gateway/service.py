@@ -14,6 +14,7 @@ from postmeter.gateway.hits import Hits
 from postmeter.gateway.http_server import Server
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
+from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.sources import SourceBook
@@ -41,6 +42,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         routes=Routes(),
         keys=Keys(pool, settings.key_pepper),
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
+        pages=Pages(),
         sources=SourceBook(pool),
         hits=Hits(client, ring, measured, settings.trusted_hops),
         upstreams=upstreams,

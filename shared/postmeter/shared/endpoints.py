@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import krafter, misar, native, optail, vectis, webhooks, workspaces
+from postmeter.shared.apis import krafter, meta, misar, native, optail, vectis, webhooks, workspaces
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
@@ -17,6 +17,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *meta.ENDPOINTS,
 )
 
 _PREFIXES = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
+from postmeter.shared.apis import errors
 from postmeter.shared.apis.endpoint import Document
 from postmeter.shared.errors import RequestError
 
@@ -21,16 +21,17 @@ def error_body(document: Document, error: RequestError, request_id: str) -> byte
     return msgspec.json.encode(_error(document, error, request_id))
 
 
-def _error(document: Document, error: RequestError, request_id: str) -> dict[str, Any]:
-    inner = {"code": error.code, "message": error.message}
+def _error(document: Document, error: RequestError, request_id: str) -> msgspec.Struct:
+    problem = errors.Problem(error.code, error.message)
     match document:
         case Document.D1:
-            return {"error": inner, "meta": meta(request_id)}
+            return errors.StampedError(problem, errors.Meta(**meta(request_id)))
         case Document.D3:
-            return {"success": False, "error": inner}
+            return errors.FailedError(False, problem)
         case Document.D4:
-            return {"success": False, "error": error.message, "error_type": error.code}
-        case Document.NATIVE if error.field is not None:
-            return {"error": {**inner, "field": error.field}}
+            return errors.FlatError(False, error.message, error.code)
+        case Document.NATIVE:
+            field = msgspec.UNSET if error.field is None else error.field
+            return errors.FieldError(errors.FieldProblem(error.code, error.message, field))
         case _:
-            return {"error": inner}
+            return errors.PlainError(problem)

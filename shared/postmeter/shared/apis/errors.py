@@ -1,0 +1,67 @@
+"""Error answers: one shape for each document (SEMANTICS.md, "Who may read")."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from postmeter.shared.apis.endpoint import Document
+from postmeter.shared.apis.vectis import Meta as Meta
+
+
+class Problem(Struct):
+    """code: for programs. message: what to do, for people."""
+
+    code: str
+    message: str
+
+
+class FieldProblem(Problem):
+    """field: which one is wrong, as it is named in the query or the body."""
+
+    field: str | UnsetType = UNSET
+
+
+class StampedError(Struct):
+    """Every error of D1."""
+
+    error: Problem
+    meta: Meta
+
+
+class PlainError(Struct):
+    """Every error of D2 and D5."""
+
+    error: Problem
+
+
+class FailedError(Struct):
+    """Every error of D3."""
+
+    success: Literal[False]
+    error: Problem
+
+
+class FlatError(Struct):
+    """Every error of D4. error: what to do, for people. error_type: for programs."""
+
+    success: Literal[False]
+    error: str
+    error_type: str
+
+
+class FieldError(Struct):
+    """Every error of Postmeter's own endpoints."""
+
+    error: FieldProblem
+
+
+ERRORS: dict[Document, type[Struct]] = {
+    Document.D1: StampedError,
+    Document.D2: PlainError,
+    Document.D3: FailedError,
+    Document.D4: FlatError,
+    Document.D5: PlainError,
+    Document.NATIVE: FieldError,
+}

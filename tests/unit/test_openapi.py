@@ -1,0 +1,102 @@
+"""The OpenAPI document: valid, complete, and made of what the endpoint table says."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from postmeter.shared.apis.endpoint import described, one_of
+from postmeter.shared.apis.errors import ERRORS
+from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
+from postmeter.shared.envelopes import error_body
+from postmeter.shared.errors import RequestError
+from postmeter.shared.openapi import document
+from postmeter.shared.openapi.schemas import Schemas
+
+MADE = document.build()
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    assert MADE["openapi"] == "3.1.0"
+    assert list(OpenAPIV31SpecValidator(MADE).iter_errors()) == []
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
+def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
+    operation = MADE["paths"][endpoint.path][endpoint.method.lower()]
+    responses = operation["responses"]
+    assert str(endpoint.status) in responses
+    assert ("401" in responses and "403" in responses) == (endpoint.scope is not None)
+    assert operation["security"] == ([{"bearer": [endpoint.scope]}] if endpoint.scope else [])
+    assert ("429" in responses) == (endpoint.limit is not None)
+    assert ("RateLimit-Limit" in responses[str(endpoint.status)].get("headers", {})) == (endpoint.limit is not None)
+    assert ("requestBody" in operation) == (endpoint.max_body > 0)
+    given = {(p["in"], p["name"]) for p in operation.get("parameters", [])}
+    fields = msgspec.structs.fields(endpoint.parameters) if endpoint.parameters else ()
+    in_path = {("path", part[1:-1]) for part in endpoint.path.split("/") if part.startswith("{")}
+    assert given == in_path | {("query", field.encode_name) for field in fields}
+    content = responses[str(endpoint.status)]["content"]
+    assert list(content) == [endpoint.media]
+    assert bool(content[endpoint.media]) == (endpoint.answer is not None)
+
+
+def test_there_is_nothing_else_in_it() -> None:
+    routes = {(method.upper(), path) for path, methods in MADE["paths"].items() for method in methods}
+    assert routes == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
+    names = [made["operationId"] for methods in MADE["paths"].values() for made in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("kind", Document)
+def test_the_error_schema_is_the_envelope_that_is_written(kind: Document) -> None:
+    schemas = Schemas(kind)
+    reference = schemas.of(ERRORS[kind])["$ref"].rpartition("/")[2]
+    written = msgspec.json.decode(error_body(kind, RequestError(400, "CODE", "words"), "the-request"))
+    assert list(written) == list(schemas.components[reference]["properties"])
+    assert set(schemas.components[reference]["required"]) == set(written)
+
+
+class Parameters(msgspec.Struct):
+    word: Annotated[str | None, one_of("a", "b"), described("Which.")] = None
+    number: Annotated[str, described("How many.", type="integer", minimum=1)] = "30"
+    needed: str = msgspec.field(name="theNeeded", default="")
+
+
+class Body(msgspec.Struct):
+    rate: Decimal
+    maybe: Decimal | None
+    word: Annotated[str | None, one_of("a")] = None
+
+
+class Other(msgspec.Struct):
+    x: int
+
+
+def test_parameters_are_never_null_and_have_the_type_that_they_are_read_as() -> None:
+    schemas = Schemas(Document.D1)
+    made = {field.encode_name: schemas.of_parameter(field) for field in msgspec.structs.fields(Parameters)}
+    assert made == {
+        "word": {"type": "string", "enum": ["a", "b"], "description": "Which."},
+        "number": {"type": "integer", "minimum": 1, "default": 30, "description": "How many."},
+        "theNeeded": {"type": "string", "default": ""},
+    }
+
+
+def test_decimals_are_numbers_and_null_is_among_the_values_where_it_may_be() -> None:
+    schemas = Schemas(Document.D1)
+    assert schemas.of(Body | Other) == {
+        "anyOf": [{"$ref": "#/components/schemas/VectisBody"}, {"$ref": "#/components/schemas/VectisOther"}]
+    }
+    properties: dict[str, Any] = schemas.components["VectisBody"]["properties"]
+    assert properties["rate"] == {"type": "number"}
+    assert {"type": "number"} in properties["maybe"]["anyOf"]
+    assert properties["word"]["enum"] == ["a", None]
+
+
+def test_two_structs_of_one_name_are_told() -> None:
+    schemas = Schemas(Document.D1)
+    schemas.of(msgspec.defstruct("Same", [("a", int)]))
+    with pytest.raises(ValueError, match="Same"):
+        schemas.of(msgspec.defstruct("Same", [("b", int)]))
