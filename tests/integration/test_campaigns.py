@@ -1,5 +1,6 @@
 """Campaigns from end to end: said to tracking-service, kept by the aggregator, read from query-service."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,11 +11,14 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import asyncpg
 import pytest
 
+from postmeter.aggregator import moments
+from postmeter.aggregator.campaigns import Campaigns, Sendings
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, Record
-from tests.aggregation import AT, SECOND, Bench, bench, event, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
 from tests.integration.query_world import World, query_service, sealed, world
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 
@@ -236,3 +240,56 @@ async def pages(reader: Reader, workspace: int, caller: dict[str, Any]) -> list[
         if body["next_cursor"] is None:
             return found
         query = f"?limit=10&cursor={body['next_cursor']}"
+
+
+@asynccontextmanager
+async def flushing(at: Bench) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection as the aggregator's, inside a transaction that is committed at the end."""
+    connection = await asyncpg.connect(at.dsn, server_settings={"lock_timeout": "20s"})
+    try:
+        await moments.prepare(connection)
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def mailed(at: Bench) -> None:
+    """Messages 1 and 2 of one campaign, of which nothing was sent."""
+    await at.streams.append(0, registration(1), registration(2))
+    async with at.aggregator():
+        await at.counted()
+
+
+def sendings(series: int, when: int) -> Sendings:
+    found = Sendings()
+    found.add(1, message(1), when, series)
+    return found
+
+
+async def test_two_flushes_that_cannot_see_each_other_end_in_the_earlier_sending(at: Bench) -> None:
+    await mailed(at)
+    series = await at.value("SELECT DISTINCT series FROM message")
+    async with flushing(at) as later:
+        async with flushing(at) as earlier:
+            await Campaigns().write(earlier, sendings(series, AT + 10))
+            # It has seen that nothing was sent yet, and waits for the row.
+            waiting = asyncio.create_task(Campaigns().write(later, sendings(series, AT + 20)))
+
+            async def waits() -> bool:
+                return bool(await at.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await until(waits)
+        await waiting
+    assert await at.value("SELECT extract(epoch FROM sent_at) * 1000000 FROM campaign") == AT + 10
+
+
+async def test_a_flush_with_nothing_earlier_waits_for_nobody_who_writes_the_campaign(at: Bench) -> None:
+    await mailed(at)
+    series = await at.value("SELECT DISTINCT series FROM message")
+    async with flushing(at) as first:
+        await Campaigns().write(first, sendings(series, AT + 10))
+    async with flushing(at) as holder, flushing(at) as other:
+        await holder.execute("SELECT FROM campaign FOR UPDATE")
+        await other.execute("SET LOCAL lock_timeout = '1s'")
+        await Campaigns().write(other, sendings(series, AT + 20))
