@@ -15,17 +15,9 @@ import pytest
 import requests
 from playwright.sync_api import Page, sync_playwright
 
+from tests import browser as browsers
 from tests.product import Product, running, wait_for
 
-CHROMIUM = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-"""Nothing of the browser's own may reach out of the machine."""
 PATH_AND_QUERY = "/offer/50%25%20off?utm_source=mail&q=a%2Bb+c&double=%2525"
 VISIBLE_SECONDS = 2.0
 
@@ -72,7 +64,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @pytest.fixture
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM, chromium_sandbox=False)
+        browser = playwright.chromium.launch(
+            executable_path=browsers.PATH, args=browsers.ARGUMENTS, chromium_sandbox=False
+        )
         yield browser.new_page()
         browser.close()
 

@@ -71,7 +71,7 @@ HOST = b"Host: x\r\n"
         (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"X : a\r\n\r\n", 400, "BAD_REQUEST"),
         (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"X: a\0b\r\n\r\n", 400, "BAD_REQUEST"),
         (b"GET " + ANALYTICS + b" HTTP/9.9\r\n" + HOST + b"\r\n", 400, "BAD_REQUEST"),
-        (b"GET " + ANALYTICS + b"/%2e%2e/x HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", 404, "NOT_FOUND"),
+        (b"GET /api/v1/%2e%2e/analytics HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", 404, "NOT_FOUND"),
         (b"GET /api/../etc HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", 404, "NOT_FOUND"),
         (b"GET /api//v1/analytics HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", 404, "NOT_FOUND"),
         (b"TRACE " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n", 405, "METHOD_NOT_ALLOWED"),

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import importlib.metadata
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -44,20 +45,10 @@ class _Page:
 
 
 class Pages:
-    """Every page, read and packed once."""
+    """Answers what the gateway itself has."""
 
     def __init__(self) -> None:
-        ours = resources.files("postmeter.gateway") / "site"
-        swagger = importlib.metadata.distribution("flask-swagger-ui")
-        self._pages = {
-            OPENAPI_PATH: _page("application/json", msgspec.json.encode(document.build())),
-            DOCS_PATH: _page("text/html", (ours / "index.html").read_bytes()),
-        }
-        for name, media in _OURS.items():
-            self._pages[f"{DOCS_PATH}/{name}"] = _page(media, (ours / name).read_bytes())
-        for name, media in _SWAGGER.items():
-            with open(str(swagger.locate_file(f"flask_swagger_ui/dist/{name}")), "rb") as file:
-                self._pages[f"{DOCS_PATH}/{name}"] = _page(media, file.read())
+        self._pages = _all()
 
     def answer(self, request: web.BaseRequest) -> web.Response:
         """The page at the request's path. Raises RequestError 404."""
@@ -79,10 +70,27 @@ class Pages:
         return web.Response(body=body, content_type=page.media, charset=_charset(page.media), headers=headers)
 
 
+@cache
+def _all() -> dict[str, _Page]:
+    """Every page by its path, read and packed once."""
+    ours = resources.files("postmeter.gateway") / "site"
+    swagger = importlib.metadata.distribution("flask-swagger-ui")
+    found = {
+        OPENAPI_PATH: _page("application/json", msgspec.json.encode(document.build())),
+        DOCS_PATH: _page("text/html", (ours / "index.html").read_bytes()),
+    }
+    for name, media in _OURS.items():
+        found[f"{DOCS_PATH}/{name}"] = _page(media, (ours / name).read_bytes())
+    for name, media in _SWAGGER.items():
+        with open(str(swagger.locate_file(f"flask_swagger_ui/dist/{name}")), "rb") as file:
+            found[f"{DOCS_PATH}/{name}"] = _page(media, file.read())
+    return found
+
+
 def _page(media: str, content: bytes) -> _Page:
     # Weak: one tag names the plain and the packed form.
     tag = f'W/"{hashlib.sha256(content).hexdigest()[:16]}"'
-    return _Page(media, content, gzip.compress(content, mtime=0), tag)
+    return _Page(media, content, gzip.compress(content, 6, mtime=0), tag)
 
 
 def _charset(media: str) -> str | None:

@@ -1,0 +1,87 @@
+"""/openapi.json and /docs: answered by the gateway alone, and shown by a real browser that reaches nothing else."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import Request, Response, async_playwright
+
+from postmeter.shared.endpoints import ENDPOINTS
+from tests import browser as chromium
+from tests.integration.gateway_world import client, gateway
+
+FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-ui.css")
+
+
+@pytest.fixture
+async def url(postgres_dsn: str) -> AsyncIterator[str]:
+    """A gateway whose services and Redis are all down."""
+    async with gateway(postgres_dsn) as url:
+        yield url
+
+
+async def get(url: str, method: str = "GET", **headers: str) -> tuple[int, Any, bytes]:
+    async with (
+        client() as session,
+        session.request(method, url, headers={"Accept-Encoding": "identity"} | headers) as answer,
+    ):
+        return answer.status, answer.headers, await answer.read()
+
+
+async def test_the_document_needs_no_key_and_no_service(url: str) -> None:
+    status, headers, body = await get(url + "/openapi.json")
+    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert set(json.loads(body)["paths"]) == {endpoint.path for endpoint in ENDPOINTS}
+    assert (await get(url + "/openapi.json", "HEAD"))[::2] == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/docs", *(f"/docs/{name}" for name in FILES)])
+async def test_the_page_is_whole_and_guarded(url: str, path: str) -> None:
+    status, headers, body = await get(url + path, **{"Accept-Encoding": "gzip"})
+    assert (status, headers["Content-Encoding"], headers["X-Content-Type-Options"]) == (200, "gzip", "nosniff")
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    plain = await get(url + path)
+    assert plain[2] == gzip.decompress(body)
+    assert (await get(url + path, **{"If-None-Match": headers["ETag"]}))[::2] == (304, b"")
+
+
+async def test_there_is_no_other_file(url: str) -> None:
+    for name in ("nothing", "index.html", "..", "%2e%2e%2fpages.py", "swagger-ui.js"):
+        assert (await get(f"{url}/docs/{name}"))[0] == 404
+
+
+async def test_a_browser_shows_every_endpoint_and_loads_nothing_from_elsewhere(url: str) -> None:
+    asked: list[Request] = []
+    answers: list[Response] = []
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium.PATH, args=chromium.ARGUMENTS, chromium_sandbox=False
+        )
+        page = await browser.new_page()
+        page.on("request", lambda request: asked.append(request))
+        page.on("response", lambda answer: answers.append(answer))
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(url + "/docs")
+        await page.wait_for_selector(".opblock")
+        # Each endpoint, folded out, is rendered with its parameters and schemas.
+        blocks = page.locator(".opblock")
+        assert await blocks.count() == len(ENDPOINTS)
+        await page.locator("#operations-Krafter-get_api_v1_mail_stats_daily button.opblock-summary-control").click()
+        await page.locator("input[placeholder=days]").fill("7")
+        await page.locator("button.execute").click()
+        await page.wait_for_selector(".live-responses-table .response")
+        status = await page.locator(".live-responses-table .response .response-col_status").inner_text()
+        await browser.close()
+    # Tried without a key: the gateway's own 401, and so the only complaint.
+    assert status.startswith("401")
+    assert [said for said in complaints if "401" not in said] == []
+    assert {urlsplit(request.url).netloc for request in asked if not request.url.startswith("data:")} == {
+        urlsplit(url).netloc
+    }
+    assert {answer.status for answer in answers if "/api/" not in answer.url} == {200}
