@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import aiohttp
@@ -153,13 +153,10 @@ async def happened(
 ) -> None:
     """Rows of a message's history."""
     await here.pool.executemany(
-        "INSERT INTO event (workspace, message, at, received_at, type, series, verdict) VALUES ($1, $2, $3, $3, $4, 1, $5)",
+        "INSERT INTO event (workspace, message, at, received_at, type, series, verdict)"
+        " VALUES ($1, $2, $3, $3, $4, 1, $5)",
         [(workspace, message, at, kind, verdict) for kind, at in events],
     )
-
-
-def seconds(start: datetime, n: int) -> datetime:
-    return start + timedelta(seconds=n)
 
 
 def an_id(at: datetime) -> uuid.UUID:

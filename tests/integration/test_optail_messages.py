@@ -1,0 +1,406 @@
+"""D2's messages over real HTTP: the list and its pages, one message and its history."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from postmeter.shared.events import EventType, State, Verdict
+from tests.aggregation import until
+from tests.integration.mail_world import Api, Mail, an_id, asking, happened, register
+from tests.integration.query_world import World, query_service, sealed
+
+NOW = datetime(2025, 2, 10, 10, 20, 30, tzinfo=UTC)
+AT = datetime(2025, 1, 15, 10, tzinfo=UTC)
+FIRST = date(2024, 12, 1)
+# Written down a second time (SEMANTICS.md).
+STATUS = {
+    State.QUEUED: "QUEUED",
+    State.SENDING: "SENDING",
+    State.SENT: "SENT",
+    State.SOFT_BOUNCED: "BOUNCED",
+    State.HARD_BOUNCED: "BOUNCED",
+    State.DELIVERED: "DELIVERED",
+    State.COMPLAINED: "DELIVERED",
+    State.FAILED: "FAILED",
+}
+
+
+@pytest.fixture
+async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(postgres_dsn, redis_url, NOW, FIRST) as made:
+        yield made
+
+
+def the_document_s() -> Mail:
+    return Mail(
+        AT,
+        State.DELIVERED,
+        domain="yourdomain.com",
+        subject="Welcome!",
+        tags=("welcome",),
+        provider_account="pa-uuid",
+        provider_message="provider-id",
+        to_hash="a" * 64,
+        sent_at=AT + timedelta(seconds=1.9),
+        delivered_at=AT + timedelta(seconds=3),
+        id=an_id(AT),
+    )
+
+
+async def test_the_list_as_the_document_prints_it(api: Api) -> None:
+    mail = the_document_s()
+    older = (Mail(AT - timedelta(hours=5 * n, seconds=n), State.SENT) for n in range(1, 142))
+    await register(api.here, api.workspace, mail, *older)
+    text = await api.text("/v1/messages")
+    assert text.startswith(
+        f'{{"data":[{{"id":"{mail.id}","providerAccountId":"pa-uuid","fromAddress":"hello@yourdomain.com",'
+        f'"toHash":"{"a" * 64}","subject":"Welcome!","status":"DELIVERED","tags":["welcome"],'
+        '"providerMessageId":"provider-id","createdAt":"2025-01-15T10:00:00Z","sentAt":"2025-01-15T10:00:01Z",'
+        '"deliveredAt":"2025-01-15T10:00:03Z"},'
+    )
+    assert text.endswith('"pagination":{"page":1,"limit":20,"total":142,"totalPages":8}}')
+
+
+async def test_the_last_page_and_the_one_beyond_it(api: Api) -> None:
+    await register(api.here, api.workspace, *(Mail(AT + timedelta(seconds=n)) for n in range(142)))
+    last = await api.ok("/v1/messages?page=8")
+    assert len(last["data"]) == 2
+    beyond = await api.ok("/v1/messages?page=9")
+    assert (beyond["data"], beyond["pagination"]["total"]) == ([], 142)
+
+
+async def test_what_a_message_does_not_have_is_null(api: Api) -> None:
+    await register(api.here, api.workspace, Mail(AT, provider=""))
+    (row,) = (await api.ok("/v1/messages"))["data"]
+    nulls = ("providerAccountId", "providerMessageId", "sentAt", "deliveredAt")
+    assert [row[name] for name in nulls] == [None] * 4
+    assert (row["status"], row["tags"]) == ("QUEUED", [])
+
+
+async def test_an_empty_workspace_has_no_pages(api: Api) -> None:
+    for query in ("", "?search=x", "?status=FAILED", "?page=1000000000&limit=100&search=x"):
+        answer = await api.ok(f"/v1/messages{query}")
+        assert (answer["data"], answer["pagination"]["total"], answer["pagination"]["totalPages"]) == ([], 0, 0)
+
+
+def on_page(mails: list[Mail], page: int, limit: int) -> list[str]:
+    newest = sorted(mails, key=lambda mail: (mail.created, mail.id.int), reverse=True)
+    return [str(mail.id) for mail in newest[(page - 1) * limit : page * limit]]
+
+
+# Close together and far apart: the same moment, second, quarter-hour, hour, day, another month.
+moments = st.builds(
+    lambda seconds, micros: AT - timedelta(seconds=seconds, microseconds=micros),
+    st.sampled_from([0, 0, 1, 2, 59, 899, 900, 901, 3599, 3600, 3601, 86399, 86400, 40 * 86400]),
+    st.sampled_from([0, 0, 1, 999_999]),
+)
+mails = st.builds(
+    Mail,
+    created=moments,
+    state=st.sampled_from(State),
+    domain=st.sampled_from(["a.example", "b.example"]),
+    provider=st.sampled_from(["", "SES"]),
+    subject=st.sampled_from(["", "Hello", "hello there", "100%"]),
+    id=st.uuids(),
+)
+
+
+def test_every_page_equals_the_sorted_list(postgres_dsn: str, redis_url: str) -> None:
+    async def check(api: Api, held: list[Mail], limit: int, asked: dict[str, Any], mine: bool) -> None:
+        api.workspace = await api.here.workspace()
+        await register(api.here, api.workspace, *held)
+        wanted = [
+            mail
+            for mail in held
+            if (asked.get("status") in (None, STATUS[mail.state]))
+            and asked.get("search", "").lower() in mail.subject.lower()
+            and (not mine or mail.domain == "a.example")
+        ]
+        query = "".join(f"&{name}={quote(value)}" for name, value in asked.items())
+        pages = -(-len(wanted) // limit)
+        for page in range(1, pages + 2):
+            answer = await api.ok(
+                f"/v1/messages?page={page}&limit={limit}{query}", api.confined("a.example") if mine else None
+            )
+            assert [row["id"] for row in answer["data"]] == on_page(wanted, page, limit)
+            assert answer["pagination"] == {"page": page, "limit": limit, "total": len(wanted), "totalPages": pages}
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        api = runner.run(stack.enter_async_context(asking(postgres_dsn, redis_url, NOW, FIRST)))
+
+        # Of one database: the messages of earlier examples are other tenants'.
+        @given(
+            st.lists(mails, max_size=25, unique_by=lambda mail: mail.id),
+            st.integers(1, 9),
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "status": st.sampled_from(sorted(set(STATUS.values()))),
+                    "search": st.sampled_from(["", "hell", "HELLO T", "%", "_", "0%"]),
+                },
+            ),
+            st.booleans(),
+        )
+        @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+        def examples(held: list[Mail], limit: int, asked: dict[str, Any], mine: bool) -> None:
+            runner.run(check(api, held, limit, asked, mine))
+
+        examples()
+        runner.run(stack.aclose())
+
+
+async def test_a_page_is_found_without_reading_what_comes_before_it(api: Api) -> None:
+    """Messages that are counted but gone do no harm to a page without them: so they were not read."""
+    held = [
+        Mail(AT + timedelta(seconds=7 * n), State.FAILED if n % 50 == 0 else State.SENT, id=an_id(AT))
+        for n in range(300)
+    ]
+    await register(api.here, api.workspace, *held)
+    failed = [mail for mail in held if mail.state is State.FAILED]
+    deep, rare = on_page(held, 14, 20), on_page(failed, 2, 2)
+    await api.here.pool.execute(
+        "DELETE FROM message WHERE workspace = $1 AND NOT id = ANY ($2::uuid[])", api.workspace, deep + rare
+    )
+    answer = await api.ok("/v1/messages?page=14&limit=20")
+    assert ([row["id"] for row in answer["data"]], answer["pagination"]["total"]) == (deep, 300)
+    answer = await api.ok("/v1/messages?page=2&limit=2&status=FAILED")
+    assert ([row["id"] for row in answer["data"]], answer["pagination"]["total"]) == (rare, 6)
+
+
+@pytest.mark.parametrize("gone", [["1s"], ["15m"], ["1s", "15m", "1h"]])
+async def test_counts_that_are_not_kept_any_more_are_done_without(api: Api, gone: list[str]) -> None:
+    held = [Mail(AT + timedelta(seconds=1300 * n), State.SENT if n % 3 else State.FAILED) for n in range(200)]
+    await register(api.here, api.workspace, *held)
+    for tier in gone:
+        await api.here.pool.execute(
+            f"DELETE FROM cohort_created_{tier} WHERE workspace = $1 AND bucket < $2",
+            api.workspace,
+            AT + timedelta(days=1),
+        )
+    for page in (1, 5, 10, 16, 20):
+        answer = await api.ok(f"/v1/messages?page={page}&limit=10")
+        assert [row["id"] for row in answer["data"]] == on_page(held, page, 10)
+    failed = [mail for mail in held if mail.state is State.FAILED]
+    for page in (1, 4, 7):
+        answer = await api.ok(f"/v1/messages?page={page}&limit=10&status=FAILED")
+        assert [row["id"] for row in answer["data"]] == on_page(failed, page, 10)
+
+
+async def test_messages_that_were_dropped_are_not_counted(api: Api) -> None:
+    old = datetime(2024, 12, 5, tzinfo=UTC)
+    await register(api.here, api.workspace, Mail(AT, id=an_id(AT)), Mail(old, id=an_id(old)))
+    assert (await api.ok("/v1/messages"))["pagination"]["total"] == 2
+    months = await api.here.pool.fetch(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid"
+        " WHERE inhparent = 'message'::regclass AND relname ~ '^message_[0-9]{6}$' AND relname < 'message_202501'"
+    )
+    for month in months:
+        await api.here.pool.execute(f"DROP TABLE {month['relname']}")
+    answer = await api.ok("/v1/messages")
+    assert (len(answer["data"]), answer["pagination"]["total"]) == (1, 1)
+
+
+async def test_total_and_page_are_of_one_moment(api: Api) -> None:
+    """A message that comes while a page is being found is in neither."""
+    await register(api.here, api.workspace, Mail(AT), Mail(AT))
+    async with api.here.pool.acquire() as connection:
+        turn = connection.transaction()
+        await turn.start()
+        await connection.execute("LOCK TABLE cohort_created_1h IN ACCESS EXCLUSIVE MODE")
+        asked = asyncio.create_task(api.ok("/v1/messages"))
+
+        async def waits() -> bool:
+            return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await until(waits)
+        await register(_Same(connection), api.workspace, Mail(AT))  # type: ignore[arg-type]
+        await turn.commit()
+    answer = await asked
+    assert (len(answer["data"]), answer["pagination"]["total"]) == (2, 2)
+    assert (await api.ok("/v1/messages"))["pagination"]["total"] == 3
+
+
+class _Same:
+    """A World whose pool is one connection that is in use."""
+
+    def __init__(self, connection: Any) -> None:
+        self.pool = self
+        self._connection = connection
+
+    def acquire(self) -> "_Same":
+        return self
+
+    async def __aenter__(self) -> Any:
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+FOUND = {
+    "welcome": ["Welcome!"],
+    "WELCOME!": ["Welcome!"],
+    "Wel%": [],
+    "_": ["a_b"],
+    "%": ["100% off"],
+    "\\": ["back\\slash"],
+    "übergröße": ["ÜBERGRÖßE"],
+    "ПРИВЕТ": ["Привет, мир"],
+    "Σ": ["ςa"],
+    "' OR ''='": [],
+    "🎉": ["🎉 party"],
+}
+
+
+async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(api: Api) -> None:
+    subjects = [*(subject for found in FOUND.values() for subject in found), ""]
+    await register(api.here, api.workspace, *(Mail(AT, subject=subject) for subject in set(subjects)))
+    for search, found in FOUND.items():
+        answer = await api.ok(f"/v1/messages?search={quote(search)}")
+        assert [row["subject"] for row in answer["data"]] == found
+        assert answer["pagination"]["total"] == len(found)
+
+
+async def test_an_empty_search_is_none(api: Api) -> None:
+    await register(api.here, api.workspace, Mail(AT, subject=""), Mail(AT))
+    assert (await api.ok("/v1/messages?search="))["pagination"]["total"] == 2
+
+
+async def test_search_and_status_together(api: Api) -> None:
+    await register(
+        api.here, api.workspace, Mail(AT, State.SENT), Mail(AT, State.FAILED), Mail(AT, State.FAILED, subject="Bye")
+    )
+    answer = await api.ok("/v1/messages?search=hello&status=FAILED")
+    assert [(row["subject"], row["status"]) for row in answer["data"]] == [("Hello", "FAILED")]
+
+
+MISTAKES = [
+    *((f"{name}={text}", name) for name in ("page", "limit") for text in ("0", "-1", "abc", "", "1.5", "%201", "٣")),
+    (f"page={10**9 + 1}", "page"),
+    (f"page={'9' * 5000}", "page"),
+    ("page=1&page=2", "page"),
+    ("status=delivered", "status"),
+    ("status=COMPLAINED", "status"),
+    ("status=", "status"),
+    ("search=a%00b", "search"),
+    ("search=a&search=b", "search"),
+]
+
+
+async def test_each_mistake_is_explained_in_d2_s_envelope(api: Api) -> None:
+    for query, name in MISTAKES:
+        status, answer = await api.get(f"/v1/messages?{query}")
+        assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER"), answer
+        assert answer["error"]["message"].startswith(name)
+        assert (list(answer), list(answer["error"])) == (["error"], ["code", "message"])
+
+
+async def test_the_limit_is_capped(api: Api) -> None:
+    await register(api.here, api.workspace, *(Mail(AT) for _ in range(101)))
+    for limit in ("100", "101", str(10**9), "0" * 9 + "5" * 5000):
+        answer = await api.ok(f"/v1/messages?limit={limit}")
+        assert (len(answer["data"]), answer["pagination"]["limit"], answer["pagination"]["totalPages"]) == (100, 100, 2)
+
+
+async def test_bytes_that_are_no_text_find_nothing(api: Api) -> None:
+    await register(api.here, api.workspace, Mail(AT))
+    for text in ("%ff", "%ed%a0%80", "%c0%80"):
+        assert (await api.get(f"/v1/messages?search={text}"))[0] in (200, 400)
+
+
+async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url: str, postgres_dsn: str) -> None:
+    impatient = {"statement_timeout": "100"}
+    async with (
+        asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
+        api.here.pool.acquire() as connection,
+        connection.transaction(),
+        query_service(World(pool), redis_url, NOW) as api.url,
+    ):
+        await connection.execute("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
+        status, answer = await api.get("/v1/messages?search=x")
+    assert (status, answer["error"]["code"]) == (504, "QUERY_TIMEOUT")
+    assert "narrow" in answer["error"]["message"]
+
+
+async def test_one_message_as_the_document_prints_it(api: Api) -> None:
+    mail = the_document_s()
+    await register(api.here, api.workspace, mail)
+    await happened(
+        api.here,
+        api.workspace,
+        mail.id,
+        (EventType.DELIVERED, AT + timedelta(seconds=3)),
+        (EventType.SENT, AT + timedelta(seconds=1)),
+    )
+    await happened(
+        api.here,
+        api.workspace,
+        mail.id,
+        (EventType.OPENED, AT + timedelta(minutes=5, seconds=12)),
+        verdict=Verdict.PROXY,
+    )
+    assert await api.text(f"/v1/messages/{mail.id}") == (
+        f'{{"data":{{"id":"{mail.id}","fromAddress":"hello@yourdomain.com","subject":"Welcome!","status":"DELIVERED",'
+        '"tags":["welcome"],"events":[{"eventType":"QUEUED","occurredAt":"2025-01-15T10:00:00Z"},'
+        '{"eventType":"SENT","occurredAt":"2025-01-15T10:00:01Z"},'
+        '{"eventType":"DELIVERED","occurredAt":"2025-01-15T10:00:03Z"},'
+        '{"eventType":"OPENED","occurredAt":"2025-01-15T10:05:12Z"}]}}'
+    )
+
+
+async def test_machines_open_and_click_nothing(api: Api) -> None:
+    mail = Mail(AT)
+    await register(api.here, api.workspace, mail)
+    hits = (EventType.OPENED, AT), (EventType.CLICKED, AT + timedelta(seconds=1))
+    await happened(api.here, api.workspace, mail.id, *hits, verdict=Verdict.MACHINE)
+    # Told by a sender, too; the message's creation is already there.
+    await happened(api.here, api.workspace, mail.id, (EventType.QUEUED, AT))
+    await happened(api.here, api.workspace, mail.id, *hits, verdict=Verdict.HUMAN)
+    data = (await api.ok(f"/v1/messages/{mail.id}"))["data"]
+    assert [event["eventType"] for event in data["events"]] == ["QUEUED", "OPENED", "CLICKED"]
+
+
+async def test_events_of_one_moment_are_in_the_order_of_a_message_s_life(api: Api) -> None:
+    mail = Mail(AT)
+    await register(api.here, api.workspace, mail)
+    kinds = [kind for kind in EventType if kind not in (EventType.QUEUED, EventType.RECEIVED)]
+    await happened(api.here, api.workspace, mail.id, *((kind, AT) for kind in reversed(kinds)))
+    data = (await api.ok(f"/v1/messages/{mail.id}"))["data"]
+    assert [event["eventType"] for event in data["events"]] == ["QUEUED", *(kind.name for kind in sorted(kinds))]
+
+
+async def test_a_long_history_shows_its_latest_thousand_events(api: Api) -> None:
+    mail = Mail(AT)
+    await register(api.here, api.workspace, mail)
+    opens = [(EventType.OPENED, AT + timedelta(seconds=n)) for n in range(1, 1002)]
+    await happened(api.here, api.workspace, mail.id, *opens, verdict=Verdict.HUMAN)
+    events = (await api.ok(f"/v1/messages/{mail.id}"))["data"]["events"]
+    assert len(events) == 1001
+    assert events[0] == {"eventType": "QUEUED", "occurredAt": "2025-01-15T10:00:00Z"}
+    assert [events[i]["occurredAt"] for i in (1, -1)] == ["2025-01-15T10:00:02Z", "2025-01-15T10:16:41Z"]
+
+
+async def test_an_id_of_another_tenant_is_as_unknown_as_none(api: Api) -> None:
+    theirs, other_domain, mine = Mail(AT), Mail(AT, domain="other.example"), Mail(AT)
+    other = await api.here.workspace()
+    await register(api.here, other, theirs)
+    await register(api.here, api.workspace, other_domain, mine)
+    confined = api.confined("example.com")
+    answers = [
+        await api.get(f"/v1/messages/{i}") for i in (theirs.id, uuid.uuid4(), "x", f"{{{mine.id}}}", mine.id.hex)
+    ]
+    answers += [await api.get(f"/v1/messages/{i}", confined) for i in (theirs.id, other_domain.id, uuid.uuid4())]
+    assert answers == [(404, {"error": {"code": "NOT_FOUND", "message": "There is no such message."}})] * 8
+    assert (await api.ok(f"/v1/messages/{str(mine.id).upper()}", confined))["data"]["id"] == str(mine.id)
+    assert (await api.ok("/v1/messages", sealed(other)))["pagination"]["total"] == 1
+    assert (await api.ok("/v1/messages", confined))["pagination"]["total"] == 1
