@@ -1,5 +1,6 @@
 """Rollups as the aggregator writes them, each fact remembered so that a test can count for itself."""
 
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.answers import Clock
+from postmeter.query.exports import service as exports
+from postmeter.query.settings import QuerySettings
 from postmeter.shared import api_keys, metrics, partitions, principal, rollups
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
@@ -153,9 +156,26 @@ async def query_service(here: World, redis_url: str, now: datetime | Clock) -> A
     clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
     measured = metrics.QueryMetrics(CollectorRegistry())
-    application = app.build(here.pool, redis, INTERNAL, clock, measured)
-    try:
-        async with listening(app.runner(application, 1.0)) as url:
-            yield url
-    finally:
-        await redis.aclose()
+    with tempfile.TemporaryDirectory() as folder:
+        export = exports.build(
+            query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
+        )
+        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests)
+        try:
+            async with listening(app.runner(application, 1.0)) as url:
+                yield url
+        finally:
+            await redis.aclose()
+
+
+def query_settings(**given: Any) -> QuerySettings:
+    """Settings of a query-service; stores that are not given lead nowhere."""
+    complete: dict[str, Any] = {
+        "postgres_dsn": Secret("postgresql://nowhere.invalid/"),
+        "redis_url": Secret("redis://nowhere.invalid"),
+        "internal_secret": INTERNAL,
+        "public_gateway_url": "https://gateway.example",
+        "export_dir": "/nonexistent",
+        **given,
+    }
+    return QuerySettings(**complete)

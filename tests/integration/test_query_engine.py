@@ -17,7 +17,7 @@ from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import METRICS
 from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
-from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, world
+from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
 
 QUARTER = timedelta(minutes=15)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut")
@@ -187,13 +187,10 @@ async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -
 
 async def test_the_database_cannot_be_written_through_the_service_s_pool(postgres_dsn: str, redis_url: str) -> None:
     from postmeter.query.service import READ_ONLY
-    from postmeter.query.settings import QuerySettings
     from postmeter.shared import postgres
     from postmeter.shared.secret import Secret
 
-    settings_ = QuerySettings(
-        postgres_dsn=Secret(postgres_dsn), redis_url=Secret(redis_url), internal_secret=Secret("s")
-    )
+    settings_ = query_settings(postgres_dsn=Secret(postgres_dsn), redis_url=Secret(redis_url))
     pool = await postgres.connect(settings_, "query", 5.0, options=READ_ONLY)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await World(pool).workspace()

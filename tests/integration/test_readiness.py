@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,27 +12,27 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway import service as gateway
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
-from postmeter.query.settings import QuerySettings
 from postmeter.shared import migrate
 from postmeter.shared.secret import Secret
 from tests.integration.gateway_world import client, free_port, reachable
+from tests.integration.query_world import query_settings
 
 SECRET = Secret("of this test")
-Start = Callable[[str, str, int, asyncio.Event], "asyncio.Task[None]"]
+Start = Callable[[str, str, int, asyncio.Event, Path], "asyncio.Task[None]"]
 
 
-def _aggregator(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+def _aggregator(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -> "asyncio.Task[None]":
     settings = AggregatorSettings(postgres_dsn=Secret(dsn), redis_url=Secret(redis), ops_port=port)
     return asyncio.create_task(aggregator.serve(settings, stop))
 
 
-def _query(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+def _query(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -> "asyncio.Task[None]":
     stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
-    settings = QuerySettings(**stores, internal_secret=SECRET, ops_port=port, port=free_port())
+    settings = query_settings(**stores, ops_port=port, port=free_port(), export_dir=str(folder))
     return asyncio.create_task(query.serve(settings, stop))
 
 
-def _gateway(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.Task[None]":
+def _gateway(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -> "asyncio.Task[None]":
     stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
     secrets = {"internal_secret": SECRET, "key_pepper": SECRET}
     # Its own ops port stands in for the services: something that takes connections.
@@ -41,9 +42,9 @@ def _gateway(dsn: str, redis: str, port: int, stop: asyncio.Event) -> "asyncio.T
 
 
 @pytest.mark.parametrize("start", [_aggregator, _query, _gateway])
-async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, redis_url: str) -> None:
+async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     port, stop = free_port(), asyncio.Event()
-    task = start(empty_postgres_dsn, redis_url, port, stop)
+    task = start(empty_postgres_dsn, redis_url, port, stop, tmp_path)
     try:
         await reachable(port, task)
         async with client() as session:

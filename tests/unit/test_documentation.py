@@ -27,6 +27,7 @@ def test_every_metric_that_is_named_exists() -> None:
         metrics.TrackingMetrics,
         metrics.AggregatorMetrics,
         metrics.QueryMetrics,
+        metrics.ExportMetrics,
         metrics.GatewayMetrics,
     ):
         service(registry)

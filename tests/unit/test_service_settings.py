@@ -20,6 +20,8 @@ GIVEN = {
     "POSTMETER_KEY_PEPPER": "p",
     "POSTMETER_TRACKING_URL": "http://h:1",
     "POSTMETER_QUERY_URL": "http://h:2/",
+    "POSTMETER_PUBLIC_GATEWAY_URL": "https://api.example.com/",
+    "POSTMETER_EXPORT_DIR": "exports",
 }
 
 
@@ -32,6 +34,11 @@ GIVEN = {
         (AggregatorSettings, "POSTMETER_RETAIN_EVENTS", "0"),
         (QuerySettings, "POSTMETER_STATEMENT_TIMEOUT", "-3"),
         (QuerySettings, "POSTMETER_STATEMENT_TIMEOUT", "0.0001"),
+        (QuerySettings, "POSTMETER_PUBLIC_GATEWAY_URL", "api.example.com"),
+        (QuerySettings, "POSTMETER_PUBLIC_GATEWAY_URL", "https://api.example.com/?x=1"),
+        (QuerySettings, "POSTMETER_EXPORT_BUCKET", "bucket"),
+        (QuerySettings, "POSTMETER_EXPORT_ENDPOINT", "ftp://h"),
+        (QuerySettings, "POSTMETER_EXPORT_LIFETIME", "0"),
         (GatewaySettings, "POSTMETER_PORT", "99999"),
         (GatewaySettings, "POSTMETER_HITS", "0"),
         (GatewaySettings, "POSTMETER_TRUSTED_HOPS", "-1"),

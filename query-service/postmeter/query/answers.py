@@ -26,14 +26,14 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Asked:
-    """One authenticated request. `scope` is what its key may see."""
+    """One request. `scope` is what its key may see: nothing where it has none and needs none."""
 
     request: web.Request
     principal: Principal
     scope: Scope
 
 
-Handler = Callable[[Asked], Awaitable[web.Response]]
+Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
 
 
 def json(body: Any) -> web.Response:

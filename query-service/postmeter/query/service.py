@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.answers import system_clock
+from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres
 
@@ -20,7 +21,10 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     registry = metrics.registry()
     redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
     pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY)
-    application = app.build(pool, redis, settings.internal_secret, system_clock, metrics.QueryMetrics(registry))
+    export_pool = await exports.connect(settings)
+    export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
+    measured = metrics.QueryMetrics(registry)
+    application = app.build(pool, redis, settings.internal_secret, system_clock, measured, export.requests)
     runner = app.runner(application, settings.stop_timeout)
     await runner.setup()
     try:
@@ -29,11 +33,12 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": redis.ping}
         operations = await ops.start(settings.host, settings.ops_port, registry, checks)
         logs.get().info("query-service answers", port=settings.port)
-        await stop.wait()
+        await export.worker.run(stop)
         await runner.cleanup()
         await operations.cleanup()
     finally:
         await redis.aclose()
+        await postgres.close(export_pool)
         await postgres.close(pool)
 
 

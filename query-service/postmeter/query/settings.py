@@ -3,14 +3,61 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from postmeter.shared.errors import SettingsError
+from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Port, Seconds
 from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings):
-    """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits."""
+    """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
+
+    public_gateway_url: the gateway as its callers know it; download links begin with it. export_dir: local folder
+    where exports are made and, without a bucket, kept; all replicas share it then. export_lifetime: seconds that a
+    finished export can be downloaded. export_lease: seconds after which an export whose worker gives no sign of
+    life is taken over. export_bucket: `s3://bucket/prefix` to keep exports in; export_endpoint, export_region,
+    export_key_id, export_key_secret: how to reach it, else what the environment says.
+    """
 
     port: Port = 8082
     statement_timeout: Seconds = 8.0
+    public_gateway_url: str
+    export_dir: str
+    export_lifetime: Seconds = 3600.0
+    export_lease: Seconds = 15.0
+    export_bucket: str = ""
+    export_endpoint: str = ""
+    export_region: str = ""
+    export_key_id: str = ""
+    export_key_secret: Secret | None = None
+
+    def __post_init__(self) -> None:
+        if not _is_base(self.public_gateway_url, "http", "https") or not self.public_gateway_url.isascii():
+            raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
+        if self.export_endpoint and not _is_base(self.export_endpoint, "http", "https"):
+            raise SettingsError("POSTMETER_EXPORT_ENDPOINT takes http(s)://host:port of an S3-compatible server")
+        if self.export_bucket and not _is_base(self.export_bucket, "s3"):
+            raise SettingsError("POSTMETER_EXPORT_BUCKET takes s3://bucket or s3://bucket/prefix")
+        if bool(self.export_key_id) != bool(self.export_key_secret):
+            raise SettingsError("POSTMETER_EXPORT_KEY_ID and POSTMETER_EXPORT_KEY_SECRET take both or none")
+
+    @property
+    def gateway_base(self) -> str:
+        """public_gateway_url without a slash at its end."""
+        return self.public_gateway_url.rstrip("/")
+
+
+def _is_base(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.query or parts.fragment or parts.username or " " in url)
+        )
+    except ValueError:
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import krafter, meta, misar, native, optail, vectis, webhooks, workspaces
+from postmeter.shared.apis import exports, krafter, meta, misar, native, optail, vectis, webhooks, workspaces
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
@@ -13,6 +13,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *optail.ENDPOINTS,
     *krafter.ENDPOINTS,
     *workspaces.ENDPOINTS,
+    *exports.ENDPOINTS,
     *misar.ENDPOINTS,
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,

@@ -159,6 +159,23 @@ class QueryMetrics:
         )  # fmt: skip
 
 
+class ExportMetrics:
+    """query-service's exports."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.exports = Counter(
+            "postmeter_exports_total",
+            "Attempts at exports, by result (completed, failed, retried, lost, given_back).",
+            ["result"], registry=to,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "postmeter_export_seconds", "Time of an attempt that completed an export.",
+            buckets=(0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0), registry=to,
+        )  # fmt: skip
+        self.bytes = Counter("postmeter_export_bytes_total", "Bytes of completed exports.", registry=to)
+        self.open = Gauge("postmeter_exports_open", "Exports ordered and not yet ended.", registry=to)
+
+
 class GatewayMetrics:
     """gateway."""
 

@@ -63,7 +63,9 @@ def environment(
             own |= {"PUBLIC_URL": os.environ.get("POSTMETER_PUBLIC_URL") or url(ports.tracking)}
         case "query":
             own |= postgres | redis | internal
-            own |= {"PORT": str(ports.query)}
+            own |= {"PORT": str(ports.query), "EXPORT_DIR": str(data / "exports")}
+            # Links to downloads; as with tracking's, an outside name given by the user stays.
+            own |= {"PUBLIC_GATEWAY_URL": os.environ.get("POSTMETER_PUBLIC_GATEWAY_URL") or url(ports.gateway)}
         case "aggregator":
             own |= postgres | redis
         case "gateway":

@@ -11,6 +11,11 @@ from postmeter.shared.apis.workspaces import BASE, endpoint
 
 EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
 EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")
+EXPORT_PATH = BASE + "/analytics/export"
+STATUS_PATH = BASE + "/analytics/exports/{exportId}"
+DOWNLOAD_PATH = STATUS_PATH + "/download"
+DOWNLOAD_SECONDS = 3600.0
+"""A large file takes its time; a link lives no longer by default."""
 
 
 class ExportBody(Struct):
@@ -19,7 +24,7 @@ class ExportBody(Struct):
     export_type: Annotated[str, one_of(*EXPORT_TYPES)]
     format: Annotated[str, one_of(*EXPORT_FORMATS)] = "csv"
     time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
-    campaign_ids: list[str] = []
+    campaign_ids: Annotated[list[str], described("Without any: all campaigns.")] = []
     include_time_series: bool = False
     start_date: Annotated[str | None, described("First day of a custom range, or its first instant.")] = None
     end_date: Annotated[str | None, described("Last day of a custom range, or its last instant.")] = None
@@ -88,12 +93,12 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="GET",
-        path=BASE + "/analytics/exports/{exportId}/download",
+        path=DOWNLOAD_PATH,
         document=Document.D3,
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",
         parameters=DownloadParameters,
         media="application/octet-stream",
-        timeout=600.0,
+        timeout=DOWNLOAD_SECONDS,
     ),
 )

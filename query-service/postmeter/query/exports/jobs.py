@@ -1,0 +1,144 @@
+"""The table of exports: durable jobs, leased by the database's clock, fenced by the number of the attempt.
+
+A worker that has lost its lease, because it slept or was cut off, finds another attempt in the row: whatever it
+made, it cannot be completed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from postmeter.query.engine.query import Scope
+from postmeter.query.exports import failures
+from postmeter.query.exports.order import Order
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.query.exports", "jobs.sql")
+MAX_OPEN = 20
+"""Open exports of one workspace."""
+MAX_TRIES = 3
+"""Attempts that may fail, or whose worker may die."""
+KEEP_DAYS = 30
+"""How long the status of an export can be asked for after its file was removed."""
+SWEEP = 100
+"""Rows that one round of sweeping takes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at work under a lease. attempt: of all; tries: of these the ones that count."""
+
+    workspace: int
+    id: str
+    attempt: int
+    tries: int
+    order: Order
+    created_at: datetime
+
+    @property
+    def last(self) -> bool:
+        """Whether there is no other attempt after this one."""
+        return self.tries >= MAX_TRIES
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An export whose files, of every attempt, are to be removed."""
+
+    workspace: int
+    id: str
+    format: str
+    attempt: int
+
+
+class Jobs:
+    """Reads and writes the table. lease: seconds without a sign of life; lifetime: seconds that a file is kept."""
+
+    def __init__(self, pool: Pool, lease: float, lifetime: float) -> None:
+        self._pool = pool
+        self.lease = lease
+        self.lifetime = lifetime
+
+    async def order(self, workspace: int, order: Order) -> tuple[str, datetime, int]:
+        """(id, when it was ordered, open jobs before it). Raises RequestError 429 beyond MAX_OPEN."""
+        job_id = f"exp_{secrets.token_hex(16)}"
+        parameters = msgspec.json.encode(order).decode()
+        row = await self._pool.fetchrow(
+            _QUERIES["order"], workspace, job_id, order.type, order.format, parameters, order.domains, MAX_OPEN
+        )
+        if row is None:
+            message = f"This workspace has {MAX_OPEN} exports in the making: wait for one to end."
+            raise RequestError(429, "TOO_MANY_EXPORTS", message, None, {"Retry-After": "10"})
+        return job_id, row["created_at"], row["before"]
+
+    async def find(self, scope: Scope, export_id: str) -> asyncpg.Record | None:
+        """An export's row, if the caller may see everything in it."""
+        return await self._pool.fetchrow(_QUERIES["find"], scope.workspace, export_id, scope.domains)
+
+    async def file(self, workspace_id: str, export_id: str) -> asyncpg.Record | None:
+        """Id, format and file of an export that may be downloaded now."""
+        return await self._pool.fetchrow(_QUERIES["file"], workspace_id, export_id)
+
+    async def take(self) -> Job | None:
+        """Lease a job, if there is one to work on."""
+        row = await self._pool.fetchrow(_QUERIES["take"], self.lease, MAX_TRIES)
+        if row is None:
+            return None
+        order = msgspec.json.decode(row["parameters"], type=Order)
+        return Job(row["workspace"], row["id"], row["attempt"], row["tries"], order, row["created_at"])
+
+    async def renew(self, job: Job, percent: int) -> bool:
+        """Keep the lease; False where it was lost. The progress that is shown never falls."""
+        row = await self._pool.fetchval(
+            _QUERIES["renew"], job.workspace, job.id, job.attempt, self.lease, min(percent, 99)
+        )
+        return row is not None
+
+    async def complete(self, job: Job, file: str, size: int) -> bool:
+        """Make the file the export's; False where the lease was lost."""
+        row = await self._pool.fetchval(
+            _QUERIES["complete"], job.workspace, job.id, job.attempt, file, size, self.lifetime
+        )
+        return row is not None
+
+    async def fail(self, job: Job, reason: str) -> bool:
+        """End the job without a file; False where the lease was lost."""
+        row = await self._pool.fetchval(_QUERIES["fail"], job.workspace, job.id, job.attempt, reason, self.lifetime)
+        return row is not None
+
+    async def put_off(self, job: Job, reason: str, seconds: float) -> None:
+        """Let another attempt begin in so many seconds."""
+        await self._pool.execute(_QUERIES["put_off"], job.workspace, job.id, job.attempt, reason, seconds)
+
+    async def give_back(self, job: Job) -> None:
+        """Let another worker begin at once; this attempt does not count."""
+        await self._pool.execute(_QUERIES["give_back"], job.workspace, job.id, job.attempt)
+
+    async def give_up(self) -> list[str]:
+        """End the jobs whose workers died every time; returns their ids."""
+        rows = await self._pool.fetch(_QUERIES["give_up"], MAX_TRIES, failures.DIED, self.lifetime)
+        return [row["id"] for row in rows]
+
+    async def expire(self) -> list[Leftover]:
+        """Exports whose time is over. They stay in this list until `removed` is told of them."""
+        return [Leftover(*row) for row in await self._pool.fetch(_QUERIES["expire"], SWEEP)]
+
+    async def removed(self, leftover: Leftover) -> None:
+        """The files are gone."""
+        await self._pool.execute(_QUERIES["removed"], leftover.workspace, leftover.id)
+
+    async def forget(self) -> None:
+        """Delete rows that nobody asks for any more."""
+        await self._pool.execute(_QUERIES["forget"], KEEP_DAYS, SWEEP)
+
+    async def open(self) -> int:
+        """How many jobs are open."""
+        count: int = await self._pool.fetchval(_QUERIES["open"])
+        return count

@@ -1,0 +1,104 @@
+"""D3's export endpoints: order, status, download."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import asyncpg
+from aiohttp import web
+
+from postmeter.query import bodies
+from postmeter.query.answers import Asked, Clock, json, stamp
+from postmeter.query.documents.workspaces import lookups
+from postmeter.query.engine.engine import Engine
+from postmeter.query.exports import order, volumes
+from postmeter.query.exports.formats import FORMATS
+from postmeter.query.exports.jobs import Jobs
+from postmeter.query.exports.links import Links
+from postmeter.query.exports.storage import Download, Storage
+from postmeter.shared.apis import exports as api
+from postmeter.shared.errors import RequestError
+
+_WAIT_SECONDS = 5.0
+"""What each job before it adds to an export's estimate."""
+
+
+class Exports:
+    """Answers the three endpoints. ordered: set when there is something new to work on."""
+
+    def __init__(
+        self, jobs: Jobs, engine: Engine, storage: Storage, links: Links, ordered: asyncio.Event, clock: Clock
+    ) -> None:
+        self._jobs = jobs
+        self._engine = engine
+        self._storage = storage
+        self._links = links
+        self._ordered = ordered
+        self._clock = clock
+
+    async def order(self, asked: Asked) -> web.Response:
+        """Take an order. What turns out to be wrong later, such as an unknown campaign, is in the status."""
+        workspace = lookups.workspace(asked)
+        body = await bodies.read(asked.request, api.ExportBody)
+        wanted = order.read(body, workspace, asked.scope, self._clock())
+        seconds = await volumes.seconds(self._engine, asked.scope, wanted)
+        export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted)
+        self._ordered.set()
+        ready = created_at + timedelta(seconds=seconds + before * _WAIT_SECONDS)
+        return json(api.ExportAnswer(True, api.Export(export_id, "processing", stamp(ready), None)))
+
+    async def status(self, asked: Asked) -> web.Response:
+        """How far it is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""
+        workspace, export_id = lookups.workspace(asked), asked.request.match_info["exportId"]
+        row = None if "\0" in export_id else await self._jobs.find(asked.scope, export_id)
+        if row is None:
+            message = f"Export with ID {export_id} not found in workspace {workspace}"
+            raise RequestError(404, "EXPORT_NOT_FOUND", message, "exportId")
+        if row["status"] == "failed":
+            raise RequestError(422, "EXPORT_FAILED", f"Failed to generate export: {row['error']}")
+        return json(api.ExportStatusAnswer(True, await self._status(workspace, row)))
+
+    async def _status(self, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
+        status, link = row["status"], None
+        if status == "completed" and row["expired"]:
+            status = "expired"
+        if status == "completed":
+            link = await self._storage.link(workspace, row["id"], row["file"], row["expires_at"])
+        return api.ExportStatus(
+            export_id=row["id"],
+            status=status,
+            format=row["format"],
+            file_size_bytes=row["file_size_bytes"],
+            created_at=stamp(row["created_at"]),
+            completed_at=_stamp(row["completed_at"]),
+            download_url=link,
+            expires_at=_stamp(row["expires_at"]),
+            progress=row["progress"],
+        )
+
+    async def download(self, asked: Asked) -> web.StreamResponse:
+        """The file, to whoever has its link. Raises RequestError 403, or 410 when it has expired.
+
+        A signature that is not ours is answered before anything is looked up: it says nothing about the export.
+        """
+        path, query = asked.request.match_info, asked.request.query
+        workspace, export_id = path["workspaceId"], path["exportId"]
+        if not self._links.genuine(workspace, export_id, query.get("expires", ""), query.get("signature", "")):
+            raise RequestError(403, "INVALID_LINK", "This is not a download link as an export's status gives it.")
+        row = await self._jobs.file(workspace, export_id)
+        file = None if row is None else self._storage.path(row["file"])
+        if row is None or file is None or not await asyncio.to_thread(file.is_file):
+            raise RequestError(410, "LINK_EXPIRED", "This download link has expired; order the export again.")
+        form = FORMATS[row["format"]]
+        download = Download(f"{export_id}.{form.extension}", form.media)
+        headers = {
+            "Content-Type": download.media,
+            "Content-Disposition": download.disposition,
+            "Cache-Control": "private, no-store",
+        }
+        return web.FileResponse(file, headers=headers)
+
+
+def _stamp(instant: datetime | None) -> str | None:
+    return None if instant is None else stamp(instant)

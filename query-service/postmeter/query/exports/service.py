@@ -1,0 +1,66 @@
+"""The exports of one query-service: put together from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from postmeter.query.answers import Clock
+from postmeter.query.engine.engine import Engine
+from postmeter.query.exports.jobs import Jobs
+from postmeter.query.exports.links import Links
+from postmeter.query.exports.production import Production
+from postmeter.query.exports.requests import Exports
+from postmeter.query.exports.storage import Folder, Storage
+from postmeter.query.exports.worker import Worker
+from postmeter.query.settings import QuerySettings
+from postmeter.shared import postgres
+from postmeter.shared.errors import SettingsError
+from postmeter.shared.metrics import ExportMetrics
+from postmeter.shared.postgres import Pool
+
+CONNECTIONS = 6
+"""Of the exports' own pool: two for each export at work, two for requests and leases."""
+STATEMENT_SECONDS = 120.0
+"""What one statement of an export may take; it reads one span of its window."""
+
+
+@dataclass(frozen=True)
+class ExportService:
+    """Orders are taken by `requests` and worked on by `worker`, here or in another replica."""
+
+    requests: Exports
+    worker: Worker
+
+
+async def connect(settings: QuerySettings) -> Pool:
+    """The exports' pool: the one of query-service that may write, and only exports' table is written."""
+    # Plans are made for the values of each statement: of a window's partitions only those that it needs are read.
+    options = {"plan_cache_mode": "force_custom_plan"}
+    return await postgres.connect(
+        replace(settings, postgres_pool=CONNECTIONS), "exports", STATEMENT_SECONDS, options=options
+    )
+
+
+def build(settings: QuerySettings, pool: Pool, clock: Clock, metrics: ExportMetrics) -> ExportService:
+    """The service. Raises SettingsError where its folder cannot be made, or the bucket not be used."""
+    folder = Path(settings.export_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"POSTMETER_EXPORT_DIR cannot be made: {error}") from None
+    engine, links = Engine(pool), Links(settings.internal_secret, settings.gateway_base)
+    storage = _storage(settings, folder, links)
+    jobs = Jobs(pool, settings.export_lease, settings.export_lifetime)
+    worker = Worker(jobs, Production(pool, engine), storage, folder, metrics)
+    return ExportService(Exports(jobs, engine, storage, links, worker.ordered, clock), worker)
+
+
+def _storage(settings: QuerySettings, folder: Path, links: Links) -> Storage:
+    if not settings.export_bucket:
+        return Folder(folder, links)
+    try:
+        from postmeter.query.exports.s3_storage import Bucket
+    except ImportError:
+        raise SettingsError("POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter[s3]'`") from None
+    return Bucket.open(settings)

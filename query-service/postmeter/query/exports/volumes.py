@@ -1,0 +1,72 @@
+"""How much an export will hold, from the rollups: what it will take, and how to cut it into spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.query.exports.order import Order
+
+_EVENTS = (
+    "sent",
+    "delivered",
+    "deferred",
+    "bounced",
+    "failed",
+    "complained",
+    "unsubscribed",
+    "opens",
+    "machine_opens",
+    "clicks",
+    "machine_clicks",
+    "replies",
+    "received",
+)
+LARGE = 500_000
+"""Rows that are sorted by one statement, roughly; days with more are cut into hours."""
+_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Span:
+    """[start, end) of the window and about how many rows lie in it."""
+
+    start: datetime
+    end: datetime
+    rows: int
+
+
+async def spans(engine: Engine, scope: Scope, order: Order) -> list[Span]:
+    """The window in UTC days, busy ones in hours, ascending. Every statement of an export reads one of them."""
+    query = Query(
+        scope=scope,
+        metrics=_EVENTS if order.type == "events" else ("sent",),
+        start=order.start,
+        end=order.end,
+        filters={"campaign": tuple(order.campaign_ids)} if order.campaign_ids else {},
+        resolution=Resolution.DAY,
+    )
+    found: list[Span] = []
+    for row in await engine.rows(query):
+        midnight, rows = row.start.astimezone(UTC), sum(row.values)
+        parts = _HOURS if rows > LARGE else 1
+        width = timedelta(days=1) / parts
+        for part in range(parts):
+            start = max(order.start, midnight + part * width)
+            end = min(order.end, midnight + (part + 1) * width)
+            if start < end:
+                found.append(Span(start, end, rows // parts))
+    return found
+
+
+async def seconds(engine: Engine, scope: Scope, order: Order) -> float:
+    """About how long the export will take, once it is at work."""
+    if order.type not in ("messages", "events"):
+        return _REPORT_SECONDS
+    return _REPORT_SECONDS + sum(span.rows for span in await spans(engine, scope, order)) / _ROWS_A_SECOND
+
+
+_REPORT_SECONDS = 5.0
+_ROWS_A_SECOND = 10_000
