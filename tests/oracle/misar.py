@@ -1,0 +1,89 @@
+"""D4: overview and one campaign, in totals."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.campaigns import first_sent, status
+from tests.oracle.numbers import fraction
+from tests.oracle.times import SECOND, parse, quarter, quarter_after, stamp, whole_days
+
+HOUR = timedelta(hours=1)
+
+
+def window(
+    asking: Asking, period: str, start: str | None, end: str | None
+) -> tuple[datetime, datetime, dict[str, str]]:
+    """SEMANTICS.md, "Time": N whole UTC days up to today, both ends printed; from, to override."""
+    if period not in ("7d", "30d", "90d"):
+        raise Refused(400, "INVALID_PARAMETER")
+    since, until = whole_days(asking.now, int(period[:-1]))
+    printed = until - SECOND
+    if start is not None:
+        since = parse(start, last=False)
+    if end is not None:
+        until = parse(end, last=True)
+        printed = until - SECOND if len(end) == 10 else until
+    if since > until:
+        raise Refused(400, "INVALID_PARAMETER")
+    echo = {"from": stamp(since), "to": stamp(printed)}
+    return (since, since, echo) if since == until else (quarter(since), quarter_after(until), echo)
+
+
+def overview(asking: Asking, period: str = "30d", start: str | None = None, end: str | None = None) -> dict[str, Any]:
+    """Document D4, GET /api/v1/analytics/overview; SEMANTICS.md, "Formulas": every rate is x / sends."""
+    since, until, echo = window(asking, period, start, end)
+    whole = totals(between(asking.counts(), since, until))
+    names = {
+        "sends": "sent",
+        "delivered": "delivered",
+        "opens": "opens",
+        "unique_opens": "unique_opens",
+        "clicks": "clicks",
+        "unique_clicks": "unique_clicks",
+        "bounces": "bounced",
+        "hard_bounces": "hard_bounced",
+        "soft_bounces": "soft_bounced",
+        "complaints": "complained",
+        "unsubscribes": "unsubscribed",
+    }
+    found: dict[str, Any] = {name: whole[metric] for name, metric in names.items()}
+    for rate, part in (("open", "opens"), ("click", "clicks"), ("bounce", "bounces"), ("complaint", "complaints")):
+        found[f"{rate}_rate"] = fraction(found[part], found["sends"], 3)
+    return {"success": True, "period": echo, "metrics": found}
+
+
+def campaign(asking: Asking, which: str) -> dict[str, Any]:
+    """Document D4, GET /api/v1/analytics/campaigns/:id: its whole life, in totals; the timeline by UTC hours."""
+    if which not in asking.campaigns():
+        raise Refused(404, "NOT_FOUND")
+    messages = [message for message in asking.messages() if message.place.campaign == which]
+    counts = [count for count in asking.counts() if count.place.campaign == which]
+    whole = totals(counts)
+    names = {
+        "sent": "sent",
+        "delivered": "delivered",
+        "opened": "opens",
+        "clicked": "clicks",
+        "bounced": "bounced",
+        "complained": "complained",
+        "unsubscribed": "unsubscribed",
+    }
+    # SEMANTICS.md: "D4 `total_recipients`: messages registered for the campaign."
+    found: dict[str, Any] = {"total_recipients": len(messages)}
+    found |= {f"total_{name}": whole[metric] for name, metric in names.items()}
+    for rate, part in (("open", "opened"), ("click", "clicked"), ("bounce", "bounced")):
+        found[f"{rate}_rate"] = fraction(found[f"total_{part}"], found["total_sent"], 3)
+    sent = first_sent(asking, which)
+    about: dict[str, Any] = {"id": which, "name": asking.campaigns()[which], "status": status(asking, which)}
+    about["sent_at"] = stamp(sent) if sent else None
+    timeline = []
+    engaged = [count for count in counts if count.metric in ("human_opens", "proxy_opens", "human_clicks")]
+    if engaged:
+        first, last = (pick(count.at for count in engaged) for pick in (min, max))
+        hour = first.replace(minute=0, second=0, microsecond=0)
+        while hour <= last:
+            inside = totals(between(engaged, hour, hour + HOUR))
+            timeline.append({"hour": stamp(hour), "opens": inside["opens"], "clicks": inside["clicks"]})
+            hour += HOUR
+    return {"success": True, "campaign": about, "metrics": found, "timeline": timeline}

@@ -1,0 +1,104 @@
+"""Windows and buckets as SEMANTICS.md, "Time", has them: walked through quarter-hour by quarter-hour."""
+
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+QUARTER = timedelta(minutes=15)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+
+
+def zone(name: str) -> tzinfo:
+    """An IANA zone, or an offset such as +05:45."""
+    if name == "UTC":
+        return UTC
+    if name[0] in "+-":
+        minutes = int(name[1:3]) * 60 + int(name[4:6])
+        return timezone(timedelta(minutes=minutes if name[0] == "+" else -minutes))
+    return ZoneInfo(name)
+
+
+def midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def quarter(at: datetime) -> datetime:
+    """The quarter-hour that holds the moment: "quarter-hour buckets make every local hour, day, week exact"."""
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)
+
+
+def quarter_after(at: datetime) -> datetime:
+    """The first quarter-hour that starts at or after the moment."""
+    return quarter(at) if quarter(at) == at else quarter(at) + QUARTER
+
+
+def bucket_key(at: datetime, unit: str, local: tzinfo) -> object:
+    """Two moments lie in the same local hour, day, week or month if their keys are equal.
+
+    docs/api/query.md: "an hour that the clocks repeat is two buckets". SEMANTICS.md: "Weeks start on Monday."
+    """
+    there = at.astimezone(local)
+    match unit:
+        case "quarter_hour":
+            return at
+        case "hour":
+            return there.date(), there.hour, there.utcoffset()
+        case "day":
+            return there.date()
+        case "week":
+            return there.date() - timedelta(days=there.weekday())
+        case "month":
+            return there.year, there.month
+    raise AssertionError(unit)
+
+
+@lru_cache(maxsize=4096)
+def first_instant(at: datetime, unit: str, local: tzinfo) -> datetime:
+    """When the bucket that holds a quarter-hour begins (UTC)."""
+    key = bucket_key(at, unit, local)
+    while bucket_key(at - QUARTER, unit, local) == key:
+        at -= QUARTER
+    return at
+
+
+@lru_cache(maxsize=64)
+def buckets(start: datetime, end: datetime, unit: str, local: tzinfo = UTC) -> dict[datetime, datetime]:
+    """Of each quarter-hour in the range the first instant of its bucket, ascending."""
+    found: dict[datetime, datetime] = {}
+    at, key, begins = quarter(start), None, start
+    while at < end:
+        here = bucket_key(at, unit, local)
+        if here != key:
+            key, begins = here, first_instant(at, unit, local) if not found else at
+        found[at] = begins
+        at += QUARTER
+    return found
+
+
+def starts(start: datetime, end: datetime, unit: str, local: tzinfo = UTC) -> list[datetime]:
+    """The first instants of a range's buckets, ascending."""
+    return list(dict.fromkeys(buckets(start, end, unit, local).values()))
+
+
+def stamp(at: datetime) -> str:
+    """`2026-04-03T12:00:00Z`: whole seconds; another zone's with its offset."""
+    text = at.replace(microsecond=0).isoformat()
+    return text.replace("+00:00", "Z")
+
+
+def parse(text: str, local: tzinfo = UTC, *, last: bool) -> datetime:
+    """A timestamp with its zone; a date: its first instant, or the end of its last (exclusive)."""
+    if len(text) > 10:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    day = date.fromisoformat(text) + (DAY if last else timedelta())
+    at = midnight(day) - DAY
+    while at.astimezone(local).date() < day:
+        at += QUARTER
+    return at
+
+
+def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
+    """D3, D4: "from 00:00:00 UTC N days ago to 23:59:59 UTC today". The end is exclusive."""
+    today = midnight(now.date())
+    return today - days * DAY, today + DAY
