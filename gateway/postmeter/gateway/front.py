@@ -171,6 +171,7 @@ async def _pass_back(
             finish(whole, request_id)
             return whole
         response = web.StreamResponse(status=answer.status, headers=headers)
+        response.content_length = length  # who downloads a file sees how far it is, and notices when it breaks off
         finish(response, request_id)
         await response.prepare(request)
         async for piece in answer.content.iter_chunked(64 * 1024):
