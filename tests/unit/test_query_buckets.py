@@ -1,5 +1,6 @@
 """Buckets against a walk over every quarter-hour, through every kind of clock change."""
 
+import itertools
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from postmeter.query import times
 from postmeter.query.engine import buckets, pieces
 from postmeter.query.engine.query import MAX_ROWS, Resolution
 from postmeter.shared.errors import RequestError
@@ -106,6 +108,48 @@ def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
         assert part.end.timestamp() % seconds[part.table] == 0
         assert not [e for e in edges if part.start < e < part.end and e.timestamp() % seconds[part.table]]
     assert len(parts) <= 2 * len(TIERS) - 1
+
+
+@given(
+    st.sampled_from(CHANGES),
+    st.integers(-100_000, 100_000),
+    st.integers(1, 400_000),
+    st.sampled_from(ZONES),
+    st.sampled_from([r for r in Resolution if r is not Resolution.TOTAL]),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_range_that_begins_at_any_second_touches_the_buckets_of_the_quarter_hours_around_it(
+    near: datetime, before: int, length: int, name: str, resolution: Resolution
+) -> None:
+    start = near + timedelta(seconds=before)
+    end = start + timedelta(seconds=length)
+    around = buckets.starts(buckets.floor_quarter(start), buckets.ceil_quarter(end), ZoneInfo(name), resolution)
+    assert buckets.starts(start, end, ZoneInfo(name), resolution) == around
+
+
+def changes(zone: ZoneInfo, year: int) -> tuple[tuple[datetime, timedelta | None], ...]:
+    """The days of a year on which the clocks of a zone change, and what to."""
+    days = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(366)]
+    offsets = [(day, day.astimezone(zone).utcoffset()) for day in days]
+    return tuple(after for before, after in itertools.pairwise(offsets) if before[1] != after[1])
+
+
+def test_every_zone_there_is_around_every_change_of_its_clocks() -> None:
+    """Zones that change their clocks alike are tried once."""
+    alike = {
+        (datetime(2025, 1, 1, tzinfo=z).utcoffset(), changes(z, 2025)): z
+        for z in map(ZoneInfo, sorted(times.zone_names()))
+    }
+    assert len(alike) > 50
+    for (_, changed), zone in alike.items():
+        for day in [day for day, _ in changed] or [datetime(2025, 6, 1, tzinfo=UTC)]:
+            start, end = day - timedelta(hours=30), day + timedelta(hours=30)
+            for resolution in (Resolution.HOUR, Resolution.DAY, Resolution.WEEK, Resolution.MONTH):
+                starts = buckets.starts(start, end, zone, resolution)
+                assert [key(s, zone, resolution) for s in starts] == walk(start, end, zone, resolution)
+                for s in starts:
+                    assert s == buckets.floor_quarter(s)
+                    assert key(s - QUARTER, zone, resolution) != key(s, zone, resolution)
 
 
 def test_the_coarsest_tier_answers_the_middle() -> None:

@@ -18,9 +18,14 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 
 
+_NO_PLACES = {"Factory", "localtime", "posixrules"}
+"""Files beside the zones: no zone was chosen yet, this machine's own, rules for names of another form."""
+
+
 @functools.cache
-def _zone_names() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+def zone_names() -> frozenset[str]:
+    """The names of all IANA time zones."""
+    return frozenset(zoneinfo.available_timezones() - _NO_PLACES)
 
 
 def zone(text: str, field: str) -> tzinfo:
@@ -32,7 +37,7 @@ def zone(text: str, field: str) -> tzinfo:
         minutes = int(match.group(2)) * 60 + int(match.group(3))
         if minutes <= 14 * 60 and minutes % 15 == 0:
             return timezone(timedelta(minutes=minutes if match.group(1) == "+" else -minutes))
-    elif text in _zone_names():
+    elif text in zone_names():
         return zoneinfo.ZoneInfo(text)
     raise invalid(field, "takes an IANA time zone such as Europe/Berlin, or an offset such as +05:45")
 

@@ -40,23 +40,19 @@ def starts(start: datetime, end: datetime, zone: tzinfo, resolution: Resolution)
     if resolution is Resolution.TOTAL:
         return [start]
     if (end - start).total_seconds() / _SHORTEST[resolution] > MAX_ROWS:
-        raise too_large()
+        raise RequestError(
+            400,
+            "RESULT_TOO_LARGE",
+            f"The range has more than {MAX_ROWS} buckets of one {resolution.replace('_', '-')}: narrow the range,"
+            " or ask for a coarser resolution.",
+            "resolution",
+        )
+    first = floor_quarter(start)
     if resolution is Resolution.QUARTER_HOUR:
-        return [start + i * _QUARTER for i in range((end - start) // _QUARTER)]
+        return [first + i * _QUARTER for i in range(-((first - end) // _QUARTER))]
     if resolution is Resolution.HOUR:
-        return list(_hours(start, end, zone))
+        return list(_hours(first, end, zone))
     return list(_days(start, end, zone, resolution))
-
-
-def too_large() -> RequestError:
-    """The answer to a query whose answer would not fit."""
-    return RequestError(
-        400,
-        "RESULT_TOO_LARGE",
-        f"The answer has more than {MAX_ROWS} rows: narrow the range or the filters, ask for fewer dimensions"
-        " or a coarser resolution.",
-        "resolution",
-    )
 
 
 def _hours(start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:

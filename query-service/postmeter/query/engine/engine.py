@@ -6,6 +6,7 @@ from datetime import datetime
 
 from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.query import MAX_ROWS, Query, Row
+from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
 
 
@@ -41,9 +42,24 @@ def _fill(
 ) -> list[Row]:
     groups = sorted({keys for _, keys in cells}) if query.dimensions else [()]
     if len(groups) * len(starts) > MAX_ROWS:
-        raise buckets.too_large()
+        raise _too_large(query, len(groups), len(starts))
     zero = (0,) * len(query.metrics)
     local = [start.astimezone(query.zone) for start in starts]
     return [
         Row(local[number], keys, cells.get((number, keys), zero)) for number in range(len(starts)) for keys in groups
     ]
+
+
+def _too_large(query: Query, groups: int, buckets: int) -> RequestError:
+    """What to narrow. The groups may be more: no more cells than the limit were read."""
+    names = " and ".join(query.dimensions)
+    advice = [f"filter by {names}" if len(query.dimensions) == 1 else f"filter by {names}, or ask for fewer dimensions"]
+    if buckets > 1:
+        advice.append("ask for a coarser resolution, or narrow the range")
+    return RequestError(
+        400,
+        "RESULT_TOO_LARGE",
+        f"The answer would have more than {MAX_ROWS} rows: at least {groups} groups by {names} in {buckets}"
+        f" bucket{'s' * (buckets > 1)}. To narrow it, {', '.join(advice)}.",
+        "dimensions",
+    )
