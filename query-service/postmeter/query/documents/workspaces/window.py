@@ -77,8 +77,6 @@ def between(start: str | None, end: str | None, default: Window, names: tuple[st
 
     Raises RequestError 400 INVALID_TIME_RANGE for what is no time, a start after the end, and too long a range.
     """
-    if start is None and end is None:
-        return default
     first = default.start if start is None else _instant(start, names[0], last=False)
     until = default.end_exclusive if end is None else _instant(end, names[1], last=True)
     # A date ends with its last instant, so that the next day's first one is after it; a timestamp is itself.

@@ -1,0 +1,158 @@
+"""What the tests of D3 and D4 share: a query-service, and campaigns, cohorts, reasons and IPs as others write them."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from postmeter.shared import rollups
+from postmeter.shared.rollups import Rollup, Tier
+from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
+
+Answer = tuple[int, Any]
+WORKSPACE = "ws_xyz789"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Counters of a cohort that rose at one moment in one series."""
+
+    at: datetime
+    campaign: str = ""
+    domain: str = "example.com"
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Api:
+    """A workspace, and the service asked as its key."""
+
+    here: World
+    url: str
+    workspace: int
+    session: aiohttp.ClientSession
+    role: dict[str, Any] = field(default_factory=dict)
+
+    def confined(self, *domains: str) -> "Api":
+        """The same for a domain_admin's key."""
+        role = {"role": "domain_admin", "domains": list(domains)}
+        return Api(self.here, self.url, self.workspace, self.session, role)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return sealed(self.workspace, workspace_id=WORKSPACE, **self.role)
+
+    async def get(self, path: str, **parameters: str) -> Answer:
+        async with self.session.get(self.url + path, params=parameters, headers=self._headers) as answer:
+            assert answer.content_type == "application/json"
+            return answer.status, json.loads(await answer.read())
+
+    async def raw_get(self, path_and_query: str) -> Answer:
+        """As it stands: nothing is encoded."""
+        url = URL(self.url + path_and_query, encoded=True)
+        async with self.session.get(url, headers=self._headers) as answer:
+            return answer.status, json.loads(await answer.read())
+
+    async def post(self, path: str, body: Any) -> Answer:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.session.post(self.url + path, data=content, headers=self._headers) as answer:
+            assert answer.content_type == "application/json"
+            return answer.status, json.loads(await answer.read())
+
+    async def read(self, name: str, **parameters: str) -> Any:
+        """The data of a D3 report: `overview`, `deliverability`, `engagement-heatmap`."""
+        status, answer = await self.get(f"/api/v1/workspaces/{WORKSPACE}/analytics/{name}", **parameters)
+        assert (status, answer["success"]) == (200, True), answer
+        return answer["data"]
+
+    async def read_campaign(self, campaign: str, **parameters: str) -> Any:
+        """The data of D3's report on a campaign."""
+        path = f"/api/v1/workspaces/{WORKSPACE}/campaigns/{campaign}/analytics"
+        status, answer = await self.get(path, **parameters)
+        assert (status, answer["success"]) == (200, True), answer
+        return answer["data"]
+
+    async def compare(self, *campaigns: str, **body: Any) -> Answer:
+        path = f"/api/v1/workspaces/{WORKSPACE}/analytics/compare"
+        return await self.post(path, {"campaign_ids": campaigns, **body})
+
+    async def campaign(self, campaign_id: str, name: str = "", **columns: Any) -> None:
+        """Register a campaign."""
+        columns = {"workspace": self.workspace, "id": campaign_id, "name": name, **columns}
+        places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
+        await self.here.pool.execute(
+            f"INSERT INTO campaign ({', '.join(columns)}) VALUES ({places})", *columns.values()
+        )
+
+    async def add(self, *facts: Fact) -> None:
+        await self.here.add(self.workspace, *facts)
+
+    async def add_cohorts(self, rollup: Rollup, *facts: Cohort) -> None:
+        """Every fact into every tier, for its series and the sum of all."""
+        for tier in rollup.tiers:
+            cells: dict[tuple[int, datetime], Counter[str]] = {}
+            for fact in facts:
+                for number in (rollups.TOTAL, await self._series(fact.campaign, fact.domain)):
+                    cells.setdefault((number, _bucket(fact.at, tier)), Counter()).update(fact.counters)
+            columns = ", ".join(rollup.counters)
+            places = ", ".join(f"${place + 4}" for place in range(len(rollup.counters)))
+            raised = ", ".join(f"{c} = found.{c} + EXCLUDED.{c}" for c in rollup.counters)
+            await self.here.pool.executemany(
+                f"INSERT INTO {tier.table} AS found (workspace, series, bucket, {columns})"
+                f" VALUES ($1, $2, $3, {places}) ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised}",
+                [(self.workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+            )
+
+    async def add_reasons(
+        self, at: datetime, reasons: dict[str, int], campaign: str = "", domain: str = "example.com"
+    ) -> None:
+        """Bounces by reason, for their series and the sum of all."""
+        for number in (rollups.TOTAL, await self._series(campaign, domain)):
+            await self.here.pool.executemany(
+                "INSERT INTO bounce_reason_1d AS found (workspace, series, bucket, reason, bounced)"
+                " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace, bucket, series, reason)"
+                " DO UPDATE SET bounced = found.bounced + EXCLUDED.bounced",
+                [(self.workspace, number, _bucket(at, rollups.TIERS[-1]), *each) for each in reasons.items()],
+            )
+
+    async def sending_ip(self, ip: str, checked_at: datetime | None = None, listed_in: tuple[str, ...] = ()) -> None:
+        await self.here.pool.execute(
+            "INSERT INTO sending_ip (workspace, ip, checked_at, listed_in) VALUES ($1, $2, $3, $4)",
+            self.workspace,
+            ip,
+            checked_at,
+            list(listed_in),
+        )
+
+    async def _series(self, campaign: str, domain: str) -> int:
+        number: int = await self.here.pool.fetchval(
+            "INSERT INTO series (workspace, campaign, domain) VALUES ($1, $2, $3)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
+            self.workspace,
+            campaign,
+            domain,
+        )
+        return number
+
+
+def _bucket(at: datetime, tier: Tier) -> datetime:
+    return datetime.fromtimestamp(at.timestamp() // tier.seconds * tier.seconds, UTC)
+
+
+@asynccontextmanager
+async def reports(dsn: str, redis_url: str, now: datetime, first: date) -> AsyncIterator[Api]:
+    """A service for which it is always `now`, with room for moments from the month of `first` on."""
+    await ensure_months(dsn, first.replace(day=1), now.date())
+    async with (
+        world(dsn) as here,
+        query_service(here, redis_url, now) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Api(here, url, await here.workspace(WORKSPACE), session)
