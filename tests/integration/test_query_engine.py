@@ -1,8 +1,10 @@
 """The engine on a real Postgres against an independent count in plain Python."""
 
 import asyncio
+import itertools
 from collections import Counter
-from dataclasses import replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,9 +16,9 @@ from hypothesis import strategies as st
 
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
-from postmeter.query.engine.vocabulary import METRICS
 from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
+from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, Rollup
 from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
 
 QUARTER = timedelta(minutes=15)
@@ -34,41 +36,99 @@ MEANING = {name: (name,) for name in rollups.COUNTERS} | {
     "clicks": ("human_clicks",),
 }
 
-moments = st.builds(lambda near, quarters: near + quarters * QUARTER, st.sampled_from(NEAR), st.integers(-300, 300))
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters that rose at one moment in one series, and for one link."""
+
+    at: datetime
+    campaign: str
+    domain: str
+    provider: str
+    template: str
+    tags: frozenset[str]
+    link: str
+    counters: dict[str, int]
+
+    @property
+    def series(self) -> tuple[str, str, str, str, list[str]]:
+        return self.campaign, self.domain, self.provider, self.template, sorted(self.tags)
+
+    def values(self, dimension: str) -> list[str]:
+        """Under which values it counts."""
+        return sorted(self.tags) or [""] if dimension == "tag" else [getattr(self, dimension)]
+
+
+ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS)
+OTHER_LINKS = rollups.OTHER
 names = st.sampled_from(["", "a", "b"])
-facts = st.builds(
-    Fact,
-    at=moments,
-    campaign=names,
-    domain=st.sampled_from(["x.example", "y.example"]),
-    provider=names,
-    template=names,
-    counters=st.dictionaries(st.sampled_from(rollups.COUNTERS), st.integers(1, 10**12), min_size=1, max_size=4),
-)
-filters = st.dictionaries(
-    st.sampled_from(DIMENSIONS),
-    st.lists(st.sampled_from(["", "a", "x.example"]), min_size=1, max_size=2).map(tuple),
-    max_size=1,
-)
+links = st.sampled_from([OTHER_LINKS, "https://a.example/", "https://b.example/?x=1"])
+labels = st.sampled_from(["", "a", "x", "x.example", OTHER_LINKS, "https://a.example/"])
 
 
-@st.composite
-def queries(draw: st.DrawFn) -> Query:
-    """Any query of a workspace that is not known yet."""
-    start = draw(moments)
-    return Query(
-        scope=Scope(0, draw(st.sampled_from([None, None, ("x.example",), ()]))),
-        start=start,
-        end=start + draw(st.integers(0, 600)) * QUARTER,
-        zone=ZoneInfo(draw(st.sampled_from(ZONES))),
-        resolution=draw(st.sampled_from(Resolution)),
-        metrics=tuple(draw(st.lists(st.sampled_from(sorted(METRICS)), min_size=1, max_size=3, unique=True))),
-        dimensions=tuple(draw(st.lists(st.sampled_from(DIMENSIONS), max_size=2, unique=True))),
-        filters=draw(filters),
+def moments(rollup: Rollup) -> st.SearchStrategy[datetime]:
+    """Instants on the rollup's finest buckets, near changes of the clocks."""
+    finest = rollup.tiers[0].seconds
+    return st.builds(
+        lambda near, n: near + timedelta(seconds=n // finest * finest),
+        st.sampled_from(NEAR),
+        st.one_of(st.integers(-270_000, 270_000), st.sampled_from([-86400, -900, -1, 0, 1, 899, 900, 3600, 86400])),
     )
 
 
+def facts(rollup: Rollup) -> st.SearchStrategy[list[Counted]]:
+    fact = st.builds(
+        Counted,
+        at=moments(rollup),
+        campaign=names,
+        domain=st.sampled_from(["x.example", "y.example"]),
+        provider=names,
+        template=names,
+        tags=st.frozensets(st.sampled_from(["a", "x", "{y,\\"]), max_size=2),
+        link=links,
+        counters=st.dictionaries(st.sampled_from(rollup.counters), st.integers(1, 10**12), min_size=1, max_size=4),
+    )
+    return st.lists(fact, max_size=12)
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> tuple[Query, list[Counted]]:
+    """Any query of a workspace that is not known yet, and what happened there."""
+    rollup = draw(st.sampled_from(ROLLUPS))
+    finest = rollup.tiers[0].seconds
+    start = draw(moments(rollup))
+    dimensions = (*DIMENSIONS, "tag", *(["link"] if rollup is LINKS else []))
+    query = Query(
+        scope=Scope(0, draw(st.sampled_from([None, None, ("x.example",), ()]))),
+        start=start,
+        end=start + timedelta(seconds=draw(st.integers(0, 540_000)) // finest * finest),
+        zone=ZoneInfo(draw(st.sampled_from(ZONES))),
+        resolution=draw(st.sampled_from(Resolution)),
+        metrics=tuple(draw(st.lists(st.sampled_from(sorted(meaning(rollup))), min_size=1, max_size=3, unique=True))),
+        dimensions=tuple(draw(st.lists(st.sampled_from(dimensions), max_size=2, unique=True))),
+        filters=draw(
+            st.dictionaries(
+                st.sampled_from(dimensions), st.lists(labels, min_size=1, max_size=2).map(tuple), max_size=2
+            )
+        ),
+        rollup=rollup,
+    )
+    return query, draw(facts(rollup))
+
+
+def meaning(rollup: Rollup) -> dict[str, tuple[str, ...]]:
+    if rollup is ACTIVITY:
+        return MEANING
+    if rollup is LINKS:
+        return {"clicks": ("human_clicks",), "machine_clicks": ("machine_clicks",)}
+    return {name: (name,) for name in rollup.counters}
+
+
 Cell = tuple[object, tuple[str, ...]]
+
+
+def quarter(at: datetime) -> datetime:
+    return datetime.fromtimestamp(at.timestamp() // 900 * 900, UTC)
 
 
 def bucket_of(at: datetime, zone: tzinfo, resolution: Resolution) -> object:
@@ -78,7 +138,7 @@ def bucket_of(at: datetime, zone: tzinfo, resolution: Resolution) -> object:
             return None
         case Resolution.QUARTER_HOUR:
             # Local times that the clocks repeat equal no time of another zone (PEP 495).
-            return at.astimezone(UTC)
+            return quarter(at)
         case Resolution.HOUR:
             return local.strftime("%Y-%m-%dT%H%z")
         case Resolution.DAY:
@@ -89,58 +149,115 @@ def bucket_of(at: datetime, zone: tzinfo, resolution: Resolution) -> object:
             return local.strftime("%Y-%m")
 
 
-def counted(rows: list[Fact], query: Query) -> list[tuple[Cell, tuple[int, ...]]]:
+def groups_of(fact: Counted, query: Query) -> list[tuple[str, ...]]:
+    """The groups it counts in: each of its tags is one, of those that are asked for."""
+    values = [
+        [v for v in fact.values(name) if name not in query.filters or v in query.filters[name]]
+        for name in query.dimensions
+    ]
+    return list(itertools.product(*values))
+
+
+def counted(rows: list[Counted], query: Query) -> list[tuple[Cell, tuple[int, ...]]]:
     """The answer, counted one fact at a time."""
     cells: dict[Cell, Counter[str]] = {}
     for fact in rows:
-        wanted = all(getattr(fact, name) in values for name, values in query.filters.items())
+        wanted = all(set(fact.values(name)) & set(values) for name, values in query.filters.items())
         visible = query.scope.domains is None or fact.domain in query.scope.domains
         if wanted and visible and query.start <= fact.at < query.end:
-            keys = tuple(getattr(fact, name) for name in query.dimensions)
-            place = (bucket_of(fact.at, query.zone, query.resolution), keys)
-            cells.setdefault(place, Counter()).update(fact.counters)
+            for keys in groups_of(fact, query):
+                place = (bucket_of(fact.at, query.zone, query.resolution), keys)
+                cells.setdefault(place, Counter()).update(fact.counters)
     groups = sorted({keys for _, keys in cells}) if query.dimensions else [()]
     buckets: list[object] = []
-    at = query.start
-    while at < query.end:
+    at = quarter(query.start)
+    while query.start < query.end and at < query.end:
         found = bucket_of(at, query.zone, query.resolution)
         if not buckets or buckets[-1] != found:
             buckets.append(found)
         at += QUARTER
     nothing: Counter[str] = Counter()
+    means = meaning(query.rollup)
     return [
         (
             (bucket, keys),
-            tuple(sum(cells.get((bucket, keys), nothing)[c] for c in MEANING[m]) for m in query.metrics),
+            tuple(sum(cells.get((bucket, keys), nothing)[c] for c in means[m]) for m in query.metrics),
         )
         for bucket in buckets
         for keys in groups
     ]
 
 
-def test_any_query_equals_the_count(postgres_dsn: str) -> None:
-    async def check(rows: list[Fact], drawn: Query, others: list[Fact]) -> None:
-        async with world(postgres_dsn) as here:
-            query = replace(drawn, scope=Scope(await here.workspace(), drawn.scope.domains))
-            await here.add(query.scope.workspace, *rows)
-            await here.add(await here.workspace(), *others)
-            found = await Engine(here.pool).rows(query)
-            placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]
-            expected = counted(rows, query)
-            assert len(placed) == len(expected)
-            # One cell at a time: a difference of two long lists takes minutes to print.
-            for got, wanted in zip(placed, expected, strict=True):
-                assert got == wanted
-            instants = [r.start.timestamp() for r in found]
-            assert instants == sorted(instants)
+def _key(fact: Counted) -> tuple[object, ...]:
+    return (*fact.series[:4], *fact.series[4])
 
-    @given(st.lists(facts, max_size=12), queries(), st.lists(facts, max_size=3))
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-    def examples(rows: list[Fact], drawn: Query, others: list[Fact]) -> None:
-        asyncio.run(check(rows, drawn, others))
+
+async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Counted]) -> None:
+    """Every fact into every tier of the rollup, and into the workspace's sum, as the aggregator does."""
+    series = {
+        _key(fact): await connection.fetchval(
+            "INSERT INTO series (workspace, campaign, domain, provider, template, tags) VALUES ($1, $2, $3, $4, $5, $6)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
+            workspace,
+            *fact.series,
+        )
+        for fact in rows
+    }
+    link_ids = {OTHER_LINKS: 0} | {
+        url: await connection.fetchval(
+            "INSERT INTO link (workspace, digest, url) VALUES ($1, decode(md5($2), 'hex'), $2) RETURNING id",
+            workspace,
+            url,
+        )
+        for url in {fact.link for fact in rows} - {OTHER_LINKS}
+    }
+    for tier in rollup.tiers:
+        cells: dict[tuple[object, ...], Counter[str]] = {}
+        for fact in rows:
+            bucket = datetime.fromtimestamp(fact.at.timestamp() // tier.seconds * tier.seconds, UTC)
+            places = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
+            if rollup is LINKS:
+                places = [(series[_key(fact)], bucket, link_ids[fact.link])]
+            for place in places:
+                cells.setdefault(place, Counter()).update(fact.counters)
+        columns = ["workspace", "series", "bucket", *(["link"] if rollup is LINKS else []), *rollup.counters]
+        values = ", ".join(f"${i + 1}" for i in range(len(columns)))
+        await connection.executemany(
+            f"INSERT INTO {tier.table} ({', '.join(columns)}) VALUES ({values})",
+            [(workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+        )
+
+
+def test_any_query_equals_the_count(postgres_dsn: str) -> None:
+    async def check(here: World, drawn: Query, rows: list[Counted], others: list[Counted]) -> None:
+        query = replace(drawn, scope=Scope(await here.workspace(), drawn.scope.domains))
+        async with here.pool.acquire() as connection, connection.transaction():
+            await fill(connection, query.scope.workspace, query.rollup, rows)
+            await fill(connection, await here.workspace(), query.rollup, others)
+        found = await Engine(here.pool).rows(query)
+        placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]
+        expected = counted(rows, query)
+        assert len(placed) == len(expected)
+        # One cell at a time: a difference of two long lists takes minutes to print.
+        for got, wanted in zip(placed, expected, strict=True):
+            assert got == wanted
+        instants = [r.start.timestamp() for r in found]
+        assert instants == sorted(instants)
 
     asyncio.run(ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 11, 1)))
-    examples()
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        here = runner.run(stack.enter_async_context(world(postgres_dsn)))
+
+        @given(asked(), st.data())
+        @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+        def examples(drawn: tuple[Query, list[Counted]], data: st.DataObject) -> None:
+            query, rows = drawn
+            runner.run(check(here, query, rows, data.draw(facts(query.rollup))))
+
+        examples()
+        runner.run(stack.aclose())
 
 
 @pytest.mark.parametrize(
