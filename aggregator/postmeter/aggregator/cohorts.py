@@ -6,10 +6,7 @@ always the number of messages (SEMANTICS.md, "Two ways to count").
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import asyncpg
 
 from postmeter.aggregator.deltas import Deltas, counts_of
 from postmeter.aggregator.moments import MICROSECONDS
@@ -20,6 +17,7 @@ CREATED_BUCKET = CREATED.tiers[0].seconds * MICROSECONDS
 SENT_BUCKET = SENT.tiers[0].seconds * MICROSECONDS
 """The finest buckets, in microseconds."""
 
+MAILED = SENT_COUNTERS.index("mailed")
 ENGAGED = {
     Engagement.OPEN: SENT_COUNTERS.index("opened"),
     Engagement.CLICK: SENT_COUNTERS.index("clicked"),
@@ -39,21 +37,21 @@ class Cohorts:
         """A new message, queued."""
         self._created(workspace, created, series)[_place(State.QUEUED)] += 1
 
-    def move(self, change: asyncpg.Record) -> None:
-        """Some messages were changed alike: a row of `raise_states`."""
-        workspace, series, n = change["workspace"], change["series"], change["n"]
-        if change["state"] != change["was_state"]:
-            counts = self._created(workspace, change["created"], series)
-            counts[_place(change["was_state"])] -= n
-            counts[_place(change["state"])] += n
-        if change["sent"] != change["was_sent"]:
-            moved = n, change["opened"], change["clicked"], change["replied"]
-            if change["was_sent"] is not None:
-                _add(self._sent(workspace, change["was_sent"], series), [-count for count in moved])
-            _add(self._sent(workspace, change["sent"], series), moved)
+    def rise(self, workspace: int, created: int, series: int, was: int, state: int, n: int) -> None:
+        """`n` messages created at that time have left one state for a higher one (or the same)."""
+        if state != was:
+            counts = self._created(workspace, created, series)
+            counts[_place(was)] -= n
+            counts[_place(state)] += n
+
+    def mail(self, workspace: int, was: int | None, sent: int, series: int, n: int) -> None:
+        """`n` messages were sent at that time; until now they were thought to be sent at `was`, or not at all."""
+        if was is not None:
+            self._sent(workspace, was, series)[MAILED] -= n
+        self._sent(workspace, sent, series)[MAILED] += n
 
     def engage(self, workspace: int, sent: int, series: int, kind: Engagement, n: int) -> None:
-        """`n` messages sent at that time had their first engagement of this kind."""
+        """`n` messages sent at that time had their first engagement of this kind; negative: they moved away."""
         self._sent(workspace, sent, series)[ENGAGED[kind]] += n
 
     def _created(self, workspace: int, at: int, series: int) -> list[int]:
@@ -65,8 +63,3 @@ class Cohorts:
 
 def _place(state: int) -> int:
     return STATE_COUNTERS.index(State(state).name.lower())
-
-
-def _add(counts: list[int], more: Sequence[int]) -> None:
-    for place, n in enumerate(more):
-        counts[place] += n

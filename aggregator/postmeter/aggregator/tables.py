@@ -8,6 +8,7 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.changes import HISTORY, Changes
+from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.effects import INDEX, UNIQUES
 from postmeter.aggregator.horizon import Horizon
@@ -29,48 +30,62 @@ async def write(connection: Connection, changes: Changes, shard: int) -> dict[in
     the rollups, which all flushes add to.
     """
     await _write_history(connection, changes)
-    await _write_first(connection, changes)
-    await _write_progress(connection, changes)
+    await _write_messages(connection, changes)
     await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
     await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
     await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
     return await _write_live(connection, changes, shard)
 
 
-async def _write_first(connection: Connection, changes: Changes) -> None:
-    """First engagements, and the locks of the messages that change; what they tell goes into the rollups.
-
-    A unique moves with its first.
-    """
-    rows = [
+async def _write_messages(connection: Connection, changes: Changes) -> None:
+    """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
+    engagements = [
         (workspace, UUID(message), kind, at, series)
         for kind, first in ((int(kind), first) for kind, first in changes.first.items())
         for (workspace, message), (at, series) in first.items()
     ]
-    if not rows and not changes.progress:
-        return
-    engagements = zip(*rows, strict=True) if rows else ([], [], [], [], [])
-    messages = zip(*((workspace, UUID(message)) for workspace, message in changes.progress), strict=True)
-    for row in await connection.fetch(COHORTS["first"], *engagements, *(messages if changes.progress else ([], []))):
-        kind, n = Engagement(row["kind"]), row["n"]
-        place = row["workspace"], row["at"], row["series"]
-        changes.count(*place, UNIQUES[kind], n)
-        if row["was"] is not None:
-            changes.count(row["workspace"], row["was"], row["series"], UNIQUES[kind], -n)
-        if row["sent"] is not None:
-            changes.cohorts.engage(row["workspace"], row["sent"], row["series"], kind, n)
-
-
-async def _write_progress(connection: Connection, changes: Changes) -> None:
-    """States and times of messages, and what their change means for the cohorts."""
-    if not changes.progress:
-        return
-    rows = [
+    progress = [
         (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
         for (workspace, message), p in changes.progress.items()
     ]
-    for row in await connection.fetch(COHORTS["raise_states"], *zip(*rows, strict=True)):
-        changes.cohorts.move(row)
+    if not engagements and not progress:
+        return
+    rows = await connection.fetch(COHORTS["change_messages"], *_columns(engagements, 5), *_columns(progress, 5))
+    for row in rows:
+        if row["kind"] is not None:
+            _add_engagements(changes, row)
+    await _move_messages(connection, changes.cohorts, [row for row in rows if row["kind"] is None])
+
+
+def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:
+    """New uniques, or uniques that have moved with their first engagement."""
+    workspace, series, kind, n = row["workspace"], row["series"], Engagement(row["kind"]), row["n"]
+    changes.count(workspace, row["at"], series, UNIQUES[kind], n)
+    if row["was"] is not None:
+        changes.count(workspace, row["was"], series, UNIQUES[kind], -n)
+    if row["sent"] is not None:
+        changes.cohorts.engage(workspace, row["sent"], series, kind, n)
+
+
+async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[asyncpg.Record]) -> None:
+    """Messages whose state has risen, or that were sent (earlier): these take their engagements along."""
+    mailed: list[tuple[int, UUID, int]] = []
+    for place, row in enumerate(groups):
+        workspace, series, n = row["workspace"], row["series"], row["n"]
+        cohorts.rise(workspace, row["at"], series, row["was_state"], row["state"], n)
+        if row["messages"] is not None:
+            cohorts.mail(workspace, row["was"], row["sent"], series, n)
+            mailed += [(workspace, message, place) for message in row["messages"]]
+    if mailed:
+        for row in await connection.fetch(COHORTS["engagements_of"], *_columns(mailed, 3)):
+            group, kind = groups[row["place"]], Engagement(row["kind"])
+            if group["was"] is not None:
+                cohorts.engage(group["workspace"], group["was"], group["series"], kind, -row["n"])
+            cohorts.engage(group["workspace"], group["sent"], group["series"], kind, row["n"])
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[object]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
 
 
 async def _write_history(connection: Connection, changes: Changes) -> None:
