@@ -49,6 +49,8 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
         raise invalid("format", f"takes {', '.join(EXPORT_FORMATS)}")
     if len(body.campaign_ids) > MAX_CAMPAIGNS:
         raise invalid("campaign_ids", f"takes {MAX_CAMPAIGNS} campaigns at most; without any the export has all")
+    if any("\0" in campaign_id for campaign_id in body.campaign_ids):
+        raise invalid("campaign_ids", "takes no NUL")
     if body.campaign_ids and body.export_type == "overview":
         raise invalid("campaign_ids", "an overview is of all campaigns; campaign_performance takes some of them")
     chosen = window.read(body.time_range, body.start_date, body.end_date, now, window.BODY)
