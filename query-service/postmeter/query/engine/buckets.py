@@ -9,6 +9,7 @@ from postmeter.query.engine.query import MAX_ROWS, QUARTER, Resolution
 from postmeter.shared.errors import RequestError
 
 _QUARTER = timedelta(seconds=QUARTER)
+_HOUR = timedelta(hours=1)
 _SHORTEST = {
     Resolution.QUARTER_HOUR: QUARTER,
     Resolution.HOUR: 3600,
@@ -72,6 +73,12 @@ def _hours(start: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:
         if found != current:
             current = found
             yield instant
+            if instant.astimezone(zone).minute == 0:
+                # Until the clocks change, one hour follows another.
+                while (following := instant + _HOUR) < end and following.astimezone(zone).utcoffset() == current[1]:
+                    instant = following
+                    yield instant
+                current = key(instant)
         instant += _QUARTER
 
 
