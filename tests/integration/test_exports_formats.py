@@ -1,0 +1,224 @@
+"""Each format, read back by somebody else's reader; formulas; sheets that are full; memory."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape
+
+from postmeter.query.exports import xlsx_file
+from postmeter.query.exports.cells import neutral
+from postmeter.query.exports.columns import Column, Kind, Row
+from postmeter.query.exports.formats import FORMATS
+from tests.integration.export_world import Api, exporting, message, noon
+
+TABLE = (
+    Column("text"),
+    Column("count", Kind.INTEGER),
+    Column("flag", Kind.FLAG),
+    Column("rate", Kind.RATE),
+    Column("at", Kind.TIME),
+    Column("on", Kind.DAY),
+    Column("tags", Kind.TEXTS),
+)
+AT = datetime(2026, 4, 3, 12, 0, 0, 250_000, UTC)
+EVIL = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠a",
+    '=HYPERLINK("http://e.example")',
+]
+ROWS: list[Row] = [
+    ('plain, with "quotes"\r\nand lines', 7, True, Decimal("98.00"), AT, date(2026, 4, 3), ["a", "b"]),
+    ("", -5, False, Decimal("0.25"), AT, date(2026, 4, 3), []),
+    ("https://shop.example/ünï", 0, None, Decimal(0), None, None, ["=x"]),
+    (None, None, None, None, None, None, None),
+    *[(text, -1, None, Decimal("-0.5"), None, None, [text]) for text in EVIL],
+]
+
+
+def written(name: str, folder: Path, rows: list[Row] = ROWS) -> Path:
+    form = FORMATS[name]
+    path = folder / f"file.{form.extension}"
+    writer = form.open(path, TABLE)
+    for start in range(0, len(rows), 3):
+        writer.write(rows[start : start + 3])
+    writer.close()
+    return path
+
+
+def test_csv_is_what_rfc_4180_says(tmp_path: Path) -> None:
+    content = written("csv", tmp_path).read_bytes()
+    assert content.startswith(b"text,count,flag,rate,at,on,tags\r\n")
+    assert content.endswith(b"\r\n")
+    header, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+    assert header == [column.name for column in TABLE]
+    assert rows[0] == [ROWS[0][0], "7", "true", "98.00", "2026-04-03T12:00:00.250000Z", "2026-04-03", "a, b"]
+    assert rows[1] == ["", "-5", "false", "0.25", "2026-04-03T12:00:00.250000Z", "2026-04-03", ""]
+    assert rows[2] == ["https://shop.example/ünï", "0", "", "0", "", "", "'=x"]
+    assert rows[3] == [""] * 7
+    assert [(row[0], row[1], row[3], row[6]) for row in rows[4:]] == [(f"'{t}", "-1", "-0.5", f"'{t}") for t in EVIL]
+
+
+def test_json_is_one_object_a_line_and_leaves_texts_as_they_are(tmp_path: Path) -> None:
+    content = written("json", tmp_path).read_bytes()
+    lines = content.split(b"\n")
+    assert lines.pop() == b""
+    rows = [json.loads(line, parse_float=Decimal) for line in lines]
+    assert [list(row) for row in rows] == [[column.name for column in TABLE]] * len(ROWS)
+    assert rows[0] == {
+        "text": ROWS[0][0],
+        "count": 7,
+        "flag": True,
+        "rate": Decimal("98.00"),
+        "at": "2026-04-03T12:00:00.250000Z",
+        "on": "2026-04-03",
+        "tags": ["a", "b"],
+    }
+    assert set(rows[3].values()) == {None}
+    assert [row["text"] for row in rows[4:]] == EVIL
+
+
+def test_xlsx_has_real_dates_and_numbers_and_no_formulas(tmp_path: Path) -> None:
+    path = written("xlsx", tmp_path)
+    sheet = openpyxl.load_workbook(path).active
+    assert sheet is not None
+    header, *rows = sheet.iter_rows()
+    assert [cell.value for cell in header] == [column.name for column in TABLE]
+    first = [cell.value for cell in rows[0]]
+    assert unescape(first[0]) == ROWS[0][0]
+    assert first[1:] == [7, True, 98, AT.replace(tzinfo=None), datetime(2026, 4, 3), "a, b"]  # noqa: DTZ001
+    assert rows[2][0].value == "https://shop.example/ünï"
+    assert [cell.value for cell in rows[3]] == [None] * 7
+    for row, text in zip(rows[4:], EVIL, strict=True):
+        assert (row[0].data_type, row[1].data_type, row[1].value, row[3].value) == ("s", "n", -1, -0.5)
+        assert unescape(row[0].value) == f"'{text}"
+    with zipfile.ZipFile(path) as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"<f>" not in content
+    assert b"<hyperlink" not in content
+
+
+def test_a_full_sheet_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xlsx_file, "MAX_ROWS", 10)
+    rows: list[Row] = [(f"row {n}", n, None, None, None, None, None) for n in range(25)]
+    book = openpyxl.load_workbook(written("xlsx", tmp_path, rows), read_only=True)
+    sheets = [[row[1] for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets]
+    assert sheets == [["count", *range(10)], ["count", *range(10, 20)], ["count", *range(20, 25)]]
+    book.close()
+
+
+def test_a_text_longer_than_a_cell_is_cut_and_not_left_out(tmp_path: Path) -> None:
+    rows: list[Row] = [("x" * 40_000, 1, None, None, None, None, None)]
+    sheet = openpyxl.load_workbook(written("xlsx", tmp_path, rows)).active
+    assert sheet is not None
+    assert sheet["A2"].value == "x" * 32_767
+
+
+def test_parquet_is_typed_and_exact(tmp_path: Path) -> None:
+    table = pyarrow.parquet.read_table(written("parquet", tmp_path))
+    assert [str(field.type) for field in table.schema] == [
+        "string",
+        "int64",
+        "bool",
+        "decimal128(18, 2)",
+        "timestamp[us, tz=UTC]",
+        "date32[day]",
+        "list<element: string>",
+    ]
+    assert [tuple(row.values()) for row in table.to_pylist()] == ROWS
+
+
+def test_a_large_parquet_file_is_written_in_groups(tmp_path: Path) -> None:
+    rows: list[Row] = [(str(n), n, None, None, None, None, None) for n in range(45_000)]
+    path = tmp_path / "large.parquet"
+    writer = FORMATS["parquet"].open(path, TABLE)
+    for start in range(0, len(rows), 2_000):
+        writer.write(rows[start : start + 2_000])
+    writer.close()
+    assert pyarrow.parquet.ParquetFile(path).metadata.num_row_groups == 3
+    assert pyarrow.parquet.read_table(path)["count"].to_pylist() == list(range(45_000))
+
+
+@given(st.text(max_size=5))
+def test_no_text_begins_as_a_formula_and_none_is_changed_otherwise(text: str) -> None:
+    safe = neutral(text)
+    assert safe[:1] not in {*"=+-@\t\r\n＝＋－＠"}
+    assert safe.removeprefix("'") == text or safe == text
+
+
+@pytest.fixture
+async def api(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
+    async with exporting(postgres_dsn, redis_url, tmp_path) as made:
+        yield made
+
+
+async def test_every_format_of_every_type_holds_the_same_rows(api: Api) -> None:
+    await message(api.here, api.workspace, at=noon(2), subject="=cmd|' /C calc'!A0", url="https://e.example/?a=1")
+    await message(api.here, api.workspace, at=noon(1), subject="+1", user_agent="@x")
+    for export_type in ("messages", "events", "campaign_performance", "overview", "deliverability"):
+        expected = _json(await api.file(export_type=export_type, format="json", include_time_series=True))
+        parquet = await api.file(export_type=export_type, format="parquet", include_time_series=True)
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(parquet))
+        assert [{n: _plain(v) for n, v in row.items()} for row in table.to_pylist()] == expected
+        xlsx = await api.file(export_type=export_type, format="xlsx", include_time_series=True)
+        sheet = openpyxl.load_workbook(io.BytesIO(xlsx)).active
+        assert sheet is not None
+        header, *rows = sheet.iter_rows(values_only=True)
+        assert list(header) == list(expected[0])
+        assert len(rows) == len(expected)
+        cells = await api.rows(export_type=export_type, include_time_series=True)
+        assert [list(row) for row in cells] == [list(row) for row in expected]
+        if export_type == "messages":
+            place = list(header).index("subject")
+            assert [row[place] for row in rows] == ["'=cmd|' /C calc'!A0", "'+1"] == [r["subject"] for r in cells]
+            assert [row["subject"] for row in expected] == ["=cmd|' /C calc'!A0", "+1"]
+
+
+def _json(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line, parse_float=Decimal) for line in content.splitlines()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+async def test_a_server_without_parquet_says_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await message(api.here, api.workspace)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    reason = await api.failed(export_type="messages", format="parquet")
+    assert reason.startswith("parquet is not installed on this server")
+    assert "choose csv, json or xlsx" in reason
+    assert await api.counted("retried") == 0
+
+
+def test_services_start_without_the_extras() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['pyarrow', 'obstore'])); import postmeter.query.service;"
+        " assert not any(name.startswith(('obstore.', 'pyarrow.')) for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
