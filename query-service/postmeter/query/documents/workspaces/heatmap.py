@@ -30,7 +30,7 @@ LEAST_SHARE = 100
 
 @dataclass(frozen=True)
 class Cell:
-    """Messages sent at some time of the week, and of these the ones opened, clicked, replied to."""
+    """Messages sent at some time of the week, and of these the ones opened, clicked, replied to: SENT_COUNTERS."""
 
     mailed: int = 0
     opened: int = 0
@@ -41,7 +41,12 @@ class Cell:
     def sum(cls, cells: Iterable[Cell]) -> Cell:
         """All of them together."""
         found = list(cells)
-        return cls(*(sum(getattr(cell, counter) for cell in found) for counter in SENT_COUNTERS))
+        return cls(
+            mailed=sum(cell.mailed for cell in found),
+            opened=sum(cell.opened for cell in found),
+            clicked=sum(cell.clicked for cell in found),
+            replied=sum(cell.replied for cell in found),
+        )
 
     @property
     def score(self) -> Decimal:
@@ -93,10 +98,11 @@ class HeatmapReport:
             resolution=Resolution.HOUR,
             rollup=SENT,
         )
-        week: dict[tuple[int, int], Cell] = {}
+        hours: dict[tuple[int, int], list[Cell]] = {}
         for row in await self._engine.rows(query):
-            place = row.start.weekday(), row.start.hour
-            week[place] = Cell.sum([week.get(place, Cell()), Cell(*row.values)])
+            if any(row.values):
+                hours.setdefault((row.start.weekday(), row.start.hour), []).append(Cell(*row.values))
+        week = {place: Cell.sum(cells) for place, cells in hours.items()}
         return api.Heatmap(
             workspace_id=workspace_id,
             timezone=zone_name,
