@@ -1,0 +1,164 @@
+"""Two flushes that meet on the same messages, in every order: cohorts and totals stay exact."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import product
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator import moments
+from postmeter.aggregator.batches import Batch
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.lease import Lease, Leases
+from postmeter.shared import postgres
+from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.metrics import AggregatorMetrics
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Record
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
+from tests.integration.aggregator_model import Model, check_tables
+
+HOUR = 3600 * SECOND
+BEFORE: dict[str, list[Record]] = {
+    "new": [],
+    "sent": [event(EventType.SENT, 1, AT + 2 * HOUR)],
+    "opened": [hit(1, AT + 4 * HOUR)],
+}
+MEETING: dict[str, list[Record]] = {
+    "open": [hit(1, AT + 5 * HOUR)],
+    "earlier open and click": [hit(1, AT + 3 * HOUR), hit(1, AT + 3 * HOUR, url="https://a.example/x")],
+    "sent": [event(EventType.SENT, 1, AT + 3 * HOUR)],
+    "sent earlier": [event(EventType.SENT, 1, AT + HOUR)],
+    "sent and opened": [event(EventType.SENT, 1, AT), hit(1, AT + HOUR)],
+    "delivered": [event(EventType.DELIVERED, 1, AT + 4 * HOUR)],
+    "bounced": [event(EventType.BOUNCED, 1, AT + 4 * HOUR, bounce=BounceType.HARD)],
+}
+
+
+class Side:
+    """One shard's worker: a connection, a lease, and what it remembers of messages."""
+
+    def __init__(self, at: Bench, connection: Connection, lease: Lease) -> None:
+        self.connection = connection
+        self._lease = lease
+        self._flusher = Flusher(at.settings, AggregatorMetrics(CollectorRegistry()))
+        self._flushes = 0
+
+    async def flush(self, found: list[Record], name: str | None = None) -> None:
+        """Count these; raises if the flush was part of a deadlock. A name that was used before: a repetition."""
+        self._flushes += 1
+        batch = Batch((name or f"{self._lease.shard}-{self._flushes}").encode(), found)
+        position = f"{self._flushes}-0"
+        await self._flusher.flush(self.connection, self._lease, [batch], position)
+        self._lease.position = position
+
+    async def sweep(self) -> None:
+        """Count what waited for a message that another side was registering."""
+        await self._flusher.sweep(self.connection, self._lease, 1e9)
+
+
+@asynccontextmanager
+async def sides(at: Bench, number: int) -> AsyncIterator[list[Side]]:
+    pool = await postgres.connect(at.settings, "test", 60, moments.prepare, moments.PLANS)
+    leases = Leases(pool, "test", 600.0, AggregatorMetrics(CollectorRegistry()))
+    await leases.enlist(number)
+    async with AsyncExitStack() as stack:
+        yield [
+            Side(at, await stack.enter_async_context(pool.acquire()), lease) for lease in await leases.acquire(number)
+        ]
+    await pool.close()
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+def of_workspace(workspace: int, found: list[Record]) -> list[Record]:
+    return [msgspec.structs.replace(record, workspace=workspace) for record in found]
+
+
+async def meet(at: Bench, first: Side, first_found: list[Record], second: Side, second_found: list[Record]) -> None:
+    """The second flush begins before the first one's commit, and goes as far as it can before that."""
+    waiting = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+    async with first.connection.transaction():
+        await first.flush(first_found)
+        flush = asyncio.create_task(second.flush(second_found))
+
+        async def stands() -> bool:
+            return flush.done() or bool(await at.value(waiting, second.connection.get_server_pid()))
+
+        await until(stands)
+    await flush
+
+
+async def test_flushes_that_meet_on_a_message(at: Bench) -> None:
+    models = {}
+    async with sides(at, 2) as (one, other):
+        for workspace, (before, first, second) in enumerate(product(BEFORE, MEETING, MEETING), 1):
+            found = of_workspace(workspace, [registration(1), *BEFORE[before]])
+            met = of_workspace(workspace, MEETING[first]), of_workspace(workspace, MEETING[second])
+            await one.flush(found)
+            await meet(at, one, met[0], other, met[1])
+            models[workspace] = f"{before}, {first}, {second}", Model([(r, "") for r in (*found, *met[0], *met[1])])
+    for workspace, (name, model) in models.items():
+        try:
+            await check_tables(at.db, workspace, model)
+        except AssertionError as error:
+            raise AssertionError(name) from error
+
+
+MESSAGES = 40
+FLUSHES = 12
+
+
+def crowd(noise: random.Random) -> list[Record]:
+    """What one flush finds: many messages, in no order, each touched in several ways."""
+    found: list[Record] = []
+    for _ in range(60):
+        n, when = noise.randrange(MESSAGES), AT + noise.randrange(5 * HOUR)
+        found.append(
+            noise.choice(
+                [
+                    hit(n, when),
+                    hit(n, when, url="https://a.example/x"),
+                    event(EventType.SENT, n, when),
+                    event(EventType.DELIVERED, n, when),
+                    event(EventType.REPLIED, n, when),
+                    event(EventType.UNSUBSCRIBED, n, when),
+                    event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
+                ]
+            )
+        )
+    return found
+
+
+async def test_flushes_at_once_end_exact_and_never_wait_in_a_circle(at: Bench) -> None:
+    noise = random.Random(11)
+    told = [crowd(noise) for _ in range(3 * FLUSHES)]
+    registered: list[Record] = [
+        registration(n, campaign=f"c{n % 3}", created=AT + n % 7 * 1000 * SECOND) for n in range(MESSAGES)
+    ]
+
+    async def work(side: Side, batches: list[int]) -> None:
+        # Every side registers every message, a repeated batch is a batch that another side has counted as well.
+        await side.flush(noise.sample(registered, MESSAGES))
+        for number in batches:
+            await side.flush(told[number], f"batch-{number}")
+
+    async with sides(at, 3) as three:
+        await asyncio.gather(
+            *(
+                work(side, [n for n in range(len(told)) if n % 3 == place or n % 5 == 0])
+                for place, side in enumerate(three)
+            )
+        )
+        while await at.value("SELECT count(*) FROM waiting"):
+            await three[0].sweep()
+    model = Model([(r, "") for r in (*registered, *(r for found in told for r in found))])
+    await check_tables(at.db, 1, model)
