@@ -37,9 +37,9 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
     fields = msgspec.structs.fields(endpoint.parameters) if endpoint.parameters else ()
     in_path = {("path", part[1:-1]) for part in endpoint.path.split("/") if part.startswith("{")}
     assert given == in_path | {("query", field.encode_name) for field in fields}
-    content = responses[str(endpoint.status)]["content"]
-    assert list(content) == [endpoint.media]
-    assert bool(content[endpoint.media]) == (endpoint.answer is not None)
+    content = responses[str(endpoint.status)].get("content", {})
+    assert list(content) == ([] if endpoint.status == 302 else [endpoint.media])
+    assert bool(content.get(endpoint.media)) == (endpoint.answer is not None)
 
 
 def test_there_is_nothing_else_in_it() -> None:

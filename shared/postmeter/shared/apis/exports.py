@@ -98,7 +98,7 @@ ENDPOINTS = (
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",
         parameters=DownloadParameters,
-        media="application/octet-stream",
+        media="*/*",
         timeout=DOWNLOAD_SECONDS,
     ),
 )

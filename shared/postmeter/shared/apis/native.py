@@ -121,11 +121,12 @@ class EventsBody(Struct):
 
 
 class RejectedEvent(Struct):
-    """An event that was not taken."""
+    """An event that was not taken. field: which one is at fault; null: the event as such."""
 
     index: int
     code: str
     message: str
+    field: str | None
 
 
 class EventsAnswer(Struct):
@@ -236,7 +237,7 @@ CAMPAIGN_ENDPOINTS = (
         roles=("super_admin", "admin", "member"),
         limit=Limit.WRITE,
         max_body=64 * 1024,
-        body=CampaignBody,
+        body=Annotated[CampaignBody, msgspec.Meta(extra_json_schema={"minProperties": 1})],
         answer=CampaignChangeAnswer,
     ),
     Endpoint(

@@ -86,7 +86,8 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
         good["headers"] = _headers(*LIMIT_HEADERS)
     if endpoint.status == HTTPStatus.FOUND:
         good["headers"] = {"Location": {"description": "Where the link leads.", "schema": {"type": "string"}}}
-    good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
+    else:
+        good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
     if endpoint.path.startswith((OPEN_PATH, CLICK_PATH)):
         # People see these: a page says what is wrong. Only what is no hit at all gets the document's envelope.
         other = {"description": "What is wrong, as a page.", "content": {"text/html": {}, **_error(endpoint, schemas)}}

@@ -1,0 +1,313 @@
+"""The running product against its own OpenAPI document: every endpoint's real answers, and what schemathesis tries.
+
+The tests go over the endpoint table: a new endpoint is asked as soon as it stands there. Values that a path or a
+body needs are in `World.values` by name; what has none there gets one of its type.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+import requests
+
+from postmeter.shared.apis import webhooks
+from postmeter.shared.apis.workspaces import BASE
+from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
+from tests.product import Product, running, wait_for
+
+DOWNLOAD = BASE + "/analytics/exports/{exportId}/download"
+SITE = '<p><a href="https://shop.example/offer?a=1">offer</a></p>'
+EXAMPLES = 5
+"""How many cases schemathesis makes up per endpoint, beside one for each boundary of the schema."""
+
+
+@dataclass
+class World:
+    """A product with some history, and what its URLs are about."""
+
+    product: Product
+    document: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    webhook: str = ""
+
+    def ask(self, method: str, path: str, *, key: bool = True, **options: Any) -> requests.Response:
+        headers = {**(self.product.headers if key else {}), **options.pop("headers", {})}
+        if path == self.links.get(webhooks.PATH):
+            options["auth"] = ("anybody", self.webhook)
+        url = self.product.ready["gateway"] + path
+        return requests.request(method, url, headers=headers, allow_redirects=False, timeout=30, **options)
+
+    def path(self, endpoint: Endpoint) -> str:
+        """The endpoint's path about something that exists."""
+        if endpoint.path in self.links:
+            return self.links[endpoint.path]
+        path = endpoint.path
+        for name, value in {**self.values, "id": self.ids.get(endpoint.path, "")}.items():
+            path = path.replace(f"{{{name}}}", str(value))
+        return path
+
+    def operation(self, endpoint: Endpoint) -> dict[str, Any]:
+        found: dict[str, Any] = self.document["paths"][endpoint.path][endpoint.method.lower()]
+        return found
+
+    def body(self, endpoint: Endpoint) -> Any:
+        """A body with what is required and nothing else; None where none is taken."""
+        for media in self.operation(endpoint).get("requestBody", {"content": {}})["content"].values():
+            return self._made(media["schema"]) if media else {}
+        return None
+
+    def _made(self, schema: dict[str, Any], name: str = "") -> Any:
+        if "$ref" in schema:
+            schema = {**self._resolved(schema["$ref"]), **schema}
+        if "anyOf" in schema:
+            return self._made(schema["anyOf"][0], name)
+        if "enum" in schema:
+            return schema["enum"][0]
+        match schema.get("type"):
+            case "object":
+                names = schema.get("required") or list(schema["properties"])[: schema.get("minProperties", 0)]
+                return {key: self._made(schema["properties"][key], key) for key in names}
+            case "array":
+                items = schema["items"]
+                return [items["enum"][0]] if "enum" in items else self.values.get(name) or [self._made(items, name)]
+            case "string":
+                return self.values.get(name, "x")
+            case "boolean":
+                return True
+            case _:
+                return self.values.get(name, schema.get("minimum", 1))
+
+    def _resolved(self, reference: str) -> dict[str, Any]:
+        found: Any = self.document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        assert isinstance(found, dict)
+        return found
+
+    def conforms(self, endpoint: Endpoint, answer: requests.Response) -> None:
+        """Its status, media type and body are those of the document, with no field more."""
+        responses = self.operation(endpoint)["responses"]
+        said = responses.get(str(answer.status_code), responses["default"])
+        if "$ref" in said:
+            said = self._resolved(said["$ref"])
+        if "content" not in said:
+            assert not answer.content
+            return
+        media = answer.headers["Content-Type"].partition(";")[0]
+        assert media in said["content"] or "*/*" in said["content"], (endpoint.path, media, answer.text)
+        for header in said.get("headers", {}):
+            if answer.status_code < 400:
+                assert header in answer.headers, (endpoint.path, header)
+        schema = said["content"].get(media, {}).get("schema")
+        if schema:
+            strict = {"components": closed(self.document["components"]), **schema}
+            jsonschema.validate(answer.json(), strict, jsonschema.Draft202012Validator, format_checker=FORMATS)
+
+
+FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
+
+
+def closed(schema: Any) -> Any:
+    """The schema with every struct allowing only the fields that it names."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: closed(part) for name, part in schema.items()}
+    if schema.get("type") == "object" and "properties" in schema:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        # These tests ask more often than one workspace may.
+        patch.setenv("POSTMETER_RATE_LIMITS", ",".join(f"{kind}=1000000" for kind in Limit))
+        with running(tmp_path_factory.mktemp("openapi")) as product:
+            yield filled(product)
+
+
+def filled(product: Product) -> World:
+    document = requests.get(product.ready["gateway"] + "/openapi.json", timeout=10).json()
+    world = World(product, document)
+    messages = [register(world, campaign, number) for campaign in ("spring", "autumn") for number in range(4)]
+    kinds = ["sent", "delivered", "opened", "clicked", "replied", "unsubscribed", "complained"]
+    told = [{"type": kind, "message_id": m["id"]} for m in messages[:-1] for kind in kinds]
+    told += [
+        {
+            "type": "bounced",
+            "bounce_type": "hard",
+            "reason": "550 5.1.1 no such user",
+            "message_id": messages[-1]["id"],
+        },
+        {"type": "received", "domain": "shop.example", "size_bytes": 2048, "spam": True},
+    ]
+    answer = world.ask("POST", "/v1/events", json={"events": told}).json()
+    assert (answer["accepted"], answer["rejected"]) == (len(told), [])
+    first = messages[0]
+    world.values = {
+        "workspaceId": product.ready["workspace"],
+        "campaignId": "spring",
+        "campaign_ids": ["spring", "autumn"],
+        "file": "style.css",
+        "metrics": ["sent", "opens"],
+        "from_address": "a@shop.example",
+        "to": "b@c.example",
+        "type": "opened",
+        "email": "b@c.example",
+        "event_name": "signed_up",
+        "currency": "EUR",
+        "amount": 12,
+        "name": "Spring",
+        "order_id": "order-1",
+    }
+    world.ids = {
+        "/v1/messages/{id}": first["id"],
+        "/api/v1/analytics/campaigns/{id}": "spring",
+        "/v1/campaigns/{id}": "spring",
+    }
+    webhook, world.webhook = source(product)
+    world.links = {
+        OPEN_PATH + "{token}": path_of(first["open_url"]),
+        CLICK_PATH + "{token}": path_of(first["links"][0]["tracking_url"]),
+        webhooks.PATH: webhook,
+    }
+    wait_for("the first numbers", lambda: opens(world) == len(messages) - 1)
+    export(world)
+    return world
+
+
+def register(world: World, campaign: str, number: int) -> Any:
+    body = {"campaign_id": campaign, "campaign_name": campaign.title(), "from_address": "News <news@shop.example>"}
+    body |= {"to": f"{campaign}{number}@c.example", "subject": "Half off", "provider": "postmark", "template": "offer"}
+    answer = world.ask("POST", "/v1/messages", json={**body, "tags": ["a"], "html": SITE})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]
+
+
+def opens(world: World) -> Any:
+    rows = world.ask("POST", "/v1/query", json={"metrics": ["opens"]}).json()["data"]
+    return rows and rows[0]["opens"]
+
+
+def export(world: World) -> None:
+    """Order one, and remember its id and its link once it is there."""
+    base = BASE.format(workspaceId=world.values["workspaceId"]) + "/analytics"
+    ordered = world.ask("POST", f"{base}/export", json={"export_type": "overview"}).json()["data"]
+    world.values["exportId"] = ordered["export_id"]
+
+    def ready() -> str | None:
+        found: str | None = world.ask("GET", f"{base}/exports/{ordered['export_id']}").json()["data"]["download_url"]
+        return found
+
+    world.links[DOWNLOAD] = path_of(wait_for("the export", ready))
+
+
+def source(product: Product) -> tuple[str, str]:
+    """The path of a webhook's URL, and its secret."""
+    command = [str(Path(sys.executable).with_name("postmeter")), "source", "create", "--workspace"]
+    command += [product.ready["workspace"], "--provider", "postmark", "--data", str(product.data)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    url, secret = (line.split()[1] for line in made.splitlines()[:2])
+    return path_of(url), secret
+
+
+def path_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+every = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
+
+
+@every
+def test_a_good_answer_is_what_the_document_says(world: World, endpoint: Endpoint) -> None:
+    answer = world.ask(endpoint.method, world.path(endpoint), json=world.body(endpoint))
+    assert answer.status_code == endpoint.status, answer.text
+    world.conforms(endpoint, answer)
+
+
+@every
+def test_so_is_an_error(world: World, endpoint: Endpoint) -> None:
+    """Of the gateway: without a key. Of the service: about nothing that exists, and for a NUL or no JSON."""
+    if endpoint.scope is not None:
+        refused = world.ask(endpoint.method, world.path(endpoint), json=world.body(endpoint), key=False)
+        assert refused.status_code == 401
+        world.conforms(endpoint, refused)
+    errors = 0
+    nowhere = endpoint.path.replace("{", "").replace("}", "")
+    nuls = "&".join(f"{name}=%00" for name in names(world, endpoint))
+    for path, body in (
+        (nowhere, None),
+        (f"{world.path(endpoint)}?{nuls}", None),
+        (world.path(endpoint), b"{no json"),
+    ):
+        answer = world.ask(endpoint.method, path, data=body)
+        assert answer.status_code < 500, answer.text
+        world.conforms(endpoint, answer)
+        errors += answer.status_code >= 400
+    asks_for_something = "{" in endpoint.path or endpoint.parameters is not None or endpoint.body is not None
+    # A pixel is shown whatever its token is.
+    assert errors or not asks_for_something or endpoint.path.startswith(OPEN_PATH)
+
+
+def names(world: World, endpoint: Endpoint) -> list[str]:
+    return [p["name"] for p in world.operation(endpoint).get("parameters", ()) if p["in"] == "query"]
+
+
+@every
+def test_so_is_the_answer_to_each_value_that_a_parameter_takes(world: World, endpoint: Endpoint) -> None:
+    for parameter in world.operation(endpoint).get("parameters", ()):
+        for value in parameter["schema"].get("enum", ()):
+            answer = world.ask(endpoint.method, world.path(endpoint), params={parameter["name"]: value})
+            # `custom` alone lacks its dates.
+            assert answer.status_code == endpoint.status or value == "custom", answer.text
+            world.conforms(endpoint, answer)
+
+
+def test_so_is_one_domain_s_series(world: World) -> None:
+    endpoint = next(e for e in ENDPOINTS if e.path == "/api/v1/analytics")
+    domains = world.ask("GET", "/api/v1/analytics").json()["data"]["domains"]
+    for granularity in ("hourly", "daily"):
+        params = {"domain_id": domains[0]["domain_id"], "granularity": granularity}
+        answer = world.ask("GET", "/api/v1/analytics", params=params)
+        assert answer.json()["data"]["granularity"] == granularity
+        world.conforms(endpoint, answer)
+
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+)
+
+
+def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
+    config = tmp_path / "schemathesis.toml"
+    lines = [f'"path.{name}" = "{world.values[name]}"' for name in ("workspaceId", "campaignId", "exportId", "file")]
+    config.write_text("[parameters]\n" + "\n".join(lines) + "\n")
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run"]
+    command += [
+        world.product.ready["gateway"] + "/openapi.json",
+        "-H",
+        f"Authorization: {world.product.headers['Authorization']}",
+    ]
+    command += ["--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--generation-deterministic"]
+    command += ["--checks", ",".join(CHECKS), "--continue-on-failure", "--no-shrink", "--no-color", "--warnings", "off"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env={**os.environ})
+    assert done.returncode == 0, done.stdout
+    # It leaves out the document that it read.
+    assert f"Tested: {len(ENDPOINTS) - 1}\n" in done.stdout, done.stdout
