@@ -58,6 +58,7 @@ ACTIVITY_WHAT = {
 }  # fmt: skip
 """Counter: which rows of the query `activity` it counts."""
 FILE = "dataset.json"
+ZONE = "America/New_York"
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +160,7 @@ class Loader:
     async def owner(self) -> tuple[str, Secret]:
         """Make the workspace and a key that may read everything."""
         await self._connection.execute(QUERIES["prepare"])
-        self.workspace = await self._connection.fetchval(QUERIES["workspace"], self.NAME, self.begin)
+        self.workspace = await self._connection.fetchval(QUERIES["workspace"], self.NAME, ZONE, self.begin)
         key_id, key = api_keys.new()
         pepper = Secret(secrets.token_hex(16))
         await self._connection.execute(
@@ -201,9 +202,9 @@ class Loader:
         what = {name: f"count(*) FILTER (WHERE what = {value})" for name, value in ACTIVITY_WHAT.items()}
         what |= {"spam": "count(*) FILTER (WHERE spam)", "size_bytes": "sum(size_bytes)"}
         states = {name: f"count(*) FILTER (WHERE state = {n})" for n, name in enumerate(STATE_COUNTERS, 1)}
-        await self._do("activity", self.workspace, **_counted(what, ACTIVITY))
+        await self._do("activity", self.workspace, names=_counted(what, ACTIVITY))
         await self._tiers(ACTIVITY)
-        await self._do("created", self.workspace, **_counted(states, CREATED))
+        await self._do("created", self.workspace, names=_counted(states, CREATED))
         await self._tiers(CREATED)
         await self._do("sent", self.workspace)
         await self._tiers(SENT)
@@ -220,11 +221,11 @@ class Loader:
     async def _tiers(self, rollup: Rollup) -> None:
         sums = {name: f"sum({name})" for name in rollup.counters}
         if rollup is not LINKS:
-            await self._do("total", self.workspace, table=rollup.tiers[0].table, **_counted(sums, rollup))
+            await self._do("total", self.workspace, names={"table": rollup.tiers[0].table} | _counted(sums, rollup))
         keys = "link, " if rollup is LINKS else ""
         for finer, tier in zip(rollup.tiers, rollup.tiers[1:], strict=False):
             names = {"table": tier.table, "finer": finer.table, "keys": keys}
-            await self._do("widen", self.workspace, tier.seconds, **names, **_counted(sums, rollup))
+            await self._do("widen", self.workspace, tier.seconds, names=names | _counted(sums, rollup))
 
     async def show(self) -> None:
         """Print what is in the tables."""
@@ -232,11 +233,13 @@ class Loader:
         for row in await self._connection.fetch(QUERIES["sizes"]):
             print(f"| {row['name']} | {row['rows']:,} | {row['bytes'] / 1e6:,.0f} |")
 
-    async def _do(self, name: str, *arguments: object, quiet: bool = False, **names: str) -> None:
+    async def _do(
+        self, name: str, *arguments: object, quiet: bool = False, names: dict[str, str] | None = None
+    ) -> None:
         began = time.perf_counter()
-        await self._connection.execute(QUERIES[name].format(**NUMBERS, **names), *arguments)
+        await self._connection.execute(QUERIES[name].format(**NUMBERS, **(names or {})), *arguments)
         if not quiet:
-            _say(f"{name} {names.get('table', '')} {time.perf_counter() - began:.1f} s")
+            _say(f"{name} {(names or {}).get('table', '')} {time.perf_counter() - began:.1f} s")
 
 
 def _counted(expressions: dict[str, str], rollup: Rollup) -> dict[str, str]:

@@ -23,8 +23,8 @@ CREATE UNLOGGED TABLE bench.inbound (at timestamptz, series bigint, size_bytes b
 CREATE UNLOGGED TABLE bench.reason (raw text PRIMARY KEY, reason text);
 
 -- name: workspace
--- A workspace with $1 as its id. Returns its number.
-INSERT INTO workspace (id, name, timezone, created_at) VALUES ($1, 'Bench', 'America/New_York', $2) RETURNING number;
+-- A workspace with $1 as its id, in zone $2, since $3. Returns its number.
+INSERT INTO workspace (id, name, timezone, created_at) VALUES ($1, 'Bench', $2, $3) RETURNING number;
 
 -- name: slots
 -- Two slots for each of $1 campaigns, and 80 for mail without one: 5 domains, 4 providers, 20 templates, 8 sets of tags.
