@@ -1,54 +1,17 @@
 """Questions to the product, each with the answer that the model gives."""
 
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from tests.oracle import campaigns, comparison, deliverability, krafter, misar, native, optail, vectis, workspaces
+from tests.oracle import comparison, deliverability, krafter, misar, native_asks, optail, vectis, workspaces
 from tests.oracle.asking import Asking
-from tests.oracle.stories import CHANGES, anchors
-from tests.oracle.times import QUARTER, stamp
+from tests.oracle.questions import ZONES, Ask, get, instants
 
-ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "+05:45", "-03:30", "Australia/Lord_Howe", "America/New_York")
 D3 = "/api/v1/workspaces/{workspaceId}"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request. endpoint: the path of its row in the endpoint table. expected: the model's answer."""
-
-    endpoint: str
-    path: str
-    expected: Callable[[], Any]
-    body: dict[str, Any] | None = None
-
-
-def get(endpoint: str, path: str, expected: Callable[[], Any], **parameters: str | None) -> Ask:
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return Ask(endpoint, path + (f"?{urlencode(given)}" if given else ""), expected)
-
-
-def instants(now: datetime, noise: random.Random) -> tuple[str | None, str | None]:
-    """from and to: on and off the edges of buckets, as dates and as times, in other zones; or not given."""
-    at = sorted(noise.choice([*anchors(now)[:-1], now]) + noise.choice(EDGES) for _ in range(2))
-    written = []
-    for one in at:
-        style = noise.randrange(4)
-        if style == 0:
-            written.append(one.date().isoformat())
-        elif style == 1:
-            written.append(stamp(one + timedelta(hours=2)).replace("Z", "+02:00"))
-        else:
-            written.append(stamp(one))
-    return (None if noise.random() < 0.2 else written[0]), (None if noise.random() < 0.3 else written[1])
-
-
-EDGES = (timedelta(), timedelta(), timedelta(seconds=-1), timedelta(seconds=1), QUARTER, timedelta(minutes=7))
 
 
 def of_vectis(asking: Asking, noise: random.Random) -> Iterator[Ask]:
@@ -160,39 +123,7 @@ def of_krafter(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         yield get(f"{path}/daily", f"{path}/daily", partial(krafter.daily, asking, days), days=days)
 
 
-def of_native(asking: Asking, noise: random.Random) -> Iterator[Ask]:
-    metrics = sorted(native.ACTIVITY | {"opens", "clicks", "bounced"})
-    for n in range(8):
-        zone = noise.choice(ZONES)
-        resolution = noise.choice(("total", "quarter_hour", "hour", "day", "week", "month"))
-        start, end = instants(asking.now, noise)
-        if resolution == "quarter_hour":
-            start, end = stamp(asking.now - timedelta(days=2)), None
-        if CHANGES and noise.random() < 0.2:
-            change = noise.choice(CHANGES)
-            start, end = stamp(change - timedelta(hours=30)), stamp(change + timedelta(hours=31))
-        dimensions = noise.sample(("campaign", "domain", "provider", "template"), noise.choice((0, 0, 1, 2)))
-        filters: dict[str, list[str]] = {}
-        if noise.random() < 0.4:
-            filters["domain"] = noise.sample(("shop.example", "mail.example", "nowhere.example"), 2)
-        if noise.random() < 0.3:
-            filters["campaign"] = noise.sample(("spring", "Summer", ""), 1)
-        asked = noise.sample(metrics, 4)
-        if n == 6:
-            dimensions = [*dimensions, "tag"]
-        if n == 7:
-            dimensions, asked = [*dimensions, "link"], ["clicks", "machine_clicks"]
-        body: dict[str, Any] = {"metrics": asked, "resolution": resolution, "timezone": zone}
-        body |= {"dimensions": dimensions} if dimensions else {}
-        body |= {"filters": filters} if filters else {}
-        body |= {name: value for name, value in (("from", start), ("to", end)) if value is not None}
-        if dimensions and noise.random() < 0.5:
-            body["order_by"] = noise.choice(([f"-{asked[0]}"], dimensions[0], [asked[1], f"-{dimensions[0]}"]))
-        yield Ask("/v1/query", "/v1/query", partial(native.query, asking, body), body)
-    yield get("/v1/campaigns", "/v1/campaigns", partial(campaigns.campaigns, asking))
-
-
-EVERY = (of_vectis, of_native, of_optail, of_krafter, of_misar, of_workspaces, of_comparison)
+EVERY = (of_vectis, native_asks.of_native, of_optail, of_krafter, of_misar, of_workspaces, of_comparison)
 
 
 def asks(asking: Asking, noise: random.Random) -> list[Ask]:

@@ -33,7 +33,7 @@ def two_sided(z: Decimal) -> Decimal:
 
 def p_value(one: Trials, other: Trials) -> Decimal:
     """Of the pooled two-proportion z-test. Equal rates that are all or nothing differ by nothing."""
-    (x, n), (y, m) = one, other
+    (x, n), (y, m) = bounded(one), bounded(other)
     with localcontext() as context:
         context.prec = 50
         pooled = Decimal(x + y) / (n + m)
@@ -50,6 +50,11 @@ def holm(found: list[Decimal]) -> list[Decimal]:
         highest = max(highest, min(p * (len(found) - k), Decimal(1)))
         corrected.append(highest)
     return corrected
+
+
+def bounded(of: Trials) -> Trials:
+    """An event told twice counts twice, so there may be more successes than trials: then every trial succeeded."""
+    return min(of), of[1]
 
 
 def wilson(x: int, n: int) -> tuple[Decimal, Decimal]:
@@ -105,7 +110,7 @@ def trials(of: dict[str, int], metric: str) -> Trials:
 def interval(x: int, n: int) -> dict[str, Any]:
     if not n:
         return {"successes": x, "trials": n, "lower": None, "upper": None}
-    lower, upper = wilson(x, n)
+    lower, upper = wilson(*bounded((x, n)))
     return {"successes": x, "trials": n, "lower": rounded(100 * lower, 2), "upper": rounded(100 * upper, 2)}
 
 
@@ -119,4 +124,4 @@ def significance(metric: str, found: dict[str, Trials]) -> dict[str, Any]:
     if not others:
         return {"metric": metric, "winner": winner, "p_value": None, "is_significant": False}
     worst = holm(others)[-1]
-    return {"metric": metric, "winner": winner, "p_value": rounded(worst, 4), "is_significant": worst < Decimal("0.05")}
+    return {"metric": metric, "winner": winner, "p_value": rounded(worst, 6), "is_significant": worst < Decimal("0.05")}

@@ -5,6 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from postmeter.shared import bounces
 from postmeter.shared.events import BounceType
 from tests.oracle.asking import Asking, Refused, between
 from tests.oracle.history import Count
@@ -105,8 +106,6 @@ def top_reasons(counts: list[Count]) -> list[dict[str, Any]]:
 
 def normalised(reason: str, kind: BounceType) -> str:
     """The normaliser is judged by its own tests."""
-    from postmeter.shared import bounces
-
     return str(bounces.normalise(reason, kind))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from tests.oracle.asking import Asking, Refused, between, totals
 from tests.oracle.campaigns import first_sent, status
 from tests.oracle.numbers import fraction
-from tests.oracle.times import SECOND, parse, quarter, quarter_after, stamp, whole_days
+from tests.oracle.times import overridden, stamp, whole_days
 
 HOUR = timedelta(hours=1)
 
@@ -17,17 +17,10 @@ def window(
     """SEMANTICS.md, "Time": N whole UTC days up to today, both ends printed; from, to override."""
     if period not in ("7d", "30d", "90d"):
         raise Refused(400, "INVALID_PARAMETER")
-    since, until = whole_days(asking.now, int(period[:-1]))
-    printed = until - SECOND
-    if start is not None:
-        since = parse(start, last=False)
-    if end is not None:
-        until = parse(end, last=True)
-        printed = until - SECOND if len(end) == 10 else until
+    since, until, first, last = overridden(*whole_days(asking.now, int(period[:-1])), start, end)
     if since > until:
         raise Refused(400, "INVALID_PARAMETER")
-    echo = {"from": stamp(since), "to": stamp(printed)}
-    return (since, since, echo) if since == until else (quarter(since), quarter_after(until), echo)
+    return since, until, {"from": first, "to": last}
 
 
 def overview(asking: Asking, period: str = "30d", start: str | None = None, end: str | None = None) -> dict[str, Any]:
@@ -56,7 +49,7 @@ def overview(asking: Asking, period: str = "30d", start: str | None = None, end:
 def campaign(asking: Asking, which: str) -> dict[str, Any]:
     """Document D4, GET /api/v1/analytics/campaigns/:id: its whole life, in totals; the timeline by UTC hours."""
     if which not in asking.campaigns():
-        raise Refused(404, "NOT_FOUND")
+        raise Refused(404, "CAMPAIGN_NOT_FOUND")
     messages = [message for message in asking.messages() if message.place.campaign == which]
     counts = [count for count in asking.counts() if count.place.campaign == which]
     whole = totals(counts)

@@ -1,12 +1,11 @@
 """POST /v1/query (CONTRACT.md; docs/api/query.md has what is decided beyond it)."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 
-from tests.oracle.asking import Asking, between, totals
+from tests.oracle.asking import Asking, Refused, between, totals
 from tests.oracle.history import Count
 from tests.oracle.times import buckets, parse, quarter, quarter_after, stamp, starts, zone
 
@@ -46,12 +45,15 @@ def values(count: Count, dimension: str) -> tuple[str, ...]:
     return (str(getattr(count.place, dimension)),)
 
 
-def groups(count: Count, dimensions: list[str]) -> Iterator[tuple[str, ...]]:
-    """The groups that a count belongs to: more than one only by its tags."""
+def groups(count: Count, dimensions: list[str], filters: dict[str, list[str]]) -> list[tuple[str, ...]]:
+    """The groups that a count belongs to: more than one only by its tags. A filter holds for them too: what is
+    asked for by the tag `a` alone is not told under the other tags that a message has besides.
+    """
     found: list[tuple[str, ...]] = [()]
     for dimension in dimensions:
-        found = [(*group, value) for group in found for value in values(count, dimension)]
-    yield from found
+        named = [value for value in values(count, dimension) if value in filters.get(dimension, [value])]
+        found = [(*group, value) for group in found for value in named]
+    return found
 
 
 def passes(count: Count, filters: dict[str, list[str]]) -> bool:
@@ -60,10 +62,14 @@ def passes(count: Count, filters: dict[str, list[str]]) -> bool:
 
 
 def window(asking: Asking, body: dict[str, Any], local: tzinfo) -> tuple[datetime, datetime]:
-    """docs/api/query.md: `from <= t < to`, widened outward to quarter-hours; default the last 30 days."""
+    """docs/api/query.md: `from <= t < to`, widened outward to quarter-hours; default the last 30 days, those before
+    `to` where that is past.
+    """
     end = parse(body["to"], local, last=True) if body.get("to") else asking.now
-    start = parse(body["from"], local, last=False) if body.get("from") else end - timedelta(days=30)
-    return (start, start) if start == end else (quarter(start), quarter_after(end))
+    start = parse(body["from"], local, last=False) if body.get("from") else min(end, asking.now) - timedelta(days=30)
+    if start > end:
+        raise Refused(400, "INVALID_FIELD")
+    return quarter(start), quarter(start) if start == end else quarter_after(end)
 
 
 def query(asking: Asking, body: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +85,7 @@ def query(asking: Asking, body: dict[str, Any]) -> dict[str, Any]:
     ]
     found: defaultdict[tuple[str, ...], list[Count]] = defaultdict(list)
     for count in counts:
-        for group in groups(count, dimensions):
+        for group in groups(count, dimensions, filters):
             found[group].append(count)
     if not dimensions and start < end:
         found.setdefault((), [])

@@ -43,9 +43,7 @@ def window(asking: Asking, start: str | None, end: str | None) -> tuple[datetime
     # "a date without a time: `to` its last [instant]": 23:59:59.
     printed = until - SECOND if end is not None and len(end) == 10 else until
     echo = {"from": stamp(since), "to": stamp(printed)}
-    if since == until:
-        return since, since, echo
-    return quarter(since), quarter_after(until), echo
+    return quarter(since), quarter(since) if since == until else quarter_after(until), echo
 
 
 def shown(counts: Iterable[Count], names: Iterable[str]) -> dict[str, int]:
@@ -71,7 +69,7 @@ def breakdown(
     asking: Asking, start: str | None = None, end: str | None = None, group_by: str = "provider"
 ) -> dict[str, Any]:
     """Document D2, GET /v1/metrics/breakdown; SEMANTICS.md: "messages without one: `unknown`". As in the
-    document's example: by what was sent, the most first; then by name.
+    document's example: by what was sent, the most first; then by name. Groups of nothing but zeros are left out.
     """
     since, until, echo = window(asking, start, end)
     names = [name for name in NAMES if name != "unsubscribed"]
@@ -79,7 +77,8 @@ def breakdown(
     counts = between(asking.counts(), since, until)
     for group in {getattr(count.place, group_by) for count in counts}:
         inside = [count for count in counts if getattr(count.place, group_by) == group]
-        rows.append((group or "unknown", shown(inside, names)))
+        if any(shown(inside, names).values()):
+            rows.append((group or "unknown", shown(inside, names)))
     rows.sort(key=lambda row: (-row[1]["sent"], row[0]))
     return {"data": [{"name": name, **found} for name, found in rows], "query": {**echo, "groupBy": group_by}}
 

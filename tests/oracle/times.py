@@ -102,3 +102,17 @@ def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
     """D3, D4: "from 00:00:00 UTC N days ago to 23:59:59 UTC today". The end is exclusive."""
     today = midnight(now.date())
     return today - days * DAY, today + DAY
+
+
+def overridden(
+    since: datetime, until: datetime, start: str | None, end: str | None
+) -> tuple[datetime, datetime, str, str]:
+    """D3's and D4's window with ends of its own, and how both are printed: the first and the last second counted."""
+    if start is not None:
+        since = parse(start, last=False)
+    if end is not None:
+        until = parse(end, last=True)
+    if since == until:  # nothing
+        return since, until, stamp(since), stamp(until)
+    since, until = quarter(since), quarter_after(until)
+    return since, until, stamp(since), stamp(until - SECOND)

@@ -8,7 +8,7 @@ from typing import Any
 from tests.oracle.asking import Asking, Refused, between, totals
 from tests.oracle.history import Count, Message
 from tests.oracle.numbers import half_up, percent, ratio
-from tests.oracle.times import SECOND, buckets, parse, quarter, quarter_after, stamp, starts, whole_days, zone
+from tests.oracle.times import buckets, overridden, quarter, starts, whole_days, zone
 
 # SEMANTICS.md, "Unique and total": "D3 all: unique".
 NAMES = {
@@ -57,17 +57,11 @@ def window(
     is its default.
     """
     period = time_range or ("custom" if start or end else "30d")
-    since, until = whole_days(asking.now, 30 if period == "custom" else int(period[:-1]))
-    printed = until - SECOND
-    if period == "custom" and start is not None:
-        since = parse(start, last=False)
-    if period == "custom" and end is not None:
-        until = parse(end, last=True)
-        printed = until - SECOND if len(end) == 10 else until
+    days = whole_days(asking.now, 30 if period == "custom" else int(period[:-1]))
+    since, until, first, last = overridden(*days, *((start, end) if period == "custom" else (None, None)))
     if since > until:
         raise Refused(400, "INVALID_TIME_RANGE")
-    echo = {"start": stamp(since), "end": stamp(printed), "period": period}
-    return (since, since, echo) if since == until else (quarter(since), quarter_after(until), echo)
+    return since, until, {"start": first, "end": last, "period": period}
 
 
 def shown(counts: list[Count]) -> dict[str, int]:
