@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator import texts
+from postmeter.aggregator.bounce_reasons import BounceReasons
 from postmeter.aggregator.campaigns import Sendings
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
 from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.links import Click
 from postmeter.aggregator.messages import Key
 from postmeter.aggregator.verdicts import judge
 from postmeter.shared.events import Engagement, EventType, State, Verdict
@@ -51,7 +53,8 @@ class Progress:
 class Changes:
     """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
 
-    cohorts: new messages; what else moves messages is known when first engagements and states are written.
+    links: each click of a URL. cohorts: new messages; what else moves messages is known when first engagements and
+    states are written.
     """
 
     horizon: Horizon
@@ -60,6 +63,8 @@ class Changes:
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
     progress: dict[Key, Progress] = field(default_factory=dict)
     sendings: Sendings = field(default_factory=Sendings)
+    reasons: BounceReasons = field(default_factory=BounceReasons)
+    links: list[Click] = field(default_factory=list)
     history: list[tuple[object, ...]] = field(default_factory=list)
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
@@ -80,7 +85,7 @@ class Changes:
     def add_hits(self, hits: Iterable[tuple[Key, Hit, int]]) -> None:
         """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit."""
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
-        count, write = self.count, self.history.append
+        count, write, click = self.count, self.history.append, self.links.append
         opens, clicks = self.first[Engagement.OPEN], self.first[Engagement.CLICK]
         for key, hit, series in hits:
             workspace, message = key
@@ -95,6 +100,8 @@ class Changes:
                 known = first.get(key)
                 if known is None or at < known[0]:
                     first[key] = (at, series)
+            if url:
+                click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
             client = texts.user_agent(hit.user_agent), texts.network(hit.ip)
             row = (workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client, claimed)
             write(row)
@@ -115,6 +122,11 @@ class Changes:
         if kind is EventType.RECEIVED:
             self.count(event.workspace, at, series, INDEX["spam"], int(event.spam))
             self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
+        if kind is EventType.CLICKED and event.url:
+            machine = verdict is Verdict.MACHINE
+            self.links.append((event.workspace, at - at % BUCKET, series, event.url, machine))
+        elif kind is EventType.BOUNCED:
+            self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
             if effect.engagement is not None:
                 self.engage(effect.engagement, key, at, series)

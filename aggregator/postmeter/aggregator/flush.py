@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postmeter.aggregator import campaigns, dedup, messages, tables
+from postmeter.aggregator import bounce_reasons, campaigns, dedup, messages, tables
 from postmeter.aggregator.batches import Batch, Rejected
 from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
@@ -13,6 +13,7 @@ from postmeter.aggregator.dimensions import Dimensions, Series, of_domain
 from postmeter.aggregator.errors import REFUSALS, LeaseLost
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
+from postmeter.aggregator.links import Links
 from postmeter.aggregator.messages import Key, MessageCache
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
@@ -44,6 +45,7 @@ class Flusher:
         self._counters = counters
         self._campaigns = Campaigns()
         self._dimensions = Dimensions(settings.series_limit, counters)
+        self._links = Links(settings.link_limit, counters)
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
 
@@ -92,6 +94,7 @@ class Flusher:
         registrations = [record for record in found if type(record) is Registration]
         events = [record for record in found if type(record) is Event]
         await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
+        await self._links.prepare(connection, found)
         return await self._dimensions.prepare(connection, registrations, events)
 
     async def _count(
@@ -125,6 +128,8 @@ class Flusher:
         unknown = await self._resolve_and_add(connection, changes, hits, events, series, learnt)
         rejected = rejected + await self._waiting.park(connection, unknown)
         outcome.live = await tables.write(connection, changes, shard)
+        await self._links.write(connection, changes.links, changes.horizon)
+        await bounce_reasons.write(connection, changes.reasons, changes.horizon)
         await self._campaigns.write(connection, changes.sendings)
         outcome.dead_letters = len(rejected)
         await _put_aside(connection, shard, rejected)

@@ -24,6 +24,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     flush_pause: seconds between the starts of two flushes of a shard, at least; lets small batches gather.
     lease_seconds: after this long without a sign of life an aggregator's shards are taken over.
     series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
+    link_limit: different URLs a workspace may have clicks of; clicks of more count for one link, (other).
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
     message_cache: messages whose series is remembered, so that their next hit needs no look-up.
     dnsbl_zones: zones in which sending IPs are looked up; none: no look-ups. May carry a subscriber's key.
@@ -36,6 +37,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     flush_pause: Pause = 0.025
     lease_seconds: Seconds = 5.0
     series_limit: Positive = 100_000
+    link_limit: Positive = 100_000
     waiting_limit: Positive = 100_000
     message_cache: Positive = 200_000
     dnsbl_zones: ZonesSetting = _NO_ZONES

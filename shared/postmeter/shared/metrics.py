@@ -126,6 +126,11 @@ class AggregatorMetrics:
             "Messages folded into the overflow series of a workspace.",
             registry=to,
         )
+        self.link_overflow = Counter(
+            "postmeter_link_overflow_total",
+            "URLs beyond a workspace's limit of links: their clicks count for the link (other).",
+            registry=to,
+        )
         self.dnsbl_lookups = Counter(
             "postmeter_dnsbl_lookups_total",
             "Look-ups of a sending IP in a DNSBL zone, by result (listed, not_listed, error, failed, skipped).",

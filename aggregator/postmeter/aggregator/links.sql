@@ -1,0 +1,26 @@
+-- name: find_links
+-- Ids of the links with digests $2 of workspaces $1, in that order; null where there is none.
+SELECT array_agg(l.id ORDER BY n.place)
+FROM unnest($1::int[], $2::bytea[]) WITH ORDINALITY AS n (workspace, digest, place)
+LEFT JOIN link l ON l.workspace = n.workspace AND l.digest = n.digest;
+
+-- name: make_links
+-- Links: $1 workspaces, $2 digests, $3 URLs; those known stay as they are.
+INSERT INTO link (workspace, digest, url)
+SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[]) AS n (workspace, digest, url)
+ORDER BY workspace, digest
+ON CONFLICT DO NOTHING;
+
+-- name: count_links
+-- How many links workspace $1 has, counted up to $2.
+SELECT count(*) FROM (SELECT FROM link WHERE workspace = $1 LIMIT $2) AS made;
+
+-- name: add_clicks
+-- Clicks: $1 workspaces, $2 buckets, $3 series, $4 links, $5 more of people, $6 more of machines. {table}: a tier.
+INSERT INTO {table} AS known (workspace, bucket, series, link, human_clicks, machine_clicks)
+SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+    AS n (workspace, bucket, series, link, human_clicks, machine_clicks)
+ORDER BY workspace, bucket, series, link
+ON CONFLICT (workspace, bucket, series, link) DO UPDATE SET
+    human_clicks = known.human_clicks + excluded.human_clicks,
+    machine_clicks = known.machine_clicks + excluded.machine_clicks;
