@@ -3,26 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import product
 
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.batches import Batch
-from postmeter.aggregator.flush import Flusher
-from postmeter.aggregator.lease import Lease, Leases
-from postmeter.shared import postgres
 from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.metrics import AggregatorMetrics
-from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables
+from tests.integration.flushes import HOUR, Side, crowd, sides
 
-HOUR = 3600 * SECOND
 BEFORE: dict[str, list[Record]] = {
     "new": [],
     "sent": [event(EventType.SENT, 1, AT + 2 * HOUR)],
@@ -37,40 +28,6 @@ MEETING: dict[str, list[Record]] = {
     "delivered": [event(EventType.DELIVERED, 1, AT + 4 * HOUR)],
     "bounced": [event(EventType.BOUNCED, 1, AT + 4 * HOUR, bounce=BounceType.HARD)],
 }
-
-
-class Side:
-    """One shard's worker: a connection, a lease, and what it remembers of messages."""
-
-    def __init__(self, at: Bench, connection: Connection, lease: Lease) -> None:
-        self.connection = connection
-        self._lease = lease
-        self._flusher = Flusher(at.settings, AggregatorMetrics(CollectorRegistry()))
-        self._flushes = 0
-
-    async def flush(self, found: list[Record], name: str | None = None) -> None:
-        """Count these; raises if the flush was part of a deadlock. A name that was used before: a repetition."""
-        self._flushes += 1
-        batch = Batch((name or f"{self._lease.shard}-{self._flushes}").encode(), found)
-        position = f"{self._flushes}-0"
-        await self._flusher.flush(self.connection, self._lease, [batch], position)
-        self._lease.position = position
-
-    async def sweep(self) -> None:
-        """Count what waited for a message that another side was registering."""
-        await self._flusher.sweep(self.connection, self._lease, 1e9)
-
-
-@asynccontextmanager
-async def sides(at: Bench, number: int) -> AsyncIterator[list[Side]]:
-    pool = await postgres.connect(at.settings, "test", 60, moments.prepare, moments.PLANS)
-    leases = Leases(pool, "test", 600.0, AggregatorMetrics(CollectorRegistry()))
-    await leases.enlist(number)
-    async with AsyncExitStack() as stack:
-        yield [
-            Side(at, await stack.enter_async_context(pool.acquire()), lease) for lease in await leases.acquire(number)
-        ]
-    await pool.close()
 
 
 @pytest.fixture
@@ -117,30 +74,9 @@ MESSAGES = 40
 FLUSHES = 12
 
 
-def crowd(noise: random.Random) -> list[Record]:
-    """What one flush finds: many messages, in no order, each touched in several ways."""
-    found: list[Record] = []
-    for _ in range(60):
-        n, when = noise.randrange(MESSAGES), AT + noise.randrange(5 * HOUR)
-        found.append(
-            noise.choice(
-                [
-                    hit(n, when),
-                    hit(n, when, url="https://a.example/x"),
-                    event(EventType.SENT, n, when),
-                    event(EventType.DELIVERED, n, when),
-                    event(EventType.REPLIED, n, when),
-                    event(EventType.UNSUBSCRIBED, n, when),
-                    event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
-                ]
-            )
-        )
-    return found
-
-
 async def test_flushes_at_once_end_exact_and_never_wait_in_a_circle(at: Bench) -> None:
     noise = random.Random(11)
-    told = [crowd(noise) for _ in range(3 * FLUSHES)]
+    told = [crowd(noise, MESSAGES) for _ in range(3 * FLUSHES)]
     registered: list[Record] = [
         registration(n, campaign=f"c{n % 3}", created=AT + n % 7 * 1000 * SECOND) for n in range(MESSAGES)
     ]

@@ -1,0 +1,76 @@
+"""Flushes without streams: what a shard's worker does with what it has read, one call a flush."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator import moments
+from postmeter.aggregator.batches import Batch
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.lease import Lease, Leases
+from postmeter.shared import postgres
+from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.metrics import AggregatorMetrics
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Record
+from tests.aggregation import AT, SECOND, Bench, event, hit
+
+HOUR = 3600 * SECOND
+
+
+class Side:
+    """One shard's worker: a connection, a lease, and what it remembers of messages."""
+
+    def __init__(self, at: Bench, connection: Connection, lease: Lease) -> None:
+        self.connection = connection
+        self._lease = lease
+        self._flusher = Flusher(at.settings, AggregatorMetrics(CollectorRegistry()))
+        self._flushes = 0
+
+    async def flush(self, found: list[Record], name: str | None = None) -> None:
+        """Count these; raises if the flush was part of a deadlock. A name that was used before: a repetition."""
+        self._flushes += 1
+        batch = Batch((name or f"{self._lease.shard}-{self._flushes}").encode(), found)
+        position = f"{self._flushes}-0"
+        await self._flusher.flush(self.connection, self._lease, [batch], position)
+        self._lease.position = position
+
+    async def sweep(self) -> None:
+        """Count what waited for a message that another side was registering."""
+        await self._flusher.sweep(self.connection, self._lease, 1e9)
+
+
+@asynccontextmanager
+async def sides(at: Bench, number: int) -> AsyncIterator[list[Side]]:
+    """So many sides, each with a shard of its own."""
+    pool = await postgres.connect(at.settings, "test", 60, moments.prepare, moments.PLANS)
+    leases = Leases(pool, "test", 600.0, AggregatorMetrics(CollectorRegistry()))
+    await leases.enlist(number)
+    async with AsyncExitStack() as stack:
+        yield [
+            Side(at, await stack.enter_async_context(pool.acquire()), lease) for lease in await leases.acquire(number)
+        ]
+    await pool.close()
+
+
+def crowd(noise: random.Random, messages: int) -> list[Record]:
+    """What one flush finds: of so many messages some, in no order, each touched in several ways."""
+    found: list[Record] = []
+    for _ in range(60):
+        n, when = noise.randrange(messages), AT + noise.randrange(5 * HOUR)
+        found.append(
+            noise.choice(
+                [
+                    hit(n, when),
+                    hit(n, when, url="https://a.example/x"),
+                    event(EventType.SENT, n, when),
+                    event(EventType.DELIVERED, n, when),
+                    event(EventType.REPLIED, n, when),
+                    event(EventType.UNSUBSCRIBED, n, when),
+                    event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
+                ]
+            )
+        )
+    return found
