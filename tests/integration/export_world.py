@@ -168,9 +168,7 @@ async def message(here: World, workspace: int, **given: Any) -> uuid.UUID:
         **given,
     }
     await _insert(here, "message", row)
-    await here.pool.execute(
-        "INSERT INTO campaign (workspace, id, name) VALUES ($1, $2, $2) ON CONFLICT DO NOTHING", workspace, campaign
-    )
+    await _campaign(here, workspace, campaign)
     for kind in (Engagement.OPEN, Engagement.CLICK):
         opened = at + timedelta(minutes=int(kind))
         first = {"message": row["id"], "kind": int(kind), "at": opened, "series": number}
@@ -188,9 +186,10 @@ async def message(here: World, workspace: int, **given: Any) -> uuid.UUID:
 async def fill(here: World, workspace: int, rows: int, at: datetime, campaign: str = "large") -> None:
     """So many messages of one day."""
     number = await series(here, workspace, campaign, "shop.example")
+    await _campaign(here, workspace, campaign)
     await here.pool.execute(
         "INSERT INTO message SELECT $1, gen_random_uuid(), $3, 5, $4, 'news@shop.example', repeat('ab', 32),"
-        " 'reader.example', 'Subject ' || n, 'SENDGRID', '', 'sg-' || n, 'welcome', '{a,b}', $5 + n * '1 ms'::interval,"
+        " 'reader.example', 'Subject ' || n, 'SENDGRID', '', 'sg-' || n, 'welcome', '{a,b}', $5::timestamptz + n * '1 ms'::interval,"
         " $5, $5 FROM generate_series(1, $2::int) n",
         workspace,
         rows,
@@ -200,6 +199,12 @@ async def fill(here: World, workspace: int, rows: int, at: datetime, campaign: s
         timeout=120,
     )
     await here.add(workspace, Fact(at, campaign, "shop.example", "SENDGRID", counters={"sent": rows}))
+
+
+async def _campaign(here: World, workspace: int, campaign: str) -> None:
+    await here.pool.execute(
+        "INSERT INTO campaign (workspace, id, name) VALUES ($1, $2, $2) ON CONFLICT DO NOTHING", workspace, campaign
+    )
 
 
 async def _insert(here: World, table: str, row: dict[str, Any]) -> None:
