@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmeter.aggregator.blocklists.zones import NameserversSetting, ZonesSetting
-from postmeter.shared.secret import Secret
+from postmeter.shared.partitions import SECONDS_MONTHS
 from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
-
-SECONDS_MONTHS = 4
-"""Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
-
-_NO_ZONES = Secret("")
 
 
 @dataclass(frozen=True, kw_only=True)

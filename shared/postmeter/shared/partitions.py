@@ -12,14 +12,20 @@ from datetime import UTC, date, datetime, timedelta
 from postmeter.shared import uuid7
 from postmeter.shared.postgres import Connection
 
+MONTHS_BACK = 24
+"""Events are kept from two years back on (CONTRACT.md), so their partitions reach that far."""
+SECONDS_MONTHS = 4
+"""Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
+
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`)."""
+    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`); `back`: months made of the past."""
 
     table: str
     width: str
     key: str
+    back: int = MONTHS_BACK
 
 
 TABLES = (
@@ -29,7 +35,7 @@ TABLES = (
     Partitioned("activity_15m", "month", "time"),
     Partitioned("activity_1h", "month", "time"),
     Partitioned("activity_1d", "month", "time"),
-    Partitioned("cohort_created_1s", "month", "time"),
+    Partitioned("cohort_created_1s", "month", "time", SECONDS_MONTHS),
     Partitioned("cohort_created_15m", "month", "time"),
     Partitioned("cohort_created_1h", "month", "time"),
     Partitioned("cohort_created_1d", "month", "time"),
@@ -41,8 +47,6 @@ TABLES = (
     Partitioned("bounce_reason_1d", "month", "time"),
     Partitioned("dedup", "day", "time"),
 )
-MONTHS_BACK = 24
-"""Events are kept from two years back on (CONTRACT.md), so their partitions reach that far."""
 MONTHS_AHEAD = 2
 DAYS_AHEAD = 3
 
@@ -98,7 +102,7 @@ async def ensure_now(connection: Connection, today: date | None = None) -> None:
         if not await connection.fetchval("SELECT to_regclass($1)", table.table):
             continue
         if table.width == "month":
-            for months in range(-MONTHS_BACK, MONTHS_AHEAD + 1):
+            for months in range(-table.back, MONTHS_AHEAD + 1):
                 await ensure(connection, table, add_months(today, months))
         else:
             for days in range(-1, DAYS_AHEAD + 1):
