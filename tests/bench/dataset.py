@@ -23,7 +23,7 @@ import msgspec
 
 from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.shared import api_keys
+from postmeter.shared import api_keys, bounces
 from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.migrate import migrate
 from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, STATE_COUNTERS, Rollup
@@ -35,21 +35,21 @@ NUMBERS = {member.name: int(member) for kind in (EventType, BounceType, Verdict)
 EVENTS_PER_MESSAGE = 2.83
 INBOUND_SHARE = 0.03
 CHUNK = 250_000
-HARD_REASONS = {
-    "550 5.1.1 The email account that you tried to reach does not exist": "Invalid recipient",
-    "550 5.1.2 Host unknown": "Invalid domain",
-    "554 5.7.1 Message rejected as spam": "Spam content",
-    "550 5.1.1 user unknown": "Invalid recipient",
-    "550 5.2.1 mailbox disabled": "Mailbox disabled",
-}
-SOFT_REASONS = {
-    "452 4.2.2 The mailbox is full": "Mailbox full",
-    "421 4.4.2 Connection timed out": "Connection failed",
-    "452 4.3.1 Insufficient storage": "Server error",
-    "552 5.2.2 over quota": "Mailbox full",
-    "451 4.7.1 Greylisted, try again": "Greylisted",
-}
-"""What servers say, from frequent to rare, and the normalised reason."""
+HARD_REASONS = [
+    "550 5.1.1 The email account that you tried to reach does not exist",
+    "550 5.1.2 Host unknown",
+    "554 5.7.1 Message rejected as spam",
+    "550 5.1.1 user unknown",
+    "550 5.2.1 mailbox disabled",
+]
+SOFT_REASONS = [
+    "452 4.2.2 The mailbox is full",
+    "421 4.4.2 Connection timed out",
+    "452 4.3.1 Insufficient storage",
+    "452 4.2.2 over quota",
+    "451 4.7.1 Greylisted, try again",
+]
+"""What servers say, from frequent to rare."""
 ACTIVITY_WHAT = {
     "sent": 300, "delivered": 500, "deferred": 400, "hard_bounced": 610, "soft_bounced": 620, "failed": 700,
     "complained": 800, "unsubscribed": 900, "unique_unsubscribed": 10004, "human_opens": 1001, "proxy_opens": 1002,
@@ -180,8 +180,9 @@ class Loader:
         await self._do("campaigns", self.workspace, self.begin)
         await self._do("domains", self.workspace, self.begin)
         await self._do("sending_ips", self.workspace)
-        reasons = HARD_REASONS | SOFT_REASONS
-        await self._connection.executemany("INSERT INTO bench.reason VALUES ($1, $2)", list(reasons.items()))
+        reasons = [(text, bounces.normalise(text, BounceType.HARD)) for text in HARD_REASONS]
+        reasons += [(text, bounces.normalise(text, BounceType.SOFT)) for text in SOFT_REASONS]
+        await self._connection.executemany("INSERT INTO bench.reason VALUES ($1, $2)", reasons)
 
     async def messages(self, count: int, campaigns: int) -> None:
         """Messages with their history and engagements, a chunk at a time, then inbound mail."""
@@ -189,7 +190,7 @@ class Loader:
             last = min(first + CHUNK - 1, count)
             await self._connection.execute("TRUNCATE bench.message, bench.happened")
             await self._do("plan", first, last, count, self.begin, self._days, campaigns, self.end, quiet=True)
-            await self._do("happen", self.end, list(HARD_REASONS), list(SOFT_REASONS), quiet=True)
+            await self._do("happen", self.end, HARD_REASONS, SOFT_REASONS, quiet=True)
             for name in ("write_events", "write_messages", "write_engagements"):
                 await self._do(name, self.workspace, quiet=True)
             _say(f"messages up to {last:,} of {count:,}")
