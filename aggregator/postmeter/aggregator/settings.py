@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from postmeter.aggregator.blocklists.zones import NameserversSetting, ZonesSetting
 from postmeter.shared.partitions import SECONDS_MONTHS
+from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
+
+_NO_ZONES = Secret("")
 
 
 @dataclass(frozen=True, kw_only=True)
