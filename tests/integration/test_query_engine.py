@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
+from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
 from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, Rollup
@@ -63,7 +64,12 @@ ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS)
 OTHER_LINKS = rollups.OTHER
 names = st.sampled_from(["", "a", "b"])
 links = st.sampled_from([OTHER_LINKS, "https://a.example/", "https://b.example/?x=1"])
-labels = st.sampled_from(["", "a", "x", "x.example", OTHER_LINKS, "https://a.example/"])
+LABELS = {
+    **{name: ["", "a", "b"] for name in DIMENSIONS},
+    "domain": ["x.example", "y.example", "z.example"],
+    "tag": ["", "a", "x"],
+    "link": [OTHER_LINKS, "https://a.example/", ""],
+}
 
 
 def moments(rollup: Rollup) -> st.SearchStrategy[datetime]:
@@ -98,19 +104,20 @@ def asked(draw: st.DrawFn) -> tuple[Query, list[Counted]]:
     finest = rollup.tiers[0].seconds
     start = draw(moments(rollup))
     dimensions = (*DIMENSIONS, "tag", *(["link"] if rollup is LINKS else []))
+    # What is not a series' own column more often than the others.
+    wished = st.one_of(st.sampled_from(dimensions), st.sampled_from(dimensions[4:]))
     query = Query(
         scope=Scope(0, draw(st.sampled_from([None, None, ("x.example",), ()]))),
         start=start,
         end=start + timedelta(seconds=draw(st.integers(0, 540_000)) // finest * finest),
         zone=ZoneInfo(draw(st.sampled_from(ZONES))),
         resolution=draw(st.sampled_from(Resolution)),
-        metrics=tuple(draw(st.lists(st.sampled_from(sorted(meaning(rollup))), min_size=1, max_size=3, unique=True))),
-        dimensions=tuple(draw(st.lists(st.sampled_from(dimensions), max_size=2, unique=True))),
-        filters=draw(
-            st.dictionaries(
-                st.sampled_from(dimensions), st.lists(labels, min_size=1, max_size=2).map(tuple), max_size=2
-            )
-        ),
+        metrics=tuple(draw(st.lists(st.sampled_from(sorted(metrics_of(rollup))), min_size=1, max_size=3, unique=True))),
+        dimensions=tuple(draw(st.lists(wished, max_size=2, unique=True))),
+        filters={
+            name: tuple(draw(st.lists(st.sampled_from(LABELS[name]), min_size=1, max_size=2)))
+            for name in draw(st.lists(wished, max_size=2, unique=True))
+        },
         rollup=rollup,
     )
     return query, draw(facts(rollup))
