@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+from postmeter.aggregator.effects import BUCKET
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.moments import MICROSECONDS
 from postmeter.shared import metrics
@@ -32,8 +33,9 @@ Link = tuple[int, str]
 """(workspace, URL as stored)"""
 Click = tuple[int, int, int, str, bool]
 """(workspace, the quarter-hour's start in microseconds, series, URL, whether a machine's)"""
-Cells = dict[tuple[int, int, int, int], list[int]]
+Cells = dict[tuple[int, int, int, int], tuple[int, int]]
 """(workspace, bucket, series, link) to LINK_COUNTERS: clicks of people and of machines."""
+NO_CLICKS = (0, 0)
 
 
 class Links:
@@ -66,8 +68,10 @@ class Links:
             return
         cells = await self._cells(connection, Counter(clicks))
         for tier in LINKS.tiers:
-            cells, oldest = _widened(cells, tier.seconds * MICROSECONDS), horizon.oldest[tier.table]
-            rows = [(*key, *counts) for key, counts in cells.items() if oldest <= key[1] < horizon.high]
+            width, oldest = tier.seconds * MICROSECONDS, horizon.oldest[tier.table]
+            if width > BUCKET:
+                cells = _widened(cells, width)
+            rows = [(*key, *counts) for key, counts in cells.items() if key[1] >= oldest]
             if rows:
                 await connection.execute(_ADD[tier.table], *zip(*rows, strict=True))
 
@@ -79,8 +83,9 @@ class Links:
             ids = ids | await self._resolve(connection, missing)
         cells: Cells = {}
         for (workspace, start, series, url, machine), n in counted.items():
-            counts = cells.setdefault((workspace, start, series, ids[workspace, url]), [0, 0])
-            counts[machine] += n
+            key = (workspace, start, series, ids[workspace, url])
+            people, machines = cells.get(key, NO_CLICKS)
+            cells[key] = (people, machines + n) if machine else (people + n, machines)
         return cells
 
     def _remember(self, ids: dict[Link, int]) -> None:
@@ -127,8 +132,8 @@ async def _find(connection: Connection, digests: dict[Link, bytes]) -> dict[Link
 def _widened(cells: Cells, width: int) -> Cells:
     """The same clicks in buckets of `width` microseconds."""
     merged: Cells = {}
-    for (workspace, start, series, link), (people, machines) in cells.items():
-        counts = merged.setdefault((workspace, start - start % width, series, link), [0, 0])
-        counts[0] += people
-        counts[1] += machines
+    for (workspace, start, series, link), counts in cells.items():
+        key = (workspace, start - start % width, series, link)
+        known = merged.get(key)
+        merged[key] = counts if known is None else (known[0] + counts[0], known[1] + counts[1])
     return merged
