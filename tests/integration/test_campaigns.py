@@ -13,12 +13,15 @@ from urllib.parse import quote
 import aiohttp
 import asyncpg
 import pytest
+from yarl import URL
 
 from postmeter.aggregator import moments
 from postmeter.aggregator.campaigns import Campaigns, Sendings
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, Record
+from postmeter.shared.secret import Secret
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
+from tests.integration.gateway_world import bearer, gateway
 from tests.integration.query_world import World, query_service, sealed, world
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 
@@ -293,3 +296,29 @@ async def test_a_flush_with_nothing_earlier_waits_for_nobody_who_writes_the_camp
         await holder.execute("SELECT FROM campaign FOR UPDATE")
         await other.execute("SET LOCAL lock_timeout = '1s'")
         await Campaigns().write(other, sendings(series, AT + 20))
+
+
+async def test_a_client_names_its_campaign_through_the_gateway_and_reads_it_back(
+    at: Bench, tracking: Service, redis_url: str
+) -> None:
+    services = {"tracking_url": f"http://127.0.0.1:{tracking.port}", "redis_url": Secret(redis_url)}
+    async with (
+        world(at.dsn) as here,
+        query_service(here, redis_url, NOW) as query_url,
+        gateway(at.dsn, query_url=query_url, **services) as url,
+        at.aggregator(),
+        aiohttp.ClientSession() as client,
+    ):
+        workspace = await here.workspace()
+        key = bearer(await here.key(workspace, scopes=("track", "analytics")))
+        path = URL(f"{url}/v1/campaigns/spring%2F%7B1%7D", encoded=True)
+        async with client.put(path, json={"name": "Spring"}, headers=key) as answer:
+            assert (answer.status, await answer.json()) == (200, {"data": {"id": "spring/{1}", "name": "Spring"}})
+        await at.counted()
+        async with client.get(f"{url}/v1/campaigns", headers=key) as answer:
+            assert [(one["id"], one["name"]) for one in (await answer.json())["data"]] == [("spring/{1}", "Spring")]
+        confined = await here.key(workspace, "domain_admin", ("track", "analytics"), ["shop.example"])
+        async with client.put(path, json={"name": "Mine"}, headers=bearer(confined)) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (403, "FORBIDDEN")
+        async with client.get(f"{url}/v1/campaigns", headers=bearer(confined)) as answer:
+            assert await answer.json() == {"data": [], "next_cursor": None}
