@@ -235,7 +235,7 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
                 await pool.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
     """Wait for a condition; fails after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -17,11 +17,17 @@ class ExportFailed(PostmeterError):
     """Trying again would not help. The message ends the sentence "Failed to generate export: ..."."""
 
 
+class StorageRefused(PostmeterError):
+    """The place where exports are kept did not take one; the cause says why."""
+
+
 def reason(error: BaseException) -> str:
     """What to tell of an error that another attempt may not meet."""
     match error:
         case OSError() if error.errno in _FULL:
             return "the disk for exports is full; order it again later, or a smaller one"
+        case StorageRefused():
+            return "the storage for exports did not take the file; order it again later"
         case TimeoutError() | asyncpg.QueryCanceledError():
             return "the database took too long; choose a shorter time range"
         case _:

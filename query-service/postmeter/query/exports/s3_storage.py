@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from postmeter.query.exports.failures import StorageRefused
 from postmeter.query.exports.storage import Download
 from postmeter.query.settings import QuerySettings
 
@@ -49,9 +51,14 @@ class Bucket:
         return cls(store)
 
     async def publish(self, file: Path, key: str, download: Download) -> None:
-        """Upload the file."""
+        """Upload the file. Raises StorageRefused."""
         attributes = {"Content-Disposition": download.disposition, "Content-Type": download.media}
-        await obstore.put_async(self._store, key, file, attributes=attributes, chunk_size=CHUNK, max_concurrency=CHUNKS)
+        try:
+            await obstore.put_async(
+                self._store, key, file, attributes=attributes, chunk_size=CHUNK, max_concurrency=CHUNKS
+            )
+        except (OSError, BaseError) as error:
+            raise StorageRefused(f"the bucket did not take {key}") from error
 
     async def remove(self, keys: Iterable[str]) -> None:
         """Remove what there is of these."""
