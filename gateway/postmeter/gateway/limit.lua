@@ -14,5 +14,5 @@ local wait = after - burst - now
 if wait > 0 then
     return {0, 0, math.ceil((free_at - now) / 1000000), math.ceil(wait / 1000000)}
 end
-redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+redis.call('SET', KEYS[1], after, 'PX', math.ceil((after - now) / 1000))
 return {1, math.floor((burst - (after - now)) / interval), math.ceil((after - now) / 1000000), 0}
