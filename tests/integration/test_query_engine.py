@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
 from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, Rollup
 from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
+from tests.integration.rollup_world import OTHER_LINKS, Counted, fill
 
 QUARTER = timedelta(minutes=15)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut")
@@ -38,30 +39,7 @@ MEANING = {name: (name,) for name in rollups.COUNTERS} | {
 }
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Counters that rose at one moment in one series, and for one link."""
-
-    at: datetime
-    campaign: str
-    domain: str
-    provider: str
-    template: str
-    tags: frozenset[str]
-    link: str
-    counters: dict[str, int]
-
-    @property
-    def series(self) -> tuple[str, str, str, str, list[str]]:
-        return self.campaign, self.domain, self.provider, self.template, sorted(self.tags)
-
-    def values(self, dimension: str) -> list[str]:
-        """Under which values it counts."""
-        return sorted(self.tags) or [""] if dimension == "tag" else [getattr(self, dimension)]
-
-
 ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS)
-OTHER_LINKS = rollups.OTHER
 names = st.sampled_from(["", "a", "b"])
 links = st.sampled_from([OTHER_LINKS, "https://a.example/", "https://b.example/?x=1"])
 LABELS = {
@@ -193,47 +171,6 @@ def counted(rows: list[Counted], query: Query) -> list[tuple[Cell, tuple[int, ..
         for bucket in buckets
         for keys in groups
     ]
-
-
-def _key(fact: Counted) -> tuple[object, ...]:
-    return (*fact.series[:4], *fact.series[4])
-
-
-async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Counted]) -> None:
-    """Every fact into every tier of the rollup, and into the workspace's sum, as the aggregator does."""
-    series = {
-        _key(fact): await connection.fetchval(
-            "INSERT INTO series (workspace, campaign, domain, provider, template, tags) VALUES ($1, $2, $3, $4, $5, $6)"
-            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
-            " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
-            workspace,
-            *fact.series,
-        )
-        for fact in rows
-    }
-    link_ids = {OTHER_LINKS: 0} | {
-        url: await connection.fetchval(
-            "INSERT INTO link (workspace, digest, url) VALUES ($1, decode(md5($2), 'hex'), $2) RETURNING id",
-            workspace,
-            url,
-        )
-        for url in {fact.link for fact in rows} - {OTHER_LINKS}
-    }
-    for tier in rollup.tiers:
-        cells: dict[tuple[object, ...], Counter[str]] = {}
-        for fact in rows:
-            bucket = datetime.fromtimestamp(fact.at.timestamp() // tier.seconds * tier.seconds, UTC)
-            places = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
-            if rollup is LINKS:
-                places = [(series[_key(fact)], bucket, link_ids[fact.link])]
-            for place in places:
-                cells.setdefault(place, Counter()).update(fact.counters)
-        columns = ["workspace", "series", "bucket", *(["link"] if rollup is LINKS else []), *rollup.counters]
-        values = ", ".join(f"${i + 1}" for i in range(len(columns)))
-        await connection.executemany(
-            f"INSERT INTO {tier.table} ({', '.join(columns)}) VALUES ({values})",
-            [(workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
-        )
 
 
 def test_any_query_equals_the_count(postgres_dsn: str) -> None:

@@ -1,0 +1,74 @@
+"""Any rollup as the aggregator fills it, with tags and links, from facts that a test can count for itself."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from postmeter.shared import rollups
+from postmeter.shared.rollups import LINKS, Rollup
+
+OTHER_LINKS = rollups.OTHER
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counters that rose at one moment in one series, and for one link."""
+
+    at: datetime
+    campaign: str = ""
+    domain: str = "x.example"
+    provider: str = ""
+    template: str = ""
+    tags: frozenset[str] = frozenset()
+    link: str = OTHER_LINKS
+    counters: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def series(self) -> tuple[str, str, str, str, list[str]]:
+        return self.campaign, self.domain, self.provider, self.template, sorted(self.tags)
+
+    def values(self, dimension: str) -> list[str]:
+        """Under which values it counts."""
+        return sorted(self.tags) or [""] if dimension == "tag" else [getattr(self, dimension)]
+
+
+def _key(fact: Counted) -> tuple[object, ...]:
+    return (*fact.series[:4], *fact.series[4])
+
+
+async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Counted]) -> None:
+    """Every fact into every tier of the rollup, and into the workspace's sum, as the aggregator does."""
+    series = {
+        _key(fact): await connection.fetchval(
+            "INSERT INTO series (workspace, campaign, domain, provider, template, tags) VALUES ($1, $2, $3, $4, $5, $6)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
+            workspace,
+            *fact.series,
+        )
+        for fact in rows
+    }
+    link_ids = {OTHER_LINKS: 0} | {
+        url: await connection.fetchval(
+            "INSERT INTO link (workspace, digest, url) VALUES ($1, decode(md5($2), 'hex'), $2) RETURNING id",
+            workspace,
+            url,
+        )
+        for url in {fact.link for fact in rows if rollup is LINKS} - {OTHER_LINKS}
+    }
+    for tier in rollup.tiers:
+        cells: dict[tuple[object, ...], Counter[str]] = {}
+        for fact in rows:
+            bucket = datetime.fromtimestamp(fact.at.timestamp() // tier.seconds * tier.seconds, UTC)
+            places = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
+            if rollup is LINKS:
+                places = [(series[_key(fact)], bucket, link_ids[fact.link])]
+            for place in places:
+                cells.setdefault(place, Counter()).update(fact.counters)
+        columns = ["workspace", "series", "bucket", *(["link"] if rollup is LINKS else []), *rollup.counters]
+        values = ", ".join(f"${i + 1}" for i in range(len(columns)))
+        await connection.executemany(
+            f"INSERT INTO {tier.table} ({', '.join(columns)}) VALUES ({values})",
+            [(workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+        )
