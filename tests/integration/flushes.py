@@ -56,21 +56,21 @@ async def sides(at: Bench, number: int) -> AsyncIterator[list[Side]]:
 
 
 def crowd(noise: random.Random, messages: int) -> list[Record]:
-    """What one flush finds: of so many messages some, in no order, each touched in several ways."""
+    """What one flush finds: of so many messages some, in no order, each touched in several ways or in state only."""
     found: list[Record] = []
+    in_state = noise.random() < 0.5
     for _ in range(60):
         n, when = noise.randrange(messages), AT + noise.randrange(5 * HOUR)
-        found.append(
-            noise.choice(
-                [
-                    hit(n, when),
-                    hit(n, when, url="https://a.example/x"),
-                    event(EventType.SENT, n, when),
-                    event(EventType.DELIVERED, n, when),
-                    event(EventType.REPLIED, n, when),
-                    event(EventType.UNSUBSCRIBED, n, when),
-                    event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
-                ]
-            )
-        )
+        states = [
+            event(EventType.SENT, n, when),
+            event(EventType.DELIVERED, n, when),
+            event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
+        ]
+        engagements = [
+            hit(n, when),
+            hit(n, when, url="https://a.example/x"),
+            event(EventType.REPLIED, n, when),
+            event(EventType.UNSUBSCRIBED, n, when),
+        ]
+        found.append(noise.choice(states if in_state else states + engagements))
     return found

@@ -8,7 +8,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import EventType
 from postmeter.shared.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables
@@ -26,7 +26,6 @@ MEETING: dict[str, list[Record]] = {
     "sent earlier": [event(EventType.SENT, 1, AT + HOUR)],
     "sent and opened": [event(EventType.SENT, 1, AT), hit(1, AT + HOUR)],
     "delivered": [event(EventType.DELIVERED, 1, AT + 4 * HOUR)],
-    "bounced": [event(EventType.BOUNCED, 1, AT + 4 * HOUR, bounce=BounceType.HARD)],
 }
 
 
@@ -88,12 +87,9 @@ async def test_flushes_at_once_end_exact_and_never_wait_in_a_circle(at: Bench) -
             await side.flush(told[number], f"batch-{number}")
 
     async with sides(at, 3) as three:
-        await asyncio.gather(
-            *(
-                work(side, [n for n in range(len(told)) if n % 3 == place or n % 5 == 0])
-                for place, side in enumerate(three)
-            )
-        )
+        async with asyncio.TaskGroup() as tasks:
+            for place, side in enumerate(three):
+                tasks.create_task(work(side, [n for n in range(len(told)) if n % 3 == place or n % 5 == 0]))
         while await at.value("SELECT count(*) FROM waiting"):
             await three[0].sweep()
     model = Model([(r, "") for r in (*registered, *(r for found in told for r in found))])

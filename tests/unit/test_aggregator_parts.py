@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from postmeter.aggregator import checks, texts
+from postmeter.aggregator.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.dimensions import of_message
 from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
 from postmeter.aggregator.horizon import Horizon
@@ -15,7 +18,7 @@ from postmeter.aggregator.tables import ADD
 from postmeter.aggregator.verdicts import judge
 from postmeter.shared import partitions
 from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
-from postmeter.shared.rollups import ACTIVITY, CREATED, SENT
+from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, TOTAL
 from postmeter.shared.secret import Secret
 from tests.aggregation import event, hit, registration
 
@@ -107,6 +110,26 @@ def test_the_message_cache_is_bounded_and_forgets_the_unused() -> None:
 
 def test_tags_make_the_same_series_in_any_order() -> None:
     assert of_message(registration(1, tags=["b", "a", "b"])) == of_message(registration(2, tags=["a", "b"]))
+
+
+buckets = st.tuples(st.integers(1, 2), st.integers(0, 20).map(lambda n: n * 10), st.integers(1, 3))
+
+
+@given(st.dictionaries(buckets, st.lists(st.integers(-5, 5), min_size=2, max_size=2)))
+def test_wider_buckets_and_totals_hold_the_same_sums(deltas: Deltas) -> None:
+    before = {key: list(counts) for key, counts in deltas.items()}
+    for found in (widened(with_totals(deltas), 40), with_totals(widened(deltas, 40))):
+        for workspace, start, series in {(w, at - at % 40, s) for w, at, _ in deltas for s in (TOTAL, 1, 2, 3)}:
+            inside = [
+                counts
+                for (w, at, s), counts in deltas.items()
+                if w == workspace and start <= at < start + 40 and series in (s, TOTAL)
+            ]
+            assert found.get((workspace, start, series), [0, 0]) == [
+                sum(c[0] for c in inside),
+                sum(c[1] for c in inside),
+            ]
+    assert deltas == before
 
 
 def test_rollup_statements_name_every_counter() -> None:
