@@ -16,6 +16,7 @@ from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.records import Event, Record
 from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables
+from tests.integration.aggregator_sums import check_sums
 
 SHARDS = 3
 WORKSPACES = count(1000)
@@ -51,6 +52,8 @@ def told_events(draw: st.DrawFn) -> Event:
         provider_message=f"sg-{n}" if named else "",
         bounce=int(draw(st.sampled_from(BounceType))) if kind is EventType.BOUNCED else 0,
         user_agent=draw(st.sampled_from([b"", b"Mozilla/5.0"])),
+        url=draw(st.sampled_from(["", "https://a.example/x", "https://a.example/y"])),
+        reason=draw(st.sampled_from(["", "mailbox full", "550 5.1.1 no such user"])),
     )
 
 
@@ -157,4 +160,5 @@ async def test_any_order_ends_in_the_same_tables(at: Bench, found: list[tuple[Re
 
     await until(settled)
     await check_tables(at.db, workspace, model)
+    await check_sums(at.db, workspace)
     await check_live(at, workspace, model)
