@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from postmeter.query.engine import vocabulary
+from postmeter.shared.apis import native
 from postmeter.shared.apis.endpoint import described, one_of
 from postmeter.shared.apis.errors import ERRORS
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
@@ -100,3 +102,10 @@ def test_two_structs_of_one_name_are_told() -> None:
     schemas.of(msgspec.defstruct("Same", [("a", int)]))
     with pytest.raises(ValueError, match="Same"):
         schemas.of(msgspec.defstruct("Same", [("b", int)]))
+
+
+def test_it_names_every_metric_and_dimension_that_can_be_asked_for() -> None:
+    assert tuple(vocabulary.METRICS) == native.METRICS
+    assert tuple(vocabulary.DIMENSIONS) == native.DIMENSIONS
+    asked = MADE["components"]["schemas"]["NativeQueryBody"]["properties"]
+    assert asked["metrics"]["items"]["enum"] == list(native.METRICS)

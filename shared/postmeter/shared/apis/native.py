@@ -9,12 +9,39 @@ from msgspec import Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
 
+METRICS = (
+    "sent",
+    "delivered",
+    "deferred",
+    "bounced",
+    "hard_bounced",
+    "soft_bounced",
+    "failed",
+    "complained",
+    "unsubscribed",
+    "unique_unsubscribed",
+    "opens",
+    "unique_opens",
+    "human_opens",
+    "proxy_opens",
+    "machine_opens",
+    "clicks",
+    "unique_clicks",
+    "machine_clicks",
+    "replies",
+    "unique_replies",
+    "received",
+    "spam",
+    "size_bytes",
+)
+DIMENSIONS = ("campaign", "domain", "provider", "template", "tag", "link")
+
 
 class QueryBody(Struct):
     """Body of POST /v1/query."""
 
-    metrics: list[str]
-    dimensions: list[str] = []
+    metrics: Annotated[list[Annotated[str, one_of(*METRICS)]], described("Of `link` only clicks.", minItems=1)]
+    dimensions: list[Annotated[str, one_of(*DIMENSIONS)]] = []
     filters: Annotated[dict[str, list[str]], described("Dimension to the values that it may have.")] = {}
     start: Annotated[str | None, described("Default: 30 days before `to`.")] = field(default=None, name="from")
     end: Annotated[str | None, described("Default: now.")] = field(default=None, name="to")
