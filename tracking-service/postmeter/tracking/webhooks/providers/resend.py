@@ -92,7 +92,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
     signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + delivery.body
     right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     given = [one.partition(",") for one in signatures.header(delivery, "svix-signature").split()]
-    signatures.require(any([version == "v1" and signatures.same(value, right) for version, _, value in given]))
+    signatures.require(any(version == "v1" and signatures.same(value, right) for version, _, value in given))
     signatures.fresh(delivery, timestamp)
 
 
