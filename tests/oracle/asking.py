@@ -1,6 +1,6 @@
 """Who asks, when, and what that key may see; and how an answer or an error is told."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,12 +83,17 @@ class Asking:
         return {campaign: self.history.names.get(campaign) or campaign for campaign in sorted(ids)}
 
 
-Where = Callable[[Count], bool]
-
-
 def between(counts: Iterable[Count], start: datetime, end: datetime) -> list[Count]:
     """Those with start <= t < end."""
     return [count for count in counts if start <= count.at < end]
+
+
+def apart(counts: Iterable[Count], of: Callable[[Count], Any]) -> defaultdict[Any, list[Count]]:
+    """Counts by what `of` says of them."""
+    found: defaultdict[Any, list[Count]] = defaultdict(list)
+    for count in counts:
+        found[of(count)].append(count)
+    return found
 
 
 def totals(counts: Iterable[Count]) -> "Counter[str]":

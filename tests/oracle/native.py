@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 
-from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count
 from tests.oracle.times import buckets, parse, quarter, quarter_after, stamp, starts, zone
 
@@ -92,10 +92,10 @@ def query(asking: Asking, body: dict[str, Any]) -> dict[str, Any]:
     times = [None] if resolution == "total" else starts(start, end, resolution, local)
     of = {} if resolution == "total" else buckets(start, end, resolution, local)
     rows = []
-    for at in times:
-        for group, all_counts in found.items():
-            inside = [count for count in all_counts if at is None or of[quarter(count.at)] == at]
-            summed = totals(inside)
+    for group, all_counts in found.items():
+        inside = apart(all_counts, lambda count: of[quarter(count.at)] if of else None)
+        for at in times:
+            summed = totals(inside[at])
             label = {} if at is None else {"timestamp": stamp(at.astimezone(local))}
             named = dict(zip(dimensions, group, strict=True))
             rows.append((at, {**label, **named, **{metric: summed[metric] for metric in metrics}}))

@@ -16,12 +16,15 @@ METRICS = sorted(native.ACTIVITY - {"human_clicks"} | {"opens", "clicks", "bounc
 DAYS = {"quarter_hour": 2, "hour": 9}
 """How far back series of fine resolution are asked for, so that no answer is too large."""
 
+PAGES = {"total": 2, "week": 40, "month": 13}
+"""Rows of a page, so that answers have a few."""
+
 
 def of_native(asking: Asking, noise: random.Random) -> Iterator[Ask]:
     for n in range(8):
         body = {**counted(noise, by_tag=n in (5, 6), by_link=n == 7), **ranged(asking, noise)}
-        if body["resolution"] not in DAYS and noise.random() < 0.5:
-            body["limit"] = noise.choice((2, 5, 11))
+        if body["resolution"] in PAGES and noise.random() < 0.5:
+            body["limit"] = PAGES[body["resolution"]]
         yield Ask("/v1/query", "/v1/query", partial(native.query, asking, body), body)
     for limit in (None, "1", "2"):
         yield get("/v1/campaigns", "/v1/campaigns", partial(campaigns.campaigns, asking), limit=limit)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from postmeter.shared.events import EventType, State, Verdict
-from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count, Message
 from tests.oracle.numbers import fraction
 from tests.oracle.times import SECOND, buckets, parse, quarter, quarter_after, stamp, starts
@@ -57,11 +57,11 @@ def metrics(
     """Document D2, GET /v1/metrics."""
     since, until, echo = window(asking, start, end)
     of = buckets(since, until, granularity)
-    counts = between(asking.counts(), since, until)
-    rows = []
-    for bucket in starts(since, until, granularity):
-        inside = [count for count in counts if of[quarter(count.at)] == bucket]
-        rows.append({"timestamp": bucket.strftime("%Y-%m-%d %H:%M:%S"), **shown(inside, NAMES)})
+    inside = apart(between(asking.counts(), since, until), lambda count: of[quarter(count.at)])
+    rows = [
+        {"timestamp": bucket.strftime("%Y-%m-%d %H:%M:%S"), **shown(inside[bucket], NAMES)}
+        for bucket in starts(since, until, granularity)
+    ]
     return {"data": rows, "query": {**echo, "granularity": granularity}}
 
 

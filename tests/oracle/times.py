@@ -113,6 +113,6 @@ def overridden(
     if end is not None:
         until = parse(end, last=True)
     if since == until:  # nothing
-        return since, until, stamp(since), stamp(until)
+        return since, since, stamp(quarter(since)), stamp(quarter(since))
     since, until = quarter(since), quarter_after(until)
     return since, until, stamp(since), stamp(until - SECOND)

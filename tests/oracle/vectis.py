@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.numbers import percent
 from tests.oracle.times import DAY, QUARTER, buckets, midnight, quarter, stamp, starts
 
@@ -48,10 +48,10 @@ def analytics(
     unit = "hour" if granularity == "hourly" else "day"
     of = buckets(start, end, unit)
     stats = []
+    inside = apart(counts, lambda count: of[quarter(count.at)])
     for bucket in starts(start, end, unit):
         label = {"timestamp": stamp(bucket)} if unit == "hour" else {"date": bucket.date().isoformat()}
-        inside = [count for count in counts if of[quarter(count.at)] == bucket]
-        stats.append({**label, **fields(totals(inside))})
+        stats.append({**label, **fields(totals(inside[bucket]))})
     return {"data": {"domain_id": domain_id, "period": period, "granularity": granularity, "stats": stats}}
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count, Message
 from tests.oracle.numbers import half_up, percent, ratio
 from tests.oracle.times import buckets, overridden, quarter, starts, whole_days, zone
@@ -92,8 +92,9 @@ def campaign_analytics(
     summary |= {one: whole[one] for one in ("spam_complaints", "unsubscribes")}
     of = buckets(since, until, group_by)
     series = []
+    by_bucket = apart(counts, lambda count: of[quarter(count.at)])
     for bucket in starts(since, until, group_by):
-        inside = shown([count for count in counts if of[quarter(count.at)] == bucket])
+        inside = shown(by_bucket[bucket])
         fields = ("sent", "delivered", "opened", "clicked", "replied", "bounced", "spam_complaints")
         series.append({"date": bucket.date().isoformat(), **{one: inside[one] for one in fields}})
     return {
@@ -118,11 +119,9 @@ def overview(
     since, until, echo = window(asking, time_range, start, end)
     counts = between(asking.counts(), since, until)
     whole = shown(counts)
-    apart: defaultdict[str, list[Count]] = defaultdict(list)
-    for count in counts:
-        apart[count.place.campaign].append(count)
+    of_campaign = apart(counts, lambda count: count.place.campaign)
     campaigns = asking.campaigns()
-    active = {one: shown(apart[one]) for one in campaigns if shown(apart[one])["sent"]}
+    active = {one: shown(of_campaign[one]) for one in campaigns if shown(of_campaign[one])["sent"]}
     best = sorted(active, key=lambda one: (-rate(active[one], "open_rate"), -rate(active[one], "reply_rate"), one))
     summary = {"total_campaigns": len(campaigns), "active_campaigns": len(active)}
     summary |= {f"emails_{one}": whole[one] for one in ("sent", "delivered", "opened", "clicked", "replied")}

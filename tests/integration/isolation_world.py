@@ -1,0 +1,328 @@
+"""Two tenants of two domains each whose every label tells whose it is, and a request to every endpoint."""
+
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import asyncpg
+from yarl import URL
+
+from postmeter.shared import uuid7
+from postmeter.shared.events import EventType
+from postmeter.shared.records import Record
+from tests.aggregation import event, hit, registration
+from tests.integration.gateway_world import bearer, client, gateway
+from tests.integration.query_world import World, query_service
+from tests.integration.tracking_service import Service
+from tests.oracle.feeding import feeder
+from tests.oracle.stories import Story, micros
+
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+OURS, SIBLING, THEIRS, NOBODY = "zqmine", "zqmin2", "zqthem", "zqnone"
+"""Marks in labels: a tenant's first and second domain, another tenant, nobody. Equally long."""
+SCOPES = ("analytics", "mail:read", "track")
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What a caller may name. mark: whose it is."""
+
+    mark: str
+    workspace: str
+    domain: str
+    message: str
+    export: str = ""
+    cursor: str = ""
+    campaigns_cursor: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {
+            "campaign": f"cmp-{self.mark}",
+            "domain": f"{self.mark}.example",
+            "template": f"tpl-{self.mark}",
+            "provider": f"PRV-{self.mark.upper()}",
+            "tag": f"tag-{self.mark}",
+            "link": f"https://link.example/{self.mark}",
+        }
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as a client sends it."""
+
+    method: str
+    path: str
+    body: Any = None
+
+
+def get(path: str, **parameters: str) -> Request:
+    return Request("GET", path + (f"?{urlencode(parameters)}" if parameters else ""))
+
+
+Build = Callable[[Ids], Request]
+D3 = "/api/v1/workspaces/{workspaceId}"
+SECOND = f"cmp-{OURS}-b"
+"""A second campaign of the first domain, to compare with."""
+
+
+def query(ids: Ids, dimension: str) -> Request:
+    body = {"metrics": ["clicks"], "dimensions": [dimension], "filters": {dimension: [ids.labels[dimension]]}}
+    return Request("POST", "/v1/query", body)
+
+
+def base(ids: Ids) -> str:
+    return f"/api/v1/workspaces/{ids.workspace}"
+
+
+def paged(cursor: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"metrics": ["sent"], "dimensions": ["campaign"], "limit": 1}
+    return body | ({"cursor": cursor} if cursor else {})
+
+
+# A row of the endpoint table: requests that name something. They are good if what they name is the caller's own.
+REQUESTS: dict[tuple[str, str], list[Build]] = {
+    ("GET", "/api/v1/analytics"): [
+        lambda ids: get("/api/v1/analytics", period="30d"),
+        lambda ids: get("/api/v1/analytics", domain_id=ids.domain),
+    ],
+    ("GET", "/api/v1/tracking/stats"): [lambda ids: get("/api/v1/tracking/stats")],
+    ("GET", "/v1/metrics"): [lambda ids: get("/v1/metrics")],
+    ("GET", "/v1/metrics/breakdown"): [
+        lambda ids: get("/v1/metrics/breakdown", groupBy="domain"),
+        lambda ids: get("/v1/metrics/breakdown", groupBy="provider"),
+        lambda ids: get("/v1/metrics/breakdown", groupBy="template"),
+    ],
+    ("GET", "/v1/metrics/summary"): [lambda ids: get("/v1/metrics/summary")],
+    ("GET", "/v1/messages"): [
+        lambda ids: get("/v1/messages"),
+        lambda ids: get("/v1/messages", search=f"Secret of {ids.mark}"),
+    ],
+    ("GET", "/v1/messages/{id}"): [lambda ids: get(f"/v1/messages/{ids.message}")],
+    ("GET", "/api/v1/mail/stats"): [lambda ids: get("/api/v1/mail/stats")],
+    ("GET", "/api/v1/mail/stats/daily"): [lambda ids: get("/api/v1/mail/stats/daily")],
+    ("GET", f"{D3}/campaigns/{{campaignId}}/analytics"): [
+        lambda ids: get(f"{base(ids)}/campaigns/{ids.labels['campaign']}/analytics", timeRange="7d")
+    ],
+    ("GET", f"{D3}/analytics/overview"): [lambda ids: get(f"{base(ids)}/analytics/overview")],
+    ("GET", f"{D3}/analytics/deliverability"): [
+        lambda ids: get(f"{base(ids)}/analytics/deliverability", campaignId=ids.labels["campaign"]),
+        lambda ids: get(f"{base(ids)}/analytics/deliverability", domainId=ids.domain),
+    ],
+    ("GET", f"{D3}/analytics/engagement-heatmap"): [
+        lambda ids: get(f"{base(ids)}/analytics/engagement-heatmap", campaignId=ids.labels["campaign"])
+    ],
+    ("POST", f"{D3}/analytics/compare"): [
+        lambda ids: Request(
+            "POST", f"{base(ids)}/analytics/compare", {"campaign_ids": [SECOND, ids.labels["campaign"]]}
+        )
+    ],
+    ("POST", f"{D3}/analytics/export"): [
+        lambda ids: Request(
+            "POST",
+            f"{base(ids)}/analytics/export",
+            {"export_type": "campaign_performance", "campaign_ids": [ids.labels["campaign"]]},
+        )
+    ],
+    ("GET", f"{D3}/analytics/exports/{{exportId}}"): [
+        lambda ids: get(f"{base(ids)}/analytics/exports/{ids.export}"),
+    ],
+    ("GET", "/api/v1/analytics/overview"): [lambda ids: get("/api/v1/analytics/overview")],
+    ("GET", "/api/v1/analytics/campaigns/{id}"): [
+        lambda ids: get(f"/api/v1/analytics/campaigns/{ids.labels['campaign']}")
+    ],
+    ("POST", "/v1/query"): [
+        lambda ids: query(ids, "campaign"),
+        lambda ids: query(ids, "domain"),
+        lambda ids: query(ids, "template"),
+        lambda ids: query(ids, "provider"),
+        lambda ids: query(ids, "tag"),
+        lambda ids: query(ids, "link"),
+        lambda ids: Request("POST", "/v1/query", paged(ids.cursor)),
+        lambda ids: Request("POST", "/v1/query", {**paged(None), "workspace": ids.workspace, "limit": 100}),
+    ],
+    ("GET", "/v1/campaigns"): [
+        lambda ids: get("/v1/campaigns"),
+        lambda ids: get("/v1/campaigns", limit="1", cursor=ids.campaigns_cursor),
+    ],
+    ("PUT", "/v1/campaigns/{id}"): [
+        lambda ids: Request("PUT", f"/v1/campaigns/{ids.labels['campaign']}", {"status": "paused"})
+    ],
+    ("POST", "/v1/messages"): [
+        lambda ids: Request(
+            "POST",
+            "/v1/messages",
+            {"id": ids.message, "from_address": f"a@{OURS}.example", "to": "b@c.example", "html": "<p>x</p>"},
+        )
+    ],
+    ("POST", "/v1/events"): [
+        lambda ids: Request("POST", "/v1/events", {"events": [{"type": "delivered", "message_id": ids.message}]}),
+        lambda ids: Request(
+            "POST", "/v1/events", {"events": [{"type": "sent", "message_id": ids.message, "id": f"key-{ids.mark}"}]}
+        ),
+        lambda ids: Request(
+            "POST",
+            "/v1/events",
+            {"events": [{"type": "sent", "provider": ids.labels["provider"], "provider_message_id": ids.mark}]},
+        ),
+    ],
+}
+FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor")
+
+
+def named(build: Build, own: Ids, other: Ids) -> list[str]:
+    """The fields of Ids that a request names."""
+    return [f for f in FIELDS if build(own) != build(replace(own, **{f: getattr(other, f)}))]
+
+
+@dataclass
+class Answer:
+    """What came back. body: without what differs from one request to the next."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass
+class Town:
+    """The product's gateway, query-service and tracking-service over both tenants."""
+
+    url: str
+    session: aiohttp.ClientSession
+    ids: dict[str, Ids] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    statements: list[str] = field(default_factory=list)
+
+    async def raw(self, key: str | None, request: Request) -> tuple[int, dict[str, str], str]:
+        headers = bearer(key) if key else {}
+        url = URL(self.url + request.path, encoded=True)
+        async with self.session.request(
+            request.method, url, headers=headers, json=request.body, allow_redirects=False
+        ) as answer:
+            return answer.status, dict(answer.headers), await answer.text("utf-8", "replace")
+
+    async def good(self, key: str, request: Request) -> Any:
+        status, _, text = await self.raw(key, request)
+        assert status < 300, text
+        return json.loads(text)
+
+
+def records_of(mark: str, n: int, first: bytes) -> list[Record]:
+    """What one domain did: messages of two campaigns, opened, clicked, bounced, complained of; mail that came in."""
+    at = micros(NOW) - 3_600_000_000
+    found: list[Record] = []
+    for k in range(3):
+        one = registration(
+            100 * n + k,
+            message=uuid7.new().bytes if k else first,
+            created=at,
+            at=at + k,
+            campaign=f"cmp-{mark}" if k < 2 else f"cmp-{mark}-b",
+            campaign_name=f"Name {mark}" if k < 2 else f"Name {mark} b",
+            from_domain=f"{mark}.example",
+            from_address=f"news@{mark}.example",
+            subject=f"Secret of {mark}",
+            provider=f"PRV-{mark.upper()}",
+            provider_message=mark if k == 0 else f"{mark}-{k}",
+            template=f"tpl-{mark}",
+            tags=[f"tag-{mark}"],
+        )
+        found.append(one)
+        for kind in (EventType.SENT, EventType.DELIVERED, EventType.COMPLAINED, EventType.REPLIED):
+            found.append(event(kind, at=at + 1000 * kind + n, message=one.message))
+        found.append(event(EventType.BOUNCED, at=at + 5, message=one.message, bounce=1, reason=f"5.1.1 {mark}"))
+        found += [
+            hit(0, at + 7, message=one.message),
+            hit(0, at + 8, message=one.message, url=f"https://link.example/{mark}"),
+        ]
+    found.append(event(EventType.RECEIVED, at=at, domain=f"{mark}.example", size_bytes=10, spam=True))
+    return found
+
+
+async def settle(dsn: str, here: World) -> dict[str, Ids]:
+    """Make both tenants and what they have, by the real aggregator."""
+    made: dict[str, Ids] = {}
+    async with feeder(dsn) as feeding:
+        for tenant, marks in (("zqmine", (OURS, SIBLING)), ("zqthem", (THEIRS, "zqthe2"))):
+            workspace = f"ws-{tenant}"
+            number = await here.workspace(workspace)
+            for n, mark in enumerate(marks):
+                message = uuid7.new().bytes
+                found = records_of(mark, n, message)
+                await feeding.feed(Story(NOW, found), number, random.Random(n))
+                query = "SELECT id FROM domain WHERE workspace = $1 AND name = $2"
+                domain = await here.pool.fetchval(query, number, f"{mark}.example")
+                made[mark] = Ids(mark, workspace, str(domain), str(uuid.UUID(bytes=message)))
+    made[NOBODY] = Ids(NOBODY, f"ws-{NOBODY}", str(uuid7.new()), str(uuid7.new()))
+    return made
+
+
+async def make_keys(here: World) -> dict[str, str]:
+    """Keys of every role and of odd domains, all of the first tenant; and one of the other."""
+    query = "SELECT number FROM workspace WHERE id = $1"
+    ours, theirs = [await here.pool.fetchval(query, f"ws-{mark}") for mark in (OURS, THEIRS)]
+    found = {role: await here.key(ours, role, SCOPES) for role in ("super_admin", "admin", "member")}
+    for name, domains in (
+        ("confined", [f"{OURS}.example"]),
+        ("confined to none", []),
+        ("confined to another tenant's", [f"{THEIRS}.example"]),
+    ):
+        found[name] = await here.key(ours, "domain_admin", SCOPES, domains)
+    found["without scopes"] = await here.key(ours, "admin", ())
+    found["theirs"] = await here.key(theirs, "super_admin", SCOPES)
+    return found
+
+
+async def make_exports(town: Town) -> None:
+    """An export and cursors of each tenant; nobody's are of the same form."""
+    for mark, key in ((OURS, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
+        ids = town.ids[mark]
+        body = {"export_type": "messages"}
+        ordered = await town.good(key, Request("POST", f"/api/v1/workspaces/{ids.workspace}/analytics/export", body))
+        page = await town.good(key, Request("POST", "/v1/query", paged(None)))
+        campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
+        town.ids[mark] = replace(
+            ids,
+            export=ordered["data"]["export_id"],
+            cursor=page["next_cursor"],
+            campaigns_cursor=campaigns["next_cursor"],
+        )
+    other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))
+    ours = town.ids[OURS]
+    nobody_s = {"export": f"exp_{'0' * (len(ours.export) - 4)}", "cursor": other["next_cursor"]}
+    # Nobody's cursor: one of another question; one that nobody signed.
+    town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, campaigns_cursor=other["next_cursor"])
+    town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s, campaigns_cursor=other["next_cursor"])
+
+
+@asynccontextmanager
+async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Town]:
+    """Everything running; `statements` are those that query-service sends to Postgres."""
+    statements: list[str] = []
+
+    async def listen(connection: Any) -> None:
+        connection.add_query_logger(lambda record: statements.append(record.query))
+
+    tracking = Service(redis_url, folder / "spool")
+    try:
+        async with (
+            asyncpg.create_pool(dsn, min_size=1, max_size=4, init=listen) as pool,
+            query_service(World(pool), redis_url, NOW) as query,
+            gateway(dsn, query_url=query, tracking_url=f"http://127.0.0.1:{tracking.port}") as url,
+            client() as session,
+        ):
+            here = World(pool)
+            town = Town(url, session, await settle(dsn, here), await make_keys(here), statements)
+            await make_exports(town)
+            yield town
+    finally:
+        tracking.terminate()
