@@ -16,12 +16,15 @@ from postmeter.query.exports import order, volumes
 from postmeter.query.exports.formats import FORMATS
 from postmeter.query.exports.jobs import Jobs
 from postmeter.query.exports.links import Links
+from postmeter.query.exports.order import Order
 from postmeter.query.exports.storage import Download, Storage
 from postmeter.shared.apis import exports as api
 from postmeter.shared.errors import RequestError
 
 _WAIT_SECONDS = 5.0
 """What each job before it adds to an export's estimate."""
+_GUESS_SECONDS = 2.0
+_UNKNOWN_SECONDS = 300.0
 
 
 class Exports:
@@ -42,11 +45,19 @@ class Exports:
         workspace = lookups.workspace(asked)
         body = await bodies.read(asked.request, api.ExportBody)
         wanted = order.read(body, workspace, asked.scope, self._clock())
-        seconds = await volumes.seconds(self._engine, asked.scope, wanted)
+        seconds = await self._estimate(asked, wanted)
         export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted)
         self._ordered.set()
         ready = created_at + timedelta(seconds=seconds + before * _WAIT_SECONDS)
         return json(api.ExportAnswer(True, api.Export(export_id, "processing", stamp(ready), None)))
+
+    async def _estimate(self, asked: Asked, wanted: Order) -> float:
+        """About how long the export will take. An order never waits long for a guess."""
+        try:
+            async with asyncio.timeout(_GUESS_SECONDS):
+                return await volumes.seconds(self._engine, asked.scope, wanted)
+        except TimeoutError:
+            return _UNKNOWN_SECONDS
 
     async def status(self, asked: Asked) -> web.Response:
         """How far it is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""

@@ -23,6 +23,7 @@ from postmeter.shared.metrics import ExportMetrics
 AT_ONCE = 2
 """Exports that one query-service works on at the same time."""
 POLL_SECONDS = 1.0
+AWAY_SECONDS = 5.0
 SWEEP_SECONDS = 10.0
 RENEWALS = 4
 """A lease is renewed so many times in its life."""
@@ -57,6 +58,7 @@ class Worker:
     async def _work(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self.ordered.clear()
+            pause = POLL_SECONDS
             try:
                 job = await self.jobs.take()
                 if job is not None:
@@ -64,9 +66,10 @@ class Worker:
                     continue
             except _AWAY as error:
                 logs.get().warning("exports cannot be worked on", error=repr(error))
+                pause = AWAY_SECONDS
             except Exception as error:
                 logs.get().error("work on an export broke off", exc_info=error)
-            await _first(POLL_SECONDS, stop.wait(), self.ordered.wait())
+            await _first(pause, stop.wait(), self.ordered.wait())
 
     async def _hold(self, job: Job, stop: asyncio.Event) -> None:
         """One attempt, under its lease and until `stop`."""
