@@ -197,7 +197,7 @@ async def test_the_best_campaigns_are_told_apart_by_more_than_is_printed(api: Ap
     assert (await api.read("overview"))["summary"]["total_campaigns"] == 1  # what is known, sent or not
 
 
-async def test_ten_thousand_campaigns(api: Api) -> None:
+async def test_more_campaigns_than_the_engine_has_groups(api: Api) -> None:
     await api.here.pool.execute(
         "INSERT INTO campaign (workspace, id, name) SELECT $1, 'c' || n, '' FROM generate_series(1, 25000) AS n",
         api.workspace,
