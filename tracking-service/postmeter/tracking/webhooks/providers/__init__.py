@@ -1,16 +1,36 @@
 """One module per email provider: how its webhook is signed, and what its payloads mean."""
 
 from postmeter.tracking.webhooks.provider import Provider
-from postmeter.tracking.webhooks.providers import mailgun, postmark, resend, sendgrid, sparkpost
+from postmeter.tracking.webhooks.providers import (
+    brevo,
+    mailersend,
+    mailgun,
+    mailjet,
+    mailtrap,
+    mandrill,
+    postal,
+    postmark,
+    resend,
+    sendgrid,
+    ses,
+    sparkpost,
+)
 
 PROVIDERS: dict[str, Provider] = {
-    provider.slug: provider
-    for provider in (
-        mailgun.PROVIDER,
-        postmark.PROVIDER,
-        resend.PROVIDER,
-        sendgrid.PROVIDER,
-        sparkpost.PROVIDER,
+    module.PROVIDER.slug: module.PROVIDER
+    for module in (
+        brevo,
+        mailersend,
+        mailgun,
+        mailjet,
+        mailtrap,
+        mandrill,
+        postal,
+        postmark,
+        resend,
+        sendgrid,
+        ses,
+        sparkpost,
     )
 }
 """By the name in the webhook's URL."""

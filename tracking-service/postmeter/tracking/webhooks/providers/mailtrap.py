@@ -1,0 +1,102 @@
+"""Mailtrap: {"events": [...]} or JSON lines; the header Mailtrap-Signature is HMAC-SHA256 of the body, as hex.
+
+https://docs.mailtrap.io/developers/email-api/webhooks
+The secret is the webhook's signature key. Our id travels as the custom variable `postmeter_id`. `message_id` is
+Mailtrap's id of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import BounceType, EventType
+from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
+from postmeter.tracking.webhooks.reading import Reading
+
+_TYPES = {
+    "delivery": EventType.DELIVERED,
+    "soft bounce": EventType.BOUNCED,
+    "bounce": EventType.BOUNCED,
+    "suspension": EventType.FAILED,
+    "reject": EventType.FAILED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
+    "spam": EventType.COMPLAINED,
+    "open": EventType.OPENED,
+    "click": EventType.CLICKED,
+}
+
+
+class _Item(msgspec.Struct):
+    event: str = ""
+    event_id: str = ""
+    timestamp: int | float | None = None
+    message_id: str = ""
+    email: str = ""
+    category: str | None = None
+    custom_variables: Any = None
+    response: str | None = None
+    response_code: int | None = None
+    reason: str | None = None
+    url: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class _Batch(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_decoder = msgspec.json.Decoder(_Item)
+_batch_decoder = msgspec.json.Decoder(_Batch)
+
+
+async def _verify(delivery: Delivery, source: Source) -> None:
+    given = signatures.header(delivery, "Mailtrap-Signature")
+    signatures.require(signatures.same(given, signatures.sha256_hex(source, delivery.body)))
+
+
+def _items(delivery: Delivery) -> Sequence[bytes]:
+    try:
+        found = [bytes(event) for event in _batch_decoder.decode(delivery.body).events]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = [line for line in delivery.body.splitlines() if line.strip()]
+    if not found or len(found) > items.MAX_ITEMS:
+        raise RequestError(400, "INVALID_BODY", f'Send {{"events": [...]}} or JSON lines, 1 to {items.MAX_ITEMS}.')
+    return found
+
+
+def _read(item: bytes) -> list[Reading]:
+    told = _decoder.decode(item)
+    kind = _TYPES.get(told.event.replace("_", " "), EventType.UNKNOWN)
+    variables = told.custom_variables if isinstance(told.custom_variables, dict) else {}
+    words = (told.response_code, told.response or told.reason)
+    return [
+        Reading(
+            type=kind,
+            name=told.event,
+            at=moments.of_epoch(told.timestamp),
+            event_id=told.event_id,
+            message=str(variables.get(MESSAGE_KEY, "")),
+            provider_message=told.message_id,
+            recipient=told.email,
+            bounce=(BounceType.HARD if told.event == "bounce" else BounceType.SOFT)
+            if kind is EventType.BOUNCED
+            else None,
+            reason=" ".join(str(word) for word in words if word) if kind is not EventType.DELIVERED else "",
+            url=told.url or "",
+            user_agent=told.user_agent or "",
+            ip=told.ip or "",
+            tags=(told.category,) if told.category else (),
+        )
+    ]
+
+
+PROVIDER = Provider(
+    slug="mailtrap", name="MAILTRAP", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read
+)
