@@ -8,6 +8,8 @@ from postmeter.shared.records import SIZE_LIMIT, CampaignChange, Event, Hit, Rec
 _INT4 = 2**31
 _TYPES = frozenset(EventType)
 _BOUNCES = frozenset(BounceType)
+_ALONE = frozenset((EventType.RECEIVED, EventType.UNKNOWN))
+"""Events that need no message of ours: received mail, and what providers tell of accounts, lists and contacts."""
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
 _LATEST = 253_402_300_800_000_000
 _EARLIEST = -62_135_596_800_000_000
@@ -63,7 +65,7 @@ def _event_fault(record: Event) -> str | None:
         return "type"
     if record.type == EventType.BOUNCED and record.bounce not in _BOUNCES:
         return "bounce"
-    if record.type != EventType.RECEIVED and not (record.message or record.provider_message):
+    if record.type not in _ALONE and not (record.message or record.provider_message):
         return "unaddressed"
     if len(record.message) not in (0, 16):
         return "message"

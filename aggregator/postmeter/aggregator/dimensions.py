@@ -64,7 +64,8 @@ class Dimensions:
         """Make what these need. Returns the id of every series they belong to."""
         if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
             self._series, self._domains, self._campaigns = {}, set(), {}
-        received = {(e.workspace, e.domain) for e in events if e.type == EventType.RECEIVED}
+        alone = (e for e in events if e.type == EventType.RECEIVED or not (e.message or e.provider_message))
+        received = {(e.workspace, e.domain) for e in alone}
         domains = received | {(r.workspace, r.from_domain) for r in registrations}
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)

@@ -158,7 +158,7 @@ class Flusher:
         )
         unknown: list[Hit | Event] = [hit for key, hit in zip(hit_keys, hits, strict=True) if key not in series_of]
         for event in events:
-            if event.type == EventType.RECEIVED:
+            if event.type == EventType.RECEIVED or not (event.message or event.provider_message):
                 changes.add_event(None, event, series[of_domain(event.workspace, event.domain)])
                 continue
             name = (event.workspace, event.provider, event.provider_message)
