@@ -34,6 +34,11 @@ def limit(workspace: int, kind: Limit) -> str:
     return f"postmeter:limit:{{{workspace}}}:{kind.value}"
 
 
+def token_seen(source: str, token: bytes) -> str:
+    """String, kept as long as the token is good: the digest of what a webhook's source signed with it."""
+    return f"postmeter:token:{{{source}}}:{token.hex()}"
+
+
 def event_seen(workspace: int, key: bytes) -> str:
     """String, kept a day: the digest of an event known under this idempotency key."""
     return f"postmeter:seen:{{{workspace}}}:{key.hex()}"

@@ -107,7 +107,7 @@ def _refuse_strangers(given: EventBody, kind: EventType) -> None:
 def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[str, str, str]:
     """(provider, provider's message id, domain): what the event happened to, beside message_id."""
     provider = fields.text("provider", given.provider, 50).strip().upper()
-    provider_message = fields.text("provider_message_id", given.provider_message_id, 500)
+    provider_message = fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500))
     domain = fields.domain("domain", given.domain) if given.domain is not None else ""
     if kind is EventType.RECEIVED:
         if not domain:

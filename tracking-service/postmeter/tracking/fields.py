@@ -90,6 +90,11 @@ def address_hash(bare: str) -> str:
     return hashlib.sha256(bare.strip().lower().encode()).hexdigest()
 
 
+def bare_id(given: str) -> str:
+    """A provider's id of a message without angle brackets: its send answer may have them where its events have not."""
+    return given.strip().removeprefix("<").removesuffix(">").strip()
+
+
 def ip(field: str, value: str | None) -> str:
     """An IPv4 or IPv6 address in its usual form; None is empty."""
     if value is None:

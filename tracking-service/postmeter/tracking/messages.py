@@ -166,7 +166,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         subject=fields.text("subject", given.subject, 2000),
         provider=fields.label("provider", given.provider, 50).strip().upper(),
         provider_account=fields.text("provider_account_id", given.provider_account_id, 200),
-        provider_message=fields.text("provider_message_id", given.provider_message_id, 500),
+        provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
         template=fields.label("template", given.template, 200),
         tags=fields.labels("tags", given.tags),
     )

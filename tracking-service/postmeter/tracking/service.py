@@ -61,7 +61,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
-    routes = WebhookRoutes(settings, Webhooks(settings, committer, figures))
+    routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures))
     visits = app.Visits(desk, committer, settings.trusted_hops)
     runner = _runner(settings, app.application(writes, visits, routes))
     await runner.setup()

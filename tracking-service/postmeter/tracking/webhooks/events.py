@@ -27,10 +27,10 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
     """The record of one reading; `item` are the bytes that it was read from, `place` its place among the item's.
 
     Texts are cut to what is stored, never refused: nobody could send them again. Raises Unreadable for a reading
-    that names no message.
+    that names no message, unless it is of a type that is not ours: of an account, a list or a contact.
     """
-    message, provider_message = _our_id(reading.message), _text(reading.provider_message, 500).strip("<> ")
-    if not message and not provider_message:
+    message, provider_message = _our_id(reading.message), fields.bare_id(_text(reading.provider_message, 500))
+    if not message and not provider_message and reading.type is not EventType.UNKNOWN:
         raise Unreadable("it names no message")
     at = received if reading.at is None else reading.at
     placed = at if received - _OLDEST <= at <= received + _NEWEST else received

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
+from redis.asyncio import Redis
 
 from postmeter.shared import logs, sources
 from postmeter.shared.errors import RequestError
@@ -20,6 +21,7 @@ from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.tokens import Tokens
 
 
 class RejectedItem(msgspec.Struct, frozen=True):
@@ -40,8 +42,11 @@ class Outcome(msgspec.Struct):
 class Webhooks:
     """Takes deliveries of the sources that the gateway has found."""
 
-    def __init__(self, settings: TrackingSettings, committer: Committer, metrics: TrackingMetrics) -> None:
+    def __init__(
+        self, settings: TrackingSettings, committer: Committer, redis: Redis, metrics: TrackingMetrics
+    ) -> None:
         self._committer = committer
+        self._tokens = Tokens(redis)
         self._metrics = metrics
         self._shards = settings.shards
         self._source_key = settings.source_key
@@ -65,8 +70,11 @@ class Webhooks:
         delivery = Delivery(body, headers, url, events.now())
         try:
             await provider.verify(delivery, source)
-        except RequestError:
-            self._metrics.webhooks.labels(provider.slug, "refused").inc()
+            if provider.once is not None:
+                await self._tokens.claim(source, *provider.once(delivery))
+        except RequestError as error:
+            if error.status == 401:
+                self._metrics.webhooks.labels(provider.slug, "refused").inc()
             raise
         if provider.reply is not None and await provider.reply(delivery, source):
             return Outcome()

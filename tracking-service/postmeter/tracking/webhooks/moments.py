@@ -17,11 +17,11 @@ def of_epoch(value: float | int | str | None) -> int | None:
         return None
     try:
         seconds = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Unreadable(f"{str(value)[:40]!r} is no Unix time") from None
     if not 0 <= seconds <= _LARGEST:
         raise Unreadable("the time is out of range")
-    return round(seconds * 1000) * 1000
+    return round(seconds * 1_000_000)
 
 
 def of_text(value: str | None) -> int | None:

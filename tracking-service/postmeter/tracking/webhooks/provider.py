@@ -29,6 +29,8 @@ class Provider:
     items: the events of a verified delivery, each with the bytes that it consists of; raises RequestError 400 for a
     body that is none of the provider's. read: what one item says, an event per recipient; raises Unreadable.
     reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
+    once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
+    token signs something else with it.
     """
 
     slug: str
@@ -38,8 +40,9 @@ class Provider:
     items: Callable[[Delivery], Sequence[bytes]]
     read: Callable[[bytes], list[Reading]]
     reply: Callable[[Delivery, Source], Awaitable[bool]] | None = None
+    once: Callable[[Delivery], tuple[str, bytes]] | None = None
 
 
-def refused(why: str) -> RequestError:
+def refused(why: str, headers: dict[str, str] | None = None) -> RequestError:
     """The error of a delivery that is not genuine. `why` says what to look at, never what would have been right."""
-    return RequestError(401, "WEBHOOK_REFUSED", why)
+    return RequestError(401, "WEBHOOK_REFUSED", why, None, headers)

@@ -10,6 +10,8 @@ import hmac
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import refused
 
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="Postmeter webhooks"'}
+"""Who sends a password only when asked (RFC 9110 section 11.6.1), as SNS does, is asked by this."""
 CLOCK_SKEW = 300
 """Seconds that a signed timestamp may lie off our clock, unless a provider says otherwise."""
 
@@ -50,10 +52,10 @@ def fresh(delivery: Delivery, timestamp: str, seconds: float = CLOCK_SKEW) -> No
 
 async def basic_auth(delivery: Delivery, source: Source) -> None:
     """HTTP basic authentication whose password is the source's secret, for providers that sign nothing."""
-    scheme, _, encoded = header(delivery, "Authorization").partition(" ")
+    scheme, _, encoded = delivery.headers.get("Authorization", "").strip().partition(" ")
     try:
         _, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         password = ""
     if scheme.lower() != "basic" or not same(password, source.secret.reveal()):
-        raise refused("The user name and password in the webhook's URL do not fit the source.")
+        raise refused("The user name and password in the webhook's URL do not fit the source.", CHALLENGE)

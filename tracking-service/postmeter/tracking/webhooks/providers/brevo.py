@@ -1,27 +1,28 @@
 """Brevo (Sendinblue): a JSON object per call, or a list where batching is on. Nothing is signed.
 
 https://developers.brevo.com/docs/transactional-webhooks
-Basic authentication in the URL carries our password. Our id travels in the header `X-Mailin-custom` of the mail as
-`postmeter_id:UUID`, which comes back as a field of that name, or as the tag `postmeter_id:UUID`. `message-id` is
-Brevo's id of the message. Its `id` is the webhook's, not the event's; an item's bytes stand for the event.
+https://developers.brevo.com/docs/secured-webhooks
+Our password comes by basic authentication, from the URL, or as a bearer token. Our id travels in the mail's header
+`X-Mailin-custom`, as `postmeter_id:UUID` or JSON, or as the tag `postmeter_id:UUID`. `message-id` is Brevo's id of
+the message. `id` is the webhook's, not the event's; an item's bytes stand for the event, but for opens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from postmeter.shared.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
 _MILLISECONDS = 100_000_000_000
 _TYPES = {
     "request": EventType.SENT,
-    "sent": EventType.SENT,
     "delivered": EventType.DELIVERED,
     "deferred": EventType.DEFERRED,
     "hard_bounce": EventType.BOUNCED,
@@ -31,31 +32,45 @@ _TYPES = {
     "error": EventType.FAILED,
     "spam": EventType.COMPLAINED,
     "complaint": EventType.COMPLAINED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
     "unsubscribed": EventType.UNSUBSCRIBED,
+    "unique_opened": EventType.OPENED,
     "opened": EventType.OPENED,
+    "unique_proxy_open": EventType.OPENED,
+    "proxy_open": EventType.OPENED,
     "click": EventType.CLICKED,
 }
-"""`unique_opened`, `proxy_open` and `unique_proxy_open` come besides `opened`, or instead: see the provider's page."""
+"""A first open is told as `unique_opened`, later ones as `opened`; some accounts are told the first one as both."""
+_REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
-class _Item(msgspec.Struct, rename="kebab"):
-    event: str = ""
+class _Item(msgspec.Struct):
+    event: str
     email: str = ""
-    ts_event: int | float | None = msgspec.field(name="ts_event", default=None)
-    ts_epoch: int | float | None = msgspec.field(name="ts_epoch", default=None)
-    message_id: str = ""
-    subject: str = ""
-    tags: list[str] | None = None
+    ts_event: int | float | None = None
+    ts_epoch: int | float | None = None
+    message_id: str = msgspec.field(name="message-id", default="")
+    subject: str | None = None
+    tags: Any = None
+    tag: str | list[str] | None = None
     reason: str | None = None
     link: str | None = None
     ip: str | None = None
-    user_agent: str | None = msgspec.field(name="user_agent", default=None)
-    sender_email: str | None = msgspec.field(name="sender_email", default=None)
-    template_id: int | str | None = msgspec.field(name="template_id", default=None)
+    user_agent: str | None = None
+    sender_email: str | None = None
+    template_id: int | str | None = None
     custom: str | None = msgspec.field(name="X-Mailin-custom", default=None)
 
 
 _decoder = msgspec.json.Decoder(_Item)
+
+
+async def _verify(delivery: Delivery, source: Source) -> None:
+    scheme, _, token = signatures.header(delivery, "Authorization").partition(" ")
+    if scheme.lower() != "bearer":
+        await signatures.basic_auth(delivery, source)
+        return
+    signatures.require(signatures.same(token.strip(), source.secret.reveal()))
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
@@ -63,43 +78,69 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _ours(told: _Item) -> str:
-    for text in (*(told.custom or "").replace("|", ",").split(","), *(told.tags or ())):
-        name, _, value = str(text).partition(":")
+def _at(told: _Item) -> int | None:
+    # Brevo documents ts_epoch in milliseconds, and shows it in seconds in some of its examples.
+    if told.ts_epoch is not None and told.ts_epoch > _MILLISECONDS:
+        return moments.of_epoch(told.ts_epoch / 1000)
+    return moments.of_epoch(told.ts_event if told.ts_event is not None else told.ts_epoch)
+
+
+def _tags(told: _Item) -> list[str]:
+    """Of the list `tags`, else of `tag`: one tag, or a list written as JSON."""
+    tags = told.tags or told.tag
+    if isinstance(tags, str) and tags.startswith("["):
+        tags = _json(tags)
+    if isinstance(tags, str):
+        tags = [tags]
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _ours(told: _Item, tags: list[str]) -> str:
+    custom = told.custom or ""
+    named = _json(custom) if custom.startswith("{") else None
+    if isinstance(named, dict):
+        return str(named.get(MESSAGE_KEY, ""))
+    for text in (*custom.replace("|", ",").split(","), *tags):
+        name, _, value = text.partition(":")
         if name.strip() == MESSAGE_KEY:
-            return str(value.strip())
+            return value.strip()
     return ""
 
 
 def _read(item: bytes) -> list[Reading]:
     told = _decoder.decode(item)
-    kind = _TYPES.get(told.event, EventType.UNKNOWN)
-    # Some events carry milliseconds in ts_epoch, some seconds.
-    precise = told.ts_epoch is not None and told.ts_epoch > _MILLISECONDS
-    at = told.ts_epoch / 1000 if precise and told.ts_epoch is not None else told.ts_event
+    kind, at, tags = _TYPES.get(told.event, EventType.UNKNOWN), _at(told), _tags(told)
+    # One open is one event, whether it is told as the first one, as any one, or as both.
+    opened = kind is EventType.OPENED and at is not None
     return [
         Reading(
             type=kind,
-            name=told.event,
-            at=moments.of_epoch(at),
-            message=_ours(told),
+            name="opened" if opened else told.event,
+            at=at,
+            event_id=f"{told.message_id} {at}" if opened else "",
+            message=_ours(told, tags),
             provider_message=told.message_id,
             recipient=told.email,
             bounce=(BounceType.HARD if told.event == "hard_bounce" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,
-            reason=told.reason or "",
+            reason=told.reason or "" if kind in _REASONED else "",
             url=told.link or "",
             user_agent=told.user_agent or "",
             ip=told.ip or "",
             from_address=told.sender_email or "",
-            subject=told.subject,
+            subject=told.subject or "",
             template=str(told.template_id or ""),
-            tags=tuple(tag for tag in told.tags or () if not tag.startswith(f"{MESSAGE_KEY}:")),
+            tags=tuple(tag for tag in tags if not tag.startswith(f"{MESSAGE_KEY}:")),
         )
     ]
 
 
-PROVIDER = Provider(
-    slug="brevo", name="BREVO", secret=SecretOrigin.OURS, verify=signatures.basic_auth, items=_items, read=_read
-)
+PROVIDER = Provider(slug="brevo", name="BREVO", secret=SecretOrigin.OURS, verify=_verify, items=_items, read=_read)

@@ -1,7 +1,8 @@
 """Mailjet: a JSON list (grouped) or one object per call. Nothing is signed; the URL carries a user and our password.
 
 https://dev.mailjet.com/email/guides/webhooks/
-Our id travels as CustomID: the UUID itself or `postmeter_id:UUID`. MessageID is Mailjet's id of the message.
+Our id travels as CustomID, the UUID itself or `postmeter_id:UUID`, or in an EventPayload that is JSON. MessageID is
+Mailjet's id of the message; its events have none, so an item's bytes stand for the event.
 """
 
 from __future__ import annotations
@@ -25,29 +26,30 @@ _TYPES = {
     "spam": EventType.COMPLAINED,
     "unsub": EventType.UNSUBSCRIBED,
 }
-"""Mailjet's `sent` is told once the recipient's server has taken the mail."""
+"""Mailjet's `sent` is told once the recipient's server has taken the mail; its own acceptance is not told."""
+_REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
+_GREYLISTED = "greylisted"
 
 
 class _Item(msgspec.Struct):
-    event: str = ""
+    event: str
     time: int | float | None = None
     message_id: int | str = msgspec.field(name="MessageID", default="")
     email: str = ""
     custom_id: str | None = msgspec.field(name="CustomID", default=None)
+    payload: str | None = msgspec.field(name="Payload", default=None)
     customcampaign: str | None = None
     hard_bounce: bool = False
-    blocked: bool = False
     error_related_to: str | None = None
     error: str | None = None
     comment: str | None = None
-    source: str | None = None
-    smtp_reply: str | None = None
     url: str | None = None
     ip: str | None = None
     agent: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Item)
+_payload_decoder = msgspec.json.Decoder(dict[str, str | int | float | bool | None | list[msgspec.Raw] | msgspec.Raw])
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
@@ -55,28 +57,11 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
+def _kind(told: _Item) -> EventType:
     kind = _TYPES.get(told.event, EventType.UNKNOWN)
-    reasons = (told.comment, told.error_related_to, told.error) if kind is not EventType.DELIVERED else ()
-    return [
-        Reading(
-            type=kind,
-            name=told.event,
-            at=moments.of_epoch(told.time),
-            message=(told.custom_id or "").removeprefix(f"{MESSAGE_KEY}:"),
-            provider_message=str(told.message_id or ""),
-            recipient=told.email,
-            bounce=(BounceType.HARD if told.hard_bounce else BounceType.SOFT) if kind is EventType.BOUNCED else None,
-            reason=" ".join(reason for reason in reasons if reason),
-            url=told.url or "",
-            user_agent=told.agent or "",
-            ip=told.ip or "",
-            campaign=told.customcampaign or "",
-        )
-    ]
+    # Mailjet's list of errors: greylisted is temporary, and delivery is tried again.
+    if kind is EventType.BOUNCED and told.error == _GREYLISTED and not told.hard_bounce:
+        return EventType.DEFERRED
+    return kind
 
 
-PROVIDER = Provider(
-    slug="mailjet", name="MAILJET", secret=SecretOrigin.OURS, verify=signatures.basic_auth, items=_items, read=_read
-)

@@ -1,0 +1,48 @@
+"""Tokens of signatures that do not cover the body: each is good for what it first came with."""
+
+from __future__ import annotations
+
+import hashlib
+
+from redis.asyncio import Redis
+
+from postmeter.shared import logs
+from postmeter.shared.errors import RequestError
+from postmeter.shared.streams import token_seen
+from postmeter.tracking.lane import FAILURES
+from postmeter.tracking.webhooks.delivery import Source
+from postmeter.tracking.webhooks.provider import refused
+
+KEEP_SECONDS = 26 * 3600
+"""Longer than any such signature is taken: twice the widest window, for its time may lie ahead of ours."""
+
+
+class Tokens:
+    """Kept in Redis, where every process of every replica sees them."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def claim(self, source: Source, token: str, content: bytes) -> None:
+        """Take a token for `content`; again for the same is fine, for providers try again.
+
+        Raises the refusal of a token that came with something else, and RequestError 503 while Redis is away:
+        what cannot be checked is not taken, and the provider tries again.
+        """
+        name = token_seen(source.id, _digest(token.encode("utf-8", "surrogateescape")))
+        digest = _digest(content)
+        try:
+            if await self._redis.set(name, digest, nx=True, ex=KEEP_SECONDS):
+                return
+            known = await self._redis.get(name)
+        except FAILURES as failure:
+            logs.get().warning("webhook tokens not looked up", error=repr(failure))
+            raise RequestError(
+                503, "UNAVAILABLE", "The signature cannot be checked now; try again.", None, {"Retry-After": "5"}
+            ) from failure
+        if known is not None and known != digest:
+            raise refused("The signature's token was used for something else.")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=12).digest()
