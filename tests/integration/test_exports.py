@@ -152,11 +152,13 @@ async def test_a_busy_day_is_cut_into_hours_and_nothing_is_lost_between_them(
 ) -> None:
     monkeypatch.setattr("postmeter.query.exports.volumes.LARGE", 3)
     day = noon().replace(hour=0)
-    ids = [await message(api.here, api.workspace, at=day + n * timedelta(minutes=20)) for n in range(72)]
+    edges = [day + timedelta(hours=hours, microseconds=-1) for hours in (5, 24)]
+    moments = sorted([*edges, *(day + n * timedelta(minutes=20) for n in range(72))])
+    ids = {at: await message(api.here, api.workspace, at=at) for at in moments}
     await message(api.here, api.workspace, at=day + DAY)
-    first, last = day + timedelta(minutes=30), day + timedelta(hours=23, minutes=15)
+    first, last = day + timedelta(minutes=30), day + DAY
     window = {"time_range": "custom", "start_date": first.isoformat(), "end_date": last.isoformat()}
-    wanted = [str(ids[n]) for n in range(72) if first <= day + n * timedelta(minutes=20) < last]
+    wanted = [str(ids[at]) for at in moments if first <= at < last]
     assert [r["message_id"] for r in await api.rows(export_type="messages", **window)] == wanted
     events = await api.rows(export_type="events", **window)
     assert [r["message_id"] for r in events if r["type"] == "sent"] == wanted

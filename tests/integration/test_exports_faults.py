@@ -27,7 +27,7 @@ from tests.integration.export_world import DAY, NAME, Api, exporting, fill, mess
 from tests.integration.query_world import INTERNAL
 from tests.product import free_port
 
-ROWS = 30_000
+ROWS = 50_000
 
 
 @dataclass
