@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -24,6 +25,8 @@ IDLE_SECONDS = 30.0
 """For a request's head to arrive, and between requests."""
 LINGER_SECONDS = 2.0
 READ_BUFFER = 64 * 1024
+LINE_KEPT = 128
+"""Bytes of a request line that tell whose envelope its refusal has."""
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -31,8 +34,13 @@ class Server(web.Server):
     """aiohttp's low-level server, with at most `max_connections` clients at once."""
 
     def __init__(self, handler: Handler, max_connections: int) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            assert isinstance(request.protocol, _Protocol)
+            request.protocol.understood()
+            return await handler(request)
+
         super().__init__(
-            handler,
+            handle,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=IDLE_SECONDS,
@@ -57,13 +65,25 @@ class Server(web.Server):
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_line",)
+    __slots__ = ("_line", "_next")
+
+    def __init__(self, manager: web.Server, **settings: Any) -> None:
+        super().__init__(manager, **settings)
+        self._line = b""
+        self._next = True
 
     def data_received(self, data: bytes) -> None:
-        # The parser forgets the path of a request that it refuses; its answer's envelope depends on it.
+        # The parser forgets the path of a request that it refuses; its answer's envelope depends on it. A head may
+        # come in several pieces, and the last ones after it has been refused.
         if not self._request_in_progress:
-            self._line = data[:128]
+            before = b"" if self._next else self._line
+            self._line = (before + data[:LINE_KEPT])[:LINE_KEPT]
+            self._next = False
         super().data_received(data)
+
+    def understood(self) -> None:
+        """The head was well-formed: what comes after this request is another one."""
+        self._next = True
 
     def handle_error(
         self,
@@ -79,7 +99,7 @@ class _Protocol(RequestHandler):
             logs.get().error("a request failed", request_id=request_id, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
-        response = refusal(*_called(getattr(self, "_line", b"")), error, request_id)
+        response = refusal(*_called(self._line), error, request_id)
         response.force_close()
         return response
 
