@@ -106,7 +106,7 @@ class NativeQuery:
             start = times.instant(body.start, "from", zone, last=False)
             if body.end is None and start > now:
                 raise invalid("from", "lies in the future, and without `to` a range ends now")
-        times.check_range(start, end, "from", "to")
+        times.check_range(start, end, "from", "to", ends_a_day=body.end is not None and times.is_date(body.end))
         # Widened outward, and said so in the answer's `query`; an empty range stays empty.
         return floor_quarter(start), floor_quarter(end) if start == end else ceil_quarter(end)
 

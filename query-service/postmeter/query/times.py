@@ -42,6 +42,11 @@ def zone(text: str, field: str) -> tzinfo:
     raise invalid(field, "takes an IANA time zone such as Europe/Berlin, or an offset such as +05:45")
 
 
+def is_date(text: str) -> bool:
+    """Whether a text is a date without a time."""
+    return _DATE.fullmatch(text) is not None
+
+
 def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
     """The instant (UTC) of an RFC 3339 timestamp with a zone, or of a date in `local`.
 
@@ -67,9 +72,12 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
         raise invalid(field, "there is no such date or time") from None
 
 
-def check_range(start: datetime, end: datetime, start_field: str, end_field: str) -> None:
-    """Raises RequestError 400 for a range that ends before it starts, or is longer than MAX_DAYS."""
-    if start > end:
+def check_range(start: datetime, end: datetime, start_field: str, end_field: str, *, ends_a_day: bool = False) -> None:
+    """Raises RequestError 400 for a range that ends before it starts, or is longer than MAX_DAYS.
+
+    ends_a_day: `end` was written as a date; then its last instant is before it, and before a start that equals it.
+    """
+    if start > end or (ends_a_day and start == end):
         raise invalid(end_field, f"lies before {start_field}")
     if end - start > timedelta(days=MAX_DAYS):
         raise invalid(start_field, f"the range may span {MAX_DAYS} days at most")

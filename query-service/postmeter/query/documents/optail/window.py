@@ -13,7 +13,6 @@ from postmeter.shared.apis.optail import SummaryParameters
 from postmeter.shared.errors import RequestError
 
 DEFAULT_DAYS = 30
-_DATE_CHARS = len("2025-01-31")
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ def _read(given: SummaryParameters, now: datetime) -> Window:
         raise invalid("to", f"lies before the default of `from`, {DEFAULT_DAYS} days ago: give `from` too")
     if start > end and given.end is None:
         raise invalid("from", "lies after the default of `to`, now: give `to` too")
-    times.check_range(start, end, "from", "to")
+    is_day = given.end is not None and times.is_date(given.end)
+    times.check_range(start, end, "from", "to", ends_a_day=is_day)
     # The last instant of a day is printed as its last second.
-    is_day = given.end is not None and len(given.end) == _DATE_CHARS
     until = end - timedelta(seconds=1) if is_day else end
     empty = start == end
     return Window(floor_quarter(start), floor_quarter(end) if empty else ceil_quarter(end), stamp(start), stamp(until))
