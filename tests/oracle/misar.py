@@ -17,9 +17,10 @@ def window(
     """SEMANTICS.md, "Time": N whole UTC days up to today, both ends printed; from, to override."""
     if period not in ("7d", "30d", "90d"):
         raise Refused(400, "INVALID_PARAMETER")
-    since, until, first, last = overridden(*whole_days(asking.now, int(period[:-1])), start, end)
-    if since > until:
-        raise Refused(400, "INVALID_PARAMETER")
+    found = overridden(*whole_days(asking.now, int(period[:-1])), start, end)
+    if found is None:
+        raise Refused(400, "INVALID_TIME_RANGE")
+    since, until, first, last = found
     return since, until, {"from": first, "to": last}
 
 

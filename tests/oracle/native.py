@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count
-from tests.oracle.times import buckets, parse, quarter, quarter_after, stamp, starts, zone
+from tests.oracle.times import backwards, buckets, is_date, parse, quarter, quarter_after, stamp, starts, zone
 
 ACTIVITY = frozenset(
     (
@@ -67,7 +67,7 @@ def window(asking: Asking, body: dict[str, Any], local: tzinfo) -> tuple[datetim
     """
     end = parse(body["to"], local, last=True) if body.get("to") else asking.now
     start = parse(body["from"], local, last=False) if body.get("from") else min(end, asking.now) - timedelta(days=30)
-    if start > end:
+    if backwards(start, end, day=is_date(body.get("to"))):
         raise Refused(400, "INVALID_FIELD")
     return quarter(start), quarter(start) if start == end else quarter_after(end)
 

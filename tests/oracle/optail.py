@@ -9,7 +9,7 @@ from postmeter.shared.events import EventType, State, Verdict
 from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count, Message
 from tests.oracle.numbers import fraction
-from tests.oracle.times import SECOND, buckets, parse, quarter, quarter_after, stamp, starts
+from tests.oracle.times import SECOND, backwards, buckets, is_date, parse, quarter, quarter_after, stamp, starts
 
 # SEMANTICS.md, "Unique and total": "D2 `opened`, `clicked`: unique".
 NAMES = {
@@ -38,10 +38,10 @@ def window(asking: Asking, start: str | None, end: str | None) -> tuple[datetime
     """SEMANTICS.md, "Time", D2: `from` <= t < `to`, widened outward to quarter-hours; and how both print."""
     until = asking.now if end is None else parse(end, last=True)
     since = asking.now - timedelta(days=30) if start is None else parse(start, last=False)
-    if since > until:
+    if backwards(since, until, day=is_date(end)):
         raise Refused(400, "INVALID_PARAMETER")
     # "a date without a time: `to` its last [instant]": 23:59:59.
-    printed = until - SECOND if end is not None and len(end) == 10 else until
+    printed = until - SECOND if is_date(end) else until
     echo = {"from": stamp(since), "to": stamp(printed)}
     return quarter(since), quarter(since) if since == until else quarter_after(until), echo
 

@@ -33,6 +33,8 @@ def get(endpoint: str, path: str, expected: Callable[[], Any], **parameters: str
 def instants(now: datetime, noise: random.Random) -> tuple[str | None, str | None]:
     """from and to: on and off the edges of buckets, as dates and as times, in other zones; or not given."""
     at = sorted(noise.choice([*anchors(now)[:-1], now]) + noise.choice(EDGES) for _ in range(2))
+    if noise.random() < 0.1:  # backwards, by a day or by more
+        at = [at[1], noise.choice([at[0], at[1] - timedelta(days=1)])]
     written = []
     for one in at:
         style = noise.randrange(4)

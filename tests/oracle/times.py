@@ -98,6 +98,15 @@ def parse(text: str, local: tzinfo = UTC, *, last: bool) -> datetime:
     return at
 
 
+def backwards(since: datetime, until: datetime, *, day: bool) -> bool:
+    """Whether a range ends before it begins. day: it ends with a date, whose last instant lies before `until`."""
+    return since > until or (day and since == until)
+
+
+def is_date(text: str | None) -> bool:
+    return text is not None and len(text) == 10
+
+
 def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
     """D3, D4: "from 00:00:00 UTC N days ago to 23:59:59 UTC today". The end is exclusive."""
     today = midnight(now.date())
@@ -106,12 +115,16 @@ def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
 
 def overridden(
     since: datetime, until: datetime, start: str | None, end: str | None
-) -> tuple[datetime, datetime, str, str]:
-    """D3's and D4's window with ends of its own, and how both are printed: the first and the last second counted."""
+) -> tuple[datetime, datetime, str, str] | None:
+    """D3's and D4's window with ends of its own, and how both are printed: the first and the last second counted.
+    None: it ends before it begins.
+    """
     if start is not None:
         since = parse(start, last=False)
     if end is not None:
         until = parse(end, last=True)
+    if backwards(since, until, day=end is None or is_date(end)):
+        return None
     if since == until:  # nothing
         return since, since, stamp(quarter(since)), stamp(quarter(since))
     since, until = quarter(since), quarter_after(until)

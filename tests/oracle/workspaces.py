@@ -58,9 +58,10 @@ def window(
     """
     period = time_range or ("custom" if start or end else "30d")
     days = whole_days(asking.now, 30 if period == "custom" else int(period[:-1]))
-    since, until, first, last = overridden(*days, *((start, end) if period == "custom" else (None, None)))
-    if since > until:
+    found = overridden(*days, *((start, end) if period == "custom" else (None, None)))
+    if found is None:
         raise Refused(400, "INVALID_TIME_RANGE")
+    since, until, first, last = found
     return since, until, {"start": first, "end": last, "period": period}
 
 
