@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
 _MILLISECONDS = 100_000_000_000
@@ -88,35 +88,21 @@ def _at(told: _Item) -> int | None:
 def _tags(told: _Item) -> list[str]:
     """Of the list `tags`, else of `tag`: one tag, or a list written as JSON."""
     tags = told.tags or told.tag
-    if isinstance(tags, str) and tags.startswith("["):
-        tags = _json(tags)
     if isinstance(tags, str):
-        tags = [tags]
+        tags = marks.decoded(tags) if tags.startswith("[") else [tags]
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def _json(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _ours(told: _Item, tags: list[str]) -> str:
-    custom = told.custom or ""
-    named = _json(custom) if custom.startswith("{") else None
-    if isinstance(named, dict):
-        return str(named.get(MESSAGE_KEY, ""))
-    for text in (*custom.replace("|", ",").split(","), *tags):
-        name, _, value = text.partition(":")
-        if name.strip() == MESSAGE_KEY:
-            return value.strip()
-    return ""
-
-
 def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    kind, at, tags = _TYPES.get(told.event, EventType.UNKNOWN), _at(told), _tags(told)
+    try:
+        told = _decoder.decode(item)
+    except msgspec.ValidationError as error:
+        return unknown.of(item, "event", _TYPES, error)
+    kind, at = _TYPES.get(told.event, EventType.UNKNOWN), _at(told)
+    tagged, tags = marks.of_tags(_tags(told))
+    custom = told.custom or ""
+    # Brevo's own form of the header is name:value|name:value.
+    ours = marks.of_json(custom) or marks.of_tags(part.strip() for part in custom.split("|"))[0] or tagged
     # One open is one event, whether it is told as the first one, as any one, or as both.
     opened = kind is EventType.OPENED and at is not None
     return [
@@ -125,7 +111,7 @@ def _read(item: bytes) -> list[Reading]:
             name="opened" if opened else told.event,
             at=at,
             event_id=f"{told.message_id} {at}" if opened else "",
-            message=_ours(told, tags),
+            message=ours,
             provider_message=told.message_id,
             recipient=told.email,
             bounce=(BounceType.HARD if told.event == "hard_bounce" else BounceType.SOFT)
@@ -138,7 +124,7 @@ def _read(item: bytes) -> list[Reading]:
             from_address=told.sender_email or "",
             subject=told.subject or "",
             template=str(told.template_id or ""),
-            tags=tuple(tag for tag in tags if not tag.startswith(f"{MESSAGE_KEY}:")),
+            tags=tags,
         )
     ]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
@@ -35,7 +35,7 @@ class _Item(msgspec.Struct):
     event: str
     time: int | float | None = None
     message_id: int | str = msgspec.field(name="MessageID", default="")
-    email: str = ""
+    email: str | None = None
     custom_id: str | None = msgspec.field(name="CustomID", default=None)
     payload: str | None = msgspec.field(name="Payload", default=None)
     customcampaign: str | None = None
@@ -49,7 +49,6 @@ class _Item(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Item)
-_payload_decoder = msgspec.json.Decoder(dict[str, str | int | float | bool | None | list[msgspec.Raw] | msgspec.Raw])
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
@@ -65,3 +64,31 @@ def _kind(told: _Item) -> EventType:
     return kind
 
 
+def _read(item: bytes) -> list[Reading]:
+    try:
+        told = _decoder.decode(item)
+    except msgspec.ValidationError as error:
+        return unknown.of(item, "event", _TYPES, error)
+    kind = _kind(told)
+    words = (told.comment, told.error_related_to, told.error) if kind in _REASONED else ()
+    return [
+        Reading(
+            type=kind,
+            name=told.event,
+            at=moments.of_epoch(told.time),
+            message=marks.of_json(told.payload or "") or (told.custom_id or "").removeprefix(f"{MESSAGE_KEY}:"),
+            provider_message=str(told.message_id or ""),
+            recipient=told.email or "",
+            bounce=(BounceType.HARD if told.hard_bounce else BounceType.SOFT) if kind is EventType.BOUNCED else None,
+            reason=" ".join(word for word in words if word),
+            url=told.url or "",
+            user_agent=told.agent or "",
+            ip=told.ip or "",
+            campaign=told.customcampaign or "",
+        )
+    ]
+
+
+PROVIDER = Provider(
+    slug="mailjet", name="MAILJET", secret=SecretOrigin.OURS, verify=signatures.basic_auth, items=_items, read=_read
+)

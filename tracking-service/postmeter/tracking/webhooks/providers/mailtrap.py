@@ -1,7 +1,8 @@
 """Mailtrap: {"events": [...]} or JSON lines; the header Mailtrap-Signature is HMAC-SHA256 of the body, as hex.
 
-https://docs.mailtrap.io/developers/email-api/webhooks
-The secret is the webhook's signature key. Our id travels as the custom variable `postmeter_id`. `message_id` is
+https://docs.mailtrap.io/email-api-smtp/advanced/webhooks
+https://docs.mailtrap.io/email-api-smtp/analytics/statuses-and-events
+The secret is the webhook's signing secret. Our id travels as the custom variable `postmeter_id`. `message_id` is
 Mailtrap's id of the message.
 """
 
@@ -14,26 +15,28 @@ import msgspec
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
 _TYPES = {
     "delivery": EventType.DELIVERED,
     "soft bounce": EventType.BOUNCED,
     "bounce": EventType.BOUNCED,
-    "suspension": EventType.FAILED,
+    "suspension": EventType.DEFERRED,
     "reject": EventType.FAILED,
     "unsubscribe": EventType.UNSUBSCRIBED,
     "spam": EventType.COMPLAINED,
     "open": EventType.OPENED,
     "click": EventType.CLICKED,
 }
+"""A suspension is tried again, and ends in a delivery or a reject; as a failure it would outlive the delivery."""
+_REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
 class _Item(msgspec.Struct):
-    event: str = ""
+    event: str
     event_id: str = ""
     timestamp: int | float | None = None
     message_id: str = ""
@@ -42,6 +45,7 @@ class _Item(msgspec.Struct):
     custom_variables: Any = None
     response: str | None = None
     response_code: int | None = None
+    bounce_category: str | None = None
     reason: str | None = None
     url: str | None = None
     ip: str | None = None
@@ -66,29 +70,33 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
         found = [bytes(event) for event in _batch_decoder.decode(delivery.body).events]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = [line for line in delivery.body.splitlines() if line.strip()]
-    if not found or len(found) > items.MAX_ITEMS:
-        raise RequestError(400, "INVALID_BODY", f'Send {{"events": [...]}} or JSON lines, 1 to {items.MAX_ITEMS}.')
+        if not all(line.lstrip()[:1] == b"{" for line in found):
+            raise RequestError(400, "INVALID_JSON", 'This is neither {"events": [...]} nor JSON lines.') from None
+    if len(found) > items.MAX_ITEMS:
+        raise RequestError(400, "TOO_MANY_ITEMS", f"at most {items.MAX_ITEMS} events at once")
     return found
 
 
 def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    kind = _TYPES.get(told.event.replace("_", " "), EventType.UNKNOWN)
-    variables = told.custom_variables if isinstance(told.custom_variables, dict) else {}
-    words = (told.response_code, told.response or told.reason)
+    try:
+        told = _decoder.decode(item)
+    except msgspec.ValidationError as error:
+        return unknown.of(item, "event", _TYPES, error)
+    kind = _TYPES.get(told.event, EventType.UNKNOWN)
+    words = (told.response_code, told.response, told.reason, told.bounce_category)
     return [
         Reading(
             type=kind,
             name=told.event,
             at=moments.of_epoch(told.timestamp),
             event_id=told.event_id,
-            message=str(variables.get(MESSAGE_KEY, "")),
+            message=marks.of_object(told.custom_variables),
             provider_message=told.message_id,
             recipient=told.email,
             bounce=(BounceType.HARD if told.event == "bounce" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,
-            reason=" ".join(str(word) for word in words if word) if kind is not EventType.DELIVERED else "",
+            reason=" ".join(str(word) for word in words if word) if kind in _REASONED else "",
             url=told.url or "",
             user_agent=told.user_agent or "",
             ip=told.ip or "",

@@ -20,9 +20,9 @@ import msgspec
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
 
 _FIELD = "mandrill_events"
@@ -105,18 +105,16 @@ def _reason(told: _Item) -> str:
     """The class of the bounce, and what the recipient's server or Mandrill's own list said."""
     message, words = told.msg, [told.msg.bounce_description, told.msg.diag]
     if not message.diag and isinstance(message.smtp_events, list) and message.smtp_events:
-        words += [_entry(message.smtp_events[-1], "diag")]
-    words += [_entry(rejected, "reason") for rejected in (message.reject, told.reject)]
+        words += [marks.of_object(message.smtp_events[-1], "diag")]
+    words += [marks.of_object(rejected, "reason") for rejected in (message.reject, told.reject)]
     return " ".join(word for word in words if word)
 
 
-def _entry(holder: Any, name: str) -> str:
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, str) else ""
-
-
 def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
+    try:
+        told = _decoder.decode(item)
+    except msgspec.ValidationError as error:
+        return unknown.of(item, "event", _TYPES, error)
     # Changes of the deny and allow lists have a type instead of an event, and no message.
     name, message = told.event or told.type, told.msg
     if not name:
@@ -127,9 +125,9 @@ def _read(item: bytes) -> list[Reading]:
             type=kind,
             name=name,
             at=moments.of_epoch(told.ts),
-            message=_entry(message.metadata, MESSAGE_KEY),
+            message=marks.of_object(message.metadata),
             provider_message=message.id or told.id,
-            recipient=message.email or _entry(told.reject, "email"),
+            recipient=message.email or marks.of_object(told.reject, "email"),
             bounce=(BounceType.HARD if name == "hard_bounce" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,

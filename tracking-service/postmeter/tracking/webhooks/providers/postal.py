@@ -19,38 +19,39 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 
 _TYPES = {
     "MessageSent": EventType.DELIVERED,
     "MessageDelayed": EventType.DEFERRED,
     "MessageDeliveryFailed": EventType.BOUNCED,
-    "MessageHeld": EventType.FAILED,
+    "MessageHeld": EventType.DEFERRED,
     "MessageBounced": EventType.BOUNCED,
     "MessageLinkClicked": EventType.CLICKED,
     "MessageLoaded": EventType.OPENED,
 }
+_SUPPRESSED = "suppression list"
+"""In the details of what is held for its recipient; what is held for another reason may be released and delivered."""
+_REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 _HASHES: dict[str, HashAlgorithm] = {"X-Postal-Signature-256": SHA256(), "X-Postal-Signature": SHA1()}
 """Newer installations send both; the stronger one is looked at first."""
 
 
 class _Message(msgspec.Struct):
-    id: int | str = ""
     token: str = ""
-    to: str = ""
-    from_: str = msgspec.field(name="from", default="")
+    direction: str = "outgoing"
+    to: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
     subject: str | None = None
-    timestamp: int | float | None = None
     tag: str | None = None
 
 
 class _Payload(msgspec.Struct):
     message: _Message | None = None
     original_message: _Message | None = None
-    status: str | None = None
     details: str | None = None
     output: str | None = None
     timestamp: int | float | None = None
@@ -60,7 +61,7 @@ class _Payload(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
-    event: str = ""
+    event: str
     timestamp: int | float | None = None
     uuid: str = ""
     payload: _Payload = msgspec.field(default_factory=_Payload)
@@ -72,7 +73,7 @@ _decoder = msgspec.json.Decoder(_Item)
 async def _verify(delivery: Delivery, source: Source) -> None:
     name = next((name for name in _HASHES if delivery.headers.get(name)), "X-Postal-Signature")
     try:
-        signature = base64.b64decode("".join(signatures.header(delivery, name).split()))
+        signature = base64.b64decode("".join(signatures.header(delivery, name).split()), validate=True)
         key = load_der_public_key(base64.b64decode(source.secret.reveal()))
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
         raise refused("The signature or the source's public key is not base64 as Postal gives it.") from None
@@ -88,31 +89,45 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
+def _kind(told: _Item) -> EventType:
+    kind, payload = _TYPES.get(told.event, EventType.UNKNOWN), told.payload
+    if told.event == "MessageDeliveryFailed" and not payload.output:
+        return EventType.FAILED  # no server said so: Postal gave up, or did not try
+    if told.event == "MessageHeld" and _SUPPRESSED in (payload.details or ""):
+        return EventType.FAILED
+    return kind
+
+
 def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    payload, kind = told.payload, _TYPES.get(told.event, EventType.UNKNOWN)
+    try:
+        told = _decoder.decode(item)
+    except msgspec.ValidationError as error:
+        return unknown.of(item, "event", _TYPES, error)
     # A bounce tells of two messages: the mail that came back with it, and the one that it is about.
+    payload = told.payload
     message = payload.original_message or payload.message or _Message()
-    name, _, value = (message.tag or "").partition(":")
-    ours = value if name == MESSAGE_KEY else ""
-    failed = kind in (EventType.BOUNCED, EventType.DEFERRED, EventType.FAILED)
+    at = moments.of_epoch(payload.timestamp or told.timestamp)
+    if message.direction != "outgoing":
+        # Mail that Postal received and passes on; told by the same events, and none of what is counted.
+        return [Reading(type=EventType.UNKNOWN, name=f"{told.event} {message.direction}", at=at, event_id=told.uuid)]
+    kind, (ours, tags) = _kind(told), marks.of_tags([message.tag or ""])
     return [
         Reading(
             type=kind,
             name=told.event,
-            at=moments.of_epoch(payload.timestamp or told.timestamp),
+            at=at,
             event_id=told.uuid,
             message=ours,
             provider_message=message.token,
-            recipient=message.to,
+            recipient=message.to or "",
             bounce=BounceType.HARD if kind is EventType.BOUNCED else None,
-            reason=" ".join(word for word in (payload.output, payload.details) if word) if failed else "",
+            reason=" ".join(word for word in (payload.output, payload.details) if word) if kind in _REASONED else "",
             url=payload.url or "",
             user_agent=payload.user_agent or "",
             ip=payload.ip_address or "",
-            from_address=message.from_,
+            from_address=message.from_ or "",
             subject=message.subject or "",
-            tags=(message.tag,) if message.tag and not ours else (),
+            tags=tags,
         )
     ]
 
