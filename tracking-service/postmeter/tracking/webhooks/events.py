@@ -29,6 +29,8 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
     Texts are cut to what is stored, never refused: nobody could send them again. Raises Unreadable for a reading
     that names no message, unless it is of a type that is not ours: of an account, a list or a contact.
     """
+    if not reading.name:
+        raise Unreadable("it does not say what happened")
     message, provider_message = _our_id(reading.message), fields.bare_id(_text(reading.provider_message, 500))
     if not message and not provider_message and reading.type is not EventType.UNKNOWN:
         raise Unreadable("it names no message")

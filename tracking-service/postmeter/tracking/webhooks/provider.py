@@ -14,6 +14,10 @@ MESSAGE_KEY = "postmeter_id"
 """Metadata, custom argument, variable or tag in which a sender tells a provider our id of a message."""
 
 
+ID_HEADER = "x-postmeter-id"
+"""The mail's header (in small letters) that stands for it where a provider tells headers."""
+
+
 class SecretOrigin(StrEnum):
     """Who makes a source's secret."""
 

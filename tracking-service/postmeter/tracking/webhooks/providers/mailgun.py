@@ -1,8 +1,10 @@
 """Mailgun: one JSON object per call, signed inside its body: HMAC-SHA256 of timestamp and token.
 
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
+https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure
 The secret is the account's HTTP webhook signing key. The signature covers the timestamp and a token only, not the
-event: what it protects is that nobody without the key can make one, so a token is good for its time and no longer.
+event, so a token is taken for the event that it first came with and for no other (`once`). A subaccount's events are
+signed with its own key and with the primary account's (`parent-signature`).
 Our id travels as the variable `v:postmeter_id`. The message's id is its Message-Id, as the send answer gives it.
 """
 
@@ -20,7 +22,7 @@ from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOr
 from postmeter.tracking.webhooks.reading import Reading
 
 FRESH_SECONDS = 12 * 3600.0
-"""Mailgun tries a delivery again for eight hours, with the signature of the first attempt."""
+"""Mailgun tries a delivery again for eight hours, and may do so with the signature of the first attempt."""
 _TYPES = {
     "accepted": EventType.SENT,
     "delivered": EventType.DELIVERED,
@@ -30,28 +32,33 @@ _TYPES = {
     "unsubscribed": EventType.UNSUBSCRIBED,
     "rejected": EventType.FAILED,
 }
-_SUPPRESSED = ("suppress-bounce", "suppress-complaint", "suppress-unsubscribe")
-"""Reasons of a permanent failure for which Mailgun did not try to deliver."""
+_NOT_TRIED = "suppress-"
+"""How the reasons of a permanent failure begin for which Mailgun did not try to deliver."""
+_TOO_OLD = "old"
+"""The reason of the failure after the last attempt; also told as a temporary one."""
+_REASONED = (EventType.BOUNCED, EventType.FAILED, EventType.DEFERRED)
 
 
-class _Signature(msgspec.Struct):
+class _Signature(msgspec.Struct, rename="kebab"):
     timestamp: str
     token: str
     signature: str
+    parent_signature: str | None = None
 
 
-class _Signed(msgspec.Struct):
+class _Signed(msgspec.Struct, rename="kebab"):
     signature: _Signature
+    event_data: msgspec.Raw = msgspec.Raw()
 
 
 class _Headers(msgspec.Struct, rename="kebab"):
-    message_id: str = ""
-    from_: str = msgspec.field(name="from", default="")
-    subject: str = ""
+    message_id: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    subject: str | None = None
 
 
 class _Message(msgspec.Struct):
-    headers: _Headers = msgspec.field(default_factory=_Headers)
+    headers: _Headers | None = None
 
 
 class _Status(msgspec.Struct, rename="kebab"):
@@ -59,26 +66,34 @@ class _Status(msgspec.Struct, rename="kebab"):
     enhanced_code: str | None = None
     message: str | None = None
     description: str | None = None
+    bounce_type: str | None = None
+
+
+class _Reject(msgspec.Struct):
+    reason: str | None = None
+    description: str | None = None
 
 
 class _Client(msgspec.Struct, rename="kebab"):
-    user_agent: str = ""
+    user_agent: str | None = None
 
 
 class _Data(msgspec.Struct, rename="kebab"):
     event: str = ""
-    id: str = ""
-    timestamp: float | None = None
-    severity: str = ""
-    reason: str = ""
-    recipient: str = ""
-    url: str = ""
-    ip: str = ""
+    id: str | None = None
+    timestamp: float | str | None = None
+    severity: str | None = None
+    reason: str | None = None
+    recipient: str | None = None
+    url: str | None = None
+    ip: str | None = None
     template: Any = None
+    campaigns: Any = None
     tags: list[str] | None = None
-    message: _Message = msgspec.field(default_factory=_Message)
-    delivery_status: _Status = msgspec.field(default_factory=_Status)
-    client_info: _Client = msgspec.field(default_factory=_Client)
+    message: _Message | None = None
+    delivery_status: _Status | None = None
+    reject: _Reject | None = None
+    client_info: _Client | None = None
     user_variables: Any = None
 
 
@@ -90,14 +105,29 @@ _signed_decoder = msgspec.json.Decoder(_Signed)
 _decoder = msgspec.json.Decoder(_Item)
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+def _signed(delivery: Delivery) -> _Signed:
     try:
-        signed = _signed_decoder.decode(delivery.body).signature
+        return _signed_decoder.decode(delivery.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise refused("The body carries no signature: is this an event webhook of Mailgun?") from None
-    right = signatures.sha256_hex(source, (signed.timestamp + signed.token).encode("utf-8", "surrogateescape"))
-    signatures.require(signatures.same(signed.signature, right))
-    signatures.fresh(delivery, signed.timestamp, FRESH_SECONDS)
+
+
+async def _verify(delivery: Delivery, source: Source) -> None:
+    signature = _signed(delivery).signature
+    right = signatures.sha256_hex(source, (signature.timestamp + signature.token).encode("utf-8", "surrogateescape"))
+    given = (signature.signature, signature.parent_signature or "")
+    signatures.require(any(signatures.same(one, right) for one in given))
+    signatures.fresh(delivery, signature.timestamp, FRESH_SECONDS)
+
+
+def _once(delivery: Delivery) -> tuple[str, bytes]:
+    """The token and its event, whatever the order and spacing of its JSON in a later attempt."""
+    signed = _signed(delivery)
+    try:
+        content = msgspec.json.encode(msgspec.json.decode(signed.event_data), order="sorted")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = bytes(signed.event_data)
+    return signed.signature.timestamp + signed.signature.token, content
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
@@ -107,42 +137,62 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
 def _kind(told: _Data) -> tuple[EventType, BounceType | None]:
     if told.event != "failed":
         return _TYPES.get(told.event, EventType.UNKNOWN), None
+    reason, status = told.reason or "", told.delivery_status or _Status()
+    if reason.startswith(_NOT_TRIED):
+        return EventType.FAILED, None
+    if reason == _TOO_OLD:
+        return EventType.BOUNCED, BounceType.SOFT
     if told.severity == "temporary":
         return EventType.DEFERRED, None  # Mailgun goes on trying
-    if told.reason in _SUPPRESSED:
-        return EventType.FAILED, None
-    # `old`: tried for too long; `generic` may be anything that was tried for good.
-    return EventType.BOUNCED, BounceType.SOFT if told.reason == "old" else BounceType.HARD
+    return EventType.BOUNCED, BounceType.SOFT if status.bounce_type == "soft" else BounceType.HARD
+
+
+def _reason(told: _Data) -> str:
+    status, reject = told.delivery_status or _Status(), told.reject or _Reject()
+    words = (
+        told.reason or reject.reason,
+        status.code,
+        status.enhanced_code,
+        status.message or status.description or reject.description,
+    )
+    return " ".join(str(word) for word in words if word)
+
+
+def _first_name(value: Any) -> str:
+    """Of a template ({"name", ...}), or of a list of campaigns ([{"id", "name"}])."""
+    first = value[0] if isinstance(value, list) and value else value
+    return str(first.get("id") or first.get("name") or "") if isinstance(first, dict) else ""
 
 
 def _read(item: bytes) -> list[Reading]:
     told = _decoder.decode(item).event_data
     kind, bounce = _kind(told)
-    status, headers = told.delivery_status, told.message.headers
+    headers = (told.message or _Message()).headers or _Headers()
     variables = told.user_variables if isinstance(told.user_variables, dict) else {}
-    words = (status.code, status.enhanced_code, status.message or status.description or told.reason)
-    told_why = kind in (EventType.BOUNCED, EventType.FAILED, EventType.DEFERRED)
     return [
         Reading(
             type=kind,
-            name=told.event,
+            name=f"failed {told.severity}".strip() if told.event == "failed" else told.event,
             at=moments.of_epoch(told.timestamp),
-            event_id=told.id,
-            message=str(variables.get(MESSAGE_KEY, "")),
-            provider_message=headers.message_id,
-            recipient=told.recipient,
+            # An id is good for a day only.
+            event_id=f"{told.id} {told.timestamp}" if told.id else "",
+            message=str(variables.get(MESSAGE_KEY) or ""),
+            provider_message=headers.message_id or "",
+            recipient=told.recipient or "",
             bounce=bounce,
-            reason=" ".join(str(word) for word in words if word) if told_why else "",
-            url=told.url,
-            user_agent=told.client_info.user_agent,
-            ip=told.ip,
-            from_address=headers.from_,
-            subject=headers.subject,
+            reason=_reason(told) if kind in _REASONED else "",
+            url=told.url or "",
+            user_agent=(told.client_info or _Client()).user_agent or "",
+            ip=told.ip or "",
+            from_address=headers.from_ or "",
+            subject=headers.subject or "",
+            campaign=_first_name(told.campaigns),
+            template=_first_name(told.template),
             tags=tuple(told.tags or ()),
         )
     ]
 
 
 PROVIDER = Provider(
-    slug="mailgun", name="MAILGUN", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read
+    slug="mailgun", name="MAILGUN", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read, once=_once
 )

@@ -1,7 +1,8 @@
 """Postmark: one JSON object per call. Postmark signs nothing; the webhook's URL carries a user and our password.
 
 https://postmarkapp.com/developer/webhooks/webhooks-overview
-Our id travels as the metadata `postmeter_id`. MessageID is Postmark's id of the message.
+https://postmarkapp.com/developer/api/bounce-api#bounce-types
+Our id travels as the metadata `postmeter_id`. MessageID is what the send answer calls the message.
 """
 
 from __future__ import annotations
@@ -24,38 +25,52 @@ _TYPES = {
     "Click": EventType.CLICKED,
     "SubscriptionChange": EventType.UNSUBSCRIBED,
 }
-_SOFT = frozenset({"Transient", "SoftBounce", "DnsError", "Undeliverable", "ChallengeVerification", "AutoResponder"})
-"""Values of a bounce's `Type` that may be over tomorrow (Postmark's list of bounce types)."""
+_HARD = frozenset({"HardBounce", "BadEmailAddress"})
+"""Values of a bounce's `Type` that say that the address does not exist; the others may be over tomorrow."""
 _NO_BOUNCES = {
-    "AutoResponder": EventType.UNKNOWN,
-    "Subscribe": EventType.UNKNOWN,
-    "Unsubscribe": EventType.UNSUBSCRIBED,
+    "Transient": EventType.DEFERRED,  # Postmark goes on trying
     "SpamComplaint": EventType.COMPLAINED,
+    "Unsubscribe": EventType.UNSUBSCRIBED,
+    "Subscribe": EventType.UNKNOWN,
+    "AutoResponder": EventType.UNKNOWN,
+    "AddressChange": EventType.UNKNOWN,
+    "OpenRelayTest": EventType.UNKNOWN,
+    "InboundError": EventType.UNKNOWN,
+    # Postmark did not try:
+    "ManuallyDeactivated": EventType.FAILED,
+    "Unconfirmed": EventType.FAILED,
+    "SMTPApiError": EventType.FAILED,
+    "TemplateRenderingFailed": EventType.FAILED,
 }
 """What also comes as a Bounce, but is none."""
+_REASONED = (EventType.BOUNCED, EventType.COMPLAINED, EventType.FAILED, EventType.DEFERRED)
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The MessageID of some examples that the console sends."""
 
 
 class _Item(msgspec.Struct, rename="pascal"):
     record_type: str = ""
-    id: int | str = msgspec.field(name="ID", default="")
-    type: str = ""
-    message_id: str = msgspec.field(name="MessageID", default="")
-    recipient: str = ""
-    email: str = ""
-    from_: str = msgspec.field(name="From", default="")
-    subject: str = ""
+    id: int | str | None = msgspec.field(name="ID", default=None)
+    type: str | None = None
+    message_id: str | None = msgspec.field(name="MessageID", default=None)
+    recipient: str | None = None
+    email: str | None = None
+    from_: str | None = msgspec.field(name="From", default=None)
+    subject: str | None = None
     tag: str | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str | None] | None = None
     description: str | None = None
     details: str | None = None
-    delivered_at: str = ""
-    bounced_at: str = ""
-    received_at: str = ""
-    changed_at: str = ""
-    original_link: str = ""
-    user_agent: str = ""
-    suppress_sending: bool = True
-    geo: dict[str, str] = {}
+    delivered_at: str | None = None
+    bounced_at: str | None = None
+    received_at: str | None = None
+    changed_at: str | None = None
+    original_link: str | None = None
+    user_agent: str | None = None
+    suppress_sending: bool | None = None
+    suppression_reason: str | None = None
+    origin: str | None = None
+    geo: dict[str, str | None] | None = None
 
 
 _decoder = msgspec.json.Decoder(_Item)
@@ -68,10 +83,27 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
 def _kind(told: _Item) -> EventType:
     kind = _TYPES.get(told.record_type, EventType.UNKNOWN)
     if kind is EventType.BOUNCED:
-        return _NO_BOUNCES.get(told.type, kind)
-    if kind is EventType.UNSUBSCRIBED and not told.suppress_sending:
-        return EventType.UNKNOWN  # somebody subscribed again
+        return _NO_BOUNCES.get(told.type or "", kind)
+    if kind is EventType.UNSUBSCRIBED and not _unsubscribed(told):
+        return EventType.UNKNOWN
     return kind
+
+
+def _unsubscribed(told: _Item) -> bool:
+    """Whether a change of the suppression list is a recipient's wish: bounces and complaints come as such, too, and
+    what the sender adds or takes off is nobody's wish.
+    """
+    by_recipient = told.origin in (None, "Recipient")
+    return (
+        told.suppress_sending is not False and by_recipient and told.suppression_reason in (None, "ManualSuppression")
+    )
+
+
+def _name(told: _Item) -> str:
+    """Postmark's word for it, with what tells changes of the suppression list apart."""
+    if told.record_type != "SubscriptionChange":
+        return f"{told.record_type} {told.type or ''}".strip()
+    return f"SubscriptionChange {'reactivated' if told.suppress_sending is False else told.suppression_reason or ''}"
 
 
 def _read(item: bytes) -> list[Reading]:
@@ -80,21 +112,21 @@ def _read(item: bytes) -> list[Reading]:
     return [
         Reading(
             type=kind,
-            name=f"{told.record_type} {told.type}".strip(),
+            name=_name(told).strip(),
             at=moments.of_text(told.delivered_at or told.bounced_at or told.received_at or told.changed_at),
-            event_id=str(told.id),
-            message=told.metadata.get(MESSAGE_KEY, ""),
-            provider_message=told.message_id,
-            recipient=told.recipient or told.email,
-            bounce=(BounceType.SOFT if told.type in _SOFT else BounceType.HARD) if kind is EventType.BOUNCED else None,
-            reason=" ".join(part for part in (told.description, told.details) if part)
-            if kind in (EventType.BOUNCED, EventType.COMPLAINED)
+            event_id=str(told.id or ""),
+            message=(told.metadata or {}).get(MESSAGE_KEY) or "",
+            provider_message="" if told.message_id in (None, _NOBODY) else told.message_id or "",
+            recipient=told.recipient or told.email or "",
+            bounce=(BounceType.HARD if told.type in _HARD else BounceType.SOFT) if kind is EventType.BOUNCED else None,
+            reason=" ".join(part for part in (told.type, told.description, told.details) if part)
+            if kind in _REASONED
             else "",
-            url=told.original_link,
-            user_agent=told.user_agent,
-            ip=told.geo.get("IP", ""),
-            from_address=told.from_,
-            subject=told.subject,
+            url=told.original_link or "",
+            user_agent=told.user_agent or "",
+            ip=(told.geo or {}).get("IP") or "",
+            from_address=told.from_ or "",
+            subject=told.subject or "",
             tags=(told.tag,) if told.tag else (),
         )
     ]

@@ -8,7 +8,6 @@ header `X-Postmeter-Id` of the mail. `email_id` is Resend's id of the message.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -19,12 +18,12 @@ import msgspec
 from postmeter.shared.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 
 _TYPES = {
-    "email.sent": EventType.SENT,
     "email.scheduled": EventType.QUEUED,
+    "email.sent": EventType.SENT,
     "email.delivered": EventType.DELIVERED,
     "email.delivery_delayed": EventType.DEFERRED,
     "email.bounced": EventType.BOUNCED,
@@ -34,49 +33,53 @@ _TYPES = {
     "email.opened": EventType.OPENED,
     "email.clicked": EventType.CLICKED,
 }
-_ID_HEADER = "x-postmeter-id"
+_NOT_TRIED = frozenset({"Suppressed", "OnAccountSuppressionList"})
+"""Sub-types of a bounce with which Resend says that it did not try to deliver."""
 
 
 class _Header(msgspec.Struct):
     name: str = ""
-    value: str = ""
+    value: str | None = None
 
 
 class _Bounce(msgspec.Struct, rename="camel"):
-    type: str = ""
-    sub_type: str = ""
-    message: str = ""
+    type: str | None = None
+    sub_type: str | None = None
+    message: str | None = None
 
 
-class _Reason(msgspec.Struct):
-    reason: str = ""
-    message: str = ""
+class _Why(msgspec.Struct):
+    reason: str | None = None
+    message: str | None = None
 
 
-class _Click(msgspec.Struct, rename="camel"):
-    link: str = ""
-    ip_address: str = ""
-    user_agent: str = ""
-    timestamp: str = ""
+class _Visit(msgspec.Struct, rename="camel"):
+    link: str | None = None
+    ip_address: str | None = None
+    user_agent: str | None = None
+    timestamp: str | None = None
 
 
 class _Data(msgspec.Struct):
-    email_id: str = ""
-    from_: str = msgspec.field(name="from", default="")
-    to: list[str] = []
-    subject: str = ""
+    email_id: str | None = None
+    broadcast_id: str | None = None
+    template_id: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: list[str] | str | None = None
+    subject: str | None = None
     tags: Any = None
     headers: list[_Header] | None = None
-    bounce: _Bounce = msgspec.field(default_factory=_Bounce)
-    failed: _Reason = msgspec.field(default_factory=_Reason)
-    suppressed: _Reason = msgspec.field(default_factory=_Reason)
-    click: _Click = msgspec.field(default_factory=_Click)
+    bounce: _Bounce | None = None
+    failed: _Why | None = None
+    suppressed: _Why | None = None
+    click: _Visit | None = None
+    open: _Visit | None = None
 
 
 class _Item(msgspec.Struct):
     type: str = ""
-    created_at: str = ""
-    data: _Data = msgspec.field(default_factory=_Data)
+    created_at: str | None = None
+    data: _Data | None = None
 
 
 _decoder = msgspec.json.Decoder(_Item)
@@ -87,7 +90,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
     timestamp = signatures.header(delivery, "svix-timestamp")
     try:
         key = base64.b64decode(source.secret.reveal().removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         raise refused("The source's secret is no signing secret of Resend (whsec_...).") from None
     signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + delivery.body
     right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -109,29 +112,50 @@ def _tags(tags: Any) -> dict[str, str]:
     return {}
 
 
+def _kind(told: _Item, data: _Data) -> EventType:
+    if data.bounce is not None and data.bounce.sub_type in _NOT_TRIED:
+        return EventType.FAILED
+    return _TYPES.get(told.type, EventType.UNKNOWN)
+
+
+def _bounce(data: _Data) -> BounceType:
+    """Resend tells permanent refusals only; the class is that of SES behind it where it says one."""
+    told = data.bounce.type if data.bounce is not None else None
+    return BounceType.HARD if told in (None, "", "Permanent") else BounceType.SOFT
+
+
+def _reason(data: _Data) -> str:
+    bounce, failed, suppressed = data.bounce or _Bounce(), data.failed or _Why(), data.suppressed or _Why()
+    words = (bounce.sub_type, bounce.message, failed.reason or failed.message, suppressed.reason or suppressed.message)
+    return " ".join(word for word in words if word)
+
+
 def _read(item: bytes) -> list[Reading]:
     told = _decoder.decode(item)
-    data, kind, tags = told.data, _TYPES.get(told.type, EventType.UNKNOWN), _tags(told.data.tags)
-    ours = next((header.value for header in data.headers or () if header.name.lower() == _ID_HEADER), "")
-    reasons = (data.bounce.sub_type, data.bounce.message, data.failed.reason, data.suppressed.message)
-    # An event is told once for all recipients of a mail; a mail that is tracked has one.
+    data = told.data or _Data()
+    kind, tags, visit = _kind(told, data), _tags(data.tags), data.click or data.open or _Visit()
+    ours = next((header.value or "" for header in data.headers or () if header.name.lower() == ID_HEADER), "")
+    # Mail that came in (email.received) is none of those that were sent.
+    outbound = told.type.startswith("email.") and told.type != "email.received"
+    to = [data.to] if isinstance(data.to, str) else data.to or []
     return [
         Reading(
             type=kind,
             name=told.type,
-            at=moments.of_text(data.click.timestamp or told.created_at),
-            message=tags.get(MESSAGE_KEY, "") or ours,
-            provider_message=data.email_id,
-            recipient=data.to[0] if data.to else "",
-            bounce=(BounceType.HARD if data.bounce.type in ("", "Permanent") else BounceType.SOFT)
-            if kind is EventType.BOUNCED
-            else None,
-            reason=" ".join(reason for reason in reasons if reason),
-            url=data.click.link,
-            user_agent=data.click.user_agent,
-            ip=data.click.ip_address,
-            from_address=data.from_,
-            subject=data.subject,
+            at=moments.of_text(visit.timestamp or told.created_at),
+            message=tags.get(MESSAGE_KEY) or ours,
+            provider_message=(data.email_id or "") if outbound else "",
+            # One event for all recipients of a mail: with several it is nobody's in particular.
+            recipient=to[0] if len(to) == 1 else "",
+            bounce=_bounce(data) if kind is EventType.BOUNCED else None,
+            reason=_reason(data),
+            url=visit.link or "",
+            user_agent=visit.user_agent or "",
+            ip=visit.ip_address or "",
+            from_address=data.from_ or "",
+            subject=data.subject or "",
+            campaign=data.broadcast_id or "",
+            template=data.template_id or "",
             tags=tuple(f"{name}:{value}" for name, value in tags.items() if name != MESSAGE_KEY),
         )
     ]

@@ -1,0 +1,90 @@
+"""Certificates that SNS signs with: each fetched once, bounded in time and size, and kept while it is valid."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import aiohttp
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from postmeter.shared import logs
+from postmeter.shared.errors import RequestError
+from postmeter.tracking.webhooks.provider import refused
+
+FETCH_SECONDS = 5.0
+MAX_BYTES = 65_536
+REMEMBERED = 32
+AT_ONCE = 4
+"""Fetches in flight: forged messages can name any number of certificates."""
+Fetch = Callable[[str], Awaitable[bytes]]
+
+
+async def fetch(url: str) -> bytes:
+    """What an address of SNS answers: bounded, in time, without following anywhere else.
+
+    Raises aiohttp.ClientError, OSError or TimeoutError.
+    """
+    timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        if answer.status != 200:
+            raise aiohttp.ClientError(f"status {answer.status}")
+        body = bytearray()
+        async for piece in answer.content.iter_any():
+            body += piece
+            if len(body) > MAX_BYTES:
+                raise aiohttp.ClientError("too large")
+        return bytes(body)
+
+
+outside: Fetch = fetch
+"""The way out to SNS; a test puts an outside world of its own here."""
+_known: OrderedDict[str, x509.Certificate] = OrderedDict()
+_fetching: dict[str, asyncio.Task[x509.Certificate]] = {}
+
+
+async def key(url: str) -> RSAPublicKey:
+    """The key of the certificate at an address that has been checked. Raises the refusal, or RequestError 503."""
+    certificate = _known.get(url)
+    now = datetime.now(UTC)
+    if certificate is None or now > certificate.not_valid_after_utc:
+        certificate = await _fetched(url)
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        raise refused("The signing certificate is not valid now.")
+    found = certificate.public_key()
+    if not isinstance(found, RSAPublicKey):
+        raise refused("The signing certificate holds no RSA key.")
+    return found
+
+
+async def _fetched(url: str) -> x509.Certificate:
+    """The certificate, asked for once however many messages wait for it."""
+    task = _fetching.get(url)
+    if task is None:
+        if len(_fetching) >= AT_ONCE:
+            raise RequestError(503, "UNAVAILABLE", "Too many signing certificates are asked for; try again.")
+        task = _fetching[url] = asyncio.create_task(_fetch_certificate(url))
+        task.add_done_callback(lambda _: _fetching.pop(url, None))
+    try:
+        return await asyncio.shield(task)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        logs.get().error("SNS certificate not read", url=url, error=repr(error))
+        raise RequestError(503, "UNAVAILABLE", "The signing certificate cannot be read now; try again.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise refused("What is at the address of the signing certificate is none.") from None
+
+
+async def _fetch_certificate(url: str) -> x509.Certificate:
+    async with asyncio.timeout(FETCH_SECONDS):
+        certificate = x509.load_pem_x509_certificate(await outside(url))
+    _known[url] = certificate
+    if len(_known) > REMEMBERED:
+        _known.popitem(last=False)
+    return certificate
