@@ -26,7 +26,7 @@ def source_commands() -> None:
 @click.option("--workspace", required=True, help="Id of the workspace whose mail it tells about.")
 @click.option("--provider", required=True, type=click.Choice(sorted(sources.PROVIDERS)))
 @click.option("--name", default="", help="What people call it.")
-@click.option("--secret", help="What the provider signs with, from its console; for some it is made here.")
+@click.option("--secret", help="What the provider signs with, if its console shows it already; else see `secret`.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Repeatable; the provider's page says.")
 @click.option(
     "--engagement",
@@ -47,7 +47,7 @@ def create_source(
 ) -> None:
     """Create a source; prints its URL and, this once, its secret."""
     key, base = access.source_key(data), access.gateway_url(data)
-    made = Secret(_secret(provider, secret))
+    made = Secret(secret or secrets.token_urlsafe(32))
     stored = sources.encrypt(made, key)
     given = msgspec.json.encode(_options(options)).decode()
     source_id = sources.new_id()
@@ -60,7 +60,9 @@ def create_source(
     if access.with_connection(data, create) is None:
         raise click.ClickException(f"there is no workspace {workspace!r}")
     click.echo(f"url    {base}/v1/webhooks/{provider}/{source_id}")
-    if not secret:
+    if not secret and _makes_its_own(provider):
+        click.echo(f"secret missing: nothing is taken before `postmeter source secret {source_id}`", err=True)
+    elif not secret:
         click.echo(f"secret {made.reveal()}")
     click.echo(f"how    docs/webhooks/{provider}.md", err=True)
 
@@ -76,6 +78,17 @@ def list_sources(workspace: str | None, data: Path | None) -> None:
         state = f"revoked {row['revoked_at']:%Y-%m-%d}" if row["revoked_at"] else "valid"
         cells = (row["id"], row["workspace"], row["provider"], row["name"] or "-", row["engagement"], state)
         click.echo("\t".join(cells))
+
+
+@source_commands.command(name="secret")
+@click.argument("source", metavar="SOURCE_ID")
+@click.option("--secret", prompt=True, hide_input=True, help="As the provider's console shows it; asked for if absent.")
+@data_option()
+def set_secret(source: str, secret: str, data: Path | None) -> None:
+    """Say what a source's provider signs with; deliveries are checked with it within seconds."""
+    stored = sources.encrypt(Secret(secret.strip()), access.source_key(data))
+    _change(data, "replace_secret", source, stored)
+    click.echo(f"source {source}: secret stored")
 
 
 @source_commands.command(name="engagement")
@@ -102,14 +115,13 @@ def _change(data: Path | None, query: str, *arguments: str) -> None:
         raise AdminError(f"there is no source {arguments[0]!r}; `postmeter source list` shows all")
 
 
-def _secret(provider: str, given: str | None) -> str:
+def _makes_its_own(provider: str) -> bool:
+    """Whether the provider signs with a secret of its making, which it often shows only once it knows the URL."""
     # Imported here: a single service shall not load what only this command needs.
     from postmeter.tracking.webhooks.provider import SecretOrigin
     from postmeter.tracking.webhooks.providers import PROVIDERS
 
-    if not given and PROVIDERS[provider].secret is SecretOrigin.THEIRS:
-        raise AdminError(f"{provider} signs with a secret of its own: give it with --secret")
-    return given or secrets.token_urlsafe(32)
+    return PROVIDERS[provider].secret is SecretOrigin.THEIRS
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

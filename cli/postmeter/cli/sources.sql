@@ -15,6 +15,11 @@ ORDER BY w.id, s.created_at, s.id
 -- Let the opens and clicks of $2 (own, provider) count for source $1; its id when there is one.
 UPDATE webhook_source SET engagement = $2 WHERE id = $1 RETURNING id
 
+-- name: replace_secret
+-- Store $2, encrypted, as the secret of source $1; its id when there is one that is not revoked.
+UPDATE webhook_source SET secret = $2 WHERE id = $1 AND revoked_at IS NULL
+RETURNING id
+
 -- name: revoke_source
 -- Revoke source $1; its id when there is such a source, revoked before or not.
 UPDATE webhook_source SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1

@@ -1,0 +1,94 @@
+"""The command for webhook sources, on a real database."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from click.testing import CliRunner, Result
+
+from postmeter.cli.main import main
+from postmeter.shared import sources
+from postmeter.shared.secret import Secret
+
+KEY = "key-of-this-test"
+BASE = "https://api.example.com"
+
+
+class Commands:
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+
+    def __call__(self, *arguments: str, typed: str | None = None) -> Result:
+        environ = {
+            "POSTMETER_POSTGRES_DSN": self.dsn,
+            "POSTMETER_SOURCE_KEY": KEY,
+            "POSTMETER_GATEWAY_URL": BASE,
+            "POSTMETER_KEY_PEPPER": "pepper",
+        }
+        return CliRunner().invoke(main, arguments, env=environ, input=typed)
+
+    def create(self, provider: str, *arguments: str) -> tuple[str, str]:
+        """(id, output) of a new source."""
+        made = self("source", "create", "--workspace", "acme", "--provider", provider, *arguments)
+        assert made.exit_code == 0, made.output
+        url = made.output.split()[1]
+        assert url.startswith(f"{BASE}/v1/webhooks/{provider}/src_")
+        return url.rpartition("/")[2], made.output
+
+    def secret(self, source_id: str) -> str:
+        """What is stored, in clear."""
+
+        async def fetched() -> str:
+            connection = await asyncpg.connect(self.dsn)
+            try:
+                stored: str = await connection.fetchval("SELECT secret FROM webhook_source WHERE id = $1", source_id)
+                return stored
+            finally:
+                await connection.close()
+
+        return sources.decrypt(asyncio.run(fetched()), Secret(KEY)).reveal()
+
+
+@pytest.fixture
+def command(postgres_dsn: str) -> Commands:
+    commands = Commands(postgres_dsn)
+    assert commands("workspace", "create", "acme", "--name", "Acme", "--timezone", "UTC").exit_code == 0
+    return commands
+
+
+def test_a_secret_of_ours_is_made_and_shown_once(command: Commands) -> None:
+    source_id, output = command.create("mailjet")
+    assert f"secret {command.secret(source_id)}" in output
+    assert command.secret(source_id) not in command("source", "list").output
+
+
+def test_a_secret_of_theirs_may_come_with_the_source(command: Commands) -> None:
+    source_id, output = command.create("mandrill", "--secret", "their-key")
+    assert command.secret(source_id) == "their-key"
+    assert "their-key" not in output
+
+
+def test_a_secret_of_theirs_may_come_once_the_provider_knows_the_url(command: Commands) -> None:
+    source_id, output = command.create("mailersend")
+    before = command.secret(source_id)
+    assert "secret missing" in output
+    assert before not in output
+    assert len(before) >= 32  # nobody can sign with it before theirs is there
+    stored = command("source", "secret", source_id, typed="their-signing-secret\n")
+    assert stored.exit_code == 0, stored.output
+    assert command.secret(source_id) == "their-signing-secret"
+    assert "their-signing-secret" not in stored.output
+    assert command("source", "secret", source_id, "--secret", " newer ").exit_code == 0
+    assert command.secret(source_id) == "newer"
+
+
+@pytest.mark.parametrize("revoked", [True, False])
+def test_a_source_that_is_not_there_takes_no_secret(command: Commands, revoked: bool) -> None:
+    source_id, _ = command.create("mandrill", "--secret", "their-key")
+    if revoked:
+        assert command("source", "revoke", source_id).exit_code == 0
+    named = source_id if revoked else "src_" + "0" * 20
+    result = command("source", "secret", named, "--secret", "another")
+    assert result.exit_code == 1
+    assert "there is no source" in result.output
+    assert command.secret(source_id) == "their-key"
