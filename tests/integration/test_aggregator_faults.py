@@ -188,7 +188,7 @@ async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> Non
 
 async def test_too_few_connections_are_refused_at_the_start(at: Bench) -> None:
     with pytest.raises(SettingsError, match="POSTMETER_POSTGRES_POOL"):
-        await serve(replace(at.settings, shards=7, postgres_pool=8), asyncio.Event())
+        await serve(replace(at.settings, shards=7, postgres_pool=10), asyncio.Event())
 
 
 async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Bench) -> None:

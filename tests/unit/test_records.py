@@ -1,5 +1,6 @@
 """Packed records: what went in comes out, and one bad record costs only itself."""
 
+from decimal import Decimal
 from typing import get_type_hints
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared import records
-from postmeter.shared.records import CampaignChange, Event, Hit, Mail, Record, Refusal, Registration
+from postmeter.shared.records import CampaignChange, CustomEvent, Event, Hit, Mail, Purchase, Record, Refusal, Registration
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -17,6 +18,7 @@ BY_TYPE: dict[object, st.SearchStrategy[object]] = {
     str: TEXT,
     bytes: st.binary(),
     bool: st.booleans(),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False),
     list[str]: st.lists(TEXT),
     int | None: st.none() | NUMBERS,
     str | None: st.none() | TEXT,
@@ -34,7 +36,7 @@ def of(kind: type[Record]) -> st.SearchStrategy[Record]:
     return st.builds(kind, **{name: BY_TYPE[hint] for name, hint in get_type_hints(kind).items()})
 
 
-RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange), of(Refusal))
+RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange), of(Refusal), of(Purchase), of(CustomEvent))
 
 
 @given(st.lists(RECORDS, max_size=20))

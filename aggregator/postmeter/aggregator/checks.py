@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import SIZE_LIMIT, CampaignChange, Event, Hit, Record, Registration
+from postmeter.shared.records import SIZE_LIMIT, CampaignChange, CustomEvent, Event, Hit, Purchase, Record, Registration
 
 _INT4 = 2**31
 _TYPES = frozenset(EventType)
@@ -30,6 +30,8 @@ def fault(record: Record) -> str | None:
     if type(record) is CampaignChange:
         texts = (record.campaign, record.name or "", record.status or "")
         return "text" if not record.campaign or any("\0" in text for text in texts) else None
+    if type(record) is Purchase or type(record) is CustomEvent:
+        return _contact_fault(record)
     assert type(record) is Event
     return _event_fault(record)
 
@@ -57,6 +59,7 @@ _REGISTRATION_TEXTS = (
     "provider_account",
     "provider_message",
     "template",
+    "mailbox_provider",
 )
 
 
@@ -74,3 +77,19 @@ def _event_fault(record: Event) -> str | None:
         return "number"
     texts = (record.provider, record.provider_message, record.reason, record.url, record.domain)
     return "text" if any("\0" in text for text in texts) else None
+
+
+def _contact_fault(record: Purchase | CustomEvent) -> str | None:
+    times = (record.received, record.claimed or 0)
+    if not all(_EARLIEST <= time < _LATEST for time in times):
+        return "number"
+    if type(record) is Purchase and (not record.amount.is_finite() or record.amount.is_signed()):
+        return "number"
+    texts = (getattr(record, name) for name in _CONTACT_TEXTS[type(record)])
+    return "text" if not record.id or any("\0" in text for text in texts) else None
+
+
+_CONTACT_TEXTS = {
+    Purchase: ("id", "order", "contact", "currency", "items"),
+    CustomEvent: ("id", "name", "contact", "properties"),
+}

@@ -70,7 +70,7 @@ class Dimensions:
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)
         wanted = {of_message(r) for r in registrations} | {of_domain(*domain) for domain in received}
-        return await self._resolve(connection, wanted)
+        return await self.resolve(connection, wanted)
 
     async def _make_domains(self, connection: Connection, domains: set[tuple[int, str]]) -> None:
         fresh = sorted(domains - self._domains)
@@ -91,7 +91,8 @@ class Dimensions:
             await connection.execute(QUERIES["make_campaigns"], *zip(*rows, strict=True))
             self._campaigns.update(named)
 
-    async def _resolve(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
+    async def resolve(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
+        """The id of each series, made if need be; outside a transaction, for it is remembered."""
         missing = sorted(wanted - self._series.keys())
         if missing:
             await self._find(connection, missing)

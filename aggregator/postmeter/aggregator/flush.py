@@ -9,6 +9,8 @@ from postmeter.aggregator import bounce_reasons, campaigns, dedup, messages, tab
 from postmeter.aggregator.batches import Batch, Rejected
 from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
+from postmeter.aggregator.conversions import contacts
+from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.dimensions import Dimensions, Series, of_domain
 from postmeter.aggregator.errors import REFUSALS, LeaseLost
 from postmeter.aggregator.horizon import Horizon
@@ -34,6 +36,7 @@ class Outcome:
     events: int = 0
     registrations: int = 0
     campaigns: int = 0
+    contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
 
 
@@ -131,6 +134,7 @@ class Flusher:
         await self._links.write(connection, changes.links, changes.horizon)
         await bounce_reasons.write(connection, changes.reasons, changes.horizon)
         await self._campaigns.write(connection, changes.sendings)
+        outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await _put_aside(connection, shard, rejected)
         return outcome, learnt

@@ -9,6 +9,7 @@ import redis.asyncio
 
 from postmeter.aggregator import moments, retention
 from postmeter.aggregator.blocklists import job as blocklists
+from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
@@ -22,18 +23,19 @@ STATEMENT_SECONDS = 20.0
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < settings.shards + 3:
-        # One aggregator may come to hold every shard; each needs a connection, so do leases, retention and
-        # the look-ups of sending IPs.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 3 = {settings.shards + 3}")
+    if settings.postgres_pool < settings.shards + 4:
+        # One aggregator may come to hold every shard; each needs a connection, so do leases, retention, the
+        # look-ups of sending IPs and the attribution of purchases.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 4 = {settings.shards + 4}")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
     client = redis.asyncio.Redis.from_url(settings.redis_url.reveal(), protocol=2, socket_timeout=5.0)
     flusher = Flusher(settings, counters)
+    resolver = Resolver(pool, client, settings, counters)
 
     def worker(lease: Lease) -> Worker:
-        return Worker(pool, client, flusher, lease, settings, counters)
+        return Worker(pool, client, flusher, lease, settings, counters, resolver)
 
     checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": client.ping}
     runner = await ops.start(settings.host, settings.ops_port, registry, checks)
@@ -41,6 +43,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Shards(pool, settings, counters, worker).run(stop))
+            tasks.create_task(resolver.run(stop))
             tasks.create_task(retention.run(pool, settings, stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:

@@ -68,4 +68,9 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
             "link_activity_1h": self.retain_hours,
             "link_activity_1d": self.retain_days,
             "bounce_reason_1d": self.retain_days,
+            "purchase": self.retain_events,
+            "custom_event": self.retain_events,
+            "conversion_15m": self.retain_quarter_hours,
+            "conversion_1h": self.retain_hours,
+            "conversion_1d": self.retain_days,
         }

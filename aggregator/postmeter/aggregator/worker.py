@@ -9,6 +9,7 @@ import time
 import redis.asyncio
 
 from postmeter.aggregator.batches import Batch, reject, unpack
+from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.errors import REFUSALS, SERIALIZATION, TROUBLE, LeaseLost, StreamSetBack
 from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.lease import Lease
@@ -43,8 +44,10 @@ class Worker:
         lease: Lease,
         settings: AggregatorSettings,
         counters: metrics.AggregatorMetrics,
+        resolver: Resolver,
     ) -> None:
         self.lease = lease
+        self._resolver = resolver
         self._pool = pool
         self._flusher = flusher
         self._settings = settings
@@ -196,7 +199,12 @@ class Worker:
     async def _done(self, outcome: Outcome) -> None:
         for kind in ("hit", "event", "registration", "campaign"):
             self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
+        self._counters.records.labels("purchase").inc(outcome.contacts.purchases)
+        self._counters.records.labels("custom").inc(outcome.contacts.custom)
+        self._counters.duplicates.labels("purchase").inc(len(outcome.contacts.repeated))
         self._counters.dead_letters.inc(outcome.dead_letters)
+        if outcome.contacts.purchases or outcome.contacts.repeated:
+            self._resolver.tell(outcome.contacts.repeated)
         await self._publisher.publish(outcome.live)
 
     def _is_due(self, what: str, seconds: float) -> bool:

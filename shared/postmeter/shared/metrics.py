@@ -85,13 +85,13 @@ class AggregatorMetrics:
     def __init__(self, to: CollectorRegistry) -> None:
         self.records = Counter(
             "postmeter_records_total",
-            "Records committed, by kind (hit, event, registration, campaign).",
+            "Records committed, by kind (hit, event, registration, campaign, purchase, custom).",
             ["kind"],
             registry=to,
         )
         self.duplicates = Counter(
             "postmeter_duplicates_total",
-            "Repetitions not counted, by kind (batch, event).",
+            "Repetitions not counted, by kind (batch, event, purchase).",
             ["kind"],
             registry=to,
         )
@@ -131,6 +131,17 @@ class AggregatorMetrics:
             "URLs beyond a workspace's limit of links: their clicks count for the link (other).",
             registry=to,
         )
+        self.purchases = Counter(
+            "postmeter_purchases_total",
+            "Purchases attributed to a campaign or to none (attributed, unattributed); unwaited: without a shard that"
+            " stood still for too long, so that a click may have been missed.",
+            ["outcome"],
+            registry=to,
+        )
+        self.purchases_open_seconds = Gauge(
+            "postmeter_purchases_open_seconds", "Seconds that the oldest purchase waits for its attribution.",
+            registry=to,
+        )  # fmt: skip
         self.dnsbl_lookups = Counter(
             "postmeter_dnsbl_lookups_total",
             "Look-ups of a sending IP in a DNSBL zone, by result (listed, not_listed, error, failed, skipped).",

@@ -45,6 +45,11 @@ TABLES = (
     Partitioned("link_activity_1h", "month", "time"),
     Partitioned("link_activity_1d", "month", "time"),
     Partitioned("bounce_reason_1d", "month", "time"),
+    Partitioned("purchase", "month", "time"),
+    Partitioned("custom_event", "month", "time"),
+    Partitioned("conversion_15m", "month", "time"),
+    Partitioned("conversion_1h", "month", "time"),
+    Partitioned("conversion_1d", "month", "time"),
     Partitioned("dedup", "day", "time"),
 )
 MONTHS_AHEAD = 2

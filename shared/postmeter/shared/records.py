@@ -8,6 +8,7 @@ in every retry) and RECORDS (a MessagePack array of the structs below).
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 
 import msgspec
 
@@ -53,6 +54,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     provider_message: str
     template: str
     tags: list[str]
+    mailbox_provider: str = ""
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):
@@ -69,6 +71,7 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
     campaign: str
     template: str
     tags: list[str]
+    mailbox_provider: str = ""
 
 
 class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=True):
@@ -124,7 +127,41 @@ class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4,
     status: str | None
 
 
-Record = Hit | Registration | Event | Refusal | CampaignChange
+class Purchase(msgspec.Struct, array_like=True, tag_field="record", tag=6, frozen=True):
+    """A purchase told by `POST /api/v1/track/purchase`. Every repetition of an order goes through one shard.
+
+    at, claimed: as an event's. id: the event_id that it is answered with; an order's follows from its order_id.
+    contact: the address' hash, as of a message's recipient. digest: 8 bytes of what an order must not change.
+    items: JSON.
+    """
+
+    at: int
+    received: int
+    workspace: int
+    id: str
+    order: str
+    contact: str
+    amount: Decimal
+    currency: str
+    items: str
+    digest: bytes
+    claimed: int | None
+
+
+class CustomEvent(msgspec.Struct, array_like=True, tag_field="record", tag=7, frozen=True):
+    """An event told by `POST /api/v1/track/event`; its fields are as those of Purchase. properties: a JSON object."""
+
+    at: int
+    received: int
+    workspace: int
+    id: str
+    name: str
+    contact: str
+    properties: str
+    claimed: int | None
+
+
+Record = Hit | Registration | Event | Refusal | CampaignChange | Purchase | CustomEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Record])

@@ -103,8 +103,19 @@ LINKS = Rollup(
 """Clicks by link, in the bucket of the time at which they happened. Beside series its rows have `link`; it has
 no TOTAL series."""
 
+CONVERSION_COUNTERS = ("conversions", "revenue")
+"""Purchases, and the money that they brought, in the row's currency: exact decimals."""
+
+CONVERSIONS = Rollup(
+    "conversions",
+    CONVERSION_COUNTERS,
+    (Tier("conversion_15m", 900), Tier("conversion_1h", 3600), Tier("conversion_1d", 86400)),
+)
+"""Purchases in the bucket of their own time and under the series of the click that they are attributed to; without one
+under the series without any dimensions. Beside series its rows have `currency`."""
+
 TOTAL = 0
-"""The series that is the sum of all others, in ACTIVITY, CREATED, SENT and bounce_reason_1d."""
+"""The series that is the sum of all others, in ACTIVITY, CREATED, SENT, CONVERSIONS and bounce_reason_1d."""
 
 OTHER = "(other)"
 """Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link

@@ -39,6 +39,11 @@ def token_seen(source: str, token: bytes) -> str:
     return f"postmeter:token:{{{source}}}:{token.hex()}"
 
 
+def purchase_answer(workspace: int, event_id: str) -> str:
+    """String, kept a minute: JSON of what became of a purchase (conversions.Answer), written when it is attributed."""
+    return f"postmeter:purchase:{{{workspace}}}:{event_id}"
+
+
 def event_seen(workspace: int, key: bytes) -> str:
     """String, kept a day: the digest of an event known under this idempotency key."""
     return f"postmeter:seen:{{{workspace}}}:{key.hex()}"

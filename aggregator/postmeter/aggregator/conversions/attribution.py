@@ -1,0 +1,114 @@
+"""Attributes purchases to clicks, and counts them: each purchase once, whoever does it (ADR 0022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+import asyncpg
+
+from postmeter.aggregator.conversions.contacts import QUERIES, Named
+from postmeter.aggregator.dimensions import Dimensions, of_domain
+from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.moments import MICROSECONDS
+from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.postgres import Connection
+from postmeter.shared.rollups import CONVERSIONS, TOTAL
+
+EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+"""Sums of money never lose a digit; Python's own context rounds to 28."""
+CONTACT_MESSAGES = 10_000
+"""How many of a contact's messages, the newest, are looked at."""
+
+Cell = tuple[int, int, int, str]
+"""(workspace, time, series, currency)"""
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """How many purchases were attributed to a campaign, and how many to none."""
+
+    to_campaign: int = 0
+    to_none: int = 0
+
+
+async def attribute(
+    connection: Connection, dimensions: Dimensions, horizon: Horizon, named: Sequence[Named], overdue: set[Named]
+) -> Attributed:
+    """Attribute those of the purchases that are open, in one transaction.
+
+    One whose contact has an event that is about to be counted stays open, unless it is overdue; so does one that
+    somebody else attributes now.
+    """
+    plain = await dimensions.resolve(connection, {of_domain(workspace, "") for workspace, _ in named})
+    async with connection.transaction():
+        rows = await connection.fetch(QUERIES["lock_purchases"], *zip(*named, strict=True))
+        rows = await _countable(connection, rows, overdue)
+        if not rows:
+            return Attributed()
+        workspaces, contacts = [row["workspace"] for row in rows], [row["contact"] for row in rows]
+        clicks = await connection.fetch(
+            QUERIES["last_clicks"],
+            workspaces,
+            contacts,
+            [row["at"] for row in rows],
+            CONTACT_MESSAGES,
+            EventType.CLICKED,
+            Verdict.HUMAN,
+        )
+        series = [
+            plain[of_domain(row["workspace"], "")] if click["series"] is None else click["series"]
+            for row, click in zip(rows, clicks, strict=True)
+        ]
+        await connection.execute(
+            QUERIES["resolve"],
+            workspaces,
+            [row["id"] for row in rows],
+            [click["message"] for click in clicks],
+            series,
+            [click["campaign"] for click in clicks],
+        )
+        await _count(connection, horizon, rows, series)
+    attributed = sum(click["campaign"] is not None for click in clicks)
+    return Attributed(attributed, len(rows) - attributed)
+
+
+async def _countable(connection: Connection, rows: list[asyncpg.Record], overdue: set[Named]) -> list[asyncpg.Record]:
+    if not rows:
+        return rows
+    contacts = {(row["workspace"], row["contact"]) for row in rows}
+    found = await connection.fetch(QUERIES["uncounted"], *zip(*contacts, strict=True), CONTACT_MESSAGES)
+    wait = {(row["workspace"], row["contact"]) for row in found}
+    return [
+        row
+        for row in rows
+        if (row["workspace"], row["contact"]) not in wait or (row["workspace"], row["id"]) in overdue
+    ]
+
+
+async def _count(connection: Connection, horizon: Horizon, rows: list[asyncpg.Record], series: list[int]) -> None:
+    """Add the purchases to every tier that keeps their time, with the workspaces' totals."""
+    cells: dict[Cell, tuple[int, Decimal]] = {}
+    for row, of in zip(rows, series, strict=True):
+        for one in (of, TOTAL):
+            _add(cells, (row["workspace"], row["at"], one, row["currency"]), 1, row["amount"])
+    for tier in CONVERSIONS.tiers:
+        cells = _widened(cells, tier.seconds * MICROSECONDS)
+        oldest = horizon.oldest[tier.table]
+        found = [(*key, *counts) for key, counts in cells.items() if oldest <= key[1] < horizon.high]
+        if found:
+            add = QUERIES["add_conversions"].format(table=tier.table)
+            await connection.execute(add, *zip(*found, strict=True))
+
+
+def _widened(cells: dict[Cell, tuple[int, Decimal]], width: int) -> dict[Cell, tuple[int, Decimal]]:
+    merged: dict[Cell, tuple[int, Decimal]] = {}
+    for (workspace, at, series, currency), counts in cells.items():
+        _add(merged, (workspace, at - at % width, series, currency), *counts)
+    return merged
+
+
+def _add(cells: dict[Cell, tuple[int, Decimal]], key: Cell, conversions: int, revenue: Decimal) -> None:
+    known = cells.get(key, (0, Decimal(0)))
+    cells[key] = (known[0] + conversions, EXACT.add(known[1], revenue))

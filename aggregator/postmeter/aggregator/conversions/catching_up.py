@@ -1,0 +1,82 @@
+"""Waits until everything is counted that is in the streams now.
+
+What was answered before a purchase was sent has been appended before it. So once every shard has committed what its
+stream held after the purchase was read from one, that purchase's clicks are all in the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import ResponseError
+
+from postmeter.aggregator.conversions.contacts import QUERIES
+from postmeter.shared import streams
+from postmeter.shared.postgres import Pool
+
+Position = tuple[int, int]
+STALL_SECONDS = 30.0
+"""A shard that has not moved for so long, by the database's clock, is waited for no longer."""
+PAUSES = (0.004, 0.05)
+
+
+class CatchingUp:
+    """Watches the positions of all shards, whoever counts them."""
+
+    def __init__(self, pool: Pool, client: redis.asyncio.Redis, stall_seconds: float = STALL_SECONDS) -> None:
+        self._pool = pool
+        self._client = client
+        self._stall = stall_seconds
+
+    async def wait(self, stop: asyncio.Event) -> bool | None:
+        """True once everything is counted that the streams hold at the call. False: a shard stands still, and
+        purchases shall not wait for it for ever. None: `stop` was set. Raises what Redis and Postgres raise.
+        """
+        pause = PAUSES[0]
+        wanted: dict[int, Position] | None = None
+        behind, since = dict[int, Position](), None
+        while not stop.is_set():
+            stands, now = await self._positions()
+            if wanted is None:
+                wanted = await self._ends(list(stands))
+                if any(wanted[shard] < at for shard, at in stands.items()):
+                    # A stream was recreated; its worker will notice, and read it again from its beginning.
+                    wanted = None
+            late = {shard: at for shard, at in stands.items() if wanted is None or at < wanted.get(shard, at)}
+            if not late:
+                return True
+            if since is None or late != behind:
+                behind, since = late, now
+            elif now - since > self._stall:
+                return False
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, PAUSES[1])
+        return None
+
+    async def _positions(self) -> tuple[dict[int, Position], float]:
+        """(where each shard stands, the database's time)."""
+        rows = await self._pool.fetch(QUERIES["positions"])
+        return {row["shard"]: _order(row["position"]) for row in rows}, rows[0]["now"] if rows else 0.0
+
+    async def _ends(self, shards: list[int]) -> dict[int, Position]:
+        """The last id of each shard's stream; a stream that is missing ends where it begins."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for shard in shards:
+                pipeline.xinfo_stream(streams.stream(shard))
+            found = await pipeline.execute(raise_on_error=False)
+        return {shard: _end(info) for shard, info in zip(shards, found, strict=True)}
+
+
+def _end(info: Any) -> Position:
+    if isinstance(info, ResponseError) and "no such key" in str(info):
+        return (0, 0)
+    if isinstance(info, Exception):
+        raise info
+    return _order(info["last-generated-id"].decode())
+
+
+def _order(entry_id: str) -> Position:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
