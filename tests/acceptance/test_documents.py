@@ -55,7 +55,7 @@ def mail(caller: Caller) -> None:
                     "campaign_id": "spring" if n < 6 else "autumn",
                     "campaign_name": "Spring" if n < 6 else "Autumn",
                     "from_address": "news@shop.example" if n % 2 else "news@other.example",
-                    "to": f"reader{n}@example.org",
+                    "to": f"reader{n}@{'gmail.com' if n < 4 else 'example.org'}",
                     "subject": f"Offer {n}",
                     "provider": "sendgrid",
                     "html": link,
@@ -110,6 +110,11 @@ def test_the_five_documents_agree(caller: Caller) -> None:
     assert native == [
         {"domain": "other.example", "sent": 5, "unique_opens": 2, "unique_clicks": 1},
         {"domain": "shop.example", "sent": 5, "unique_opens": 2, "unique_clicks": 1},
+    ]
+    native = caller.post("/v1/query", {"metrics": ["sent", "bounced"], "dimensions": ["mailbox_provider"]})["data"]
+    assert native == [
+        {"mailbox_provider": "", "sent": 6, "bounced": 0},
+        {"mailbox_provider": "gmail", "sent": 4, "bounced": 1},
     ]
 
 

@@ -30,12 +30,14 @@ class Series(NamedTuple):
     provider: str
     template: str
     tags: tuple[str, ...]
+    mailbox_provider: str = ""
 
 
 def of_message(registration: Registration) -> Series:
     """The series of a message."""
     r = registration
-    return Series(r.workspace, r.campaign, r.from_domain, r.provider, r.template, tuple(sorted(set(r.tags))))
+    tags = tuple(sorted(set(r.tags)))
+    return Series(r.workspace, r.campaign, r.from_domain, r.provider, r.template, tags, r.mailbox_provider)
 
 
 def of_domain(workspace: int, domain: str) -> Series:
@@ -45,7 +47,7 @@ def of_domain(workspace: int, domain: str) -> Series:
 
 def overflow(workspace: int) -> Series:
     """The series that stands for all combinations beyond the workspace's limit."""
-    return Series(workspace, OTHER, OTHER, OTHER, OTHER, ())
+    return Series(workspace, OTHER, OTHER, OTHER, OTHER, (), OTHER)
 
 
 class Dimensions:
@@ -120,5 +122,6 @@ class Dimensions:
 
 def _columns(series: list[Series]) -> list[list[object]]:
     columns: list[list[object]] = [list(column) for column in zip(*series, strict=True)]
-    columns[-1] = [msgspec.json.encode(tags).decode() for tags in columns[-1]]
+    place = Series._fields.index("tags")
+    columns[place] = [msgspec.json.encode(tags).decode() for tags in columns[place]]
     return columns

@@ -79,22 +79,24 @@ ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, named_at = exclu
 WHERE (excluded.named_at, excluded.name) > (campaign.named_at, campaign.name);
 
 -- name: find_series
--- Series by $1 workspaces, $2 campaigns, $3 domains, $4 providers, $5 templates, $6 tags as JSON, in that order.
+-- Series by $1 workspaces, $2 campaigns, $3 domains, $4 providers, $5 templates, $6 tags as JSON, $7 mailbox
+-- providers, in that order.
 SELECT s.id
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
-    AS n (workspace, campaign, domain, provider, template, tags, place)
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
+    AS n (workspace, campaign, domain, provider, template, tags, mailbox_provider, place)
 LEFT JOIN series s ON s.workspace = n.workspace AND s.campaign = n.campaign AND s.domain = n.domain
     AND s.provider = n.provider AND s.template = n.template
-    AND s.tags = array(SELECT jsonb_array_elements_text(n.tags::jsonb))
+    AND s.tags = array(SELECT jsonb_array_elements_text(n.tags::jsonb)) AND s.mailbox_provider = n.mailbox_provider
 ORDER BY n.place;
 
 -- name: make_series
 -- Series of the same parameters as find_series; those known stay as they are.
-INSERT INTO series (workspace, campaign, domain, provider, template, tags)
-SELECT workspace, campaign, domain, provider, template, array(SELECT jsonb_array_elements_text(tags::jsonb))
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
-    AS n (workspace, campaign, domain, provider, template, tags)
-ORDER BY workspace, campaign, domain, provider, template, tags
+INSERT INTO series (workspace, campaign, domain, provider, template, tags, mailbox_provider)
+SELECT workspace, campaign, domain, provider, template, array(SELECT jsonb_array_elements_text(tags::jsonb)),
+    mailbox_provider
+FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+    AS n (workspace, campaign, domain, provider, template, tags, mailbox_provider)
+ORDER BY workspace, campaign, domain, provider, template, tags, mailbox_provider
 ON CONFLICT DO NOTHING;
 
 -- name: count_series

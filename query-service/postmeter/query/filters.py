@@ -43,5 +43,13 @@ def _provider(value: str) -> str:
     return value.strip().upper()
 
 
-_STORED: dict[str, Callable[[str], str]] = {"domain": _domain, "provider": _provider}
+def _mailbox_provider(value: str) -> str:
+    return value.strip().lower()
+
+
+_STORED: dict[str, Callable[[str], str]] = {
+    "domain": _domain,
+    "provider": _provider,
+    "mailbox_provider": _mailbox_provider,
+}
 """How values of a dimension are stored, where not as they were sent."""

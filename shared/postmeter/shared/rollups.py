@@ -121,5 +121,5 @@ OTHER = "(other)"
 """Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link
 that stands for all links beyond it."""
 
-DIMENSIONS = ("campaign", "domain", "provider", "template", "tags")
+DIMENSIONS = ("campaign", "domain", "provider", "template", "tags", "mailbox_provider")
 """Columns of `series`, in their order; the empty string (or no tags) means that a message has none."""

@@ -12,6 +12,7 @@ import msgspec
 
 from postmeter.shared import uuid7
 from postmeter.shared.errors import RequestError
+from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
@@ -83,7 +84,14 @@ def rejected(index: int, error: RequestError) -> Rejected:
 class Messages:
     """Registers messages for a principal."""
 
-    def __init__(self, instrument: Instrument, committer: Committer, metrics: TrackingMetrics) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        committer: Committer,
+        metrics: TrackingMetrics,
+        mailboxes: MailboxProviders,
+    ) -> None:
+        self._mailboxes = mailboxes
         self._instrument = instrument
         self._committer = committer
         self._metrics = metrics
@@ -130,7 +138,7 @@ class Messages:
         """Check, instrument and encode one message."""
         given = bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
-        record = _registration(principal, message.bytes, given)
+        record = _registration(principal, message.bytes, given, self._mailboxes)
         instrument, workspace = self._instrument, principal.workspace
         html, links = given.html, []
         if html is not None:
@@ -145,7 +153,9 @@ class Messages:
         return Registered(message, open_url, links, html), encode(record)
 
 
-def _registration(principal: Principal, message: bytes, given: MessageBody) -> Registration:
+def _registration(
+    principal: Principal, message: bytes, given: MessageBody, mailboxes: MailboxProviders
+) -> Registration:
     received = datetime.now(UTC)
     sender, sender_domain = fields.address("from_address", given.from_address)
     recipient, recipient_domain = fields.address("to", given.to)
@@ -169,6 +179,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
         template=fields.label("template", given.template, 200),
         tags=fields.labels("tags", given.tags),
+        mailbox_provider=mailboxes.of(recipient_domain),
     )
 
 

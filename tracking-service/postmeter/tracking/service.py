@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
@@ -44,6 +45,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     registry = metrics.registry()
     figures = metrics.TrackingMetrics(registry)
     keys = KeyRing.parse(settings.token_keys)
+    mailboxes = MailboxProviders.load(settings.mailbox_providers)
     producer = secrets.token_hex(8)
     spool = _spool(settings, producer)
     lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
@@ -57,11 +59,11 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     desk = Desk(keys, figures)
     writes = app.Writes(
         settings,
-        Messages(Instrument(keys, settings.base_url), committer, figures),
+        Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
-    routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures))
+    routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures, mailboxes))
     visits = app.Visits(desk, committer, settings.trusted_hops)
     runner = _runner(settings, app.application(writes, visits, routes))
     await runner.setup()

@@ -57,6 +57,7 @@ DIMENSIONS: dict[str, Dimension] = {
     "domain": _column("domain"),
     "provider": _column("provider"),
     "template": _column("template"),
+    "mailbox_provider": _column("mailbox_provider"),
     # A message with several tags counts under each; one without under ''. Filtered by, it counts once.
     "tag": Dimension(
         "tagged.tag",

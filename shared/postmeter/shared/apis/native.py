@@ -34,7 +34,7 @@ METRICS = (
     "spam",
     "size_bytes",
 )
-DIMENSIONS = ("campaign", "domain", "provider", "template", "tag", "link")
+DIMENSIONS = ("campaign", "domain", "provider", "template", "mailbox_provider", "tag", "link")
 
 
 class QueryBody(Struct):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.secret import Secret
 
 
@@ -29,7 +30,8 @@ class Delivery:
 class Source:
     """Where deliveries come from: one webhook at one provider. options: by name, such as the topics allowed.
 
-    secret: what signs them, or the password in the URL; of the provider's making or of ours.
+    secret: what signs them, or the password in the URL; of the provider's making or of ours. mailboxes: who runs
+    the recipients' mailboxes.
     """
 
     id: str
@@ -37,3 +39,4 @@ class Source:
     provider: str
     secret: Secret
     options: Mapping[str, str]
+    mailboxes: MailboxProviders = field(default_factory=MailboxProviders.load)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared import logs, sources
 from postmeter.shared.errors import RequestError
+from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
 from postmeter.shared.streams import shard_of
@@ -43,13 +44,19 @@ class Webhooks:
     """Takes deliveries of the sources that the gateway has found."""
 
     def __init__(
-        self, settings: TrackingSettings, committer: Committer, redis: Redis, metrics: TrackingMetrics
+        self,
+        settings: TrackingSettings,
+        committer: Committer,
+        redis: Redis,
+        metrics: TrackingMetrics,
+        mailboxes: MailboxProviders,
     ) -> None:
         self._committer = committer
         self._tokens = Tokens(redis)
         self._metrics = metrics
         self._shards = settings.shards
         self._source_key = settings.source_key
+        self._mailboxes = mailboxes
         self._base_url = settings.gateway_url.rstrip("/")
 
     async def take(self, passed: sources.Source, headers: Mapping[str, str], body: bytes) -> Outcome:
@@ -65,6 +72,7 @@ class Webhooks:
             provider=passed.provider,
             secret=sources.decrypt(passed.secret, self._source_key),
             options=passed.options,
+            mailboxes=self._mailboxes,
         )
         url = f"{self._base_url}/v1/webhooks/{passed.provider}/{passed.id}"
         delivery = Delivery(body, headers, url, events.now())
