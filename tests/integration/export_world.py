@@ -132,7 +132,7 @@ class Api:
 async def series(here: World, workspace: int, campaign: str, domain: str) -> int:
     number: int = await here.pool.fetchval(
         "INSERT INTO series (workspace, campaign, domain, provider) VALUES ($1, $2, $3, 'SENDGRID')"
-        " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+        " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
         " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
         workspace,
         campaign,
@@ -189,7 +189,8 @@ async def fill(here: World, workspace: int, rows: int, at: datetime, campaign: s
     await _campaign(here, workspace, campaign)
     await here.pool.execute(
         "INSERT INTO message SELECT $1, gen_random_uuid(), $3, 5, $4, 'news@shop.example', repeat('ab', 32),"
-        " 'reader.example', 'Subject ' || n, 'SENDGRID', '', 'sg-' || n, 'welcome', '{a,b}', $5::timestamptz + n * '1 ms'::interval,"
+        " 'reader.example', 'Subject ' || n, 'SENDGRID', '', 'sg-' || n, 'welcome', '{a,b}',"
+        " $5::timestamptz + n * '1 ms'::interval,"
         " $5, $5 FROM generate_series(1, $2::int) n",
         workspace,
         rows,
