@@ -66,7 +66,7 @@ _decoder = msgspec.json.Decoder(_Item)
 
 
 async def _verify(delivery: Delivery, source: Source) -> None:
-    scheme, _, token = signatures.header(delivery, "Authorization").partition(" ")
+    scheme, _, token = delivery.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer":
         await signatures.basic_auth(delivery, source)
         return

@@ -8,7 +8,6 @@ travels as the mail's tag (`X-Postal-Tag: postmeter_id:UUID`). The message's id 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -75,7 +74,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
     try:
         signature = base64.b64decode("".join(signatures.header(delivery, name).split()), validate=True)
         key = load_der_public_key(base64.b64decode(source.secret.reveal()))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm):
         raise refused("The signature or the source's public key is not base64 as Postal gives it.") from None
     if not isinstance(key, RSAPublicKey):
         raise refused("The source's public key is no RSA key.")
