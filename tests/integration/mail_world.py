@@ -175,7 +175,7 @@ async def _series(connection: Any, workspace: int, mails: Iterable[Mail]) -> dic
     return {
         combination: await connection.fetchval(
             "INSERT INTO series (workspace, domain, provider, template, tags) VALUES ($1, $2, $3, $4, $5)"
-            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
             " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
             workspace,
             *combination[:3],

@@ -96,7 +96,7 @@ class World:
             for combination in sorted({(f.campaign, f.domain, f.provider, f.template) for f in facts}):
                 series[combination] = await connection.fetchval(
                     "INSERT INTO series (workspace, campaign, domain, provider, template) VALUES ($1, $2, $3, $4, $5)"
-                    " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+                    " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
                     " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
                     workspace,
                     *combination,

@@ -133,7 +133,7 @@ class Api:
     async def _series(self, campaign: str, domain: str) -> int:
         number: int = await self.here.pool.fetchval(
             "INSERT INTO series (workspace, campaign, domain) VALUES ($1, $2, $3)"
-            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
             " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
             self.workspace,
             campaign,

@@ -42,7 +42,7 @@ async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Count
     series = {
         _key(fact): await connection.fetchval(
             "INSERT INTO series (workspace, campaign, domain, provider, template, tags) VALUES ($1, $2, $3, $4, $5, $6)"
-            " ON CONFLICT (workspace, campaign, domain, provider, template, tags)"
+            " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
             " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
             workspace,
             *fact.series,

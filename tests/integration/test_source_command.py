@@ -22,7 +22,7 @@ class Commands:
         environ = {
             "POSTMETER_POSTGRES_DSN": self.dsn,
             "POSTMETER_SOURCE_KEY": KEY,
-            "POSTMETER_GATEWAY_URL": BASE,
+            "POSTMETER_PUBLIC_GATEWAY_URL": BASE,
             "POSTMETER_KEY_PEPPER": "pepper",
         }
         return CliRunner().invoke(main, arguments, env=environ, input=typed)

@@ -21,7 +21,7 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     restarts; batches wait there while Redis is away, at most spool_bytes of them. trusted_hops: proxies in
     front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
     source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
-    gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who runs
+    public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who runs
     their mailboxes, in place of the shipped one. max_connections: of clients, at once.
     header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
     """
@@ -32,7 +32,7 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     public_url: str
     spool_dir: str
     source_key: Secret | None = None
-    gateway_url: str = ""
+    public_gateway_url: str = ""
     mailbox_providers: str = ""
     spool_bytes: Bytes = 1 << 30
     trusted_hops: NotNegative = 0

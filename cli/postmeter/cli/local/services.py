@@ -39,7 +39,7 @@ def url(port: int) -> str:
 
 def gateway_url(ports: Ports) -> str:
     """The gateway's base URL as the outside knows it: behind a proxy the user gives it."""
-    return os.environ.get("POSTMETER_GATEWAY_URL") or url(ports.gateway)
+    return os.environ.get("POSTMETER_PUBLIC_GATEWAY_URL") or url(ports.gateway)
 
 
 def environment(
@@ -58,14 +58,14 @@ def environment(
             own |= redis | internal
             own |= {"PORT": str(ports.tracking), "SPOOL_DIR": str(data / "spool")}
             own |= {"TOKEN_KEYS": vault.token_keys.reveal(), "SOURCE_KEY": vault.source_key.reveal()}
-            own |= {"GATEWAY_URL": gateway_url(ports)}
+            own |= {"PUBLIC_GATEWAY_URL": gateway_url(ports)}
             # Behind a proxy the outside name differs from ours: a value given by the user stays.
             own |= {"PUBLIC_URL": os.environ.get("POSTMETER_PUBLIC_URL") or url(ports.tracking)}
         case "query":
             own |= postgres | redis | internal
             own |= {"PORT": str(ports.query), "EXPORT_DIR": str(data / "exports")}
             # Links to downloads; as with tracking's, an outside name given by the user stays.
-            own |= {"PUBLIC_GATEWAY_URL": os.environ.get("POSTMETER_PUBLIC_GATEWAY_URL") or url(ports.gateway)}
+            own |= {"PUBLIC_GATEWAY_URL": gateway_url(ports)}
         case "aggregator":
             own |= postgres | redis
         case "gateway":

@@ -57,7 +57,7 @@ class Webhooks:
         self._shards = settings.shards
         self._source_key = settings.source_key
         self._mailboxes = mailboxes
-        self._base_url = settings.gateway_url.rstrip("/")
+        self._base_url = settings.public_gateway_url.rstrip("/")
 
     async def take(self, passed: sources.Source, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Take one delivery. Raises RequestError 400, 401, 404, 503."""
@@ -92,7 +92,7 @@ class Webhooks:
         outcome, by_shard = Outcome(), dict[int | None, list[bytes]]()
         for index, item in enumerate(provider.items(delivery)):
             try:
-                found = _read(provider, source, item, delivery.received)
+                found = read(provider, source, item, delivery.received)
             except Unreadable as error:
                 outcome.rejected.append(RejectedItem(index, "UNREADABLE", str(error)))
                 refusal = Refusal(
@@ -121,7 +121,7 @@ class Webhooks:
         return shard_of(hashlib.blake2b(name, digest_size=8).digest(), self._shards)
 
 
-def _read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
+def read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
     """The events of one item. Raises Unreadable, also for what the provider's module did not expect."""
     try:
         readings = provider.read(item)
