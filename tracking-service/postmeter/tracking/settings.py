@@ -21,8 +21,8 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     restarts; batches wait there while Redis is away, at most spool_bytes of them. trusted_hops: proxies in
     front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
     source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
-    public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who runs
-    their mailboxes, in place of the shipped one. max_connections: of clients, at once.
+    public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who
+    runs their mailboxes, in place of the shipped one. max_connections: of clients, at once.
     header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
     """
 
