@@ -385,14 +385,18 @@ def test_a_complaint_about_mail_that_was_not_sent_is_a_failure() -> None:
     assert found.type is EventType.FAILED
 
 
-def test_who_subscribes_does_not_unsubscribe() -> None:
-    status = {
-        "topicSubscriptionStatus": [{"topicName": "news", "subscriptionStatus": "OptIn"}],
-        "unsubscribeAll": False,
-    }
-    assert told(event("Subscription", {"newTopicPreferences": status})).type is EventType.UNKNOWN
-    status["topicSubscriptionStatus"][0]["subscriptionStatus"] = "OptOut"  # type: ignore[index]
-    assert told(event("Subscription", {"newTopicPreferences": status})).type is EventType.UNSUBSCRIBED
+@pytest.mark.parametrize(
+    ("status", "everything", "expected"),
+    [
+        ("OptIn", False, EventType.UNKNOWN),
+        ("OptOut", False, EventType.UNSUBSCRIBED),
+        ("OptIn", True, EventType.UNSUBSCRIBED),
+    ],
+)
+def test_who_subscribes_does_not_unsubscribe(status: str, everything: bool, expected: EventType) -> None:
+    topics = [{"topicName": "news", "subscriptionStatus": status}]
+    wishes = {"topicSubscriptionStatus": topics, "unsubscribeAll": everything}
+    assert told(event("Subscription", {"newTopicPreferences": wishes})).type is expected
 
 
 def test_an_event_per_recipient() -> None:

@@ -9,6 +9,7 @@ from postmeter.tracking import fields
 from postmeter.tracking.webhooks.reading import Unreadable
 
 _LARGEST = 253_402_300_799
+_SMALLEST = -62_135_596_800
 
 
 def of_epoch(value: float | int | str | None) -> int | None:
@@ -30,9 +31,12 @@ def of_text(value: str | None) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(_with_micros(value.strip()))
-        return fields.micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        found = fields.micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        if not _SMALLEST <= found // 1_000_000 <= _LARGEST:
+            raise ValueError  # its zone takes it out of the years 1 to 9999
     except (ValueError, OverflowError):
         raise Unreadable(f"{value[:40]!r} is no time") from None
+    return found
 
 
 def of_mail_date(value: str | None) -> int | None:

@@ -1,0 +1,172 @@
+"""Twilio SendGrid's Event Webhook: its signature over the raw bytes, and what each event says."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import BounceType, EventType
+from postmeter.tracking.webhooks.providers.sendgrid import FRESH_SECONDS, PROVIDER
+from tests.webhooks import NOW, OUR_ID, SendGridSigner, delivery, raw, reading, readings, refusal, source
+
+SIGNER = SendGridSigner()
+SOURCE = source("sendgrid", SIGNER.secret)
+
+
+def event(kind: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "event": kind,
+        "email": "ada@mail.example",
+        "timestamp": NOW - 5,
+        "sg_event_id": "ZXZlbnQtMQ",
+        "sg_message_id": "14c5d75ce93.filter0001.16648.5515E0B88.0",
+        "smtp-id": "<14c5d75ce93@ismtpd-001>",
+        "category": ["welcome", "spring"],
+        "postmeter_id": OUR_ID,
+    } | changes
+
+
+async def test_takes_what_sendgrid_has_signed() -> None:
+    # The line's end is part of what is signed.
+    body = raw([event("processed")]) + b"\r\n"
+    await PROVIDER.verify(delivery(body, SIGNER.headers(body)), SOURCE)
+
+
+@given(st.binary(max_size=200), st.integers(0, 10_000))
+async def test_every_byte_is_signed(noise: bytes, place: int) -> None:
+    body = raw([event("processed")])
+    cut = place % (len(body) + 1)
+    changed = body[:cut] + noise + body[cut:]
+    given = delivery(changed, SIGNER.headers(body))
+    if changed == body:
+        await PROVIDER.verify(given, SOURCE)
+    else:
+        await refusal(PROVIDER, given, SOURCE)
+
+
+@pytest.mark.parametrize("name", list(SIGNER.headers(b"")))
+async def test_refuses_a_delivery_without_its_headers(name: str) -> None:
+    body = raw([event("processed")])
+    headers = SIGNER.headers(body)
+    del headers[name]
+    assert name in await refusal(PROVIDER, delivery(body, headers), SOURCE)
+
+
+@pytest.mark.parametrize("signature", ["AAAA", "no base64!", "\u00e9", "MEUCIQ==" * 1000])
+async def test_refuses_what_is_no_signature(signature: str) -> None:
+    headers = SIGNER.headers(b"[]") | {"X-Twilio-Email-Event-Webhook-Signature": signature}
+    await refusal(PROVIDER, delivery(b"[]", headers), SOURCE)
+
+
+async def test_refuses_another_accounts_signature_and_another_time() -> None:
+    body = raw([event("processed")])
+    await refusal(PROVIDER, delivery(body, SendGridSigner().headers(body)), SOURCE)
+    later = SIGNER.headers(body) | {"X-Twilio-Email-Event-Webhook-Timestamp": str(NOW + 1)}
+    await refusal(PROVIDER, delivery(body, later), SOURCE)
+
+
+async def test_refuses_an_old_delivery() -> None:
+    body = raw([event("processed")])
+    for age in (FRESH_SECONDS + 1, -FRESH_SECONDS - 1):
+        given = delivery(body, SIGNER.headers(body), NOW + age)
+        assert "old" in await refusal(PROVIDER, given, SOURCE)
+    # SendGrid goes on trying for a day.
+    await PROVIDER.verify(delivery(body, SIGNER.headers(body), NOW + 24 * 3600), SOURCE)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "no key", "QUJD", "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="]
+)
+async def test_a_secret_that_is_no_verification_key_is_named(secret: str) -> None:
+    given = delivery(b"[]", SIGNER.headers(b"[]"))
+    assert "verification key" in await refusal(PROVIDER, given, source("sendgrid", secret))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("processed", EventType.SENT),
+        ("deferred", EventType.DEFERRED),
+        ("delivered", EventType.DELIVERED),
+        ("bounce", EventType.BOUNCED),
+        ("dropped", EventType.FAILED),
+        ("open", EventType.OPENED),
+        ("click", EventType.CLICKED),
+        ("spamreport", EventType.COMPLAINED),
+        ("unsubscribe", EventType.UNSUBSCRIBED),
+        ("group_unsubscribe", EventType.UNSUBSCRIBED),
+        ("group_resubscribe", EventType.UNKNOWN),
+        ("teleported", EventType.UNKNOWN),
+    ],
+)
+def test_every_event(kind: str, expected: EventType) -> None:
+    found = reading(PROVIDER, [event(kind)])
+    assert (found.type, found.name) == (expected, kind)
+    assert found.at == (NOW - 5) * 1_000_000
+    assert (found.event_id, found.message, found.recipient) == ("ZXZlbnQtMQ", OUR_ID, "ada@mail.example")
+    assert found.provider_message == "14c5d75ce93"
+    assert found.tags == ("welcome", "spring")
+    assert (found.bounce is None) is (expected is not EventType.BOUNCED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bounce"),
+    [("bounce", BounceType.HARD), ("blocked", BounceType.SOFT), ("expired", BounceType.SOFT), (None, BounceType.HARD)],
+)
+def test_a_block_is_soft(kind: str | None, bounce: BounceType) -> None:
+    found = reading(PROVIDER, [event("bounce", type=kind, status="5.1.1", reason="550 no such user")])
+    assert (found.bounce, found.reason) == (bounce, "5.1.1 550 no such user")
+
+
+def test_reasons_and_engagement_in_full() -> None:
+    dropped, deferred, click = readings(
+        PROVIDER,
+        [
+            event("dropped", reason="Bounced Address", status="5.0.0"),
+            event("deferred", response="451 try again", attempt="5"),
+            event(
+                "click",
+                url="https://shop.example/?a=1",
+                useragent="Thunderbird",
+                ip="203.0.113.9",
+                category="welcome",
+                sg_template_id="d-1",
+                singlesend_id=7,
+            ),
+        ],
+    )
+    assert dropped.reason == "5.0.0 Bounced Address"
+    assert deferred.reason == "451 try again"
+    assert (click.url, click.user_agent, click.ip) == ("https://shop.example/?a=1", "Thunderbird", "203.0.113.9")
+    assert (click.tags, click.template, click.campaign) == (("welcome",), "d-1", "7")
+
+
+@pytest.mark.parametrize(
+    ("smtp_id", "expected"),
+    [("<14c5d75ce93@ismtpd0039p1iad1.sendgrid.net>", "14c5d75ce93"), ("<a@shop.example>", ""), (None, "")],
+)
+def test_a_late_bounce_is_found_by_its_message_id(smtp_id: str | None, expected: str) -> None:
+    late = event("bounce", sg_message_id=None) | {"smtp-id": smtp_id}
+    assert reading(PROVIDER, [late]).provider_message == expected
+
+
+def test_an_event_of_the_account_is_of_no_message() -> None:
+    told = {"event": "account_status_change", "type": "compliance_suspend", "sg_event_id": "x", "timestamp": NOW}
+    found = reading(PROVIDER, [told])
+    assert (found.type, found.name) == (EventType.UNKNOWN, "account_status_change compliance_suspend")
+    assert not found.provider_message
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b'[{"event":', b"[" * 100_000, b"\xff", b"[NaN]"])
+def test_a_body_that_is_no_list(body: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        PROVIDER.items(delivery(body))
+    assert caught.value.status == 400
+
+
+def test_a_delivery_has_its_limit() -> None:
+    with pytest.raises(RequestError) as caught:
+        PROVIDER.items(delivery(b"[" + b"{}," * 10_000 + b"{}]"))
+    assert (caught.value.status, caught.value.code) == (400, "TOO_MANY_ITEMS")

@@ -1,0 +1,142 @@
+"""SparkPost: batches of msys objects, basic authentication, and what each event says."""
+
+from typing import Any
+
+import pytest
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import BounceType, EventType
+from postmeter.tracking.webhooks.providers.sparkpost import PROVIDER
+from postmeter.tracking.webhooks.reading import Unreadable
+from tests.webhooks import NOW, OUR_ID, basic, delivery, raw, reading, readings, refusal, source
+
+SOURCE = source("sparkpost", "made by us")
+
+
+def event(kind: str, envelope: str = "message_event", **changes: Any) -> dict[str, Any]:
+    content = {
+        "type": kind,
+        "event_id": "92356927693813856",
+        "timestamp": str(NOW - 5),
+        "message_id": "000443ee14578172be22",
+        "transmission_id": "65832150921904138",
+        "rcpt_to": "ada@mail.example",
+        "raw_rcpt_to": "Ada@mail.example",
+        "rcpt_meta": {"postmeter_id": OUR_ID, "order": 7},
+        "rcpt_tags": ["welcome"],
+        "friendly_from": "news@shop.example",
+        "subject": "Hello",
+        "campaign_id": "spring",
+        "template_id": "welcome-1",
+        "ip_address": "203.0.113.9",
+    }
+    return {"msys": {envelope: content | changes}}
+
+
+async def test_takes_the_password_only() -> None:
+    await PROVIDER.verify(delivery([], basic("made by us")), SOURCE)
+    for headers in ({}, basic("another"), {"X-MessageSystems-Batch-ID": "1"}):
+        await refusal(PROVIDER, delivery([], headers), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "envelope", "expected"),
+    [
+        ("injection", "message_event", EventType.SENT),
+        ("delivery", "message_event", EventType.DELIVERED),
+        ("delay", "message_event", EventType.DEFERRED),
+        ("bounce", "message_event", EventType.BOUNCED),
+        ("out_of_band", "message_event", EventType.BOUNCED),
+        ("policy_rejection", "message_event", EventType.FAILED),
+        ("spam_complaint", "message_event", EventType.COMPLAINED),
+        ("generation_failure", "gen_event", EventType.FAILED),
+        ("generation_rejection", "gen_event", EventType.FAILED),
+        ("open", "track_event", EventType.OPENED),
+        ("initial_open", "track_event", EventType.UNKNOWN),
+        ("click", "track_event", EventType.CLICKED),
+        ("amp_open", "track_event", EventType.OPENED),
+        ("amp_initial_open", "track_event", EventType.UNKNOWN),
+        ("amp_click", "track_event", EventType.CLICKED),
+        ("list_unsubscribe", "unsubscribe_event", EventType.UNSUBSCRIBED),
+        ("link_unsubscribe", "unsubscribe_event", EventType.UNSUBSCRIBED),
+        ("relay_injection", "relay_event", EventType.UNKNOWN),
+        ("teleport", "new_event", EventType.UNKNOWN),
+    ],
+)
+def test_every_event(kind: str, envelope: str, expected: EventType) -> None:
+    found = reading(PROVIDER, [event(kind, envelope)])
+    assert (found.type, found.name) == (expected, kind)
+    assert found.at == (NOW - 5) * 1_000_000
+    assert (found.event_id, found.message) == ("92356927693813856", OUR_ID)
+    assert (found.recipient, found.provider_message) == ("Ada@mail.example", "000443ee14578172be22")
+    assert (found.from_address, found.subject) == ("news@shop.example", "Hello")
+    assert (found.campaign, found.template, found.tags) == ("spring", "welcome-1", ("welcome",))
+    # The address of the host that mail went to is no reader's.
+    assert bool(found.ip) is (expected in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED))
+
+
+HARD, SOFT = BounceType.HARD, BounceType.SOFT
+
+
+@pytest.mark.parametrize("kind", ["bounce", "out_of_band"])
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(
+    ("number", "expected", "how"),
+    [(n, EventType.BOUNCED, HARD) for n in (10, 30, 90)]
+    + [(n, EventType.BOUNCED, SOFT) for n in (1, 20, 21, 22, 23, 24, 40, 50, 51, 52, 53, 54, 70, 100)]
+    + [(25, EventType.FAILED, None), (26, EventType.FAILED, None)]
+    + [(60, EventType.UNKNOWN, None), (80, EventType.UNKNOWN, None)],
+)
+def test_every_class_of_bounce(
+    kind: str, as_text: bool, number: int, expected: EventType, how: BounceType | None
+) -> None:
+    bounce_class = str(number) if as_text else number
+    found = reading(PROVIDER, [event(kind, bounce_class=bounce_class, raw_reason="550 no", reason="550")])
+    assert (found.type, found.bounce, found.reason) == (expected, how, f"{number} 550 no")
+
+
+def test_a_bounce_class_says_nothing_about_other_events() -> None:
+    assert reading(PROVIDER, [event("delivery", bounce_class="25")]).type is EventType.DELIVERED
+
+
+def test_engagement_in_full() -> None:
+    found = reading(
+        PROVIDER,
+        [event("click", "track_event", target_link_url="https://shop.example/?a=1", user_agent="Thunderbird")],
+    )
+    assert (found.url, found.user_agent, found.ip) == ("https://shop.example/?a=1", "Thunderbird", "203.0.113.9")
+
+
+def test_times_as_numbers_and_as_text() -> None:
+    for timestamp in (NOW, str(NOW), "2026-09-21T14:13:20.000Z"):
+        assert reading(PROVIDER, [event("open", timestamp=timestamp)]).at == NOW * 1_000_000
+
+
+@pytest.mark.parametrize("body", [b'[{"msys":{}}]', b'[ { "msys" : { } } ]', b"[]"])
+def test_the_batch_that_tries_a_webhook_out_holds_nothing(body: bytes) -> None:
+    assert PROVIDER.items(delivery(body)) == []
+
+
+def test_one_bad_item_of_a_batch() -> None:
+    items = PROVIDER.items(delivery([event("delivery"), {"msys": {"a": {}, "b": {}}}, event("open")]))
+    assert len(items) == 3
+    with pytest.raises(Unreadable):
+        PROVIDER.read(items[1])
+    assert [PROVIDER.read(items[n])[0].type for n in (0, 2)] == [EventType.DELIVERED, EventType.OPENED]
+
+
+def test_events_of_no_message() -> None:
+    found = reading(PROVIDER, [event("ab_test_completed", "ab_test_event", rcpt_meta=None, message_id="x")])
+    assert (found.type, found.message, found.provider_message) == (EventType.UNKNOWN, "", "")
+
+
+@pytest.mark.parametrize("meta", [None, [], "", {"postmeter_id": None}, {"other": 1}])
+def test_metadata_without_our_id(meta: Any) -> None:
+    assert reading(PROVIDER, [event("open", rcpt_meta=meta)]).message == ""
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"msys": {}}', b"[" * 100_000, raw("text")])
+def test_a_body_that_is_no_list(body: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        readings(PROVIDER, body)
+    assert caught.value.status == 400
