@@ -165,6 +165,7 @@ def filled(product: Product) -> World:
         "to": "b@c.example",
         "type": "opened",
         "email": "b@c.example",
+        "contact_email": "b@c.example",
         "event_name": "signed_up",
         "currency": "EUR",
         "amount": 12,

@@ -25,6 +25,6 @@ def encode(answer: Answer) -> bytes:
     return msgspec.json.encode(answer)
 
 
-def decode(value: bytes) -> Answer:
+def decode(value: bytes | str) -> Answer:
     """The answer in a key's value."""
     return _decoder.decode(value)

@@ -70,6 +70,16 @@ class TrackingMetrics:
             ["outcome"],
             registry=to,
         )
+        self.contact_events = Counter(
+            "postmeter_contact_events_total",
+            "What the track API took, by kind (custom, purchase) and outcome: accepted; conflict (an order with another"
+            " amount); unanswered (stored, but its campaign was not known in time); refused (too many wait).",
+            ["kind", "outcome"],
+            registry=to,
+        )
+        self.purchase_seconds = Histogram(
+            "postmeter_purchase_seconds", "Time from a purchase to its campaign.", buckets=LATENCY, registry=to
+        )
         self.webhooks = Counter(
             "postmeter_webhooks_total",
             "What providers' webhooks brought, by provider and outcome: event, unreadable (an item put aside),"

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.shared import authorization, logs
+from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
@@ -19,6 +20,7 @@ from postmeter.tracking.answers import Answer
 from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Committer
+from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.desk import Desk, LinkRefused
 from postmeter.tracking.events import Events
 from postmeter.tracking.messages import Messages
@@ -158,7 +160,7 @@ async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "postmeter"
 
 
-def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes) -> web.Application:
+def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: TrackRoutes) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[errors])
     app.on_response_prepare.append(_unnamed)
@@ -168,6 +170,8 @@ def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes) -> web.
             web.post(EVENTS_PATH, writes.post_events),
             # An id may hold braces, which aiohttp's own pattern of a segment leaves out.
             web.put(CAMPAIGN.path.replace("{id}", "{id:[^/]+}"), writes.put_campaign),
+            web.post(TRACK_EVENT.path, track.event),
+            web.post(TRACK_PURCHASE.path, track.purchase),
             web.post(WEBHOOK_PATH, webhooks.take),
             web.get(WEBHOOK_PATH, webhooks.describe),
             web.get(OPEN_PATH + "{token:.*}", visits.open),

@@ -38,7 +38,7 @@ class Client(Protocol):
 class Batch:
     """Encoded records, and who is answered when they are durable."""
 
-    __slots__ = ("answers", "clicks", "followers", "opens", "records", "shard", "waiting")
+    __slots__ = ("answers", "behind", "clicks", "followers", "opens", "records", "shard", "waiting")
 
     def __init__(self, shard: int | None = None) -> None:
         self.shard = shard
@@ -46,6 +46,7 @@ class Batch:
         self.answers: list[tuple[Client, bytes]] = []
         self.followers: list[Client] = []
         self.opens = self.clicks = 0
+        self.behind = False
         self.waiting: list[asyncio.Future[None]] = []
 
     def takes(self, shard: int | None) -> bool:
@@ -86,10 +87,11 @@ class Committer:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    async def append(self, encoded: list[bytes], shard: int | None = None) -> None:
+    async def append(self, encoded: list[bytes], shard: int | None = None, *, behind: bool = False) -> None:
         """Return once the records are durable. Raises RequestError 503 if they cannot be made so.
 
-        shard: where they must go; None leaves it open. The records are not one transaction.
+        shard: where they must go; None leaves it open. behind: they come into the streams after everything that this
+        process has answered before, also after what waits in the spool. The records are not one transaction.
         """
         while len(self._writes) >= MAX_QUEUED:
             self._room.clear()
@@ -102,6 +104,7 @@ class Committer:
                 self._writes.append(batch)
         done = self._loop.create_future()
         batch.records += encoded
+        batch.behind = batch.behind or behind
         batch.waiting.append(done)
         self.schedule()
         await done
@@ -151,7 +154,7 @@ class Committer:
         error: Exception | None = None
         try:
             if batch.records:
-                await self._store(lane, shard, batch_id, records.join(batch.records))
+                await self._store(lane, shard, batch_id, records.join(batch.records), behind=batch.behind)
         except Exception as failure:
             # Whatever it is: people must still get their picture and arrive at their destination.
             error = failure
@@ -163,8 +166,8 @@ class Committer:
         # Not at once: what the loop has read by now is to be in the next batch too.
         self.schedule()
 
-    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes) -> None:
-        if self.redis_up:
+    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, *, behind: bool) -> None:
+        if self.redis_up and not (behind and self._spool.waiting):
             began = time.perf_counter()
             try:
                 await lane.append(shard, batch_id, packed)

@@ -17,6 +17,9 @@ from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.committer import Committer
+from postmeter.tracking.contacts.attributions import Attributions
+from postmeter.tracking.contacts.routes import TrackRoutes
+from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.desk import Desk
 from postmeter.tracking.drainer import Drainer
 from postmeter.tracking.events import Events
@@ -65,7 +68,8 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     )
     routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures, mailboxes))
     visits = app.Visits(desk, committer, settings.trusted_hops)
-    runner = _runner(settings, app.application(writes, visits, routes))
+    track = TrackRoutes(settings, Track(committer, Attributions(redis), figures, settings.shards))
+    runner = _runner(settings, app.application(writes, visits, routes, track))
     await runner.setup()
     assert runner.server is not None
     front = Front(settings, desk, committer, figures, runner.server)

@@ -1,11 +1,11 @@
-"""D4, the Misar analytics API: shapes and endpoints of its reads."""
+"""D4, the Misar analytics API: shapes and endpoints."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
 
@@ -99,6 +99,77 @@ class CampaignAnswer(Struct):
     timeline: list[Hour]
 
 
+class TrackEventBody(Struct):
+    """Body of POST /api/v1/track/event."""
+
+    event_name: Annotated[str, described("snake_case.", pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$", maxLength=100)]
+    contact_email: Annotated[str, described("Kept as a hash.", format="email")]
+    properties: Annotated[dict[str, Any], described("At most 16 KiB, 8 levels.")] = {}
+    timestamp: Annotated[Timestamp | UnsetType, described("Default: now.")] = UNSET
+
+
+class TrackEventAnswer(Struct):
+    """POST /api/v1/track/event."""
+
+    success: bool
+    event_id: str
+
+
+class Item(Struct):
+    """A line item; a negative price is a discount."""
+
+    name: Annotated[str, described("At most 500 characters.", maxLength=500)]
+    quantity: Annotated[Decimal, described("At most 6 decimals.", exclusiveMinimum=0)]
+    price: Annotated[Decimal, described("At most 6 decimals.")]
+
+
+class PurchaseBody(Struct):
+    """Body of POST /api/v1/track/purchase."""
+
+    contact_email: Annotated[str, described("Kept as a hash.", format="email")]
+    amount: Annotated[Decimal, described("With no more decimals than the currency has.", minimum=0)]
+    currency: Annotated[str, described("An active code of ISO 4217.", pattern="^[A-Z]{3}$")]
+    order_id: Annotated[str | UnsetType, described("Sent again, it counts once.", minLength=1, maxLength=200)] = UNSET
+    items: Annotated[list[Item], described("Kept beside the purchase.", maxItems=200)] = []
+    timestamp: Annotated[Timestamp | UnsetType, described("Default: now.")] = UNSET
+
+
+class PurchaseAnswer(Struct):
+    """POST /api/v1/track/purchase. attributed_campaign_id: of the contact's last click within 7 days, or null."""
+
+    success: bool
+    event_id: str
+    attributed_campaign_id: str | None
+
+
+WHOLE_WORKSPACE = ("super_admin", "admin", "member")
+"""A contact belongs to the workspace, not to one of its domains."""
+TRACK_EVENT = Endpoint(
+    method="POST",
+    path="/api/v1/track/event",
+    document=Document.D4,
+    service=Service.TRACKING,
+    summary="Track a custom event",
+    scope="track",
+    roles=WHOLE_WORKSPACE,
+    limit=Limit.WRITE,
+    max_body=64 * 1024,
+    body=TrackEventBody,
+    answer=TrackEventAnswer,
+)
+TRACK_PURCHASE = Endpoint(
+    method="POST",
+    path="/api/v1/track/purchase",
+    document=Document.D4,
+    service=Service.TRACKING,
+    summary="Track a purchase; get the campaign that it is attributed to",
+    scope="track",
+    roles=WHOLE_WORKSPACE,
+    limit=Limit.WRITE,
+    max_body=256 * 1024,
+    body=PurchaseBody,
+    answer=PurchaseAnswer,
+)
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -121,4 +192,6 @@ ENDPOINTS = (
         limit=Limit.READ,
         answer=CampaignAnswer,
     ),
+    TRACK_EVENT,
+    TRACK_PURCHASE,
 )

@@ -1,0 +1,1 @@
+"""The track API (D4): what contacts did beside their mail: custom events and purchases."""

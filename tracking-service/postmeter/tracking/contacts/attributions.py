@@ -1,0 +1,76 @@
+"""Waits for what the aggregator says of purchases: one loop asks Redis for all that are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from postmeter.shared import conversions, logs
+from postmeter.shared.conversions import Answer
+from postmeter.shared.streams import purchase_answer
+from postmeter.tracking.lane import FAILURES
+
+MOST = 512
+"""Purchases that may wait at once."""
+PAUSES = (0.004, 0.1)
+
+
+class Attributions:
+    """Knows purchases by the key under which their answer will be."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._waiting: dict[str, set[asyncio.Future[Answer]]] = {}
+        self._pause = PAUSES[0]
+        self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no more purchases may wait."""
+        return len(self._waiting) >= MOST
+
+    async def known(self, workspace: int, event_id: str) -> Answer | None:
+        """What has been said of a purchase; None also where Redis does not answer."""
+        try:
+            value = await self._redis.get(purchase_answer(workspace, event_id))
+        except FAILURES:
+            return None
+        return None if value is None else conversions.decode(value)
+
+    async def wait(self, workspace: int, event_id: str, seconds: float) -> Answer | None:
+        """What is said of a purchase within that time, or None."""
+        key = purchase_answer(workspace, event_id)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, set()).add(waiter)
+        self._pause = PAUSES[0]
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        try:
+            return await asyncio.wait_for(waiter, seconds)
+        except TimeoutError:
+            return None
+        finally:
+            others = self._waiting.get(key, set())
+            others.discard(waiter)
+            if not others:
+                self._waiting.pop(key, None)
+
+    async def _ask(self) -> None:
+        """Ask until nobody waits any more; less often the longer the last one has waited."""
+        while self._waiting:
+            await asyncio.sleep(self._pause)
+            self._pause = min(1.3 * self._pause, PAUSES[1])
+            keys = list(self._waiting)
+            try:
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    for key in keys:
+                        pipeline.get(key)
+                    found = await pipeline.execute()
+            except FAILURES as failure:
+                logs.get().debug("answers to purchases cannot be read", error=repr(failure))
+                continue
+            for key, value in zip(keys, found, strict=True):
+                for waiter in self._waiting.pop(key, ()) if value is not None else ():
+                    if not waiter.done():
+                        waiter.set_result(conversions.decode(value))

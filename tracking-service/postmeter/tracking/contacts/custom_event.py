@@ -1,0 +1,43 @@
+"""One custom event as it is given, and the record it becomes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from postmeter.shared import uuid7
+from postmeter.shared.records import CustomEvent
+from postmeter.tracking import bodies, fields
+from postmeter.tracking.contacts import values
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """What is given."""
+
+    event_name: str
+    contact_email: str
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+    timestamp: str | None = None
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def read(workspace: int, body: bytes) -> CustomEvent:
+    """Check a body. Raises RequestError 400 for what is no JSON, else 422 that names the field."""
+    with values.unprocessable():
+        given = bodies.decode(_decoder, body)
+        received = datetime.now(UTC)
+        at, claimed = fields.timestamp("timestamp", given.timestamp, received)
+        address, _ = fields.address("contact_email", given.contact_email)
+        return CustomEvent(
+            at=at,
+            received=fields.micros(received),
+            workspace=workspace,
+            id=f"evt_{uuid7.new().hex}",
+            name=values.event_name(given.event_name),
+            contact=fields.address_hash(address),
+            properties=values.properties(given.properties),
+            claimed=claimed,
+        )

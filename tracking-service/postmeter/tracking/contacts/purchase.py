@@ -1,0 +1,87 @@
+"""One purchase as it is given, and the record it becomes."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+import msgspec
+
+from postmeter.shared import uuid7
+from postmeter.shared.records import Purchase
+from postmeter.tracking import bodies, fields
+from postmeter.tracking.contacts import values
+
+MAX_ITEMS = 200
+ORDER_CHARS = 200
+
+
+class Item(msgspec.Struct, forbid_unknown_fields=True):
+    """A line item. A price may be negative: a discount."""
+
+    name: str
+    quantity: msgspec.Raw
+    price: msgspec.Raw
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """What is given."""
+
+    contact_email: str
+    amount: msgspec.Raw
+    currency: str
+    order_id: str | None = None
+    items: list[Item] = []
+    timestamp: str | None = None
+
+
+_decoder = msgspec.json.Decoder(Body)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def read(workspace: int, body: bytes) -> Purchase:
+    """Check a body. Raises RequestError 400 for what is no JSON, else 422 that names the field."""
+    with values.unprocessable():
+        given = bodies.decode(_decoder, body)
+        received = datetime.now(UTC)
+        at, claimed = fields.timestamp("timestamp", given.timestamp, received)
+        address, _ = fields.address("contact_email", given.contact_email)
+        currency = values.currency(given.currency)
+        amount = values.amount(given.amount, currency)
+        order = fields.text("order_id", given.order_id, ORDER_CHARS)
+        if given.order_id is not None and not order:
+            raise fields.invalid("order_id", "must not be empty")
+        contact = fields.address_hash(address)
+        return Purchase(
+            at=at,
+            received=fields.micros(received),
+            workspace=workspace,
+            id=f"evt_{order_hash(workspace, order).hex() if order else uuid7.new().hex}",
+            order=order,
+            contact=contact,
+            amount=amount,
+            currency=currency.code,
+            items=_items(given.items),
+            digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
+            claimed=claimed,
+        )
+
+
+def order_hash(workspace: int, order: str) -> bytes:
+    """16 bytes that name an order: its event_id follows from them, and the shard of all its repetitions."""
+    return hashlib.blake2b(f"{workspace}\0{order}".encode(), digest_size=16, person=b"postmeter-order").digest()
+
+
+def _items(given: list[Item]) -> str:
+    if len(given) > MAX_ITEMS:
+        raise fields.invalid("items", f"at most {MAX_ITEMS}")
+    found = []
+    for index, item in enumerate(given):
+        place, why = f"items[{index}]", f"takes at most {values.FINE_PLACES} decimals"
+        quantity = values.number(f"{place}.quantity", item.quantity, values.FINE_PLACES, why)
+        if quantity <= 0:
+            raise fields.invalid(f"{place}.quantity", "takes a number above 0")
+        name = fields.text(f"{place}.name", item.name, 500)
+        price = values.number(f"{place}.price", item.price, values.FINE_PLACES, why)
+        found.append({"name": name, "quantity": quantity.normalize(), "price": price.normalize()})
+    return _encoder.encode(found).decode()

@@ -1,0 +1,43 @@
+"""The HTTP side of the track API."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared import authorization, logs
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.principal import HEADER, Principal, unseal
+from postmeter.tracking import bodies
+from postmeter.tracking.contacts.track import Track
+from postmeter.tracking.settings import TrackingSettings
+
+
+class TrackRoutes:
+    """The handlers of both endpoints."""
+
+    def __init__(self, settings: TrackingSettings, track: Track) -> None:
+        self._secret = settings.internal_secret
+        self._timeout = settings.body_timeout
+        self._track = track
+
+    async def event(self, request: web.Request) -> web.Response:
+        """Take a custom event."""
+        principal, body = await self._read(request, TRACK_EVENT)
+        return _json(await self._track.event(principal, body))
+
+    async def purchase(self, request: web.Request) -> web.Response:
+        """Take a purchase."""
+        principal, body = await self._read(request, TRACK_PURCHASE)
+        return _json(await self._track.purchase(principal, body))
+
+    async def _read(self, request: web.Request, endpoint: Endpoint) -> tuple[Principal, bytes]:
+        principal = unseal(request.headers.get(HEADER), self._secret)
+        logs.bind_request(principal.request_id)
+        authorization.require(endpoint, principal)
+        return principal, await bodies.read(request, endpoint.max_body, self._timeout)
+
+
+def _json(answer: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

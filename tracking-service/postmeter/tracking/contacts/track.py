@@ -1,0 +1,79 @@
+"""`POST /api/v1/track/event` and `/api/v1/track/purchase`: taken, appended, a purchase answered with its campaign."""
+
+from __future__ import annotations
+
+import time
+
+from postmeter.shared.apis.misar import PurchaseAnswer, TrackEventAnswer
+from postmeter.shared.conversions import Answer
+from postmeter.shared.errors import RequestError
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.principal import Principal
+from postmeter.shared.records import Purchase, encode
+from postmeter.shared.streams import shard_of
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.contacts import custom_event, purchase
+from postmeter.tracking.contacts.attributions import Attributions
+
+ANSWER_SECONDS = 3.0
+_RETRY = {"Retry-After": "1"}
+_CONFLICT = "order_id: this order was sent before with another amount, currency or contact; nothing was changed"
+_LATER = "The purchase is stored, but what it is attributed to is not known yet: send it again with the same order_id."
+
+
+class Track:
+    """Takes what contacts did, for a principal."""
+
+    def __init__(self, committer: Committer, attributions: Attributions, metrics: TrackingMetrics, shards: int) -> None:
+        self._committer = committer
+        self._attributions = attributions
+        self._metrics = metrics
+        self._shards = shards
+
+    async def event(self, principal: Principal, body: bytes) -> TrackEventAnswer:
+        """Take a custom event. Raises RequestError 400, 422, 503."""
+        record = custom_event.read(principal.workspace, body)
+        await self._committer.append([encode(record)])
+        self._note("custom", "accepted")
+        return TrackEventAnswer(True, record.id)
+
+    async def purchase(self, principal: Principal, body: bytes) -> PurchaseAnswer:
+        """Take a purchase and wait for its campaign. Raises RequestError 400, 409, 422, 503.
+
+        A purchase with an order_id whose campaign is not known in time is a 503: sent again, it counts once. One
+        without would count twice, so that it is answered without a campaign.
+        """
+        began = time.monotonic()
+        record = purchase.read(principal.workspace, body)
+        if record.order and (known := await self._known(record)) is not None:
+            return self._answer(record, known)
+        if self._attributions.full:
+            self._note("purchase", "refused")
+            raise RequestError(503, "UNAVAILABLE", "Too many purchases wait; nothing was stored.", None, _RETRY)
+        shard = shard_of(purchase.order_hash(record.workspace, record.order), self._shards) if record.order else None
+        # Behind the clicks that wait in the spool, so that it is counted after them.
+        await self._committer.append([encode(record)], shard, behind=True)
+        left = max(0.0, began + ANSWER_SECONDS - time.monotonic())
+        answer = await self._attributions.wait(record.workspace, record.id, left)
+        self._metrics.purchase_seconds.observe(time.monotonic() - began)
+        if answer is not None:
+            return self._answer(record, answer)
+        self._note("purchase", "unanswered")
+        if record.order:
+            raise RequestError(503, "UNAVAILABLE", _LATER, None, _RETRY)
+        return PurchaseAnswer(True, record.id, None)
+
+    async def _known(self, record: Purchase) -> Answer | None:
+        if not self._committer.redis_up:
+            return None
+        return await self._attributions.known(record.workspace, record.id)
+
+    def _answer(self, record: Purchase, answer: Answer) -> PurchaseAnswer:
+        if answer.digest != record.digest:
+            self._note("purchase", "conflict")
+            raise RequestError(409, "ORDER_CONFLICT", _CONFLICT, "order_id")
+        self._note("purchase", "accepted")
+        return PurchaseAnswer(True, record.id, answer.campaign)
+
+    def _note(self, kind: str, outcome: str) -> None:
+        self._metrics.contact_events.labels(kind, outcome).inc()

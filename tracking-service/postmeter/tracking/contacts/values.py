@@ -1,0 +1,108 @@
+"""Checks of the track API's values. Each raises RequestError 422 that names the field (SEMANTICS.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from iso4217 import Currency
+
+from postmeter.shared.errors import RequestError
+from postmeter.tracking import fields
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+NAME_CHARS = 100
+NUMBER_CHARS = 64
+WHOLE_DIGITS = 15
+FINE_PLACES = 6
+"""Decimals of a line item's price and quantity, and of amounts in a currency that has no minor unit, such as gold."""
+OBJECT_BYTES = 16_384
+OBJECT_DEPTH = 8
+
+
+@contextmanager
+def unprocessable() -> Iterator[None]:
+    """What is wrong in a body that is JSON is a 422 here, where the native API says 400."""
+    try:
+        yield
+    except RequestError as error:
+        if error.code == "INVALID_FIELD":
+            raise RequestError(422, error.code, error.message, error.field) from None
+        raise
+
+
+def event_name(value: str) -> str:
+    """A name in snake_case."""
+    if len(value) > NAME_CHARS or _SNAKE_CASE.fullmatch(value) is None:
+        raise fields.invalid(
+            "event_name", f"takes snake_case, such as trial_started, of at most {NAME_CHARS} characters"
+        )
+    return value
+
+
+def currency(value: str) -> Currency:
+    """An active code of ISO 4217, in upper case."""
+    try:
+        return Currency(value)
+    except ValueError:
+        raise fields.invalid("currency", "takes a code of ISO 4217, such as USD") from None
+
+
+def amount(value: msgspec.Raw, of: Currency) -> Decimal:
+    """Money of a currency, exactly as it was written: not negative, with no more decimals than the currency has."""
+    places = FINE_PLACES if of.exponent is None else of.exponent
+    found = number("amount", value, places, f"{of.code} has {places} decimals")
+    if found < 0:
+        raise fields.invalid("amount", "takes no negative number")
+    return abs(found)
+
+
+def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
+    """An exact decimal; `why` tells who sends more than `places` decimals why they are too many."""
+    text = bytes(value).decode().strip()
+    if len(text) > NUMBER_CHARS or _NUMBER.fullmatch(text) is None:
+        raise fields.invalid(field, f"takes a number of at most {NUMBER_CHARS} characters")
+    found = Decimal(text)
+    if found and found.adjusted() >= WHOLE_DIGITS:
+        raise fields.invalid(field, f"takes a number below 10^{WHOLE_DIGITS}")
+    exact = found.quantize(Decimal(1).scaleb(-places))
+    if exact != found:
+        raise fields.invalid(field, why)
+    return exact
+
+
+def properties(value: msgspec.Raw) -> str:
+    """A JSON object, bounded in size and depth; as it was written, so that no number loses a digit."""
+    text = bytes(value)
+    if len(text) > OBJECT_BYTES:
+        raise fields.invalid("properties", f"takes {OBJECT_BYTES} bytes at most")
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise fields.invalid("properties", str(error)) from None
+    if not isinstance(found, dict):
+        raise fields.invalid("properties", "takes an object")
+    _check(found)
+    return text.decode()
+
+
+def _check(found: Any) -> None:
+    level = [found]
+    for _ in range(OBJECT_DEPTH + 1):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += [*one, *one.values()]
+            elif isinstance(one, list):
+                inner += one
+            elif isinstance(one, str) and "\0" in one:
+                raise fields.invalid("properties", "NUL cannot be stored")
+        level = inner
+        if not level:
+            return
+    raise fields.invalid("properties", f"takes at most {OBJECT_DEPTH} levels")
