@@ -10,10 +10,10 @@ CREATE FUNCTION bench.hour(part float8) RETURNS float8 LANGUAGE sql IMMUTABLE PA
     RETURN part + 0.12 * sin(2 * pi() * part);
 -- What messages have in common: a row of `series`, and how its readers are.
 CREATE UNLOGGED TABLE bench.slot (
-    slot int PRIMARY KEY, campaign text, domain text, provider text, template text, tags text[], series bigint,
-    open_rate float8, click_rate float8);
+    slot int PRIMARY KEY, campaign text, domain text, provider text, template text, tags text[], mailbox text,
+    series bigint, open_rate float8, click_rate float8);
 CREATE UNLOGGED TABLE bench.message (
-    n bigint, id uuid, series bigint, campaign text, domain text, provider text, template text, tags text[],
+    n bigint, id uuid, series bigint, campaign text, domain text, provider text, template text, tags text[], mailbox text,
     created timestamptz, sent timestamptz, delivered timestamptz, fate text, opens int, clicks int);
 CREATE UNLOGGED TABLE bench.happened (
     message uuid, series bigint, at timestamptz, type smallint, bounce smallint, verdict smallint,
@@ -27,31 +27,36 @@ CREATE UNLOGGED TABLE bench.reason (raw text PRIMARY KEY, reason text);
 INSERT INTO workspace (id, name, timezone, created_at) VALUES ($1, 'Bench', $2, $3) RETURNING number;
 
 -- name: slots
--- Two slots for each of $1 campaigns, and 80 for mail without one: 5 domains, 4 providers, 20 templates, 8 sets of tags.
+-- Two slots for each of $1 campaigns, and 80 for mail without one: 5 domains, 4 providers, 24 templates, 8 sets of tags;
+-- each once for 5 mailbox providers, '' among them. Slots below 0 are of inbound mail.
 INSERT INTO bench.slot
-SELECT 2 * c + p, 'campaign-' || lpad(c::text, 4, '0'), 'mail' || c % 5 || '.example',
-    (ARRAY['SENDGRID', 'POSTMARK', 'SES', 'MAILGUN'])[1 + (c + p) % 4], 'template-' || c % 20,
-    string_to_array((ARRAY['', 'news', 'news,spring', 'sale', 'new,sale', 'b2b', 'b2b,trial', 'digest'])[1 + c % 8], ','),
-    NULL::bigint, 0.15 + 0.3 * bench.noise(c, 21), 0.08 + 0.12 * bench.noise(c, 22)
-FROM generate_series(0, $1::int - 1) AS c, generate_series(0, 1) AS p
+SELECT 5 * place + m.number - 1, campaign, domain, provider, template, tags, m.mailbox, NULL::bigint, open_rate, click_rate
+FROM (
+    SELECT 2 * c + p AS place, 'campaign-' || lpad(c::text, 4, '0') AS campaign, 'mail' || c % 5 || '.example' AS domain,
+        (ARRAY['SENDGRID', 'POSTMARK', 'SES', 'MAILGUN'])[1 + (c + p) % 4] AS provider, 'template-' || c % 20 AS template,
+        string_to_array(
+            (ARRAY['', 'news', 'news,spring', 'sale', 'new,sale', 'b2b', 'b2b,trial', 'digest'])[1 + c % 8], ',') AS tags,
+        0.15 + 0.3 * bench.noise(c, 21) AS open_rate, 0.08 + 0.12 * bench.noise(c, 22) AS click_rate
+    FROM generate_series(0, $1::int - 1) AS c, generate_series(0, 1) AS p
+    UNION ALL
+    SELECT 2 * $1 + 16 * d + 4 * t + p, '', 'mail' || d || '.example',
+        (ARRAY['SENDGRID', 'POSTMARK', 'SES', 'MAILGUN'])[1 + p], (ARRAY['receipt', 'welcome', 'reset', ''])[1 + t],
+        ARRAY[]::text[], 0.4, 0.1
+    FROM generate_series(0, 4) AS d, generate_series(0, 3) AS t, generate_series(0, 3) AS p) AS outbound,
+unnest(ARRAY['gmail', 'outlook', 'yahoo', 'icloud', '']) WITH ORDINALITY AS m (mailbox, number)
 UNION ALL
-SELECT 2 * $1 + 16 * d + 4 * t + p, '', 'mail' || d || '.example',
-    (ARRAY['SENDGRID', 'POSTMARK', 'SES', 'MAILGUN'])[1 + p], (ARRAY['receipt', 'welcome', 'reset', ''])[1 + t], ARRAY[]::text[],
-    NULL, 0.4, 0.1
-FROM generate_series(0, 4) AS d, generate_series(0, 3) AS t, generate_series(0, 3) AS p
-UNION ALL
-SELECT -1 - d, '', 'mail' || d || '.example', '', '', ARRAY[]::text[], NULL, 0, 0 FROM generate_series(0, 4) AS d;
+SELECT -1 - d, '', 'mail' || d || '.example', '', '', ARRAY[]::text[], '', NULL, 0, 0 FROM generate_series(0, 4) AS d;
 
 -- name: series
 -- The series of the slots in workspace $1.
-INSERT INTO series (workspace, campaign, domain, provider, template, tags)
-SELECT DISTINCT $1::int, campaign, domain, provider, template, tags FROM bench.slot;
+INSERT INTO series (workspace, campaign, domain, provider, template, tags, mailbox_provider)
+SELECT DISTINCT $1::int, campaign, domain, provider, template, tags, mailbox FROM bench.slot;
 
 -- name: number_slots
 -- Tell the slots their series.
 UPDATE bench.slot SET series = s.id FROM series s
-WHERE s.workspace = $1 AND (s.campaign, s.domain, s.provider, s.template, s.tags)
-    = (slot.campaign, slot.domain, slot.provider, slot.template, slot.tags);
+WHERE s.workspace = $1 AND (s.campaign, s.domain, s.provider, s.template, s.tags, s.mailbox_provider)
+    = (slot.campaign, slot.domain, slot.provider, slot.template, slot.tags, slot.mailbox);
 
 -- name: campaigns
 -- The campaigns of workspace $1.
@@ -75,7 +80,7 @@ SELECT $1, '9.1.2.0'::inet + n, now(), now() FROM generate_series(1, 3) AS n;
 INSERT INTO bench.message
 SELECT n, (lpad(to_hex(floor(extract(epoch FROM created) * 1000)::bigint), 12, '0') || '7' || substr(h, 1, 3)
         || substr('89ab', 1 + (n % 4)::int, 1) || substr(h, 4, 15))::uuid,
-    s.series, s.campaign, s.domain, s.provider, s.template, s.tags, created, sent,
+    s.series, s.campaign, s.domain, s.provider, s.template, s.tags, s.mailbox, created, sent,
     sent + (2 + 60 * bench.noise(n, 16) ^ 3) * interval '1 second', fate,
     CASE WHEN bench.noise(n, 9) < s.open_rate * (0.75 + 0.5 * bench.noise(extract(hour FROM created)::bigint, 77))
         THEN 1 + floor(3 * bench.noise(n, 10) ^ 3)::int ELSE 0 END,
@@ -89,7 +94,8 @@ LATERAL (SELECT created + (1 + 4 * bench.noise(n, 11)) * interval '1 second' AS 
 LATERAL (SELECT CASE WHEN luck < 0.002 THEN 'queued' WHEN luck < 0.005 THEN 'failed' WHEN luck < 0.017 THEN 'hard'
     WHEN luck < 0.027 THEN 'soft' WHEN luck < 0.03 THEN 'sent' ELSE 'delivered' END AS fate) AS fated,
 LATERAL (SELECT $6::int / 5 AS steady, ($6::int - $6::int / 5) / $5::float8 AS a_day) AS shares,
-LATERAL (SELECT CASE WHEN kind < 0.2 THEN 2 * $6::int + floor(80 * choice)::int
+LATERAL (SELECT width_bucket(bench.noise(n, 34), ARRAY[0.4, 0.6, 0.75, 0.85]) AS mailbox) AS addressed,
+LATERAL (SELECT mailbox + 5 * CASE WHEN kind < 0.2 THEN 2 * $6::int + floor(80 * choice)::int
     WHEN kind < 0.4 THEN 2 * floor(steady * choice)::int + (bench.noise(n, 5) < 0.3)::int
     ELSE 2 * (steady + greatest(0, floor(day * a_day)::int - floor(3 * a_day * choice ^ 2)::int))
         + (bench.noise(n, 5) < 0.3)::int END AS slot) AS chosen
@@ -169,7 +175,7 @@ FROM bench.happened ORDER BY at;
 INSERT INTO message (workspace, id, series, state, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at, sent_at, delivered_at)
 SELECT $1, m.id, m.series, coalesce(h.state, 1), m.campaign, 'news@' || m.domain,
-    encode(sha256(convert_to((m.n % 1000003)::text, 'UTF8')), 'hex'), 'reader' || m.n % 300 || '.example',
+    encode(sha256(convert_to((m.n % 1000003)::text, 'UTF8')), 'hex'), CASE m.mailbox WHEN '' THEN 'reader' || m.n % 300 || '.example' ELSE m.mailbox || '.com' END,
     'News of ' || m.template || ', number ' || m.n % 1000, m.provider, 'account-' || m.provider, 'pm-' || m.n,
     m.template, m.tags, m.created, h.sent_at, h.delivered_at
 FROM bench.message m LEFT JOIN (

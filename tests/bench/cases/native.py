@@ -20,6 +20,12 @@ def cases() -> list[Case]:
         # As large as answers get: thousands of rows.
         _query("by campaign and day", by_day, _rows("timestamp", "campaign"), _by_campaign, dashboard=False),
         _query("by tag", {"metrics": ["sent", "clicks"], "dimensions": ["tag"]}, _rows("tag"), _by_tag),
+        _query(
+            "by mailbox",
+            {"metrics": ["sent", "unique_opens"], "dimensions": ["mailbox_provider"]},
+            _rows("mailbox_provider"),
+            _by_mailbox,
+        ),
         _query("the 100 best links", links | {"limit": 100}, _rows("link"), _by_link),
         _query("hours in Kathmandu", hours, _rows("timestamp"), _in_kathmandu),
         Case("native campaigns", ("GET", CAMPAIGNS), CAMPAIGNS, read=_campaigns, raw=_first_sendings),
@@ -57,6 +63,12 @@ async def _by_campaign(raw: Raw, answer: Answer) -> Comparable:
 async def _by_tag(raw: Raw, answer: Answer) -> Comparable:
     rows = await raw.rows("tags", *_window(answer))
     return {(row["name"],): picked(row, ("sent", "clicks")) for row in rows}
+
+
+async def _by_mailbox(raw: Raw, answer: Answer) -> Comparable:
+    rows = await raw.rows("groups", *_window(answer), column="mailbox_provider")
+    found = {(row["name"],): picked(row, ("sent", "unique_opens")) for row in rows}
+    return {key: counts for key, counts in found.items() if any(counts)}
 
 
 async def _by_link(raw: Raw, answer: Answer) -> Comparable:
