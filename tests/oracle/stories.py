@@ -20,7 +20,6 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 TODAY = midnight(datetime.now(UTC).date())
 """The aggregator keeps what lies within two years of the real moment, so histories end some days before it."""
-MESSAGES = range(6)
 DOMAINS = ("shop.example", "mail.example", "xn--mller-kva.example")
 CAMPAIGNS = ("", "spring", "Summer", "a<b>&c")
 SUBJECTS = ("Hello", "HELLO world", "100% off_now", "Größe ÄÖÜ", "")
@@ -73,16 +72,13 @@ def anchors(now: datetime) -> list[datetime]:
     return [now, quarter(now) - 3 * QUARTER, hour, hour - 23 * HOUR, *days, *rolling, *CHANGES]
 
 
-def moments(now: datetime, latest: datetime) -> st.SearchStrategy[datetime]:
-    """Moments near windows' edges, none after `latest`."""
-    near = st.sampled_from([timedelta(), -MICRO, QUARTER - MICRO, SECOND, -SECOND])
-    around = st.integers(-240, 240).map(lambda minutes: minutes * 37 * SECOND) | st.integers(-48, 48).map(
-        lambda hours: hours * HOUR
-    )
-    # Mostly of the last days, so that buckets are shared.
-    recent = st.integers(0, 200).map(lambda n: now - n * timedelta(minutes=41))
-    edges = st.builds(lambda at, by: at + by, st.sampled_from(anchors(now)), near | around)
-    return (recent | edges).map(lambda at: min(at, latest))
+def moment(now: datetime, latest: datetime, draw: random.Random) -> datetime:
+    """A moment of the last days, so that buckets are shared, or near a window's edge; none after `latest`."""
+    if draw.random() < 0.5:
+        return min(now - draw.randint(0, 200) * timedelta(minutes=41), latest)
+    near = (timedelta(), -MICRO, QUARTER - MICRO, SECOND, -SECOND)
+    around = (draw.randint(-240, 240) * 37 * SECOND, draw.randint(-48, 48) * HOUR)
+    return min(draw.choice(anchors(now)) + draw.choice(near + around), latest)
 
 
 @dataclass
@@ -99,7 +95,7 @@ class Story:
         noise.shuffle(rest)
         made: list[tuple[bytes, list[Record]]] = []
         while rest:
-            size = noise.randint(1, 12)
+            size = noise.randint(1, 40)
             made.append((b"%d" % len(made), rest[:size]))
             rest = rest[size:]
         made += [one for one in made if noise.random() < 0.25]
@@ -107,123 +103,129 @@ class Story:
         return made
 
 
-def registrations(now: datetime) -> st.SearchStrategy[Registration]:
-    def build(n: int, created: datetime, campaign: str, named: bool, changes: dict[str, object]) -> Registration:
-        at = micros(created)
-        name = f"{campaign.title()} {n}" if campaign and named else ""
-        number = ((at // 1000) << 80 | 7 << 76 | 2 << 62 | n).to_bytes(16, "big")
-        return registration(
-            n, message=number, created=at, at=at + 13 * n, campaign=campaign, campaign_name=name, **changes
-        )
-
-    others = st.fixed_dictionaries(
-        {
-            "from_domain": st.sampled_from(DOMAINS),
-            "provider": st.sampled_from(["SENDGRID", "SENDGRID", "POSTMARK", ""]),
-            "provider_account": st.sampled_from(["", "pa-1"]),
-            "template": st.sampled_from(["", "welcome", "Receipt"]),
-            "tags": st.sampled_from(TAGS).map(list),
-            "subject": st.sampled_from(SUBJECTS),
-        }
-    )
-    created = moments(now, now)
-    return st.builds(build, st.sampled_from(MESSAGES), created, st.sampled_from(CAMPAIGNS), st.booleans(), others)
-
-
-def told(now: datetime, known: list[Registration]) -> st.SearchStrategy[Event]:
-    def build(
-        kind: EventType, which: int, named: bool, at: datetime, hard: bool, reason: str, url: str, agent: bytes
-    ) -> Event:
-        of = known[which % len(known)]
-        named = named and bool(of.provider)
-        clicked = kind is EventType.CLICKED
-        engaged = clicked or kind is EventType.OPENED
-        return event(
-            kind,
-            at=micros(at),
-            message=b"" if named else of.message,
-            provider=of.provider if named else "",
-            provider_message=of.provider_message if named else "",
-            bounce=int(BounceType.HARD if hard else BounceType.SOFT) if kind is EventType.BOUNCED else 0,
-            reason=reason if kind in (EventType.BOUNCED, EventType.FAILED) else "",
-            url=url if clicked else "",
-            user_agent=agent if engaged else b"",
-        )
-
-    kinds = st.sampled_from(OUTCOMES) | st.sampled_from(MAIL_EVENTS)
-    return st.builds(
-        build,
-        kinds,
-        st.integers(0, len(known) - 1),
-        st.booleans(),
-        moments(now, now + HOUR),
-        st.booleans(),
-        st.sampled_from(REASONS),
-        st.sampled_from(["", "https://a.example/told"]),
-        st.sampled_from([b"", b"Mozilla/5.0"]),
+def registered(now: datetime, n: int, draw: random.Random) -> Registration:
+    """The n-th message."""
+    created = micros(moment(now, now, draw))
+    campaign = draw.choice(CAMPAIGNS)
+    return registration(
+        n,
+        message=((created // 1000) << 80 | 7 << 76 | 2 << 62 | n).to_bytes(16, "big"),
+        created=created,
+        at=created + 13 * n,
+        campaign=campaign,
+        campaign_name=f"{campaign.title()} {n}" if campaign and draw.random() < 0.5 else "",
+        from_domain=draw.choice(DOMAINS),
+        provider=draw.choice(["SENDGRID", "SENDGRID", "POSTMARK", ""]),
+        provider_account=draw.choice(["", "pa-1"]),
+        template=draw.choice(["", "welcome", "Receipt"]),
+        tags=list(draw.choice(TAGS)),
+        subject=draw.choice(SUBJECTS),
     )
 
 
-def hits(now: datetime, known: list[Registration]) -> st.SearchStrategy[Hit]:
-    return st.builds(
-        lambda which, at, url, prefetch, agent: hit(
-            0, micros(at), message=known[which].message, url=url, prefetch=prefetch, user_agent=agent
-        ),
-        st.integers(0, len(known) - 1),
-        moments(now, now + HOUR),
-        st.sampled_from(["", "", "https://a.example/x?y=1#z", "https://b.example/"]),
-        st.sampled_from([False, False, False, True]),
-        st.sampled_from([b"Thunderbird", b"Mozilla/5.0", b"\xff\0"]),
+def told(now: datetime, known: list[Registration], draw: random.Random) -> Event:
+    """An event of a message, named by its id or by its provider's."""
+    kind = draw.choice([*OUTCOMES * 4, *MAIL_EVENTS])
+    of = draw.choice(known)
+    named = bool(of.provider) and draw.random() < 0.4
+    engaged = kind in (EventType.OPENED, EventType.CLICKED)
+    return event(
+        kind,
+        at=micros(moment(now, now + HOUR, draw)),
+        message=b"" if named else of.message,
+        provider=of.provider if named else "",
+        provider_message=of.provider_message if named else "",
+        bounce=int(draw.choice(list(BounceType))) if kind is EventType.BOUNCED else 0,
+        reason=draw.choice(REASONS) if kind in (EventType.BOUNCED, EventType.FAILED) else "",
+        url=draw.choice(["", "https://a.example/told"]) if kind is EventType.CLICKED else "",
+        user_agent=draw.choice([b"", b"Mozilla/5.0"]) if engaged else b"",
     )
 
 
-def received(now: datetime) -> st.SearchStrategy[Event]:
-    return st.builds(
-        lambda at, domain, size, spam: event(
-            EventType.RECEIVED, at=micros(at), domain=domain, size_bytes=size, spam=spam
-        ),
-        moments(now, now + HOUR),
-        st.sampled_from([*DOMAINS[:2], "inbound.example"]),
-        st.integers(0, 2**31),
-        st.booleans(),
+def hits(now: datetime, known: list[Registration], draw: random.Random) -> Hit:
+    """An open or a click of a tracking URL, by a person, a proxy or a machine."""
+    return hit(
+        0,
+        micros(moment(now, now + HOUR, draw)),
+        message=draw.choice(known).message,
+        url=draw.choice(["", "", "https://a.example/x?y=1#z", "https://b.example/"]),
+        prefetch=draw.random() < 0.25,
+        user_agent=draw.choice([b"Thunderbird", b"Mozilla/5.0", b"\xff\0"]),
     )
 
 
-def changes(now: datetime) -> st.SearchStrategy[CampaignChange]:
-    return st.builds(
-        lambda at, campaign, name, status: CampaignChange(
-            at=micros(at) + 77, workspace=1, campaign=campaign, name=name, status=status
-        ),
-        moments(now, now),
-        st.sampled_from([*CAMPAIGNS[1:], "planned"]),
-        st.sampled_from([None, "Renamed", "<b>Bold</b>"]),
-        st.sampled_from(["paused", "sending", "archived"]),
+def blast(now: datetime, known: list[Registration], draw: random.Random) -> list[Hit | Event]:
+    """Many events of one moment, so that rates are small and a day is worth a health score. The same message's:
+    an event that is told again without an idempotency key is another one.
+    """
+    of, at, sent = draw.choice(known).message, micros(moment(now, now, draw)), draw.choice([8, 16, 30, 250])
+    few = (EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.REPLIED)
+    sizes = {EventType.SENT: sent, EventType.DELIVERED: sent * 9 // 10, **{kind: draw.randint(0, 4) for kind in few}}
+    found: list[Hit | Event] = []
+    for kind, n in sizes.items():
+        hard = int(BounceType.HARD) if kind is EventType.BOUNCED else 0
+        found += [event(kind, at=at + 100 * k, message=of, bounce=hard) for k in range(n)]
+    return found
+
+
+def received(now: datetime, draw: random.Random) -> Event:
+    """Mail that came in."""
+    return event(
+        EventType.RECEIVED,
+        at=micros(moment(now, now + HOUR, draw)),
+        domain=draw.choice([*DOMAINS[:2], "inbound.example"]),
+        size_bytes=draw.randint(0, 2**31),
+        spam=draw.random() < 0.5,
     )
+
+
+def change(now: datetime, draw: random.Random) -> CampaignChange:
+    """What a campaign's owner said of it."""
+    return CampaignChange(
+        at=micros(moment(now, now, draw)) + draw.randint(1, 10**6) * 13 + 7,
+        workspace=1,
+        campaign=draw.choice([*CAMPAIGNS[1:], "planned"]),
+        name=draw.choice([None, "Renamed", "<b>Bold</b>"]),
+        status=draw.choice(["paused", "sending", "archived"]),
+    )
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def seeds(*sizes: int) -> st.SearchStrategy[list[random.Random]]:
+    """One source of chance for each thing that happened: a history shrinks by what happened at all, and what
+    hypothesis has to keep of a large one is small.
+    """
+    lists = st.sampled_from(sizes).flatmap(lambda n: st.lists(SEEDS, min_size=n, max_size=n))
+    # Hypothesis likes to repeat numbers; the n-th of the same ones is another source.
+    return lists.map(lambda found: [random.Random(f"{seed} {found[:n].count(seed)}") for n, seed in enumerate(found)])
 
 
 @st.composite
 def stories(draw: st.DrawFn, now: datetime) -> Story:
     story = Story(now)
-    known = draw(st.lists(registrations(now), max_size=len(MESSAGES), unique_by=lambda r: r.provider_message))
-    unknown = draw(st.sampled_from([0, 0, 0, 1]))  # some messages are never registered
-    used: set[int] = set()
+    known = [registered(now, n, chance) for n, chance in enumerate(draw(seeds(0, 3, 8, 12, 12)))]
+    happened: list[Hit | Event] = []
     if known:
-        happened = draw(st.lists(hits(now, known) | told(now, known) | told(now, known), max_size=40))
-        keys = draw(st.lists(st.booleans(), min_size=len(happened), max_size=len(happened)))
-        repeats = draw(st.lists(st.booleans(), min_size=len(happened), max_size=len(happened)))
-        for n, (one, keyed, repeated) in enumerate(zip(happened, keys, repeats, strict=True)):
-            record = one
-            while record.at in used:  # one thing at a time, so that histories have one order
-                record = _later(record)
-            used.add(record.at)
-            if isinstance(record, Event) and keyed:
-                record = _keyed(record, n)
-                story.again += [record] * repeated
-            story.records.append(record)
-    story.records += [*known[unknown:], *draw(st.lists(received(now), max_size=6))]
-    story.again += draw(st.lists(st.sampled_from(known[unknown:]), max_size=2)) if known[unknown:] else []
-    said = draw(st.lists(changes(now), max_size=2, unique_by=lambda c: (c.campaign, c.at)))
-    story.records += said
+        for chance in draw(seeds(0, 10, 60, 90, 120)):
+            happened.append((hits if chance.random() < 0.35 else told)(now, known, chance))
+        for chance in draw(seeds(0, 0, 1, 3)):
+            happened += blast(now, known, chance)
+    keyed = set(draw(st.lists(st.integers(0, 90), max_size=20)))
+    used: set[int] = set()
+    for n, record in enumerate(happened):
+        while record.at in used:  # one thing at a time, so that histories have one order
+            record = _later(record)
+        used.add(record.at)
+        if isinstance(record, Event) and n in keyed:
+            record = _keyed(record, n)
+            story.again += [record] * (n % 3)
+        story.records.append(record)
+    late = known[draw(st.sampled_from([0, 0, 0, 1])) :]  # sometimes a message is never registered
+    story.records += [*late, *(received(now, chance) for chance in draw(seeds(0, 2, 6)))]
+    story.again += late[:2]
+    story.records += [change(now, chance) for chance in draw(seeds(0, 1, 3))]
     return story
 
 
