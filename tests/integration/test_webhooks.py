@@ -1,0 +1,278 @@
+"""Deliveries of email providers, from the URL that the command prints to the rollups."""
+
+import gzip
+import json
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.events import EventType
+from postmeter.tracking.webhooks.tokens import Tokens
+from tests.aggregation import until
+from tests.integration.gateway_world import NO_REDIS
+from tests.integration.webhook_world import ACCOUNTS, Mailgun, Post, Postmark, SendGrid, Ses, now, posting
+from tests.unit import test_webhooks_postmark as postmark
+from tests.unit import test_webhooks_sendgrid as sendgrid
+from tests.webhooks import Sns, basic, raw, source
+
+
+@pytest.fixture
+async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Post]:
+    async with posting(postgres_dsn, redis_url, tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize("slug", sorted(ACCOUNTS))
+async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: Post, slug: str) -> None:
+    account = ACCOUNTS[slug](post)
+    door = await post.source(slug, account.secret, *account.options)
+    theirs = {name: f"{uuid.uuid4()}" for name in ("known by ours", "known by theirs", "registered later")}
+    ours = await post.register()
+    # Mailgun's send answer has the id in angle brackets; its events have not.
+    named = await post.register(provider=slug.upper(), provider_message_id=f"<{theirs['known by theirs']}>")
+    late = str(uuid.uuid4())
+    calls = [
+        account.delivered(door, theirs["known by ours"], ours),
+        account.delivered(door, theirs["known by theirs"]),
+        account.delivered(door, theirs["registered later"], late),
+    ]
+    for call in calls:
+        assert await post.take(door, call) == {"accepted": 1, "rejected": []}
+    await post.counts({"delivered": 2})
+    await post.register(id=late)
+    await post.counts({"delivered": 3})
+
+    for call in calls * 2:
+        assert (await post.take(door, call))["accepted"] == 1
+    await post.counts({"delivered": 3})
+    rows = await post.history(3)
+    assert {str(row["message"]) for row in rows} == {ours, named, late}
+    assert {row["type"] for row in rows} == {EventType.DELIVERED}
+    assert await post.dead_letters() == []
+
+
+@pytest.mark.parametrize("slug", sorted(ACCOUNTS))
+async def test_a_forged_delivery_leaves_nothing(post: Post, slug: str) -> None:
+    account = ACCOUNTS[slug](post)
+    door = await post.source(slug, account.secret, *account.options)
+    genuine = account.delivered(door, str(uuid.uuid4()))
+    for call in (account.forged(genuine), (genuine[0], {}) if slug != "ses" else account.forged(genuine)):
+        if slug == "mailgun" and call[0] == genuine[0]:
+            continue  # its signature is in the body
+        status, body, headers = await post.post(door, call)
+        assert (status, body["error"]["code"]) == (401, "WEBHOOK_REFUSED")
+        assert account.secret not in body["error"]["message"] or not account.secret
+        if slug in ("postmark", "sparkpost"):
+            assert headers["WWW-Authenticate"].startswith("Basic ")
+    assert await post.bench.streams.ends() == {}
+    assert (await post.take(door, genuine))["accepted"] == 1
+
+
+async def test_one_bad_item_of_a_batch(post: Post) -> None:
+    account = SendGrid()
+    door = await post.source("sendgrid", account.secret)
+    message = await post.register()
+    good = [
+        sendgrid.event("delivered", timestamp=int(now()), sg_event_id=f"e{number}", postmeter_id=message)
+        for number in range(3)
+    ]
+    bad = [{"event": "delivered", "timestamp": "soon"}, 5, sendgrid.event("open") | {"email": ["a"]}]
+    call = account.signed([good[0], bad[0], good[1], bad[1], bad[2], good[2]])
+    answer = await post.take(door, call)
+    assert answer["accepted"] == 3
+    assert [(one["index"], one["code"]) for one in answer["rejected"]] == [(n, "UNREADABLE") for n in (1, 3, 4)]
+    await post.counts({"delivered": 3})
+    letters = await post.dead_letters()
+    assert sorted(bytes(letter["record"]) for letter in letters) == sorted(json.dumps(item).encode() for item in bad)
+    assert all(letter["reason"].startswith(f"webhook {door.id}: ") for letter in letters)
+    assert all(letter["workspace"] == 1 for letter in letters)
+
+
+async def test_unknown_events_are_kept_and_counted_nowhere(post: Post) -> None:
+    account = SendGrid()
+    door = await post.source("sendgrid", account.secret)
+    message = await post.register()
+    of_the_account = {"event": "account_status_change", "type": "suspend", "sg_event_id": "a", "timestamp": int(now())}
+    answer = await post.take(
+        door,
+        account.signed([sendgrid.event("teleported", timestamp=int(now()), postmeter_id=message), of_the_account]),
+    )
+    assert answer == {"accepted": 2, "rejected": []}
+    rows = {row["reason"]: row for row in await post.history(2)}
+    assert set(rows) == {"teleported", "account_status_change suspend"}
+    assert {row["type"] for row in rows.values()} == {EventType.UNKNOWN}
+    assert str(rows["teleported"]["message"]) == message
+    assert rows["account_status_change suspend"]["message"] is None
+    await post.counts({})
+    assert await post.dead_letters() == []
+
+
+@pytest.mark.parametrize("at", [0, 4_102_444_800])
+async def test_an_impossible_time_counts_when_it_was_received(post: Post, at: int) -> None:
+    account = SendGrid()
+    door = await post.source("sendgrid", account.secret)
+    message = await post.register()
+    await post.take(door, account.signed([sendgrid.event("delivered", timestamp=at, postmeter_id=message)]))
+    (row,) = await post.history(1)
+    assert abs(row["at"] - datetime.now(UTC)) < timedelta(minutes=5)
+    assert row["claimed_at"] == datetime.fromtimestamp(at, UTC)
+    await post.counts({"delivered": 1})
+
+
+async def test_a_token_of_mailgun_signs_one_event(post: Post) -> None:
+    account = Mailgun()
+    door = await post.source("mailgun", account.secret)
+    message = await post.register()
+    genuine = account.event("delivered", "m@mg.example", message)
+    call = account.signed(genuine, token="seen by somebody")
+    assert (await post.take(door, call))["accepted"] == 1
+    stolen = json.loads(call[0]) | {"event-data": account.event("complained", "m@mg.example", message)}
+    status, body, _ = await post.post(door, (raw(stolen), {}))
+    assert (status, body["error"]["code"]) == (401, "WEBHOOK_REFUSED")
+    # Mailgun's own second attempt, written differently.
+    again = json.dumps(json.loads(call[0]), indent=1, sort_keys=True).encode()
+    assert (await post.take(door, (again, {})))["accepted"] == 1
+    await post.counts({"delivered": 1})
+
+
+async def test_without_redis_no_token_is_taken() -> None:
+    redis = Redis.from_url(NO_REDIS)
+    with pytest.raises(RequestError) as caught:
+        await Tokens(redis).claim(source("mailgun", "s"), "token", b"{}")
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "5"})
+    await redis.aclose()
+
+
+async def test_a_subscription_is_confirmed_and_its_end_is_no_event(post: Post) -> None:
+    account = Ses(post.sns)
+    door = await post.source("ses", "", *account.options)
+    nothing = {"accepted": 0, "rejected": []}
+    hostile = "http://169.254.169.254/latest/meta-data"
+    call = account.signed("You have chosen to subscribe", "SubscriptionConfirmation", SubscribeURL=hostile)
+    assert await post.take(door, call) == nothing
+    assert [url.partition("?")[0] for url in post.sns.asked] == [Sns.certificate_url, f"{Sns.host}/"]
+    assert await post.take(door, account.signed("Goodbye", "UnsubscribeConfirmation")) == nothing
+    assert await post.take(door, account.signed("Successfully validated SNS topic for Amazon SES.")) == nothing
+    assert len(post.sns.asked) == 2
+    assert await post.bench.streams.ends() == {}
+
+
+async def test_a_hostile_certificate_and_a_strange_topic_ask_nothing(post: Post) -> None:
+    account = Ses(post.sns)
+    door = await post.source("ses", "", *account.options)
+    strange = "arn:aws:sns:eu-west-1:999999999999:mine"
+    for changes in ({"SigningCertURL": "https://evil.example/SimpleNotificationService-0.pem"}, {"TopicArn": strange}):
+        for kind in ("Notification", "SubscriptionConfirmation"):
+            status, _, _ = await post.post(door, account.signed("{}", kind, **changes))
+            assert status == 401
+    assert post.sns.asked == []
+
+
+async def test_raw_deliveries_of_sns(post: Post) -> None:
+    account = Ses(post.sns)
+    door = await post.source("ses", "", *account.options)
+    message = await post.register()
+    content = json.loads(account.delivered(door, "m-1", message)[0])["Message"].encode()
+    headers = {"x-amz-sns-rawdelivery": "true", "x-amz-sns-topic-arn": Sns.topic}
+    status, _, answered = await post.post(door, (content, headers))
+    assert status == 401
+    assert answered["WWW-Authenticate"].startswith("Basic ")
+    assert (await post.take(door, (content, headers | basic(door.secret))))["accepted"] == 1
+    await post.counts({"delivered": 1})
+
+
+async def test_compressed_deliveries_and_bombs(post: Post) -> None:
+    account = Postmark()
+    door = await post.source("postmark")
+    message = await post.register()
+    body, headers = account.delivered(door, str(uuid.uuid4()), message)
+    packed = headers | {"Content-Encoding": "gzip"}
+    assert (await post.take(door, (gzip.compress(body), packed)))["accepted"] == 1
+    bomb = gzip.compress(b" " * (17 << 20))
+    for content, sent, expected in (
+        (bomb, packed, 413),
+        (b" " * (17 << 20), headers, 413),
+        (gzip.compress(body)[:-9], packed, 400),
+        (body, packed, 400),
+        (b"[" * 100_000, headers, 400),
+        (b'{"a":' * 100_000, headers, 400),
+        (b'{"RecordType": NaN}', headers, 400),
+        (b"\xff\xfe\x00", headers, 400),
+        (b"", headers, 400),
+    ):
+        status, answer, _ = await post.post(door, (content, sent))
+        assert (status, list(answer)) == (expected, ["error"])
+    await post.counts({"delivered": 1})
+
+
+async def test_hostile_texts_are_stored_cut(post: Post) -> None:
+    door = await post.source("postmark")
+    message = await post.register()
+    click = postmark.record(
+        "Click",
+        ReceivedAt=datetime.now(UTC).isoformat(),
+        Recipient="ada@mail.example",
+        OriginalLink="https://shop.example/<script>" + "x" * 9000,
+        UserAgent="<b>" * 5000,
+        Metadata={"postmeter_id": message},
+        Tag="\0" * 500,
+    )
+    assert (await post.take(door, (raw(click), basic(door.secret))))["accepted"] == 1
+    (row,) = await post.history(1)
+    assert len(row["url"]) == 8192
+    assert len(row["user_agent"].encode()) <= 512
+    # Neither the address nor the password is anywhere.
+    await post.bench.counted()
+    for table in ("event", "message", "dead_letter", "webhook_source"):
+        stored = await post.bench.value(f"SELECT string_agg(t::text, ' ') FROM {table} t")
+        assert "ada@mail.example" not in (stored or "")
+        assert door.secret not in (stored or "")
+
+
+async def test_only_the_right_url_is_a_webhook(post: Post) -> None:
+    account = Postmark()
+    door = await post.source("postmark")
+    call = account.delivered(door, str(uuid.uuid4()))
+    for url in (
+        door.url.replace("/postmark/", "/sparkpost/"),
+        door.url.replace("/postmark/", "/nobody/"),
+        door.url[:-1] + ("a" if door.url[-1] != "a" else "b"),
+        door.url + "x",
+        f"{post.gateway}/v1/webhooks/postmark/..%2f{door.id}",
+    ):
+        status, _, _ = await post.post(type(door)(url, door.secret), call)
+        assert status == 404
+    async with post.session.get(door.url) as answer:
+        assert (answer.status, json.loads(await answer.read())) == (200, {"provider": "postmark"})
+    await post.command("source", "revoke", door.id)
+
+    async def gone() -> bool:
+        return (await post.post(door, call))[0] == 404
+
+    await until(gone)
+
+
+async def test_a_source_speaks_for_its_workspace_only(post: Post) -> None:
+    await post.here.workspace("other")
+    door = await post.source("postmark", workspace="other")
+    message = await post.register()
+    account = Postmark()
+    assert (await post.take(door, account.delivered(door, str(uuid.uuid4()), message)))["accepted"] == 1
+    await post.bench.counted()
+    assert await post.history(0) == []
+    assert await post.bench.total() == {}
+
+
+async def test_two_sources_of_one_provider_tell_an_event_once(post: Post) -> None:
+    account = SendGrid()
+    doors = [await post.source("sendgrid", account.secret) for _ in range(2)]
+    message = await post.register()
+    call = account.delivered(doors[0], "m", message)
+    for door in doors:
+        assert (await post.take(door, call))["accepted"] == 1
+    await post.counts({"delivered": 1})
