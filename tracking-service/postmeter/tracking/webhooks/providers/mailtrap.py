@@ -70,7 +70,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
         found = [bytes(event) for event in _batch_decoder.decode(delivery.body).events]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = [line for line in delivery.body.splitlines() if line.strip()]
-        if not all(line.lstrip()[:1] == b"{" for line in found):
+        if not found or not all(line.lstrip()[:1] == b"{" for line in found):
             raise RequestError(400, "INVALID_JSON", 'This is neither {"events": [...]} nor JSON lines.') from None
     if len(found) > items.MAX_ITEMS:
         raise RequestError(400, "TOO_MANY_ITEMS", f"at most {items.MAX_ITEMS} events at once")
