@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from postmeter.shared import rollups
-from postmeter.shared.rollups import LINKS, Rollup
+from postmeter.shared.rollups import CONVERSIONS, LINKS, Rollup
 
 OTHER_LINKS = rollups.OTHER
+OWN = {LINKS: ["link"], CONVERSIONS: ["currency"]}
+"""Columns that only one rollup's rows have."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Counted:
     template: str = ""
     tags: frozenset[str] = frozenset()
     link: str = OTHER_LINKS
-    counters: dict[str, int] = field(default_factory=dict)
+    currency: str = "EUR"
+    counters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def series(self) -> tuple[str, str, str, str, list[str]]:
@@ -61,12 +64,14 @@ async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Count
         cells: dict[tuple[object, ...], Counter[str]] = {}
         for fact in rows:
             bucket = datetime.fromtimestamp(fact.at.timestamp() // tier.seconds * tier.seconds, UTC)
-            places = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
+            places: list[tuple[object, ...]] = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
             if rollup is LINKS:
                 places = [(series[_key(fact)], bucket, link_ids[fact.link])]
+            if rollup is CONVERSIONS:
+                places = [(*place, fact.currency) for place in places]
             for place in places:
                 cells.setdefault(place, Counter()).update(fact.counters)
-        columns = ["workspace", "series", "bucket", *(["link"] if rollup is LINKS else []), *rollup.counters]
+        columns = ["workspace", "series", "bucket", *OWN.get(rollup, []), *rollup.counters]
         values = ", ".join(f"${i + 1}" for i in range(len(columns)))
         await connection.executemany(
             f"INSERT INTO {tier.table} ({', '.join(columns)}) VALUES ({values})",

@@ -19,9 +19,9 @@ from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
-from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, Rollup
+from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
-from tests.integration.rollup_world import OTHER_LINKS, Counted, fill
+from tests.integration.rollup_world import OTHER_LINKS, OWN, Counted, fill
 
 QUARTER = timedelta(minutes=15)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut")
@@ -39,7 +39,7 @@ MEANING = {name: (name,) for name in rollups.COUNTERS} | {
 }
 
 
-ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS)
+ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS, CONVERSIONS)
 names = st.sampled_from(["", "a", "b"])
 links = st.sampled_from([OTHER_LINKS, "https://a.example/", "https://b.example/?x=1"])
 LABELS = {
@@ -47,6 +47,7 @@ LABELS = {
     "domain": ["x.example", "y.example", "z.example"],
     "tag": ["", "a", "x"],
     "link": [OTHER_LINKS, "https://a.example/", ""],
+    "currency": ["EUR", "USD", "GBP"],
 }
 
 
@@ -81,6 +82,7 @@ def facts(query: Query) -> st.SearchStrategy[list[Counted]]:
         template=names,
         tags=st.sets(st.sampled_from(["a", "x", "{y,\\"]), max_size=3).map(frozenset),
         link=links,
+        currency=st.sampled_from(["EUR", "USD"]),
         counters=st.dictionaries(
             st.sampled_from(query.rollup.counters), st.integers(1, 10**12), min_size=1, max_size=4
         ),
@@ -94,7 +96,7 @@ def asked(draw: st.DrawFn) -> tuple[Query, list[Counted]]:
     rollup = draw(st.sampled_from(ROLLUPS))
     finest = rollup.tiers[0].seconds
     start = draw(moments(rollup))
-    dimensions = (*DIMENSIONS, "tag", *(["link"] if rollup is LINKS else []))
+    dimensions = (*DIMENSIONS, "tag", *OWN.get(rollup, []))
     # What is not a series' own column more often than the others.
     wished = st.one_of(st.sampled_from(dimensions), st.sampled_from(dimensions[4:]))
     query = Query(

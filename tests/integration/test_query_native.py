@@ -324,7 +324,7 @@ async def test_a_domain_admin_sees_its_domains_only_in_totals_too(api: Api) -> N
         ("metrics", {"metrics": []}),
         ("metrics", {"metrics": ["sent", "sent"]}),
         ("metrics", {"metrics": ["sent) FROM api_key --"]}),
-        ("metrics", {"metrics": ["revenue"]}),
+        ("metrics", {"metrics": ["profit"]}),
         ("metrics[0]", {"metrics": [1]}),
         ("metrics", {"metrics": "sent"}),
         ("dimensions", {"dimensions": ["workspace"]}),

@@ -39,7 +39,7 @@ def _domain(value: str) -> str:
         return value
 
 
-def _provider(value: str) -> str:
+def _upper(value: str) -> str:
     return value.strip().upper()
 
 
@@ -49,7 +49,8 @@ def _mailbox_provider(value: str) -> str:
 
 _STORED: dict[str, Callable[[str], str]] = {
     "domain": _domain,
-    "provider": _provider,
+    "provider": _upper,
+    "currency": _upper,
     "mailbox_provider": _mailbox_provider,
 }
 """How values of a dimension are stored, where not as they were sent."""

@@ -14,10 +14,18 @@ from postmeter.query.cursor import Cursors, Position
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, LINK_METRICS, METRICS
+from postmeter.query.engine.vocabulary import (
+    CONVERSION_METRICS,
+    CURRENCY,
+    DIMENSIONS,
+    METRICS,
+    OF_ROLLUP,
+    REVENUE,
+    metrics_of,
+)
 from postmeter.query.fields import check_names, invalid
 from postmeter.query.filters import Filters
-from postmeter.shared.rollups import ACTIVITY, LINKS
+from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, Rollup
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
@@ -81,9 +89,9 @@ class NativeQuery:
             raise invalid("metrics", "needs at least one metric")
         check_names("metrics", body.metrics, tuple(METRICS))
         check_names("dimensions", body.dimensions, tuple(DIMENSIONS))
-        by_link = LINK in body.dimensions or LINK in wanted
-        if by_link and (others := sorted(set(body.metrics) - set(LINK_METRICS))):
-            raise invalid("metrics", f"{others[0]} is not counted by link; {' and '.join(LINK_METRICS)} are")
+        rollup = _rollup(body.metrics, {*body.dimensions, *wanted})
+        if REVENUE in body.metrics and CURRENCY not in body.dimensions and len(wanted.get(CURRENCY, ())) != 1:
+            raise invalid("dimensions", "revenue of several currencies has no sum: add currency, or filter by one")
         return Query(
             scope=asked.scope,
             metrics=tuple(body.metrics),
@@ -93,7 +101,7 @@ class NativeQuery:
             filters=wanted,
             zone=zone,
             resolution=Resolution(body.resolution),
-            rollup=LINKS if by_link else ACTIVITY,
+            rollup=rollup,
         )
 
     def _range(self, body: Body, position: Position | None, zone: Any) -> tuple[datetime, datetime]:
@@ -109,6 +117,20 @@ class NativeQuery:
         times.check_range(start, end, "from", "to", ends_a_day=body.end is not None and times.is_date(body.end))
         # Widened outward, and said so in the answer's `query`; an empty range stays empty.
         return floor_quarter(start), floor_quarter(end) if start == end else ceil_quarter(end)
+
+
+def _rollup(metrics: list[str], named: set[str]) -> Rollup:
+    """What counts all of the metrics by all of the dimensions named. Raises RequestError 400 if nothing does."""
+    special = [(dimension, metrics_of(rollup)) for dimension, rollup in OF_ROLLUP.items() if dimension in named]
+    for dimension, counted in special:
+        if others := sorted(set(metrics) - counted.keys()):
+            raise invalid("metrics", f"{others[0]} is not counted by {dimension}; {' and '.join(counted)} are")
+    if special:
+        return OF_ROLLUP[special[0][0]]
+    bought = [metric in CONVERSION_METRICS for metric in metrics]
+    if any(bought) and not all(bought):
+        raise invalid("metrics", f"{' and '.join(CONVERSION_METRICS)} are asked for in a query of their own")
+    return CONVERSIONS if all(bought) else ACTIVITY
 
 
 def _identity(body: Body, wanted: Filters) -> bytes:

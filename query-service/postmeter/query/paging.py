@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import functools
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from postmeter.query.engine.query import Query, Resolution, Row
@@ -26,7 +27,7 @@ class Term:
     def __str__(self) -> str:
         return f"-{self.name}" if self.descending else self.name
 
-    def value(self, row: Row) -> int | str:
+    def value(self, row: Row) -> int | str | Decimal:
         """What of `row` is sorted by."""
         if self.kind == "timestamp":
             return int(row.start.timestamp())
@@ -66,6 +67,8 @@ def cut(rows: list[Row], terms: list[Term], after: Key | None, limit: int) -> tu
 
     def compare(a: Key, b: Key) -> int:
         for term, left, right in zip(terms, a, b, strict=True):
+            if isinstance(left, Decimal) or isinstance(right, Decimal):
+                left, right = Decimal(left), Decimal(right)  # money in a cursor is text
             if left != right:
                 # A position's signature covers the query, so both sides of a term have one type.
                 return (1 if left > right else -1) * (-1 if term.descending else 1)
@@ -77,4 +80,6 @@ def cut(rows: list[Row], terms: list[Term], after: Key | None, limit: int) -> tu
     comparable = functools.cmp_to_key(compare)
     first = 0 if after is None else bisect.bisect_right(rows, comparable(after), key=lambda r: comparable(key(r)))
     page = rows[first : first + limit]
-    return page, key(page[-1]) if first + limit < len(rows) else None
+    if first + limit >= len(rows):
+        return page, None
+    return page, [str(value) if isinstance(value, Decimal) else value for value in key(page[-1])]

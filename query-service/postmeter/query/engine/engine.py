@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.query import MAX_ROWS, Query, Row
+from postmeter.query.engine.vocabulary import REVENUE
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
 
@@ -28,17 +31,20 @@ class Engine:
         sql, parameters = statement.write(query, starts)
         found = await self._pool.fetch(sql, *parameters)
         width = 1 + len(query.dimensions)
-        cells: dict[tuple[int, tuple[str, ...]], tuple[int, ...]] = {}
+        kinds = [Decimal if metric == REVENUE else int for metric in query.metrics]
+        cells: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]] = {}
         for record in found:
             values = tuple(record)
-            cells[values[0] - 1, values[1:width]] = tuple(int(value) for value in values[width:])
+            cells[values[0] - 1, values[1:width]] = tuple(
+                kind(value) for kind, value in zip(kinds, values[width:], strict=True)
+            )
         return _fill(query, starts, cells)
 
 
 def _fill(
     query: Query,
     starts: list[datetime],
-    cells: dict[tuple[int, tuple[str, ...]], tuple[int, ...]],
+    cells: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]],
 ) -> list[Row]:
     groups = sorted({keys for _, keys in cells}) if query.dimensions else [()]
     if len(groups) * len(starts) > MAX_ROWS:

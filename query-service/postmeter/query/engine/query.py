@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
+from typing import Any
 
-from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, metrics_of
+from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP, metrics_of
 from postmeter.shared.principal import Principal
-from postmeter.shared.rollups import ACTIVITY, LINKS, Rollup
+from postmeter.shared.rollups import ACTIVITY, Rollup
 
 QUARTER = 900
 """Seconds of the finest bucket; every civil zone is a multiple of it away from UTC."""
@@ -48,7 +49,7 @@ class Query:
 
     rollup: what is counted, and by which time. start, end: instants on the rollup's finest buckets. filters:
     dimension to the values that it may have. zone: decides where days begin. The dimension `link` needs the
-    rollup LINKS. Groups without any activity in the range have no rows.
+    rollup LINKS, `currency` CONVERSIONS. Groups without any activity in the range have no rows.
     """
 
     scope: Scope
@@ -66,8 +67,7 @@ class Query:
         # the invariants that keep anything but known columns out of the SQL.
         named = {*self.dimensions, *self.filters}
         unknown = {*self.metrics} - metrics_of(self.rollup).keys() | named - DIMENSIONS.keys()
-        if LINK in named and self.rollup is not LINKS:
-            unknown.add(LINK)
+        unknown |= {name for name in named if OF_ROLLUP.get(name, self.rollup) is not self.rollup}
         if unknown or not self.metrics or self.start > self.end:
             raise ValueError(f"not a query: {sorted(unknown)}")
         if any(instant.timestamp() % self.rollup.tiers[0].seconds for instant in (self.start, self.end)):
@@ -76,8 +76,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One group in one bucket. start: the bucket's first instant in the query's zone."""
+    """One group in one bucket. start: the bucket's first instant in the query's zone. values: int, revenue Decimal."""
 
     start: datetime
     keys: tuple[str, ...]
-    values: tuple[int, ...]
+    values: tuple[Any, ...]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from postmeter.query.engine import pieces
 from postmeter.query.engine.query import MAX_ROWS, Query
-from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, metrics_of
+from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, metrics_of
 from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
@@ -46,7 +46,8 @@ def write(query: Query, buckets: list[datetime]) -> tuple[str, list[object]]:
 
 
 def _pieces(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
-    columns = ["series", "bucket", *(["link"] if query.rollup is LINKS else []), *counters]
+    own = [name for name, rollup in OF_ROLLUP.items() if rollup is query.rollup]
+    columns = ["series", "bucket", *own, *counters]
     series = _series(query, parameters)
     return "\nUNION ALL\n".join(
         _QUERIES["piece"].format(
@@ -62,28 +63,28 @@ def _pieces(query: Query, buckets: list[datetime], counters: list[str], paramete
 
 def _series(query: Query, parameters: _Parameters) -> str:
     """Which series are read at all."""
-    wanted = [(name, values) for name, values in query.filters.items() if name != LINK]
+    wanted = [(name, values) for name, values in query.filters.items() if name not in OF_ROLLUP]
     if query.scope.domains is not None:
         wanted.append(("domain", query.scope.domains))
     if wanted:
         conditions = "".join(_condition(name, values, parameters) for name, values in wanted)
         return _QUERIES["some"].format(conditions=conditions)
-    whole = not query.dimensions and query.rollup is not LINKS
+    whole = all(name in OF_ROLLUP for name in query.dimensions) and query.rollup is not LINKS
     return _QUERIES["total" if whole else "every"]
 
 
 def _joins(query: Query) -> str:
-    joins = [_QUERIES["series"]] if query.dimensions and query.dimensions != (LINK,) else []
+    joins = [_QUERIES["series"]] if any(name not in OF_ROLLUP for name in query.dimensions) else []
     needed = [*query.dimensions, *(name for name in query.filters if name == LINK and name not in query.dimensions)]
     joins += [DIMENSIONS[name].join for name in needed if DIMENSIONS[name].join]
     return "".join(f" {join}" for join in joins)
 
 
 def _after_joins(query: Query, parameters: _Parameters) -> str:
-    """Conditions on what is not a series' own: the link, and the tag where tags are grouped by."""
-    conditions = ""
-    if LINK in query.filters:
-        conditions += _condition(LINK, query.filters[LINK], parameters)
+    """Conditions on what is not a series' own: the link, the currency, and the tag where tags are grouped by."""
+    conditions = "".join(
+        _condition(name, values, parameters) for name, values in query.filters.items() if name in OF_ROLLUP
+    )
     if "tag" in query.dimensions and "tag" in query.filters:
         conditions += f" AND tagged.tag = ANY ({parameters.add(list(query.filters['tag']))}::text[])"
     return conditions

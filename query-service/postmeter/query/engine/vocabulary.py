@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmeter.shared import rollups
-from postmeter.shared.rollups import ACTIVITY, LINKS, Rollup
+from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, LINKS, Rollup
 
 METRICS: dict[str, tuple[str, ...]] = {
     "sent": ("sent",),
@@ -31,13 +31,15 @@ METRICS: dict[str, tuple[str, ...]] = {
     "received": ("received",),
     "spam": ("spam",),
     "size_bytes": ("size_bytes",),
+    "conversions": ("conversions",),
+    "revenue": ("revenue",),
 }
 """Metric: the counters it is the sum of. Opens and clicks leave machine ones out (SEMANTICS.md)."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """Something to group and filter by. Expressions over `series` (and, for links, `link`).
+    """Something to group and filter by. Expressions over `series` (and, for links, `link`) and the rows themselves.
 
     key: what a row's group is. join: what else has to be joined for it. chosen: the condition that keeps the
     rows of the values in `{values}`.
@@ -69,22 +71,31 @@ DIMENSIONS: dict[str, Dimension] = {
         "coalesce(link.url, '" + rollups.OTHER + "') = ANY ({values}::text[])",
         "LEFT JOIN link ON link.workspace = $1 AND link.id = counted.link",
     ),
+    "currency": Dimension("counted.currency", "counted.currency = ANY ({values}::text[])"),
 }
 """In the order in which they are listed to callers."""
 
 LINK = "link"
+CURRENCY = "currency"
+OF_ROLLUP = {LINK: LINKS, CURRENCY: CONVERSIONS}
+"""Dimensions that only one rollup has: columns of its own rows, not of their series."""
 LINK_METRICS = ("clicks", "machine_clicks")
 """What is counted by link."""
+REVENUE = "revenue"
+"""Money: an exact decimal. Never summed up over currencies, which is for whoever asks to see to."""
 
 
 def metrics_of(rollup: Rollup) -> dict[str, tuple[str, ...]]:
     """Metrics that `rollup` answers. Those of the cohorts are their counters (rollups.py says what they mean)."""
     if rollup is ACTIVITY:
-        return METRICS
+        return _ACTIVITY
     if rollup is LINKS:
         return {name: METRICS[name] for name in LINK_METRICS}
     return {counter: (counter,) for counter in rollup.counters}
 
 
-unknown_counters = {c for parts in METRICS.values() for c in parts} - set(rollups.COUNTERS)
+CONVERSION_METRICS = tuple(metrics_of(CONVERSIONS))
+_ACTIVITY = {name: parts for name, parts in METRICS.items() if name not in CONVERSION_METRICS}
+
+unknown_counters = {c for parts in _ACTIVITY.values() for c in parts} - set(rollups.COUNTERS)
 assert not unknown_counters, unknown_counters

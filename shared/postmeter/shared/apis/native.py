@@ -33,14 +33,18 @@ METRICS = (
     "received",
     "spam",
     "size_bytes",
+    "conversions",
+    "revenue",
 )
-DIMENSIONS = ("campaign", "domain", "provider", "template", "mailbox_provider", "tag", "link")
+DIMENSIONS = ("campaign", "domain", "provider", "template", "mailbox_provider", "tag", "link", "currency")
+
+_METRICS_SAY = "Of `link` only clicks. conversions and revenue in a query of their own; revenue of one currency each."
 
 
 class QueryBody(Struct):
     """Body of POST /v1/query."""
 
-    metrics: Annotated[list[Annotated[str, one_of(*METRICS)]], described("Of `link` only clicks.", minItems=1)]
+    metrics: Annotated[list[Annotated[str, one_of(*METRICS)]], described(_METRICS_SAY, minItems=1)]
     dimensions: list[Annotated[str, one_of(*DIMENSIONS)]] = []
     filters: Annotated[dict[str, list[str]], described("Dimension to the values that it may have.")] = {}
     start: Annotated[str | None, described("Default: 30 days before `to`.")] = field(default=None, name="from")
