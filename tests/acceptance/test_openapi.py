@@ -18,10 +18,12 @@ import pytest
 import requests
 
 from postmeter.shared.apis import webhooks
+from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from tests.product import Product, running, wait_for
 
+UNSUBSCRIBE = UNSUBSCRIBE_PATH + "{token}"
 DOWNLOAD = BASE + "/analytics/exports/{exportId}/download"
 SITE = '<p><a href="https://shop.example/offer?a=1">offer</a></p>'
 EXAMPLES = 5
@@ -43,6 +45,8 @@ class World:
         headers = {**(self.product.headers if key else {}), **options.pop("headers", {})}
         if path == self.links.get(webhooks.PATH):
             options["auth"] = ("anybody", self.webhook)
+        if path == self.links.get(UNSUBSCRIBE) and options.get("json"):
+            options["data"] = options.pop("json")
         url = self.product.ready["gateway"] + path
         return requests.request(method, url, headers=headers, allow_redirects=False, timeout=30, **options)
 
@@ -182,6 +186,7 @@ def filled(product: Product) -> World:
         OPEN_PATH + "{token}": path_of(first["open_url"]),
         CLICK_PATH + "{token}": path_of(first["links"][0]["tracking_url"]),
         webhooks.PATH: webhook,
+        UNSUBSCRIBE: path_of(first["unsubscribe"]["url"]),
     }
     wait_for("the first numbers", lambda: opens(world) == len(messages) - 1)
     export(world)

@@ -50,7 +50,9 @@ def test_a_domain_admin_writes_for_its_domains_only(service: Service) -> None:
     assert (reply.status, error(reply)["code"], error(reply)["field"]) == (403, "FORBIDDEN", "domain")
 
 
-@pytest.mark.parametrize("kind", [kind.name.lower() for kind in EventType if kind not in (EventType.RECEIVED, EventType.UNKNOWN)])
+@pytest.mark.parametrize(
+    "kind", [kind.name.lower() for kind in EventType if kind not in (EventType.RECEIVED, EventType.UNKNOWN)]
+)
 def test_a_domain_admin_writes_no_event_of_a_message(service: Service, kind: str) -> None:
     """The message may be of any domain: that is not known where events are taken."""
     mine, message = service.principal(domains=["shop.example"]), str(uuid.uuid4())
@@ -119,13 +121,14 @@ def test_a_recipients_address_is_stored_nowhere(service: Service) -> None:
 def test_the_answer_has_the_instrumented_html(service: Service) -> None:
     html = '<html><body><a href="https://shop.example/?a=1&amp;b=2">x</a></body></html>'
     data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
-    assert list(data) == ["id", "open_url", "links", "html"]
+    assert list(data) == ["id", "open_url", "links", "html", "unsubscribe"]
     assert [link["url"] for link in data["links"]] == ["https://shop.example/?a=1&b=2"]
     assert f'<a href="{data["links"][0]["tracking_url"]}">x</a>' in data["html"]
     assert f'<img src="{data["open_url"]}"' in data["html"]
     plain = service.post("/v1/messages", {**MESSAGE, "html": html, "track_opens": False, "track_clicks": False})
     assert plain.json()["data"] == {
         "id": plain.json()["data"]["id"], "open_url": None, "links": [], "html": html,
+        "unsubscribe": plain.json()["data"]["unsubscribe"],
     }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None
     assert {e.path.rsplit("/", 1)[0] for e in ENDPOINTS if e.scope is None} == {
         "/api/v1/track/open",
         "/api/v1/track/click",
+        "/api/v1/track/unsubscribe",
         "/api/v1/workspaces/{workspaceId}/analytics/exports/{exportId}",
         "/v1/webhooks/{provider}",  # signed by the provider
         "",  # /openapi.json and /docs

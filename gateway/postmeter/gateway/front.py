@@ -32,7 +32,16 @@ _HELD_BACK = frozenset(
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "x-request-id")
 )  # fmt: skip
 """Headers of a webhook that mean something between a caller and us only; a signature may be in any other one."""
-_PASSED_BACK = ("Content-Type", "Cache-Control", "Retry-After", "Allow", "Content-Disposition", "WWW-Authenticate")
+_PASSED_BACK = (
+    "Content-Type",
+    "Cache-Control",
+    "Retry-After",
+    "Allow",
+    "Content-Disposition",
+    "Content-Security-Policy",
+    "Referrer-Policy",
+    "WWW-Authenticate",
+)
 _WHOLE = 1 << 20
 """Answers up to this many bytes are passed back in one piece."""
 

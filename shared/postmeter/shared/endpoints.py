@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import exports, krafter, meta, misar, native, optail, vectis, webhooks, workspaces
+from postmeter.shared.apis import (
+    exports,
+    krafter,
+    meta,
+    misar,
+    native,
+    optail,
+    unsubscribe,
+    vectis,
+    webhooks,
+    workspaces,
+)
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
@@ -18,6 +29,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *unsubscribe.ENDPOINTS,
     *meta.ENDPOINTS,
 )
 

@@ -4,9 +4,9 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
 
     version 1 | key id 1 | purpose and flags 1 | workspace number 4 | message UUID 16 | MAC 13
 
-The purpose is the low nibble of the third byte (1 open, 2 click), so open and click tokens are not
-interchangeable; the high nibble is flags, 0 today. The MAC is BLAKE2b keyed with the key that the key id
-names. A click's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
+The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe), so tokens of different
+purposes are not interchangeable; the high nibble is flags, 0 today. The MAC is BLAKE2b keyed with the key
+that the key id names. A click's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from postmeter.shared.secret import Secret
 VERSION = 1
 OPEN = 1
 CLICK = 2
+UNSUBSCRIBE = 3
 HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48
@@ -68,6 +69,10 @@ class KeyRing:
     def sign_open(self, workspace: int, message: bytes) -> str:
         """The token of a message's pixel; `message` is its UUID's 16 bytes."""
         return self._sign(OPEN, workspace, message, b"")
+
+    def sign_unsubscribe(self, workspace: int, message: bytes) -> str:
+        """The token of a message's one-click unsubscribe."""
+        return self._sign(UNSUBSCRIBE, workspace, message, b"")
 
     def sign_click(self, workspace: int, message: bytes, url: str) -> str:
         """The token of one link; `url` is the destination exactly as it will be decoded from the query."""

@@ -64,19 +64,21 @@ def redirect(location: str) -> Answer:
     return Answer(302, {"Cache-Control": "no-store", "Location": location})
 
 
-def page(status: int) -> Answer:
-    """A small page for a person whose link does not work."""
-    title, text = PAGES[status]
+def html(status: int, title: str, text: str, *, forms: bool = False) -> Answer:
+    """A small page for a person; `text` is HTML of ours. forms: it holds one that posts to its own address."""
+    forms_to = "'self'" if forms else "'none'"
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; form-action {forms_to};"
+        " frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
     }
     return Answer(status, headers, _PAGE.format(title=title, text=text).encode())
 
 
-NOT_FOUND_PAGE = page(404)
-DAMAGED_PAGE = page(400)
+NOT_FOUND_PAGE = html(404, *PAGES[404])
+DAMAGED_PAGE = html(400, *PAGES[400])
 
 
 def refusal(path: str, status: int, code: str, message: str) -> Answer:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from postmeter.shared import authorization, logs
 from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
@@ -25,6 +26,7 @@ from postmeter.tracking.desk import Desk, LinkRefused
 from postmeter.tracking.events import Events
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 
 MESSAGES_PATH = "/v1/messages"
@@ -160,7 +162,9 @@ async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "postmeter"
 
 
-def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: TrackRoutes) -> web.Application:
+def application(
+    writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: TrackRoutes, unsubscribes: Unsubscribes
+) -> web.Application:
     """The routes."""
     app = web.Application(middlewares=[errors])
     app.on_response_prepare.append(_unnamed)
@@ -174,6 +178,8 @@ def application(writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: 
             web.post(TRACK_PURCHASE.path, track.purchase),
             web.post(WEBHOOK_PATH, webhooks.take),
             web.get(WEBHOOK_PATH, webhooks.describe),
+            web.get(UNSUBSCRIBE_PATH + "{token:[^/]+}", unsubscribes.ask),
+            web.post(UNSUBSCRIBE_PATH + "{token:[^/]+}", unsubscribes.take),
             web.get(OPEN_PATH + "{token:.*}", visits.open),
             web.get(CLICK_PATH + "{token:.*}", visits.click),
         ]

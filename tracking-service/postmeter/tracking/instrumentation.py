@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from postmeter.shared import destination
+from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
 from postmeter.shared.tokens import KeyRing
@@ -47,10 +48,15 @@ class Instrument:
         self._keys = keys
         self._open = base + OPEN_PATH
         self._click = base + CLICK_PATH
+        self._unsubscribe = base + UNSUBSCRIBE_PATH
 
     def open_url(self, workspace: int, message: bytes) -> str:
         """The address of a message's pixel."""
         return self._open + self._keys.sign_open(workspace, message)
+
+    def unsubscribe_url(self, workspace: int, message: bytes) -> str:
+        """The address that a mail client posts to when its reader unsubscribes (RFC 8058)."""
+        return self._unsubscribe + self._keys.sign_unsubscribe(workspace, message)
 
     def click_url(self, workspace: int, message: bytes, url: str) -> str:
         """The address that records a click and leads to `url`. Raises DestinationRefused."""
@@ -80,7 +86,7 @@ class Instrument:
         return Instrumented(splice(html, splices), list(tracked.values()), splices)
 
     def _is_wanted(self, link: Link, url: str) -> bool:
-        if not url[:5].lower().startswith("http") or url.startswith((self._open, self._click)):
+        if not url[:5].lower().startswith("http") or url.startswith((self._open, self._click, self._unsubscribe)):
             return False
         attributes = link.attributes
         if _SKIP in attributes or any(mark in url for mark in _PLACEHOLDERS):

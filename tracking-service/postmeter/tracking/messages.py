@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from postmeter.shared import uuid7
+from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.errors import RequestError
 from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.metrics import TrackingMetrics
@@ -53,6 +54,13 @@ class _OnlyList(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[msgspec.Raw]
 
 
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class Registered(msgspec.Struct, frozen=True):
     """What a registered message is answered with; open_url is null without open tracking."""
 
@@ -60,6 +68,7 @@ class Registered(msgspec.Struct, frozen=True):
     open_url: str | None
     links: list[TrackedLink]
     html: str | None
+    unsubscribe: Unsubscribe
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -150,7 +159,12 @@ class Messages:
             done = apply() if len(html) <= SHORT_HTML else await asyncio.to_thread(apply)
             html, links = done.html, done.links
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
-        return Registered(message, open_url, links, html), encode(record)
+        offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
+        return Registered(message, open_url, links, html, offer), encode(record)
+
+
+def _offer(url: str) -> Unsubscribe:
+    return Unsubscribe(url, {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": f"{FIELD}={VALUE}"})
 
 
 def _registration(

@@ -30,6 +30,7 @@ from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.spool import Spool
+from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 
@@ -69,7 +70,8 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures, mailboxes))
     visits = app.Visits(desk, committer, settings.trusted_hops)
     track = TrackRoutes(settings, Track(committer, Attributions(redis), figures, settings.shards))
-    runner = _runner(settings, app.application(writes, visits, routes, track))
+    unsubscribes = Unsubscribes(settings, keys, committer, figures)
+    runner = _runner(settings, app.application(writes, visits, routes, track, unsubscribes))
     await runner.setup()
     assert runner.server is not None
     front = Front(settings, desk, committer, figures, runner.server)

@@ -111,6 +111,13 @@ class Link(Struct):
     tracking_url: str
 
 
+class Unsubscribe(Struct):
+    """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class Registered(Struct):
     """One registered message. open_url: null without open tracking; html: null where none was given."""
 
@@ -118,6 +125,7 @@ class Registered(Struct):
     open_url: str | None
     links: list[Link]
     html: str | None
+    unsubscribe: Unsubscribe
 
 
 class MessagesAnswer(Struct):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from postmeter.shared.apis.errors import ERRORS
+from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.openapi.schemas import Schemas
 
@@ -76,7 +77,8 @@ def _body(endpoint: Endpoint, schemas: Schemas) -> Part:
     first, *others = endpoint.body_media
     content: Part = {first: {"schema": schemas.of(endpoint.body)}}
     for media in others:
-        content[media] = {"schema": {"type": "string", "description": "One JSON object per line."}}
+        lines = {"type": "string", "description": "One JSON object per line."}
+        content[media] = {"schema": lines} if media.endswith("ndjson") else content[first]
     return {"required": True, "description": size, "content": content}
 
 
@@ -88,7 +90,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
         good["headers"] = {"Location": {"description": "Where the link leads.", "schema": {"type": "string"}}}
     else:
         good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
-    if endpoint.path.startswith((OPEN_PATH, CLICK_PATH)):
+    if endpoint.path.startswith((OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH)):
         # People see these: a page says what is wrong. Only what is no hit at all gets the document's envelope.
         other = {"description": "What is wrong, as a page.", "content": {"text/html": {}, **_error(endpoint, schemas)}}
         return {str(endpoint.status): good, "default": other}

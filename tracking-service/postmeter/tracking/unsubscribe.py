@@ -1,0 +1,110 @@
+"""One-click unsubscribe (RFC 8058): POST counts, once per message; GET asks, and changes nothing.
+
+Scanners fetch every link of a mail, so a GET that unsubscribed would unsubscribe people who never asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from postmeter.shared.apis.unsubscribe import FIELD, UNSUBSCRIBE_PATH, VALUE
+from postmeter.shared.errors import RequestError, TokenRejected
+from postmeter.shared.events import EventType
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.records import Event, encode, idempotency_key
+from postmeter.shared.streams import shard_of
+from postmeter.shared.tokens import UNSUBSCRIBE, KeyRing
+from postmeter.tracking import answers, fields
+from postmeter.tracking.client import USER_AGENT_BYTES, address
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.settings import TrackingSettings
+
+_FORM = (
+    f'<form method="post"><input type="hidden" name="{FIELD}" value="{VALUE}">'
+    '<button style="font:inherit;padding:.5em 1em">Unsubscribe</button></form>'
+)
+_ASK = answers.html(200, "Unsubscribe?", "You will get no more mail of this kind." + _FORM, forms=True)
+_DONE = answers.html(200, "You are unsubscribed", "You will get no more mail of this kind.")
+_NOT_ASKED = answers.html(
+    400, "This is not a request to unsubscribe", f"It does not say {FIELD}={VALUE}. Please open the link again."
+)
+
+
+class Unsubscribes:
+    """The handlers of UNSUBSCRIBE_PATH."""
+
+    def __init__(
+        self, settings: TrackingSettings, keys: KeyRing, committer: Committer, metrics: TrackingMetrics
+    ) -> None:
+        self._shards = settings.shards
+        self._timeout = settings.body_timeout
+        self._keys = keys
+        self._committer = committer
+        self._metrics = metrics
+        self._hops = settings.trusted_hops
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """The confirmation page, the same for everybody; a link that is not genuine gets a page that says so."""
+        return _response(_ASK if self._message(request) else answers.NOT_FOUND_PAGE)
+
+    async def take(self, request: web.Request) -> web.Response:
+        """Count it. Never a redirect: RFC 8058 section 3.1 forbids it."""
+        found = self._message(request)
+        if found is None:
+            return _response(answers.NOT_FOUND_PAGE)
+        try:
+            async with asyncio.timeout(self._timeout):
+                form = await request.post()
+        except ValueError:  # no text, or no form
+            return _response(_NOT_ASKED)
+        except TimeoutError:
+            raise RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.") from None
+        if str(form.get(FIELD, "")).strip().lower() != VALUE.lower():
+            return _response(_NOT_ASKED)
+        event = _event(*found, request, self._hops)
+        await self._committer.append([encode(event)], shard_of(event.key, self._shards))
+        self._metrics.events.labels("accepted").inc()
+        return _response(_DONE)
+
+    def _message(self, request: web.Request) -> tuple[int, bytes] | None:
+        """(workspace number, message) of a genuine link."""
+        token = request.raw_path.partition("?")[0].removeprefix(UNSUBSCRIBE_PATH)
+        try:
+            return self._keys.verify(token.encode("utf-8", "surrogateescape"), UNSUBSCRIBE)
+        except TokenRejected as rejected:
+            self._metrics.dropped.labels(rejected.reason).inc()
+            return None
+
+
+def _event(workspace: int, message: bytes, request: web.Request, hops: int) -> Event:
+    now = fields.micros(datetime.now(UTC))
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).encode("utf-8", "surrogateescape")
+    agent = request.headers.get("User-Agent", "").encode("utf-8", "surrogateescape")
+    return Event(
+        at=now,
+        received=now,
+        workspace=workspace,
+        type=EventType.UNSUBSCRIBED,
+        message=message,
+        provider="",
+        provider_message="",
+        # Clients post again when an answer does not come: once per message is what it means.
+        key=idempotency_key(workspace, f"one-click\0{message.hex()}"),
+        digest=b"",
+        bounce=0,
+        reason="one-click",
+        url="",
+        user_agent=agent[:USER_AGENT_BYTES],
+        ip=address(request.remote or "", forwarded, hops),
+        domain="",
+        size_bytes=0,
+        spam=False,
+        claimed=None,
+    )
+
+
+def _response(answer: answers.Answer) -> web.Response:
+    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
