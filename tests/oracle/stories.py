@@ -158,7 +158,9 @@ def blast(now: datetime, known: list[Registration], draw: random.Random) -> list
     """Many events of one moment, so that rates are small and a day is worth a health score. The same message's:
     an event that is told again without an idempotency key is another one.
     """
-    of, at, sent = draw.choice(known).message, micros(moment(now, now, draw)), draw.choice([8, 16, 30, 250])
+    of, sent = draw.choice(known).message, draw.choice([8, 14, 16, 30, 250])
+    # On the edges of days, a week or two apart: health scores compare weeks.
+    at = micros(midnight(now.date()) - draw.randint(0, 25) * DAY) + draw.choice([0, 0, -(10**6)])
     few = (EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED, EventType.REPLIED)
     sizes = {EventType.SENT: sent, EventType.DELIVERED: sent * 9 // 10, **{kind: draw.randint(0, 4) for kind in few}}
     found: list[Hit | Event] = []
@@ -210,7 +212,7 @@ def stories(draw: st.DrawFn, now: datetime) -> Story:
     if known:
         for chance in draw(seeds(0, 10, 60, 90, 120)):
             happened.append((hits if chance.random() < 0.35 else told)(now, known, chance))
-        for chance in draw(seeds(0, 0, 1, 3)):
+        for chance in draw(seeds(0, 1, 3, 6)):
             happened += blast(now, known, chance)
     keyed = set(draw(st.lists(st.integers(0, 90), max_size=20)))
     used: set[int] = set()
