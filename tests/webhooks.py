@@ -113,10 +113,14 @@ class Sns:
     host = f"https://sns.{region}.amazonaws.com"
     certificate_url = f"{host}/SimpleNotificationService-{'0a' * 16}.pem"
 
-    def __init__(self, valid: timedelta = timedelta(days=30)) -> None:
+    def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.certificate = certificate(self._key, valid)
+        self.certificate = self.certified(timedelta(days=30))
         self.asked: list[str] = []
+
+    def certified(self, valid: timedelta) -> bytes:
+        """A certificate of its key that ends `valid` from now."""
+        return certificate(self._key, valid)
 
     async def fetch(self, url: str) -> bytes:
         self.asked.append(url)

@@ -160,6 +160,7 @@ async def test_refuses_a_message_without_a_time(sns: Sns, timestamp: str) -> Non
         "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a0a0a0a0a0a0a0a.pem\n",
         "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a0a0a0a0a0a0a0a.pem?x",
         "HTTPS://SNS.EU-WEST-1.AMAZONAWS.COM/SimpleNotificationService-0a0a0a0a0a0a0a0a.pem",
+        "/SimpleNotificationService-0a0a0a0a0a0a0a0a.pem",
         "file:///etc/passwd",
         "",
     ],
@@ -199,6 +200,15 @@ async def test_a_topic_that_the_source_does_not_name_makes_no_request(sns: Sns, 
     for kind in ("Notification", "SubscriptionConfirmation"):
         given = delivery(sns.message(event("Send"), kind))
         assert "topic" in await refusal(PROVIDER, given, the_source(topics))
+    assert sns.asked == []
+
+
+@pytest.mark.parametrize("region", ["s3-eu-west-1", "s3.eu-west-1", "evil", "", "eu-west-1.evil.example#"])
+async def test_a_topic_of_no_region_makes_no_request_even_if_it_is_named(sns: Sns, region: str) -> None:
+    strange = f"arn:aws:sns:{region}:123456789012:mail-events"
+    url = Sns.certificate_url.replace("eu-west-1", region)
+    given = delivery(sns.message(event("Send"), TopicArn=strange, SigningCertURL=url))
+    assert "topic" in await refusal(PROVIDER, given, the_source(strange))
     assert sns.asked == []
 
 
@@ -251,8 +261,8 @@ async def test_refuses_what_is_no_certificate_of_now(sns: Sns, what: str) -> Non
     sns.certificate = {
         "nothing": b"",
         "text": b"<html>no</html>",
-        "expired": Sns(timedelta(seconds=-1)).certificate,
-        "early": Sns(timedelta(days=366)).certificate,
+        "expired": sns.certified(timedelta(seconds=-1)),
+        "early": sns.certified(timedelta(days=366)),
         "no RSA key": certificate(elliptic, timedelta(days=30)),
     }[what]
     await refusal(PROVIDER, wrapped(sns, event("Send")), the_source())
