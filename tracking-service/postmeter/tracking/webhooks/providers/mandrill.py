@@ -82,7 +82,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
         signed = delivery.url + "".join(name + value for name, value in sorted(_form(delivery.body)))
     except ValueError:
         raise refused("What is signed is not the form that Mandrill sends.") from None
-    mac = hmac.new(source.secret.reveal().encode(), signed.encode("utf-8", "surrogatepass"), hashlib.sha1)
+    mac = hmac.new(source.secret.reveal().encode(), signed.encode(), hashlib.sha1)
     signatures.require(signatures.same(given, base64.b64encode(mac.digest()).decode()))
 
 
