@@ -15,7 +15,8 @@ from postmeter.aggregator.messages import MessageCache
 from postmeter.aggregator.queries import COHORTS, QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.tables import ADD
-from postmeter.aggregator.verdicts import judge
+from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared import partitions
 from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
 from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, TOTAL
@@ -62,7 +63,7 @@ def test_user_agents_become_text_that_postgres_takes() -> None:
     ],
 )
 def test_verdicts(kind: EventType, agent: bytes, prefetch: bool, verdict: object) -> None:
-    assert judge(kind, agent, prefetch) == verdict
+    assert Judge(Networks.shipped)(kind, agent, prefetch, "") == verdict
 
 
 def test_every_event_and_counter_has_its_rule() -> None:

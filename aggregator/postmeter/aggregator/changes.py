@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from asyncpg.pgproto.pgproto import UUID
@@ -16,7 +16,7 @@ from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGA
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.links import Click
 from postmeter.aggregator.messages import Key
-from postmeter.aggregator.verdicts import judge
+from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.records import Event, Hit
 from postmeter.shared.rollups import COUNTERS
@@ -58,6 +58,8 @@ class Changes:
     """
 
     horizon: Horizon
+    judge: Judge
+    network: Callable[[str], str | None] = texts.network
     activity: Deltas = field(default_factory=dict)
     cohorts: Cohorts = field(default_factory=Cohorts)
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
@@ -85,6 +87,7 @@ class Changes:
     def add_hits(self, hits: Iterable[tuple[Key, Hit, int]]) -> None:
         """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit."""
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
+        judge, network = self.judge, self.network
         count, write, click = self.count, self.history.append, self.links.append
         opens, clicks = self.first[Engagement.OPEN], self.first[Engagement.CLICK]
         for key, hit, series in hits:
@@ -94,7 +97,7 @@ class Changes:
                 at, claimed = now, at
             url = hit.url or None
             kind, first = (EventType.CLICKED, clicks) if url else (EventType.OPENED, opens)
-            verdict, why = judge(kind, hit.user_agent, hit.prefetch)
+            verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
             count(workspace, at, series, HIT_COUNTERS[kind, verdict])
             if verdict is not Verdict.MACHINE:
                 known = first.get(key)
@@ -102,7 +105,7 @@ class Changes:
                     first[key] = (at, series)
             if url:
                 click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
-            client = texts.user_agent(hit.user_agent), texts.network(hit.ip)
+            client = texts.user_agent(hit.user_agent), network(hit.ip)
             row = (workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client, claimed)
             write(row)
 
@@ -114,7 +117,7 @@ class Changes:
         verdict, why = None, None
         effect = EFFECTS[kind, event.bounce if kind is EventType.BOUNCED else 0]
         if kind in HIT_ENGAGEMENTS:
-            verdict, why = judge(kind, event.user_agent, prefetch=False)
+            verdict, why = self.judge(kind, event.user_agent, False, event.ip)
             engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
             effect = Effect(HIT_COUNTERS[kind, verdict], engagement)
         if effect.counter is not None:
@@ -147,7 +150,7 @@ class Changes:
                 event.reason or None,
                 event.url or None,
                 texts.user_agent(event.user_agent),
-                texts.network(event.ip),
+                self.network(event.ip),
                 claimed,
             )
         )

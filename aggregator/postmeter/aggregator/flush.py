@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postmeter.aggregator import bounce_reasons, campaigns, dedup, messages, tables
+from postmeter.aggregator import bounce_reasons, campaigns, dedup, messages, tables, texts
 from postmeter.aggregator.batches import Batch, Rejected
 from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
@@ -19,6 +19,8 @@ from postmeter.aggregator.links import Links
 from postmeter.aggregator.messages import Key, MessageCache
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.keeper import NetworksKeeper
 from postmeter.aggregator.waiting import WaitingRoom
 from postmeter.shared import metrics
 from postmeter.shared.events import EventType
@@ -45,6 +47,9 @@ class Flusher:
 
     def __init__(self, settings: AggregatorSettings, counters: metrics.AggregatorMetrics) -> None:
         self._months = settings.months()
+        self.networks = NetworksKeeper(settings.networks, settings.networks_interval, counters)
+        self._judge = Judge(lambda: self.networks.networks)
+        self._network = texts.network if settings.keep_networks else texts.no_network
         self._counters = counters
         self._campaigns = Campaigns()
         self._dimensions = Dimensions(settings.series_limit, counters)
@@ -122,7 +127,7 @@ class Flusher:
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         outcome.campaigns = sum(type(record) is CampaignChange for record in found)
         learnt: dict[Key, int] = {}
-        changes = Changes(Horizon(self._months))
+        changes = Changes(Horizon(self._months), self._judge, self._network)
         if registrations:
             learnt, names = await messages.register(connection, registrations, series, changes.horizon, changes.cohorts)
             released = await self._waiting.release(connection, list(learnt), names)

@@ -44,6 +44,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Shards(pool, settings, counters, worker).run(stop))
             tasks.create_task(resolver.run(stop))
+            tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(retention.run(pool, settings, stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:

@@ -26,6 +26,10 @@ def network(ip: str) -> str | None:
     return ip[: ip.rindex(".")] + ".0"
 
 
+def no_network(_: str) -> None:
+    """Where nothing of addresses is to be kept."""
+
+
 @lru_cache(16384)
 def _network_6(ip: str) -> str | None:
     try:

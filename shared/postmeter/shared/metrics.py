@@ -112,6 +112,12 @@ class AggregatorMetrics:
             "postmeter_waiting_total", "Events that came before their message, by step (parked, released).",
             ["step"], registry=to,
         )  # fmt: skip
+        self.networks_refreshes = Counter(
+            "postmeter_networks_refreshes_total",
+            "Readings of the list of machines' networks, by result (read, failed).",
+            ["result"],
+            registry=to,
+        )
         self.flush_seconds = Histogram(
             "postmeter_flush_seconds", "Time of one flush, from read to commit.", buckets=LATENCY, registry=to
         )

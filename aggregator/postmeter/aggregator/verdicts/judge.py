@@ -1,0 +1,48 @@
+"""The verdict of one hit, by what it says of itself and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from postmeter.aggregator.verdicts.agents import FROZEN_AGENT, Judgement, by_agent
+from postmeter.aggregator.verdicts.networks import GOOGLE, Networks
+from postmeter.shared.events import EventType, Verdict
+
+PREFETCH: Judgement = (Verdict.MACHINE, "prefetch")
+GMAIL_PREFETCH: Judgement = (Verdict.MACHINE, "gmail_prefetch")
+REMEMBERED = 65_536
+
+
+class Judge:
+    """Judges hits. `networks` gives those that are known at the moment; they may change while it works."""
+
+    def __init__(self, networks: Callable[[], Networks]) -> None:
+        self._networks = networks
+        self._agents: dict[tuple[EventType, bytes], Judgement] = {}
+
+    def __call__(self, kind: EventType, user_agent: bytes, prefetch: bool, ip: str) -> Judgement:
+        """(verdict, named reason or None) of an open or a click. Linear in what it is given, and remembered.
+
+        A network says less than a user agent that names itself, but more than one that could be anybody's: who
+        looks like a person from a scanner's network is the scanner.
+        """
+        if prefetch:
+            return PREFETCH
+        found = self._agents.get((kind, user_agent))
+        if found is None:
+            found = self._remember(kind, user_agent)
+        if found[0] is not Verdict.HUMAN:
+            return found
+        network = self._networks().of(ip)
+        if network is None:
+            return found
+        if network != GOOGLE:
+            return Verdict.MACHINE, f"network:{network}"
+        # Google's own addresses are its users' too; only what fetches ahead has this agent.
+        return GMAIL_PREFETCH if kind is EventType.OPENED and user_agent == FROZEN_AGENT else found
+
+    def _remember(self, kind: EventType, user_agent: bytes) -> Judgement:
+        if len(self._agents) >= REMEMBERED:
+            self._agents.clear()
+        found = self._agents[kind, user_agent] = by_agent(kind, user_agent)
+        return found

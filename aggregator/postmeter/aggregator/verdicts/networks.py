@@ -1,0 +1,70 @@
+"""Networks that machines fetch from, as data: names and CIDR blocks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from importlib import resources
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+GOOGLE = "google"
+SHIPPED = "networks.txt"
+MAX_BLOCKS = 200_000
+_MAPPED = int(IPv6Address("::ffff:0:0"))
+"""Every address is looked up as IPv6: IPv4 stands in this block."""
+
+
+class NetworksError(ValueError):
+    """A list of networks that cannot be used; the message names the line."""
+
+
+class Networks:
+    """Finds the network of an address. Blocks may lie inside each other: the smallest one counts."""
+
+    def __init__(self, blocks: list[tuple[int, int, str]]) -> None:
+        edges = sorted({edge for low, high, _ in blocks for edge in (low, high + 1)})
+        names: list[str | None] = [None] * len(edges)
+        for low, high, name in sorted(blocks, key=lambda block: block[0] - block[1]):
+            first, last = bisect_right(edges, low) - 1, bisect_right(edges, high)
+            names[first:last] = [name] * (last - first)
+        self._edges, self._names = edges, names
+        self.of = lru_cache(65_536)(self._of)
+        """The name of an address' network, or None; None too for what is no address."""
+
+    @classmethod
+    def read(cls, text: str) -> Networks:
+        """Read a list: each line a name and its blocks; `#` begins a comment. Raises NetworksError."""
+        blocks: list[tuple[int, int, str]] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            name, *cidrs = line.partition("#")[0].split() or [""]
+            for cidr in cidrs:
+                try:
+                    blocks.append((*_bounds(cidr), name))
+                except ValueError as error:
+                    raise NetworksError(f"line {number}: {error}") from None
+        if len(blocks) > MAX_BLOCKS:
+            raise NetworksError(f"more than {MAX_BLOCKS} blocks")
+        return cls(blocks)
+
+    @classmethod
+    def shipped(cls) -> Networks:
+        """Those that come with Postmeter."""
+        return cls.read(resources.files(__package__).joinpath(SHIPPED).read_text())
+
+    def _of(self, ip: str) -> str | None:
+        try:
+            place = bisect_right(self._edges, _number(ip)) - 1
+        except ValueError:
+            return None
+        return self._names[place] if place >= 0 else None
+
+
+def _number(ip: str) -> int:
+    address = ip_address(ip)
+    return _MAPPED + int(address) if isinstance(address, IPv4Address) else int(address)
+
+
+def _bounds(cidr: str) -> tuple[int, int]:
+    network = ip_network(cidr)
+    low, high = int(network.network_address), int(network.broadcast_address)
+    return (low, high) if isinstance(network, IPv6Network) else (_MAPPED + low, _MAPPED + high)

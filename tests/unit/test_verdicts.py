@@ -1,0 +1,125 @@
+"""Verdicts of single hits: user agents, prefetches, networks."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
+from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.keeper import NetworksKeeper
+from postmeter.aggregator.verdicts.networks import Networks, NetworksError
+from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.metrics import AggregatorMetrics
+from tests.integration.query_world import listening
+
+OPEN, CLICK = EventType.OPENED, EventType.CLICKED
+HUMAN, PROXY, MACHINE = Verdict.HUMAN, Verdict.PROXY, Verdict.MACHINE
+CHROME = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
+GMAIL = b"Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+YAHOO = b"YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
+GOOGLE_IP, SCANNER_IP, HOME_IP = "66.249.84.1", "67.231.150.9", "203.0.113.5"
+judge = Judge(Networks.shipped)
+
+
+@pytest.mark.parametrize(
+    ("kind", "agent", "prefetch", "ip", "verdict", "why"),
+    [
+        (OPEN, CHROME, False, HOME_IP, HUMAN, None),
+        (CLICK, CHROME, False, HOME_IP, HUMAN, None),
+        (OPEN, b"", False, "", HUMAN, None),
+        (OPEN, b"curl/8.5.0", False, HOME_IP, HUMAN, None),
+        (OPEN, b"Thunderbird", False, "not an address", HUMAN, None),
+        (OPEN, CHROME, True, HOME_IP, MACHINE, "prefetch"),
+        (OPEN, GMAIL, False, GOOGLE_IP, PROXY, "google_image_proxy"),
+        (OPEN, GMAIL, True, GOOGLE_IP, MACHINE, "prefetch"),
+        (CLICK, GMAIL, False, GOOGLE_IP, MACHINE, "google_image_proxy"),
+        (OPEN, YAHOO, False, HOME_IP, PROXY, "yahoo_mail_proxy"),
+        (OPEN, b"Mozilla/5.0", False, "17.58.0.1", PROXY, "apple_mpp"),
+        (CLICK, b"Mozilla/5.0", False, "17.58.0.1", HUMAN, None),
+        (OPEN, b"Mozilla/5.0 ", False, "17.58.0.1", HUMAN, None),
+        (OPEN, FROZEN_AGENT, False, GOOGLE_IP, MACHINE, "gmail_prefetch"),
+        (OPEN, FROZEN_AGENT, False, HOME_IP, HUMAN, None),
+        (CLICK, CHROME, False, GOOGLE_IP, HUMAN, None),
+        (OPEN, CHROME, False, GOOGLE_IP, HUMAN, None),
+        (CLICK, CHROME, False, SCANNER_IP, MACHINE, "network:proofpoint"),
+        (OPEN, CHROME, False, f"::ffff:{SCANNER_IP}", MACHINE, "network:proofpoint"),
+        (CLICK, b"Mozilla/5.0 (compatible; bingbot/2.0)", False, "", MACHINE, "agent:crawler"),
+        (CLICK, b"BARRACUDA Sentinel (EE)", False, HOME_IP, MACHINE, "agent:scanner"),
+        (CLICK, b"Microsoft Office Existence Discovery", False, HOME_IP, MACHINE, "agent:scanner"),
+        (OPEN, b"Mozilla/5.0 HeadlessChrome/126.0", False, HOME_IP, MACHINE, "agent:headless_browser"),
+        (OPEN, b"Cubot Note 7 Build/Mozilla", False, HOME_IP, HUMAN, None),
+    ],
+)  # fmt: skip
+def test_a_hit_is_judged(
+    kind: EventType, agent: bytes, prefetch: bool, ip: str, verdict: Verdict, why: str | None
+) -> None:
+    for _ in range(2):  # a remembered judgement is the same one
+        assert judge(kind, agent, prefetch, ip) == (verdict, why)
+
+
+@given(st.sampled_from([OPEN, CLICK]), st.binary(max_size=512), st.booleans(), st.text(max_size=45))
+def test_any_hit_gets_a_verdict_that_its_kind_may_have(kind: EventType, agent: bytes, prefetch: bool, ip: str) -> None:
+    verdict, why = judge(kind, agent, prefetch, ip)
+    assert verdict is not PROXY or kind is OPEN
+    assert (why is None) == (verdict is HUMAN)
+
+
+BLOCKS = ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "192.0.2.0/25", "2001:db8::/32", "2001:db8:1::/48", "::/0")
+
+
+@given(
+    st.lists(st.sampled_from(BLOCKS), unique=True, max_size=len(BLOCKS)),
+    st.one_of(
+        st.ip_addresses(v=4), st.ip_addresses(network="10.0.0.0/14"), st.ip_addresses(network="192.0.2.0/24"),
+        st.ip_addresses(network="2001:db8::/46"),
+    ),
+)  # fmt: skip
+def test_the_smallest_block_that_holds_an_address_names_it(blocks: list[str], address: object) -> None:
+    networks = Networks.read("\n".join(f"n{number} {block}" for number, block in enumerate(blocks)))
+    holding = [
+        (ip_network(block).prefixlen + (96 if "." in block else 0), f"n{number}")
+        for number, block in enumerate(blocks)
+        if address in ip_network(block) or block == "::/0"
+    ]
+    assert networks.of(str(address)) == (max(holding)[1] if holding else None)
+
+
+@pytest.mark.parametrize("line", ["a 10.0.0.1/8", "a 10.0.0.0/33", "a b", "a 1.2.3.4/x"])
+def test_a_wrong_list_is_refused_with_its_line(line: str) -> None:
+    with pytest.raises(NetworksError, match="line 2"):
+        Networks.read(f"# first\n{line}\n")
+
+
+async def test_the_list_is_read_again_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "networks.txt"
+    file.write_text("ours 203.0.113.0/24\n")
+    counters = AggregatorMetrics(CollectorRegistry())
+    keeper = NetworksKeeper(str(file), 3600.0, counters)
+    mine = Judge(lambda: keeper.networks)
+    assert mine(CLICK, CHROME, False, HOME_IP) == (HUMAN, None)
+    await keeper.refresh()
+    assert mine(CLICK, CHROME, False, HOME_IP) == (MACHINE, "network:ours")
+    file.write_text("other 203.0.113.0/99\n")
+    await keeper.refresh()
+    assert mine(CLICK, CHROME, False, HOME_IP) == (MACHINE, "network:ours")
+    file.unlink()
+    await keeper.refresh()
+    assert mine(CLICK, CHROME, False, HOME_IP) == (MACHINE, "network:ours")
+
+
+async def test_the_list_may_be_at_a_url() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="ours 203.0.113.0/24\n") if request.path == "/list" else web.Response(status=500)
+
+    app = web.Application()
+    app.router.add_get("/{path}", answer)
+    async with listening(web.AppRunner(app, access_log=None, shutdown_timeout=0.1)) as url:
+        for path, found in (("down", None), ("list", "ours")):
+            keeper = NetworksKeeper(f"{url}/{path}", 3600.0, AggregatorMetrics(CollectorRegistry()))
+            await keeper.refresh()
+            assert keeper.networks.of(HOME_IP) == found
