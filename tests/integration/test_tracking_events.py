@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Record, Registration, idempotency_key
+from postmeter.shared.records import Event, Record, Refusal, idempotency_key
 from postmeter.shared.streams import shard_of
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import NDJSON, SENT, error, events_of, micros, now
@@ -121,7 +121,9 @@ def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
 @pytest.mark.parametrize(
     ("event", "code", "field"),
     [
-        ({"type": "exploded"}, "UNKNOWN_TYPE", "type"),
+        ({"type": " "}, "INVALID_FIELD", "type"),
+        ({"type": "x" * 101}, "INVALID_FIELD", "type"),
+        ({"type": "exploded"}, "INVALID_FIELD", "message_id"),
         ({}, "INVALID_FIELD", "type"),
         ({"type": "sent"}, "INVALID_FIELD", "message_id"),
         ({"type": "sent", "provider": "x"}, "INVALID_FIELD", "message_id"),
@@ -162,6 +164,50 @@ def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, obj
     assert (reply.status, reply.json()["accepted"]) == (202, 1)
     (rejected,) = reply.json()["rejected"]
     assert (rejected["index"], rejected["code"], rejected["field"]) == (1, code, field)
+
+
+def test_a_type_that_has_no_meaning_here_is_kept_as_unknown(service: Service) -> None:
+    message = str(uuid.uuid4())
+    events = [{"type": "exploded", "message_id": message, "reason": "why"}]
+    reply = service.post("/v1/events", {"events": events})
+    assert (reply.status, reply.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
+    (found,) = events_of(service, message)
+    assert (found.type, found.reason) == (EventType.UNKNOWN, "exploded")
+
+
+@pytest.mark.parametrize(("reason", "kept"), [("no such list", "no such list"), (None, "rejected")])
+def test_rejected_is_a_failure(service: Service, reason: str | None, kept: str) -> None:
+    message = str(uuid.uuid4())
+    event = {"type": "rejected", "message_id": message} | ({"reason": reason} if reason else {})
+    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
+    (found,) = events_of(service, message)
+    assert (found.type, found.reason) == (EventType.FAILED, kept)
+
+
+def refusals_of(service: Service, sign: str) -> list[Refusal]:
+    found = [record for record in once(service.redis_url) if isinstance(record, Refusal)]
+    return [refusal for refusal in found if sign.encode() in refusal.body]
+
+
+def test_what_cannot_be_read_is_put_aside_but_not_what_is_forbidden(service: Service) -> None:
+    sign = uuid.uuid4().hex
+    bad = {"type": "sent", "reason": sign}
+    reply = service.post("/v1/events", {"events": [{**SENT, "reason": sign}, bad]})
+    assert (reply.status, reply.json()["accepted"]) == (202, 1)
+    (refusal,) = refusals_of(service, sign)
+    assert (refusal.workspace, refusal.origin, json.loads(refusal.body)) == (WORKSPACE, "POST /v1/events", bad)
+    assert refusal.reason == reply.json()["rejected"][0]["message"]
+    confined = service.principal(domains=["a.example"], role="domain_admin")
+    service.post("/v1/events", {"events": [{**SENT, "reason": sign}]}, confined)
+    assert len(refusals_of(service, sign)) == 1
+
+
+def test_only_so_much_of_a_request_is_put_aside(service: Service) -> None:
+    sign = uuid.uuid4().hex
+    bad = {"reason": sign + "x" * 10_000}
+    assert len(service.post("/v1/events", {"events": [bad] * 150}).json()["rejected"]) == 150
+    refusals = refusals_of(service, sign)
+    assert (len(refusals), {len(refusal.body) for refusal in refusals}) == (100, {4096})
 
 
 @pytest.mark.parametrize(
@@ -226,4 +272,4 @@ def test_there_is_a_most_for_events_too(service: Service) -> None:
 def test_records_and_answers_agree(service: Service) -> None:
     """What is in the streams afterwards decodes, whatever these tests have sent."""
     kinds: set[type[Record]] = {type(record) for record in once(service.redis_url)}
-    assert {Registration, Event} <= kinds
+    assert {Event, Refusal} <= kinds

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared import records
-from postmeter.shared.records import CampaignChange, CustomEvent, Event, Hit, Mail, Purchase, Record, Refusal, Registration
+from postmeter.shared.records import (
+    CampaignChange,
+    CustomEvent,
+    Event,
+    Hit,
+    Mail,
+    Purchase,
+    Record,
+    Refusal,
+    Registration,
+)
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -36,7 +46,9 @@ def of(kind: type[Record]) -> st.SearchStrategy[Record]:
     return st.builds(kind, **{name: BY_TYPE[hint] for name, hint in get_type_hints(kind).items()})
 
 
-RECORDS = st.one_of(of(Hit), of(Registration), of(Event), of(CampaignChange), of(Refusal), of(Purchase), of(CustomEvent))
+RECORDS = st.one_of(
+    of(Hit), of(Registration), of(Event), of(CampaignChange), of(Refusal), of(Purchase), of(CustomEvent)
+)
 
 
 @given(st.lists(RECORDS, max_size=20))

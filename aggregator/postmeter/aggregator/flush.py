@@ -11,6 +11,7 @@ from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
+from postmeter.aggregator.dead_letters import DeadLetters
 from postmeter.aggregator.dimensions import Dimensions, Series, of_domain
 from postmeter.aggregator.errors import REFUSALS, LeaseLost
 from postmeter.aggregator.horizon import Horizon
@@ -52,6 +53,7 @@ class Flusher:
         self._network = texts.network if settings.keep_networks else texts.no_network
         self._counters = counters
         self._campaigns = Campaigns()
+        self._dead_letters = DeadLetters(settings.dead_letter_limit, counters)
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._links = Links(settings.link_limit, counters)
         self._cache = MessageCache(settings.message_cache)
@@ -141,7 +143,7 @@ class Flusher:
         await self._campaigns.write(connection, changes.sendings)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
-        await _put_aside(connection, shard, rejected)
+        await self._dead_letters.put_aside(connection, shard, rejected)
         return outcome, learnt
 
     async def _resolve_and_add(
@@ -177,10 +179,3 @@ class Flusher:
             else:
                 changes.add_event(key, event, series_of[key])
         return unknown
-
-
-async def _put_aside(connection: Connection, shard: int, rejected: list[Rejected]) -> None:
-    if rejected:
-        rows = [(r.workspace, r.batch.decode("ascii", "backslashreplace"), r.reason, r.packed) for r in rejected]
-        workspaces, batches, reasons, packed = zip(*rows, strict=True)
-        await connection.execute(QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)

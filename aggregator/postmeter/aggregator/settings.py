@@ -23,6 +23,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     lease_seconds: after this long without a sign of life an aggregator's shards are taken over.
     series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
     link_limit: different URLs a workspace may have clicks of; clicks of more count for one link, (other).
+    dead_letter_limit: records put aside that a workspace may have; what goes beyond is dropped, and counted so.
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
     message_cache: messages whose series is remembered, so that their next hit needs no look-up.
     networks: path or URL of the networks that machines fetch from; none: those that ship. networks_interval:
@@ -39,6 +40,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     series_limit: Positive = 100_000
     link_limit: Positive = 100_000
     waiting_limit: Positive = 100_000
+    dead_letter_limit: Positive = 10_000
     message_cache: Positive = 200_000
     networks: str = ""
     networks_interval: Interval = 3600.0

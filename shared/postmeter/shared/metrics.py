@@ -66,7 +66,8 @@ class TrackingMetrics:
         self.messages = Counter("postmeter_messages_total", "Messages registered.", registry=to)
         self.events = Counter(
             "postmeter_events_total",
-            "API events, by outcome (accepted, duplicate, rejected).",
+            "API events, by outcome (accepted; unknown: those of them whose type has no meaning here; duplicate;"
+            " rejected).",
             ["outcome"],
             registry=to,
         )
@@ -107,6 +108,11 @@ class AggregatorMetrics:
         )
         self.dead_letters = Counter(
             "postmeter_dead_letters_total", "Records put aside as unreadable or uncountable.", registry=to
+        )
+        self.dead_letters_dropped = Counter(
+            "postmeter_dead_letters_dropped_total",
+            "Records that were not put aside because their workspace has too many there already.",
+            registry=to,
         )
         self.waiting = Counter(
             "postmeter_waiting_total", "Events that came before their message, by step (parked, released).",

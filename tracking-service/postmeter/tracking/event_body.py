@@ -15,7 +15,9 @@ from postmeter.shared.records import SIZE_LIMIT, Event, idempotency_key
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.client import USER_AGENT_BYTES
 
-_TYPES = {kind.name.lower(): kind for kind in EventType if kind is not EventType.UNKNOWN}
+REJECTED = "rejected"
+_TYPES = {kind.name.lower(): kind for kind in EventType if kind is not EventType.UNKNOWN} | {REJECTED: EventType.FAILED}
+TYPE_CHARS = 100
 _BOUNCES = {kind.name.lower(): kind for kind in BounceType}
 _ONLY_RECEIVED = "type: a key that is confined to domains may write only received, of its own domains"
 # Fields that mean something for one type only; for every other one they are as wrong as misspelt ones.
@@ -52,11 +54,14 @@ _decoder = msgspec.json.Decoder(EventBody)
 
 
 def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
-    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it."""
+    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it.
+
+    A type that has no meaning here is kept as UNKNOWN, with its name as the reason (ABUSE.md 46).
+    """
     given = bodies.decode(_decoder, item)
-    kind = _TYPES.get(given.type)
-    if kind is None:
-        raise RequestError(400, "UNKNOWN_TYPE", f"type: one of {', '.join(_TYPES)}", "type")
+    kind = _TYPES.get(given.type, EventType.UNKNOWN)
+    if not fields.text("type", given.type, TYPE_CHARS).strip():
+        raise fields.invalid("type", "must not be empty")
     if principal.domains is not None and kind is not EventType.RECEIVED:
         # Which domain a message is of stands in Postgres, where only the aggregator looks.
         raise RequestError(403, "FORBIDDEN", _ONLY_RECEIVED, "type")
@@ -82,7 +87,7 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
         key=idempotency_key(principal.workspace, key) if key else b"",
         digest=_digest(given),
         bounce=_bounce(given, kind),
-        reason=fields.text("reason", given.reason, 1000),
+        reason=_reason(given, kind),
         url=fields.text("url", given.url, 8192),
         user_agent=agent,
         ip=fields.ip("ip", given.ip),
@@ -117,6 +122,14 @@ def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[s
     elif given.message_id is None and not (provider and provider_message):
         raise fields.invalid("message_id", "is required, or provider with provider_message_id")
     return provider, provider_message, domain
+
+
+def _reason(given: EventBody, kind: EventType) -> str:
+    reason = fields.text("reason", given.reason, 1000)
+    if kind is EventType.UNKNOWN:
+        return given.type
+    # The provider refused to try: a failure, which says so if nothing else is said of it.
+    return reason or (REJECTED if given.type == REJECTED else "")
 
 
 def _bounce(given: EventBody, kind: EventType) -> int:

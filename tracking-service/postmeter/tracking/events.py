@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import msgspec
 from redis.asyncio import Redis
 
 from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
+from postmeter.shared.events import EventType
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
-from postmeter.shared.records import Event, encode
+from postmeter.shared.records import Event, Refusal, encode
 from postmeter.shared.streams import event_seen, shard_of
-from postmeter.tracking import event_body
+from postmeter.tracking import event_body, fields
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.event_batch import Item
 from postmeter.tracking.lane import FAILURES
@@ -31,7 +34,21 @@ class Outcome(msgspec.Struct):
     rejected: list[Rejected] = msgspec.field(default_factory=list)
 
 
+MOST_KEPT = 100
+"""Items of one request that could not be read and are put aside; all are reported."""
+KEPT_BYTES = 4096
+"""What is kept of such an item."""
 _conflict = ("IDEMPOTENCY_CONFLICT", "id: another event was sent under this idempotency key")
+
+
+@dataclass
+class _Reading:
+    """A request's items. keyed: by idempotency key, the first one of each with its index. refusals: encoded."""
+
+    keyed: dict[bytes, tuple[int, Event]] = field(default_factory=dict)
+    keyless: list[Event] = field(default_factory=list)
+    refusals: list[bytes] = field(default_factory=list)
+    forbidden: list[RequestError] = field(default_factory=list)
 
 
 class Events:
@@ -49,50 +66,33 @@ class Events:
         Raises RequestError 409 for a single event that conflicts, 403 if the key may write none of them, 503.
         """
         outcome = Outcome()
-        forbidden: list[RequestError] = []
-        fresh: dict[bytes, tuple[int, Event]] = {}
-        keyless: list[Event] = []
-        for number, (index, item) in enumerate(items):
-            try:
-                event = event_body.read(principal, item)
-            except RequestError as error:
-                outcome.rejected.append(rejected(index, error))
-                if error.status == 403:
-                    forbidden.append(error)
-                continue
-            finally:
-                if number % 50 == 49:
-                    await asyncio.sleep(0)
-            if not event.key:
-                keyless.append(event)
-            elif event.key not in fresh:
-                fresh[event.key] = (index, event)
-            else:
-                _repeat(outcome, index, fresh[event.key][1].digest, event)
-        if forbidden and len(forbidden) == len(items):
-            raise forbidden[0]
+        read = await _read(principal, items, outcome)
+        fresh, keyless = read.keyed, read.keyless
+        if read.forbidden and len(read.forbidden) == len(items):
+            raise read.forbidden[0]
         await self._leave_out_known(principal.workspace, fresh, outcome)
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
         events = [event for _, event in fresh.values()]
-        await self._append(events, keyless)
+        await self._append(events, keyless, read.refusals)
         await self._remember(principal.workspace, events)
         outcome.accepted = len(events) + len(keyless)
         outcome.rejected.sort(key=lambda one: one.index)
         for label, count in (
             ("accepted", outcome.accepted),
+            ("unknown", sum(event.type == EventType.UNKNOWN for event in (*events, *keyless))),
             ("duplicate", outcome.duplicates),
             ("rejected", len(outcome.rejected)),
         ):
             self._metrics.events.labels(label).inc(count)
         return outcome
 
-    async def _append(self, keyed: list[Event], keyless: list[Event]) -> None:
+    async def _append(self, keyed: list[Event], keyless: list[Event], refusals: list[bytes]) -> None:
         by_shard: dict[int | None, list[bytes]] = {}
         for event in keyed:
             by_shard.setdefault(shard_of(event.key, self._shards), []).append(encode(event))
-        if keyless:
-            by_shard[None] = [encode(event) for event in keyless]
+        if keyless or refusals:
+            by_shard[None] = [*(encode(event) for event in keyless), *refusals]
         await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
 
     async def _leave_out_known(self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: Outcome) -> None:
@@ -120,6 +120,36 @@ class Events:
                 await pipeline.execute(raise_on_error=False)
         except FAILURES as failure:
             logs.get().warning("idempotency keys not kept", error=repr(failure))
+
+
+async def _read(principal: Principal, items: list[Item], outcome: Outcome) -> _Reading:
+    """Check each item; those that are not accepted are reported in `outcome`."""
+    read = _Reading()
+    for number, (index, item) in enumerate(items):
+        if number % 50 == 49:
+            await asyncio.sleep(0)
+        try:
+            event = event_body.read(principal, item)
+        except RequestError as error:
+            outcome.rejected.append(rejected(index, error))
+            if error.status == 403:
+                read.forbidden.append(error)
+            elif len(read.refusals) < MOST_KEPT:
+                read.refusals.append(_refusal(principal.workspace, item, error))
+            continue
+        if not event.key:
+            read.keyless.append(event)
+        elif event.key not in read.keyed:
+            read.keyed[event.key] = (index, event)
+        else:
+            _repeat(outcome, index, read.keyed[event.key][1].digest, event)
+    return read
+
+
+def _refusal(workspace: int, item: bytes | msgspec.Raw, error: RequestError) -> bytes:
+    """The dead letter of an item that could not be read."""
+    now = fields.micros(datetime.now(UTC))
+    return encode(Refusal(now, workspace, "POST /v1/events", error.message[:1000], bytes(item)[:KEPT_BYTES]))
 
 
 def _repeat(outcome: Outcome, index: int, digest: bytes | str, event: Event) -> None:
