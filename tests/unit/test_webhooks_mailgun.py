@@ -110,7 +110,8 @@ async def test_a_subaccounts_event_is_also_signed_by_the_primary_account() -> No
 def test_a_token_stands_for_one_event() -> None:
     assert PROVIDER.once is not None
     first = PROVIDER.once(delivery(body(event("delivered"))))
-    again = json.dumps(dict(reversed(body(event("delivered")).items())), indent=2).encode()
+    data = dict(reversed(event("delivered").items()))
+    again = json.dumps(body(data), indent=2).encode()
     assert PROVIDER.once(delivery(again)) == first
     other = PROVIDER.once(delivery(body(event("opened"))))
     assert other[0] == first[0]

@@ -1,6 +1,7 @@
 """Whatever a verified delivery holds, each of its items becomes events that can be stored, or is put aside by name."""
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.records import Event, decode, encode, join
 from postmeter.tracking import fields
-from postmeter.tracking.webhooks import events, moments
+from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
@@ -109,13 +110,31 @@ def test_bytes_that_are_no_item_are_put_aside(slug: str, item: bytes) -> None:
 def test_a_damaged_body_has_items_or_a_clear_answer(slug: str, data: st.DataObject) -> None:
     body = raw(data.draw(damaged(slug) | st.lists(damaged(slug), max_size=3) | st.binary(max_size=50)))
     try:
-        items = PROVIDERS[slug].items(delivery(body, {"x-amz-sns-rawdelivery": "true"}))
+        found = PROVIDERS[slug].items(delivery(body, {"x-amz-sns-rawdelivery": "true"}))
     except RequestError as error:
-        status, items = error.status, []
+        status, found = error.status, []
     else:
         status = 200
     assert status in (200, 400)
-    assert all(isinstance(item, bytes) for item in items)
+    assert all(isinstance(item, bytes) for item in found)
+
+
+@pytest.mark.parametrize("body", [b"[" + b"1," * 5_000_000 + b"1]", b"[" + b"{}," * 10_000 + b"{}]"])
+def test_a_list_has_its_limit(body: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        items.of_list(body)
+    assert (caught.value.status, caught.value.code) == (400, "TOO_MANY_ITEMS")
+
+
+def test_an_object_of_a_million_keys_is_an_item() -> None:
+    body = b"{" + b",".join(b'"%x":0' % number for number in range(1_000_000)) + b"}"
+    tracemalloc.start()
+    try:
+        assert items.of_object(body) == [body]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def the_event(**changes: Any) -> Event:

@@ -436,6 +436,12 @@ def test_the_older_notifications() -> None:
     assert found.tags == ()
     # Who has both sorts on counts a bounce once.
     assert (found.event_id, found.name, found.recipient) == (newer.event_id, newer.name, newer.recipient)
+    delivered = {"timestamp": SENT_AT, "recipients": ["ada@mail.example"]}
+    both = [
+        told({name: "Delivery", "delivery": delivered, "mail": mail()}) for name in ("eventType", "notificationType")
+    ]
+    assert both[0] == both[1]
+    assert both[0].event_id
     least = {"notificationType": "Delivery", "delivery": {}, "mail": {"messageId": "m", "timestamp": SENT_AT}}
     assert told(least).at == micros(SENT_AT.replace("Z", "+00:00"))
 

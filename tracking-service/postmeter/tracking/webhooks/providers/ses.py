@@ -11,10 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from postmeter.shared import logs
-from postmeter.shared.errors import RequestError
 from postmeter.tracking.webhooks import items, signatures, sns
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
@@ -59,11 +56,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     text = sns.message_of(delivery.body).message
     if text.startswith(_VALIDATED):
         return []
-    try:
-        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        raise RequestError(400, "INVALID_BODY", "The notification holds no event of SES.") from None
-    return [text.encode()]
+    return items.of_object(text.encode("utf-8", "surrogateescape"))
 
 
 PROVIDER = Provider(
