@@ -98,7 +98,7 @@ def test_events_of_the_account_are_kept_whatever_their_form() -> None:
 
 @given(
     st.lists(st.sampled_from(["open", "click", "bounce", "teleport"]), min_size=1, max_size=8),
-    st.sampled_from(["\n", "\r\n", "\n\n"]),
+    st.sampled_from(["\n", "\r\n", "\n\n", "\n \n"]),
     st.booleans(),
 )
 def test_both_formats_say_the_same(names: list[str], newline: str, last: bool) -> None:
