@@ -163,7 +163,9 @@ def test_one_bad_item_leaves_the_others() -> None:
         PROVIDER.read(items[1])
 
 
-@pytest.mark.parametrize("body", [b"", b"no JSON", b'"text"', b"[1", b"7", b"[1," * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"no JSON", b'"text"', b"[1", b"7", b"[1," * 100_000], ids=lambda body: str(body[:12])
+)
 def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         PROVIDER.items(delivery(body))

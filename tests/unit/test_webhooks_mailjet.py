@@ -106,7 +106,9 @@ def test_one_bad_item_leaves_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no JSON", b'"text"', b"[1", b"7", b"[" * 100_000, b"[0" + b",0" * 10_000 + b"]"]
+    "body",
+    [b"", b"no JSON", b'"text"', b"[1", b"7", b"[" * 100_000, b"[0" + b",0" * 10_000 + b"]"],
+    ids=lambda body: str(body[:12]),
 )
 def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:

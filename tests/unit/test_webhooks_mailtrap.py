@@ -118,7 +118,11 @@ def test_one_bad_item_leaves_the_others() -> None:
             PROVIDER.read(items[1])
 
 
-@pytest.mark.parametrize("body", [b"", b" \n", b"no JSON", b"[1]", b'"text"', b"{}\nx", b"\xff\xfe", b"{}\n" * 10_001])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" \n", b"no JSON", b"[1]", b'"text"', b"{}\nx", b"\xff\xfe", b"{}\n" * 10_001, b"{}\n" * 5_000_000],
+    ids=lambda body: str(body[:12]),
+)
 def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         PROVIDER.items(delivery(body))

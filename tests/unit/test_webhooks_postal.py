@@ -171,7 +171,9 @@ def test_what_cannot_be_read_is_refused_as_an_item(told: dict[str, Any]) -> None
         PROVIDER.read(item)
 
 
-@pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", b'"text"', b"\xff", b'{"a":' * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"no JSON", b"[]", b'"text"', b"\xff", b'{"a":' * 100_000], ids=lambda body: str(body[:12])
+)
 def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         PROVIDER.items(delivery(body))

@@ -66,15 +66,22 @@ async def _verify(delivery: Delivery, source: Source) -> None:
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
+    body = delivery.body
+    if max(map(body.count, (b",", b"\n", b"\r"))) > items.MAX_COMMAS:
+        raise _too_many()
     try:
-        found = [bytes(event) for event in _batch_decoder.decode(delivery.body).events]
+        found = [bytes(event) for event in _batch_decoder.decode(body).events]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = [line for line in delivery.body.splitlines() if line.strip()]
+        found = [line for line in body.splitlines() if line.strip()]
         if not found or not all(line.lstrip()[:1] == b"{" for line in found):
             raise RequestError(400, "INVALID_JSON", 'This is neither {"events": [...]} nor JSON lines.') from None
     if len(found) > items.MAX_ITEMS:
-        raise RequestError(400, "TOO_MANY_ITEMS", f"at most {items.MAX_ITEMS} events at once")
+        raise _too_many()
     return found
+
+
+def _too_many() -> RequestError:
+    return RequestError(400, "TOO_MANY_ITEMS", f"at most {items.MAX_ITEMS} events at once")
 
 
 def _read(item: bytes) -> list[Reading]:
