@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from redis.asyncio import Redis
 
+from postmeter.cli.main import main
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import EventType
 from postmeter.tracking.webhooks.tokens import Tokens
@@ -279,3 +281,23 @@ async def test_two_sources_of_one_provider_tell_an_event_once(post: Post) -> Non
     answers = await asyncio.gather(*(post.take(door, call) for door in doors * 10))
     assert all(answer["accepted"] == 1 for answer in answers)
     await post.counts({"delivered": 1})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--provider", "ses"], "topics"),
+        (["--provider", "ses", "--option", "topic=arn"], "topics"),
+        (["--provider", "ses", "--option", "topics="], "topics"),
+        (["--provider", "postmark", "--option", "topics=arn"], "no --option"),
+        (["--provider", "postmark", "--option", "=x"], "NAME=VALUE"),
+        (["--provider", "nobody"], "nobody"),
+        (["--provider", "postmark", "--workspace", "nobody's"], "no workspace"),
+    ],
+)
+async def test_a_source_that_could_not_work_is_not_made(postgres_dsn: str, arguments: list[str], hint: str) -> None:
+    environ = {"POSTMETER_POSTGRES_DSN": postgres_dsn, "POSTMETER_SOURCE_KEY": "k"}
+    command = ["source", "create", "--workspace", "w", *arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, main, command, env=environ)
+    assert result.exit_code != 0
+    assert hint in f"{result.output} {result.exception}"

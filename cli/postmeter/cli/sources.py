@@ -49,7 +49,7 @@ def create_source(
     key, base = access.source_key(data), access.gateway_url(data)
     made = Secret(secret or secrets.token_urlsafe(32))
     stored = sources.encrypt(made, key)
-    given = msgspec.json.encode(_options(options)).decode()
+    given = msgspec.json.encode(_options(provider, options)).decode()
     source_id = sources.new_id()
 
     async def create(connection: Connection) -> str | None:
@@ -124,8 +124,14 @@ def _makes_its_own(provider: str) -> bool:
     return PROVIDERS[provider].secret is SecretOrigin.THEIRS
 
 
-def _options(given: tuple[str, ...]) -> dict[str, str]:
+def _options(provider: str, given: tuple[str, ...]) -> dict[str, str]:
+    from postmeter.tracking.webhooks.providers import PROVIDERS
+
     options = dict(text.partition("=")[::2] for text in given)
     if "" in options or len(options) < len(given):
         raise AdminError("--option takes NAME=VALUE, each name once")
+    wanted = PROVIDERS[provider].options
+    if set(options) != set(wanted) or not all(options.values()):
+        names = " ".join(f"--option {name}=..." for name in wanted) or "no --option"
+        raise AdminError(f"{provider} takes {names}: docs/webhooks/{provider}.md says what")
     return options

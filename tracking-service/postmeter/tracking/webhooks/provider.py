@@ -34,7 +34,7 @@ class Provider:
     body that is none of the provider's. read: what one item says, an event per recipient; raises Unreadable.
     reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
     once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
-    token signs something else with it.
+    token signs something else with it. options: names of what a source must say besides.
     """
 
     slug: str
@@ -45,6 +45,7 @@ class Provider:
     read: Callable[[bytes], list[Reading]]
     reply: Callable[[Delivery, Source], Awaitable[bool]] | None = None
     once: Callable[[Delivery], tuple[str, bytes]] | None = None
+    options: tuple[str, ...] = ()
 
 
 def refused(why: str, headers: dict[str, str] | None = None) -> RequestError:

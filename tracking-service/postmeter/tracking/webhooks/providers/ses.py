@@ -60,5 +60,12 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
 
 
 PROVIDER = Provider(
-    slug="ses", name="SES", secret=SecretOrigin.OURS, verify=_verify, items=_items, read=readings, reply=_reply
+    slug="ses",
+    name="SES",
+    secret=SecretOrigin.OURS,
+    verify=_verify,
+    items=_items,
+    read=readings,
+    reply=_reply,
+    options=("topics",),
 )
