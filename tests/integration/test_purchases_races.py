@@ -1,0 +1,241 @@
+"""A click that was answered before a purchase was sent is always seen, whatever fails in between (ADR 0022)."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator import moments
+from postmeter.aggregator.conversions.attribution import attribute
+from postmeter.aggregator.conversions.catching_up import CatchingUp
+from postmeter.aggregator.dimensions import Dimensions
+from postmeter.aggregator.horizon import Horizon
+from postmeter.cli.local.binaries import find_redis
+from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared import postgres, records, streams
+from postmeter.shared.metrics import AggregatorMetrics
+from tests.aggregation import AT, SECOND, Bench, bench, hit, registration, until
+from tests.integration.contact_records import purchase
+from tests.integration.conversions_world import Shop, open_shop, shop
+from tests.integration.tracking_service import SHARDS
+
+RUN = "from postmeter.aggregator.service import main; main()"
+
+
+async def noise(here: Shop, done: asyncio.Event) -> None:
+    """Clicks of others, so that flushes are busy and no two shards stand at the same place."""
+    link = await here.mail("noise@mail.example", "noise")
+    while not done.is_set():
+        await asyncio.gather(*(here.click(link) for _ in range(20)))
+
+
+async def shopping(here: Shop, contact: str, rounds: int) -> None:
+    """Mail, click, buy, again: each purchase milliseconds after the click."""
+    for n in range(rounds):
+        link = await here.mail(contact, f"{contact}-{n}")
+        await here.click(link)
+        assert await here.bought(contact, 1) == f"{contact}-{n}"
+
+
+async def conversions(here: Shop) -> tuple[int, int]:
+    """(conversions of campaigns, of the workspace)"""
+    of = "SELECT coalesce(sum(conversions), 0)::int FROM conversion_1d WHERE series"
+    return await here.at.value(f"{of} <> 0"), await here.at.value(f"{of} = 0")
+
+
+async def test_under_load_over_several_shards_and_aggregators(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with open_shop(postgres_dsn, redis_url, tmp_path) as here, here.at.aggregator(shards=SHARDS):
+        done = asyncio.Event()
+        busy = asyncio.create_task(noise(here, done))
+        await asyncio.gather(*(shopping(here, f"c{n}@mail.example", 6) for n in range(20)))
+        done.set()
+        await busy
+        assert await conversions(here) == (120, 120)
+
+
+@contextlib.contextmanager
+def process(at: Bench) -> Iterator["subprocess.Popen[bytes]"]:
+    """An aggregator that can be killed."""
+    environ = os.environ | {
+        "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
+        "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
+        "POSTMETER_SHARDS": str(SHARDS),
+        "POSTMETER_LEASE_SECONDS": "1",
+        "POSTMETER_LOG_LEVEL": "critical",
+    }
+    running = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
+
+
+async def insist(here: Shop, contact: str, order: str) -> Any:
+    """An order, sent again until it is answered."""
+    while True:
+        status, answer = await here.buy(contact, 1, order_id=order)
+        if status == 200:
+            return answer["attributed_campaign_id"]
+        assert (status, answer["error_type"]) == (503, "UNAVAILABLE")
+
+
+async def test_aggregators_killed_in_between(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """Also in the middle of an attribution, and until another one takes the shards over."""
+    async with shop(postgres_dsn, redis_url, tmp_path) as here:
+
+        async def buyer(name: str) -> None:
+            for n in range(8):
+                await here.click(await here.mail(name, f"{name}-{n}"))
+                assert await insist(here, name, f"{name}-{n}") == f"{name}-{n}"
+
+        shopping = asyncio.create_task(asyncio.wait_for(buyers(buyer), 120))
+        for kill in range(4):
+            with process(here.at) as running:
+                wanted = await conversions(here)
+
+                async def moves(before: tuple[int, int] = wanted) -> bool:
+                    return shopping.done() or (await conversions(here))[1] > before[1]
+
+                await until(moves)
+                running.send_signal(signal.SIGKILL)
+            assert kill or not shopping.done()
+        async with here.at.aggregator(shards=SHARDS):
+            await shopping
+        assert await conversions(here) == (32, 32)
+
+
+async def buyers(buyer: Any) -> None:
+    await asyncio.gather(*(buyer(f"b{n}@mail.example") for n in range(4)))
+
+
+@pytest.fixture
+def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, to be frozen."""
+    sockets = server_folder / f"own-{tmp_path.name[-12:]}"
+    sockets.mkdir()
+    own = RedisServer(
+        binary=find_redis(), data=tmp_path / "redis", sockets=sockets, log=tmp_path / "redis.log", memory="64mb"
+    )
+    own.start()
+    yield own
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(own.pid, signal.SIGCONT)
+    own.stop()
+
+
+async def test_clicks_that_wait_in_the_spool_come_first(postgres_dsn: str, server: RedisServer, tmp_path: Path) -> None:
+    """Redis hangs when the click comes, and is back just before the purchase, or just after it."""
+    async with open_shop(postgres_dsn, server.url, tmp_path, append_deadline=0.2) as here:
+        for n in range(6):
+            link = await here.mail("ada@mail.example", f"c{n}")
+            await here.at.counted()
+            os.kill(server.pid, signal.SIGSTOP)
+            await asyncio.gather(*(here.click(link) for _ in range(30)))
+            if n % 2:
+                os.kill(server.pid, signal.SIGCONT)
+                assert await here.bought("ada@mail.example", 1) == f"c{n}"
+            else:
+                buying = asyncio.create_task(insist(here, "ada@mail.example", f"o{n}"))
+                await asyncio.sleep(0.02 * n)
+                os.kill(server.pid, signal.SIGCONT)
+                assert await buying == f"c{n}"
+        assert await conversions(here) == (6, 6)
+
+
+async def test_a_stream_that_is_recreated_blocks_nothing(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """Its ids begin anew; purchases wait until that is noticed, not for ids that never come."""
+    async with open_shop(postgres_dsn, redis_url, tmp_path) as here:
+        link = await here.mail("ada@mail.example", "spring")
+        await here.click(link)
+        assert await here.bought("ada@mail.example") == "spring"
+        for shard in range(SHARDS):
+            await here.at.client.delete(streams.stream(shard))
+        assert await insist(here, "ada@mail.example", "after") == "spring"
+        for shard in range(SHARDS):
+            # Set back: the next ids are far behind what was read before.
+            await here.at.client.delete(streams.stream(shard))
+            await here.at.client.xadd(streams.stream(shard), {"b": b"old-%d" % shard, "r": b"\xdd\0\0\0\0"}, id="1-1")
+        assert await insist(here, "ada@mail.example", "set back") == "spring"
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+async def test_a_shard_that_stands_still_is_not_waited_for_for_ever(at: Bench) -> None:
+    stop = asyncio.Event()
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    catching_up = CatchingUp(pool, at.client, stall_seconds=0.2)
+    assert await catching_up.wait(stop) is True  # there is no shard
+    end = await at.streams.append(0, hit(1))
+    await at.db.execute("INSERT INTO shard (shard, position) VALUES (0, '0-0'), (1, '0-0')")
+    assert await catching_up.wait(stop) is False
+    waiting = asyncio.create_task(CatchingUp(pool, at.client).wait(stop))
+    await at.streams.append(0, hit(1))  # after it was looked: not waited for
+    ends = (await at.streams.ends())[0]
+    await at.db.execute("UPDATE shard SET position = $1 WHERE shard = 0", ends)
+    assert await waiting is True
+    await at.db.execute("UPDATE shard SET position = '99999999999999-0' WHERE shard = 0")
+    assert await catching_up.wait(stop) is False  # set back, and nobody notices
+    await at.db.execute("UPDATE shard SET position = $1 WHERE shard = 0", end)
+    stop.set()
+    assert await catching_up.wait(stop) is None
+    await pool.close()
+
+
+async def test_positions_are_compared_as_numbers(at: Bench) -> None:
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    await at.client.xadd(streams.stream(0), {"b": b"x", "r": b"\xdd\0\0\0\0"}, id="1000-10")
+    await at.db.execute("INSERT INTO shard (shard, position) VALUES (0, '1000-9')")
+    catching_up = CatchingUp(pool, at.client, stall_seconds=0.1)
+    assert await catching_up.wait(asyncio.Event()) is False
+    await at.db.execute("UPDATE shard SET position = '1000-10'")
+    assert await catching_up.wait(asyncio.Event()) is True
+    await pool.close()
+
+
+async def test_a_click_that_is_about_to_be_counted_is_waited_for(at: Bench) -> None:
+    """Its message was registered by a flush that could not see it waiting: the sweep counts it within a second."""
+    contact = f"{1:064x}"
+    async with at.aggregator():
+        await at.streams.append(0, registration(1))
+        await at.counted()
+    click = hit(1, AT + SECOND, url="https://shop.example/")
+    await at.db.execute(
+        "INSERT INTO waiting (workspace, message, record) SELECT 1, id, $1 FROM message", records.encode(click)
+    )
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare, moments.PLANS)
+    counters = AggregatorMetrics(CollectorRegistry())
+    dimensions, horizon = Dimensions(100, counters), Horizon(at.settings.months())
+    await at.db.execute("UPDATE shard SET owner = 'nobody', lease_until = now() + interval '1 day' WHERE shard = 0")
+    async with at.aggregator():  # without the sweeper's shard
+        await at.streams.append(1, purchase("p", contact, AT + 2 * SECOND))
+        await until(lambda: stored(at))
+        async with pool.acquire() as connection:
+            done = await attribute(connection, dimensions, horizon, [(1, "p")], set())
+        assert (done.to_campaign, done.to_none) == (0, 0)
+        await at.db.execute("UPDATE shard SET owner = NULL, lease_until = NULL WHERE shard = 0")
+        await until(lambda: attributed(at))
+    assert await at.value("SELECT campaign FROM purchase") == "spring"
+    await pool.close()
+
+
+async def stored(at: Bench) -> bool:
+    return await at.value("SELECT count(*) FROM purchase") == 1
+
+
+async def attributed(at: Bench) -> bool:
+    return await at.value("SELECT count(*) FROM purchase WHERE resolved_at IS NULL") == 0
