@@ -18,10 +18,10 @@ from yarl import URL
 from postmeter.shared import uuid7
 from postmeter.shared.events import EventType
 from postmeter.shared.records import Record
-from tests.aggregation import event, hit, registration
+from tests.aggregation import bench, event, hit, registration
 from tests.integration.gateway_world import bearer, client, gateway
 from tests.integration.query_world import World, query_service
-from tests.integration.tracking_service import Service
+from tests.integration.tracking_service import SHARDS, Service
 from tests.oracle.feeding import feeder
 from tests.oracle.stories import Story, micros
 
@@ -81,6 +81,20 @@ def query(ids: Ids, dimension: str) -> Request:
 
 def base(ids: Ids) -> str:
     return f"/api/v1/workspaces/{ids.workspace}"
+
+
+def keyed(mark: str, domain: str) -> dict[str, Any]:
+    """An event with an idempotency key."""
+    return {"events": [{"type": "received", "domain": f"{domain}.example", "id": f"key-{mark}"}]}
+
+
+def purchase(mark: str, amount: str) -> dict[str, Any]:
+    return {
+        "contact_email": "c@c.example",
+        "amount": float(amount),
+        "currency": "EUR",
+        "order_id": f"order-{mark}",
+    }
 
 
 def paged(cursor: str | None) -> dict[str, Any]:
@@ -156,6 +170,14 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("PUT", "/v1/campaigns/{id}"): [
         lambda ids: Request("PUT", f"/v1/campaigns/{ids.labels['campaign']}", {"status": "paused"})
     ],
+    ("POST", "/api/v1/track/event"): [
+        lambda ids: Request(
+            "POST", "/api/v1/track/event", {"event_name": "trial_started", "contact_email": f"{ids.mark}@c.example"}
+        )
+    ],
+    ("POST", "/api/v1/track/purchase"): [
+        lambda ids: Request("POST", "/api/v1/track/purchase", purchase(ids.mark, "12.50")),
+    ],
     ("POST", "/v1/messages"): [
         lambda ids: Request(
             "POST",
@@ -165,9 +187,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ],
     ("POST", "/v1/events"): [
         lambda ids: Request("POST", "/v1/events", {"events": [{"type": "delivered", "message_id": ids.message}]}),
-        lambda ids: Request(
-            "POST", "/v1/events", {"events": [{"type": "sent", "message_id": ids.message, "id": f"key-{ids.mark}"}]}
-        ),
+        lambda ids: Request("POST", "/v1/events", keyed(ids.mark, OURS)),
         lambda ids: Request(
             "POST",
             "/v1/events",
@@ -283,13 +303,18 @@ async def make_keys(here: World) -> dict[str, str]:
 
 
 async def make_exports(town: Town) -> None:
-    """An export and cursors of each tenant; nobody's are of the same form."""
+    """An export, an order and cursors of each tenant; nobody's are of the same form."""
     for mark, key in ((OURS, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
         ids = town.ids[mark]
         body = {"export_type": "messages"}
         ordered = await town.good(key, Request("POST", f"/api/v1/workspaces/{ids.workspace}/analytics/export", body))
         page = await town.good(key, Request("POST", "/v1/query", paged(None)))
         campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
+        # The other tenant's key and order are of something else: the same ones of ours would be conflicts, were they
+        # looked for there.
+        await town.good(key, Request("POST", "/v1/events", keyed(mark, mark)))
+        amount = "12.50" if mark == OURS else "99"
+        await town.good(key, Request("POST", "/api/v1/track/purchase", purchase(mark, amount)))
         town.ids[mark] = replace(
             ids,
             export=ordered["data"]["export_id"],
@@ -322,7 +347,8 @@ async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator
         ):
             here = World(pool)
             town = Town(url, session, await settle(dsn, here), await make_keys(here), statements)
-            await make_exports(town)
-            yield town
+            async with bench(dsn, redis_url) as counting, counting.aggregator(shards=SHARDS):
+                await make_exports(town)
+                yield town
     finally:
         tracking.terminate()

@@ -32,10 +32,13 @@ from tests.integration.isolation_world import (
 VOLATILE = (
     (r'"request_id":"[^"]*","timestamp":"[^"]*"', "META"),
     (r"exp_[A-Za-z0-9_-]{8,}", "EXPORT"),
+    (r"evt_[A-Za-z0-9_-]+", "EVENT"),
     (r'"estimated_completion":"[^"]*"', "SOON"),
-    (r"/api/v1/track/(open|click)/[A-Za-z0-9_-]+", "TOKEN"),
+    (r"/api/v1/track/(open|click|unsubscribe)/[A-Za-z0-9_-]+", "TOKEN"),
 )
 KEYS = ("super_admin", "admin", "member", "confined", "confined to none", "confined to another tenant's")
+READS = {(e.method, e.path) for e in ENDPOINTS if e.method == "GET" or e.repeatable}
+WRITES = {(e.method, e.path) for e in ENDPOINTS} - READS
 PUBLIC = {(e.method, e.path) for e in ENDPOINTS if e.scope is None}
 DOWNLOAD = "/api/v1/workspaces/{workspaceId}/analytics/exports/{exportId}/download"
 HEADERS_OF_ONE = {"Date", "X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset"}
@@ -51,8 +54,10 @@ def test_every_endpoint_of_the_table_is_asked() -> None:
     assert {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS} - PUBLIC == set(REQUESTS)
 
 
-def builds() -> Iterator[tuple[str, Build]]:
+def builds(left_out: set[tuple[str, str]] | None = None) -> Iterator[tuple[str, Build]]:
     for (method, path), requests in REQUESTS.items():
+        if left_out and (method, path) in left_out:
+            continue
         for build in requests:
             yield f"{method} {path}", build
 
@@ -80,20 +85,30 @@ async def test_a_caller_s_own_ids_are_answered(town: Town) -> None:
 
 async def test_another_tenant_s_id_is_one_that_does_not_exist(town: Town) -> None:
     own, nobody = town.ids[OURS], town.ids[NOBODY]
-    for _, build in builds():  # what a process looks up once is no difference
+    for _, build in builds(WRITES):  # what a process looks up once is no difference
         await town.raw(town.keys["admin"], build(own))
     compared = 0
-    for key in (*KEYS, "without scopes"):
-        # To a domain_admin its own tenant's other domains are no more than another tenant's.
-        others = (THEIRS, SIBLING) if key.startswith("confined") else (THEIRS,)
-        for name, build in builds():
-            for field in named(build, own, nobody):
-                expected = await seen_as(town, key, build, own, nobody, field)
-                foreign = (town.ids[other] for other in others)
-                for other in (ids for ids in foreign if getattr(ids, field) != getattr(own, field)):
-                    assert await seen_as(town, key, build, own, other, field) == expected, (key, name, field)
-                    compared += 1
+    for left_out in (WRITES, READS):  # writes last: what they change is in later answers, whoever asks
+        for key in (*KEYS, "without scopes"):
+            for name, build in builds(left_out):
+                for field in named(build, own, nobody):
+                    compared += await compare(town, key, name, build, field)
     assert compared > 100
+
+
+async def compare(town: Town, key: str, name: str, build: Build, field: str) -> int:
+    """How many ids of others were answered as one that nobody has."""
+    own, compared = town.ids[OURS], 0
+    for mark in (NOBODY, THEIRS, SIBLING):  # a write that was made before is answered as a repetition
+        await seen_as(town, key, build, own, town.ids[mark], field)
+    expected = await seen_as(town, key, build, own, town.ids[NOBODY], field)
+    # To a domain_admin its own tenant's other domains are no more than another tenant's.
+    for mark in (THEIRS, SIBLING) if key.startswith("confined") else (THEIRS,):
+        other = town.ids[mark]
+        if getattr(other, field) != getattr(own, field):
+            assert await seen_as(town, key, build, own, other, field) == expected, (key, name, field)
+            compared += 1
+    return compared
 
 
 async def seen_as(

@@ -48,7 +48,7 @@ class Feeder:
 
 @asynccontextmanager
 async def feeder(dsn: str) -> AsyncIterator[Feeder]:
-    """A feeder that holds the only shard."""
+    """A feeder that holds the only shard until it is done."""
     settings = AggregatorSettings(postgres_dsn=Secret(dsn), redis_url=Secret("redis://nowhere"), shards=1)
     counters = AggregatorMetrics(CollectorRegistry())
     pool = await postgres.connect(settings, "feeder", 10, moments.prepare, moments.PLANS)
@@ -58,5 +58,7 @@ async def feeder(dsn: str) -> AsyncIterator[Feeder]:
         await leases.renew()
         (lease,) = await leases.acquire(1)
         yield Feeder(pool, lease, Flusher(settings, counters))
+        await leases.release(lease.shard, lease.epoch)
+        await leases.leave()
     finally:
         await pool.close()
