@@ -1,6 +1,7 @@
 """Two flushes that meet on the same messages, in every order: cohorts and totals stay exact."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from itertools import product
@@ -94,3 +95,25 @@ async def test_flushes_at_once_end_exact_and_never_wait_in_a_circle(at: Bench) -
             await three[0].sweep()
     model = Model([(r, "") for r in (*registered, *(r for found in told for r in found))])
     await check_tables(at.db, 1, model)
+
+
+def spread(n: int) -> bytes:
+    """An id that is no UUIDv7: such messages lie in the default partition, where pruning has the most to do."""
+    return hashlib.md5(str(n).encode(), usedforsecurity=False).digest()
+
+
+async def test_a_large_flush_that_meets_another_one_leaves_the_server_standing(at: Bench) -> None:
+    """Postgres 18.6 crashed where one statement locked such rows and changed them (ADR 0010)."""
+    many = 3000
+    crashes = "SELECT stats_reset::text FROM pg_stat_bgwriter"
+    async with sides(at, 2) as (one, other):
+        await one.flush([registration(n, message=spread(n)) for n in range(many)])
+        before = await at.value(crashes)
+        for number in range(3):
+            early, late = AT + (3 - number) * HOUR, AT + (9 - number) * HOUR
+            touched = [event(EventType.SENT, n, early, message=spread(n)) for n in range(0, many, 400)]
+            met: list[Record] = [event(EventType.DELIVERED, n, late, message=spread(n)) for n in range(many)]
+            met += [hit(n, late, message=spread(n)) for n in range(0, many, 7)]
+            await meet(at, one, touched, other, met)
+        assert await at.value(crashes) == before
+        assert await at.value("SELECT sum(mailed) FROM cohort_sent_1h WHERE series = 0") == len(range(0, many, 400))

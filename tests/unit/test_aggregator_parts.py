@@ -142,4 +142,4 @@ def test_rollup_statements_name_every_counter() -> None:
 
 def test_queries_are_described() -> None:
     assert len(QUERIES.names()) == len(set(QUERIES.names())) > 20
-    assert COHORTS.names() == ["change_messages", "engagements_of"]
+    assert COHORTS.names() == ["engage", "raise_messages", "engagements_of"]

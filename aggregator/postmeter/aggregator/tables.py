@@ -50,11 +50,12 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
     ]
     if not engagements and not progress:
         return
-    rows = await connection.fetch(COHORTS["change_messages"], *_columns(engagements, 5), *_columns(progress, 5))
-    for row in rows:
-        if row["kind"] is not None:
-            _add_engagements(changes, row)
-    await _move_messages(connection, changes.cohorts, [row for row in rows if row["kind"] is None])
+    keys = [key[:2] for key in progress]
+    for row in await connection.fetch(COHORTS["engage"], *_columns(engagements, 5), *_columns(keys, 2)):
+        _add_engagements(changes, row)
+    if progress:
+        groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
+        await _move_messages(connection, changes.cohorts, groups)
 
 
 def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:
