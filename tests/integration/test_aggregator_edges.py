@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from postmeter.aggregator.waiting import SWEEP_LIMIT
 from postmeter.shared import records, streams
 from postmeter.shared.events import BounceType, EventType, State
 from postmeter.shared.records import Event
@@ -163,6 +164,25 @@ async def test_the_sweep_counts_what_slipped_through(at: Bench) -> None:
 
         await until(swept)
     assert await at.total() == {"human_opens": 2, "unique_opens": 1}
+
+
+async def test_a_full_sweep_is_followed_by_the_next_one(at: Bench) -> None:
+    """After an outage many may have slipped through long ago; they are not left for the next minute."""
+    many = 2 * SWEEP_LIMIT + 7
+    await at.streams.append(0, registration(1))
+    await count(at)
+    await at.db.execute(
+        "INSERT INTO waiting (workspace, message, since, record) SELECT 1, id, now() - interval '1 day', $1"
+        f" FROM message, generate_series(1, {many})",
+        records.encode(hit(1)),
+    )
+    async with at.aggregator():
+
+        async def swept() -> bool:
+            return await at.value("SELECT count(*) FROM waiting") == 0
+
+        await until(swept)
+    assert await at.total() == {"human_opens": many, "unique_opens": 1}
 
 
 async def test_the_waiting_room_is_bounded(at: Bench) -> None:

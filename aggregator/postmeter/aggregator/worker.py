@@ -18,6 +18,7 @@ from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
+from postmeter.aggregator.waiting import SWEEP_LIMIT
 from postmeter.shared import logs, metrics, partitions
 from postmeter.shared.postgres import Connection, Pool
 from postmeter.shared.records import Record
@@ -180,14 +181,16 @@ class Worker:
 
     async def _sweep(self) -> None:
         if self._is_due("sweep_all", SWEEP_ALL_SECONDS):
-            age = ANY_AGE_SECONDS
+            which, age = "sweep_all", ANY_AGE_SECONDS
         elif self._is_due("sweep", SWEEP_SECONDS):
-            age = YOUNG_SECONDS
+            which, age = "sweep", YOUNG_SECONDS
         else:
             return
         async with self._pool.acquire() as connection:
             outcome = await self._flusher.sweep(connection, self.lease, age)
         await self._done(outcome)
+        if outcome.hits + outcome.events >= SWEEP_LIMIT:
+            self._due[which] = 0.0  # after an outage there may be many more
 
     async def _move(self, position: str) -> None:
         lease = self.lease
