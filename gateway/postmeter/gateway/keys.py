@@ -25,13 +25,6 @@ GRACE_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long known keys are served without another attempt."""
 REMEMBERED = 10_000
-_UNKNOWN = RequestError(
-    401,
-    "UNAUTHORIZED",
-    "The API key is missing, unknown or revoked. Send it as `Authorization: Bearer KEY`.",
-    None,
-    {"WWW-Authenticate": "Bearer"},
-)
 
 
 @dataclass(slots=True)
@@ -55,10 +48,10 @@ class Keys:
         """The key's principal. Raises RequestError 401, or 503 when it cannot be looked up now."""
         key_id = api_keys.id_of(key or "")
         if key is None or key_id is None:
-            raise _UNKNOWN
+            raise _unknown()
         known = await self._find(key_id)
         if known is None or not hmac.compare_digest(known.digest, api_keys.digest(key, self._pepper)):
-            raise _UNKNOWN
+            raise _unknown()
         return known.principal
 
     async def _find(self, key_id: str) -> _Known | None:
@@ -96,3 +89,9 @@ class Keys:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return known
+
+
+def _unknown() -> RequestError:
+    # A new one each time: an exception that is raised again keeps the frames, and so the requests, of all times before.
+    message = "The API key is missing, unknown or revoked. Send it as `Authorization: Bearer KEY`."
+    return RequestError(401, "UNAUTHORIZED", message, None, {"WWW-Authenticate": "Bearer"})

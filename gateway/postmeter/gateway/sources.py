@@ -22,7 +22,6 @@ GRACE_SECONDS = 3600.0
 """How long one that was found stays good while Postgres does not answer: deliveries that are turned away for long
 are lost, and the source's secret protects them anyway."""
 REMEMBERED = 1_000
-_UNKNOWN = RequestError(404, "NOT_FOUND", "There is no such webhook.")
 
 
 class SourceBook:
@@ -36,12 +35,12 @@ class SourceBook:
     async def find(self, provider: str, source_id: str) -> Source:
         """The source. Raises RequestError 404, or 503 when it cannot be looked up now."""
         if not sources.is_id(source_id):
-            raise _UNKNOWN
+            raise _unknown()
         source, seen = self._known.get(source_id, (None, 0.0))
         if source is None or self._now() - seen > FRESH_SECONDS:
             source = await self._look_up(source_id, source, seen)
         if source is None or source.provider != provider:
-            raise _UNKNOWN
+            raise _unknown()
         return source
 
     async def _look_up(self, source_id: str, known: Source | None, seen: float) -> Source | None:
@@ -69,3 +68,8 @@ class SourceBook:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return found
+
+
+def _unknown() -> RequestError:
+    # A new one each time: an exception that is raised again keeps the frames, and so the requests, of all times before.
+    return RequestError(404, "NOT_FOUND", "There is no such webhook.")
