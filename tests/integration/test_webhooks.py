@@ -8,16 +8,19 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 from redis.asyncio import Redis
 
 from postmeter.cli.main import main
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import EventType
+from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.aggregation import until
-from tests.integration.gateway_world import NO_REDIS
+from tests.integration.gateway_world import NO_REDIS, service
 from tests.integration.webhook_world import ACCOUNTS, Mailgun, Post, Postmark, SendGrid, Ses, now, posting
 from tests.unit import test_webhooks_postmark as postmark
 from tests.unit import test_webhooks_sendgrid as sendgrid
@@ -301,3 +304,25 @@ async def test_a_source_that_could_not_work_is_not_made(postgres_dsn: str, argum
     result = await asyncio.to_thread(CliRunner().invoke, main, command, env=environ)
     assert result.exit_code != 0
     assert hint in f"{result.output} {result.exception}"
+
+
+async def test_the_way_out_follows_nothing_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        if request.path == "/moved":
+            raise web.HTTPFound("/certificate")
+        if request.path == "/silent":
+            await asyncio.Event().wait()
+        return web.Response(body=b"x" * (sns_certificates.MAX_BYTES + (request.path == "/large")))
+
+    monkeypatch.setattr(sns_certificates, "FETCH_SECONDS", 0.2)
+    async with service(answer) as url:
+        assert len(await sns_certificates.fetch(f"{url}/certificate")) == sns_certificates.MAX_BYTES
+        for path in ("/moved", "/large"):
+            with pytest.raises(aiohttp.ClientError):
+                await sns_certificates.fetch(url + path)
+        with pytest.raises(TimeoutError):
+            await sns_certificates.fetch(f"{url}/silent")
+    assert asked == ["/certificate", "/moved", "/large", "/silent"]
