@@ -14,13 +14,15 @@ from postmeter.query.settings import QuerySettings
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres
 
 READ_ONLY = {"default_transaction_read_only": "on"}
+PLANS = {"plan_cache_mode": "force_custom_plan"}
+"""What a range is worth is known only with its bounds: a plan made for any range may cost three times as much."""
 
 
 async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
     redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
-    pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY)
+    pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY | PLANS)
     export_pool = await exports.connect(settings)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)

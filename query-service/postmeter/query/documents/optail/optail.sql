@@ -10,12 +10,13 @@ GROUP BY bucket HAVING sum({count}) > 0
 ORDER BY bucket DESC
 
 -- name: finer
--- The same by the buckets of a finer tier, inside the spans [$2, $3); place is the span's, from 1.
-SELECT span.place, cell.bucket, sum({count})::bigint AS n
-FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS span (low, high, place)
-JOIN {table} AS cell ON cell.workspace = $1 AND cell.bucket >= span.low AND cell.bucket < span.high
-WHERE {series}
-GROUP BY span.place, cell.bucket HAVING sum({count}) > 0
+-- The same by the buckets of a finer tier, inside the spans [$2, $3); place is the span's, from 1. Span by span: a join
+-- reads the whole tier.
+SELECT span.place, cell.bucket, cell.n
+FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS span (low, high, place), LATERAL (
+    SELECT bucket, sum({count})::bigint AS n FROM {table}
+    WHERE workspace = $1 AND {series} AND bucket >= span.low AND bucket < span.high
+    GROUP BY bucket HAVING sum({count}) > 0) AS cell
 ORDER BY cell.bucket DESC
 
 -- name: page
