@@ -22,6 +22,7 @@ from postmeter.query.answers import system_clock
 from postmeter.query.exports import service
 from postmeter.query.exports.service import ExportService
 from postmeter.query.settings import QuerySettings
+from postmeter.query.turns import Turns
 from postmeter.shared import metrics, uuid7
 from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.secret import Secret
@@ -222,7 +223,8 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
     async with world(dsn) as here, aiohttp.ClientSession() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
-        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests)
+        turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
+        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, turns)
         async with listening(app.runner(application, 1.0)) as url:
             number = await here.workspace(NAME)
             task = asyncio.create_task(made.worker.run(stop)) if work else None

@@ -18,6 +18,7 @@ from postmeter.query import app
 from postmeter.query.answers import Clock
 from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
+from postmeter.query.turns import Turns
 from postmeter.shared import api_keys, metrics, partitions, principal, rollups
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
@@ -151,16 +152,19 @@ async def listening(runner: "web.BaseRunner[Any]") -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def query_service(here: World, redis_url: str, now: datetime | Clock) -> AsyncIterator[str]:
+async def query_service(
+    here: World, redis_url: str, now: datetime | Clock, statement_seconds: float = 8.0
+) -> AsyncIterator[str]:
     """The base URL of a real query-service for which it is always `now`, or what a clock says."""
     clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
     measured = metrics.QueryMetrics(CollectorRegistry())
+    turns = Turns(here.pool.get_max_size(), statement_seconds)
     with tempfile.TemporaryDirectory() as folder:
         export = exports.build(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
         )
-        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests)
+        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, turns)
         try:
             async with listening(app.runner(application, 1.0)) as url:
                 yield url

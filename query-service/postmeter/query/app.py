@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import asyncpg
 from aiohttp import web
@@ -23,6 +24,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
 from postmeter.query.native import NativeQuery
+from postmeter.query.turns import Turns
 from postmeter.shared import authorization, logs, principal
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
@@ -34,6 +36,7 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
 
 MAX_HEAD = 1 << 20
+MESSAGES_PATH = "/v1/messages"
 NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
 """Who asks an endpoint that is public."""
 
@@ -52,7 +55,7 @@ def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Ex
         "/v1/metrics": optail.series,
         "/v1/metrics/breakdown": optail.breakdown,
         "/v1/metrics/summary": optail.summary,
-        "/v1/messages": messages.page,
+        MESSAGES_PATH: messages.page,
         "/v1/messages/{id}": messages.one,
         **workspaces.handlers(engine, pool, clock),
         **misar.handlers(engine, pool, clock),
@@ -64,14 +67,14 @@ def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Ex
 
 
 def build(
-    pool: Pool, redis: Redis, secret: Secret, clock: Clock, metrics: QueryMetrics, exports: Exports
+    pool: Pool, redis: Redis, secret: Secret, clock: Clock, metrics: QueryMetrics, exports: Exports, turns: Turns
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
     app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
     by_path = handlers(pool, redis, secret, clock, exports)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], secret, metrics)
+            answer = _answerer(endpoint, by_path[endpoint.path], secret, metrics, turns)
             # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
             path = endpoint.path.replace("}", ":[^/]+}")
             app.router.add_route(endpoint.method, path, answer)
@@ -80,19 +83,20 @@ def build(
 
 def runner(application: web.Application, stop_timeout: float) -> web.AppRunner:
     """What serves the application. The gateway has bounded what comes from outside; what it adds may be long:
-    the principal of a domain_admin names all its domains.
+    the principal of a domain_admin names all its domains. Who leaves takes its request along, and its statement.
     """
     return web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=stop_timeout,
+        handler_cancellation=True,
         max_line_size=MAX_HEAD,
         max_field_size=MAX_HEAD,
     )
 
 
 def _answerer(
-    endpoint: Endpoint, handler: Handler, secret: Secret, metrics: QueryMetrics
+    endpoint: Endpoint, handler: Handler, secret: Secret, metrics: QueryMetrics, turns: Turns
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
@@ -103,13 +107,23 @@ def _answerer(
                 caller = principal.unseal(request.headers.get(principal.HEADER), secret)
                 request_id = caller.request_id
                 authorization.require(endpoint, caller)
-            response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
+            async with _turn(turns, endpoint, caller, request):
+                response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
         except Exception as error:
             response = _failure(error, endpoint.document, request.path, request_id)
         metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began)
         return response
 
     return answer
+
+
+def _turn(
+    turns: Turns, endpoint: Endpoint, caller: Principal, request: web.Request
+) -> AbstractAsyncContextManager[None]:
+    if caller is NOBODY:
+        return nullcontext()  # download links: the exports have connections of their own
+    search = endpoint.path == MESSAGES_PATH and bool(request.query.get("search"))
+    return turns.take(caller.workspace, search=search)
 
 
 def _failure(error: Exception, document: Document, path: str, request_id: str) -> web.Response:

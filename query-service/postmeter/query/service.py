@@ -11,6 +11,7 @@ from postmeter.query import app
 from postmeter.query.answers import system_clock
 from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
+from postmeter.query.turns import Turns
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres
 
 READ_ONLY = {"default_transaction_read_only": "on"}
@@ -26,7 +27,8 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     export_pool = await exports.connect(settings)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
-    application = app.build(pool, redis, settings.internal_secret, system_clock, measured, export.requests)
+    turns = Turns(settings.postgres_pool, settings.statement_timeout)
+    application = app.build(pool, redis, settings.internal_secret, system_clock, measured, export.requests, turns)
     runner = app.runner(application, settings.stop_timeout)
     await runner.setup()
     try:
