@@ -118,6 +118,26 @@ def test_the_five_documents_agree(caller: Caller) -> None:
     ]
 
 
+def test_a_purchase_is_attributed_and_earns_its_campaign_something(caller: Caller) -> None:
+    bought = {"contact_email": "Reader4@example.org", "amount": 99.99, "currency": "USD", "order_id": "order_12345"}
+    first = caller.post("/api/v1/track/purchase", bought)
+    assert (first["success"], first["attributed_campaign_id"]) == (True, "spring")
+    assert caller.post("/api/v1/track/purchase", bought) == first
+    other = caller.post("/api/v1/track/purchase", {**bought, "amount": 1}, 409)
+    assert (other["success"], other["error_type"]) == (False, "ORDER_CONFLICT")
+    stranger = caller.post("/api/v1/track/purchase", {"contact_email": "x@y.example", "amount": 0.1, "currency": "EUR"})
+    assert stranger["attributed_campaign_id"] is None
+    wrong = caller.post("/api/v1/track/purchase", {**bought, "amount": -1}, 422)
+    assert wrong["error"].startswith("amount: ")
+    event = caller.post("/api/v1/track/event", {"event_name": "trial_started", "contact_email": "x@y.example"})
+    assert event == {"success": True, "event_id": event["event_id"]}
+    earned = {"metrics": ["conversions", "revenue"], "dimensions": ["campaign", "domain", "currency"]}
+    assert caller.post("/v1/query", earned)["data"] == [
+        {"campaign": "", "domain": "", "currency": "EUR", "conversions": 1, "revenue": 0.1},
+        {"campaign": "spring", "domain": "other.example", "currency": "USD", "conversions": 1, "revenue": 99.99},
+    ]
+
+
 def test_an_export_of_the_same_mail_can_be_fetched_without_a_key(caller: Caller) -> None:
     base = f"/api/v1/workspaces/{caller.workspace}/analytics"
     ordered = caller.post(f"{base}/export", {"export_type": "messages", "format": "csv", "time_range": "7d"})["data"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from aiohttp import web
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
@@ -60,6 +62,13 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         socket_timeout=settings.append_deadline,
         socket_connect_timeout=settings.append_deadline,
     )
+    # Who waits for an answer of three seconds has no time for a client that waits before it tries again.
+    answers = Redis.from_url(
+        settings.redis_url.reveal(),
+        socket_timeout=settings.append_deadline,
+        socket_connect_timeout=settings.append_deadline,
+        retry=Retry(NoBackoff(), 1),
+    )
     desk = Desk(keys, figures)
     writes = app.Writes(
         settings,
@@ -69,7 +78,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     )
     routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures, mailboxes))
     visits = app.Visits(desk, committer, settings.trusted_hops)
-    track = TrackRoutes(settings, Track(committer, Attributions(redis), figures, settings.shards))
+    track = TrackRoutes(settings, Track(committer, Attributions(answers), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures)
     runner = _runner(settings, app.application(writes, visits, routes, track, unsubscribes))
     await runner.setup()
@@ -101,6 +110,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     for lane in lanes:
         await lane.close()
     await redis.aclose()
+    await answers.aclose()
     spool.close()
     logs.get().info("stopped")
 
