@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import moments
 from postmeter.aggregator.batches import Batch
+from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Lease, Leases
 from postmeter.shared import postgres
@@ -40,6 +41,20 @@ class Side:
     async def sweep(self) -> None:
         """Count what waited for a message that another side was registering."""
         await self._flusher.sweep(self.connection, self._lease, 1e9)
+
+    async def adopt(self) -> None:
+        """Move what was counted of messages that are registered by now."""
+        await self._flusher.adopt(self.connection, self._lease)
+
+    async def fall(self, found: list[Record]) -> None:
+        """Count these and lose the lease at the last moment, so that nothing of it stays."""
+        position, self._lease.position = self._lease.position, "stale"
+        try:
+            await self.flush(found)
+        except LeaseLost:
+            pass
+        finally:
+            self._lease.position = position
 
 
 @asynccontextmanager

@@ -23,11 +23,11 @@ class BounceReasons:
 
     counts: Counter[tuple[int, int, int, str]] = field(default_factory=Counter)
 
-    def add(self, workspace: int, at: int, series: int, text: str, bounce: int) -> None:
-        """A bounce that counts at `at`; `text` is what was said of it."""
+    def add(self, workspace: int, at: int, series: int, text: str, bounce: int, n: int = 1) -> None:
+        """`n` bounces that count at `at`, fewer where it is negative; `text` is what was said of them."""
         reason, day = bounces.normalise(text, bounce), at - at % DAY
         for one in (series, TOTAL):
-            self.counts[workspace, day, one, reason] += 1
+            self.counts[workspace, day, one, reason] += n
 
 
 async def write(connection: Connection, reasons: BounceReasons, horizon: Horizon) -> None:

@@ -10,6 +10,7 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator import texts
 from postmeter.aggregator.bounce_reasons import BounceReasons
 from postmeter.aggregator.campaigns import Sendings
+from postmeter.aggregator.choice import OWN_COUNTS, PROVIDER_COUNTS
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
@@ -36,6 +37,8 @@ HISTORY = (
     "user_agent",
     "ip",
     "claimed_at",
+    "counted",
+    "source",
 )
 """Columns of `event`, in the order of the rows in `Changes.history`."""
 
@@ -84,8 +87,11 @@ class Changes:
         if known is None or at < known[0]:
             first[key] = (at, series)
 
-    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]]) -> None:
-        """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit."""
+    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]], *, counted: bool = True) -> None:
+        """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit.
+
+        Those that are not `counted` are history only: their provider's count.
+        """
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
         judge, network = self.judge, self.network
         count, write, click = self.count, self.history.append, self.links.append
@@ -98,19 +104,24 @@ class Changes:
             url = hit.url or None
             kind, first = (EventType.CLICKED, clicks) if url else (EventType.OPENED, opens)
             verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
-            count(workspace, at, series, HIT_COUNTERS[kind, verdict])
-            if verdict is not Verdict.MACHINE:
-                known = first.get(key)
-                if known is None or at < known[0]:
-                    first[key] = (at, series)
-            if url:
-                click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
-            client = texts.user_agent(hit.user_agent), network(hit.ip)
-            row = (workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client, claimed)
-            write(row)
+            if counted:
+                count(workspace, at, series, HIT_COUNTERS[kind, verdict])
+                if verdict is not Verdict.MACHINE:
+                    known = first.get(key)
+                    if known is None or at < known[0]:
+                        first[key] = (at, series)
+                if url:
+                    click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
+            else:
+                why = PROVIDER_COUNTS
+            client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, counted, None
+            write((workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client))
 
-    def add_event(self, key: Key | None, event: Event, series: int) -> None:
-        """Count an event told by the API; `key` is its message, None for `received`."""
+    def add_event(self, key: Key | None, event: Event, series: int, *, counted: bool = True) -> None:
+        """Count an event told by the API or a webhook; `key` is its message, None for `received`.
+
+        One that is not `counted`, an open or a click, is history only: ours count.
+        """
         kind = EventType(event.type)
         at = self.horizon.place(event.at, event.received)
         claimed = event.claimed if at == event.at else event.at
@@ -120,12 +131,14 @@ class Changes:
             verdict, why = self.judge(kind, event.user_agent, False, event.ip)
             engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
             effect = Effect(HIT_COUNTERS[kind, verdict], engagement)
+        if not counted:
+            effect, why = Effect(), OWN_COUNTS
         if effect.counter is not None:
             self.count(event.workspace, at, series, effect.counter)
         if kind is EventType.RECEIVED:
             self.count(event.workspace, at, series, INDEX["spam"], int(event.spam))
             self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
-        if kind is EventType.CLICKED and event.url:
+        if kind is EventType.CLICKED and event.url and counted:
             machine = verdict is Verdict.MACHINE
             self.links.append((event.workspace, at - at % BUCKET, series, event.url, machine))
         elif kind is EventType.BOUNCED:
@@ -133,7 +146,7 @@ class Changes:
         if key is not None:
             if effect.engagement is not None:
                 self.engage(effect.engagement, key, at, series)
-            self._progress(key, kind, effect.state, at)
+            self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:
                 self.sendings.add(*key, at, series)
         self.history.append(
@@ -152,10 +165,13 @@ class Changes:
                 texts.user_agent(event.user_agent),
                 self.network(event.ip),
                 claimed,
+                counted,
+                event.mail.source if event.mail else None,
             )
         )
 
-    def _progress(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
+    def rise(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
+        """Note how far an event brings its message."""
         if state is None:
             return
         progress = self.progress.setdefault(key, Progress())

@@ -35,7 +35,11 @@ class Cohorts:
 
     def register(self, workspace: int, created: int, series: int) -> None:
         """A new message, queued."""
-        self._created(workspace, created, series)[_place(State.QUEUED)] += 1
+        self.add(workspace, created, series, State.QUEUED, 1)
+
+    def add(self, workspace: int, created: int, series: int, state: int, n: int) -> None:
+        """`n` messages more that were created at that time and are in that state; negative: they are gone."""
+        self._created(workspace, created, series)[_place(state)] += n
 
     def rise(self, workspace: int, created: int, series: int, was: int, state: int, n: int) -> None:
         """`n` messages created at that time have left one state for a higher one (or the same)."""
@@ -47,8 +51,12 @@ class Cohorts:
     def mail(self, workspace: int, was: int | None, sent: int, series: int, n: int) -> None:
         """`n` messages were sent at that time; until now they were thought to be sent at `was`, or not at all."""
         if was is not None:
-            self._sent(workspace, was, series)[MAILED] -= n
+            self.unmail(workspace, was, series, n)
         self._sent(workspace, sent, series)[MAILED] += n
+
+    def unmail(self, workspace: int, was: int, series: int, n: int) -> None:
+        """`n` messages that were sent at that time do not count there any more."""
+        self._sent(workspace, was, series)[MAILED] -= n
 
     def engage(self, workspace: int, sent: int, series: int, kind: Engagement, n: int) -> None:
         """`n` messages sent at that time had their first engagement of this kind; negative: they moved away."""

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postmeter.aggregator import bounce_reasons, campaigns, dedup, messages, tables, texts
+from postmeter.aggregator import (
+    adoption,
+    bounce_reasons,
+    campaigns,
+    dedup,
+    emptied,
+    messages,
+    tables,
+    texts,
+    unregistered,
+)
 from postmeter.aggregator.batches import Batch, Rejected
 from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
+from postmeter.aggregator.choice import Choice
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.dead_letters import DeadLetters
-from postmeter.aggregator.dimensions import Dimensions, Series, of_domain
+from postmeter.aggregator.dimensions import Dimensions, of_domain
 from postmeter.aggregator.errors import REFUSALS, LeaseLost
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
-from postmeter.aggregator.links import Links
+from postmeter.aggregator.links import Click, Links
 from postmeter.aggregator.messages import Key, MessageCache
 from postmeter.aggregator.queries import QUERIES
+from postmeter.aggregator.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import NetworksKeeper
 from postmeter.aggregator.waiting import WaitingRoom
 from postmeter.shared import metrics
-from postmeter.shared.events import EventType
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
@@ -32,13 +44,18 @@ from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registr
 
 @dataclass
 class Outcome:
-    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh."""
+    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
+
+    made: messages that nobody had registered. adopted: those of them that somebody has registered since.
+    """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
     hits: int = 0
     events: int = 0
     registrations: int = 0
     campaigns: int = 0
+    made: int = 0
+    adopted: int = 0
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
 
@@ -56,15 +73,16 @@ class Flusher:
         self._dead_letters = DeadLetters(settings.dead_letter_limit, counters)
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._links = Links(settings.link_limit, counters)
+        self._choice = Choice()
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
 
     async def flush(self, connection: Connection, lease: Lease, batches: list[Batch], position: str) -> Outcome:
         """Count `batches` and move the shard to `position`, both or neither. Raises LeaseLost."""
         everything = [record for batch in batches for record in batch.records]
-        series = await self._prepare(connection, everything)
+        prepared = await self._prepare(connection, everything)
         async with connection.transaction():
-            outcome, learnt = await self._count(connection, lease, batches, series)
+            outcome, learnt = await self._count(connection, lease, batches, prepared)
             moved = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
             if moved is None:
                 raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
@@ -73,54 +91,71 @@ class Flusher:
 
     async def sweep(self, connection: Connection, lease: Lease, younger_than: float) -> Outcome:
         """Count what waited for messages that are known by now. Raises LeaseLost."""
+        await self._choice.refresh(connection)
         async with connection.transaction():
             released = await self._waiting.sweep(connection, younger_than)
             if not released:
                 return Outcome()
-            outcome, learnt = await self._fold(connection, lease.shard, released, {}, [])
-            held = await connection.fetchval(
-                QUERIES["advance"], lease.shard, lease.epoch, lease.position, lease.position
-            )
-            if held is None:
-                raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+            outcome, learnt = await self._fold(connection, lease.shard, released, Prepared(), [])
+            await _confirm(connection, lease)
         self._cache.remember(learnt)
         return outcome
+
+    async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
+        """Move what was counted of messages before they were registered. Also returns whether there may be more.
+
+        Raises LeaseLost.
+        """
+        await self._choice.refresh(connection)
+        changes = Changes(Horizon(self._months), self._judge, self._network)
+        clicks = Counter[Click]()
+        async with connection.transaction():
+            moved = await adoption.adopt(connection, changes, clicks, self._choice)
+            outcome = Outcome(adopted=moved.messages)
+            if moved.messages:
+                outcome.live = await self._write(connection, lease.shard, changes, clicks)
+                await emptied.remove(connection, changes, clicks)
+                await _confirm(connection, lease)
+        return outcome, moved.more
 
     async def accepts(self, connection: Connection, lease: Lease, found: list[Record]) -> bool:
         """Whether Postgres would take these records; nothing stays of the trial."""
         try:
-            series = await self._prepare(connection, found)
+            prepared = await self._prepare(connection, found)
             trial = connection.transaction()
             await trial.start()
             try:
-                await self._fold(connection, lease.shard, found, series, [])
+                await self._fold(connection, lease.shard, found, prepared, [])
             finally:
                 await trial.rollback()
         except REFUSALS:
             return False
         return True
 
-    async def _prepare(self, connection: Connection, found: Iterable[Record]) -> dict[Series, int]:
+    async def _prepare(self, connection: Connection, found: Iterable[Record]) -> Prepared:
         registrations = [record for record in found if type(record) is Registration]
         events = [record for record in found if type(record) is Event]
         await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
         await self._links.prepare(connection, found)
-        return await self._dimensions.prepare(connection, registrations, events)
+        await self._choice.refresh(connection)
+        drafts = await unregistered.drafts(connection, events, Horizon(self._months)) if events else {}
+        series = await self._dimensions.prepare(connection, [*registrations, *drafts.values()], events)
+        return Prepared(series, drafts)
 
     async def _count(
-        self, connection: Connection, lease: Lease, batches: list[Batch], series: dict[Series, int]
+        self, connection: Connection, lease: Lease, batches: list[Batch], prepared: Prepared
     ) -> tuple[Outcome, dict[Key, int]]:
         fresh = await dedup.fresh_batches(connection, batches, self._counters)
         found, conflicts = await dedup.fresh_records(connection, fresh, self._counters)
         rejected = [one for batch in fresh for one in batch.rejected] + conflicts
-        return await self._fold(connection, lease.shard, found, series, rejected)
+        return await self._fold(connection, lease.shard, found, prepared, rejected)
 
     async def _fold(
         self,
         connection: Connection,
         shard: int,
         found: list[Record],
-        series: dict[Series, int],
+        prepared: Prepared,
         rejected: list[Rejected],
     ) -> tuple[Outcome, dict[Key, int]]:
         hits = [record for record in found if type(record) is Hit]
@@ -131,51 +166,48 @@ class Flusher:
         learnt: dict[Key, int] = {}
         changes = Changes(Horizon(self._months), self._judge, self._network)
         if registrations:
-            learnt, names = await messages.register(connection, registrations, series, changes.horizon, changes.cohorts)
+            learnt, names = await messages.register(
+                connection, registrations, prepared.series, changes.horizon, changes.cohorts
+            )
+            await unregistered.notice(connection, names)
             released = await self._waiting.release(connection, list(learnt), names)
             hits += [record for record in released if type(record) is Hit]
             events += [record for record in released if type(record) is Event]
-        unknown = await self._resolve_and_add(connection, changes, hits, events, series, learnt)
-        rejected = rejected + await self._waiting.park(connection, unknown)
-        outcome.live = await tables.write(connection, changes, shard)
-        await self._links.write(connection, changes.links, changes.horizon)
-        await bounce_reasons.write(connection, changes.reasons, changes.horizon)
-        await self._campaigns.write(connection, changes.sendings)
+        resolved = await resolve(connection, changes, self._cache, hits, events, prepared, learnt)
+        outcome.made = resolved.made
+        await self._add(connection, changes, resolved, prepared)
+        rejected = rejected + await self._waiting.park(connection, resolved.unknown)
+        outcome.live = await self._write(connection, shard, changes, changes.links)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await self._dead_letters.put_aside(connection, shard, rejected)
-        return outcome, learnt
+        return outcome, learnt | resolved.found
 
-    async def _resolve_and_add(
-        self,
-        connection: Connection,
-        changes: Changes,
-        hits: list[Hit],
-        events: list[Event],
-        series: dict[Series, int],
-        learnt: dict[Key, int],
-    ) -> list[Hit | Event]:
-        """Add all events whose message is known to `changes`; returns the others."""
-        named = {(e.workspace, e.provider, e.provider_message) for e in events if not e.message and e.provider_message}
-        by_name, series_of = await messages.find_named(connection, named)
-        hit_keys = [(hit.workspace, hit.message) for hit in hits]
-        event_keys = [(e.workspace, e.message) for e in events if e.message]
-        cached, missing = self._cache.known([*hit_keys, *event_keys])
-        found = await messages.find(connection, [key for key in missing if key not in learnt])
-        series_of |= cached | learnt | found
-        learnt |= found
-        changes.add_hits(
-            (key, hit, at) for key, hit in zip(hit_keys, hits, strict=True) if (at := series_of.get(key)) is not None
-        )
-        unknown: list[Hit | Event] = [hit for key, hit in zip(hit_keys, hits, strict=True) if key not in series_of]
-        for event in events:
-            if event.type == EventType.RECEIVED or not (event.message or event.provider_message):
-                changes.add_event(None, event, series[of_domain(event.workspace, event.domain)])
-                continue
-            name = (event.workspace, event.provider, event.provider_message)
-            key = (event.workspace, event.message) if event.message else by_name.get(name)
-            if key is None or key not in series_of:
-                unknown.append(event)
-            else:
-                changes.add_event(key, event, series_of[key])
-        return unknown
+    async def _write(
+        self, connection: Connection, shard: int, changes: Changes, clicks: list[Click] | Counter[Click]
+    ) -> dict[int, LiveTotals]:
+        live = await tables.write(connection, changes, shard)
+        await self._links.write(connection, clicks, changes.horizon)
+        await bounce_reasons.write(connection, changes.reasons, changes.horizon)
+        await self._campaigns.write(connection, changes.sendings)
+        return live
+
+    async def _add(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
+        """Add all events whose message is known to `changes`."""
+        ours, theirs = await self._choice.kept(connection, resolved.hits, resolved.events)
+        if ours:
+            changes.add_hits(hit for hit in resolved.hits if hit[0] not in ours)
+            changes.add_hits((hit for hit in resolved.hits if hit[0] in ours), counted=False)
+        else:
+            changes.add_hits(resolved.hits)
+        for event in resolved.alone:
+            changes.add_event(None, event, prepared.series[of_domain(event.workspace, event.domain)])
+        for key, event, series in resolved.events:
+            counted = event.mail is None or (key, event.type) not in theirs
+            changes.add_event(key, event, series, counted=counted)
+
+
+async def _confirm(connection: Connection, lease: Lease) -> None:
+    held = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, lease.position)
+    if held is None:
+        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")

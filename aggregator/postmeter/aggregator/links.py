@@ -62,8 +62,8 @@ class Links:
         if missing:
             self._remember(await self._resolve(connection, missing))
 
-    async def write(self, connection: Connection, clicks: list[Click], horizon: Horizon) -> None:
-        """Add clicks to every tier that keeps them, inside the caller's transaction."""
+    async def write(self, connection: Connection, clicks: list[Click] | Counter[Click], horizon: Horizon) -> None:
+        """Add clicks, or counts of them, to every tier that keeps them, inside the caller's transaction."""
         if not clicks:
             return
         cells = await self._cells(connection, Counter(clicks))

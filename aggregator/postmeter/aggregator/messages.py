@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import IntFlag
+from typing import NamedTuple
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
@@ -18,6 +20,22 @@ Key = tuple[int, bytes]
 """(workspace, the message's 16 bytes)"""
 Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
+
+
+class Flag(IntFlag):
+    """What `message.flags` says: the message carries our pixel, our links; only a webhook told of it."""
+
+    TRACKS_OPENS = 1
+    TRACKS_CLICKS = 2
+    PROVISIONAL = 4
+
+
+class Found(NamedTuple):
+    """A message found by its provider's name. provisional: nobody has registered it."""
+
+    key: Key
+    series: int
+    provisional: bool
 
 
 class MessageCache:
@@ -56,8 +74,11 @@ async def register(
     series: dict[Series, int],
     horizon: Horizon,
     cohorts: Cohorts,
+    also: int = 0,
 ) -> tuple[dict[Key, int], list[Name]]:
     """Store messages, the new ones in `cohorts` too. Returns (their series, the providers' names of them).
+
+    also: flags beside those that say what a message carries.
 
     A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
     in the cohorts.
@@ -68,7 +89,7 @@ async def register(
     created = {key: horizon.place(r.created, r.at) for key, r in unique.items()}
     rows = await connection.fetch(
         QUERIES["make_messages"],
-        *zip(*(_row(r, series[of_message(r)], created[key]) for key, r in unique.items()), strict=True),
+        *zip(*(_row(r, series[of_message(r)], created[key], also) for key, r in unique.items()), strict=True),
     )
     fresh = {(row["workspace"], row["id"].bytes): row["series"] for row in rows}
     for key, of in fresh.items():
@@ -77,7 +98,7 @@ async def register(
     return fresh, names
 
 
-def _row(r: Registration, series: int, created: int) -> tuple[object, ...]:
+def _row(r: Registration, series: int, created: int, also: int) -> tuple[object, ...]:
     return (
         r.workspace,
         UUID(r.message),
@@ -93,6 +114,7 @@ def _row(r: Registration, series: int, created: int) -> tuple[object, ...]:
         r.template,
         msgspec.json.encode(r.tags).decode(),
         created,
+        int(Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also),
     )
 
 
@@ -106,11 +128,15 @@ async def find(connection: Connection, keys: list[Key]) -> dict[Key, int]:
     return {key: found for key, found in zip(keys, series, strict=True) if found is not None}
 
 
-async def find_named(connection: Connection, names: Iterable[Name]) -> tuple[dict[Name, Key], dict[Key, int]]:
-    """(the messages that providers call so, their series)."""
+async def find_named(connection: Connection, names: Iterable[Name]) -> dict[Name, Found]:
+    """The messages that providers call so."""
     wanted = sorted(set(names))
     if not wanted:
-        return {}, {}
+        return {}
     rows = await connection.fetch(QUERIES["find_provider_messages"], *zip(*wanted, strict=True))
-    keys = {(r["workspace"], r["provider"], r["provider_message"]): (r["workspace"], r["id"].bytes) for r in rows}
-    return keys, {(r["workspace"], r["id"].bytes): r["series"] for r in rows}
+    return {
+        (r["workspace"], r["provider"], r["provider_message"]): Found(
+            (r["workspace"], r["id"].bytes), r["series"], r["provisional"]
+        )
+        for r in rows
+    }

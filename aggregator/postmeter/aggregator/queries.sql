@@ -110,30 +110,31 @@ SELECT count(*) FROM series WHERE workspace = $1;
 -- name: make_messages
 -- Messages not known before, column by column; the first registration wins.
 INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
-    provider_account, provider_message, template, tags, created_at)
+    provider_account, provider_message, template, tags, created_at, flags)
 SELECT workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
-    provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at
+    provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at,
+    flags
 FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[])
     AS n (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
-    provider_account, provider_message, template, tags, created_at)
+    provider_account, provider_message, template, tags, created_at, flags)
 ORDER BY workspace, id
 ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
 
 -- name: find_messages
--- Series of the messages ($1 workspaces, $2 ids), in that order; null where unknown.
+-- Series of the messages ($1 workspaces, $2 ids), in that order; null where not registered.
 SELECT array_agg(m.series ORDER BY n.place)
 FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
-LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
+LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id AND m.flags & 4 = 0;
 
 -- name: find_provider_messages
--- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several, the one with the smallest id.
+-- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id.
 SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message)
-    m.workspace, m.provider, m.provider_message, m.id, m.series
+    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags & 4 <> 0 AS provisional
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
     AND m.provider_message = n.provider_message AND m.provider_message <> ''
-ORDER BY m.workspace, m.provider, m.provider_message, m.id;
+ORDER BY m.workspace, m.provider, m.provider_message, m.flags & 4, m.id;
 
 -- name: park
 -- Events of unknown messages: $1 workspaces, $2 messages or null, $3 providers, $4 their ids, $5 records.

@@ -188,8 +188,10 @@ class Worker:
             return
         async with self._pool.acquire() as connection:
             outcome = await self._flusher.sweep(connection, self.lease, age)
+            adopted, more = await self._flusher.adopt(connection, self.lease)
         await self._done(outcome)
-        if outcome.hits + outcome.events >= SWEEP_LIMIT:
+        await self._done(adopted)
+        if outcome.hits + outcome.events >= SWEEP_LIMIT or more:
             self._due[which] = 0.0  # after an outage there may be many more
 
     async def _move(self, position: str) -> None:
@@ -205,6 +207,8 @@ class Worker:
         self._counters.records.labels("purchase").inc(outcome.contacts.purchases)
         self._counters.records.labels("custom").inc(outcome.contacts.custom)
         self._counters.duplicates.labels("purchase").inc(len(outcome.contacts.repeated))
+        self._counters.unregistered.labels("made").inc(outcome.made)
+        self._counters.unregistered.labels("registered").inc(outcome.adopted)
         self._counters.dead_letters.inc(outcome.dead_letters)
         if outcome.contacts.purchases or outcome.contacts.repeated:
             self._resolver.tell(outcome.contacts.repeated)

@@ -124,6 +124,12 @@ class AggregatorMetrics:
             ["result"],
             registry=to,
         )
+        self.unregistered = Counter(
+            "postmeter_unregistered_total",
+            "Messages that nobody had registered, by step: made from what a webhook told, registered afterwards.",
+            ["step"],
+            registry=to,
+        )
         self.flush_seconds = Histogram(
             "postmeter_flush_seconds", "Time of one flush, from read to commit.", buckets=LATENCY, registry=to
         )

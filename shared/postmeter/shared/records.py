@@ -36,7 +36,10 @@ class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=Tru
 
 
 class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, frozen=True):
-    """A message made known by `POST /v1/messages`. Empty text means not given."""
+    """A message made known by `POST /v1/messages`. Empty text means not given.
+
+    tracks_opens, tracks_clicks: it was given our pixel, our links.
+    """
 
     at: int
     workspace: int
@@ -55,6 +58,8 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     template: str
     tags: list[str]
     mailbox_provider: str = ""
+    tracks_opens: bool = True
+    tracks_clicks: bool = True
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):

@@ -194,6 +194,8 @@ def _registration(
         template=fields.label("template", given.template, 200),
         tags=fields.labels("tags", given.tags),
         mailbox_provider=mailboxes.of(recipient_domain),
+        tracks_opens=given.track_opens,
+        tracks_clicks=given.track_clicks,
     )
 
 

@@ -46,8 +46,8 @@ WHERE EXISTS (
                 AND w.provider = mine.provider AND w.provider_message = mine.provider_message));
 
 -- name: last_clicks
--- For each of the purchases ($1 workspaces, $2 contacts, $3 times) in order: the contact's last click by a human in
--- the seven days up to that time, among those on messages with a campaign; of two at once that of the later message.
+-- For each of the purchases ($1 workspaces, $2 contacts, $3 times) in order: the contact's last counted click by a
+-- human in the seven days up to that time, on messages with a campaign; of two at once that of the later message.
 -- $4: how many messages of a contact, the newest, are looked at. $5: the clicks' type, $6: the human's verdict.
 SELECT clicked.message, clicked.series, clicked.campaign
 FROM unnest($1::int[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS n (workspace, contact, at, place)
@@ -57,7 +57,7 @@ LEFT JOIN LATERAL (
         SELECT m.id, m.campaign FROM message m
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact ORDER BY m.id DESC LIMIT $4) AS mine
     JOIN event e ON e.workspace = n.workspace AND e.message = mine.id
-        AND e.at >= n.at - interval '7 days' AND e.at <= n.at AND e.type = $5 AND e.verdict = $6
+        AND e.at >= n.at - interval '7 days' AND e.at <= n.at AND e.type = $5 AND e.verdict = $6 AND e.counted
     WHERE mine.campaign <> ''
     ORDER BY e.at DESC, mine.id DESC LIMIT 1) AS clicked ON true
 ORDER BY n.place;

@@ -64,7 +64,9 @@ WHERE workspace = $1 AND id = $2 AND ($3::text[] IS NULL OR EXISTS (
     SELECT FROM series WHERE series.workspace = $1 AND series.id = message.series AND domain = ANY ($3)))
 
 -- name: history
--- The latest $3 events of message $2 of workspace $1, the latest first; neither types $4 nor hits with verdict $5.
+-- The latest $3 events of message $2 of workspace $1, the latest first; neither types $4 nor hits with verdict $5 nor
+-- what does not count.
 SELECT type, at FROM event
 WHERE workspace = $1 AND message = $2 AND type <> ALL ($4::smallint[]) AND verdict IS DISTINCT FROM $5
+    AND counted
 ORDER BY at DESC, type DESC LIMIT $3

@@ -1,0 +1,135 @@
+"""Whose events are these: by our id or the provider's, of a message that is registered, made from them, or unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from postmeter.aggregator import messages, unregistered
+from postmeter.aggregator.changes import Changes
+from postmeter.aggregator.dimensions import Series
+from postmeter.aggregator.messages import Found, Key, MessageCache, Name
+from postmeter.aggregator.unregistered import Drafts, Held
+from postmeter.shared.events import EventType
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit
+
+
+@dataclass
+class Prepared:
+    """What was made or drafted before the flush's transaction."""
+
+    series: dict[Series, int] = field(default_factory=dict)
+    drafts: Drafts = field(default_factory=dict)
+
+
+@dataclass
+class Resolved:
+    """Events with their messages and these messages' series. alone: those that need no message.
+
+    found: the series of registered messages that were looked up, to be remembered once this is committed. made: how
+    many messages were made from events.
+    """
+
+    hits: list[tuple[Key, Hit, int]] = field(default_factory=list)
+    events: list[tuple[Key, Event, int]] = field(default_factory=list)
+    alone: list[Event] = field(default_factory=list)
+    unknown: list[Hit | Event] = field(default_factory=list)
+    found: dict[Key, int] = field(default_factory=dict)
+    made: int = 0
+
+
+def name_of(event: Event) -> Name:
+    """Workspace, provider and the provider's id of the event's message."""
+    return (event.workspace, event.provider, event.provider_message)
+
+
+def is_alone(event: Event) -> bool:
+    """Whether it needs no message: received mail, and what providers tell of accounts and lists."""
+    return event.type == EventType.RECEIVED or not (event.message or event.provider_message)
+
+
+async def resolve(
+    connection: Connection,
+    changes: Changes,
+    cache: MessageCache,
+    hits: list[Hit],
+    events: list[Event],
+    prepared: Prepared,
+    learnt: dict[Key, int],
+) -> Resolved:
+    """Find every event's message; make those that webhooks tell of and nobody knows. learnt: just registered."""
+    resolved = Resolved(alone=[event for event in events if is_alone(event)])
+    if resolved.alone:
+        events = [event for event in events if not is_alone(event)]
+    hit_keys = [(hit.workspace, hit.message) for hit in hits]
+    event_keys = [(event.workspace, event.message) for event in events if event.message]
+    series_of, missing = cache.known([*hit_keys, *event_keys])
+    resolved.found = await messages.find(connection, [key for key in missing if key not in learnt])
+    series_of |= learnt | resolved.found
+    for key, hit in zip(hit_keys, hits, strict=True):
+        series = series_of.get(key)
+        if series is None:
+            resolved.unknown.append(hit)
+        else:
+            resolved.hits.append((key, hit, series))
+    if events:
+        unlisted = {key for key in event_keys if key not in series_of}
+        named = await _named(connection, changes, prepared, events, unlisted)
+        _place(resolved, events, series_of, named)
+        resolved.made = named.made
+        await _antedate(connection, changes, resolved, named.held)
+    return resolved
+
+
+@dataclass
+class _Named:
+    found: dict[Name, Found]
+    held: dict[Key, Held]
+    made: int
+
+
+async def _named(
+    connection: Connection, changes: Changes, prepared: Prepared, events: list[Event], unlisted: set[Key]
+) -> _Named:
+    names = {name_of(event) for event in events if not event.message}
+    found = await messages.find_named(connection, names)
+    unlisted |= {of.key for of in found.values() if of.provisional}
+    held = await unregistered.hold(connection, unlisted)
+    gone = {name for name, of in found.items() if of.provisional and of.key not in held}
+    if gone:
+        # Registered meanwhile: another transaction has just moved what was counted of them.
+        again = await messages.find_named(connection, gone)
+        found = {name: of for name, of in (found | again).items() if not of.provisional or of.key in held}
+    drafts = {name: prepared.drafts[name] for name in names if name in prepared.drafts and name not in found}
+    made = await unregistered.make(connection, list(drafts.values()), prepared.series, changes.horizon, changes.cohorts)
+    for name, draft in drafts.items():
+        key = (draft.workspace, draft.message)
+        found[name] = Found(key, made[key].series, provisional=True)
+    return _Named(found, held | made, len(made))
+
+
+def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], named: _Named) -> None:
+    for event in events:
+        if event.message:
+            key = (event.workspace, event.message)
+            series = series_of.get(key)
+            if series is None and key in named.held:
+                series = named.held[key].series
+        else:
+            of = named.found.get(name_of(event))
+            key, series = (of.key, of.series) if of is not None else ((0, b""), None)
+        if series is None:
+            resolved.unknown.append(event)
+        else:
+            resolved.events.append((key, event, series))
+
+
+async def _antedate(connection: Connection, changes: Changes, resolved: Resolved, held: dict[Key, Held]) -> None:
+    if not held:
+        return
+    earliest: dict[Key, int] = {}
+    for key, event, _ in resolved.events:
+        if key in held:
+            at = changes.horizon.place(event.at, event.received)
+            earliest[key] = min(at, earliest.get(key, at))
+    await unregistered.antedate(connection, held, earliest, changes.cohorts)
