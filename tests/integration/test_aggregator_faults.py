@@ -177,9 +177,10 @@ async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> Non
 
         await until(so)
 
-    async with at.aggregator(shards=5):
+    async with at.aggregator(shards=5, postgres_pool=9):
         await owners([5])
-        async with at.aggregator(shards=5), at.aggregator(shards=5):
+        one, other = at.aggregator(shards=5, postgres_pool=9), at.aggregator(shards=5, postgres_pool=9)
+        async with one, other:
             await owners([1, 2, 2])
         await owners([5])
     assert await at.value("SELECT count(*) FROM shard WHERE owner IS NOT NULL") == 0
