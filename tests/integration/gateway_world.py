@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
@@ -106,3 +107,40 @@ def bearer(key: str) -> dict[str, str]:
 
 def client() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(auto_decompress=False)
+
+
+class Line:
+    """One connection, on which one request follows the other; a body that should not be there breaks the next."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, CIMultiDict[str], bytes]:
+        """Status, headers and body; of an answer to HEAD the head alone is read."""
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        async with asyncio.timeout(10):
+            first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
+            assert first.startswith("HTTP/1.1 "), first
+            found = CIMultiDict(line.split(": ", 1) for line in lines)
+            body = b"" if method == "HEAD" else await self._body(found)
+        return int(first.split()[1]), found, body
+
+    async def _body(self, headers: CIMultiDict[str]) -> bytes:
+        if "Content-Length" in headers:
+            return await self._reader.readexactly(int(headers["Content-Length"]))
+        body = b""
+        while size := int(await self._reader.readline(), 16):
+            body += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readline()
+        return body
+
+
+@asynccontextmanager
+async def line(url: str) -> AsyncIterator[Line]:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.close()

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 import msgspec
-from aiohttp import ClientError, ClientResponse, web
+from aiohttp import web
 
 from postmeter.gateway import request_ids
+from postmeter.gateway.answer import pass_back
 from postmeter.gateway.body import Body, require_media
 from postmeter.gateway.hits import Hits, forwarded_for
 from postmeter.gateway.http_server import finish, refusal
@@ -18,7 +19,7 @@ from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import authorization, logs, principal, sealed, sources
+from postmeter.shared import authorization, principal, sealed, sources
 from postmeter.shared.apis import webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
@@ -32,18 +33,6 @@ _HELD_BACK = frozenset(
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "x-request-id")
 )  # fmt: skip
 """Headers of a webhook that mean something between a caller and us only; a signature may be in any other one."""
-_PASSED_BACK = (
-    "Content-Type",
-    "Cache-Control",
-    "Retry-After",
-    "Allow",
-    "Content-Disposition",
-    "Content-Security-Policy",
-    "Referrer-Policy",
-    "WWW-Authenticate",
-)
-_WHOLE = 1 << 20
-"""Answers up to this many bytes are passed back in one piece."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +118,7 @@ class Front:
             await _continue(request)
         upstream = self.upstreams[endpoint.service]
         async with upstream.ask(endpoint, request.raw_path, headers, body, workspace) as answer:
-            return await _pass_back(request, answer, request_id, counted)
+            return await pass_back(request, answer, request_id, counted)
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
         if endpoint.scope is None:
@@ -167,30 +156,3 @@ async def _continue(request: web.BaseRequest) -> None:
         raise RequestError(417, "EXPECTATION_FAILED", "Only 100-continue may be expected.")
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0
-
-
-async def _pass_back(
-    request: web.BaseRequest, answer: ClientResponse, request_id: str, counted: dict[str, str]
-) -> web.StreamResponse:
-    headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers} | counted
-    length = answer.content_length
-    try:
-        if length is not None and length <= _WHOLE:
-            whole = web.Response(status=answer.status, body=await answer.read(), headers=headers)
-            finish(whole, request_id)
-            return whole
-        response = web.StreamResponse(status=answer.status, headers=headers)
-        response.content_length = length  # who downloads a file sees how far it is, and notices when it breaks off
-        finish(response, request_id)
-        await response.prepare(request)
-        async for piece in answer.content.iter_chunked(64 * 1024):
-            await response.write(piece)
-        await response.write_eof()
-    except (ClientError, TimeoutError) as error:
-        logs.get().warning("an answer broke off", path=request.raw_path, request_id=request_id, error=repr(error))
-        if request.writer.output_size == 0:
-            raise RequestError(502, "BAD_GATEWAY", "The service's answer broke off.") from None
-        # The head has gone out: only a broken connection can tell the caller that the rest is missing.
-        if request.transport is not None:
-            request.transport.abort()
-    return response

@@ -27,6 +27,7 @@ _PASSED_ON = frozenset({b"user-agent", b"purpose", b"sec-purpose", b"x-purpose",
 _PASSED_BACK = frozenset(
     {
         b"content-type",
+        b"content-length",
         b"cache-control",
         b"pragma",
         b"expires",
