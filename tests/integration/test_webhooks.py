@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -326,3 +327,17 @@ async def test_the_way_out_follows_nothing_and_is_bounded(monkeypatch: pytest.Mo
         with pytest.raises(TimeoutError):
             await sns_certificates.fetch(f"{url}/silent")
     assert asked == ["/certificate", "/moved", "/large", "/silent"]
+
+
+async def test_what_is_kept_of_a_recipient(post: Post) -> None:
+    """Mail that nobody has registered, told by its provider."""
+    account = Postmark()
+    door = await post.source("postmark")
+    await post.take(door, account.delivered(door, "3f1c3a9a-0001-4a52-8a5e-0123456789ab"))
+    await post.counts({"delivered": 1})
+    row = await post.bench.db.fetchrow("SELECT * FROM message")
+    assert row is not None
+    assert (row["provider"], row["provider_message"]) == ("POSTMARK", "3f1c3a9a-0001-4a52-8a5e-0123456789ab")
+    assert row["to_hash"] == hashlib.sha256(b"ada@mail.example").hexdigest()
+    assert row["to_domain"] == "mail.example"
+    assert row["tags"] == ["welcome"]
