@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conversions_world import Shop, open_shop
+from tests.integration.conversions_world import Shop, open_shop, shop
+from tests.integration.tracking_service import SHARDS, WORKSPACE
 
 ADA = "Ada@Mail.example"
 
@@ -88,6 +89,23 @@ async def test_opens_and_machines_clicks_do_not_attribute(here: Shop) -> None:
     async with here.session.get(here.url + link, headers=headers, allow_redirects=False) as clicked:
         assert clicked.status == 302
     assert await here.bought(ADA) is None
+
+
+async def test_clicks_that_are_history_only_do_not_attribute(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """A source says that its provider's clicks count: ours do not, for mail of that provider."""
+    async with shop(postgres_dsn, redis_url, tmp_path) as here:
+        await here.at.db.execute(
+            "INSERT INTO workspace (number, id, name) OVERRIDING SYSTEM VALUE VALUES ($1, 'w', 'w')", WORKSPACE
+        )
+        await here.at.db.execute(
+            "INSERT INTO webhook_source (id, workspace, provider, name, secret, engagement)"
+            " VALUES ('s', $1, 'sendgrid', '', '', 'provider')",
+            WORKSPACE,
+        )
+        async with here.at.aggregator(shards=SHARDS):
+            await here.click(await here.mail(ADA, "spring", provider="postmark"))
+            await here.click(await here.mail(ADA, "summer", provider="sendgrid"))
+            assert await here.bought(ADA) == "spring"
 
 
 async def test_seven_days_to_the_microsecond(here: Shop) -> None:

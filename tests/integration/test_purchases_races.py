@@ -22,14 +22,17 @@ from postmeter.aggregator.horizon import Horizon
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import postgres, records, streams
+from postmeter.shared.events import EventType
 from postmeter.shared.metrics import AggregatorMetrics, TrackingMetrics
+from postmeter.shared.records import Mail
 from postmeter.shared.secret import Secret
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.spool import Spool
-from tests.aggregation import AT, SECOND, Bench, bench, hit, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.contact_records import purchase
 from tests.integration.conversions_world import Shop, open_shop, shop
+from tests.integration.flushes import sides
 from tests.integration.tracking_service import SHARDS
 
 RUN = "from postmeter.aggregator.service import main; main()"
@@ -249,6 +252,39 @@ async def test_a_click_that_is_about_to_be_counted_is_waited_for(at: Bench) -> N
         await until(lambda: attributed(at))
     assert await at.value("SELECT campaign FROM purchase") == "spring"
     await pool.close()
+
+
+async def test_a_click_that_is_about_to_be_moved_to_its_message_is_waited_for(at: Bench) -> None:
+    """A webhook told of the click before the registration, which brings the campaign, was counted."""
+    contact = f"{1:064x}"
+    told = Mail("src", contact, "reader.example", "news@shop.example", "shop.example", "", "", "", [])
+    names = {"provider": "SENDGRID", "provider_message": "sg-1", "mail": told}
+    click = event(EventType.CLICKED, None, AT + SECOND, url="https://shop.example/", **names)
+    dimensions = Dimensions(100, AggregatorMetrics(CollectorRegistry()))
+    horizon = Horizon(at.settings.months())
+    async with sides(at, 1) as (side,):
+        await side.flush([click])
+        await side.flush([registration(1, tracks_clicks=False), purchase("p", contact, AT + 2 * SECOND)])
+        done = await attribute(side.connection, dimensions, horizon, [(1, "p")], set())
+        assert (done.to_campaign, done.to_none) == (0, 0)
+        await side.adopt()
+        done = await attribute(side.connection, dimensions, horizon, [(1, "p")], set())
+        assert (done.to_campaign, done.to_none) == (1, 0)
+    assert await at.value("SELECT campaign FROM purchase") == "spring"
+
+
+async def test_an_overdue_purchase_does_not_wait(at: Bench) -> None:
+    dimensions = Dimensions(100, AggregatorMetrics(CollectorRegistry()))
+    horizon = Horizon(at.settings.months())
+    async with sides(at, 1) as (side,):
+        await side.flush([registration(1), purchase("p", f"{1:064x}", AT)])
+        await at.db.execute(
+            "INSERT INTO waiting (workspace, message, record) SELECT 1, id, $1 FROM message", records.encode(hit(1))
+        )
+        done = await attribute(side.connection, dimensions, horizon, [(1, "p")], set())
+        assert done.to_none == 0
+        done = await attribute(side.connection, dimensions, horizon, [(1, "p")], {(1, "p")})
+        assert done.to_none == 1
 
 
 async def stored(at: Bench) -> bool:

@@ -33,17 +33,21 @@ WHERE p.resolved_at IS NULL ORDER BY p.workspace, p.id FOR UPDATE OF p SKIP LOCK
 
 -- name: uncounted
 -- Contacts ($1 workspaces, $2 hashes) with events that wait for messages which are known by now: a flush had begun
--- before the registration's ended. The sweep counts them within about a second. $3: how many messages of a contact are
--- looked at.
+-- before the registration's ended; or with a message that a webhook told of before it was registered, and whose clicks
+-- have not been moved to it yet (ADR 0020). The sweep does both within about a second. $3: how many messages of a
+-- contact are looked at.
 SELECT n.workspace, n.contact FROM unnest($1::int[], $2::text[]) AS n (workspace, contact)
 WHERE EXISTS (
     SELECT FROM (
-        SELECT m.id, m.provider, m.provider_message FROM message m
+        SELECT m.id, m.provider, m.provider_message, m.flags FROM message m
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact ORDER BY m.id DESC LIMIT $3) AS mine
     WHERE EXISTS (SELECT FROM waiting w WHERE w.workspace = n.workspace AND w.message = mine.id)
         OR mine.provider_message <> '' AND EXISTS (
             SELECT FROM waiting w WHERE w.message IS NULL AND w.workspace = n.workspace
-                AND w.provider = mine.provider AND w.provider_message = mine.provider_message));
+                AND w.provider = mine.provider AND w.provider_message = mine.provider_message)
+        OR mine.provider_message <> '' AND mine.flags & 4 = 0 AND EXISTS (
+            SELECT FROM message p WHERE p.workspace = n.workspace AND p.provider = mine.provider
+                AND p.provider_message = mine.provider_message AND p.flags & 4 <> 0));
 
 -- name: last_clicks
 -- For each of the purchases ($1 workspaces, $2 contacts, $3 times) in order: the contact's last counted click by a
