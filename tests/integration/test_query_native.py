@@ -284,6 +284,32 @@ async def test_what_to_narrow_of_an_answer_that_is_too_large(api: Api) -> None:
         assert says in answer["error"]["message"]
 
 
+async def test_long_names_are_bounded_by_their_bytes(api: Api) -> None:
+    urls = [f"https://shop.example/{n:04}".ljust(8000, "x") for n in range(1_060)]
+    many = [Counted(NOW, link=url, counters={"human_clicks": 1}) for url in urls[60:]]
+    await fill_all(
+        api, *many, *(Counted(NOW, campaign="c", link=url, counters={"human_clicks": 1}) for url in urls[:60])
+    )
+
+    async def ask(**body: Any) -> Answer:
+        return await api.ask(metrics=["clicks"], dimensions=["link"], **body)
+
+    # 8 MB hold 1048.6 of them: no more than that is read.
+    status, answer = await ask()
+    assert (status, answer["error"]["code"], answer["error"]["field"]) == (400, "RESULT_TOO_LARGE", "dimensions")
+    assert "more than 8 MB of names: at least 1049 groups by link in 1 bucket. To narrow" in answer["error"]["message"]
+    status, answer = await ask(filters={"campaign": [""]})
+    assert (status, len(answer["data"])) == (200, 1_000)
+    # Names are repeated in each bucket.
+    status, answer = await ask(filters={"link": urls[:2]}, resolution="hour")
+    assert (status, answer["error"]["code"]) == (400, "RESULT_TOO_LARGE")
+    assert (
+        "2 groups by link in 721 buckets. To narrow it, filter by link, ask for a coarser" in answer["error"]["message"]
+    )
+    status, answer = await ask(filters={"link": urls[:1]}, resolution="hour")
+    assert (status, len(answer["data"])) == (200, 721)
+
+
 async def test_filters_and_another_tenant_s_ids_have_one_shape(api: Api) -> None:
     other = await api.here.workspace()
     await api.here.add(other, Fact(NOW, campaign="theirs", domain="theirs.example", counters={"sent": 7}))

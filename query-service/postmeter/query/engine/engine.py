@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from postmeter.query.engine import buckets, statement
-from postmeter.query.engine.query import MAX_ROWS, Query, Row
+from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query, Row
 from postmeter.query.engine.vocabulary import REVENUE
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
@@ -23,7 +23,7 @@ class Engine:
         """Every group in every bucket, by bucket, then by the dimensions' values.
 
         Without dimensions there is one row per bucket, also where nothing happened. Raises RequestError 400
-        for answers over MAX_ROWS; asyncpg's QueryCanceledError passes when the statement takes too long.
+        for answers over MAX_ROWS or MAX_TEXT; asyncpg's QueryCanceledError passes when the statement takes too long.
         """
         starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
         if not starts:
@@ -48,7 +48,9 @@ def _fill(
 ) -> list[Row]:
     groups = sorted({keys for _, keys in cells}) if query.dimensions else [()]
     if len(groups) * len(starts) > MAX_ROWS:
-        raise _too_large(query, len(groups), len(starts))
+        raise _too_large(query, f"more than {MAX_ROWS} rows", len(groups), len(starts))
+    if sum(len(name.encode()) for keys in groups for name in keys) * len(starts) > MAX_TEXT:
+        raise _too_large(query, f"more than {MAX_TEXT >> 20} MB of names", len(groups), len(starts))
     zero = (0,) * len(query.metrics)
     local = [start.astimezone(query.zone) for start in starts]
     return [
@@ -56,8 +58,8 @@ def _fill(
     ]
 
 
-def _too_large(query: Query, groups: int, buckets: int) -> RequestError:
-    """What to narrow. The groups may be more: no more cells than the limit were read."""
+def _too_large(query: Query, what: str, groups: int, buckets: int) -> RequestError:
+    """What to narrow. The groups may be more: no more cells than the limits were read."""
     names = " and ".join(query.dimensions)
     advice = [f"filter by {names}" if len(query.dimensions) == 1 else f"filter by {names}, or ask for fewer dimensions"]
     if buckets > 1:
@@ -65,7 +67,7 @@ def _too_large(query: Query, groups: int, buckets: int) -> RequestError:
     return RequestError(
         400,
         "RESULT_TOO_LARGE",
-        f"The answer would have more than {MAX_ROWS} rows: at least {groups} groups by {names} in {buckets}"
+        f"The answer would have {what}: at least {groups} groups by {names} in {buckets}"
         f" bucket{'s' * (buckets > 1)}. To narrow it, {', '.join(advice)}.",
         "dimensions",
     )

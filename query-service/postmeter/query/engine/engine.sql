@@ -11,6 +11,12 @@ WHERE true{conditions}
 GROUP BY {groups}
 LIMIT {limit}
 
+-- name: some_text
+-- The rows of {rollup} until their groups' texts reach {limit} bytes: one row more than that, so that it shows.
+SELECT {columns} FROM (
+    SELECT {columns}, sum({text}) OVER (ROWS UNBOUNDED PRECEDING) - ({text}) AS before FROM ({rollup}) AS cell) AS cell
+WHERE before <= {limit}
+
 -- name: total
 -- Which rows of a tier, where a query has neither dimensions nor filters: the workspace's sum.
 series = 0

@@ -15,6 +15,8 @@ QUARTER = 900
 """Seconds of the finest bucket; every civil zone is a multiple of it away from UTC."""
 MAX_ROWS = 20_000
 """Buckets x groups of one answer; keeps the memory of a query bounded."""
+MAX_TEXT = 8 << 20
+"""Bytes of the groups' names in all rows of one answer: a link may have 8 KB."""
 
 
 class Resolution(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from postmeter.query.engine import pieces
-from postmeter.query.engine.query import MAX_ROWS, Query
+from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, metrics_of
 from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
@@ -42,7 +42,13 @@ def write(query: Query, buckets: list[datetime]) -> tuple[str, list[object]]:
         groups=groups,
         limit=MAX_ROWS + 1,
     )
-    return sql, parameters.values
+    return (_some_text(sql, query) if query.dimensions else sql), parameters.values
+
+
+def _some_text(rollup: str, query: Query) -> str:
+    text = " + ".join(f"octet_length({name})" for name in query.dimensions)
+    columns = ", ".join(("bucket", *query.dimensions, *query.metrics))
+    return _QUERIES["some_text"].format(rollup=rollup, columns=columns, text=text, limit=MAX_TEXT)
 
 
 def _pieces(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
