@@ -54,7 +54,7 @@ async def test_the_document_s_example_runs_from_order_to_download(api: Api) -> N
     assert len(file) == done["file_size_bytes"]
     lines = file.decode().split("\r\n")
     assert lines[0].startswith("row,campaign_id,campaign_name,date,emails_sent,emails_delivered,")
-    assert lines[1] == "summary,cmp_abc123,cmp_abc123,,1,1,0,0,0,0,0,0,100.00,0.00,0.00,0,0.00,0.00,0.00,0.00"
+    assert lines[1] == '"summary","cmp_abc123","cmp_abc123",,1,1,0,0,0,0,0,0,100.00,0.00,0.00,0,0.00,0.00,0.00,0.00'
     assert lines[-1] == ""
     days = [line.split(",")[3:6] for line in lines[2:-1]]
     assert len(days) == 31
@@ -89,7 +89,7 @@ async def test_messages_are_as_they_are_now(api: Api) -> None:
         "provider_account_id": "",
         "provider_message_id": "sg-1",
         "template": "welcome",
-        "tags": "a, b",
+        "tags": '["a","b"]',
         "state": "delivered",
         "created_at": f"{at}0:00.000000Z",
         "sent_at": f"{at}0:00.000000Z",

@@ -21,6 +21,7 @@ from postmeter.query.answers import system_clock
 from postmeter.query.exports import failures, formats, jobs, service, worker
 from postmeter.query.exports.csv_file import CsvFile
 from postmeter.query.exports.formats import FORMATS, Format
+from postmeter.query.exports.jobs import Job
 from postmeter.query.exports.order import Order
 from postmeter.shared import metrics
 from tests.integration.export_world import DAY, NAME, Api, exporting, fill, message, noon, until
@@ -28,6 +29,10 @@ from tests.integration.query_world import INTERNAL
 from tests.product import free_port
 
 ROWS = 50_000
+ORDER = Order(
+    type="messages", format="csv", workspace=NAME, start=noon(), end=noon(), period="custom", campaign_ids=[],
+    include_time_series=False, domains=None,
+)  # fmt: skip
 
 
 @dataclass
@@ -191,16 +196,75 @@ async def test_every_export_is_made_once_by_one_of_several_workers(api: Api) -> 
 
 
 async def test_workers_are_shared_among_workspaces(api: Api) -> None:
-    other = await api.here.workspace("ws_2")
-    order = Order(
-        type="messages", format="csv", workspace=NAME, start=noon(), end=noon(), period="custom", campaign_ids=[],
-        include_time_series=False, domains=None,
-    )  # fmt: skip
+    first, second, third = api.workspace, await api.here.workspace("ws_2"), await api.here.workspace("ws_3")
     table = api.made.worker.jobs
-    for workspace in (api.workspace, api.workspace, other):
-        await table.order(workspace, order)
-    taken = [await table.take() for _ in range(4)]
-    assert [job and job.workspace for job in taken] == [api.workspace, other, api.workspace, None]
+
+    async def order(*workspaces: int) -> None:
+        for workspace in workspaces:
+            await table.order(workspace, ORDER, 1.0)
+
+    async def taken() -> list[Job]:
+        found = []
+        while (job := await table.take()) is not None:
+            found.append(job)
+        return found
+
+    await order(first, first, first, second, third)
+    jobs_of = {job.workspace: job for job in await taken()}
+    assert list(jobs_of) == [first, second, third], "one each, however many workers are idle"
+    for job in jobs_of.values():
+        await table.complete(job, "file", 1)
+
+    # Whoever was not served for longest is next, not whoever ordered most, or first.
+    await order(second)
+    assert [job.workspace for job in await taken()] == [first, second]
+    await api.here.pool.execute("DELETE FROM export")
+    await order(first, first, second)
+    job = await table.take()
+    assert job is not None
+    assert job.workspace == first
+    await table.complete(job, "file", 1)
+    assert [job.workspace for job in await taken()] == [second, first]
+
+
+async def test_two_that_take_at_once_never_get_one_workspace_s_jobs(api: Api) -> None:
+    table = api.made.worker.jobs
+    for _ in range(10):
+        for _ in range(4):
+            await table.order(api.workspace, ORDER, 1.0)
+        found = await asyncio.gather(*(table.take() for _ in range(4)))
+        assert len([job for job in found if job is not None]) == 1
+        await api.here.pool.execute("DELETE FROM export")
+
+
+async def test_a_workspace_never_holds_more_than_one_worker(api: Api) -> None:
+    await fill(api.here, api.workspace, ROWS, noon())
+    ids = [await api.order(export_type="messages") for _ in range(3)]
+    other = replace(api, workspace=await api.here.workspace("ws_2"), name="ws_2")
+    await message(api.here, other.workspace)
+    held = "SELECT count(*) FROM export WHERE workspace = $1 AND status = 'processing' AND lease_until > now()"
+    most = 0
+
+    async def over() -> bool:
+        nonlocal most
+        most = max(most, await api.here.pool.fetchval(held, api.workspace))
+        return (await api.row(ids[0]))["status"] == "completed"
+
+    async with working(api), working(api):
+        await in_the_middle(api, ids[0])
+        theirs = await other.order(export_type="messages")
+        assert (await other.ended(theirs))[0] == 200
+        assert (await api.row(ids[-1]))["status"] == "processing"
+        await until(over)
+    assert most == 1
+
+
+async def test_orders_at_once_pass_no_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MAX_OPEN", 2)
+    for _ in range(5):
+        answers = await asyncio.gather(*(api.ask("POST", "/export", {"export_type": "messages"}) for _ in range(12)))
+        assert sorted(status for status, _ in answers) == [200] * 2 + [429] * 10
+        await api.here.pool.execute("DELETE FROM export")
 
 
 async def test_a_stopped_worker_gives_its_export_back_and_nothing_counts_against_it(api: Api) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Port, Seconds
+from postmeter.shared.setting_types import Bytes, Port, Seconds
 from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings
 
 
@@ -18,8 +18,10 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings)
     public_gateway_url: the gateway as its callers know it; download links begin with it. export_dir: local folder
     where exports are made and, without a bucket, kept; all replicas share it then. export_lifetime: seconds that a
     finished export can be downloaded. export_lease: seconds after which an export whose worker gives no sign of
-    life is taken over. export_bucket: `s3://bucket/prefix` to keep exports in; export_endpoint, export_region,
-    export_key_id, export_key_secret: how to reach it, else what the environment says.
+    life is taken over. export_file_bytes, export_workspace_bytes: of one export, and of all that a workspace has.
+    export_free_bytes: what stays free on the disk of export_dir. export_seconds: of one attempt at an export.
+    export_bucket: `s3://bucket/prefix` to keep exports in; export_endpoint, export_region, export_key_id,
+    export_key_secret: how to reach it, else what the environment says.
     """
 
     port: Port = 8082
@@ -28,6 +30,10 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings)
     export_dir: str
     export_lifetime: Seconds = 3600.0
     export_lease: Seconds = 15.0
+    export_file_bytes: Bytes = 2 << 30
+    export_workspace_bytes: Bytes = 10 << 30
+    export_free_bytes: Bytes = 1 << 30
+    export_seconds: Seconds = 1800.0
     export_bucket: str = ""
     export_endpoint: str = ""
     export_region: str = ""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from decimal import Decimal
+import re
+from datetime import datetime
 
-from postmeter.query.exports.columns import Value
+import msgspec
 
-# What spreadsheets take for the beginning of a formula, also in the full-width forms of East Asian input.
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+# What spreadsheets take for the beginning of a formula, also in the full-width forms of East Asian input; what they
+# skip before it: spaces, marks without a width, a cell's quotes; and behind what a cell may begin in the middle of a
+# text, quoted or not, where a file is read with another separator than it was written with.
+_FORMULA = r"=+\-@＝＋－＠"
+_SKIPPED = r'\s\x00-\x1f\x7f\u180e\u200b-\u200f\u2060\ufeff"'
+_SEPARATORS = frozenset(";|\t\r\n\v\f\x85\u2028\u2029")
+_FIRST = re.compile(f"[{_SKIPPED}]*[{_FORMULA}]|[\t\r\n]")
+# Whole runs only, so that a long one is looked at once.
+_INNER = re.compile(f"(?<![;|{_SKIPPED}])([;|{_SKIPPED}]+)([{_FORMULA}])")
 
 
 def neutral(text: str) -> str:
-    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text[:1] in _FORMULA else text
+    """The text, with an apostrophe before all that a spreadsheet would take for the beginning of a formula."""
+    safe = _INNER.sub(_guarded, text)
+    return f"'{safe}" if _FIRST.match(text) else safe
+
+
+def _guarded(run: re.Match[str]) -> str:
+    return run[0] if _SEPARATORS.isdisjoint(run[1]) else f"{run[1]}'{run[2]}"
 
 
 def instant(moment: datetime) -> str:
@@ -21,20 +33,6 @@ def instant(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def cell(value: Value) -> str | int | Decimal:
-    """The value as a cell of a text file. Numbers stay numbers; no value is the empty text."""
-    match value:
-        case None:
-            return ""
-        case str():
-            return neutral(value)
-        case bool():
-            return "true" if value else "false"
-        case int() | Decimal():
-            return value
-        case datetime():
-            return instant(value)
-        case date():
-            return value.isoformat()
-        case list():
-            return neutral(", ".join(value))
+def texts(several: list[str]) -> str:
+    """Several texts as one: a JSON array, so that none of them can pass for two."""
+    return msgspec.json.encode(several).decode()

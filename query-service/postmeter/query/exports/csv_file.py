@@ -1,27 +1,53 @@
-"""Comma-separated values: RFC 4180, UTF-8, with a header."""
+"""Comma-separated values: RFC 4180, UTF-8, with a header. Every text is in quotes."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
-from postmeter.query.exports.cells import cell
-from postmeter.query.exports.columns import Row, Table
+from postmeter.query.exports.cells import instant, neutral, texts
+from postmeter.query.exports.columns import Row, Table, Value
 
 
 class CsvFile:
-    """Writes a CSV file. An empty cell is no value, or an empty text."""
+    """Writes a CSV file. A field with nothing in it is no value, two quotes are an empty text.
+
+    The standard library's writer could quote all texts only together with what is no value at all.
+    """
 
     def __init__(self, path: Path, table: Table) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._file)
-        self._csv.writerow([column.name for column in table])
+        self._file.write(",".join(column.name for column in table) + "\r\n")
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows."""
-        self._csv.writerows([cell(value) for value in row] for row in rows)
+        self._file.writelines(",".join(map(_field, row)) + "\r\n" for row in rows)
 
     def close(self) -> None:
         """Finish the file."""
         self._file.close()
+
+
+def _field(value: Value) -> str:
+    """Numbers, flags and times are as they are: nothing in them needs quotes."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return _quoted(value)
+        case bool():
+            return "true" if value else "false"
+        case int() | Decimal():
+            return str(value)
+        case datetime():
+            return instant(value)
+        case date():
+            return value.isoformat()
+        case list():
+            return _quoted(texts(value))
+
+
+def _quoted(text: str) -> str:
+    return '"' + neutral(text).replace('"', '""') + '"'

@@ -29,6 +29,8 @@ KEEP_DAYS = 30
 """How long the status of an export can be asked for after its file was removed."""
 SWEEP = 100
 """Rows that one round of sweeping takes."""
+TAKING_LOCK, ORDERING_LOCK = 0x706D7861, 0x706D786F
+"""Advisory locks: the one of whoever takes a job; with a workspace's number that of its orders."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,26 @@ class Jobs:
         self.lease = lease
         self.lifetime = lifetime
 
-    async def order(self, workspace: int, order: Order) -> tuple[str, datetime, int]:
-        """(id, when it was ordered, open jobs before it). Raises RequestError 429 beyond MAX_OPEN."""
+    async def order(self, workspace: int, order: Order, estimate: float) -> tuple[str, datetime, float]:
+        """(id, when it was ordered, seconds of work before it). Raises RequestError 429 beyond MAX_OPEN.
+
+        estimate: about how many seconds of work it is itself.
+        """
         job_id = f"exp_{secrets.token_hex(16)}"
         parameters = msgspec.json.encode(order).decode()
-        row = await self._pool.fetchrow(
-            _QUERIES["order"], workspace, job_id, order.type, order.format, parameters, order.domains, MAX_OPEN
-        )
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_QUERIES["ordering"], ORDERING_LOCK, workspace)
+            row = await connection.fetchrow(
+                _QUERIES["order"],
+                workspace,
+                job_id,
+                order.type,
+                order.format,
+                parameters,
+                order.domains,
+                MAX_OPEN,
+                estimate,
+            )
         if row is None:
             message = f"This workspace has {MAX_OPEN} exports in the making: wait for one to end."
             raise RequestError(429, "TOO_MANY_EXPORTS", message, None, {"Retry-After": "10"})
@@ -87,12 +102,19 @@ class Jobs:
         return await self._pool.fetchrow(_QUERIES["file"], workspace_id, export_id)
 
     async def take(self) -> Job | None:
-        """Lease a job, if there is one to work on."""
-        row = await self._pool.fetchrow(_QUERIES["take"], self.lease, MAX_TRIES)
+        """Lease a job, if there is one to work on. Of one workspace one job is at work at a time, whoever works."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_QUERIES["taking"], TAKING_LOCK)
+            row = await connection.fetchrow(_QUERIES["take"], self.lease, MAX_TRIES)
         if row is None:
             return None
         order = msgspec.json.decode(row["parameters"], type=Order)
         return Job(row["workspace"], row["id"], row["attempt"], row["tries"], order, row["created_at"])
+
+    async def kept(self, workspace: int) -> int:
+        """Bytes of the workspace's files."""
+        size: int = await self._pool.fetchval(_QUERIES["kept"], workspace)
+        return size
 
     async def renew(self, job: Job, percent: int) -> bool:
         """Keep the lease; False where it was lost. The progress that is shown never falls."""

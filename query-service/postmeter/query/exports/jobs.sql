@@ -1,9 +1,17 @@
+-- name: ordering
+-- Held to the end of the transaction by whoever orders for workspace $2, so that its open jobs are counted one by one.
+SELECT pg_advisory_xact_lock($1, $2)
+
 -- name: order
--- Put job $2 of workspace $1 into the table, unless that has $7 open ones; $3 type, $4 format, $5 order, $6 domains.
-INSERT INTO export (workspace, id, type, format, parameters, domains)
-SELECT $1, $2, $3, $4, $5, $6
+-- Put job $2 of workspace $1 into the table, unless that has $7 open ones; $3 type, $4 format, $5 order, $6 domains, $8
+-- estimate in seconds. before: work ahead of it: its workspace's own, and one job's of each other workspace.
+INSERT INTO export (workspace, id, type, format, parameters, domains, estimate)
+SELECT $1, $2, $3, $4, $5, $6, $8
 WHERE (SELECT count(*) FROM export WHERE workspace = $1 AND status = 'processing') < $7
-RETURNING created_at, (SELECT count(*) FROM export WHERE status = 'processing') AS before
+RETURNING created_at, (
+    SELECT coalesce(sum(work), 0)::float FROM (
+        SELECT CASE workspace WHEN $1 THEN sum(estimate) ELSE avg(estimate) END AS work
+        FROM export WHERE status = 'processing' GROUP BY workspace) AS ahead) AS before
 
 -- name: find
 -- Export $2 of workspace $1, if it holds nothing but domains $3 (null: all may be seen).
@@ -16,19 +24,31 @@ FROM export WHERE workspace = $1 AND id = $2 AND ($3::text[] IS NULL OR domains 
 SELECT export.id, export.format, export.file FROM workspace JOIN export ON export.workspace = workspace.number
 WHERE workspace.id = $1 AND export.id = $2 AND export.status = 'completed' AND export.expires_at > now()
 
+-- name: taking
+-- Held to the end of the transaction by whoever takes a job, so that no two take jobs of one workspace.
+SELECT pg_advisory_xact_lock($1)
+
 -- name: take
--- Lease an open job for $1 seconds that had fewer than $2 attempts: of the workspace with the fewest at work, the oldest.
-UPDATE export SET attempt = attempt + 1, lease_until = now() + make_interval(secs => $1)
+-- Lease an open job for $1 seconds that had fewer than $2 attempts: the oldest of the workspace that has nothing at work
+-- and waits longest, since its order or since it was served last. A job that waits for its next attempt is at work.
+UPDATE export SET attempt = attempt + 1, lease_until = now() + make_interval(secs => $1), taken_at = now()
 WHERE (workspace, id) = (
     SELECT open.workspace, open.id FROM export AS open
     WHERE open.status = 'processing' AND coalesce(open.lease_until <= now(), true)
         AND open.attempt - open.given_back < $2
-    ORDER BY (
-        SELECT count(*) FROM export AS other
-        WHERE other.workspace = open.workspace AND other.status = 'processing' AND other.lease_until > now()),
+        AND NOT EXISTS (
+            SELECT FROM export AS other
+            WHERE other.workspace = open.workspace AND other.status = 'processing' AND other.lease_until > now())
+    ORDER BY greatest(
+            open.created_at,
+            (SELECT max(taken_at) FROM export AS other WHERE other.workspace = open.workspace AND taken_at IS NOT NULL)),
         open.created_at, open.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING workspace, id, parameters, attempt, attempt - given_back AS tries, created_at
+
+-- name: kept
+-- Bytes of workspace $1's files that are not yet removed.
+SELECT coalesce(sum(file_size_bytes), 0)::bigint FROM export WHERE workspace = $1 AND removed_at IS NULL
 
 -- name: renew
 -- Keep job $2 of workspace $1 under attempt $3 for $4 seconds more, at $5 percent; no row where it was lost.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from postmeter.query.documents.workspaces import window
 from postmeter.query.documents.workspaces.window import Window
-from postmeter.query.engine.query import Scope
+from postmeter.query.engine.query import MAX_ROWS, Scope
 from postmeter.query.fields import invalid
 from postmeter.shared.apis.exports import EXPORT_FORMATS, EXPORT_TYPES, ExportBody
 
@@ -33,6 +33,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """The window as the reports take it."""
         return Window(self.start, self.end, self.period)
 
+    @property
+    def days(self) -> int:
+        """UTC days that the window touches."""
+        whole = self.window.whole_days()
+        return (whole.end_exclusive - whole.start).days
+
     def scope(self, workspace: int) -> Scope:
         """What the export may hold: what the key that ordered it may see."""
         return Scope(workspace, None if self.domains is None else tuple(self.domains))
@@ -54,6 +60,8 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
     if body.campaign_ids and body.export_type == "overview":
         raise invalid("campaign_ids", "an overview is of all campaigns; campaign_performance takes some of them")
     chosen = window.read(body.time_range, body.start_date, body.end_date, now, window.BODY)
+    if body.export_type == "engagement_heatmap":
+        _check_hours(chosen.whole_days())
     return Order(
         type=body.export_type,
         format=body.format,
@@ -65,3 +73,10 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
         include_time_series=body.include_time_series,
         domains=None if scope.domains is None else list(scope.domains),
     )
+
+
+def _check_hours(chosen: Window) -> None:
+    """A heatmap is made of its window's hours. Raises RequestError 400 where the report would refuse so many."""
+    if (chosen.end_exclusive - chosen.start) > MAX_ROWS * timedelta(hours=1):
+        days = MAX_ROWS // 24
+        raise window.invalid(f"{window.BODY[1]}: an engagement_heatmap may span {days} days at most", window.BODY[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,12 @@ from typing import TypeVar
 
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.engine.engine import Engine
+from postmeter.query.exports import sizes
+from postmeter.query.exports.columns import Row
 from postmeter.query.exports.failures import NO_DATA, ExportFailed
-from postmeter.query.exports.formats import FORMATS
+from postmeter.query.exports.formats import FORMATS, Writer
 from postmeter.query.exports.history import EVENTS, MESSAGES
+from postmeter.query.exports.limits import Allowance
 from postmeter.query.exports.order import Order
 from postmeter.query.exports.reports import REPORTS
 from postmeter.query.exports.source import Reading
@@ -41,8 +44,8 @@ class Production:
     pool: Pool
     engine: Engine
 
-    async def make(self, workspace: int, order: Order, file: Path, progress: Progress) -> None:
-        """Write the file. Raises ExportFailed for what no other attempt would cure.
+    async def make(self, workspace: int, order: Order, file: Path, progress: Progress, allowance: Allowance) -> None:
+        """Write the file, alone in its folder. Raises ExportFailed for what no other attempt would cure.
 
         The rows are encoded and written in a thread of this export's own, so that queries are answered meanwhile.
         """
@@ -51,18 +54,29 @@ class Production:
             try:
                 for campaign_id in order.campaign_ids:
                     await lookups.campaign(self.pool, scope, campaign_id)
+                sizes.check(order, await sizes.measure(self.engine, self.pool, scope, order))
+                await thread.run(lambda: allowance.check(file.parent))
                 writer = await thread.run(lambda: FORMATS[order.format].open(file, source.table))
                 reading = Reading(self.pool, self.engine, scope, order)
                 async with contextlib.aclosing(source.read(reading)) as batches:
                     async for batch in batches:
-                        await thread.run(functools.partial(writer.write, batch.rows))
                         progress.rows += len(batch.rows)
+                        if progress.rows > sizes.limit(order):
+                            raise ExportFailed(sizes.too_many(order, "more"))
+                        await thread.run(functools.partial(_write, writer, batch.rows, allowance, file.parent))
                         progress.done = max(progress.done, batch.done)
                 if progress.rows == 0:
                     raise ExportFailed(NO_DATA)
                 await thread.run(writer.close)
+                await thread.run(lambda: allowance.check(file.parent))
             except RequestError as error:
                 raise ExportFailed(error.message) from error
+
+
+def _write(writer: Writer, rows: Sequence[Row], allowance: Allowance, room: Path) -> None:
+    if rows:
+        writer.write(rows)
+        allowance.check(room)
 
 
 class _Thread:

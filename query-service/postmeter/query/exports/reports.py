@@ -6,24 +6,26 @@ none of an export's numbers counts anything, it has insufficient data.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from datetime import date, datetime
 
 import msgspec
 
-from postmeter.query import campaigns
+from postmeter.query import rates
 from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport
 from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.query import Resolution
+from postmeter.query.exports import sizes
 from postmeter.query.exports.columns import Column, Kind, Row, Table, Value, columns
-from postmeter.query.exports.failures import NO_DATA, ExportFailed
-from postmeter.query.exports.source import Batch, Reading, Source
+from postmeter.query.exports.source import BATCH, Batch, Reading, Source
 from postmeter.shared.apis import workspaces as api
 
-_PAGE = 200
 _COUNTS = api.CampaignSummary.__struct_fields__
+_RATES = api.CampaignRates.__struct_fields__
+_NO_RATE = rates.percent(0, 0)
 _POINT = {
     "sent": "emails_sent",
     "delivered": "emails_delivered",
@@ -39,7 +41,7 @@ CAMPAIGN_TABLE = (
     *columns(Kind.TEXT, "row", "campaign_id", "campaign_name"),
     Column("date", Kind.DAY),
     *columns(Kind.INTEGER, *_COUNTS),
-    *columns(Kind.RATE, *api.CampaignRates.__struct_fields__),
+    *columns(Kind.RATE, *_RATES),
 )
 OVERVIEW_TABLE = (
     *columns(Kind.TEXT, "row", "campaign_id", "campaign_name"),
@@ -68,23 +70,37 @@ HEATMAP_TABLE = (
 
 
 async def _performance(reading: Reading) -> AsyncGenerator[Batch, None]:
-    """One row a campaign, and behind it, where the series is wanted, one a day."""
-    report, order = CampaignReport(reading.engine, reading.pool), reading.order
-    ids = order.campaign_ids or await _all(reading)
-    counted = False
-    for number, campaign_id in enumerate(ids, 1):
-        answer = await report.read(reading.scope, campaign_id, order.window, Resolution.DAY)
-        counted = counted or any(msgspec.structs.astuple(answer.summary))
-        yield Batch(_campaign_rows(answer, order.include_time_series), number / len(ids))
-    if not counted:
-        raise ExportFailed(NO_DATA)
+    """One row a campaign, and behind it, where the series is wanted and it counted anything, one a day.
+
+    A campaign without any number costs no query of its own.
+    """
+    if not await _anything(reading):
+        return
+    report, order, scope = CampaignReport(reading.engine, reading.pool), reading.order, reading.scope
+    every, number = await sizes.how_many(reading.pool, scope, order), 0
+    rows: list[Row] = []
+    async for page in sizes.pages(reading.pool, scope, order):
+        counting = await sizes.counting(reading.engine, scope, order, page)
+        for campaign_id, name in page.items():
+            number += 1
+            if campaign_id in counting:
+                answer = await report.read(scope, campaign_id, order.window, Resolution.DAY)
+                rows += _campaign_rows(answer, order.include_time_series)
+            else:
+                rows.append(_idle_row(campaign_id, name))
+            if len(rows) >= BATCH:
+                yield Batch(rows, min(1.0, number / every))
+                rows = []
+    yield Batch(rows, 1.0)
 
 
-async def _all(reading: Reading) -> list[str]:
-    found: list[str] = []
-    while page := await campaigns.page(reading.pool, reading.scope, found[-1] if found else None, _PAGE):
-        found += [campaign.id for campaign in page]
-    return found
+async def _anything(reading: Reading) -> bool:
+    """Whether there is data, found before anything is written."""
+    async with contextlib.aclosing(sizes.pages(reading.pool, reading.scope, reading.order)) as pages:
+        async for page in pages:
+            if await sizes.counting(reading.engine, reading.scope, reading.order, page):
+                return True
+    return False
 
 
 def _campaign_rows(answer: api.CampaignAnalytics, series: bool) -> list[Row]:
@@ -95,6 +111,14 @@ def _campaign_rows(answer: api.CampaignAnalytics, series: bool) -> list[Row]:
         counts = {name: getattr(point, field) for field, name in _POINT.items()}
         rows.append(_row(CAMPAIGN_TABLE, "day", known | counts | {"date": date.fromisoformat(point.date)}))
     return rows
+
+
+def _idle_row(campaign_id: str, name: str) -> Row:
+    """The summary of a campaign for which nothing was counted."""
+    fields: dict[str, Value] = {"campaign_id": campaign_id, "campaign_name": name}
+    fields |= dict.fromkeys(_COUNTS, 0)
+    fields |= dict.fromkeys(_RATES, _NO_RATE)
+    return _row(CAMPAIGN_TABLE, "summary", fields)
 
 
 async def _overview(reading: Reading) -> AsyncGenerator[Batch, None]:
@@ -149,11 +173,13 @@ async def _heatmap(reading: Reading) -> AsyncGenerator[Batch, None]:
         answer = await report.read(
             reading.scope, reading.order.workspace, reading.order.window, campaign_id=campaign_id
         )
-        if answer.optimal_send_time is None:  # nothing was sent
+        if not any(cell.emails_sent for cell in answer.heatmap):
             continue
         known: dict[str, Value] = {"campaign_id": campaign_id, "timezone": answer.timezone}
-        best = known | msgspec.structs.asdict(answer.optimal_send_time)
-        rows = [_row(HEATMAP_TABLE, "optimal_send_time", best)]
+        rows: list[Row] = []
+        if answer.optimal_send_time is not None:  # else no hour holds enough of the mail
+            best = known | msgspec.structs.asdict(answer.optimal_send_time)
+            rows.append(_row(HEATMAP_TABLE, "optimal_send_time", best))
         rows += [_row(HEATMAP_TABLE, "cell", known | msgspec.structs.asdict(cell)) for cell in answer.heatmap]
         yield Batch(rows, number / len(chosen))
 

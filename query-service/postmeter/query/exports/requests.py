@@ -12,7 +12,7 @@ from postmeter.query import bodies
 from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.engine.engine import Engine
-from postmeter.query.exports import order, volumes
+from postmeter.query.exports import order, sizes
 from postmeter.query.exports.formats import FORMATS
 from postmeter.query.exports.jobs import Jobs
 from postmeter.query.exports.links import Links
@@ -20,9 +20,8 @@ from postmeter.query.exports.order import Order
 from postmeter.query.exports.storage import Download, Storage
 from postmeter.shared.apis import exports as api
 from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
 
-_WAIT_SECONDS = 5.0
-"""What each job before it adds to an export's estimate."""
 _GUESS_SECONDS = 2.0
 _UNKNOWN_SECONDS = 300.0
 
@@ -31,10 +30,11 @@ class Exports:
     """Answers the three endpoints. ordered: set when there is something new to work on."""
 
     def __init__(
-        self, jobs: Jobs, engine: Engine, storage: Storage, links: Links, ordered: asyncio.Event, clock: Clock
+        self, jobs: Jobs, pool: Pool, storage: Storage, links: Links, ordered: asyncio.Event, clock: Clock
     ) -> None:
         self._jobs = jobs
-        self._engine = engine
+        self._pool = pool
+        self._engine = Engine(pool)
         self._storage = storage
         self._links = links
         self._ordered = ordered
@@ -46,18 +46,23 @@ class Exports:
         body = await bodies.read(asked.request, api.ExportBody)
         wanted = order.read(body, workspace, asked.scope, self._clock())
         seconds = await self._estimate(asked, wanted)
-        export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted)
+        export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted, seconds)
         self._ordered.set()
-        ready = created_at + timedelta(seconds=seconds + before * _WAIT_SECONDS)
+        ready = created_at + timedelta(seconds=before + seconds)
         return json(api.ExportAnswer(True, api.Export(export_id, "processing", stamp(ready), None)))
 
     async def _estimate(self, asked: Asked, wanted: Order) -> float:
-        """About how long the export will take. An order never waits long for a guess."""
+        """About how long the export will take. Raises RequestError 400 EXPORT_TOO_LARGE.
+
+        An order never waits long for a guess; whoever makes the export measures it again.
+        """
         try:
             async with asyncio.timeout(_GUESS_SECONDS):
-                return await volumes.seconds(self._engine, asked.scope, wanted)
+                size = await sizes.measure(self._engine, self._pool, asked.scope, wanted)
         except TimeoutError:
             return _UNKNOWN_SECONDS
+        sizes.check(wanted, size)
+        return size.seconds
 
     async def status(self, asked: Asked) -> web.Response:
         """How far it is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""

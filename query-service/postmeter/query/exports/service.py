@@ -8,6 +8,7 @@ from pathlib import Path
 from postmeter.query.answers import Clock
 from postmeter.query.engine.engine import Engine
 from postmeter.query.exports.jobs import Jobs
+from postmeter.query.exports.limits import Limits
 from postmeter.query.exports.links import Links
 from postmeter.query.exports.production import Production
 from postmeter.query.exports.requests import Exports
@@ -52,8 +53,11 @@ def build(settings: QuerySettings, pool: Pool, clock: Clock, metrics: ExportMetr
     engine, links = Engine(pool), Links(settings.internal_secret, settings.gateway_base)
     storage = _storage(settings, folder, links)
     jobs = Jobs(pool, settings.export_lease, settings.export_lifetime)
-    worker = Worker(jobs, Production(pool, engine), storage, folder, metrics)
-    return ExportService(Exports(jobs, engine, storage, links, worker.ordered, clock), worker)
+    limits = Limits(
+        settings.export_file_bytes, settings.export_workspace_bytes, settings.export_free_bytes, settings.export_seconds
+    )
+    worker = Worker(jobs, Production(pool, engine), storage, folder, limits, metrics)
+    return ExportService(Exports(jobs, pool, storage, links, worker.ordered, clock), worker)
 
 
 def _storage(settings: QuerySettings, folder: Path, links: Links) -> Storage:

@@ -1,4 +1,4 @@
-"""How much an export will hold, from the rollups: what it will take, and how to cut it into spans."""
+"""How much an export will hold, from the rollups, and how to cut it into spans."""
 
 from __future__ import annotations
 
@@ -59,14 +59,3 @@ async def spans(engine: Engine, scope: Scope, order: Order) -> list[Span]:
             if start < end:
                 found.append(Span(start, end, rows // parts))
     return found
-
-
-async def seconds(engine: Engine, scope: Scope, order: Order) -> float:
-    """About how long the export will take, once it is at work."""
-    if order.type not in ("messages", "events"):
-        return _REPORT_SECONDS
-    return _REPORT_SECONDS + sum(span.rows for span in await spans(engine, scope, order)) / _ROWS_A_SECOND
-
-
-_REPORT_SECONDS = 5.0
-_ROWS_A_SECOND = 10_000

@@ -15,6 +15,7 @@ from postmeter.query.exports import failures, workroom
 from postmeter.query.exports.failures import ExportFailed
 from postmeter.query.exports.formats import FORMATS
 from postmeter.query.exports.jobs import Job, Jobs, Leftover
+from postmeter.query.exports.limits import Limits
 from postmeter.query.exports.production import Production, Progress
 from postmeter.query.exports.storage import Download, Storage
 from postmeter.shared import logs
@@ -44,6 +45,7 @@ class Worker:
     production: Production
     storage: Storage
     folder: Path
+    limits: Limits
     metrics: ExportMetrics
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody has ordered here, so that it begins at once."""
@@ -98,11 +100,22 @@ class Worker:
             await self._settle(job, attempt.exception())
 
     async def _attempt(self, job: Job, progress: Progress) -> None:
+        """One attempt within its time. Raises ExportFailed when that is over: another one would be as long."""
+        try:
+            async with asyncio.timeout(self.limits.seconds) as given:
+                await self._make(job, progress)
+        except TimeoutError:
+            if given.expired():
+                raise ExportFailed(self.limits.too_long()) from None
+            raise
+
+    async def _make(self, job: Job, progress: Progress) -> None:
         began = time.monotonic()
         form = FORMATS[job.order.format]
+        allowance = self.limits.allowance(await self.jobs.kept(job.workspace))
         with workroom.workroom(self.folder) as room:
             file = room / f"export.{form.extension}"
-            await self.production.make(job.workspace, job.order, file, progress)
+            await self.production.make(job.workspace, job.order, file, progress, allowance)
             size = file.stat().st_size
             key = _key(job.id, job.attempt, job.order.format)
             await self.storage.publish(file, key, Download(f"{job.id}.{form.extension}", form.media))

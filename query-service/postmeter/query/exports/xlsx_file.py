@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xlsxwriter
 
-from postmeter.query.exports.cells import neutral
+from postmeter.query.exports.cells import neutral, texts
 from postmeter.query.exports.columns import Kind, Row, Table, Value
 
 MAX_ROWS = 1_048_575
@@ -72,7 +72,7 @@ class XlsxFile:
             case date() if value.year > _FIRST_YEAR and not isinstance(value, datetime):
                 self._sheet.write_datetime(self._used, place, value, form)
             case list():
-                self._text(place, ", ".join(value))
+                self._text(place, texts(value))
             case _:
                 self._text(place, str(value))
 

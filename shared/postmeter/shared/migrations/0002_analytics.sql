@@ -76,7 +76,7 @@ ALTER TABLE campaign ADD COLUMN sent_at timestamptz, ADD COLUMN status_at timest
 -- Exports: durable jobs. parameters: the order as JSON; domains: those of the key that ordered it, null for all.
 -- attempt rises with each worker that takes the job: a worker whose attempt is not the row's any more has lost it.
 -- given_back: attempts that ended because their worker was stopped. removed_at: when the files of all attempts
--- were removed.
+-- were removed. taken_at: when an attempt began last. estimate: about how many seconds of work it is.
 CREATE TABLE export (
     workspace int NOT NULL,
     id text NOT NULL,
@@ -96,9 +96,12 @@ CREATE TABLE export (
     attempt int NOT NULL DEFAULT 0,
     given_back int NOT NULL DEFAULT 0,
     lease_until timestamptz,
+    taken_at timestamptz,
+    estimate real NOT NULL DEFAULT 0,
     PRIMARY KEY (workspace, id)
 );
-CREATE INDEX export_open ON export (created_at) WHERE status = 'processing';
+CREATE INDEX export_open ON export (workspace, created_at) WHERE status = 'processing';
+CREATE INDEX export_taken ON export (workspace, taken_at) WHERE taken_at IS NOT NULL;
 CREATE INDEX export_files ON export (expires_at) WHERE removed_at IS NULL;
 CREATE INDEX export_removed ON export (removed_at) WHERE removed_at IS NOT NULL;
 
