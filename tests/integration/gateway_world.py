@@ -122,7 +122,7 @@ class Line:
         async with asyncio.timeout(10):
             first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
             assert first.startswith("HTTP/1.1 "), first
-            found = CIMultiDict(line.split(": ", 1) for line in lines)
+            found = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines))
             body = b"" if method == "HEAD" else await self._body(found)
         return int(first.split()[1]), found, body
 

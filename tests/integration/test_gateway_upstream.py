@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import routes, upstream
+from postmeter.gateway import routes, turns, upstream
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from tests.integration.gateway_world import Handler, Talk, bearer, client, gateway, raw_service, service, speak
 from tests.integration.query_world import world
@@ -71,7 +71,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = tuple(msgspec.structs.replace(endpoint, timeout=0.3) for endpoint in ENDPOINTS)
     monkeypatch.setattr(routes.Routes.__init__, "__defaults__", (quick,))
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 0.1)
-    monkeypatch.setattr(upstream, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
 
 
 async def test_a_request_passes_with_its_query_and_without_what_is_private(postgres_dsn: str) -> None:

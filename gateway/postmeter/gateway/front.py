@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp import web
@@ -19,8 +21,8 @@ from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import authorization, principal, sealed, sources
-from postmeter.shared.apis import webhooks
+from postmeter.shared import authorization, principal, sealed, sources, tokens
+from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
@@ -46,6 +48,7 @@ class Front:
     sources: SourceBook
     hits: Hits
     upstreams: dict[Service, Upstream]
+    downloads: Upstream
     secret: Secret
     metrics: GatewayMetrics
     trusted_hops: int
@@ -104,11 +107,11 @@ class Front:
             headers[principal.HEADER] = principal.seal(
                 msgspec.structs.replace(caller, request_id=request_id), self.secret
             )
-        workspace = caller.workspace if caller is not None else 0
+        names = _names(endpoint, caller, path := request.raw_path.partition("?")[0])
         if endpoint.path == webhooks.PATH:
-            *_, provider, source_id = request.raw_path.partition("?")[0].split("/")
+            *_, provider, source_id = path.split("/")
             source = await self.sources.find(provider, source_id)
-            workspace = source.workspace
+            names = (source.workspace,)
             named = msgspec.structs.replace(source, request_id=request_id)
             headers = _of_webhook(request) | headers | {sources.HEADER: sealed.seal(named, self.secret)}
         body = None
@@ -116,8 +119,8 @@ class Front:
             require_media(request, endpoint)
             body = Body(request, endpoint.max_body)
             await _continue(request)
-        upstream = self.upstreams[endpoint.service]
-        async with upstream.ask(endpoint, request.raw_path, headers, body, workspace) as answer:
+        upstream = self.downloads if endpoint.path == exports.DOWNLOAD_PATH else self.upstreams[endpoint.service]
+        async with upstream.ask(endpoint, request.raw_path, headers, body, names) as answer:
             return await pass_back(request, answer, request_id, counted)
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
@@ -136,6 +139,20 @@ class Front:
             self.metrics.key_refusals.labels("forbidden").inc()
             raise
         return caller
+
+
+def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Hashable, ...]:
+    """Whose turn at the service a request takes; what many strangers may ask for is counted by whom it is about."""
+    if caller is not None:
+        return (caller.workspace,)
+    if endpoint.path == exports.DOWNLOAD_PATH:
+        *_, workspace, _, _, export, _ = map(unquote, path.split("/"))
+        return workspace, export
+    if endpoint.path.startswith(unsubscribe.UNSUBSCRIBE_PATH):
+        # Beside the workspace's own turns: nothing else that it does may keep people from unsubscribing.
+        token = path.removeprefix(unsubscribe.UNSUBSCRIBE_PATH).encode(errors="replace")
+        return (("unsubscribe", tokens.workspace_of(token)),)
+    return ("public",)
 
 
 def _of_webhook(request: web.BaseRequest) -> dict[str, str]:

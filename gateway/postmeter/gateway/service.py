@@ -18,12 +18,19 @@ from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.sources import SourceBook
+from postmeter.gateway.turns import Turns
 from postmeter.gateway.upstream import Upstream
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
 from postmeter.shared.endpoints import Service
 
 KEY_SECONDS = 2.0
 """How long a key may take to be looked up."""
+WORKSPACE_SHARE = 4
+"""One workspace may hold this part of a service's turns: a quarter."""
+DOWNLOADS = 64
+"""Files of exports at once. They take as long as their readers: no other request waits for one of these turns."""
+DOWNLOADS_OF_ONE = 4
+"""Of the same export: whoever has its link."""
 
 
 async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
@@ -34,10 +41,16 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     pool = await postgres.connect(settings, "gateway", KEY_SECONDS, options={"default_transaction_read_only": "on"})
     redis = limits.client(settings.redis_url)
     client = HitClient(settings.tracking_url, settings.hits)
+    share = max(1, settings.service_requests // WORKSPACE_SHARE)
     upstreams = {
-        Service.TRACKING: Upstream(Service.TRACKING, settings.tracking_url, settings.service_requests, measured),
-        Service.QUERY: Upstream(Service.QUERY, settings.query_url, settings.service_requests, measured),
+        Service.TRACKING: Upstream(
+            Service.TRACKING, settings.tracking_url, Turns(settings.service_requests, share), measured
+        ),
+        Service.QUERY: Upstream(Service.QUERY, settings.query_url, Turns(settings.service_requests, share), measured),
     }
+    downloads = Upstream(
+        Service.QUERY, settings.query_url, Turns(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE), measured
+    )
     front = Front(
         routes=Routes(),
         keys=Keys(pool, settings.key_pepper),
@@ -46,6 +59,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         sources=SourceBook(pool),
         hits=Hits(client, ring, measured, settings.trusted_hops),
         upstreams=upstreams,
+        downloads=downloads,
         secret=settings.internal_secret,
         metrics=measured,
         trusted_hops=settings.trusted_hops,
@@ -68,7 +82,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         await operations.cleanup()
     finally:
         client.close()
-        for upstream in upstreams.values():
+        for upstream in (*upstreams.values(), downloads):
             await upstream.close()
         await redis.aclose()
         await postgres.close(pool)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
 
 from postmeter.gateway.body import Body
+from postmeter.gateway.turns import Turns
 from postmeter.shared import logs
 from postmeter.shared.endpoints import Endpoint, Service
 from postmeter.shared.errors import RequestError
@@ -19,23 +19,17 @@ from postmeter.shared.metrics import GatewayMetrics
 CONNECT_SECONDS = 1.0
 RESTART_SECONDS = 2.0
 """How long a service that refuses connections, as one that restarts does, is waited for."""
-TURN_SECONDS = 5.0
-"""How long a request waits for its turn when the service has enough to do already."""
-WORKSPACE_SHARE = 4
-"""One workspace may hold this part of a service's turns: a quarter."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
 
 
 class Upstream:
-    """One service."""
+    """One service, and the turns that requests of one kind have there."""
 
-    def __init__(self, service: Service, url: str, requests: int, metrics: GatewayMetrics) -> None:
+    def __init__(self, service: Service, url: str, turns: Turns, metrics: GatewayMetrics) -> None:
         self._service = service
         self._url = url.rstrip("/")
-        self._turns = asyncio.Semaphore(requests)
-        self._share = max(1, requests // WORKSPACE_SHARE)
-        self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = turns
         self._metrics = metrics
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
@@ -50,29 +44,28 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(
-        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], body: Body | None, workspace: int
+        self,
+        endpoint: Endpoint,
+        raw_path: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        names: tuple[Hashable, ...],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The service's answer, its body not yet read. Raises RequestError: 502, 503, 504, or the body's own."""
+        """The service's answer, its body not yet read. `names`: whose turn it takes.
+
+        Raises RequestError: 502, 503, 504, or the body's own.
+        """
         payload = await body.read() if body is not None and endpoint.max_body <= BUFFERED else body
-        async with self._turn(workspace):
+        async with AsyncExitStack() as held:
+            try:
+                await self._turns.take(held, names)
+            except TimeoutError:
+                raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
             response = await self._send(endpoint, raw_path, headers, payload)
             try:
                 yield response
             finally:
                 response.release()
-
-    @asynccontextmanager
-    async def _turn(self, workspace: int) -> AsyncIterator[None]:
-        """One of the service's turns; slow bodies of one workspace never hold those of all others."""
-        share = self._shares.setdefault(workspace, asyncio.Semaphore(self._share))
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout(TURN_SECONDS):
-                    await held.enter_async_context(share)
-                    await held.enter_async_context(self._turns)
-            except TimeoutError:
-                raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
-            yield
 
     async def _send(
         self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
