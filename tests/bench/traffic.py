@@ -48,13 +48,20 @@ GMAIL_PREFETCH = (
 )
 YAHOO = "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
 NAMED = [
-    "Mozilla/5.0 (compatible; BarracudaCentral/1.0; +https://www.barracudacentral.org)",
     "Barracuda Sentinel (EE)",
-    "Mozilla/5.0 (compatible; MimecastBot/1.0)",
+    "proofpoint",
+    "CiscoSecureEmail",
+    "TMES",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36",
+]
+"""Security gateways by what senders find of them in their logs."""
+LIBRARIES = [
     "python-requests/2.31.0",
-    "Go-http-client/1.1",
     "Java/11.0.20",
+    "Apache-HttpClient/4.5.13 (Java/11.0.20)",
+    "Go-http-client/1.1",
+    "lua-resty-http/0.16.1 (Lua) ngx_lua/10019",
+    "",
 ]
 PREVIEWS = [
     "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
@@ -71,7 +78,7 @@ HOMES = ["81.2", "86.140", "24.5", "73.162", "91.64", "109.43", "2.204", "201.17
 OFFICES = ["193.99", "62.245", "12.160", "212.18"]
 APPLE = ["17.58", "104.28", "172.225", "146.75"]
 """Mail Privacy Protection fetches from here, and people who use Private Relay browse from some of them."""
-GOOGLE = ["66.249", "66.102", "74.125"]
+GOOGLE = [*(f"66.249.{n}" for n in range(80, 96)), *(f"66.102.{n}" for n in range(16)), "74.125"]
 YAHOOS = ["69.147", "98.139"]
 PROOFPOINT = ["67.231.144", "67.231.152", "148.163.128", "148.163.148", "205.220.161", "185.132.181"]
 MIMECAST = ["207.211.31", "205.139.110", "216.205.24", "195.130.217", "91.220.42", "51.163.158", "170.10.129"]
@@ -161,7 +168,7 @@ class Day:
         """Google's proxy when it is read; before that, for some, a prefetch that nobody sees."""
         noise, delivered = self._noise, self._letter.delivered
         if noise.random() < 0.25:
-            at, ip = delivered + noise.randrange(SECOND, 5 * MINUTE), address(noise, GOOGLE[:2])
+            at, ip = delivered + noise.randrange(SECOND, 5 * MINUTE), address(noise, GOOGLE)
             yield self._act("Gmail prefetch", "machine", at, None, GMAIL_PREFETCH, ip)
         if noise.random() < 0.45:
             at = delivered + later(noise)
@@ -207,6 +214,9 @@ class Day:
     def named_scanner(self) -> Iterator[Act]:
         return self._scanned("scanner with a name", NAMED, CLOUDS, 2 * SECOND)
 
+    def library_scanner(self) -> Iterator[Act]:
+        return self._scanned("scanner by an HTTP library", LIBRARIES, CLOUDS, 2 * SECOND)
+
     def networked_scanner(self) -> Iterator[Act]:
         return self._scanned("scanner of a known network", BROWSERS, PROOFPOINT + MIMECAST, 2 * SECOND)
 
@@ -215,11 +225,10 @@ class Day:
         return self._scanned("scanner like a person", BROWSERS, CLOUDS, SECOND // max(2, self._letter.links))
 
     def sampling_scanner(self) -> Iterator[Act]:
-        """The same, but it follows one link only: hard to tell for anybody."""
+        """The same, but it follows the first link only: hard to tell for anybody."""
         at = self._letter.delivered + self._noise.randrange(2 * SECOND, 90 * SECOND)
-        acts = list(self._scan("scanner like a person, one link", BROWSERS, CLOUDS, at, SECOND))
-        chosen = self._noise.randrange(max(1, self._letter.links))
-        yield from (act for act in acts if act.link in (None, chosen))
+        acts = list(self._scan("scanner like a person, first link", BROWSERS, CLOUDS, at, SECOND))
+        yield from (act for act in acts if not act.link)
         yield from self.person(OFFICES)
 
     def shared_link(self) -> Iterator[Act]:
@@ -243,8 +252,9 @@ KINDS: dict[Callable[[Day], Iterator[Act]], float] = {
     Day.gmail: 0.24,
     Day.yahoo: 0.06,
     Day.browser_prefetch: 0.03,
-    Day.named_scanner: 0.04,
-    Day.networked_scanner: 0.06,
+    Day.named_scanner: 0.03,
+    Day.library_scanner: 0.02,
+    Day.networked_scanner: 0.05,
     Day.disguised_scanner: 0.06,
     Day.sampling_scanner: 0.02,
     Day.shared_link: 0.03,
