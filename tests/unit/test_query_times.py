@@ -15,6 +15,8 @@ from postmeter.shared.errors import RequestError
         ("2026-04-03T12:00:00Z", datetime(2026, 4, 3, 12, tzinfo=UTC)),
         ("2026-04-03t12:00:00z", datetime(2026, 4, 3, 12, tzinfo=UTC)),
         ("2026-04-03 12:00:00+05:45", datetime(2026, 4, 3, 6, 15, tzinfo=UTC)),
+        ("2026-04-03T12:00:00 05:45", datetime(2026, 4, 3, 6, 15, tzinfo=UTC)),
+        ("2026-04-03 12:00:00.5 05:45", datetime(2026, 4, 3, 6, 15, 0, 500000, tzinfo=UTC)),
         ("2026-04-03T00:00:00-14:00", datetime(2026, 4, 3, 14, tzinfo=UTC)),
         ("2026-04-03T12:00:00.123456789Z", datetime(2026, 4, 3, 12, 0, 0, 123456, tzinfo=UTC)),
         ("2026-04-03T12:00:00.5Z", datetime(2026, 4, 3, 12, 0, 0, 500000, tzinfo=UTC)),
@@ -35,6 +37,10 @@ def test_a_date_as_end_is_the_end_of_its_day_in_the_zone() -> None:
     ("text", "says"),
     [
         ("2026-04-03T12:00:00", "needs a zone"),
+        ("2026-04-03T12:00:00 ", "takes a timestamp"),
+        ("2026-04-03T12:00:00  05:45", "takes a timestamp"),
+        ("2026-04-03T12:00:00 Z", "takes a timestamp"),
+        ("2026-04-03T12:00:00 25:00", "no such"),
         ("2026-04-03T12:00:60Z", "no such"),
         ("2026-04-03T24:00:00Z", "no such"),
         ("2027-02-29", "no such"),
@@ -61,7 +67,15 @@ def test_what_is_no_instant_is_refused_by_name(text: str, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "minutes"),
-    [("UTC", 0), ("+05:30", 330), ("+05:45", 345), ("+14:00", 840), ("-12:00", -720), ("Asia/Kathmandu", 345)],
+    [
+        ("UTC", 0),
+        ("+05:30", 330),
+        ("+05:45", 345),
+        (" 05:45", 345),
+        ("+14:00", 840),
+        ("-12:00", -720),
+        ("Asia/Kathmandu", 345),
+    ],
 )
 def test_zones(text: str, minutes: int) -> None:
     assert datetime(2026, 1, 1, tzinfo=times.zone(text, "timezone")).utcoffset() == timedelta(minutes=minutes)
@@ -70,7 +84,21 @@ def test_zones(text: str, minutes: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "Mars/Olympus", "../../etc/passwd", "/etc/passwd", "+05:31", "+14:15", "+99:00", "europe/\0", "GMT+1"),
+        *(
+            "",
+            " ",
+            "  05:45",
+            " 05:31",
+            " UTC",
+            "Mars/Olympus",
+            "../../etc/passwd",
+            "/etc/passwd",
+            "+05:31",
+            "+14:15",
+            "+99:00",
+            "europe/\0",
+            "GMT+1",
+        ),
         *("localtime", "Factory", "posixrules", "right/UTC", "posix/UTC", "zone.tab", "tzdata.zi", "Europe"),
     ],
 )

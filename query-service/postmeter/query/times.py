@@ -13,9 +13,10 @@ from postmeter.query.fields import invalid
 MIN_YEAR, MAX_YEAR = 2000, 2100
 MAX_DAYS = 3660
 """The longest range of one query: ten years."""
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+# A `+` that was not percent-encoded arrives as a space; before an offset's digits it can be nothing else.
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
+_OFFSET = re.compile(r"([+ -])(\d\d):(\d\d)", re.ASCII)
 
 
 _NO_PLACES = {"Factory", "localtime", "posixrules"}
@@ -36,7 +37,7 @@ def zone(text: str, field: str) -> tzinfo:
     if match:
         minutes = int(match.group(2)) * 60 + int(match.group(3))
         if minutes <= 14 * 60 and minutes % 15 == 0:
-            return timezone(timedelta(minutes=minutes if match.group(1) == "+" else -minutes))
+            return timezone(timedelta(minutes=-minutes if match.group(1) == "-" else minutes))
     elif text in zone_names():
         return zoneinfo.ZoneInfo(text)
     raise invalid(field, "takes an IANA time zone such as Europe/Berlin, or an offset such as +05:45")
@@ -64,7 +65,7 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
         if offset is None:
             raise invalid(field, "the timestamp needs a zone, like 2026-04-03T12:00:00Z or +02:00")
         written = datetime.fromisoformat(
-            f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset.upper().replace('Z', '+00:00')}"
+            f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset.upper().replace('Z', '+00:00').replace(' ', '+')}"
         )
         _check_year(written.year, field)
         return written.astimezone(UTC)
