@@ -41,3 +41,11 @@ async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None
         assert await at.total(table) == expected
     assert await at.value("SELECT count(*) FROM event") == 7
     assert await at.value("SELECT state FROM message WHERE sent_at IS NOT NULL") == State.DELIVERED
+
+
+async def test_tags_are_kept_as_sent_and_their_order_makes_no_series(at: Bench) -> None:
+    await at.streams.append(0, registration(1, tags=["b", "a"]), registration(2, tags=["a", "b"]))
+    async with at.aggregator():
+        await at.counted()
+    assert await at.value("SELECT array_agg(tags::text ORDER BY id) FROM message") == ["{b,a}", "{a,b}"]
+    assert await at.value("SELECT array_agg(tags::text) FROM series") == ["{a,b}"]

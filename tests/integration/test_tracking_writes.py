@@ -108,7 +108,7 @@ def test_a_message_is_registered_with_all_it_has(service: Service) -> None:
         provider_account="acc",
         provider_message="pm-1",
         template="t1",
-        tags=["a", "b"],
+        tags=["b", "a"],
     )
     assert abs(found.at - micros(now())) < 60_000_000
 

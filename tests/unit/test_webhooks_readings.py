@@ -206,6 +206,12 @@ def test_a_reading_that_names_no_message() -> None:
         the_event(name="", type=EventType.UNKNOWN)
 
 
+def test_tags_keep_their_order_each_once() -> None:
+    found = the_event(tags=("welcome", "b", "a", "b"))
+    assert found.mail is not None
+    assert found.mail.tags == ["welcome", "b", "a"]
+
+
 def test_hostile_texts_are_cut_and_cleaned() -> None:
     found = the_event(
         user_agent="\u00e9" * 10_000,

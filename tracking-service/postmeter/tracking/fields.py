@@ -54,11 +54,11 @@ def label(field: str, value: str | None, limit: int) -> str:
 
 
 def labels(field: str, values: list[str] | None) -> list[str]:
-    """Up to 20 labels of 100 characters, 800 bytes of UTF-8 in all; in order, each once."""
+    """Up to 20 labels of 100 characters, 800 bytes of UTF-8 in all; as they were sent, each once."""
     given = values or []
     if len(given) > MAX_LABELS:
         raise invalid(field, f"at most {MAX_LABELS}")
-    found = sorted({text(f"{field}[{index}]", value, 100) for index, value in enumerate(given)})
+    found = list(dict.fromkeys(text(f"{field}[{index}]", value, 100) for index, value in enumerate(given)))
     if sum(len(value.encode()) for value in found) > LABELS_BYTES:
         raise invalid(field, f"at most {LABELS_BYTES} bytes of UTF-8 in all")
     return found

@@ -104,7 +104,7 @@ def _label(text: str, limit: int) -> str:
 
 
 def _labels(texts: tuple[str, ...]) -> list[str]:
-    found = sorted({_text(text, 100) for text in texts if text})[: fields.MAX_LABELS]
+    found = list(dict.fromkeys(_text(text, 100) for text in texts if text))[: fields.MAX_LABELS]
     while sum(len(text.encode()) for text in found) > fields.LABELS_BYTES:
         found.pop()
     return found
