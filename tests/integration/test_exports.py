@@ -274,14 +274,15 @@ async def test_who_may_not_see_an_export_s_rows_may_not_see_the_export(api: Api)
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        ({}, "INVALID_FIELD", "export_type"),
-        ({"export_type": "everything"}, "INVALID_FIELD", "export_type: takes campaign_performance"),
-        ({"export_type": "messages", "format": "pdf"}, "INVALID_FIELD", "format: takes csv"),
-        ({"export_type": "messages", "campaign_ids": "a"}, "INVALID_FIELD", "campaign_ids"),
-        ({"export_type": "messages", "campaign_ids": ["a"] * 1001}, "INVALID_FIELD", "1000 campaigns at most"),
-        ({"export_type": "messages", "campaign_ids": ["a\0"]}, "INVALID_FIELD", "no NUL"),
+        ({}, "INVALID_PARAMETER", "export_type"),
+        ({"export_type": "everything"}, "INVALID_PARAMETER", "export_type: takes campaign_performance"),
+        ({"export_type": "messages", "format": "pdf"}, "INVALID_PARAMETER", "format: takes csv"),
+        ({"export_type": "messages", "campaign_ids": "a"}, "INVALID_PARAMETER", "campaign_ids"),
+        ({"export_type": "messages", "campaign_ids": ["a"] * 1001}, "INVALID_PARAMETER", "1000 campaigns at most"),
+        ({"export_type": "messages", "campaign_ids": ["a\0"]}, "INVALID_PARAMETER", "no NUL"),
         ({"export_type": "messages", "campaign_ids": ["\ud800"]}, "INVALID_JSON", "not valid JSON"),
-        ({"export_type": "overview", "campaign_ids": ["a"]}, "INVALID_FIELD", "campaign_performance takes"),
+        ({"export_type": "overview", "campaign_ids": ["a"]}, "INVALID_PARAMETER", "campaign_performance takes"),
+        ({"export_type": "messages", "timeRange": "7d"}, "INVALID_PARAMETER", "timeRange: There is no such field."),
         ({"export_type": "messages", "time_range": "1y"}, "INVALID_TIME_RANGE", "time_range takes"),
         (
             {"export_type": "messages", "start_date": "2026-02-02", "end_date": "2026-02-01"},

@@ -220,10 +220,10 @@ async def test_workers_are_shared_among_workspaces(api: Api) -> None:
     assert [job.workspace for job in await taken()] == [first, second]
     await api.here.pool.execute("DELETE FROM export")
     await order(first, first, second)
-    job = await table.take()
-    assert job is not None
-    assert job.workspace == first
-    await table.complete(job, "file", 1)
+    begun = await table.take()
+    assert begun is not None
+    assert begun.workspace == first
+    await table.complete(begun, "file", 1)
     assert [job.workspace for job in await taken()] == [second, first]
 
 
@@ -248,7 +248,7 @@ async def test_a_workspace_never_holds_more_than_one_worker(api: Api) -> None:
     async def over() -> bool:
         nonlocal most
         most = max(most, await api.here.pool.fetchval(held, api.workspace))
-        return (await api.row(ids[0]))["status"] == "completed"
+        return bool((await api.row(ids[0]))["status"] == "completed")
 
     async with working(api), working(api):
         await in_the_middle(api, ids[0])

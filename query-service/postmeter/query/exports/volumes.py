@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,8 @@ _EVENTS = (
 )
 LARGE = 500_000
 """Rows that are sorted by one statement, roughly; days with more are cut into hours."""
+QUIET = timedelta(days=28)
+"""What one statement reads at most where there is little."""
 _HOURS = 24
 
 
@@ -39,7 +42,10 @@ class Span:
 
 
 async def spans(engine: Engine, scope: Scope, order: Order) -> list[Span]:
-    """The window in UTC days, busy ones in hours, ascending. Every statement of an export reads one of them."""
+    """The window in UTC days, busy ones in hours, quiet ones joined, ascending.
+
+    Every statement of an export reads one of them.
+    """
     query = Query(
         scope=scope,
         metrics=_EVENTS if order.type == "events" else ("sent",),
@@ -58,4 +64,19 @@ async def spans(engine: Engine, scope: Scope, order: Order) -> list[Span]:
             end = min(order.end, midnight + (part + 1) * width)
             if start < end:
                 found.append(Span(start, end, rows // parts))
-    return found
+    return list(_joined(found))
+
+
+def _joined(spans: list[Span]) -> Iterator[Span]:
+    """Quiet neighbours as one: ten years of days would be thousands of statements."""
+    if not spans:
+        return
+    last = spans[0]
+    for span in spans[1:]:
+        whole = Span(last.start, span.end, last.rows + span.rows)
+        if whole.rows <= LARGE // 10 and whole.end - whole.start <= QUIET:
+            last = whole
+        else:
+            yield last
+            last = span
+    yield last
