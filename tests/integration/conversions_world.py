@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,13 @@ class Shop:
         return await self.post("/api/v1/track/purchase", body)
 
     async def bought(self, contact: str, amount: Any = 99.99, **changes: Any) -> Any:
-        """The campaign that a purchase is attributed to."""
-        status, answer = await self.buy(contact, amount, **changes)
+        """The campaign that an order is attributed to; it is sent again until that is known."""
+        changes = {"order_id": uuid.uuid4().hex, **changes}
+        while True:
+            status, answer = await self.buy(contact, amount, **changes)
+            if status != 503:
+                break
+            assert answer["error_type"] == "UNAVAILABLE"
         assert status == 200, answer
         assert answer["success"] is True
         assert answer["event_id"].startswith("evt_")
