@@ -124,7 +124,7 @@ async def test_an_empty_range_is_empty(api: Api, resolution: str) -> None:
 async def test_order_limit_and_cursor_walk_every_row_once(api: Api) -> None:
     sent = {f"c{n}": n % 4 for n in range(23)}
     await api.here.add(
-        api.workspace, *(Fact(NOW, campaign=c, counters={"sent": n, "received": 1}) for c, n in sent.items())
+        api.workspace, *(Fact(NOW, campaign=c, counters={"sent": n, "delivered": 1}) for c, n in sent.items())
     )
     asked = {"dimensions": ["campaign"], "order_by": ["-sent"], "limit": 5}
     pages, cursor = [], None
@@ -161,7 +161,7 @@ async def test_a_cursor_of_another_tenant_or_query_is_refused(api: Api) -> None:
         (sealed(other), {"dimensions": ["campaign"], "cursor": cursor}),
         (confined, {"dimensions": ["campaign"], "cursor": cursor}),
         (None, {"dimensions": ["domain"], "cursor": cursor}),
-        (None, {"dimensions": ["campaign"], "metrics": ["received"], "cursor": cursor}),
+        (None, {"dimensions": ["campaign"], "metrics": ["delivered"], "cursor": cursor}),
         (None, {"dimensions": ["campaign"], "order_by": "-sent", "cursor": cursor}),
         (None, {"dimensions": ["campaign"], "cursor": flipped}),
         (None, {"dimensions": ["campaign"], "cursor": "é"}),
@@ -270,6 +270,20 @@ async def test_by_link_there_are_clicks(api: Api) -> None:
     status, answer = await api.ask(metrics=["clicks", "sent"], dimensions=["link"])
     assert (status, answer["error"]["field"]) == (400, "metrics")
     assert "sent is not counted by link" in answer["error"]["message"]
+
+
+async def test_inbound_mail_has_a_domain_only(api: Api) -> None:
+    inbound = {"received": 3, "spam": 2, "size_bytes": 700}
+    await api.here.add(api.workspace, Fact(NOW, counters=inbound), Fact(NOW, domain="b.example", counters=inbound))
+    metrics = list(inbound)
+    status, answer = await api.ask(metrics=metrics, dimensions=["domain"], filters={"domain": ["example.com"]})
+    assert (status, answer["data"]) == (200, [{"domain": "example.com", **inbound}])
+    for metric in metrics:
+        for name in ("campaign", "provider", "template", "mailbox_provider", "tag", "link", "currency"):
+            for body in ({"dimensions": ["domain", name]}, {"filters": {name: ["x"]}}):
+                status, answer = await api.ask(metrics=[metric], **body)
+                assert (status, answer["error"]["field"]) == (400, "metrics")
+                assert f"{metric} is not counted by {name};" in answer["error"]["message"]
 
 
 async def test_what_to_narrow_of_an_answer_that_is_too_large(api: Api) -> None:

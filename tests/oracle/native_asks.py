@@ -13,6 +13,8 @@ from tests.oracle.stories import CHANGES
 from tests.oracle.times import stamp
 
 METRICS = sorted(native.ACTIVITY - {"human_clicks"} | {"opens", "clicks", "bounced"})
+OUTBOUND = [metric for metric in METRICS if metric not in ("received", "spam", "size_bytes")]
+"""What is counted by more than the domain."""
 DAYS = {"quarter_hour": 2, "hour": 9}
 """How far back series of fine resolution are asked for, so that no answer is too large."""
 
@@ -45,6 +47,8 @@ def counted(noise: random.Random, *, by_tag: bool, by_link: bool) -> dict[str, A
     if by_link:
         dimensions, metrics = [*dimensions, "link"], ["clicks", "machine_clicks"]
         filters |= noise.choice(({}, {"link": ["https://b.example/"]}, {"tag": ["b"]}))
+    if {*dimensions, *filters} - {"domain"} and not by_link:
+        metrics = noise.sample(OUTBOUND, 4)
     body: dict[str, Any] = {"metrics": metrics}
     body |= {"dimensions": dimensions} if dimensions else {}
     body |= {"filters": filters} if filters else {}

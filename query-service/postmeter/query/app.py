@@ -133,6 +133,8 @@ def _failure(error: Exception, document: Document, path: str, request_id: str) -
         known = RequestError(500, "INTERNAL_ERROR", "Something went wrong here; the log has it by the request id.")
     elif known.status >= 500:
         logs.get().warning("a request failed", path=path, request_id=request_id, error=repr(error))
+    if known.code == "INVALID_FIELD" and document is not Document.NATIVE:
+        known.code = "INVALID_PARAMETER"  # the documents have one code for whatever a caller sends
     body = error_body(document, known, request_id)
     return web.Response(body=body, status=known.status, headers=known.headers, content_type="application/json")
 

@@ -18,6 +18,7 @@ from postmeter.query.engine.vocabulary import (
     CONVERSION_METRICS,
     CURRENCY,
     DIMENSIONS,
+    INBOUND_METRICS,
     METRICS,
     OF_ROLLUP,
     REVENUE,
@@ -29,6 +30,7 @@ from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, Rollup
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
+DOMAIN = "domain"
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -125,6 +127,9 @@ def _rollup(metrics: list[str], named: set[str]) -> Rollup:
     for dimension, counted in special:
         if others := sorted(set(metrics) - counted.keys()):
             raise invalid("metrics", f"{others[0]} is not counted by {dimension}; {' and '.join(counted)} are")
+    inbound = [metric for metric in metrics if metric in INBOUND_METRICS]
+    if inbound and (others := sorted(named - {DOMAIN})):
+        raise invalid("metrics", f"{inbound[0]} is not counted by {others[0]}; inbound mail only has a {DOMAIN}")
     if special:
         return OF_ROLLUP[special[0][0]]
     bought = [metric in CONVERSION_METRICS for metric in metrics]

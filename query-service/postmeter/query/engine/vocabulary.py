@@ -81,6 +81,8 @@ OF_ROLLUP = {LINK: LINKS, CURRENCY: CONVERSIONS}
 """Dimensions that only one rollup has: columns of its own rows, not of their series."""
 LINK_METRICS = ("clicks", "machine_clicks")
 """What is counted by link."""
+INBOUND_METRICS = ("received", "spam", "size_bytes")
+"""What is counted of mail that came in: it has a domain, and nothing else that mail has which was sent."""
 REVENUE = "revenue"
 """Money: an exact decimal. Never summed up over currencies, which is for whoever asks to see to."""
 

@@ -18,8 +18,8 @@ DOWNLOAD_SECONDS = 3600.0
 """A large file takes its time; a link lives no longer by default."""
 
 
-class ExportBody(Struct):
-    """Body of POST .../analytics/export."""
+class ExportBody(Struct, forbid_unknown_fields=True):
+    """Body of POST .../analytics/export, and nothing else."""
 
     export_type: Annotated[str, one_of(*EXPORT_TYPES)]
     format: Annotated[str, one_of(*EXPORT_FORMATS)] = "csv"

@@ -272,8 +272,8 @@ DEFAULT_RATES = ("open_rate", "click_rate", "reply_rate", "delivery_rate")
 """What they are compared by unless metrics are named."""
 
 
-class CompareBody(Struct):
-    """Body of POST .../analytics/compare. start_date, end_date: with time_range `custom`."""
+class CompareBody(Struct, forbid_unknown_fields=True):
+    """Body of POST .../analytics/compare, and nothing else. start_date, end_date: with time_range `custom`."""
 
     campaign_ids: Annotated[list[str], described("Two to twenty different ones.", minItems=2, maxItems=20)]
     time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None

@@ -82,6 +82,10 @@ def between(start: str | None, end: str | None, default: Window, names: tuple[st
     # A date ends with its last instant, so that the next day's first one is after it; a timestamp is itself.
     ends_a_day = end is None or until != _instant(end, names[1], last=False)
     if first > (until - timedelta.resolution if ends_a_day else until):
+        if start is None:
+            raise invalid(f"{names[1]} lies before the default of {names[0]}, {first:%Y-%m-%d}: give both", names[1])
+        if end is None:
+            raise invalid(f"{names[0]} lies after the default of {names[1]}, today: give both", names[0])
         raise invalid("Start date must be before end date", names[0])
     if until - first > timedelta(days=times.MAX_DAYS):
         raise invalid(f"{names[0]}: the range may span {times.MAX_DAYS} days at most", names[0])
