@@ -52,14 +52,16 @@ async def test_head_of_every_endpoint_is_get_s_without_the_body(postgres_dsn: st
             assert (status, constant(head)) == (got, constant(headers)), path
             assert "Transfer-Encoding" not in head
             if endpoint.service is Service.GATEWAY or endpoint.path.startswith(HITS) or endpoint.path == webhooks.PATH:
-                assert int(head["Content-Length"]) == len(body)
+                assert int(head.get("Content-Length", 0)) == len(body)
             else:
                 assert (status, body) == (200, SMALL if kind == "small" else LARGE), path
                 assert ("Content-Length" in head) == (kind != "streamed")
 
 
 def constant(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if name.lower() not in VARYING}
+    """Those that are the same in every answer; where there is no body, HEAD need not say so."""
+    found = {name.lower(): value for name, value in headers.items() if name.lower() not in VARYING}
+    return {name: value for name, value in found.items() if (name, value) != ("content-length", "0")}
 
 
 async def test_head_s_errors_have_no_body_either(postgres_dsn: str) -> None:
@@ -74,8 +76,8 @@ async def test_head_s_errors_have_no_body_either(postgres_dsn: str) -> None:
             ):
                 status, head, _ = await connection.ask("HEAD", path, headers)
                 got, _, body = await connection.ask("GET", path, headers)
-                assert (status, int(head["Content-Length"])) == (got, len(body)), path
-                if status in (401, 403, 404) and head["Content-Type"].startswith("application/json"):
+                assert (status, int(head.get("Content-Length", 0))) == (got, len(body)), path
+                if status in (401, 403, 404) and head.get("Content-Type", "").startswith("application/json"):
                     refused.add(status)
                     assert "error" in json.loads(body)
     assert refused == {401, 403, 404}

@@ -49,8 +49,16 @@ async def test_the_page_is_whole_and_guarded(url: str, path: str) -> None:
     assert (await get(url + path, **{"If-None-Match": headers["ETag"]}))[::2] == (304, b"")
 
 
+@pytest.mark.parametrize("path", ["/", "/docs/", "/?x=1"])
+async def test_who_looks_for_the_page_finds_it(url: str, path: str) -> None:
+    async with client() as session, session.get(url + path, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"], await answer.read()) == (302, "/docs", b"")
+    async with client() as session, session.get(url + path) as answer:
+        assert (answer.status, answer.url.path) == (200, "/docs")
+
+
 async def test_there_is_no_other_file(url: str) -> None:
-    for name in ("nothing", "index.html", "..", "%2e%2e%2fpages.py", "swagger-ui.js"):
+    for name in ("nothing", "index.html", "%2e%2e%2fpages.py", "swagger-ui.js"):
         assert (await get(f"{url}/docs/{name}"))[0] == 404
 
 

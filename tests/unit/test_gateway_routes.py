@@ -18,7 +18,8 @@ def test_every_endpoint_of_the_table_is_found(endpoint: Endpoint) -> None:
     "path",
     [
         "",
-        "/",
+        "//",
+        "/docs//",
         "*",
         "/api/v1/analytics/",
         "//api/v1/analytics",

@@ -49,7 +49,7 @@ async def pass_back(
             finish(whole, request_id)
             return whole
         await _stream(request, answer, response)
-    except (ClientError, TimeoutError) as error:
+    except (ClientError, ConnectionError, TimeoutError) as error:
         path = request.raw_path.partition("?")[0]  # a download's query opens it for everybody
         logs.get().warning("an answer broke off", path=path, request_id=request_id, error=repr(error))
         if not response.prepared:

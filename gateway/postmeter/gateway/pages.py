@@ -16,7 +16,7 @@ from importlib import resources
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis.meta import DOCS_PATH, OPENAPI_PATH
+from postmeter.shared.apis.meta import DOCS_PATH, LEAD_TO_DOCS, OPENAPI_PATH
 from postmeter.shared.errors import RequestError
 from postmeter.shared.openapi import document
 
@@ -52,7 +52,10 @@ class Pages:
 
     def answer(self, request: web.BaseRequest) -> web.Response:
         """The page at the request's path. Raises RequestError 404."""
-        page = self._pages.get(request.raw_path.partition("?")[0])
+        path = request.raw_path.partition("?")[0]
+        if path in LEAD_TO_DOCS:
+            return web.Response(status=302, headers={"Location": DOCS_PATH})
+        page = self._pages.get(path)
         if page is None:
             raise RequestError(404, "NOT_FOUND", "There is nothing at this path.")
         headers = {

@@ -64,9 +64,8 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
         day_text, time_text, fraction, offset = match.groups()
         if offset is None:
             raise invalid(field, "the timestamp needs a zone, like 2026-04-03T12:00:00Z or +02:00")
-        written = datetime.fromisoformat(
-            f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset.upper().replace('Z', '+00:00').replace(' ', '+')}"
-        )
+        offset = offset.upper().replace("Z", "+00:00").replace(" ", "+")
+        written = datetime.fromisoformat(f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset}")
         _check_year(written.year, field)
         return written.astimezone(UTC)
     except ValueError:

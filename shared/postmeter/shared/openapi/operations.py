@@ -25,7 +25,7 @@ LIMIT_HEADERS = {
 def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
     """The operation object; its structs are added to `schemas`."""
     made: Part = {
-        "operationId": re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_"),
+        "operationId": _name(endpoint),
         "summary": endpoint.summary,
         "tags": [tag],
         "security": [] if endpoint.scope is None else [{BEARER: [endpoint.scope]}],
@@ -38,6 +38,11 @@ def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
     if endpoint.max_body:
         made["requestBody"] = _body(endpoint, schemas)
     return made
+
+
+def _name(endpoint: Endpoint) -> str:
+    words = re.sub(r"\W+", "_", f"{endpoint.method.lower()}{endpoint.path}").strip("_")
+    return words + "_" if endpoint.path.endswith("/") else words
 
 
 def _description(endpoint: Endpoint) -> str:
