@@ -22,7 +22,7 @@ from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.aggregation import until
 from tests.integration.gateway_world import NO_REDIS, service
-from tests.integration.webhook_world import ACCOUNTS, Mailgun, Post, Postmark, SendGrid, Ses, now, posting
+from tests.integration.webhook_world import ACCOUNTS, Mailgun, Post, Postmark, SendGrid, Ses, moment, now, posting
 from tests.unit import test_webhooks_postmark as postmark
 from tests.unit import test_webhooks_sendgrid as sendgrid
 from tests.webhooks import Sns, basic, raw, source
@@ -341,3 +341,25 @@ async def test_what_is_kept_of_a_recipient(post: Post) -> None:
     assert row["to_hash"] == hashlib.sha256(b"ada@mail.example").hexdigest()
     assert row["to_domain"] == "mail.example"
     assert row["tags"] == ["welcome"]
+
+
+async def test_whose_opens_count(post: Post) -> None:
+    """By default ours, where the mail carries ours; the provider's, where a source of that provider says so."""
+    theirs, account = await post.source("postmark"), SendGrid()
+    await post.command("source", "engagement", theirs.id, "provider")
+    ours = await post.source("sendgrid", account.secret)
+    chosen = await post.register(provider="POSTMARK")
+    carries = await post.register(provider="SENDGRID")
+    bare = await post.register(provider="SENDGRID", track_opens=False)
+    opened = postmark.record(
+        "Open", ReceivedAt=moment(), UserAgent="Thunderbird", Metadata={"postmeter_id": chosen}, MessageID="m-1"
+    )
+    await post.take(theirs, (raw(opened), basic(theirs.secret)))
+    told = [
+        sendgrid.event("open", timestamp=int(now()), sg_event_id=message, postmeter_id=message, useragent="Thunderbird")
+        for message in (carries, bare)
+    ]
+    await post.take(ours, account.signed(told))
+    rows = {str(row["message"]): (row["counted"], row["verdict_reason"]) for row in await post.history(3)}
+    assert rows == {chosen: (True, None), carries: (False, "own_tracking_counts"), bare: (True, None)}
+    await post.counts({"human_opens": 2, "unique_opens": 2})
