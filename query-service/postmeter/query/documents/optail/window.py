@@ -10,7 +10,6 @@ from postmeter.query.answers import stamp
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.fields import invalid
 from postmeter.shared.apis.optail import SummaryParameters
-from postmeter.shared.errors import RequestError
 
 DEFAULT_DAYS = 30
 
@@ -28,15 +27,8 @@ class Window:
 def read(given: SummaryParameters, now: datetime) -> Window:
     """The range asked for at the moment `now`; what is not given is its default, whatever the other one is.
 
-    Raises RequestError 400 INVALID_PARAMETER that names the parameter.
+    Raises RequestError 400 that names the parameter.
     """
-    try:
-        return _read(given, now)
-    except RequestError as error:
-        raise RequestError(error.status, "INVALID_PARAMETER", error.message, error.field) from None
-
-
-def _read(given: SummaryParameters, now: datetime) -> Window:
     start, end = now - timedelta(days=DEFAULT_DAYS), now
     if given.start is not None:
         start = times.instant(given.start, "from", UTC, last=False)
