@@ -291,6 +291,21 @@ def test_so_is_one_domain_s_series(world: World) -> None:
         world.conforms(endpoint, answer)
 
 
+def test_so_is_the_answer_to_a_list_of_which_some_are_rejected(world: World) -> None:
+    endpoint = next(e for e in ENDPOINTS if (e.method, e.path) == ("POST", "/v1/messages"))
+    good = {"from_address": "a@shop.example", "to": "b@c.example"}
+    answer = world.ask("POST", "/v1/messages", json={"messages": [good, {**good, "from_address": "nobody"}]})
+    assert (answer.status_code, [one["index"] for one in answer.json()["rejected"]]) == (201, [1])
+    world.conforms(endpoint, answer)
+
+
+def test_any_period_of_krafter_s_is_answered(world: World) -> None:
+    endpoint = next(e for e in ENDPOINTS if e.path == "/api/v1/mail/stats")
+    answer = world.ask("GET", endpoint.path, params={"period": "a year"})
+    assert (answer.status_code, answer.json()["data"]["period"]) == (200, "7d")
+    world.conforms(endpoint, answer)
+
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

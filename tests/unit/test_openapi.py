@@ -11,6 +11,7 @@ from postmeter.query.engine import vocabulary
 from postmeter.shared.apis import native
 from postmeter.shared.apis.endpoint import described, one_of
 from postmeter.shared.apis.errors import ERRORS
+from postmeter.shared.apis.exports import DOWNLOAD_PATH, STATUS_PATH
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
@@ -31,6 +32,7 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
     responses = operation["responses"]
     assert str(endpoint.status) in responses
     assert ("401" in responses and "403" in responses) == (endpoint.scope is not None)
+    assert {str(status) for status in endpoint.failures} <= set(responses)
     assert operation["security"] == ([{"bearer": [endpoint.scope]}] if endpoint.scope else [])
     assert ("429" in responses) == (endpoint.limit is not None)
     assert ("RateLimit-Limit" in responses[str(endpoint.status)].get("headers", {})) == (endpoint.limit is not None)
@@ -42,6 +44,33 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
     content = responses[str(endpoint.status)].get("content", {})
     assert list(content) == ([] if endpoint.status == 302 else [endpoint.media])
     assert bool(content.get(endpoint.media)) == (endpoint.answer is not None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("get", STATUS_PATH, {"422"}),  # EXPORT_FAILED
+        ("get", DOWNLOAD_PATH, {"403", "410"}),
+        ("post", "/v1/events", {"409"}),
+        ("post", "/v1/webhooks/{provider}/{source}", {"401"}),
+        ("post", "/api/v1/track/event", {"422"}),
+        ("post", "/api/v1/track/purchase", {"409", "422"}),
+    ],
+)
+def test_it_has_the_errors_that_only_some_endpoints_give(method: str, path: str, statuses: set[str]) -> None:
+    assert statuses <= set(MADE["paths"][path][method]["responses"])
+
+
+def test_a_list_of_messages_says_which_were_rejected() -> None:
+    content = MADE["paths"]["/v1/messages"]["post"]["responses"]["201"]["content"]["application/json"]
+    one, several = (part["$ref"].rpartition("/")[2] for part in content["schema"]["anyOf"])
+    assert set(MADE["components"]["schemas"][one]["properties"]) == {"data"}
+    assert set(MADE["components"]["schemas"][several]["required"]) == {"data", "rejected"}
+
+
+def test_a_parameter_that_takes_any_value_has_no_list_of_them() -> None:
+    (period,) = MADE["paths"]["/api/v1/mail/stats"]["get"]["parameters"]
+    assert (period["schema"], "7d" in period["description"]) == ({"type": "string", "default": "7d"}, True)
 
 
 def test_there_is_nothing_else_in_it() -> None:

@@ -90,6 +90,7 @@ ENDPOINTS = (
         Limit.READ,
         "How far an export is, and where to get it",
         answer=ExportStatusAnswer,
+        failures=(422,),
     ),
     Endpoint(
         method="GET",
@@ -100,5 +101,6 @@ ENDPOINTS = (
         parameters=DownloadParameters,
         media="*/*",
         timeout=DOWNLOAD_SECONDS,
+        failures=(403, 410),
     ),
 )

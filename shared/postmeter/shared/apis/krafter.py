@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described
 
 STATUSES = ("queued", "sent", "delivered", "bounced", "complained", "failed")
 """In the order in which they are printed. They exclude each other."""
@@ -15,7 +15,7 @@ STATUSES = ("queued", "sent", "delivered", "bounced", "complained", "failed")
 class StatsParameters(Struct):
     """Query of GET /api/v1/mail/stats."""
 
-    period: Annotated[str, one_of("1d", "7d", "30d", "90d"), described("Other values fall back to 7d.")] = "7d"
+    period: Annotated[str, described("1d, 7d, 30d or 90d; any other value falls back to 7d.")] = "7d"
 
 
 class DailyParameters(Struct):

@@ -156,6 +156,7 @@ TRACK_EVENT = Endpoint(
     max_body=64 * 1024,
     body=TrackEventBody,
     answer=TrackEventAnswer,
+    failures=(422,),
 )
 TRACK_PURCHASE = Endpoint(
     method="POST",
@@ -169,6 +170,7 @@ TRACK_PURCHASE = Endpoint(
     max_body=256 * 1024,
     body=PurchaseBody,
     answer=PurchaseAnswer,
+    failures=(409, 422),
 )
 ENDPOINTS = (
     Endpoint(

@@ -128,10 +128,10 @@ class Registered(Struct):
     unsubscribe: Unsubscribe
 
 
-class MessagesAnswer(Struct):
-    """POST /v1/messages: a list for a list."""
+class MessageAnswer(Struct):
+    """POST /v1/messages of one message."""
 
-    data: Registered | list[Registered]
+    data: Registered
 
 
 class EventBody(Struct):
@@ -159,8 +159,8 @@ class EventsBody(Struct):
     events: list[EventBody]
 
 
-class RejectedEvent(Struct):
-    """An event that was not taken. field: which one is at fault; null: the event as such."""
+class Rejected(Struct):
+    """An item of a list that was not taken. field: which one is at fault; null: the item as such."""
 
     index: int
     code: str
@@ -173,7 +173,14 @@ class EventsAnswer(Struct):
 
     accepted: int
     duplicates: int
-    rejected: list[RejectedEvent]
+    rejected: list[Rejected]
+
+
+class MessagesAnswer(Struct):
+    """POST /v1/messages of a list: those that were taken, in their order, and the others."""
+
+    data: list[Registered]
+    rejected: list[Rejected]
 
 
 class CampaignBody(Struct):
@@ -246,7 +253,7 @@ ENDPOINTS = (
         timeout=30.0,
         max_body=32 * 1024 * 1024,
         body=MessageBody | MessagesBody,
-        answer=MessagesAnswer,
+        answer=MessageAnswer | MessagesAnswer,
         status=201,
     ),
     Endpoint(
@@ -263,6 +270,7 @@ ENDPOINTS = (
         body=EventsBody,
         answer=EventsAnswer,
         status=202,
+        failures=(409,),
     ),
 )
 CAMPAIGN_ENDPOINTS = (

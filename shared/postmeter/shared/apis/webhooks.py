@@ -40,6 +40,7 @@ ENDPOINTS = (
         timeout=30.0,
         max_body=16 * 1024 * 1024,
         answer=DeliveryAnswer,
+        failures=(401,),
     ),
     Endpoint(
         method="GET",

@@ -139,4 +139,4 @@ def _failures(endpoint: Endpoint) -> list[HTTPStatus]:
         found.append(HTTPStatus.TOO_MANY_REQUESTS)
     if endpoint.service is not Service.GATEWAY:
         found += [HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT]
-    return found
+    return sorted({*found, *map(HTTPStatus, endpoint.failures)})
