@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,6 +63,11 @@ class Seconds:
         return f"about {self.most}"
 
 
+def micros(time: tuple[int, int]) -> int:
+    """A moment of Redis' clock in microseconds."""
+    return time[0] * 1_000_000 + time[1]
+
+
 def told(limit: int, remaining: int, reset: int) -> dict[str, Any]:
     return {"RateLimit-Limit": str(limit), "RateLimit-Remaining": str(remaining), "RateLimit-Reset": Seconds(reset)}
 
@@ -115,18 +121,52 @@ async def test_gateways_count_together_and_exactly(postgres_dsn: str, redis_url:
     async with (
         door(postgres_dsn, redis_url, "read=40") as (here, one),
         door(postgres_dsn, redis_url, "read=40") as (_, two),
+        client() as session,
+        Redis.from_url(redis_url) as redis,
     ):
-        key = await here.key(await here.workspace())
-        async with client() as session:
+        workspace = await here.workspace()
+        key = await here.key(workspace)
 
-            async def once(url: str) -> int:
-                async with session.get(url + READ, headers=bearer(key)) as got:
-                    return got.status
+        async def once(url: str) -> int:
+            async with session.get(url + READ, headers=bearer(key)) as got:
+                return got.status
 
-            found = await asyncio.gather(*(once(url) for url in [one, two] * 40))
-    # One request comes back every 1.5 seconds.
-    assert 40 <= found.count(200) <= 60
-    assert found.count(200) + found.count(429) == 80
+        before = micros(await redis.time())
+        found = await asyncio.gather(*(once(url) for url in [one, two] * 40))
+        after = micros(await redis.time())
+        free_at = int(await redis.get(streams.limit(workspace, Limit.READ)) or 0)
+    passed, interval = found.count(200), MINUTE // 40
+    assert passed + found.count(429) == 80
+    # Each one that passed moved the key by one interval, from the moment of the first: none was counted twice or not.
+    assert before <= free_at - passed * interval <= after
+    # All 40 at once, and one more for each 1.5 s of Redis' clock that went by: at most one, were it not so busy here.
+    assert 40 <= passed <= 40 + (after - before) // interval
+
+
+async def test_the_first_minute_lets_twice_the_limit_through_and_no_other_minute_does(redis_url: str) -> None:
+    """What docs/api/limits.md says of a limit that is used up at once and then for as long as it lasts."""
+    async with Redis.from_url(redis_url) as redis:
+        counted, _ = counting(redis, {Limit.READ: 6})
+        key = streams.limit(7, Limit.READ)
+
+        async def passes() -> int:
+            """How many go through at this moment."""
+            for number in itertools.count():
+                try:
+                    await counted.count(7, Limit.READ)
+                except RequestError:
+                    return number
+            raise AssertionError
+
+        by_second = {0: await passes()}
+        for second in range(10, 121, 10):
+            # Ten seconds of the server's clock go by, and none of this test's own.
+            now = micros(await redis.time())
+            await redis.set(key, now + MINUTE - 10_000_000)
+            by_second[second] = await passes()
+    assert sum(by_second[second] for second in range(0, 60, 10)) == 11
+    assert by_second[0] + sum(by_second[second] for second in range(10, 61, 10)) == 12
+    assert sum(by_second[second] for second in range(60, 120, 10)) == 6
 
 
 async def test_a_refusal_comes_before_the_body_in_the_document_s_envelope(postgres_dsn: str, redis_url: str) -> None:
