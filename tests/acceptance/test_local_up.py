@@ -126,7 +126,7 @@ def test_a_taken_port_is_refused_and_nothing_is_made(folder: Path) -> None:
         for option, other in (("--port", "--tracking-port"), ("--tracking-port", "--port")):
             result = postmeter("up", "--data", str(folder / "data"), option, port, other, "0")
             assert result.returncode == 1
-            assert f"port {port} is taken by another program" in result.stderr
+            assert f"port {port} is in use; choose another" in result.stderr
             assert f"choose another with {option}" in result.stderr
     assert not (folder / "data" / "postgres").exists()
 

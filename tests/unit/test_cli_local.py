@@ -89,9 +89,16 @@ def test_a_taken_port_is_reported_with_its_option() -> None:
         taken.bind((ports.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(PortTakenError, match=rf"port {port} is taken.*--port"):
+        with pytest.raises(PortTakenError, match=rf"port {port} is in use; .*--port"):
             ports.claim(port, "--port")
     assert ports.claim(port, "--port") == port
+
+
+def test_so_is_one_that_an_outgoing_connection_holds() -> None:
+    with socket.create_server((ports.HOST, 0)) as server, socket.create_connection(server.getsockname()) as outgoing:
+        port = outgoing.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"^port {port} is in use; choose another with --port$"):
+            ports.claim(port, "--port")
 
 
 def test_port_zero_means_any_free_one_and_free_ones_differ() -> None:

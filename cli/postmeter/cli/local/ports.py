@@ -1,5 +1,6 @@
 """TCP ports on the loopback interface."""
 
+import errno
 import random
 import socket
 from pathlib import Path
@@ -11,7 +12,7 @@ LOWEST = 10_240
 
 
 def claim(port: int, option: str) -> int:
-    """Return the port if nobody listens on it, a free one for 0. Raises PortTakenError naming the option."""
+    """Return the port if it can be listened on, a free one for 0. Raises PortTakenError naming the option."""
     if port == 0:
         return free_ports(1)[0]
     with socket.socket() as probe:
@@ -22,9 +23,9 @@ def claim(port: int, option: str) -> int:
         except PermissionError:
             raise PortTakenError(f"port {port} needs root; choose another with {option}") from None
         except OSError as error:
-            raise PortTakenError(
-                f"port {port} is taken by another program ({error.strerror}); choose another with {option}"
-            ) from None
+            # By a server, or by a connection that goes out from it: where a port lies in the kernel's range for those.
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+            raise PortTakenError(f"port {port} {reason}; choose another with {option}") from None
     return port
 
 
