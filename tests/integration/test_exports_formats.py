@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,7 @@ from postmeter.query.exports import xlsx_file
 from postmeter.query.exports.cells import neutral
 from postmeter.query.exports.columns import Column, Kind, Row
 from postmeter.query.exports.formats import FORMATS
+from postmeter.query.exports.production import SOURCES
 from tests.integration.export_world import Api, exporting, message, noon
 
 TABLE = (
@@ -263,6 +265,15 @@ async def test_a_server_without_parquet_says_so(api: Api, monkeypatch: pytest.Mo
     assert reason.startswith("parquet is not installed on this server")
     assert "choose csv, json or xlsx" in reason
     assert await api.counted("retried") == 0
+
+
+@pytest.mark.parametrize("export_type", list(SOURCES))
+def test_the_documentation_has_every_column_in_its_order(export_type: str) -> None:
+    text = Path("docs/api/exports.md").read_text().partition("## The columns")[2]
+    start = re.search(rf"^`{export_type}`[;,]", text, re.MULTILINE)
+    assert start is not None
+    tables = [line.split("|")[1] for line in text[start.end() :].lstrip().split("\n\n")[1].splitlines()[2:]]
+    assert re.findall(r"`(\w+)`", " ".join(tables)) == [column.name for column in SOURCES[export_type].table]
 
 
 def test_services_start_without_the_extras() -> None:
