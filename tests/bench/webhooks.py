@@ -215,7 +215,10 @@ async def measure(product: Product, options: argparse.Namespace) -> dict[str, li
                 make = sender.deliveries if way.url == webhook else sender.reports
                 results[way.name].append(await clock.measure(way, make(events, way.per_request)))
                 print(f"{way.name}: {results[way.name][-1].rate:,.0f}/s", file=sys.stderr)
+        counted, sent = await db.fetchval(COUNTED), options.rounds * sum(way.events for way in ways)
         await db.close()
+        if counted != sent:
+            raise SystemExit(f"{counted} events are counted in the end, but {sent} were sent")
         return results
 
 
