@@ -24,6 +24,7 @@ from postmeter.query.exports.formats import FORMATS, Format
 from postmeter.query.exports.jobs import Job
 from postmeter.query.exports.order import Order
 from postmeter.shared import metrics
+from postmeter.shared.errors import RequestError
 from tests.integration.export_world import DAY, NAME, Api, exporting, fill, message, noon, until
 from tests.integration.query_world import INTERNAL
 from tests.product import free_port
@@ -261,10 +262,22 @@ async def test_a_workspace_never_holds_more_than_one_worker(api: Api) -> None:
 
 async def test_orders_at_once_pass_no_limit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MAX_OPEN", 2)
-    for _ in range(5):
-        answers = await asyncio.gather(*(api.ask("POST", "/export", {"export_type": "messages"}) for _ in range(12)))
-        assert sorted(status for status, _ in answers) == [200] * 2 + [429] * 10
-        await api.here.pool.execute("DELETE FROM export")
+    pools = [await service.connect(api.settings) for _ in range(4)]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def all_wait() -> bool:
+        return bool(await api.here.pool.fetchval(waiting) == len(pools))
+
+    async with api.here.pool.acquire() as connection, connection.transaction():
+        # All of them begin, none can insert yet.
+        await connection.execute("LOCK TABLE export IN EXCLUSIVE MODE")
+        orders = [asyncio.create_task(jobs.Jobs(pool, 1.5, 60.0).order(api.workspace, ORDER, 1.0)) for pool in pools]
+        await until(all_wait, 20)
+    results = await asyncio.gather(*orders, return_exceptions=True)
+    assert len([result for result in results if isinstance(result, RequestError) and result.status == 429]) == 2
+    assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 2
+    for pool in pools:
+        await pool.close()
 
 
 async def test_a_stopped_worker_gives_its_export_back_and_nothing_counts_against_it(api: Api) -> None:
