@@ -209,7 +209,8 @@ async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) 
             writer.write(head.encode())
         # Ten of the twelve find their workspace's share taken, the other two are still sending.
         told = [asyncio.create_task(reader.readline()) for reader, _ in dribblers]
-        refused, sending = [], set(told)
+        refused: list[bytes] = []
+        sending = set(told)
         while len(refused) < 10:
             done, sending = await asyncio.wait(sending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
             assert done
