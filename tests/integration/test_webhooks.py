@@ -57,8 +57,13 @@ async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: Post, slug: 
     for call in calls * 2:
         assert (await post.take(door, call))["accepted"] == 1
     await post.counts({"delivered": 3})
+
+    async def settled() -> bool:
+        # An event that overtakes its registration has a message of its own until the sweep has moved it.
+        return {str(row["message"]) for row in await post.history(3)} == {ours, named, late}
+
+    await until(settled)
     rows = await post.history(3)
-    assert {str(row["message"]) for row in rows} == {ours, named, late}
     assert {row["type"] for row in rows} == {EventType.DELIVERED}
     assert await post.dead_letters() == []
 
