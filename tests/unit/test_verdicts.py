@@ -51,7 +51,7 @@ judge = Judge(Networks.shipped)
         (CLICK, b"Mozilla/5.0 (compatible; bingbot/2.0)", False, "", MACHINE, "agent:crawler"),
         (CLICK, b"BARRACUDA Sentinel (EE)", False, HOME_IP, MACHINE, "agent:scanner"),
         (CLICK, b"Microsoft Office Existence Discovery", False, HOME_IP, MACHINE, "agent:scanner"),
-        (OPEN, b"Mozilla/5.0 HeadlessChrome/126.0", False, HOME_IP, MACHINE, "agent:headless_browser"),
+        (OPEN, b"Mozilla/5.0 HeadlessChrome/126.0", False, HOME_IP, HUMAN, None),
         (OPEN, b"Cubot Note 7 Build/Mozilla", False, HOME_IP, HUMAN, None),
     ],
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -15,6 +17,12 @@ STEPS: dict[str, tuple[str, ...]] = {
     "types": ("mypy",),
 }
 
+GROUPS = {
+    "integration tests": ("tests/integration",),
+    "unit and acceptance tests": ("tests/unit", "tests/acceptance"),
+}
+"""All tests; each group takes about as long as the others."""
+
 
 def run_tests(arguments: Sequence[str]) -> int:
     """Run pytest with the arguments from the repository's root; returns its exit status."""
@@ -24,10 +32,28 @@ def run_tests(arguments: Sequence[str]) -> int:
 def run_all() -> int:
     """Run every step, also after one has failed; returns 0 when all passed."""
     failed = [name for name, command in STEPS.items() if _step(name, command) != 0]
-    if _step("tests", ("pytest",)) != 0:
-        failed.append("tests")
+    failed += _run_groups()
     click.echo(f"failed: {', '.join(failed)}" if failed else "all checks passed", err=True)
     return 1 if failed else 0
+
+
+def _run_groups() -> list[str]:
+    """Run the groups of tests side by side, for each keeps one core busy; returns those that failed."""
+    failed = []
+    with ExitStack() as files:
+        running = []
+        for name, folders in GROUPS.items():
+            click.echo(f"== {name}: pytest {' '.join(folders)}", err=True)
+            output = files.enter_context(tempfile.TemporaryFile())
+            command = [sys.executable, "-m", "pytest", *folders]
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            running.append((name, process, output))
+        for name, process, output in running:
+            if process.wait() != 0:
+                failed.append(name)
+            output.seek(0)
+            click.echo(f"== {name}\n{output.read().decode(errors='replace')}", err=True)
+    return failed
 
 
 def _step(name: str, command: Sequence[str]) -> int:

@@ -1,7 +1,7 @@
 """What user agents say of themselves, as data.
 
-Programs that anybody may write (curl, HTTP libraries) are not among the machines: mail clients use such libraries
-too, and a scanner that wants to pass as a person does not say what it is anyway.
+Programs that anybody may write (curl, HTTP libraries, headless browsers) are not among the machines: mail clients are
+made of such parts too, and a scanner that wants to pass as a person does not say what it is anyway.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ MACHINES = (
     (b"twitterbot", "preview"),
     (b"skypeuripreview", "preview"),
     (b"google-read-aloud", "preview"),
-    (b"headlesschrome", "headless_browser"),
-    (b"phantomjs", "headless_browser"),
     (b"crawler", "crawler"),
     (b"spider", "crawler"),
     (b"googlebot", "crawler"),
