@@ -123,9 +123,9 @@ ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_messa
 
 -- name: find_messages
 -- Series of the messages ($1 workspaces, $2 ids), in that order; null where not registered.
-SELECT array_agg(m.series ORDER BY n.place)
+SELECT array_agg(CASE WHEN m.flags & 4 = 0 THEN m.series END ORDER BY n.place)
 FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
-LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id AND m.flags & 4 = 0;
+LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
 
 -- name: find_provider_messages
 -- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id.

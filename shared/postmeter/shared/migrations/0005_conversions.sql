@@ -1,5 +1,5 @@
 -- A contact's messages, to find its clicks.
-CREATE INDEX message_contact ON message (workspace, to_hash, id);
+CREATE INDEX message_contact ON message (to_hash, workspace);
 
 -- Purchases. id: the event_id of the answer. contact: SHA-256 of the address. stored_at: by the database's clock.
 -- resolved_at: when it was attributed; message, series and campaign are those of the click, or null. An id is there
