@@ -60,3 +60,13 @@ class Engagement(IntEnum):
     CLICK = 2
     REPLY = 3
     UNSUBSCRIBE = 4
+
+
+class Mark(IntEnum):
+    """What is known of a click when it is answered, and that makes it a machine's."""
+
+    NONE = 0
+    HEAD = 1
+    """A HEAD request. Never counted: it is kept in the history, for who asks so is a scanner's first look."""
+    HONEYPOT = 2
+    """A click of the hidden link that no person sees."""

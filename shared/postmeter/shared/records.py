@@ -23,7 +23,7 @@ class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=Tru
     """An answered open (`url` empty) or click of a tracking URL.
 
     user_agent: raw header bytes, at most 512. ip: the client's address as text. prefetch: a prefetch
-    header was present, so it is a machine's.
+    header was present, so it is a machine's. mark: a postmeter.shared.events.Mark; only clicks have one.
     """
 
     at: int
@@ -33,12 +33,14 @@ class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=Tru
     prefetch: bool
     user_agent: bytes
     ip: str
+    mark: int = 0
 
 
 class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, frozen=True):
     """A message made known by `POST /v1/messages`. Empty text means not given.
 
-    tracks_opens, tracks_clicks: it was given our pixel, our links.
+    tracks_opens, tracks_clicks: it was given our pixel, our links. links: how many different destinations its links
+    of ours have, without the honeypot; 0: not known.
     """
 
     at: int
@@ -60,6 +62,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     mailbox_provider: str = ""
     tracks_opens: bool = True
     tracks_clicks: bool = True
+    links: int = 0
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):

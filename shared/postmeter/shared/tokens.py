@@ -4,7 +4,7 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
 
     version 1 | key id 1 | purpose and flags 1 | workspace number 4 | message UUID 16 | MAC 13
 
-The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe), so tokens of different
+The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot), so tokens of different
 purposes are not interchangeable; the high nibble is flags, 0 today. The MAC is BLAKE2b keyed with the key
 that the key id names. A click's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
 """
@@ -24,6 +24,7 @@ VERSION = 1
 OPEN = 1
 CLICK = 2
 UNSUBSCRIBE = 3
+HONEYPOT = 4
 HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48

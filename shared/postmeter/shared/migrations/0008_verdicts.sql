@@ -1,0 +1,13 @@
+-- links of a message: how many different destinations its tracked links have; 0: not known.
+ALTER TABLE message ADD COLUMN links int NOT NULL DEFAULT 0;
+
+-- From what on a message's clicks are a machine's: postmeter.shared.thresholds. Workspaces without a row have the
+-- defaults. 0 switches a rule off.
+CREATE TABLE verdict_setting (
+    workspace int PRIMARY KEY REFERENCES workspace (number),
+    burst_clicks int NOT NULL,
+    burst_links int NOT NULL,
+    burst_seconds int NOT NULL,
+    scan_seconds int NOT NULL,
+    early_seconds int NOT NULL
+);
