@@ -130,14 +130,16 @@ class Api:
         return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
-async def series(here: World, workspace: int, campaign: str, domain: str) -> int:
+async def series(here: World, workspace: int, campaign: str, domain: str, mailbox_provider: str = "") -> int:
     number: int = await here.pool.fetchval(
-        "INSERT INTO series (workspace, campaign, domain, provider) VALUES ($1, $2, $3, 'SENDGRID')"
+        "INSERT INTO series (workspace, campaign, domain, provider, mailbox_provider)"
+        " VALUES ($1, $2, $3, 'SENDGRID', $4)"
         " ON CONFLICT (workspace, campaign, domain, provider, template, tags, mailbox_provider)"
         " DO UPDATE SET campaign = EXCLUDED.campaign RETURNING id",
         workspace,
         campaign,
         domain,
+        mailbox_provider,
     )
     return number
 
@@ -147,7 +149,7 @@ async def message(here: World, workspace: int, **given: Any) -> uuid.UUID:
     at = given.pop("at", noon())
     campaign, domain = given.pop("campaign", "spring"), given.pop("domain", "shop.example")
     url, user_agent = given.pop("url", "https://shop.example/a"), given.pop("user_agent", "Thunderbird")
-    number = await series(here, workspace, campaign, domain)
+    number = await series(here, workspace, campaign, domain, given.pop("mailbox_provider", ""))
     row = {
         "workspace": workspace,
         "id": uuid7.new(int(at.timestamp() * 1000)),

@@ -13,7 +13,7 @@ import pytest
 from postmeter.query.exports import jobs
 from postmeter.shared import principal
 from postmeter.shared.endpoints import ENDPOINTS
-from tests.integration.export_world import DAY, NAME, Api, exporting, message, noon, series
+from tests.integration.export_world import NAME, Api, exporting, message, noon, series
 from tests.integration.query_world import Fact, sealed
 
 
@@ -69,100 +69,6 @@ async def test_all_campaigns_without_a_series_are_a_row_each(api: Api) -> None:
         ("summary", "a", "1"),
         ("summary", "b", "1"),
     ]
-
-
-async def test_messages_are_as_they_are_now(api: Api) -> None:
-    first = await message(api.here, api.workspace, at=noon(2))
-    second = await message(api.here, api.workspace, at=noon(1), campaign="summer", sent_at=None, subject='Ünï, "q"\n')
-    await message(api.here, api.workspace, at=noon(40))
-    rows = await api.rows(export_type="messages")
-    assert [r["message_id"] for r in rows] == [str(first), str(second)]
-    at = f"{noon(2).date()}T12:0"
-    assert rows[0] == {
-        "message_id": str(first),
-        "campaign_id": "spring",
-        "from_address": "news@shop.example",
-        "to_hash": "ab" * 32,
-        "to_domain": "reader.example",
-        "subject": "Hello",
-        "provider": "SENDGRID",
-        "provider_account_id": "",
-        "provider_message_id": "sg-1",
-        "template": "welcome",
-        "tags": '["a","b"]',
-        "state": "delivered",
-        "created_at": f"{at}0:00.000000Z",
-        "sent_at": f"{at}0:00.000000Z",
-        "delivered_at": f"{at}0:01.000000Z",
-        "first_opened_at": f"{at}1:00.000000Z",
-        "first_clicked_at": f"{at}2:00.000000Z",
-        "first_replied_at": "",
-        "unsubscribed_at": "",
-    }
-    assert (rows[1]["sent_at"], rows[1]["subject"]) == ("", 'Ünï, "q"\n')
-    assert [r["campaign_id"] for r in await api.rows(export_type="messages", campaign_ids=["summer"])] == ["summer"]
-
-
-async def test_events_are_the_history_with_their_message_s_fields(api: Api) -> None:
-    first = await message(api.here, api.workspace, at=noon(2))
-    await message(api.here, api.workspace, at=noon(1), campaign="summer")
-    rows = await api.rows(export_type="events")
-    assert [(r["type"], r["campaign_id"]) for r in rows] == [
-        ("sent", "spring"),
-        ("clicked", "spring"),
-        ("sent", "summer"),
-        ("clicked", "summer"),
-    ]
-    clicked = {name: value for name, value in rows[1].items() if value}
-    at = f"{noon(2).date()}T12:02:00.000000Z"
-    assert clicked == {
-        "timestamp": at,
-        "type": "clicked",
-        "message_id": str(first),
-        "campaign_id": "spring",
-        "from_address": "news@shop.example",
-        "to_hash": "ab" * 32,
-        "subject": "Hello",
-        "domain": "shop.example",
-        "provider": "SENDGRID",
-        "verdict": "human",
-        "verdict_reason": "none",
-        "url": "https://shop.example/a",
-        "user_agent": "Thunderbird",
-        "ip": "203.0.113.0",
-        "received_at": at,
-    }
-    chosen = await api.rows(export_type="events", campaign_ids=["summer"])
-    assert {r["campaign_id"] for r in chosen} == {"summer"}
-
-
-async def test_events_of_the_overflow_series_keep_their_own_campaign(api: Api) -> None:
-    overflow = await series(api.here, api.workspace, "(other)", "(other)")
-    await message(api.here, api.workspace, campaign="spring")
-    await message(api.here, api.workspace, campaign="summer")
-    await api.here.pool.execute("UPDATE event SET series = $1", overflow)
-    rows = await api.rows(export_type="events", campaign_ids=["summer"])
-    assert [r["campaign_id"] for r in rows] == ["summer", "summer"]
-    confined = api.seen_as(role="domain_admin", domains=["shop.example"])
-    assert await confined.failed(export_type="events") == "insufficient data"
-
-
-async def test_a_busy_day_is_cut_into_hours_and_nothing_is_lost_between_them(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("postmeter.query.exports.volumes.LARGE", 3)
-    day = noon().replace(hour=0)
-    edges = [day + timedelta(hours=hours, microseconds=-1) for hours in (5, 24)]
-    moments = sorted([*edges, *(day + n * timedelta(minutes=20) for n in range(72))])
-    ids = {at: await message(api.here, api.workspace, at=at) for at in moments}
-    await message(api.here, api.workspace, at=day + DAY)
-    first, last = day + timedelta(minutes=30), day + DAY
-    window = {"time_range": "custom", "start_date": first.isoformat(), "end_date": last.isoformat()}
-    wanted = [str(ids[at]) for at in moments if first <= at < last]
-    assert [r["message_id"] for r in await api.rows(export_type="messages", **window)] == wanted
-    events = await api.rows(export_type="events", **window)
-    assert [r["message_id"] for r in events if r["type"] == "sent"] == wanted
-    assert [r["timestamp"] for r in events] == sorted(r["timestamp"] for r in events)
 
 
 async def test_the_reports_are_flat_rows_of_the_same_numbers(api: Api) -> None:

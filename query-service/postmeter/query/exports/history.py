@@ -26,7 +26,7 @@ Shape = Callable[[Connection, Reading, Records], Awaitable[list[Row]]]
 
 MESSAGE_TABLE = (
     *columns(Kind.TEXT, "message_id", "campaign_id", "from_address", "to_hash", "to_domain", "subject", "provider"),
-    *columns(Kind.TEXT, "provider_account_id", "provider_message_id", "template"),
+    *columns(Kind.TEXT, "provider_account_id", "provider_message_id", "template", "mailbox_provider"),
     Column("tags", Kind.TEXTS),
     Column("state"),
     *columns(Kind.TIME, "created_at", "sent_at", "delivered_at"),
@@ -36,7 +36,9 @@ EVENT_TABLE = (
     Column("timestamp", Kind.TIME),
     Column("type"),
     *columns(Kind.TEXT, "message_id", "campaign_id", "from_address", "to_hash", "subject", "domain", "provider"),
-    *columns(Kind.TEXT, "template", "bounce_type", "reason", "verdict", "verdict_reason", "url", "user_agent", "ip"),
+    *columns(Kind.TEXT, "template", "mailbox_provider", "bounce_type", "reason", "verdict", "verdict_reason"),
+    Column("counted", Kind.FLAG),
+    *columns(Kind.TEXT, "url", "user_agent", "ip"),
     *columns(Kind.TIME, "received_at", "claimed_at"),
 )
 
@@ -101,10 +103,13 @@ async def _message_rows(connection: Connection, reading: Reading, records: Recor
         (row["message"], row["kind"]): row["at"]
         for row in await connection.fetch(_QUERIES["engagements"], reading.scope.workspace, ids)
     }
+    series = await _series_of(connection, reading, records)
     return [
         (
             str(record["id"]),
             *(record[name] for name in _MESSAGE_FIELDS),
+            series[record["series"]]["mailbox_provider"] if record["series"] in series else None,
+            record["tags"],
             _name(State, record["state"]),
             record["created_at"],
             record["sent_at"],
@@ -125,7 +130,6 @@ _MESSAGE_FIELDS = (
     "provider_account",
     "provider_message",
     "template",
-    "tags",
 )
 
 
@@ -133,10 +137,14 @@ async def _event_rows(connection: Connection, reading: Reading, records: Records
     workspace, campaigns = reading.scope.workspace, set(reading.order.campaign_ids)
     ids = list({record["message"] for record in records if record["message"] is not None})
     messages = {row["id"]: row for row in await connection.fetch(_QUERIES["event_messages"], workspace, ids)}
-    numbers = list({record["series"] for record in records})
-    series = {row["id"]: row for row in await connection.fetch(_QUERIES["event_series"], workspace, numbers)}
+    series = await _series_of(connection, reading, records)
     rows = [_event_row(record, messages.get(record["message"]), series.get(record["series"])) for record in records]
     return [row for row in rows if not campaigns or row[3] in campaigns]
+
+
+async def _series_of(connection: Connection, reading: Reading, records: Records) -> dict[int, asyncpg.Record]:
+    numbers = list({record["series"] for record in records})
+    return {row["id"]: row for row in await connection.fetch(_QUERIES["series_of"], reading.scope.workspace, numbers)}
 
 
 def _event_row(record: asyncpg.Record, message: asyncpg.Record | None, series: asyncpg.Record | None) -> Row:
@@ -151,17 +159,21 @@ def _event_row(record: asyncpg.Record, message: asyncpg.Record | None, series: a
         None if record["message"] is None else str(record["message"]),
         campaign["campaign"] if campaign is not None else None,
         *of_message,
-        *((None, None, None) if series is None else (series["domain"], series["provider"], series["template"])),
+        *((None,) * len(_SERIES_FIELDS) if series is None else (series[name] for name in _SERIES_FIELDS)),
         _name(BounceType, record["bounce"]),
         record["reason"],
         _name(Verdict, record["verdict"]),
         record["verdict_reason"],
+        record["counted"],
         record["url"],
         record["user_agent"],
         record["ip"],
         record["received_at"],
         record["claimed_at"],
     )
+
+
+_SERIES_FIELDS = ("domain", "provider", "template", "mailbox_provider")
 
 
 def _name(kind: type[IntEnum], number: int | None) -> str | None:
