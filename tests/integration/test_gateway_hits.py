@@ -22,6 +22,7 @@ MESSAGE = bytes(16)
 DESTINATION = "https://shop.example/a%20b?q=1%2B1+x&double=%2525#frag"
 OPEN = OPEN_PATH + RING.sign_open(1, MESSAGE)
 CLICK = f"{CLICK_PATH}{RING.sign_click(1, MESSAGE, DESTINATION)}?url={quote(DESTINATION, safe='')}"
+HONEYPOT = f"{CLICK_PATH}{RING.sign_honeypot(1, MESSAGE, DESTINATION)}?url={quote(DESTINATION, safe='')}"
 
 
 @asynccontextmanager
@@ -173,8 +174,9 @@ async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrive
     async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
         assert_dropped_pixel(await get(url, OPEN))
         assert_dropped_pixel(await get(url, OPEN_PATH + "nonsense"))
-        status, headers, _ = await get(url, CLICK)
-        assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "not_sent")
+        for link in (CLICK, HONEYPOT):
+            status, headers, _ = await get(url, link)
+            assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "not_sent")
 
 
 @pytest.mark.usefixtures("hurried")
@@ -184,6 +186,7 @@ async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrive
         (path, 404)
         for path in (
             CLICK.replace("shop.example", "evil.example"),
+            HONEYPOT.replace("shop.example", "evil.example"),
             CLICK + "&url=" + quote("https://evil.example/", safe=""),
             CLICK + "&%75rl=" + quote("https://evil.example/", safe=""),
             CLICK.partition("?")[0],

@@ -141,7 +141,7 @@ def _destination(ring: tokens.KeyRing, raw_path: str) -> str:
     if "\0" in url:
         raise _LinkRefused(400)
     try:
-        ring.verify(path.removeprefix(CLICK_PATH).encode(), tokens.CLICK, url.encode())
+        ring.verify_one_of(tokens.LINKS, path.removeprefix(CLICK_PATH).encode(), url.encode())
         return destination.location(url)
     except (TokenRejected, DestinationRefused, UnicodeError):
         raise _LinkRefused(404) from None

@@ -6,7 +6,8 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
 
 The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot), so tokens of different
 purposes are not interchangeable; the high nibble is flags, 0 today. The MAC is BLAKE2b keyed with the key
-that the key id names. A click's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
+that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect is no
+open redirect.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ OPEN = 1
 CLICK = 2
 UNSUBSCRIBE = 3
 HONEYPOT = 4
+LINKS = (CLICK, HONEYPOT)
+"""What CLICK_PATH takes: either leads to the destination that it is signed for."""
 HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48
@@ -79,8 +82,17 @@ class KeyRing:
         """The token of one link; `url` is the destination exactly as it will be decoded from the query."""
         return self._sign(CLICK, workspace, message, url.encode())
 
+    def sign_honeypot(self, workspace: int, message: bytes, url: str) -> str:
+        """The token of the link that no person sees; `url` as of `sign_click`."""
+        return self._sign(HONEYPOT, workspace, message, url.encode())
+
     def verify(self, token: bytes, purpose: int, url: bytes = b"") -> tuple[int, bytes]:
-        """(workspace number, message's 16 bytes) of a genuine token; constant-time in the MAC.
+        """(workspace number, message's 16 bytes) of a genuine token of one purpose. Raises as `verify_one_of`."""
+        _, workspace, message = self.verify_one_of((purpose,), token, url)
+        return workspace, message
+
+    def verify_one_of(self, purposes: tuple[int, ...], token: bytes, url: bytes = b"") -> tuple[int, int, bytes]:
+        """(purpose, workspace number, message's 16 bytes) of a genuine token; constant-time in the MAC.
 
         Raises TokenRejected with one of: malformed, version, purpose, unknown_key, signature.
         """
@@ -93,7 +105,8 @@ class KeyRing:
         version, key_id, purpose_and_flags, workspace, message, mac = _TOKEN.unpack(raw)
         if version != VERSION:
             raise TokenRejected("version")
-        if purpose_and_flags & 0x0F != purpose:
+        purpose = purpose_and_flags & 0x0F
+        if purpose not in purposes:
             raise TokenRejected("purpose")
         known = self._hashers.get(key_id)
         if known is None:
@@ -102,7 +115,7 @@ class KeyRing:
         hasher.update(raw[:HEADER_BYTES] + url)
         if not hmac.compare_digest(hasher.digest(), mac):
             raise TokenRejected("signature")
-        return workspace, message
+        return purpose, workspace, message
 
 
 def workspace_of(token: bytes) -> int:
