@@ -10,6 +10,7 @@ import pytest
 from postmeter.shared import destination
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
+from postmeter.shared.events import Mark
 from postmeter.shared.pixel import GIF
 from tests.integration.tracking_service import (
     FOREIGN_KEYS,
@@ -20,6 +21,7 @@ from tests.integration.tracking_service import (
     Service,
     click_target,
     hits_of,
+    honeypot_target,
     new_message,
     open_target,
 )
@@ -28,6 +30,7 @@ URL = "https://shop.example/a?b=c&d=e+f%20g#part"
 MESSAGE = new_message()
 OPEN_TOKEN = KEYS.sign_open(WORKSPACE, MESSAGE)
 CLICK_TOKEN = KEYS.sign_click(WORKSPACE, MESSAGE, URL)
+HONEYPOT_TOKEN = KEYS.sign_honeypot(WORKSPACE, MESSAGE, URL)
 
 
 @pytest.fixture(scope="module", params=["fast", "taken-over"])
@@ -69,6 +72,13 @@ BAD_TOKENS = {
     "4-standard-alphabet": (OPEN_TOKEN[:-1] + "+", CLICK_TOKEN[:-1] + "+", "malformed"),
     "4-not-ascii": (OPEN_TOKEN[:-3] + "%C3", CLICK_TOKEN[:-3] + "%C3", "malformed"),
     "5-other-purpose": (CLICK_TOKEN, OPEN_TOKEN, "purpose"),
+    "5-another-purpose": (HONEYPOT_TOKEN, KEYS.sign_unsubscribe(WORKSPACE, MESSAGE), "purpose"),
+    # The fourth character holds the purpose.
+    "5-purpose-changed": (
+        CLICK_TOKEN[:3] + OPEN_TOKEN[3] + CLICK_TOKEN[4:],
+        HONEYPOT_TOKEN[:3] + CLICK_TOKEN[3] + HONEYPOT_TOKEN[4:],
+        "signature",
+    ),
 }
 
 
@@ -121,9 +131,10 @@ ENCODED = quote(URL, safe="")
     ],
 )
 def test_a_damaged_url_redirects_nowhere(service: Service, query: str, status: int) -> None:
-    reply = service.get(f"{CLICK_PATH}{CLICK_TOKEN}?{query}")
-    assert reply.status == status
-    assert "location" not in reply.headers
+    for token in (CLICK_TOKEN, HONEYPOT_TOKEN):
+        reply = service.get(f"{CLICK_PATH}{token}?{query}")
+        assert reply.status == status
+        assert "location" not in reply.headers
     assert hits_of(service.redis_url, MESSAGE) == []
 
 
@@ -292,14 +303,45 @@ def test_23_the_host_header_ends_up_nowhere(service: Service) -> None:
     assert reply.json()["data"]["open_url"].startswith("http://t.example.net/")
 
 
-def test_24_head_is_answered_and_never_recorded(service: Service) -> None:
-    message = new_message()
-    target = click_target(message, URL, f"url={ENCODED}")
+def test_24_head_of_a_pixel_is_answered_and_not_recorded(service: Service) -> None:
+    message, dropped, recorded = new_message(), service.dropped("head"), service.recorded("open")
     pixel = service.get(open_target(message), method="HEAD")
     assert (pixel.status, pixel.headers["content-length"]) == (200, "43")
-    assert service.get(target, method="HEAD").headers["location"] == URL
-    assert service.get(target).status == 302  # the stream is being written
-    assert [hit.url for hit in hits_of(service.redis_url, message)] == [URL]
+    assert service.dropped("head") == dropped + 1
+    assert service.get(open_target(message)).status == 200  # the stream is being written
+    assert [hit.mark for hit in hits_of(service.redis_url, message)] == [Mark.NONE]
+    assert service.recorded("open") == recorded + 1
+
+
+def test_24_head_of_a_click_is_recorded_as_such_and_is_no_click(service: Service) -> None:
+    message, dropped = new_message(), service.dropped("head")
+    before = [service.recorded(kind) for kind in ("click", "head")]
+    target = click_target(message, URL, f"url={ENCODED}")
+    heads = [service.get(target, f"User-Agent: {n}", method="HEAD") for n in range(2)]
+    assert [(one.status, one.headers["location"]) for one in heads] == [(302, URL)] * 2
+    assert {(hit.url, hit.user_agent, hit.mark) for hit in hits_of(service.redis_url, message)} == {
+        (URL, b"0", Mark.HEAD),
+        (URL, b"1", Mark.HEAD),
+    }
+    assert service.get(target).headers["location"] == URL
+    assert sorted(hit.mark for hit in hits_of(service.redis_url, message)) == [Mark.NONE, Mark.HEAD, Mark.HEAD]
+    assert [service.recorded(kind) for kind in ("click", "head")] == [before[0] + 1, before[1] + 2]
+    assert service.dropped("head") == dropped
+
+
+def test_24_head_of_a_refused_click_is_refused_as_get_is(service: Service) -> None:
+    reply = service.get(f"{CLICK_PATH}{CLICK_TOKEN}?url={quote(URL + 'x', safe='')}", method="HEAD")
+    assert reply.status == 404
+    assert "location" not in reply.headers
+    assert hits_of(service.redis_url, MESSAGE) == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_whoever_follows_the_honeypot_arrives_and_is_marked(service: Service, method: str) -> None:
+    message = new_message()
+    reply = service.get(honeypot_target(message, URL, f"url={ENCODED}"), method=method)
+    assert (reply.status, reply.headers["location"]) == (302, URL)
+    assert [(hit.url, hit.mark) for hit in hits_of(service.redis_url, message)] == [(URL, Mark.HONEYPOT)]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,17 @@ from urllib.parse import quote
 import pytest
 
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.events import Mark
 from postmeter.shared.pixel import GIF
-from tests.integration.tracking_service import Service, click_target, hits_of, new_message, once, open_target
+from tests.integration.tracking_service import (
+    Service,
+    click_target,
+    hits_of,
+    honeypot_target,
+    new_message,
+    once,
+    open_target,
+)
 from tests.product import wait_for
 
 URL = "https://shop.example/"
@@ -48,6 +57,28 @@ def test_answers_keep_their_order_under_pipelining(service: Service) -> None:
         statuses = [wire.reply().status for _ in range(4 * rounds)]
     assert statuses == [200, 404, 302, 200] * rounds
     assert len(hits_of(service.redis_url, message)) == 2 * rounds
+
+
+def test_heads_and_gets_keep_their_order_under_pipelining(service: Service) -> None:
+    """A HEAD of a click waits for its batch, that of a pixel waits for nothing but what came before it."""
+    message, rounds = new_message(), 100
+    query = f"url={quote(URL, safe='')}"
+    click = get(click_target(message, URL, query))
+    asked = [
+        (click, 302),
+        (b"HEAD" + click[3:], 302),
+        (b"HEAD" + get(CLICK_PATH + "nonsense?url=x")[3:], 404),
+        (b"HEAD" + get(honeypot_target(message, URL, query))[3:], 302),
+        (get(open_target(message)), 200),
+        (b"HEAD" + get(open_target(message))[3:], 200),
+    ]
+    with closing(service.connect()) as wire:
+        wire.send(b"".join(request for request, _ in asked) * rounds)
+        for request, status in asked * rounds:
+            reply = wire.reply(head=request.startswith(b"HEAD"))
+            assert (reply.status, reply.headers.get("location")) == (status, URL if status == 302 else None)
+    marks = [hit.mark for hit in hits_of(service.redis_url, message) if hit.url]
+    assert sorted(marks) == [mark for mark in (Mark.NONE, Mark.HEAD, Mark.HONEYPOT) for _ in range(rounds)]
 
 
 @pytest.mark.parametrize("rounds", [1, 50])
@@ -150,6 +181,17 @@ def test_a_connection_that_is_to_end_ends_after_the_answer(service: Service, ver
         assert (reply.body, reply.headers["connection"]) == (GIF, "close")
         assert wire.ended()
     assert len(hits_of(service.redis_url, message)) == 1
+
+
+def test_a_head_on_a_connection_that_is_to_end_is_recorded_before_its_answer(service: Service) -> None:
+    message = new_message()
+    head = b"HEAD" + get(click_target(message, URL, f"url={quote(URL, safe='')}"), "Connection: close")[3:]
+    with closing(service.connect()) as wire:
+        wire.send(head + head)
+        reply = wire.reply(head=True)
+        assert (reply.status, reply.headers["location"], reply.headers["connection"]) == (302, URL, "close")
+        assert [hit.mark for hit in hits_of(service.redis_url, message)] == [Mark.HEAD]
+        assert wire.ended()
 
 
 def test_a_write_on_a_tracking_url_is_no_hit(service: Service) -> None:

@@ -8,15 +8,28 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
 
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared.events import Mark
 from postmeter.shared.pixel import GIF
-from tests.integration.tracking_service import Service, batches, hits_of, new_message, once, open_target
+from tests.integration.tracking_service import (
+    Service,
+    batches,
+    click_target,
+    hits_of,
+    honeypot_target,
+    new_message,
+    once,
+    open_target,
+)
 from tests.product import wait_for
+
+URL = "https://shop.example/"
 
 
 @pytest.fixture
@@ -166,6 +179,23 @@ def test_a_living_process_adopts_the_spool_of_a_dead_one(server: RedisServer, se
     assert len(hits_of(server.url, message)) == 6
 
 
+def test_heads_and_the_honeypots_visits_are_answered_when_they_are_on_disk(
+    server: RedisServer, service: Service
+) -> None:
+    message, query = new_message(), f"url={quote(URL, safe='')}"
+    targets = (click_target(message, URL, query), honeypot_target(message, URL, query))
+    server.kill()
+    for target in targets:
+        assert service.get(target, method="HEAD").headers["location"] == URL
+    assert service.recorded("head") == len(targets)
+    service.kill()
+    server.start()
+    heir = Service(server.url, service.spool)
+    wait_for("a drained spool", lambda: empty(service.spool))
+    assert sorted(hit.mark for hit in hits_of(server.url, message)) == [Mark.HEAD, Mark.HONEYPOT]
+    assert heir.terminate() == 0
+
+
 def test_a_torn_tail_and_a_damaged_frame_cost_nothing_else(server: RedisServer, service: Service) -> None:
     messages = [new_message() for _ in range(3)]
     server.kill()
@@ -193,6 +223,9 @@ def test_with_redis_away_and_the_spool_full_people_are_still_served(server: Redi
             assert service.get(open_target(message)).body == GIF
         dropped = service.dropped("spool_full")
         assert 0 < dropped < 20
+        click = click_target(message, URL, f"url={quote(URL, safe='')}")
+        assert service.get(click, method="HEAD").headers["location"] == URL
+        assert service.dropped("spool_full") == dropped + 1
         write = service.post("/v1/messages", {"from_address": "a@b.example", "to": "c@d.example"})
         assert (write.status, write.json()["error"]["code"]) == (503, "UNAVAILABLE")
         server.start()

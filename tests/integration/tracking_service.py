@@ -164,6 +164,9 @@ class Service:
     def dropped(self, reason: str) -> float:
         return self.metric("postmeter_hits_dropped_total", f'{{reason="{reason}"}}')
 
+    def recorded(self, kind: str) -> float:
+        return self.metric("postmeter_hits_total", f'{{kind="{kind}"}}')
+
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
@@ -180,6 +183,11 @@ def open_target(message: bytes, keys: KeyRing = KEYS) -> str:
 def click_target(message: bytes, url: str, query: str, keys: KeyRing = KEYS) -> str:
     """A click URL signed for `url` with `query` as its query string."""
     return f"{CLICK_PATH}{keys.sign_click(WORKSPACE, message, url)}?{query}"
+
+
+def honeypot_target(message: bytes, url: str, query: str) -> str:
+    """As `click_target`, of the link that no person sees."""
+    return f"{CLICK_PATH}{KEYS.sign_honeypot(WORKSPACE, message, url)}?{query}"
 
 
 def new_message() -> bytes:

@@ -24,14 +24,14 @@ class TrackingMetrics:
     def __init__(self, to: CollectorRegistry) -> None:
         self.hits = Counter(
             "postmeter_hits_total",
-            "Answered and recorded hits, by kind (open, click).",
+            "Answered and recorded hits, by kind (open, click, head: a HEAD of a click's URL).",
             ["kind"],
             registry=to,
         )
         self.dropped = Counter(
             "postmeter_hits_dropped_total",
             "Hits answered but not counted, by reason (malformed, version, purpose, unknown_key, signature,"
-            " destination, url, head, spool_full, spool_failed).",
+            " destination, url, head: of a pixel, spool_full, spool_failed).",
             ["reason"],
             registry=to,
         )

@@ -116,27 +116,23 @@ class Visits:
         record = self._desk.open(token, *_visitor(request, self._hops))
         if record is None and answers.is_odd(path):
             return _response(answers.no_such_path(path))
-        await self._record(request, record, "open")
+        if record is not None and request.method == "HEAD":
+            self._desk.drop("head")
+        elif record is not None:
+            await self._committer.append_hit(record, "open")
         return _response(answers.PIXEL)
 
     async def click(self, request: web.Request) -> web.Response:
         """The redirect."""
         path, _, query = request.raw_path.encode().partition(b"?")
         token = path[path.find(CLICK_PATH.encode()) + len(CLICK_PATH) :]
+        is_head = request.method == "HEAD"
         try:
-            location, record = self._desk.click(token, query, *_visitor(request, self._hops))
+            location, record = self._desk.click(token, query, *_visitor(request, self._hops), is_head=is_head)
         except LinkRefused as refused:
             return _response(refused.answer)
-        await self._record(request, record, "click")
+        await self._committer.append_hit(record, "head" if is_head else "click")
         return _response(answers.redirect(location))
-
-    async def _record(self, request: web.Request, record: bytes | None, kind: str) -> None:
-        if record is None:
-            return
-        if request.method == "HEAD":
-            self._desk.drop("head")
-            return
-        await self._committer.append_hit(record, click=kind == "click")
 
 
 def _visitor(request: web.Request, hops: int) -> tuple[bool, bytes, str]:

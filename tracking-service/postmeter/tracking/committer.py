@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from postmeter.shared import logs, records
 from postmeter.shared.errors import RequestError
@@ -19,6 +19,9 @@ from postmeter.shared.metrics import TrackingMetrics
 from postmeter.tracking.lane import FAILURES, Lane
 from postmeter.tracking.spool import Spool, SpoolFull
 
+Kind = Literal["open", "click", "head"]
+"""What a hit was: head is a HEAD of a click's URL, which is recorded but is no click."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 # A batch this big takes no more; with the two in flight this bounds the memory that waiting hits take.
 MAX_RECORDS = 10_000
 # API writes wait for room while this many batches of theirs are queued.
@@ -38,14 +41,14 @@ class Client(Protocol):
 class Batch:
     """Encoded records, and who is answered when they are durable."""
 
-    __slots__ = ("answers", "behind", "clicks", "followers", "opens", "records", "shard", "waiting")
+    __slots__ = ("answers", "behind", "counts", "followers", "records", "shard", "waiting")
 
     def __init__(self, shard: int | None = None) -> None:
         self.shard = shard
         self.records: list[bytes] = []
         self.answers: list[tuple[Client, bytes]] = []
         self.followers: list[Client] = []
-        self.opens = self.clicks = 0
+        self.counts: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self.behind = False
         self.waiting: list[asyncio.Future[None]] = []
 
@@ -67,7 +70,7 @@ class Committer:
         self._lanes = len(lanes)
         self._spool = spool
         self._metrics = metrics
-        self._opens, self._clicks = metrics.hits.labels("open"), metrics.hits.labels("click")
+        self._recorded = {kind: metrics.hits.labels(kind) for kind in KINDS}
         self._streamed, self._spooled = metrics.batches.labels("stream"), metrics.batches.labels("spool")
         self._producer = producer
         self._shards = shards
@@ -109,14 +112,11 @@ class Committer:
         self.schedule()
         await done
 
-    async def append_hit(self, record: bytes, *, click: bool) -> None:
+    async def append_hit(self, record: bytes, kind: Kind) -> None:
         """Return once the hit is durable, or dropped: a visitor is answered in any case."""
         batch, done = self.hits, self._loop.create_future()
         batch.records.append(record)
-        if click:
-            batch.clicks += 1
-        else:
-            batch.opens += 1
+        batch.counts[kind] += 1
         batch.waiting.append(done)
         self.schedule()
         with contextlib.suppress(RequestError):
@@ -159,7 +159,7 @@ class Committer:
             # Whatever it is: people must still get their picture and arrive at their destination.
             error = failure
             reason = "spool_full" if isinstance(failure, SpoolFull) else "spool_failed"
-            self._metrics.dropped.labels(reason).inc(batch.opens + batch.clicks)
+            self._metrics.dropped.labels(reason).inc(sum(batch.counts.values()))
             logs.get().error("batch dropped", records=len(batch.records), reason=repr(failure))
         self._answer(batch, error)
         self._idle.append(lane)
@@ -189,9 +189,9 @@ class Committer:
         for client, answer in batch.answers:
             client.send(answer, batch)
         if error is None:
-            self._opens.inc(batch.opens)
-            if batch.clicks:
-                self._clicks.inc(batch.clicks)
+            for kind, count in batch.counts.items():
+                if count:
+                    self._recorded[kind].inc(count)
         for done in batch.waiting:
             if done.cancelled():
                 continue

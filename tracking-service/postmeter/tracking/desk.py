@@ -7,11 +7,16 @@ from urllib.parse import unquote_to_bytes
 
 from postmeter.shared import destination
 from postmeter.shared.errors import DestinationRefused, TokenRejected
+from postmeter.shared.events import Mark
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Hit, encode
-from postmeter.shared.tokens import CLICK, OPEN, KeyRing
+from postmeter.shared.tokens import HONEYPOT, LINKS, OPEN, KeyRing
 from postmeter.tracking import answers
 from postmeter.tracking.answers import Answer
+
+_OPENS = (OPEN,)
+# Plain numbers, for members of an enumeration take longer to look up and to encode.
+_UNMARKED, _HEAD, _HONEYPOT = int(Mark.NONE), int(Mark.HEAD), int(Mark.HONEYPOT)
 
 
 class LinkRefused(Exception):
@@ -62,7 +67,7 @@ class Desk:
     """Judges tracking URLs. It records nothing: that is the committer's part."""
 
     def __init__(self, keys: KeyRing, metrics: TrackingMetrics) -> None:
-        self._verify = keys.verify
+        self._verify = keys.verify_one_of
         self._metrics = metrics
 
     def drop(self, reason: str) -> None:
@@ -72,17 +77,19 @@ class Desk:
     def open(self, token: bytes, prefetch: bool, agent: bytes, ip: str) -> bytes | None:
         """The encoded record of an open, or None where its token is not genuine."""
         try:
-            workspace, message = self._verify(token, OPEN)
+            _, workspace, message = self._verify(_OPENS, token)
         except TokenRejected as rejected:
             self.drop(rejected.reason)
             return None
         return encode(Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip))
 
-    def click(self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str) -> tuple[str, bytes]:
-        """(Location, encoded record) of a click. Raises LinkRefused."""
+    def click(
+        self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str, *, is_head: bool
+    ) -> tuple[str, bytes]:
+        """(Location, encoded record) of a click, or of a visit of the honeypot. Raises LinkRefused."""
         try:
             url = url_of(query)
-            workspace, message = self._verify(token, CLICK, url.encode())
+            purpose, workspace, message = self._verify(LINKS, token, url.encode())
             location = destination.location(url)
         except TokenRejected as rejected:
             self.drop(rejected.reason)
@@ -93,4 +100,5 @@ class Desk:
         except LinkRefused as refused:
             self.drop(refused.reason)
             raise
-        return location, encode(Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip))
+        mark = _HONEYPOT if purpose == HONEYPOT else _HEAD if is_head else _UNMARKED
+        return location, encode(Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark))

@@ -16,7 +16,7 @@ import httptools
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.tracking import answers
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
-from postmeter.tracking.committer import Batch
+from postmeter.tracking.committer import Batch, Kind
 from postmeter.tracking.desk import LinkRefused
 from postmeter.tracking.front import HEAD_LIMIT, HEADERS_LIMIT, LINE_LIMIT, Front
 
@@ -206,32 +206,35 @@ class HitProtocol(asyncio.Protocol):
         ip = address(self._peer, self._forwarded, front.hops) if self._forwarded else self._peer
         path, _, query = url.partition(b"?")
         record = None
+        kind: Kind = "open"
         if path.startswith(_OPEN):
             record = front.desk.open(path[len(_OPEN) :], self._prefetch, self._agent, ip)
             answer = answers.PIXEL
             if record is None and answers.is_odd(path):
                 answer = answers.no_such_path(path)
+            elif is_head and record is not None:
+                front.desk.drop("head")
+                record = None
             elif not is_head and not close:
                 self._answer(front.clock.pixel, record)
                 return
         else:
             try:
-                location, record = front.desk.click(path[len(_CLICK) :], query, self._prefetch, self._agent, ip)
+                location, record = front.desk.click(
+                    path[len(_CLICK) :], query, self._prefetch, self._agent, ip, is_head=is_head
+                )
             except LinkRefused as refused:
                 answer = refused.answer
             else:
                 if not is_head and not close:
-                    self._answer(front.clock.redirect(location), record, click=True)
+                    self._answer(front.clock.redirect(location), record, "click")
                     return
-                answer = answers.redirect(location)
-        if is_head and record is not None:
-            front.desk.drop("head")
-            record = None
+                answer, kind = answers.redirect(location), "head" if is_head else "click"
         if close:
             self._closing = True
-        self._answer(answer.wire(front.clock.date, head=is_head, close=close), record, click=path.startswith(_CLICK))
+        self._answer(answer.wire(front.clock.date, head=is_head, close=close), record, kind)
 
-    def _answer(self, answer: bytes, record: bytes | None, *, click: bool = False) -> None:
+    def _answer(self, answer: bytes, record: bytes | None, kind: Kind = "open") -> None:
         """Answer at once what records nothing and has nothing pending before it; else with the batch."""
         committer = self._front.committer
         if record is None:
@@ -245,10 +248,7 @@ class HitProtocol(asyncio.Protocol):
             batch = self._batch = committer.hits
             batch.records.append(record)
             batch.answers.append((self, answer))
-            if click:
-                batch.clicks += 1
-            else:
-                batch.opens += 1
+            batch.counts[kind] += 1
             committer.schedule()
         if self._closing and self._batch is not None:
             self._batch.followers.append(self)
