@@ -1,5 +1,6 @@
 """Verdicts of single hits: user agents, prefetches, networks."""
 
+from importlib import resources
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import NetworksKeeper
-from postmeter.aggregator.verdicts.networks import Networks, NetworksError
+from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError
 from postmeter.shared.events import EventType, Verdict
 from postmeter.shared.metrics import AggregatorMetrics
 from tests.integration.query_world import listening
@@ -87,6 +88,59 @@ def test_the_smallest_block_that_holds_an_address_names_it(blocks: list[str], ad
         if address in ip_network(block) or block == "::/0"
     ]
     assert networks.of(str(address)) == (max(holding)[1] if holding else None)
+
+
+@pytest.mark.parametrize(
+    ("ip", "name"),
+    [
+        (GOOGLE_IP, "google"),
+        ("172.253.112.9", "google"),
+        (SCANNER_IP, "proofpoint"),
+        ("91.209.104.3", "proofpoint"),
+        ("51.163.158.7", "mimecast"),
+        ("170.10.129.7", "mimecast"),
+        ("209.222.82.1", "barracuda"),
+        ("68.232.140.1", "cisco"),
+        ("150.70.230.1", "trendmicro"),
+        ("18.185.115.130", "trendmicro"),
+        ("18.185.115.200", "barracuda"),
+        ("94.100.136.1", "hornetsecurity"),
+        ("35.174.145.124", "checkpoint"),
+        ("104.47.1.1", "microsoft"),
+        ("2a01:111:f403:8000::1", "microsoft"),
+        # People: Exchange Online, Zscaler, Apple and its relay, a cloud, the neighbour of a scanner, at home.
+        ("40.96.0.1", None),
+        ("52.96.0.1", None),
+        ("165.225.0.1", None),
+        ("17.58.0.1", None),
+        ("104.28.0.1", None),
+        ("172.225.0.1", None),
+        ("20.51.0.1", None),
+        ("35.174.145.125", None),
+        ("207.211.31.200", None),
+        (HOME_IP, None),
+        ("2a00:1450:5000::1", None),
+    ],
+)
+def test_shipped_networks_hold_scanners_and_no_people(ip: str, name: str | None) -> None:
+    assert Networks.shipped().of(ip) == name
+
+
+def test_shipped_networks_are_public_and_lie_in_one_vendor_each() -> None:
+    blocks = [
+        (ip_network(cidr), line.split()[0])
+        for line in resources.files("postmeter.aggregator.verdicts").joinpath(SHIPPED).read_text().splitlines()
+        if not line.startswith("#")
+        for cidr in line.split()[1:]
+    ]
+    assert {name for _, name in blocks} == {
+        "google", "microsoft", "proofpoint", "mimecast", "barracuda", "cisco", "trendmicro", "hornetsecurity",
+        "checkpoint",
+    }  # fmt: skip
+    for number, (block, _) in enumerate(blocks):
+        assert block.is_global
+        for other, _ in blocks[:number]:
+            assert block.version != other.version or not block.overlaps(other)
 
 
 @pytest.mark.parametrize("line", ["a 10.0.0.1/8", "a 10.0.0.0/33", "a b", "a 1.2.3.4/x"])
