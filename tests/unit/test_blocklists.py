@@ -1,12 +1,11 @@
-"""DNSBL names and answers (RFC 5782), and the settings that name zones and nameservers."""
+"""DNSBL names and answers (RFC 5782), and the setting that names zones."""
 
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
-from postmeter.aggregator.blocklists.lookups import TEST_ENTRIES, Result, judge, name_of, resolver
-from postmeter.aggregator.blocklists.zones import Zone, nameservers, zones
+from postmeter.aggregator.blocklists.lookups import TEST_ENTRIES, Result, judge, name_of
+from postmeter.aggregator.blocklists.zones import Zone, zones
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.settings import load
@@ -79,33 +78,6 @@ def test_a_subscribers_key_is_not_shown() -> None:
     assert Zone("b.barracudacentral.org").shown == "b.barracudacentral.org"
     with pytest.raises(ValueError, match="two keys"):
         zones(f"{KEY}.zen.example.net,x{KEY}.zen.example.net")
-
-
-def test_nameservers_are_read() -> None:
-    assert nameservers("") == ()
-    assert nameservers("192.0.2.1, 192.0.2.2:5353,2001:db8::1,[2001:db8::2],[2001:db8::3]:54") == (
-        ("192.0.2.1", 53),
-        ("192.0.2.2", 5353),
-        ("2001:db8::1", 53),
-        ("2001:db8::2", 53),
-        ("2001:db8::3", 54),
-    )
-
-
-def test_the_systems_nameservers_are_asked_unless_others_are_named(tmp_path: Path) -> None:
-    system = tmp_path / "resolv.conf"
-    system.write_text("nameserver 192.0.2.53\n")
-    assert [str(one) for one in resolver((), str(system)).nameservers] == ["192.0.2.53"]
-    assert [str(one) for one in resolver([("192.0.2.1", 5353)], str(system)).nameservers] == ["Do53:192.0.2.1@5353"]
-
-
-@pytest.mark.parametrize("text", ["", None])
-def test_a_system_without_nameservers_says_what_to_set(tmp_path: Path, text: str | None) -> None:
-    system = tmp_path / "resolv.conf"
-    if text is not None:
-        system.write_text(text)
-    with pytest.raises(OSError, match="set POSTMETER_DNSBL_NAMESERVERS"):
-        resolver((), str(system))
 
 
 @pytest.mark.parametrize(

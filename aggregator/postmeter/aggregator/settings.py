@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmeter.aggregator.blocklists.zones import NameserversSetting, ZonesSetting
+from postmeter.aggregator.blocklists.zones import ZonesSetting
+from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.partitions import SECONDS_MONTHS
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds

@@ -52,6 +52,19 @@ def _is_redis(value: Secret) -> bool:
         return False
 
 
+def is_read_by(reader: Callable[[str], Any]) -> Callable[[Any], bool]:
+    """The test of a text, secret or not, that `reader` reads; it raises ValueError for one that is wrong."""
+
+    def test(value: Secret | str) -> bool:
+        try:
+            reader(value.reveal() if isinstance(value, Secret) else value)
+        except ValueError:
+            return False
+        return True
+
+    return test
+
+
 Port = Annotated[int, _whole(0, 65535, "a port")]
 Positive = Annotated[int, _whole(1, 10**9)]
 NotNegative = Annotated[int, _whole(0, 10**9)]

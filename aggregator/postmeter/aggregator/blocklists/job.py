@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from postmeter.aggregator.blocklists.lookups import resolver
+from postmeter.aggregator.blocklists.lookups import TRY_SECONDS
 from postmeter.aggregator.blocklists.rounds import Answer, Round
-from postmeter.aggregator.blocklists.zones import Address, Zone, nameservers, zones
+from postmeter.aggregator.blocklists.zones import Address, Zone, zones
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import logs, metrics
+from postmeter.shared.nameservers import nameservers, resolver
 from postmeter.shared.postgres import Connection, Pool
 from postmeter.shared.sql import Queries
 
@@ -106,7 +107,7 @@ class Job:
         if not due:
             return 0
         # The system's nameservers are read anew each time: they may have changed.
-        current = Round(resolver(self._nameservers), self._zones)
+        current = Round(resolver(self._nameservers, "POSTMETER_DNSBL_NAMESERVERS", TRY_SECONDS), self._zones)
         looked_up = 0
         try:
             while due:

@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, IPv4Network, ip_address
 import dns.asyncresolver
 import dns.exception
 import dns.name
-import dns.nameserver
 import dns.resolver
 
 from postmeter.aggregator.blocklists.zones import Address
@@ -17,7 +16,6 @@ from postmeter.aggregator.blocklists.zones import Address
 LOOKUP_SECONDS = 5.0
 """For one look-up, all its retries and nameservers included."""
 TRY_SECONDS = 2.0
-SYSTEM = "/etc/resolv.conf"
 _LISTINGS = IPv4Network("127.0.0.0/8")
 _ERRORS = (IPv4Network("127.255.255.0/24"), IPv4Network("127.0.0.1/32"))
 """Answers that say something about the question and not about the IP: the resolver is refused, asks too much, or
@@ -34,22 +32,6 @@ class Result(StrEnum):
     NOT_LISTED = "not_listed"
     ERROR = "error"
     FAILED = "failed"
-
-
-def resolver(nameservers: Iterable[tuple[str, int]], system: str = SYSTEM) -> dns.asyncresolver.Resolver:
-    """A resolver that asks these nameservers (address and port), or if there are none those that `system` names.
-
-    Raises OSError where that names none either.
-    """
-    chosen = [dns.nameserver.Do53Nameserver(address, port) for address, port in nameservers]
-    try:
-        made = dns.asyncresolver.Resolver(system, configure=not chosen)
-    except dns.resolver.NoResolverConfiguration:
-        raise OSError(f"{system} names no nameserver: set POSTMETER_DNSBL_NAMESERVERS") from None
-    if chosen:
-        made.nameservers = chosen
-    made.timeout = TRY_SECONDS
-    return made
 
 
 def name_of(address: Address, zone: str) -> dns.name.Name:
