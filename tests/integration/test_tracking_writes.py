@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.events import EventType
+from postmeter.shared.events import EventType, Mark
 from postmeter.shared.principal import HEADER
 from postmeter.shared.records import Event, Registration
-from tests.integration.tracking_service import WORKSPACE, Service, batches, once
+from tests.integration.tracking_service import WORKSPACE, Service, batches, hits_of, once
 from tests.integration.tracking_writes import GZIP, MESSAGE, NDJSON, SENT, error, micros, now, registration
 
 
@@ -121,13 +121,13 @@ def test_a_recipients_address_is_stored_nowhere(service: Service) -> None:
 def test_the_answer_has_the_instrumented_html(service: Service) -> None:
     html = '<html><body><a href="https://shop.example/?a=1&amp;b=2">x</a></body></html>'
     data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
-    assert list(data) == ["id", "open_url", "links", "html", "unsubscribe"]
+    assert list(data) == ["id", "open_url", "links", "honeypot_url", "html", "unsubscribe"]
     assert [link["url"] for link in data["links"]] == ["https://shop.example/?a=1&b=2"]
     assert f'<a href="{data["links"][0]["tracking_url"]}">x</a>' in data["html"]
     assert f'<img src="{data["open_url"]}"' in data["html"]
     plain = service.post("/v1/messages", {**MESSAGE, "html": html, "track_opens": False, "track_clicks": False})
     assert plain.json()["data"] == {
-        "id": plain.json()["data"]["id"], "open_url": None, "links": [], "html": html,
+        "id": plain.json()["data"]["id"], "open_url": None, "links": [], "honeypot_url": None, "html": html,
         "unsubscribe": plain.json()["data"]["unsubscribe"],
     }  # fmt: skip
 
@@ -141,10 +141,66 @@ def test_the_answers_urls_work(service: Service) -> None:
     assert service.get(data["open_url"].removeprefix(base)).headers["content-type"] == "image/gif"
 
 
+HONEYPOT_HTML = '<body><a href="https://a.example/1">x</a> <a href="https://a.example/2">y</a></body>'
+
+
+def test_the_honeypot_stands_in_the_mail_and_in_the_answer(service: Service) -> None:
+    plain = service.post("/v1/messages", {**MESSAGE, "html": HONEYPOT_HTML}).json()["data"]
+    data = service.post("/v1/messages", {**MESSAGE, "html": HONEYPOT_HTML, "honeypot": True}).json()["data"]
+    assert plain["honeypot_url"] is None
+    assert [link["url"] for link in data["links"]] == ["https://a.example/1", "https://a.example/2"]
+    assert data["honeypot_url"] not in [link["tracking_url"] for link in data["links"]]
+    assert data["html"].count(f'<a href="{data["honeypot_url"]}" style="display:none') == 1
+    visited = service.get(data["honeypot_url"].removeprefix("http://t.example.net"))
+    assert (visited.status, visited.headers["location"]) == (302, "https://a.example/1")
+    (hit,) = hits_of(service.redis_url, uuid.UUID(data["id"]).bytes)
+    assert (hit.url, hit.mark) == ("https://a.example/1", Mark.HONEYPOT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({}, id="no-html"),
+        pytest.param({"html": "<p>text</p>"}, id="no-links"),
+        pytest.param({"html": '<a href="mailto:a@b.example">x</a>'}, id="none-that-is-tracked"),
+    ],
+)
+def test_without_a_tracked_link_there_is_no_honeypot(service: Service, change: dict[str, object]) -> None:
+    body = {**MESSAGE, "track_opens": False, "honeypot": True, **change}
+    data = service.post("/v1/messages", body).json()["data"]
+    assert (data["honeypot_url"], data["html"]) == (None, change.get("html"))
+
+
+def test_a_honeypot_without_tracked_clicks_is_a_contradiction(service: Service) -> None:
+    body = {**MESSAGE, "html": HONEYPOT_HTML, "honeypot": True, "track_clicks": False}
+    reply = service.post("/v1/messages", body)
+    assert (reply.status, error(reply)["code"], error(reply)["field"]) == (400, "INVALID_FIELD", "honeypot")
+    assert "track_clicks" in error(reply)["message"]
+
+
+@pytest.mark.parametrize(
+    ("html", "links"),
+    [
+        pytest.param(HONEYPOT_HTML, 2, id="two"),
+        pytest.param(HONEYPOT_HTML * 2, 2, id="each-twice"),
+        pytest.param('<a href="https://a.example/"><a href="#x"><a href="tel:1">', 1, id="untracked-ones"),
+        pytest.param("<p>text</p>", 0, id="none"),
+        pytest.param(None, 0, id="not-known"),
+    ],
+)
+def test_a_message_knows_how_many_destinations_its_links_have(service: Service, html: str | None, links: int) -> None:
+    for honeypot in (False, True):
+        reply = service.post("/v1/messages", {**MESSAGE, "honeypot": honeypot, **({"html": html} if html else {})})
+        assert registration(service, reply).links == links
+    reply = service.post("/v1/messages", {**MESSAGE, "track_clicks": False, **({"html": html} if html else {})})
+    assert registration(service, reply).links == 0
+
+
 def test_long_html_is_instrumented_like_short(service: Service) -> None:
     html = '<a href="https://shop.example/">x</a>' * 3000
-    data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
+    data = service.post("/v1/messages", {**MESSAGE, "html": html, "honeypot": True}).json()["data"]
     assert data["html"].count(data["links"][0]["tracking_url"]) == 3000
+    assert data["html"].count(data["honeypot_url"]) == 1
 
 
 def test_an_id_may_be_given(service: Service) -> None:
@@ -211,6 +267,7 @@ def test_a_list_has_a_length(service: Service) -> None:
         ({"tags": ["x", 7]}, "tags[1]"),
         ({"tags": [str(n) for n in range(21)]}, "tags"),
         ({"track_opens": "yes"}, "track_opens"),
+        ({"honeypot": "yes"}, "honeypot"),
         ({"created_at": "2026-04-03T12:00:00"}, "created_at"),
         ({"created_at": "2026-04-03T12:00:60Z"}, "created_at"),
         ({"created_at": "2025-02-29T12:00:00Z"}, "created_at"),

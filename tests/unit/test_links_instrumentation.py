@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from postmeter.shared import uuid7
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.tokens import CLICK, OPEN, KeyRing
-from postmeter.tracking.instrumentation import Instrument, Instrumented
+from postmeter.shared.tokens import CLICK, HONEYPOT, OPEN, KeyRing
+from postmeter.tracking.instrumentation import Instrument, Instrumented, hidden_link, pixel
 
 KEYS = KeyRing({1: b"k" * 32})
 BASE = "https://t.example.net/base"
@@ -18,8 +18,8 @@ INSTRUMENT = Instrument(KEYS, BASE)
 MESSAGE = uuid7.new().bytes
 
 
-def apply(html: str, *, opens: bool = True, clicks: bool = True) -> Instrumented:
-    return INSTRUMENT.apply(html, 7, MESSAGE, opens=opens, clicks=clicks)
+def apply(html: str, *, opens: bool = True, clicks: bool = True, honeypot: bool = False) -> Instrumented:
+    return INSTRUMENT.apply(html, 7, MESSAGE, opens=opens, clicks=clicks, honeypot=honeypot)
 
 
 def undo(done: Instrumented, html: str) -> str:
@@ -33,12 +33,12 @@ def undo(done: Instrumented, html: str) -> str:
     return result
 
 
-def destination_of(tracking_url: str) -> str:
+def destination_of(tracking_url: str, purpose: int = CLICK) -> str:
     """Where a tracking URL leads, by its query; its token must cover exactly that."""
     parts = urlsplit(tracking_url)
     (url,) = parse_qs(parts.query)["url"]
     token = parts.path.removeprefix("/base" + CLICK_PATH)
-    assert KEYS.verify(token.encode(), CLICK, url.encode()) == (7, MESSAGE)
+    assert KEYS.verify(token.encode(), purpose, url.encode()) == (7, MESSAGE)
     return url
 
 
@@ -88,15 +88,72 @@ OTHER = st.sampled_from(
 MAILS = st.lists(st.one_of(ANCHORS, OTHER.map(lambda text: (text, None))), max_size=15)
 
 
-@given(MAILS, st.booleans(), st.booleans())
+@given(MAILS, st.booleans(), st.booleans(), st.booleans())
 def test_undoing_the_splices_gives_back_the_input(
-    mail: list[tuple[str, str | None]], opens: bool, clicks: bool
+    mail: list[tuple[str, str | None]], opens: bool, clicks: bool, honeypot: bool
 ) -> None:
     html = "".join(text for text, _ in mail)
-    done = apply(html, opens=opens, clicks=clicks)
+    done = apply(html, opens=opens, clicks=clicks, honeypot=honeypot)
     assert undo(done, html) == html
     if not opens and not clicks:
         assert done.html == html
+
+
+@given(MAILS, st.booleans(), st.booleans())
+def test_the_honeypot_is_one_splice_more_before_the_pixel_and_leads_where_the_first_link_does(
+    mail: list[tuple[str, str | None]], opens: bool, clicks: bool
+) -> None:
+    html = "".join(text for text, _ in mail)
+    plain, done = (apply(html, opens=opens, clicks=clicks, honeypot=wanted) for wanted in (False, True))
+    assert (plain.honeypot_url, done.links) == (None, plain.links)
+    if not done.links:
+        assert done == plain
+        return
+    assert done.honeypot_url is not None
+    assert destination_of(done.honeypot_url, HONEYPOT) == done.links[0].url
+    (trap,) = (one for one in done.splices if one not in plain.splices)
+    assert [one for one in done.splices if one is not trap] == plain.splices
+    assert (trap.start, trap.text) == (trap.end, hidden_link(done.honeypot_url))
+    after = pixel(INSTRUMENT.open_url(7, MESSAGE)) if opens else ""
+    assert done.html.count(trap.text + after) == 1
+    assert done.html.replace(trap.text, "", 1) == plain.html
+
+
+class Shown(HTMLParser):
+    """The anchor of the honeypot as a real parser reads it, and all text that is shown."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.anchors: list[dict[str, str | None]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.anchors.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_nobody_sees_hears_or_reaches_the_honeypot() -> None:
+    html = '<p>Hello <a href="https://a.example/?a=1&amp;b=2">you</a></p>'
+    done = apply(html, honeypot=True)
+    shown = Shown(done.html)
+    assert shown.text == "Hello you"
+    assert shown.anchors[1] == {
+        "href": done.honeypot_url,
+        "style": "display:none;mso-hide:all",
+        "tabindex": "-1",
+        "aria-hidden": "true",
+    }
+
+
+def test_a_mail_that_was_instrumented_is_not_instrumented_again() -> None:
+    done = apply('<a href="https://a.example/">x</a>', honeypot=True)
+    again = apply(done.html, opens=False, honeypot=True)
+    assert (again.html, again.links, again.honeypot_url) == (done.html, [], None)
 
 
 class Hrefs(HTMLParser):

@@ -1,4 +1,4 @@
-"""Puts the pixel and the tracked links into a mail's HTML, and changes nothing else of it."""
+"""Puts the pixel, the tracked links and the honeypot into a mail's HTML, and changes nothing else of it."""
 
 from __future__ import annotations
 
@@ -34,11 +34,15 @@ class Splice(msgspec.Struct, frozen=True):
 
 
 class Instrumented(msgspec.Struct, frozen=True):
-    """The new HTML, its tracked links (each destination once, in order), and what was done to it."""
+    """The new HTML, its tracked links (each destination once, in order), and what was done to it.
+
+    honeypot_url: of the link that no person sees; None where there is none.
+    """
 
     html: str
     links: list[TrackedLink]
     splices: list[Splice]
+    honeypot_url: str | None
 
 
 class Instrument:
@@ -61,10 +65,20 @@ class Instrument:
     def click_url(self, workspace: int, message: bytes, url: str) -> str:
         """The address that records a click and leads to `url`. Raises DestinationRefused."""
         destination.location(url)
-        return f"{self._click}{self._keys.sign_click(workspace, message, url)}?url={quote(url, safe='')}"
+        return self._link(self._keys.sign_click(workspace, message, url), url)
 
-    def apply(self, html: str, workspace: int, message: bytes, *, opens: bool, clicks: bool) -> Instrumented:
-        """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are."""
+    def honeypot_url(self, workspace: int, message: bytes, url: str) -> str:
+        """As `click_url`, of the link that no person sees."""
+        destination.location(url)
+        return self._link(self._keys.sign_honeypot(workspace, message, url), url)
+
+    def apply(
+        self, html: str, workspace: int, message: bytes, *, opens: bool, clicks: bool, honeypot: bool = False
+    ) -> Instrumented:
+        """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are.
+
+        honeypot: add a link that no person sees. It leads where the first tracked link does; without one there is none.
+        """
         markup = scan(html)
         tracked: dict[str, TrackedLink] = {}
         splices: list[Splice] = []
@@ -79,11 +93,18 @@ class Instrument:
                 except DestinationRefused:
                     continue
             splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
+        links = list(tracked.values())
+        trap = self.honeypot_url(workspace, message, links[0].url) if honeypot and links else None
+        end = len(html) if markup.body_end is None else markup.body_end
+        if trap is not None:
+            splices.append(Splice(end, end, hidden_link(trap)))
         if opens:
-            end = len(html) if markup.body_end is None else markup.body_end
             splices.append(Splice(end, end, pixel(self.open_url(workspace, message))))
         splices.sort(key=lambda splice: splice.start)
-        return Instrumented(splice(html, splices), list(tracked.values()), splices)
+        return Instrumented(splice(html, splices), links, splices, trap)
+
+    def _link(self, token: str, url: str) -> str:
+        return f"{self._click}{token}?url={quote(url, safe='')}"
 
     def _is_wanted(self, link: Link, url: str) -> bool:
         if not url[:5].lower().startswith("http") or url.startswith((self._open, self._click, self._unsubscribe)):
@@ -97,6 +118,14 @@ class Instrument:
 def pixel(url: str) -> str:
     """The image tag that loads the pixel."""
     return f'<img src="{url}" width="1" height="1" alt="" style="border:0">'
+
+
+def hidden_link(url: str) -> str:
+    """The honeypot: nothing to see, to read out, to reach by keyboard, or to find in the mail's text.
+
+    Empty, so that clients which drop styles show nothing either; mso-hide is Outlook's display:none.
+    """
+    return f'<a href="{url}" style="display:none;mso-hide:all" tabindex="-1" aria-hidden="true"></a>'
 
 
 def splice(html: str, splices: list[Splice]) -> str:

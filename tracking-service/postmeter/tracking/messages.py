@@ -44,6 +44,7 @@ class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     html: str | None = None
     track_opens: bool = True
     track_clicks: bool = True
+    honeypot: bool = False
 
 
 class _List(msgspec.Struct):
@@ -62,11 +63,15 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What a registered message is answered with; open_url is null without open tracking."""
+    """What a registered message is answered with; open_url is null without open tracking.
+
+    honeypot_url is null unless it was asked for and the HTML has a tracked link.
+    """
 
     id: uuid.UUID
     open_url: str | None
     links: list[TrackedLink]
+    honeypot_url: str | None
     html: str | None
     unsubscribe: Unsubscribe
 
@@ -149,18 +154,26 @@ class Messages:
         message = given.id or uuid7.new()
         record = _registration(principal, message.bytes, given, self._mailboxes)
         instrument, workspace = self._instrument, principal.workspace
-        html, links = given.html, []
+        html, honeypot_url = given.html, None
+        links: list[TrackedLink] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are no text")
             apply = partial(
-                instrument.apply, html, workspace, message.bytes, opens=given.track_opens, clicks=given.track_clicks
+                instrument.apply,
+                html,
+                workspace,
+                message.bytes,
+                opens=given.track_opens,
+                clicks=given.track_clicks,
+                honeypot=given.honeypot,
             )
             done = apply() if len(html) <= SHORT_HTML else await asyncio.to_thread(apply)
-            html, links = done.html, done.links
+            html, links, honeypot_url = done.html, done.links, done.honeypot_url
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
-        return Registered(message, open_url, links, html, offer), encode(record)
+        answer = Registered(message, open_url, links, honeypot_url, html, offer)
+        return answer, encode(msgspec.structs.replace(record, links=len(links)))
 
 
 def _offer(url: str) -> Unsubscribe:
@@ -175,6 +188,8 @@ def _registration(
     recipient, recipient_domain = fields.address("to", given.to)
     if principal.domains is not None and sender_domain not in principal.domains:
         raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
+    if given.honeypot and not given.track_clicks:
+        raise fields.invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
     created, _ = fields.timestamp("created_at", given.created_at, received)
     return Registration(
         at=fields.micros(received),

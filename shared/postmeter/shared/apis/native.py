@@ -96,6 +96,7 @@ class MessageBody(Struct):
     html: str | msgspec.UnsetType = msgspec.UNSET
     track_opens: bool = True
     track_clicks: bool = True
+    honeypot: Annotated[bool, described("Add a link that no person sees; needs track_clicks.")] = False
 
 
 class MessagesBody(Struct):
@@ -119,11 +120,15 @@ class Unsubscribe(Struct):
 
 
 class Registered(Struct):
-    """One registered message. open_url: null without open tracking; html: null where none was given."""
+    """One registered message. open_url: null without open tracking; html: null where none was given.
+
+    honeypot_url: null unless it was asked for and html has a tracked link.
+    """
 
     id: str
     open_url: str | None
     links: list[Link]
+    honeypot_url: str | None
     html: str | None
     unsubscribe: Unsubscribe
 
