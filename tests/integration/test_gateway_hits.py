@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from postmeter.gateway import hit_client
 from postmeter.gateway import hits as hits_module
 from postmeter.gateway.hit_client import NotSent
 from postmeter.shared import pixel, tokens
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.events import Mark
 from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
+from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message
 from tests.product import free_port
 
 RING = tokens.KeyRing.parse(TOKEN_KEYS)
@@ -128,6 +132,27 @@ async def test_head_is_passed_on_as_head_and_has_no_body(postgres_dsn: str) -> N
     assert [part.split(b" ")[0] for part in seen] == [b"HEAD", b"HEAD"]
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert b"GIF" not in answer
+
+
+async def test_a_head_of_a_click_and_a_visit_of_the_honeypot_are_recorded_with_their_mark(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    tracking = Service(redis_url, tmp_path / "spool")
+    query = f"url={quote(DESTINATION, safe='')}"
+    message = new_message()
+    targets = (click_target(message, DESTINATION, query), honeypot_target(message, DESTINATION, query))
+    try:
+        async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url, client() as session:
+            for method in ("HEAD", "GET"):
+                for target in targets:
+                    at = URL(url + target, encoded=True)
+                    async with session.request(method, at, allow_redirects=False) as answer:
+                        assert (answer.status, answer.headers["Location"]) == (302, DESTINATION)
+                        assert "Postmeter-Dropped" not in answer.headers
+        marks = sorted(hit.mark for hit in hits_of(redis_url, message))
+        assert marks == [Mark.NONE, Mark.HEAD, Mark.HONEYPOT, Mark.HONEYPOT]
+    finally:
+        assert await asyncio.to_thread(tracking.terminate) == 0
 
 
 async def test_many_hits_share_few_connections_and_none_is_mixed_up(postgres_dsn: str) -> None:
