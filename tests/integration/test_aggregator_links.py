@@ -97,8 +97,9 @@ async def test_links_beyond_the_limit_count_as_other_and_nothing_is_lost(at: Ben
     for _ in range(2):
         async with at.aggregator(link_limit=2):
             await at.counted()
-            for url in URLS:
-                await at.streams.append(0, hit(1, url=url), hit(1, url=url, prefetch=True))
+            for n, url in enumerate(URLS):
+                when = AT + n * SECOND
+                await at.streams.append(0, hit(1, when, url=url), hit(1, when, url=url, prefetch=True))
                 await at.counted()
         rows = await at.db.fetch("SELECT url FROM link WHERE workspace = 1 ORDER BY id")
         assert [row["url"] for row in rows] == URLS[:2]

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.aggregator.errors import SERIALIZATION
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.records import Event, Hit, Mail, Record, Registration
-from tests.aggregation import AT, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
 from tests.integration.aggregator_model import Model, check_tables, micro
 from tests.integration.aggregator_sums import check_sums
 from tests.integration.flushes import HOUR, Side, sides
@@ -28,6 +28,8 @@ WORKSPACES = 2000
 EXAMPLES = count(1)
 SOURCE = "src_00000000000000000000"
 LINK = "https://a.example/x"
+TENTH = SECOND // 10
+LINKS = [LINK, f"{LINK}?y", f"{LINK}?z"]
 OPENS_AND_CLICKS = (EventType.OPENED, EventType.CLICKED)
 
 
@@ -139,11 +141,12 @@ async def check(at: Bench, workspace: int, found: list[Record]) -> None:
     await check_sums(at.db, workspace)
     kept = Counter(_row(r, named) for r in expected if not counts(r, registrations, named, workspace))
     rows = await at.db.fetch(
-        f"SELECT message, {micro('at')}, type, verdict_reason FROM event WHERE workspace = $1 AND NOT counted",
+        f"SELECT message, {micro('at')}, type, verdict_reason, verdict FROM event WHERE workspace = $1 AND NOT counted",
         workspace,
     )
     assert Counter((row[0].bytes, row[1], row[2]) for row in rows) == kept
     assert {row[3] for row in rows} <= {"own_tracking_counts", "provider_tracking_counts"}
+    assert {row[4] for row in rows} <= {Verdict.HUMAN}
     totals = await at.db.fetchrow(
         "SELECT sum(opens) AS opens, sum(unique_opens) AS uniques, sum(clicks) AS clicks FROM live_total"
         " WHERE workspace = $1",
@@ -164,9 +167,12 @@ async def check(at: Bench, workspace: int, found: list[Record]) -> None:
 def histories(draw: st.DrawFn) -> list[Record]:
     """Records of workspace 0, each at the place in time at which it arrives."""
     moments = st.integers(-20 * HOUR, 20 * HOUR).map(lambda offset: AT + offset)
+    # Some so near to each other that clicks are judged together.
+    moments |= st.integers(0, 12).map(lambda quarters: AT + quarters * SECOND // 4)
     found: list[Record] = []
     for n in draw(st.sets(st.sampled_from(MESSAGES), min_size=1)):
-        tracked = {"tracks_opens": draw(st.booleans()), "tracks_clicks": draw(st.booleans())}
+        tracked: dict[str, Any] = {"tracks_opens": draw(st.booleans()), "tracks_clicks": draw(st.booleans())}
+        tracked["links"] = draw(st.sampled_from([0, 4]))
         some: list[Record] = [*[registered(n, 0, **tracked)] * draw(st.sampled_from([0, 1, 1, 1, 2]))]
         kinds = [EventType.SENT, EventType.DELIVERED, EventType.OPENED, EventType.CLICKED, EventType.BOUNCED] * 3
         kinds += [kind for kind in EventType if kind is not EventType.RECEIVED]
@@ -174,7 +180,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
             kind, when = draw(st.sampled_from(kinds)), draw(moments)
             details = {
                 "bounce": int(draw(st.sampled_from(BounceType))) if kind is EventType.BOUNCED else 0,
-                "url": draw(st.sampled_from(["", LINK])) if kind is EventType.CLICKED else "",
+                "url": draw(st.sampled_from(["", *LINKS])) if kind is EventType.CLICKED else "",
                 "reason": draw(st.sampled_from(["", "mailbox full"])),
             }
             one = told(kind, n, when, 0, **details)
@@ -183,7 +189,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
             change: dict[str, Any] = draw(st.sampled_from([{}, {}, {}, api, by_id, {"message": message(n)}]))
             some.append(msgspec.structs.replace(one, **change))
         for _ in range(draw(st.integers(0, 3))):
-            some.append(hit(n, draw(moments), workspace=0, url=draw(st.sampled_from(["", LINK]))))
+            some.append(hit(n, draw(moments), workspace=0, url=draw(st.sampled_from(["", *LINKS]))))
         found += some
     return draw(st.permutations(found))
 
@@ -252,3 +258,27 @@ async def test_any_interleaving_ends_as_if_registrations_had_come_first(
             await work(three[shard_of(one, noise)], [one], noise)
     await settle(at, three[0])
     await check(at, workspace, found)
+
+
+async def test_clicks_are_judged_with_those_that_were_counted_before_the_registration(
+    at: Bench, three: list[Side]
+) -> None:
+    """A burst of two messages' worth: what a webhook told before, and our own clicks of the registered one."""
+    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(2)]
+    after: list[Record] = [registered(1, 1, tracks_clicks=False), hit(1, AT + 2 * TENTH, url=LINKS[2])]
+    await three[0].flush([*before])
+    await three[1].flush(after)
+    await three[0].adopt()
+    assert await at.total() == {"machine_clicks": 3}
+    await check(at, 1, [*before, *after])
+
+
+async def test_a_burst_that_turns_out_to_be_ours_to_count_leaves_no_trace(at: Bench, three: list[Side]) -> None:
+    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(3)]
+    await three[0].flush([*before, told(EventType.SENT, 1, AT)])
+    assert await at.total() == {"sent": 1, "machine_clicks": 3}
+    mine: list[Record] = [registered(1, 1), hit(1, AT + 5 * TENTH, url=LINK)]
+    await three[1].flush(mine)
+    await three[0].adopt()
+    assert await at.total() == {"sent": 1, "human_clicks": 1, "unique_clicks": 1}
+    await check(at, 1, [*before, told(EventType.SENT, 1, AT), *mine])

@@ -3,13 +3,17 @@
 Nothing here is incremental: all records are looked at together, in no particular order.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from postmeter.shared.events import BounceType, EventType, State, Verdict
 from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
+from postmeter.shared.thresholds import Thresholds
+from tests.company import Seen, company
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 # SEMANTICS.md: "queued < sending < sent < bounced (soft) < delivered < failed < bounced (hard) < complained".
 STATES = {
     (EventType.QUEUED, 0): State.QUEUED,
@@ -86,6 +90,7 @@ class Happening:
     verdict: Verdict | None = None
     link: str = ""
     reason: str = ""
+    agent: bytes = b""
 
 
 def moment(at: int) -> datetime:
@@ -105,14 +110,14 @@ class History:
         for record in registrations:
             self.messages.setdefault(record.message, _message(record))
         self._name_campaigns([r for r in records if isinstance(r, Registration | CampaignChange)])
-        for one in records:
-            if isinstance(one, Hit):
-                self._happened(self.messages.get(one.message), _of_hit(one))
+        happened = [(self.messages.get(one.message), _of_hit(one)) for one in records if isinstance(one, Hit)]
         for event in _told_once([r for r in records if isinstance(r, Event)]):
             if event.type == EventType.RECEIVED:
                 self._received(event)
             else:
-                self._happened(self._addressed(event), _of_event(event))
+                happened.append((self._addressed(event), _of_event(event)))
+        for message, one in _in_company(happened):
+            self._happened(message, one)
         for message in self.messages.values():
             for kind, at in message.first.items():
                 self.counts.append(Count(at, UNIQUES[kind], 1, message.place))
@@ -192,13 +197,34 @@ def _verdict(kind: EventType, user_agent: bytes, prefetch: bool) -> Verdict | No
 
 def _of_hit(hit: Hit) -> Happening:
     kind = EventType.CLICKED if hit.url else EventType.OPENED
-    return Happening(moment(hit.at), kind, 0, _verdict(kind, hit.user_agent, hit.prefetch), hit.url)
+    return Happening(
+        moment(hit.at), kind, 0, _verdict(kind, hit.user_agent, hit.prefetch), hit.url, agent=hit.user_agent
+    )
 
 
 def _of_event(event: Event) -> Happening:
     kind = EventType(event.type)
     verdict = _verdict(kind, event.user_agent, False)
-    return Happening(moment(event.at), kind, event.bounce, verdict, event.url, event.reason)
+    return Happening(moment(event.at), kind, event.bounce, verdict, event.url, event.reason, event.user_agent)
+
+
+def _in_company(happened: list[tuple[Message | None, Happening]]) -> Iterator[tuple[Message | None, Happening]]:
+    """The same, with clicks that by the company they keep are a machine's (docs/verdicts.md)."""
+    clicks: dict[int, list[Happening]] = {}
+    for message, one in happened:
+        if message is not None and one.type is EventType.CLICKED and one.verdict is Verdict.HUMAN:
+            clicks.setdefault(id(message), []).append(one)
+    for message, one in happened:
+        mine = clicks.get(id(message), [])
+        if message is not None and one in mine:
+            delivered = [of.at for to, of in happened if to is message and of.type is EventType.DELIVERED]
+            seen = [Seen((of.at - EPOCH) // MICROSECOND, of.link, of.agent) for of in mine]
+            first = (min(delivered) - EPOCH) // MICROSECOND if delivered else None
+            guilty = company(seen, message.record.links, first, Thresholds())
+            if Seen((one.at - EPOCH) // MICROSECOND, one.link, one.agent) in guilty:
+                yield message, replace(one, verdict=Verdict.MACHINE)
+                continue
+        yield message, one
 
 
 def _metric(one: Happening) -> str | None:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator import clicks as company
 from postmeter.aggregator import unregistered
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.choice import OWN_COUNTS, Choice
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, UNIQUES, Effect
 from postmeter.aggregator.links import Click
 from postmeter.aggregator.messages import Key
+from postmeter.aggregator.moments import NEVER
 from postmeter.aggregator.unregistered import Held, columns
 from postmeter.shared.events import Engagement, EventType, Verdict
 from postmeter.shared.postgres import Connection
@@ -81,6 +83,7 @@ async def _move(
         )
         for key, to in sorted(moving.items(), key=lambda item: item[0])
     ]
+    await company.acquit(connection, changes, *columns(moving))
     history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), OWN_COUNTS)
     for row in history:
         _add(changes, clicks, row, held[row["workspace"], row["provisional"].bytes].series, -1)
@@ -89,6 +92,8 @@ async def _move(
             _rise(changes, row)
     for row in await connection.fetch(_QUERIES["take_engagements"], *columns(moving)):
         message, kind = held[row["workspace"], row["message"].bytes], Engagement(row["kind"])
+        if row["at"] == NEVER:
+            continue
         changes.count(row["workspace"], row["at"], message.series, UNIQUES[kind], -1)
         if message.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
             changes.cohorts.engage(row["workspace"], message.sent_at, message.series, kind, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -17,10 +18,13 @@ from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGA
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.links import Click
 from postmeter.aggregator.messages import Key
+from postmeter.aggregator.moments import NEVER
+from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
-from postmeter.shared.events import Engagement, EventType, State, Verdict
+from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
 from postmeter.shared.records import Event, Hit
 from postmeter.shared.rollups import COUNTERS
+from postmeter.shared.thresholds import Thresholds
 
 HISTORY = (
     "workspace",
@@ -56,13 +60,15 @@ class Progress:
 class Changes:
     """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
 
-    links: each click of a URL. cohorts: new messages; what else moves messages is known when first engagements and
-    states are written.
+    links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
+    person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs of which that changed
+    the verdict. cohorts: new messages; what else moves messages is known when first engagements and states are written.
     """
 
     horizon: Horizon
     judge: Judge
     network: Callable[[str], str | None] = texts.network
+    thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
     activity: Deltas = field(default_factory=dict)
     cohorts: Cohorts = field(default_factory=Cohorts)
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
@@ -70,6 +76,8 @@ class Changes:
     sendings: Sendings = field(default_factory=Sendings)
     reasons: BounceReasons = field(default_factory=BounceReasons)
     links: list[Click] = field(default_factory=list)
+    clicks: dict[Key, list[int]] = field(default_factory=dict)
+    relinked: Counter[Click] = field(default_factory=Counter)
     history: list[tuple[object, ...]] = field(default_factory=list)
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
@@ -82,6 +90,8 @@ class Changes:
 
     def engage(self, kind: Engagement, key: Key, at: int, series: int) -> None:
         """Note an engagement; only the earliest of a message is kept."""
+        if kind is Engagement.CLICK:
+            self.clicks.setdefault(key, []).append(at)
         first = self.first[kind]
         known = first.get(key)
         if known is None or at < known[0]:
@@ -95,7 +105,7 @@ class Changes:
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
         judge, network = self.judge, self.network
         count, write, click = self.count, self.history.append, self.links.append
-        opens, clicks = self.first[Engagement.OPEN], self.first[Engagement.CLICK]
+        opens, clicks, together = self.first[Engagement.OPEN], self.first[Engagement.CLICK], self.clicks
         for key, hit, series in hits:
             workspace, message = key
             at, claimed = hit.at, None
@@ -104,18 +114,31 @@ class Changes:
             url = hit.url or None
             kind, first = (EventType.CLICKED, clicks) if url else (EventType.OPENED, opens)
             verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
-            if counted:
+            told = counted
+            if hit.mark:
+                verdict, why, told = self._mark(key, hit, at, series, counted=counted)
+            elif not counted:
+                why = PROVIDER_COUNTS
+            if told:
                 count(workspace, at, series, HIT_COUNTERS[kind, verdict])
                 if verdict is not Verdict.MACHINE:
                     known = first.get(key)
                     if known is None or at < known[0]:
                         first[key] = (at, series)
+                    if url:
+                        together.setdefault(key, []).append(at)
                 if url:
                     click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
-            else:
-                why = PROVIDER_COUNTS
-            client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, counted, None
+            client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, told, None
             write((workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client))
+
+    def _mark(self, key: Key, hit: Hit, at: int, series: int, *, counted: bool) -> tuple[Verdict, str, bool]:
+        """(verdict, reason, whether it counts) of a hit that only machines make. It says something of others nearby."""
+        self.clicks.setdefault(key, []).append(at)
+        self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
+        if hit.mark == Mark.HEAD:
+            return Verdict.MACHINE, HEAD, False
+        return Verdict.MACHINE, HONEYPOT, counted
 
     def add_event(self, key: Key | None, event: Event, series: int, *, counted: bool = True) -> None:
         """Count an event told by the API or a webhook; `key` is its message, None for `received`.

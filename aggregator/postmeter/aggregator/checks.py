@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import BounceType, EventType, Mark
 from postmeter.shared.records import SIZE_LIMIT, CampaignChange, CustomEvent, Event, Hit, Purchase, Record, Registration
 
 _INT4 = 2**31
 _TYPES = frozenset(EventType)
 _BOUNCES = frozenset(BounceType)
+_MARKS = frozenset(Mark)
 _ALONE = frozenset((EventType.RECEIVED, EventType.UNKNOWN))
 """Events that need no message of ours: received mail, and what providers tell of accounts, lists and contacts."""
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
@@ -24,6 +25,8 @@ def fault(record: Record) -> str | None:
     if type(record) is Hit:
         if len(record.message) != 16:
             return "message"
+        if record.mark not in _MARKS or (record.mark and not record.url):
+            return "mark"
         return "text" if "\0" in record.url else None
     if type(record) is Registration:
         return _registration_fault(record)
@@ -41,6 +44,8 @@ def _registration_fault(record: Registration) -> str | None:
         return "message"
     if not 0 <= record.created < _LATEST:
         return "time"
+    if not 0 <= record.links < 2**31:
+        return "links"
     texts = (getattr(record, name) for name in _REGISTRATION_TEXTS)
     if any("\0" in text for text in texts) or any("\0" in tag for tag in record.tags):
         return "text"

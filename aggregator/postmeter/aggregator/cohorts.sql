@@ -1,10 +1,12 @@
 -- name: engage
--- First engagements: $1 workspaces, $2 messages, $3 kinds, $4 times, $5 series. An earlier time replaces a later one.
+-- First engagements: $1 workspaces, $2 messages, $3 kinds, $4 times, $5 series. An earlier time replaces a later one;
+-- that of a click is infinite where machines only have clicked, which is as if nobody had.
 -- Then the messages of the new ones and those of $6 workspaces, $7 ids are locked, in the order of their keys, as the
 -- engagements were: so flushes never wait in a circle. Who has a message's lock knows when it was sent and all its
 -- committed engagements (ADR 0010).
 -- Returns groups of `n` engagements in the bucket `at`, moved there from `was` or, where that is null, new on messages
--- sent in `sent`.
+-- sent in `sent`; and of clicks the messages on which it is the first that is known of anybody, and that were not
+-- delivered within $8 seconds before it (ADR 0023).
 WITH counted AS (
     INSERT INTO engagement (workspace, message, kind, at, series)
     SELECT * FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::bigint[])
@@ -12,23 +14,25 @@ WITH counted AS (
     ORDER BY workspace, message, kind
     ON CONFLICT (workspace, message, kind) DO UPDATE SET at = excluded.at, was = engagement.at
     WHERE engagement.at > excluded.at
-    RETURNING workspace, message, kind, series, date_bin('15 minutes', at, 'epoch') AS at,
-        date_bin('15 minutes', was, 'epoch') AS was),
+    RETURNING workspace, message, kind, series, at, nullif(was, 'infinity') AS was, was IS NOT NULL AS known),
 wanted AS (
-    SELECT workspace, message, kind, series, at FROM counted WHERE was IS NULL AND kind < 4
+    SELECT workspace, message, kind, series, at, known FROM counted WHERE was IS NULL AND kind < 4 AND at < 'infinity'
     UNION ALL
-    SELECT workspace, message, NULL, NULL, NULL FROM unnest($6::int[], $7::uuid[]) AS n (workspace, message)),
+    SELECT workspace, message, NULL, NULL, NULL, NULL FROM unnest($6::int[], $7::uuid[]) AS n (workspace, message)),
 locked AS MATERIALIZED (
-    SELECT w.*, m.sent_at
+    SELECT w.*, m.sent_at, NOT w.known AND NOT coalesce(w.at - m.delivered_at <= $8::int * interval '1 second'
+        AND w.at >= m.delivered_at, false) AS alone
     FROM (SELECT * FROM wanted ORDER BY workspace, message) AS w
     LEFT JOIN LATERAL (
-        SELECT sent_at FROM message
+        SELECT sent_at, delivered_at FROM message
         WHERE message.workspace = w.workspace AND message.id = w.message FOR NO KEY UPDATE) AS m ON true)
-SELECT workspace, series, kind, at, NULL::timestamptz AS was, date_bin('15 minutes', sent_at, 'epoch') AS sent,
-    count(*) AS n
+SELECT workspace, series, kind, date_bin('15 minutes', at, 'epoch') AS at, NULL::timestamptz AS was,
+    date_bin('15 minutes', sent_at, 'epoch') AS sent, count(*) AS n,
+    array_agg(message) FILTER (WHERE kind = 2 AND alone) AS alone
 FROM locked WHERE kind IS NOT NULL GROUP BY 1, 2, 3, 4, 6
 UNION ALL
-SELECT workspace, series, kind, at, was, NULL, count(*)
+SELECT workspace, series, kind, date_bin('15 minutes', at, 'epoch'), date_bin('15 minutes', was, 'epoch'), NULL,
+    count(*), NULL
 FROM counted WHERE was IS NOT NULL OR kind = 4 GROUP BY 1, 2, 3, 4, 5;
 
 -- name: raise_messages
@@ -59,4 +63,5 @@ FROM raised GROUP BY 1, 2, created, was, sent, was_state, state;
 SELECT n.place, e.kind, count(*) AS n
 FROM unnest($1::int[], $2::uuid[], $3::int[]) AS n (workspace, message, place)
 JOIN engagement e ON e.workspace = n.workspace AND e.message = n.message AND e.kind < 4
+    AND e.at < 'infinity'
 GROUP BY 1, 2;

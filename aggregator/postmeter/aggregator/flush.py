@@ -35,6 +35,7 @@ from postmeter.aggregator.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import NetworksKeeper
+from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.aggregator.waiting import WaitingRoom
 from postmeter.shared import metrics
 from postmeter.shared.live import LiveTotals
@@ -74,6 +75,7 @@ class Flusher:
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._links = Links(settings.link_limit, counters)
         self._choice = Choice()
+        self._verdicts = VerdictSettings()
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
 
@@ -91,7 +93,7 @@ class Flusher:
 
     async def sweep(self, connection: Connection, lease: Lease, younger_than: float) -> Outcome:
         """Count what waited for messages that are known by now. Raises LeaseLost."""
-        await self._choice.refresh(connection)
+        await self._refresh(connection)
         async with connection.transaction():
             released = await self._waiting.sweep(connection, younger_than)
             if not released:
@@ -106,8 +108,8 @@ class Flusher:
 
         Raises LeaseLost.
         """
-        await self._choice.refresh(connection)
-        changes = Changes(Horizon(self._months), self._judge, self._network)
+        await self._refresh(connection)
+        changes = self._changes()
         clicks = Counter[Click]()
         async with connection.transaction():
             moved = await adoption.adopt(connection, changes, clicks, self._choice)
@@ -132,12 +134,19 @@ class Flusher:
             return False
         return True
 
+    async def _refresh(self, connection: Connection) -> None:
+        await self._choice.refresh(connection)
+        await self._verdicts.refresh(connection)
+
+    def _changes(self) -> Changes:
+        return Changes(Horizon(self._months), self._judge, self._network, self._verdicts.of)
+
     async def _prepare(self, connection: Connection, found: Iterable[Record]) -> Prepared:
         registrations = [record for record in found if type(record) is Registration]
         events = [record for record in found if type(record) is Event]
         await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
         await self._links.prepare(connection, found)
-        await self._choice.refresh(connection)
+        await self._refresh(connection)
         drafts = await unregistered.drafts(connection, events, Horizon(self._months)) if events else {}
         series = await self._dimensions.prepare(connection, [*registrations, *drafts.values()], events)
         return Prepared(series, drafts)
@@ -164,7 +173,7 @@ class Flusher:
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         outcome.campaigns = sum(type(record) is CampaignChange for record in found)
         learnt: dict[Key, int] = {}
-        changes = Changes(Horizon(self._months), self._judge, self._network)
+        changes = self._changes()
         if registrations:
             learnt, names = await messages.register(
                 connection, registrations, prepared.series, changes.horizon, changes.cohorts
@@ -187,6 +196,9 @@ class Flusher:
         self, connection: Connection, shard: int, changes: Changes, clicks: list[Click] | Counter[Click]
     ) -> dict[int, LiveTotals]:
         live = await tables.write(connection, changes, shard)
+        if changes.relinked:
+            clicks = Counter(clicks)
+            clicks.update(changes.relinked)
         await self._links.write(connection, clicks, changes.horizon)
         await bounce_reasons.write(connection, changes.reasons, changes.horizon)
         await self._campaigns.write(connection, changes.sendings)

@@ -115,6 +115,7 @@ def _row(r: Registration, series: int, created: int, also: int) -> tuple[object,
         msgspec.json.encode(r.tags).decode(),
         created,
         int(Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also),
+        r.links,
     )
 
 

@@ -12,6 +12,8 @@ import asyncpg
 
 MICROSECONDS = 1_000_000
 _OFFSET = 946_684_800 * MICROSECONDS
+NEVER = 2**63 - 1 + _OFFSET
+"""Postgres' infinity."""
 
 
 PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}

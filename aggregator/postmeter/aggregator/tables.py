@@ -7,17 +7,20 @@ from collections.abc import Sequence
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator import clicks
 from postmeter.aggregator.changes import HISTORY, Changes
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.effects import INDEX, UNIQUES
 from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.messages import Key
 from postmeter.aggregator.moments import MICROSECONDS
 from postmeter.aggregator.queries import COHORTS, QUERIES, add_counts
 from postmeter.shared.events import Engagement
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
 from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, Rollup
+from postmeter.shared.thresholds import LIMITS
 
 ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
 """By table, the statement that adds to its counters."""
@@ -50,12 +53,19 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
     ]
     if not engagements and not progress:
         return
-    keys = [key[:2] for key in progress]
-    for row in await connection.fetch(COHORTS["engage"], *_columns(engagements, 5), *_columns(keys, 2)):
+    # Of a clicked message the first click may have to be moved.
+    keys = [key[:2] for key in progress] + [(workspace, UUID(message)) for workspace, message in changes.clicks]
+    alone: set[Key] = set()
+    for row in await connection.fetch(
+        COHORTS["engage"], *_columns(engagements, 5), *_columns(keys, 2), LIMITS.early_seconds
+    ):
         _add_engagements(changes, row)
+        alone.update((row["workspace"], message.bytes) for message in row["alone"] or ())
+    stretches = await clicks.deliveries(connection, changes)
     if progress:
         groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
+    await clicks.judge(connection, changes, alone, stretches)
 
 
 def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:

@@ -1,0 +1,71 @@
+-- name: settings
+-- Thresholds of the workspaces that have their own, in the order of postmeter.shared.thresholds.
+SELECT workspace, burst_clicks, burst_links, burst_milliseconds, all_links, scan_seconds, early_seconds
+FROM verdict_setting LIMIT 1000000;
+
+-- name: delivered_earlier
+-- Of the messages ($1 workspaces, $2 ids), all locked, those that have clicks and are now known to have been delivered
+-- at $3, which is earlier than what was known, `was`.
+SELECT n.workspace, n.message, n.at, m.delivered_at AS was
+FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, message, at)
+JOIN engagement g ON g.workspace = n.workspace AND g.message = n.message AND g.kind = 2
+JOIN message m ON m.workspace = n.workspace AND m.id = n.message AND n.at < coalesce(m.delivered_at, 'infinity');
+
+-- name: near
+-- The clicks of messages ($1 workspaces, $2 ids) from $3 to $4, the latest $5 of them: those that count and that each
+-- by itself are a person's ($6: reasons that others gave them), and those with the reasons $7. Times, URLs, user agents
+-- and reasons in the order of time. $8 to $9: all of it lies there, said once for all so that other partitions are left
+-- out. Type 11: clicked; verdict 1: human.
+SELECT n.workspace, n.message, m.links, m.delivered_at, c.at, c.url, c.agent, c.reason
+FROM unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::timestamptz[]) AS n (workspace, message, low, high)
+JOIN message m ON m.workspace = n.workspace AND m.id = n.message
+JOIN LATERAL (
+    SELECT array_agg(e.at ORDER BY e.at) AS at, array_agg(e.url ORDER BY e.at) AS url,
+        array_agg(e.user_agent ORDER BY e.at) AS agent, array_agg(e.verdict_reason ORDER BY e.at) AS reason
+    FROM (
+        SELECT at, url, user_agent, verdict_reason FROM event
+        WHERE workspace = n.workspace AND message = n.message AND at BETWEEN n.low AND n.high AND at BETWEEN $8 AND $9
+            AND type = 11 AND (verdict_reason = ANY ($7::text[])
+                OR counted AND (verdict = 1 OR verdict_reason = ANY ($6::text[])))
+        ORDER BY at DESC LIMIT $5) AS e
+    HAVING count(*) > 0) AS c ON true;
+
+-- name: judge
+-- Clicks ($1 workspaces, $2 messages, $3 times, $4 user agents) that so far had the reasons $5 have the reasons $6;
+-- null: a person's.
+UPDATE event e SET verdict = CASE WHEN n.reason IS NULL THEN 1 ELSE 3 END, verdict_reason = n.reason
+FROM unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+    AS n (workspace, message, at, agent, was, reason)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.at = n.at AND e.type = 11 AND e.counted
+    AND e.user_agent IS NOT DISTINCT FROM n.agent
+    AND (n.was IS NULL AND e.verdict = 1 OR e.verdict_reason = n.was)
+RETURNING e.workspace, e.at, e.series, e.url, n.was, n.reason;
+
+-- name: first_clicks
+-- Of messages ($1 workspaces, $2 ids) with other clicks of people than before, the earliest of which is, or was, at $3:
+-- when the first was (infinite: none) and when it is now (null: none), and when the message was sent. Only those for
+-- which that is not the same.
+SELECT * FROM (
+    SELECT g.workspace, g.message, g.series, g.at AS was, m.sent_at, (
+        SELECT e.at FROM event e
+        WHERE e.workspace = g.workspace AND e.message = g.message AND e.at >= n.at AND e.type = 11
+            AND e.counted AND e.verdict = 1
+        ORDER BY e.at LIMIT 1) AS at
+    FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, message, at)
+    JOIN engagement g ON g.workspace = n.workspace AND g.message = n.message AND g.kind = 2
+        AND g.at >= n.at
+    JOIN message m ON m.workspace = n.workspace AND m.id = n.message) AS f
+WHERE coalesce(at, 'infinity') <> was;
+
+-- name: move_first_clicks
+-- The first clicks of messages ($1 workspaces, $2 ids) were at $3.
+UPDATE engagement g SET at = n.at
+FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, message, at)
+WHERE g.workspace = n.workspace AND g.message = n.message AND g.kind = 2;
+
+-- name: acquit
+-- Take back what the clicks of messages ($1 workspaces, $2 ids) were found to be by their company, the reasons $3.
+UPDATE event e SET verdict = 1, verdict_reason = NULL
+FROM unnest($1::int[], $2::uuid[]) AS n (workspace, message)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.type = 11 AND e.verdict_reason = ANY ($3::text[])
+RETURNING e.workspace, e.message, e.at, e.series, e.url;

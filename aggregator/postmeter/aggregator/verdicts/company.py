@@ -1,0 +1,128 @@
+"""The verdict of clicks by the company they keep: a pure function of one message's clicks (docs/verdicts.md)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from postmeter.aggregator.moments import MICROSECONDS
+from postmeter.shared.thresholds import Thresholds
+
+HEAD = "head"
+HONEYPOT = "honeypot"
+"""What is a machine's by itself, and says something of the clicks nearby."""
+EARLY = "early"
+AFTER_HEAD = "near_head"
+NEAR_HONEYPOT = "near_honeypot"
+ALL_LINKS = "all_links"
+BURST = "burst"
+RANK = {None: 0, EARLY: 1, AFTER_HEAD: 2, NEAR_HONEYPOT: 3, ALL_LINKS: 4, BURST: 5}
+"""What a click is found to be by its company. More clicks only ever raise a click's rank, so that the order in which
+they come does not matter; `early` alone depends on nothing but the delivery."""
+JOINT = [reason for reason in RANK if reason is not None]
+_MILLISECOND = 1000
+
+_Crowded = Callable[[int, int], bool]
+
+
+class Click(NamedTuple):
+    """A click as the history has it: microseconds, URL, user agent, and its verdict's reason until now."""
+
+    at: int
+    url: str | None
+    agent: str | None
+    reason: str | None
+
+
+def reach(thresholds: Thresholds) -> int:
+    """How many microseconds apart two clicks may be and still decide about each other."""
+    burst = thresholds.burst_milliseconds if thresholds.burst_clicks or thresholds.burst_links else 0
+    return max(burst * _MILLISECOND, thresholds.scan_seconds * MICROSECONDS)
+
+
+def judged(clicks: Sequence[Click], links: int, delivered: int | None, said: Thresholds) -> list[str | None]:
+    """The reason why each of these clicks is a machine's, None for a person's; of HEAD and honeypot, their own.
+
+    clicks: in the order of time, those that count and that each by itself are a person's, and those of HEAD and the
+    honeypot. links: how many different ones the message has; 0: not known. delivered: when the message was, None: not
+    known. A click is judged by every stretch of time, of a rule's length, that it lies in. Where not all clicks nearby
+    are given, one too few may be found to be a machine's, never one too many. Linear but for a logarithm.
+    """
+    reasons: list[str | None] = [_early(click.at, delivered, said) for click in clicks]
+    scan = said.scan_seconds * MICROSECONDS
+    if scan:
+        for place in _near(clicks, HEAD, scan):
+            reasons[place] = AFTER_HEAD
+        for place in _near(clicks, HONEYPOT, scan):
+            reasons[place] = NEAR_HONEYPOT
+        if 0 < said.all_links <= links:
+            _mark(reasons, clicks, scan, lambda _, different: different >= links, ALL_LINKS)
+    burst = said.burst_milliseconds * _MILLISECOND
+    if burst:
+        _mark(reasons, clicks, burst, _burst(said), BURST)
+    return [click.reason if is_evidence(click) else reason for click, reason in zip(clicks, reasons, strict=True)]
+
+
+def is_evidence(click: Click) -> bool:
+    """Whether it is a machine's by itself."""
+    return click.reason in (HEAD, HONEYPOT)
+
+
+def changed(clicks: Sequence[Click], reasons: Sequence[str | None]) -> Iterator[tuple[Click, str | None]]:
+    """The clicks whose reason is not what it was, and what it is now. What others have shown stays."""
+    for click, reason in zip(clicks, reasons, strict=True):
+        if is_evidence(click) or reason == click.reason:
+            continue
+        if RANK[reason] > RANK[click.reason] or click.reason == EARLY:
+            yield click, reason
+
+
+def _early(at: int, delivered: int | None, said: Thresholds) -> str | None:
+    if delivered is None or not said.early_seconds:
+        return None
+    return EARLY if 0 <= at - delivered <= said.early_seconds * MICROSECONDS else None
+
+
+def _burst(said: Thresholds) -> _Crowded:
+    def crowded(number: int, different: int) -> bool:
+        return 0 < said.burst_clicks <= number or 0 < said.burst_links <= different
+
+    return crowded
+
+
+def _near(clicks: Sequence[Click], evidence: str, scan: int) -> Iterator[int]:
+    """The places of clicks near such evidence; near a HEAD only those of its own user agent."""
+    times: dict[str | None, list[int]] = {}
+    for click in clicks:
+        if click.reason == evidence:
+            times.setdefault(click.agent if evidence == HEAD else None, []).append(click.at)
+    for place, click in enumerate(clicks) if times else ():
+        found = times.get(click.agent if evidence == HEAD else None, [])
+        after = bisect_left(found, click.at - scan)
+        if after < len(found) and found[after] <= click.at + scan:
+            yield place
+
+
+def _mark(reasons: list[str | None], every: Sequence[Click], length: int, crowded: _Crowded, reason: str) -> None:
+    """Give the reason to all clicks of each stretch that begins with a click and is crowded."""
+    places = [place for place, click in enumerate(every) if not is_evidence(click)]
+    inside: Counter[str] = Counter()
+    end = marked = 0
+    for start, place in enumerate(places):
+        at, url = every[place].at, every[place].url
+        while end < len(places) and every[places[end]].at - at <= length:
+            later = every[places[end]].url
+            if later:
+                inside[later] += 1
+            end += 1
+        if crowded(end - start, len(inside)):
+            marked = max(marked, start)
+            for one in places[marked:end]:
+                reasons[one] = reason
+            marked = end
+        if url:
+            inside[url] -= 1
+            if not inside[url]:
+                del inside[url]

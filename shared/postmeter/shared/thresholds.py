@@ -1,0 +1,28 @@
+"""From what on clicks of one message are a machine's, per workspace (docs/verdicts.md, ADR 0023)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Thresholds(NamedTuple):
+    """0 switches a rule off; a workspace that has said nothing has these.
+
+    burst_clicks: so many clicks of a message (off by default: an impatient hand repeats itself, and so does a trial),
+    or burst_links: clicks of so many different links of it, within `burst_milliseconds`: faster than a hand. all_links: all links of a message that has at least so many, within
+    `scan_seconds`. Clicks within `scan_seconds` of a click of the honeypot, or of a HEAD request by the same user
+    agent, belong to the same scan. early_seconds: clicks within so many of the message's delivery.
+    """
+
+    burst_clicks: int = 0
+    burst_links: int = 3
+    burst_milliseconds: int = 700
+    all_links: int = 4
+    scan_seconds: int = 10
+    early_seconds: int = 2
+
+
+LEAST = Thresholds(2, 2, 1, 2, 1, 1)
+"""The smallest that each may be beside 0: one click alone is never a burst."""
+LIMITS = Thresholds(100, 100, 60_000, 1000, 60, 60)
+"""The greatest that each may be, so that a click's neighbours are few."""

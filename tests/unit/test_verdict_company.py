@@ -1,0 +1,104 @@
+"""The verdict of clicks by the company they keep, against a plain judge that looks at every stretch by itself."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.aggregator.verdicts.company import RANK, Click, changed, is_evidence, judged, reach
+from postmeter.shared.thresholds import Thresholds
+from tests.aggregation import SECOND
+from tests.company import Seen, company
+
+DEFAULTS = Thresholds()
+OFF = Thresholds(0, 0, 0, 0, 0, 0)
+thresholds = st.builds(
+    Thresholds,
+    burst_clicks=st.sampled_from([0, 2, 3, 5]),
+    burst_links=st.sampled_from([0, 2, 3]),
+    burst_milliseconds=st.sampled_from([0, 1, 500, 3000]),
+    all_links=st.sampled_from([0, 2, 3]),
+    scan_seconds=st.sampled_from([0, 1, 4, 10]),
+    early_seconds=st.sampled_from([0, 1, 5]),
+)
+clicks = st.builds(
+    Click,
+    at=st.integers(0, 60).map(lambda n: n * SECOND // 4),
+    url=st.sampled_from(["", "a", "b", "c"]),
+    agent=st.sampled_from(["x", "y"]),
+    reason=st.sampled_from([None] * 8 + ["head", "honeypot"]),
+)
+links = st.integers(0, 4)
+deliveries = st.none() | st.integers(-20, 20).map(lambda n: n * SECOND // 2)
+
+
+def plainly(some: list[Click], of: int, delivered: int | None, said: Thresholds) -> list[str | None]:
+    seen = [Seen(c.at, c.url or "", (c.agent or "").encode(), c.reason if is_evidence(c) else "") for c in some]
+    found = company(seen, of, delivered, said)
+    return [one.mark or found.get(one) for one in seen]
+
+
+@given(some=st.lists(clicks), of=links, delivered=deliveries, said=thresholds)
+def test_it_is_what_a_plain_judge_says(some: list[Click], of: int, delivered: int | None, said: Thresholds) -> None:
+    some.sort(key=lambda click: click.at)
+    assert judged(some, of, delivered, said) == plainly(some, of, delivered, said)
+
+
+@given(some=st.lists(clicks), more=clicks, of=links, said=thresholds)
+def test_another_click_acquits_nobody_and_convicts_only_within_reach(
+    some: list[Click], more: Click, of: int, said: Thresholds
+) -> None:
+    some.sort(key=lambda click: click.at)
+    before = judged(some, of, None, said)
+    place = sum(click.at <= more.at for click in some)
+    both = [*some[:place], more, *some[place:]]
+    after = judged(both, of, None, said)
+    del after[place]
+    for click, was, now in zip(some, before, after, strict=True):
+        if not is_evidence(click):
+            assert RANK[now] >= RANK[was]
+            assert now == was or abs(click.at - more.at) <= reach(said)
+
+
+@given(some=st.lists(clicks, min_size=1), of=links, delivered=deliveries, said=thresholds, data=st.data())
+def test_who_sees_a_part_only_changes_nothing_that_the_whole_would_not(
+    some: list[Click], of: int, delivered: int | None, said: Thresholds, data: st.DataObject
+) -> None:
+    some.sort(key=lambda click: click.at)
+    whole = judged(some, of, delivered, said)
+    known = [c if is_evidence(c) else c._replace(reason=r) for c, r in zip(some, whole, strict=True)]
+    low = data.draw(st.integers(0, len(some) - 1))
+    part = known[low : data.draw(st.integers(low, len(some)))]
+    assert list(changed(part, judged(part, of, delivered, said))) == []
+
+
+@pytest.mark.parametrize(
+    ("some", "of", "said", "reasons"),
+    [
+        ("a0", 0, DEFAULTS, "-"),
+        ("a0 a1 a2 a3", 0, DEFAULTS, "----"),
+        ("a0 a1 a2 a3 a4", 0, DEFAULTS, "-----"),
+        ("a0 a1 a2 a3 a4", 0, DEFAULTS._replace(burst_clicks=5), "bbbbb"),
+        ("a0 a1 a2 a3 a8", 0, DEFAULTS._replace(burst_clicks=5), "-----"),
+        ("a0 b3 c7", 0, DEFAULTS, "bbb"),
+        ("a0 b3 c8", 0, DEFAULTS, "---"),
+        ("a0 b9 c20 d100", 4, DEFAULTS, "llll"),
+        ("a0 b9 c20 d101", 4, DEFAULTS, "----"),
+        ("a0 b9 c20", 3, DEFAULTS, "---"),
+        ("a0 b9 c20 d100", 5, DEFAULTS, "----"),
+        ("a0 b1 c2 d90 a300", 4, DEFAULTS, "bbbl-"),
+        ("a0 b1 c2", 0, DEFAULTS._replace(burst_links=0), "---"),
+        ("a0 b1 c2 d3 e4", 5, DEFAULTS._replace(burst_milliseconds=0, all_links=0), "-----"),
+        ("a0 a0 a0 a0 a0", 0, OFF, "-----"),
+    ],
+)
+def test_examples(some: str, of: int, said: Thresholds, reasons: str) -> None:
+    """Links are letters, times tenths of a second; - a person, b a burst, l all links."""
+    found = [Click(int(one[1:]) * SECOND // 10, one[0], "x", None) for one in some.split()]
+    assert judged(found, of, None, said) == [{"-": None, "b": "burst", "l": "all_links"}[one] for one in reasons]
+
+
+def test_without_rules_there_is_nothing_to_look_at() -> None:
+    assert reach(OFF) == 0
+    assert reach(OFF._replace(burst_milliseconds=700)) == 0
+    assert reach(DEFAULTS._replace(scan_seconds=0)) == 700_000
+    assert reach(DEFAULTS) == 10 * SECOND
