@@ -114,7 +114,7 @@ def difference(found: Any, expected: Any, path: str = "") -> str | None:
         return next((told for part in parts if (told := difference(*part)) is not None), None)
     if isinstance(expected, list) and isinstance(found, list):
         if len(found) != len(expected):
-            return f"{path}: {len(found)} items, expected {len(expected)}: {found} {expected}"
+            return f"{path}: {len(found)} items, expected {len(expected)}: {str(found)[:2000]} {str(expected)[:2000]}"
         items = ((one, other, f"{path}[{n}]") for n, (one, other) in enumerate(zip(found, expected, strict=True)))
         return next((told for item in items if (told := difference(*item)) is not None), None)
     numbers = (int, Decimal)

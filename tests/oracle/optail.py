@@ -134,6 +134,10 @@ def messages(
     return {"data": data, "pagination": pagination}
 
 
+SHOWN = 1000
+"""docs/api/optail.md: the latest thousand events of a message."""
+
+
 def message(asking: Asking, which: str) -> dict[str, Any]:
     """Document D2, GET /v1/messages/:id, with its history: QUEUED at its creation, then what was told and done."""
     found = next((m for m in asking.messages() if str(UUID(bytes=m.record.message)) == which), None)
@@ -141,11 +145,12 @@ def message(asking: Asking, which: str) -> dict[str, Any]:
         raise Refused(404, "NOT_FOUND")
     events = [(found.created, "QUEUED")]
     # Machines' opens and clicks are none in any of the documents.
-    events += [
+    happened = [
         (at, kind.name)
         for at, kind, verdict in sorted(found.history, key=lambda one: one[0])
         if verdict is not Verdict.MACHINE and kind is not EventType.QUEUED
     ]
+    events += happened[-SHOWN:]
     full = listed(found)
     data = {name: full[name] for name in ("id", "fromAddress", "subject", "status", "tags")}
     data["events"] = [{"eventType": name, "occurredAt": stamp(at)} for at, name in events]
