@@ -16,12 +16,14 @@ Trouble = Literal["silent", "servfail", "refused", "wild"]
 
 
 class DnsServer:
-    """records: A records by name. trouble: what is wrong with a zone, by its name. truncated: names whose
-    answer does not fit into UDP. asked: questions by name; asked_by_tcp: those of them that came by TCP.
+    """records: A records by name. exchangers: MX records by name, such as `10 mx.example.`. trouble: what is wrong
+    with a zone, by its name. truncated: names whose answer does not fit into UDP. asked: questions by name;
+    asked_by_tcp: those of them that came by TCP.
     """
 
     def __init__(self) -> None:
         self.records: dict[str, list[str]] = {}
+        self.exchangers: dict[str, list[str]] = {}
         self.trouble: dict[str, Trouble] = {}
         self.truncated: set[str] = set()
         self.without_address: set[str] = set()
@@ -56,6 +58,9 @@ class DnsServer:
             response.set_rcode(dns.rcode.from_text(trouble))
         elif name in self.truncated and not tcp:
             response.flags |= dns.flags.TC
+        elif question.rdtype == dns.rdatatype.MX and name in self.exchangers:
+            records = dns.rrset.from_text_list(question.name, 300, "IN", "MX", self.exchangers[name])
+            response.answer.append(records)
         elif addresses := ["127.0.0.2"] if trouble == "wild" else self.records.get(name):
             response.answer.append(dns.rrset.from_text_list(question.name, 300, "IN", "A", addresses))
         elif name not in self.without_address:

@@ -1,8 +1,8 @@
 """Who runs the mailboxes of a recipient's domain: Gmail, Outlook, Yahoo, ..., as data.
 
 The file has a line for each provider, or several: its name, then its domains (lower case, punycode). It ships as
-mailbox_providers.txt; POSTMETER_MAILBOX_PROVIDERS names another one. Companies that have their mail hosted under a
-domain of their own are not told apart: that would take a look-up of each domain's MX records.
+mailbox_providers.txt; POSTMETER_MAILBOX_PROVIDERS names another one. A domain that it does not have may be told by
+the host that takes its mail: mailbox_exchangers.txt has those, in the same form (ADR 0024).
 """
 
 from __future__ import annotations
@@ -39,7 +39,27 @@ class MailboxProviders:
         return self._by_domain.get(domain, OTHER)
 
 
+class MailboxExchangers:
+    """Names who runs the hosts of domains' MX records."""
+
+    def __init__(self, by_end: dict[str, str]) -> None:
+        self._by_end = by_end
+
+    @classmethod
+    def load(cls) -> MailboxExchangers:
+        """The shipped file."""
+        return cls(_read(resources.files(__package__).joinpath(_EXCHANGERS).read_text(), _EXCHANGERS))
+
+    def of(self, host: str) -> str:
+        """Who runs a host, by the longest end of its name that the file has, or OTHER."""
+        end = host
+        while end and end not in self._by_end:
+            end = end.partition(".")[2]
+        return self._by_end.get(end, OTHER)
+
+
 _SHIPPED = "mailbox_providers.txt"
+_EXCHANGERS = "mailbox_exchangers.txt"
 
 
 def _read(text: str, source: str) -> dict[str, str]:

@@ -88,6 +88,18 @@ class TrackingMetrics:
             ["provider", "outcome"],
             registry=to,
         )
+        self.mailbox_lookups = Counter(
+            "postmeter_mailbox_lookups_total",
+            "Look-ups of recipients' domains by their MX records, by result: named, unnamed (nobody that has a name"
+            " here), failed (no answer), skipped (too many waited already).",
+            ["result"],
+            registry=to,
+        )
+        self.mailbox_late = Counter(
+            "postmeter_mailbox_lookups_late_total",
+            "Look-ups that a request did not wait for to the end: its messages have no mailbox provider.",
+            registry=to,
+        )
 
 
 class AggregatorMetrics:

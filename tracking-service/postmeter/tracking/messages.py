@@ -13,13 +13,13 @@ import msgspec
 from postmeter.shared import uuid7
 from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.errors import RequestError
-from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.instrumentation import Instrument, TrackedLink
+from postmeter.tracking.mailboxes import Mailboxes
 
 MAX_MESSAGES = 1000
 # Longer HTML is instrumented in a thread: hits must not wait for it.
@@ -103,7 +103,7 @@ class Messages:
         instrument: Instrument,
         committer: Committer,
         metrics: TrackingMetrics,
-        mailboxes: MailboxProviders,
+        mailboxes: Mailboxes,
     ) -> None:
         self._mailboxes = mailboxes
         self._instrument = instrument
@@ -125,7 +125,7 @@ class Messages:
             raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
         accepted: list[Registered] = []
         refused: list[Rejected] = []
-        records: list[bytes] = []
+        records: list[Registration] = []
         status = 0
         for index, item in enumerate(items):
             try:
@@ -143,16 +143,20 @@ class Messages:
         await self._commit(records)
         return 201, {"data": accepted, "rejected": refused}
 
-    async def _commit(self, records: list[bytes]) -> None:
+    async def _commit(self, records: list[Registration]) -> None:
         if records:
-            await self._committer.append(records)
+            await self._mailboxes.prepare(record.to_domain for record in records)
+            await self._committer.append([self._encoded(record) for record in records])
             self._metrics.messages.inc(len(records))
 
-    async def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, bytes]:
-        """Check, instrument and encode one message."""
+    def _encoded(self, record: Registration) -> bytes:
+        return encode(msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain)))
+
+    async def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, Registration]:
+        """Check and instrument one message."""
         given = bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
-        record = _registration(principal, message.bytes, given, self._mailboxes)
+        record = _registration(principal, message.bytes, given)
         instrument, workspace = self._instrument, principal.workspace
         html, honeypot_url = given.html, None
         links: list[TrackedLink] = []
@@ -173,16 +177,15 @@ class Messages:
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
         answer = Registered(message, open_url, links, honeypot_url, html, offer)
-        return answer, encode(msgspec.structs.replace(record, links=len(links)))
+        return answer, msgspec.structs.replace(record, links=len(links))
 
 
 def _offer(url: str) -> Unsubscribe:
     return Unsubscribe(url, {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": f"{FIELD}={VALUE}"})
 
 
-def _registration(
-    principal: Principal, message: bytes, given: MessageBody, mailboxes: MailboxProviders
-) -> Registration:
+def _registration(principal: Principal, message: bytes, given: MessageBody) -> Registration:
+    """The record, but for its links and its mailbox provider."""
     received = datetime.now(UTC)
     sender, sender_domain = fields.address("from_address", given.from_address)
     recipient, recipient_domain = fields.address("to", given.to)
@@ -208,7 +211,6 @@ def _registration(
         provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
         template=fields.label("template", given.template, 200),
         tags=fields.labels("tags", given.tags),
-        mailbox_provider=mailboxes.of(recipient_domain),
         tracks_opens=given.track_opens,
         tracks_clicks=given.track_clicks,
     )

@@ -14,7 +14,6 @@ from redis.backoff import NoBackoff
 
 from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
@@ -28,6 +27,7 @@ from postmeter.tracking.events import Events
 from postmeter.tracking.front import HEADERS_LIMIT, LINE_LIMIT, Front
 from postmeter.tracking.instrumentation import Instrument
 from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol
 from postmeter.tracking.settings import TrackingSettings
@@ -51,7 +51,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     registry = metrics.registry()
     figures = metrics.TrackingMetrics(registry)
     keys = KeyRing.parse(settings.token_keys)
-    mailboxes = MailboxProviders.load(settings.mailbox_providers)
+    mailboxes = Mailboxes.configured(settings, figures)
     producer = secrets.token_hex(8)
     spool = _spool(settings, producer)
     lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
@@ -101,6 +101,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     listener.close()
     front.close()
     await runner.cleanup()
+    await mailboxes.close()
     await committer.finish()
     await front.closed(settings.stop_timeout)
     draining.cancel()

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from postmeter.shared import destination
 from postmeter.shared.errors import DestinationRefused, SettingsError
+from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Bytes, NotNegative, Port, Positive, Seconds
 from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
@@ -22,7 +23,8 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
     source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
     public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who
-    runs their mailboxes, in place of the shipped one. max_connections: of clients, at once.
+    runs their mailboxes, in place of the shipped one. mailbox_mx: whether other domains are looked up by their MX
+    records. mailbox_nameservers: asked for those instead of the system's. max_connections: of clients, at once.
     header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
     """
 
@@ -34,6 +36,8 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     source_key: Secret | None = None
     public_gateway_url: str = ""
     mailbox_providers: str = ""
+    mailbox_mx: bool = False
+    mailbox_nameservers: NameserversSetting = ""
     spool_bytes: Bytes = 1 << 30
     trusted_hops: NotNegative = 0
     append_deadline: Seconds = 0.5

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.secret import Secret
+from postmeter.tracking.mailboxes import Mailboxes
 
 
 @dataclass(frozen=True)
@@ -39,4 +40,4 @@ class Source:
     provider: str
     secret: Secret
     options: Mapping[str, str]
-    mailboxes: MailboxProviders = field(default_factory=MailboxProviders.load)
+    mailboxes: Mailboxes = field(default_factory=lambda: Mailboxes(MailboxProviders.load()))

@@ -11,17 +11,17 @@ from redis.asyncio import Redis
 
 from postmeter.shared import logs, sources
 from postmeter.shared.errors import RequestError
-from postmeter.shared.mailbox_providers import MailboxProviders
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
 from postmeter.shared.streams import shard_of
 from postmeter.tracking.committer import Committer
+from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.webhooks import events
+from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from postmeter.tracking.webhooks.tokens import Tokens
 
 
@@ -49,7 +49,7 @@ class Webhooks:
         committer: Committer,
         redis: Redis,
         metrics: TrackingMetrics,
-        mailboxes: MailboxProviders,
+        mailboxes: Mailboxes,
     ) -> None:
         self._committer = committer
         self._tokens = Tokens(redis)
@@ -89,7 +89,7 @@ class Webhooks:
         return await self._record(provider, source, delivery)
 
     async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
-        outcome, by_shard = Outcome(), dict[int | None, list[bytes]]()
+        outcome, taken, by_shard = Outcome(), list[Event](), dict[int | None, list[bytes]]()
         for index, item in enumerate(provider.items(delivery)):
             try:
                 found = read(provider, source, item, delivery.received)
@@ -100,11 +100,15 @@ class Webhooks:
                 )
                 by_shard.setdefault(None, []).append(encode(refusal))
                 continue
-            for event in found:
-                by_shard.setdefault(self._shard(event), []).append(encode(event))
-            outcome.accepted += len(found)
+            taken += found
             if index % 50 == 49:
                 await asyncio.sleep(0)
+        await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
+        for index, event in enumerate(taken):
+            by_shard.setdefault(self._shard(event), []).append(encode(self._named(event)))
+            if index % 50 == 49:
+                await asyncio.sleep(0)
+        outcome.accepted = len(taken)
         await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
         self._metrics.webhooks.labels(provider.slug, "event").inc(outcome.accepted)
         if outcome.rejected:
@@ -112,6 +116,13 @@ class Webhooks:
             first = outcome.rejected[0]
             logs.get().warning("webhook items put aside", source=source.id, items=len(outcome.rejected), first=first)
         return outcome
+
+    def _named(self, event: Event) -> Event:
+        """The event with its mailbox provider, where that has become known since it was read."""
+        mail = event.mail
+        if mail is None or mail.mailbox_provider or not (named := self._mailboxes.of(mail.to_domain)):
+            return event
+        return msgspec.structs.replace(event, mail=msgspec.structs.replace(mail, mailbox_provider=named))
 
     def _shard(self, event: Event) -> int:
         """All that providers tell of one message goes through one shard: so do all repetitions of an event, and two
@@ -123,8 +134,25 @@ class Webhooks:
 
 def read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
     """The events of one item. Raises Unreadable, also for what the provider's module did not expect."""
+    if len(item) > items.ITEM_BYTES:
+        raise Unreadable(f"it has more than {items.ITEM_BYTES} bytes")
     try:
-        readings = provider.read(item)
+        readings = _readings(provider, item)
+    except Unreadable:
+        raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from None
+    except Exception as error:  # a fault of ours must not cost the other items of the delivery
+        logs.get().error("a webhook's item was not understood", provider=provider.slug, exc_info=error)
+        raise Unreadable(f"not understood: {type(error).__name__}") from None
     return [events.event_of(reading, item, place, provider, source, received) for place, reading in enumerate(readings)]
+
+
+def _readings(provider: Provider, item: bytes) -> list[Reading]:
+    try:
+        return provider.read(item)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        mended = items.mended(item)
+        if mended == item:
+            raise
+        return provider.read(mended)
