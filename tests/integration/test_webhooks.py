@@ -152,6 +152,23 @@ async def test_a_token_of_mailgun_signs_one_event(post: Post) -> None:
     await post.counts({"delivered": 1})
 
 
+async def test_a_token_of_mailgun_is_spent_at_every_source_of_its_key(post: Post) -> None:
+    account, stranger = Mailgun(), Mailgun()
+    stranger.secret = "signing key of somebody else"
+    here, there = [await post.source("mailgun", account.secret) for _ in range(2)]
+    elsewhere = await post.source("mailgun", stranger.secret)
+    message = await post.register()
+    call = account.signed(account.event("delivered", "m@mg.example", message), token="seen")
+    assert (await post.take(here, call))["accepted"] == 1
+    stolen = json.loads(call[0]) | {"event-data": account.event("complained", "m@mg.example", message)}
+    status, body, _ = await post.post(there, (raw(stolen), {}))
+    assert (status, body["error"]["code"]) == (401, "WEBHOOK_REFUSED")
+    assert (await post.take(there, call))["accepted"] == 1
+    other = stranger.signed(stranger.event("delivered", "o@mg.example", await post.register()), token="seen")
+    assert (await post.take(elsewhere, other))["accepted"] == 1
+    await post.counts({"delivered": 2})
+
+
 async def test_without_redis_no_token_is_taken() -> None:
     redis = Redis.from_url(NO_REDIS)
     with pytest.raises(RequestError) as caught:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import TypeVar
+
 import msgspec
 
 from postmeter.shared.errors import RequestError
+
+T = TypeVar("T")
 
 
 class Anything(msgspec.Struct):
@@ -14,6 +19,14 @@ class Anything(msgspec.Struct):
 MAX_ITEMS = 10_000
 MAX_COMMAS = 1_000_000
 """Of a list: more are no events, for the largest body has 16 bytes for each, and a million items fit in memory."""
+ITEM_BYTES = 1 << 20
+"""Of one event: no provider sends as much, and what is read from it takes many times its size."""
+MOST_MENDED = 10_000
+# JSON up to the first escape that is half of a surrogate pair; possessive, so that it takes linear time.
+_HALF_OF_A_PAIR = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _object_decoder = msgspec.json.Decoder(Anything)
 
@@ -23,7 +36,7 @@ def of_list(body: bytes) -> list[bytes]:
     if body.count(b",") > MAX_COMMAS:
         raise _too_many()
     try:
-        found = _list_decoder.decode(body)
+        found = decoded(_list_decoder, body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, "INVALID_JSON", f"This is no JSON list: {error}") from None
     if len(found) > MAX_ITEMS:
@@ -34,10 +47,34 @@ def of_list(body: bytes) -> list[bytes]:
 def of_object(body: bytes) -> list[bytes]:
     """The body itself, a JSON object. Raises RequestError 400 for what is no JSON."""
     try:
-        _object_decoder.decode(body)
+        decoded(_object_decoder, body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(400, "INVALID_JSON", f"This is no JSON object: {error}") from None
     return [body]
+
+
+def mended(body: bytes) -> bytes:
+    """JSON with U+FFFD for what is no text: bytes that are no UTF-8, escapes of half a surrogate pair.
+
+    Readers' user agents and addresses may hold them, and nobody could send such an event in another form.
+    """
+    text = body.decode("utf-8", "replace").encode()
+    pieces, begin = list[bytes](), 0
+    while len(pieces) < MOST_MENDED and (half := _HALF_OF_A_PAIR.match(text, begin)):
+        pieces.append(text[begin : half.start(1)])
+        begin = half.end()
+    return rb"\ufffd".join([*pieces, text[begin:]])
+
+
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """What the JSON says, mended if it must be. Raises what the decoder raises."""
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        whole = mended(body)
+        if whole == body:
+            raise
+        return decoder.decode(whole)
 
 
 def _too_many() -> RequestError:

@@ -12,12 +12,12 @@ _LARGEST = 253_402_300_799
 _SMALLEST = -62_135_596_800
 
 
-def of_epoch(value: float | int | str | None) -> int | None:
-    """Of seconds since 1970, also with a fraction."""
+def of_epoch(value: float | int | str | None, per_second: int = 1) -> int | None:
+    """Of seconds since 1970, also with a fraction; or of parts of which a second has `per_second`."""
     if value is None or value == "":
         return None
     try:
-        seconds = float(value)
+        seconds = float(value) / per_second
     except (ValueError, OverflowError):
         raise Unreadable(f"{str(value)[:40]!r} is no Unix time") from None
     if not 0 <= seconds <= _LARGEST:

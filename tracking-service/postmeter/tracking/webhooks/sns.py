@@ -31,6 +31,7 @@ _TOPIC = re.compile(
 )
 _CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{16,64}\.pem", re.ASCII)
 _HASHES = {"1": SHA1, "2": SHA256}
+_TYPES = frozenset({"Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"})
 
 
 class Message(msgspec.Struct, rename="pascal"):
@@ -80,6 +81,9 @@ async def verify(message: Message, topics: Sequence[str], now: float) -> None:
     path = message.signing_cert_url.removeprefix(f"https://{host}")
     if path == message.signing_cert_url or not _CERTIFICATE.fullmatch(path):
         raise refused("The signing certificate is not at the address of SNS in the topic's region.")
+    if message.type not in _TYPES:
+        # What is signed joins its fields by line ends, so that a type with more lines could be part of another topic's.
+        raise refused("The message is of an unknown type.")
     if message.signature_version not in _HASHES:
         raise refused("The signature is of an unknown version.")
     key = await sns_certificates.key(f"https://{host}{path}")

@@ -81,7 +81,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
 def _at(told: _Item) -> int | None:
     # Brevo documents ts_epoch in milliseconds, and shows it in seconds in some of its examples.
     if told.ts_epoch is not None and told.ts_epoch > _MILLISECONDS:
-        return moments.of_epoch(told.ts_epoch / 1000)
+        return moments.of_epoch(told.ts_epoch, per_second=1000)
     return moments.of_epoch(told.ts_event if told.ts_event is not None else told.ts_epoch)
 
 

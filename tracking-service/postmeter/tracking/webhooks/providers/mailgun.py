@@ -11,6 +11,7 @@ Our id travels as the variable `v:postmeter_id`. The message's id is its Message
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -107,7 +108,7 @@ _decoder = msgspec.json.Decoder(_Item)
 
 def _signed(delivery: Delivery) -> _Signed:
     try:
-        return _signed_decoder.decode(delivery.body)
+        return items.decoded(_signed_decoder, delivery.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise refused("The body carries no signature: is this an event webhook of Mailgun?") from None
 
@@ -123,10 +124,10 @@ async def _verify(delivery: Delivery, source: Source) -> None:
 def _once(delivery: Delivery) -> tuple[str, bytes]:
     """The token and its event, whatever the order and spacing of its JSON in a later attempt."""
     signed = _signed(delivery)
-    try:
-        content = msgspec.json.encode(msgspec.json.decode(signed.event_data), order="sorted")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        content = bytes(signed.event_data)
+    content = bytes(signed.event_data)
+    if len(content) <= items.ITEM_BYTES:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            content = msgspec.json.encode(msgspec.json.decode(content), order="sorted")
     return signed.signature.timestamp + signed.signature.token, content
 
 

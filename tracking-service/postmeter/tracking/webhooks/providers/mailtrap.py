@@ -70,7 +70,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     if max(map(body.count, (b",", b"\n", b"\r"))) > items.MAX_COMMAS:
         raise _too_many()
     try:
-        found = [bytes(event) for event in _batch_decoder.decode(body).events]
+        found = [bytes(event) for event in items.decoded(_batch_decoder, body).events]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = [line for line in body.splitlines() if line.strip()]
         if not found or not all(line.lstrip()[:1] == b"{" for line in found):

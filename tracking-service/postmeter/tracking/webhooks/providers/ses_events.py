@@ -15,7 +15,7 @@ import msgspec
 from postmeter.shared.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.reading import Reading, Unreadable
 
 _TYPES = {
     "Send": EventType.SENT,
@@ -33,6 +33,8 @@ _DETAILS = {"DeliveryDelay": "delivery_delay", "Rendering Failure": "failure"}
 """Where an event's own object is not named as its type in small letters."""
 _NOT_TRIED = frozenset({"Suppressed", "OnAccountSuppressionList", "UnsubscribedRecipient"})
 """Sub-types of bounces and complaints with which SES says that it did not try to deliver."""
+MAX_RECIPIENTS = 1_000
+"""Of one event; a mail of SES has 50 at most."""
 _ONCE = frozenset({EventType.SENT, EventType.DELIVERED, EventType.FAILED})
 """Types that happen to a recipient of a message once."""
 
@@ -164,9 +166,11 @@ def _bounce(details: _Details) -> BounceType:
 
 def _recipients(kind: EventType, mail: _Mail, details: _Details) -> list[_Recipient]:
     named = details.bounced_recipients or details.complained_recipients or details.delayed_recipients
+    addresses = details.recipients or mail.destination or []
+    if max(len(named or ()), len(addresses)) > MAX_RECIPIENTS:
+        raise Unreadable(f"it tells of more than {MAX_RECIPIENTS} recipients")
     if named:
         return named
-    addresses = details.recipients or mail.destination or []
     if kind in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED, EventType.UNKNOWN):
         # They do not say whose they are: with several recipients it is nobody's in particular.
         return [_Recipient(addresses[0] if len(addresses) == 1 else "")]

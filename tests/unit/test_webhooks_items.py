@@ -1,0 +1,135 @@
+"""An item that is bad, or odd, costs neither the other items of its delivery nor the memory of the service."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.records import Event
+from postmeter.tracking.webhooks import items
+from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.providers import PROVIDERS
+from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
+from postmeter.tracking.webhooks.reading import Unreadable
+from tests.unit import test_webhooks_brevo as brevo
+from tests.unit import test_webhooks_mailgun as mailgun
+from tests.unit import test_webhooks_resend as resend
+from tests.unit import test_webhooks_sendgrid as sendgrid
+from tests.unit import test_webhooks_ses as ses
+from tests.unit import test_webhooks_sparkpost as sparkpost
+from tests.webhooks import NOW, delivery, source
+
+RECEIVED = NOW * 1_000_000
+MARK = "@mark@"
+# What a reader's browser may send, as it stands in a provider's JSON, and what is kept of it.
+NO_TEXT = {
+    rb"\ud83d": "\ufffd",
+    rb"\ude00": "\ufffd",
+    rb"\ude00\ud83d": "\ufffd\ufffd",
+    rb"\ud83d\ud83d\ude00": "\ufffd\U0001f600",
+    b"\xff\xfe": "\ufffd\ufffd",
+    rb"\\ud83d": r"\ud83d",
+    rb"\ud83d\ude00": "\U0001f600",
+}
+DELIVERIES: dict[str, Any] = {
+    "sendgrid": [sendgrid.event("open", useragent=MARK), sendgrid.event("open", useragent="Good")],
+    "sparkpost": [sparkpost.event("open", user_agent=MARK), sparkpost.event("open", user_agent="Good")],
+    "brevo": [brevo.event("opened", user_agent=MARK), brevo.event("opened", user_agent="Good")],
+    "mailtrap": {
+        "events": [
+            {"event": "open", "message_id": "m", "user_agent": MARK},
+            {"event": "open", "message_id": "m", "user_agent": "Good"},
+        ]
+    },
+    "resend": resend.event("email.opened", open={"userAgent": MARK}),
+    "mailgun": mailgun.body(mailgun.event("opened", **{"client-info": {"user-agent": MARK}})),
+}
+
+
+def taken(slug: str, body: bytes) -> list[Event]:
+    provider, of = PROVIDERS[slug], source(slug, "a secret")
+    return [event for item in provider.items(delivery(body)) for event in read(provider, of, item, RECEIVED)]
+
+
+@pytest.mark.parametrize("slug", DELIVERIES)
+@pytest.mark.parametrize(("written", "kept"), NO_TEXT.items(), ids=repr)
+def test_what_is_no_text_is_replaced_and_all_items_count(slug: str, written: bytes, kept: str) -> None:
+    given = DELIVERIES[slug]
+    found = taken(slug, json.dumps(given).encode().replace(MARK.encode(), written))
+    assert [event.user_agent.decode() for event in found] == [kept, "Good"][: len(found)]
+    assert len(found) == (2 if "Good" in json.dumps(given) else 1)
+
+
+async def test_a_delivery_of_mailgun_is_verified_whatever_its_event_holds() -> None:
+    body = json.dumps(DELIVERIES["mailgun"]).encode().replace(MARK.encode(), rb"\ud83d")
+    provider = PROVIDERS["mailgun"]
+    await provider.verify(delivery(body), mailgun.SOURCE)
+    assert provider.once is not None
+    token, content = provider.once(delivery(body))
+    assert token
+    assert b"opened" in content
+
+
+@given(st.lists(st.sampled_from([*NO_TEXT, b"a", rb"\n", rb"\u00e9", b'"', b"\\"])))
+def test_mending_changes_nothing_that_is_json(pieces: list[bytes]) -> None:
+    body = b'"' + b"".join(pieces) + b'"'
+    try:
+        text = json.loads(body)
+        text.encode()
+    except (ValueError, UnicodeError):
+        return
+    assert items.mended(body) == body
+
+
+def test_mending_takes_linear_time() -> None:
+    began = time.process_time()
+    whole = items.mended(rb'"' + rb"\n\u00e9\\ud83d" * 500_000 + rb'\ud83d"')
+    assert whole.endswith(rb'\ufffd"')
+    items.mended(rb"\ud83d" * 1_000_000)
+    assert time.process_time() - began < 20  # a squared one takes hours
+
+
+@pytest.mark.parametrize("value", [10**30, 10**400, 1e308], ids=repr)
+def test_an_absurd_time_of_brevo_is_put_aside(value: float) -> None:
+    # A number of 400 digits is refused before it is a time.
+    with pytest.raises(Unreadable):
+        taken("brevo", json.dumps(brevo.event("delivered", ts_epoch=value)).encode())
+
+
+def test_a_fault_of_ours_costs_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("postmeter.tracking.webhooks.moments.of_epoch", fault)
+    with pytest.raises(Unreadable, match="ZeroDivisionError"):
+        taken("sendgrid", json.dumps([sendgrid.event("open")]).encode())
+
+
+def test_an_event_tells_of_so_many_recipients() -> None:
+    def bounce(n: int) -> bytes:
+        details = ses.BOUNCE | {"bouncedRecipients": [{"emailAddress": f"r{one}@mail.example"} for one in range(n)]}
+        return json.dumps(ses.event("Bounce", details)).encode()
+
+    provider, of = PROVIDERS["ses"], source("ses", "a secret")
+    assert len(read(provider, of, bounce(MAX_RECIPIENTS), RECEIVED)) == MAX_RECIPIENTS
+    with pytest.raises(Unreadable, match="recipients"):
+        read(provider, of, bounce(MAX_RECIPIENTS + 1), RECEIVED)
+
+
+def test_an_item_is_of_so_many_bytes() -> None:
+    provider, of = PROVIDERS["postmark"], source("postmark", "a secret")
+    head, tail = b'{"RecordType": "Delivery", "MessageID": "m", "Subject": "', b'"}'
+    fill = items.ITEM_BYTES - len(head + tail)
+    assert len(read(provider, of, head + b"x" * fill + tail, RECEIVED)) == 1
+    with pytest.raises(Unreadable, match="bytes"):
+        read(provider, of, head + b"x" * (fill + 1) + tail, RECEIVED)
+
+
+def test_half_a_list_is_none() -> None:
+    for body in (b'[{"event": "open"}', b'[{"event": "\\ud83d"}', b'["\\ud83d'):
+        with pytest.raises(RequestError):
+            items.of_list(body)
