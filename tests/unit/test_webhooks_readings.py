@@ -116,7 +116,7 @@ def test_a_genuine_item_is_read(slug: str) -> None:
 
 def _is_object(item: bytes) -> bool:
     try:
-        return isinstance(json.loads(item), dict)
+        return isinstance(json.loads(item.decode("utf-8", "replace")), dict)
     except (ValueError, RecursionError):
         return False
 
