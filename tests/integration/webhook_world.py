@@ -133,8 +133,8 @@ class Post:
 
 
 @asynccontextmanager
-async def posting(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Post]:
-    """Everything that a delivery goes through, and a workspace."""
+async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> AsyncIterator[Post]:
+    """Everything that a delivery goes through, and a workspace. settings: of tracking-service."""
     sns = Sns()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sns_certificates, "outside", sns.fetch)
@@ -143,7 +143,7 @@ async def posting(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Post]
             bench(dsn, redis_url) as rig,
             world(dsn) as here,
             rig.aggregator(),
-            _tracking(redis_url, rig.settings.shards, folder) as tracking_url,
+            _tracking(redis_url, rig.settings.shards, folder, settings) as tracking_url,
             gateway(dsn, tracking_url=tracking_url) as url,
             client() as session,
         ):
@@ -153,7 +153,7 @@ async def posting(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Post]
 
 
 @asynccontextmanager
-async def _tracking(redis_url: str, shards: int, folder: Path) -> AsyncIterator[str]:
+async def _tracking(redis_url: str, shards: int, folder: Path, given: dict[str, Any]) -> AsyncIterator[str]:
     """The base URL of a running tracking-service."""
     port, ops_port = free_port(), free_port()
     settings = TrackingSettings(
@@ -169,6 +169,7 @@ async def _tracking(redis_url: str, shards: int, folder: Path) -> AsyncIterator[
         spool_dir=str(folder),
         log_level="critical",
         stop_timeout=1.0,
+        **given,
     )
     stop = asyncio.Event()
     task = asyncio.create_task(tracking.serve(settings, stop))

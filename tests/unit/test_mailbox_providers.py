@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.mailbox_providers import OTHER, MailboxProviders
+from postmeter.shared.mailbox_providers import OTHER, MailboxExchangers, MailboxProviders
 
 
 def test_the_large_ones_are_known() -> None:
@@ -49,3 +49,23 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="POSTMETER_MAILBOX_PROVIDERS"):
         MailboxProviders.load(str(tmp_path / "none"))
+
+
+def test_hosts_are_named_by_the_longest_end_of_their_names() -> None:
+    shipped = MailboxExchangers.load()
+    known = {
+        "aspmx.l.google.com": "google_workspace",
+        "aspmx2.googlemail.com": "google_workspace",
+        "alt1.gmail-smtp-in.l.google.com": "gmail",
+        "shop-example.mail.protection.outlook.com": "microsoft_365",
+        "hotmail-com.olc.protection.outlook.com": "outlook",
+        "mx-biz.mail.am0.yahoodns.net": "yahoo",
+        "mx2.zoho.eu": "zoho",
+        "mail.protonmail.ch": "proton",
+        "mxb-00012345.gslb.pphosted.com": "proofpoint",
+        "d12345.a.ess.uk.barracudanetworks.com": "barracuda",
+        "inbound-smtp.eu-west-1.amazonaws.com": "amazon_workmail",
+    }
+    assert {host: shipped.of(host) for host in known} == known
+    others = ["", "com", "notgoogle.com", "google.com.mx.example", "ec2-9-1-2-3.eu-west-1.compute.amazonaws.com"]
+    assert [shipped.of(host) for host in others] == [OTHER] * len(others)
