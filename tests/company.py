@@ -26,13 +26,16 @@ def company(clicks: list[Seen], links: int, delivered: int | None, said: Thresho
         early = range(delivered, delivered + said.early_seconds * SECOND + 1)
         found |= {click: "early" for click in people if click.at in early}
     for click in people:
-        near = [other for other in clicks if other.mark and scan and abs(other.at - click.at) <= scan]
-        if any(other.mark == "head" and other.agent == click.agent for other in near):
+        same = [other for other in clicks if other.agent == click.agent]
+        near = [other for other in same if other.mark and scan and abs(other.at - click.at) <= scan]
+        if any(other.mark == "head" for other in near):
             found[click] = "near_head"
         if any(other.mark == "honeypot" for other in near):
             found[click] = "near_honeypot"
     if said.all_links and links >= said.all_links and scan:
-        found |= _crowds(people, scan, "all_links", lambda inside: _different(inside) >= links)
+        for agent in {click.agent for click in people}:
+            mine = [click for click in people if click.agent == agent]
+            found |= _crowds(mine, scan, "all_links", lambda inside: _different(inside) >= links)
     if burst:
         found |= _crowds(people, burst, "burst", lambda inside: _is_burst(inside, said))
     return found

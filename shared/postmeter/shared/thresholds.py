@@ -10,9 +10,9 @@ class Thresholds(NamedTuple):
 
     burst_links: clicks of so many different links of a message, or burst_clicks: so many clicks (off by default: an
     impatient hand repeats itself, and so does a trial), within `burst_milliseconds`: faster than a hand. all_links: all
-    links of a message that has at least so many, within `scan_seconds`. Clicks within `scan_seconds` of a click of the
-    honeypot, or of a HEAD request by the same user agent, belong to the same scan. early_seconds: clicks within so many
-    of the message's delivery.
+    links of a message that has at least so many, within `scan_seconds` and by one user agent. Clicks within
+    `scan_seconds` of a click of the honeypot, or of a HEAD request, by the same user agent belong to the same scan.
+    early_seconds: clicks within so many of the message's delivery.
     """
 
     burst_clicks: int = 0

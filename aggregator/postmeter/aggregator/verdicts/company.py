@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from postmeter.aggregator.moments import MICROSECONDS
@@ -58,10 +58,11 @@ def judged(clicks: Sequence[Click], links: int, delivered: int | None, said: Thr
         for place in _near(clicks, HONEYPOT, scan):
             reasons[place] = NEAR_HONEYPOT
         if 0 < said.all_links <= links:
-            _mark(reasons, clicks, scan, lambda _, different: different >= links, ALL_LINKS)
+            for places in _by_agent(clicks):
+                _mark(reasons, clicks, places, scan, lambda _, different: different >= links, ALL_LINKS)
     burst = said.burst_milliseconds * _MILLISECOND
     if burst:
-        _mark(reasons, clicks, burst, _burst(said), BURST)
+        _mark(reasons, clicks, _judgeable(clicks), burst, _burst(said), BURST)
     return [click.reason if is_evidence(click) else reason for click, reason in zip(clicks, reasons, strict=True)]
 
 
@@ -93,21 +94,38 @@ def _burst(said: Thresholds) -> _Crowded:
 
 
 def _near(clicks: Sequence[Click], evidence: str, scan: int) -> Iterator[int]:
-    """The places of clicks near such evidence; near a HEAD only those of its own user agent."""
+    """The places of clicks near such evidence by the same user agent: a person may read while a scanner scans."""
     times: dict[str | None, list[int]] = {}
     for click in clicks:
         if click.reason == evidence:
-            times.setdefault(click.agent if evidence == HEAD else None, []).append(click.at)
+            times.setdefault(click.agent, []).append(click.at)
     for place, click in enumerate(clicks) if times else ():
-        found = times.get(click.agent if evidence == HEAD else None, [])
+        found = times.get(click.agent, [])
         after = bisect_left(found, click.at - scan)
         if after < len(found) and found[after] <= click.at + scan:
             yield place
 
 
-def _mark(reasons: list[str | None], every: Sequence[Click], length: int, crowded: _Crowded, reason: str) -> None:
-    """Give the reason to all clicks of each stretch that begins with a click and is crowded."""
-    places = [place for place, click in enumerate(every) if not is_evidence(click)]
+def _judgeable(clicks: Sequence[Click]) -> list[int]:
+    return [place for place, click in enumerate(clicks) if not is_evidence(click)]
+
+
+def _by_agent(clicks: Sequence[Click]) -> Iterable[list[int]]:
+    places: dict[str | None, list[int]] = {}
+    for place in _judgeable(clicks):
+        places.setdefault(clicks[place].agent, []).append(place)
+    return places.values()
+
+
+def _mark(
+    reasons: list[str | None],
+    every: Sequence[Click],
+    places: Sequence[int],
+    length: int,
+    crowded: _Crowded,
+    reason: str,
+) -> None:
+    """Give the reason to all clicks, of those at `places`, of each stretch that begins with one and is crowded."""
     inside: Counter[str] = Counter()
     end = marked = 0
     for start, place in enumerate(places):
