@@ -336,12 +336,12 @@ def test_24_head_of_a_refused_click_is_refused_as_get_is(service: Service) -> No
     assert hits_of(service.redis_url, MESSAGE) == []
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_whoever_follows_the_honeypot_arrives_and_is_marked(service: Service, method: str) -> None:
+@pytest.mark.parametrize(("method", "mark"), [("GET", Mark.HONEYPOT), ("HEAD", Mark.HEAD)])
+def test_whoever_follows_the_honeypot_arrives_and_is_marked(service: Service, method: str, mark: Mark) -> None:
     message = new_message()
     reply = service.get(honeypot_target(message, URL, f"url={ENCODED}"), method=method)
     assert (reply.status, reply.headers["location"]) == (302, URL)
-    assert [(hit.url, hit.mark) for hit in hits_of(service.redis_url, message)] == [(URL, Mark.HONEYPOT)]
+    assert [(hit.url, hit.mark) for hit in hits_of(service.redis_url, message)] == [(URL, mark)]
 
 
 @pytest.mark.parametrize(

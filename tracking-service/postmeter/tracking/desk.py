@@ -100,5 +100,5 @@ class Desk:
         except LinkRefused as refused:
             self.drop(refused.reason)
             raise
-        mark = _HONEYPOT if purpose == HONEYPOT else _HEAD if is_head else _UNMARKED
+        mark = _HEAD if is_head else _HONEYPOT if purpose == HONEYPOT else _UNMARKED
         return location, encode(Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark))
