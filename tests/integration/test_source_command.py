@@ -92,3 +92,42 @@ def test_a_source_that_is_not_there_takes_no_secret(command: Commands, revoked: 
     assert result.exit_code == 1
     assert "there is no source" in result.output
     assert command.secret(source_id) == "their-key"
+
+
+@pytest.mark.parametrize(
+    ("provider", "secret"),
+    [
+        ("sendgrid", "SG.an-api-key"),
+        ("resend", "re_123_an_api_key"),
+        ("resend", "whsec_"),
+        ("postal", "an-api-key"),
+        ("mailgun", " "),
+    ],
+)
+def test_a_secret_that_nothing_could_fit_is_refused_at_once(command: Commands, provider: str, secret: str) -> None:
+    made = command("source", "create", "--workspace", "acme", "--provider", provider, "--secret", secret)
+    assert made.exit_code == 1
+    assert "secret" in made.output
+    source_id, _ = command.create(provider)
+    before = command.secret(source_id)
+    changed = command("source", "secret", source_id, typed=secret + "\n")
+    assert changed.exit_code == 1, changed.output
+    assert command.secret(source_id) == before
+    assert len(command("source", "list").output.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "topics",
+    ["mail-events", "arn:aws:sns:eu-west-1:123456789012:a,rubbish", "arn:aws:sns:eu-west-1:123456789012:events.fifo"],
+)
+def test_topics_are_arns_of_topics_that_can_post(command: Commands, topics: str) -> None:
+    made = command("source", "create", "--workspace", "acme", "--provider", "ses", "--option", f"topics={topics}")
+    assert made.exit_code == 1
+    assert "docs/webhooks/ses.md" in made.output
+
+
+def test_a_password_that_travels_in_the_url_is_shown_in_it(command: Commands) -> None:
+    source_id, output = command.create("postmark")
+    assert f"paste  https://postmeter:{command.secret(source_id)}@api.example.com/v1/webhooks/postmark/" in output
+    _, elsewhere = command.create("sparkpost")
+    assert "paste" not in elsewhere

@@ -1,6 +1,7 @@
 """The command `postmeter source`: webhooks of email providers."""
 
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
 from postmeter.shared import sources
+from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
 from postmeter.shared.sql import Queries
@@ -47,9 +49,13 @@ def create_source(
 ) -> None:
     """Create a source; prints its URL and, this once, its secret."""
     key, base = access.source_key(data), access.gateway_url(data)
-    made = Secret(secret or secrets.token_urlsafe(32))
+    made = Secret(secrets.token_urlsafe(32) if secret is None else secret.strip())
+    told = _options(provider, options)
+    missing = secret is None and _makes_its_own(provider)
+    if not missing:
+        _check(provider, made, told)
     stored = sources.encrypt(made, key)
-    given = msgspec.json.encode(_options(provider, options)).decode()
+    given = msgspec.json.encode(told).decode()
     source_id = sources.new_id()
 
     async def create(connection: Connection) -> str | None:
@@ -60,10 +66,13 @@ def create_source(
     if access.with_connection(data, create) is None:
         raise click.ClickException(f"there is no workspace {workspace!r}")
     click.echo(f"url    {base}/v1/webhooks/{provider}/{source_id}")
-    if not secret and _makes_its_own(provider):
+    if missing:
         click.echo(f"secret missing: nothing is taken before `postmeter source secret {source_id}`", err=True)
-    elif not secret:
+    elif secret is None:
         click.echo(f"secret {made.reveal()}")
+        if _travels_in_url(provider):
+            with_password = base.replace("://", f"://postmeter:{made.reveal()}@", 1)
+            click.echo(f"paste  {with_password}/v1/webhooks/{provider}/{source_id}")
     click.echo(f"how    docs/webhooks/{provider}.md", err=True)
 
 
@@ -82,11 +91,16 @@ def list_sources(workspace: str | None, data: Path | None) -> None:
 
 @source_commands.command(name="secret")
 @click.argument("source", metavar="SOURCE_ID")
-@click.option("--secret", prompt=True, hide_input=True, help="As the provider's console shows it; asked for if absent.")
+@click.option("--secret", help="As the provider's console shows it; if absent, asked for or read from a pipe.")
 @data_option()
-def set_secret(source: str, secret: str, data: Path | None) -> None:
+def set_secret(source: str, secret: str | None, data: Path | None) -> None:
     """Say what a source's provider signs with; deliveries are checked with it within seconds."""
-    stored = sources.encrypt(Secret(secret.strip()), access.source_key(data))
+    found = access.with_connection(data, lambda connection: connection.fetchrow(_QUERIES["find_source"], source))
+    if found is None:
+        raise _not_there(source)
+    given = Secret((_typed() if secret is None else secret).strip())
+    _check(found["provider"], given, msgspec.json.decode(found["options"], type=dict[str, str]))
+    stored = sources.encrypt(given, access.source_key(data))
     _change(data, "replace_secret", source, stored)
     click.echo(f"source {source}: secret stored")
 
@@ -112,7 +126,32 @@ def revoke_source(source: str, data: Path | None) -> None:
 
 def _change(data: Path | None, query: str, *arguments: str) -> None:
     if access.with_connection(data, lambda connection: connection.fetchval(_QUERIES[query], *arguments)) is None:
-        raise AdminError(f"there is no source {arguments[0]!r}; `postmeter source list` shows all")
+        raise _not_there(arguments[0])
+
+
+def _not_there(source: str) -> AdminError:
+    return AdminError(f"there is no source {source!r} that is not revoked; `postmeter source list` shows all")
+
+
+def _typed() -> str:
+    """A secret from the terminal, unseen, or a line of what is piped in."""
+    return str(click.prompt("Secret", hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline()
+
+
+def _check(provider: str, secret: Secret, options: dict[str, str]) -> None:
+    """Refuse what the provider's deliveries could never fit, before its console is told the URL."""
+    from postmeter.tracking.webhooks.delivery import Source
+    from postmeter.tracking.webhooks.providers import PROVIDERS
+
+    if not secret.reveal():
+        raise AdminError("the secret is empty: anybody could sign with it")
+    check = PROVIDERS[provider].check
+    if check is None:
+        return
+    try:
+        check(Source(id="", workspace=0, provider=provider, secret=secret, options=options))
+    except RequestError as error:
+        raise AdminError(f"{error.message} docs/webhooks/{provider}.md says where to find it") from None
 
 
 def _makes_its_own(provider: str) -> bool:
@@ -122,6 +161,12 @@ def _makes_its_own(provider: str) -> bool:
     from postmeter.tracking.webhooks.providers import PROVIDERS
 
     return PROVIDERS[provider].secret is SecretOrigin.THEIRS
+
+
+def _travels_in_url(provider: str) -> bool:
+    from postmeter.tracking.webhooks.providers import PROVIDERS
+
+    return PROVIDERS[provider].password_in_url
 
 
 def _options(provider: str, given: tuple[str, ...]) -> dict[str, str]:

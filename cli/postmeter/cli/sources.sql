@@ -15,6 +15,10 @@ ORDER BY w.id, s.created_at, s.id
 -- Let the opens and clicks of $2 (own, provider) count for source $1; its id when there is one.
 UPDATE webhook_source SET engagement = $2 WHERE id = $1 RETURNING id
 
+-- name: find_source
+-- Provider and options of source $1, unless it is revoked.
+SELECT provider, options::text AS options FROM webhook_source WHERE id = $1 AND revoked_at IS NULL
+
 -- name: replace_secret
 -- Store $2, encrypted, as the secret of source $1; its id when there is one that is not revoked.
 UPDATE webhook_source SET secret = $2 WHERE id = $1 AND revoked_at IS NULL

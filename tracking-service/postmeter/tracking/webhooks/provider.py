@@ -34,7 +34,9 @@ class Provider:
     body that is none of the provider's. read: what one item says, an event per recipient; raises Unreadable.
     reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
     once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
-    token signs something else with it. options: names of what a source must say besides.
+    token signs something else with it. options: names of what a source must say besides. check: raises RequestError
+    for a source that no genuine delivery could fit, such as one whose secret is no key; asked when it is made.
+    password_in_url: the provider's console takes the secret as the URL's password only.
     """
 
     slug: str
@@ -46,6 +48,8 @@ class Provider:
     reply: Callable[[Delivery, Source], Awaitable[bool]] | None = None
     once: Callable[[Delivery], tuple[str, bytes]] | None = None
     options: tuple[str, ...] = ()
+    check: Callable[[Source], object] | None = None
+    password_in_url: bool = False
 
 
 def refused(why: str, headers: dict[str, str] | None = None) -> RequestError:

@@ -63,9 +63,16 @@ def message_of(body: bytes) -> Message:
 
 def require_topic(topic: str, topics: Sequence[str]) -> str:
     """The host of SNS in a topic's region. Raises the refusal of a topic that is not among `topics`."""
-    match = _TOPIC.fullmatch(topic)
-    if match is None or topic not in topics:
+    if topic not in topics:
         raise refused("The topic is not among the source's `topics`.")
+    return host_of(topic)
+
+
+def host_of(topic: str) -> str:
+    """The host of SNS in a topic's region. Raises the refusal of what is no topic's ARN: it could name any host."""
+    match = _TOPIC.fullmatch(topic)
+    if match is None:
+        raise refused(f"This is no topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME): {topic[:100]!r}")
     region = match.group(1)
     return f"sns.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 

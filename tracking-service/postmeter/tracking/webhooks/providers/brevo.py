@@ -129,4 +129,12 @@ def _read(item: bytes) -> list[Reading]:
     ]
 
 
-PROVIDER = Provider(slug="brevo", name="BREVO", secret=SecretOrigin.OURS, verify=_verify, items=_items, read=_read)
+PROVIDER = Provider(
+    slug="brevo",
+    name="BREVO",
+    secret=SecretOrigin.OURS,
+    verify=_verify,
+    items=_items,
+    read=_read,
+    password_in_url=True,
+)

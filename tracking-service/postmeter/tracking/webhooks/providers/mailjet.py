@@ -90,5 +90,11 @@ def _read(item: bytes) -> list[Reading]:
 
 
 PROVIDER = Provider(
-    slug="mailjet", name="MAILJET", secret=SecretOrigin.OURS, verify=signatures.basic_auth, items=_items, read=_read
+    slug="mailjet",
+    name="MAILJET",
+    secret=SecretOrigin.OURS,
+    verify=signatures.basic_auth,
+    items=_items,
+    read=_read,
+    password_in_url=True,
 )

@@ -69,15 +69,25 @@ class _Item(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Item)
 
 
+def _key(source: Source) -> RSAPublicKey:
+    try:
+        key = load_der_public_key(base64.b64decode(source.secret.reveal()))
+    except (ValueError, UnsupportedAlgorithm):
+        raise refused(
+            "The source's secret is no public key as `postal default-dkim-record` prints it after p=."
+        ) from None
+    if not isinstance(key, RSAPublicKey):
+        raise refused("The source's public key is no RSA key.")
+    return key
+
+
 async def _verify(delivery: Delivery, source: Source) -> None:
     name = next((name for name in _HASHES if delivery.headers.get(name)), "X-Postal-Signature")
     try:
         signature = base64.b64decode("".join(signatures.header(delivery, name).split()), validate=True)
-        key = load_der_public_key(base64.b64decode(source.secret.reveal()))
-    except (ValueError, UnsupportedAlgorithm):
-        raise refused("The signature or the source's public key is not base64 as Postal gives it.") from None
-    if not isinstance(key, RSAPublicKey):
-        raise refused("The source's public key is no RSA key.")
+    except ValueError:
+        raise refused("The signature is not base64 as Postal gives it.") from None
+    key = _key(source)
     try:
         key.verify(signature, delivery.body, PKCS1v15(), _HASHES[name])
     except InvalidSignature:
@@ -131,4 +141,12 @@ def _read(item: bytes) -> list[Reading]:
     ]
 
 
-PROVIDER = Provider(slug="postal", name="POSTAL", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read)
+PROVIDER = Provider(
+    slug="postal",
+    name="POSTAL",
+    secret=SecretOrigin.THEIRS,
+    verify=_verify,
+    items=_items,
+    read=_read,
+    check=_key,
+)

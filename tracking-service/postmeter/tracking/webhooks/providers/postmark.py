@@ -139,4 +139,5 @@ PROVIDER = Provider(
     verify=signatures.basic_auth,
     items=_items,
     read=_read,
+    password_in_url=True,
 )

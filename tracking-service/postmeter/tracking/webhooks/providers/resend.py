@@ -85,13 +85,20 @@ class _Item(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Item)
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
-    message_id = signatures.header(delivery, "svix-id")
-    timestamp = signatures.header(delivery, "svix-timestamp")
+def _key(source: Source) -> bytes:
     try:
         key = base64.b64decode(source.secret.reveal().removeprefix("whsec_"), validate=True)
     except ValueError:  # also of what is not ASCII
-        raise refused("The source's secret is no signing secret of Resend (whsec_...).") from None
+        key = b""
+    if not key:  # everybody can sign with an empty one
+        raise refused("The source's secret is no signing secret of Resend (whsec_...).")
+    return key
+
+
+async def _verify(delivery: Delivery, source: Source) -> None:
+    message_id = signatures.header(delivery, "svix-id")
+    timestamp = signatures.header(delivery, "svix-timestamp")
+    key = _key(source)
     signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + delivery.body
     right = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     given = [one.partition(",") for one in signatures.header(delivery, "svix-signature").split()]
@@ -161,4 +168,12 @@ def _read(item: bytes) -> list[Reading]:
     ]
 
 
-PROVIDER = Provider(slug="resend", name="RESEND", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read)
+PROVIDER = Provider(
+    slug="resend",
+    name="RESEND",
+    secret=SecretOrigin.THEIRS,
+    verify=_verify,
+    items=_items,
+    read=_read,
+    check=_key,
+)

@@ -71,15 +71,20 @@ class _Item(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Item)
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
-    timestamp = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Timestamp")
-    given = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Signature")
+def _key(source: Source) -> EllipticCurvePublicKey:
     try:
         key = load_der_public_key(base64.b64decode(source.secret.reveal(), validate=True))
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
         raise refused("The source's secret is no verification key as SendGrid shows it.") from None
     if not isinstance(key, EllipticCurvePublicKey):
         raise refused("The source's verification key is no ECDSA key.")
+    return key
+
+
+async def _verify(delivery: Delivery, source: Source) -> None:
+    timestamp = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Timestamp")
+    given = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Signature")
+    key = _key(source)
     try:
         signature = base64.b64decode(given, validate=True)
         key.verify(signature, timestamp.encode("utf-8", "surrogateescape") + delivery.body, ECDSA(SHA256()))
@@ -129,5 +134,11 @@ def _bounce(told: _Item) -> BounceType:
 
 
 PROVIDER = Provider(
-    slug="sendgrid", name="SENDGRID", secret=SecretOrigin.THEIRS, verify=_verify, items=_items, read=_read
+    slug="sendgrid",
+    name="SENDGRID",
+    secret=SecretOrigin.THEIRS,
+    verify=_verify,
+    items=_items,
+    read=_read,
+    check=_key,
 )

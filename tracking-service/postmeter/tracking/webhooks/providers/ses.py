@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from postmeter.shared import logs
 from postmeter.tracking.webhooks import items, signatures, sns
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.providers.ses_events import readings
 
 _VALIDATED = "Successfully validated SNS topic"
@@ -27,6 +27,13 @@ def _topics(source: Source) -> list[str]:
 
 def _is_raw(delivery: Delivery) -> bool:
     return delivery.headers.get("x-amz-sns-rawdelivery", "").strip().lower() == "true"
+
+
+def _check(source: Source) -> None:
+    for topic in _topics(source):
+        sns.host_of(topic)
+        if topic.endswith(".fifo"):
+            raise refused(f"Topics of type FIFO cannot post to HTTPS: {topic}")
 
 
 async def _verify(delivery: Delivery, source: Source) -> None:
@@ -68,4 +75,5 @@ PROVIDER = Provider(
     read=readings,
     reply=_reply,
     options=("topics",),
+    check=_check,
 )
