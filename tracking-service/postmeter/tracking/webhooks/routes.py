@@ -7,10 +7,12 @@ from aiohttp import web
 
 from postmeter.shared import logs, sealed, sources
 from postmeter.shared.apis import webhooks
+from postmeter.shared.errors import RequestError
 from postmeter.shared.sources import Source
 from postmeter.tracking import bodies
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks.handler import Webhooks
+from postmeter.tracking.webhooks.refusals import Refusals
 
 _MAX_BODY = max(endpoint.max_body for endpoint in webhooks.ENDPOINTS)
 
@@ -22,6 +24,7 @@ class WebhookRoutes:
         self._secret = settings.internal_secret
         self._timeout = settings.body_timeout
         self._taker = taker
+        self._refusals = Refusals()
 
     def _source(self, request: web.Request) -> Source:
         source = sealed.unseal(request.headers.get(sources.HEADER), Source, self._secret)
@@ -31,8 +34,12 @@ class WebhookRoutes:
     async def take(self, request: web.Request) -> web.Response:
         """One delivery: 200 once its events are in the streams."""
         source = self._source(request)
-        body = await bodies.read_raw(request, _MAX_BODY, self._timeout)
-        outcome = await self._taker.take(source, request.headers, body)
+        try:
+            body = await bodies.read_raw(request, _MAX_BODY, self._timeout)
+            outcome = await self._taker.take(source, request.headers, body)
+        except RequestError as error:
+            self._refusals.refused(source, error)
+            raise
         return web.Response(body=msgspec.json.encode(outcome), content_type="application/json")
 
     async def describe(self, request: web.Request) -> web.Response:
