@@ -1,10 +1,9 @@
-"""D2's messages over real HTTP: the list and its pages, one message and its history."""
+"""D2's list of messages over real HTTP: its pages, filters and mistakes."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -13,14 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared.events import EventType, State, Verdict
+from postmeter.shared.events import State
 from tests.aggregation import until
-from tests.integration.mail_world import Api, Mail, an_id, asking, happened, register
-from tests.integration.query_world import World, query_service, sealed
+from tests.integration.mail_world import Api, Mail, an_id, asking, register
+from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
+from tests.integration.query_world import World, query_service
 
-NOW = datetime(2025, 2, 10, 10, 20, 30, tzinfo=UTC)
-AT = datetime(2025, 1, 15, 10, tzinfo=UTC)
-FIRST = date(2024, 12, 1)
 # Written down a second time (SEMANTICS.md).
 STATUS = {
     State.QUEUED: "QUEUED",
@@ -38,22 +35,6 @@ STATUS = {
 async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with asking(postgres_dsn, redis_url, NOW, FIRST) as made:
         yield made
-
-
-def the_document_s() -> Mail:
-    return Mail(
-        AT,
-        State.DELIVERED,
-        domain="yourdomain.com",
-        subject="Welcome!",
-        tags=("welcome",),
-        provider_account="pa-uuid",
-        provider_message="provider-id",
-        to_hash="a" * 64,
-        sent_at=AT + timedelta(seconds=1.9),
-        delivered_at=AT + timedelta(seconds=3),
-        id=an_id(AT),
-    )
 
 
 async def test_the_list_as_the_document_prints_it(api: Api) -> None:
@@ -330,77 +311,3 @@ async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url:
         status, answer = await api.get("/v1/messages?search=x")
     assert (status, answer["error"]["code"]) == (504, "QUERY_TIMEOUT")
     assert "narrow" in answer["error"]["message"]
-
-
-async def test_one_message_as_the_document_prints_it(api: Api) -> None:
-    mail = the_document_s()
-    await register(api.here, api.workspace, mail)
-    await happened(
-        api.here,
-        api.workspace,
-        mail.id,
-        (EventType.DELIVERED, AT + timedelta(seconds=3)),
-        (EventType.SENT, AT + timedelta(seconds=1)),
-    )
-    await happened(
-        api.here,
-        api.workspace,
-        mail.id,
-        (EventType.OPENED, AT + timedelta(minutes=5, seconds=12)),
-        verdict=Verdict.PROXY,
-    )
-    assert await api.text(f"/v1/messages/{mail.id}") == (
-        f'{{"data":{{"id":"{mail.id}","fromAddress":"hello@yourdomain.com","subject":"Welcome!","status":"DELIVERED",'
-        '"tags":["welcome"],"events":[{"eventType":"QUEUED","occurredAt":"2025-01-15T10:00:00Z"},'
-        '{"eventType":"SENT","occurredAt":"2025-01-15T10:00:01Z"},'
-        '{"eventType":"DELIVERED","occurredAt":"2025-01-15T10:00:03Z"},'
-        '{"eventType":"OPENED","occurredAt":"2025-01-15T10:05:12Z"}]}}'
-    )
-
-
-async def test_machines_open_and_click_nothing(api: Api) -> None:
-    mail = Mail(AT)
-    await register(api.here, api.workspace, mail)
-    hits = (EventType.OPENED, AT), (EventType.CLICKED, AT + timedelta(seconds=1))
-    await happened(api.here, api.workspace, mail.id, *hits, verdict=Verdict.MACHINE)
-    # Told by a sender, too; the message's creation is already there.
-    await happened(api.here, api.workspace, mail.id, (EventType.QUEUED, AT))
-    await happened(api.here, api.workspace, mail.id, *hits, verdict=Verdict.HUMAN)
-    data = (await api.ok(f"/v1/messages/{mail.id}"))["data"]
-    assert [event["eventType"] for event in data["events"]] == ["QUEUED", "OPENED", "CLICKED"]
-
-
-async def test_events_of_one_moment_are_in_the_order_of_a_message_s_life(api: Api) -> None:
-    mail = Mail(AT)
-    await register(api.here, api.workspace, mail)
-    kinds = [kind for kind in EventType if kind not in (EventType.QUEUED, EventType.RECEIVED)]
-    await happened(api.here, api.workspace, mail.id, *((kind, AT) for kind in reversed(kinds)))
-    data = (await api.ok(f"/v1/messages/{mail.id}"))["data"]
-    assert [event["eventType"] for event in data["events"]] == ["QUEUED", *(kind.name for kind in sorted(kinds))]
-
-
-async def test_a_long_history_shows_its_latest_thousand_events(api: Api) -> None:
-    mail = Mail(AT)
-    await register(api.here, api.workspace, mail)
-    opens = [(EventType.OPENED, AT + timedelta(seconds=n)) for n in range(1, 1002)]
-    await happened(api.here, api.workspace, mail.id, *opens, verdict=Verdict.HUMAN)
-    events = (await api.ok(f"/v1/messages/{mail.id}"))["data"]["events"]
-    assert len(events) == 1001
-    assert events[0] == {"eventType": "QUEUED", "occurredAt": "2025-01-15T10:00:00Z"}
-    assert [events[i]["occurredAt"] for i in (1, -1)] == ["2025-01-15T10:00:02Z", "2025-01-15T10:16:41Z"]
-
-
-async def test_an_id_of_another_tenant_is_as_unknown_as_none(api: Api) -> None:
-    theirs, other_domain, mine = Mail(AT), Mail(AT, domain="other.example"), Mail(AT)
-    other = await api.here.workspace()
-    await register(api.here, other, theirs)
-    await register(api.here, api.workspace, other_domain, mine)
-    confined = api.confined("example.com")
-    answers = [
-        await api.get(f"/v1/messages/{i}") for i in (theirs.id, uuid.uuid4(), "x", f"{{{mine.id}}}", mine.id.hex)
-    ]
-    answers += [await api.get(f"/v1/messages/{i}", confined) for i in (theirs.id, other_domain.id, uuid.uuid4())]
-    assert answers == [(404, {"error": {"code": "NOT_FOUND", "message": "There is no such message."}})] * 8
-    assert (await api.ok(f"/v1/messages/{str(mine.id).upper()}", confined))["data"]["id"] == str(mine.id)
-    assert (await api.ok("/v1/messages", sealed(other)))["pagination"]["total"] == 1
-    assert (await api.ok("/v1/messages", confined))["pagination"]["total"] == 1

@@ -3,36 +3,19 @@
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from postmeter.shared.rollups import SENT
 from tests.integration.query_world import Fact
-from tests.integration.reports_world import Api, Cohort, reports
-
-NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)
-FIRST = datetime(2025, 10, 27, tzinfo=UTC)
-TOMORROW = datetime(2025, 11, 27, tzinfo=UTC)
-DAY = timedelta(days=1)
+from tests.integration.report_moments import DAY, FIRST, NOW, TOMORROW, percent
+from tests.integration.reports_world import Api, reports
 
 
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with reports(postgres_dsn, redis_url, NOW, date(2025, 8, 1)) as made:
         yield made
-
-
-def percent(part: Fraction | int, whole: int, places: str = "0.01") -> float:
-    """A rate as a person would work it out."""
-    if whole == 0:
-        return 0.0
-    exact = 100 * Fraction(part) / whole
-    fine = Decimal(exact.numerator * 10**12 // exact.denominator).scaleb(-12)
-    return float(fine.quantize(Decimal(places), ROUND_HALF_UP))
 
 
 def some_facts(seed: int, campaigns: Iterable[str]) -> list[Fact]:
@@ -295,178 +278,3 @@ async def test_the_status_of_blocklists(api: Api) -> None:
         "ips_checked": 2,
         "last_check": "2025-11-26T10:20:30Z",
     }
-
-
-PERIODS = [("nighttime", 0, 6), ("early_morning", 6, 9), ("office_hours", 9, 17), ("evening", 17, 24)]
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-
-
-@pytest.mark.parametrize(
-    "zone", ["UTC", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Kiritimati", "America/New_York", "Asia/Kolkata"]
-)
-async def test_the_heatmap_equals_its_messages_counted(api: Api, zone: str) -> None:
-    chance = random.Random(zone)
-    cohorts = []
-    for _ in range(250):
-        mailed = chance.randrange(1, 60)
-        opened, clicked, replied = (chance.randrange(mailed + 1) for _ in range(3))
-        moment = FIRST - DAY + timedelta(seconds=chance.randrange(33 * 86400))
-        cohorts.append(
-            Cohort(moment, counters={"mailed": mailed, "opened": opened, "clicked": clicked, "replied": replied})
-        )
-    await api.add_cohorts(SENT, *cohorts)
-    data = await api.read("engagement-heatmap", timezone=zone)
-    assert data["timezone"] == zone
-    found = {(cell["day_of_week"], cell["time_period"]): cell for cell in data["heatmap"]}
-    local = [(c.at.astimezone(ZoneInfo(zone)), c.counters) for c in cohorts if FIRST <= c.at < TOMORROW]
-    for weekday, name in enumerate(WEEKDAYS):
-        for period, first, after in PERIODS:
-            own = [k for at, k in local if at.weekday() == weekday and first <= at.hour < after]
-            cell = found[name, period]
-            assert cell["emails_sent"] == sum(k["mailed"] for k in own)
-            assert cell["emails_opened"] == sum(k["opened"] for k in own)
-            assert cell["open_rate"] == percent(cell["emails_opened"], cell["emails_sent"])
-            assert cell["engagement_score"] == percent(points(own), cell["emails_sent"])
-    assert data["optimal_send_time"] == best_hour(local)
-
-
-def points(own: list[dict[str, int]]) -> Fraction:
-    return sum((Fraction(3 * k["opened"] + 4 * k["clicked"] + 3 * k["replied"], 10) for k in own), Fraction(0))
-
-
-def best_hour(local: list[tuple[datetime, dict[str, int]]]) -> dict[str, Any]:
-    total = sum(k["mailed"] for _, k in local)
-    ranked = []
-    for weekday in range(7):
-        for hour in range(24):
-            own = [k for at, k in local if (at.weekday(), at.hour) == (weekday, hour)]
-            mailed = sum(k["mailed"] for k in own)
-            if mailed and mailed >= Fraction(total, 100):
-                ranked.append((-points(own) / mailed, -mailed, weekday, hour))
-    score, _, weekday, hour = min(ranked)
-    return {"day_of_week": WEEKDAYS[weekday], "hour": hour, "engagement_score": percent(-score, 1)}
-
-
-async def test_the_best_hour_needs_a_hundredth_of_the_mail(api: Api) -> None:
-    tuesday = datetime(2025, 11, 18, 10, tzinfo=UTC)
-    await api.add_cohorts(
-        SENT,
-        Cohort(tuesday, counters={"mailed": 981, "opened": 98}),
-        Cohort(tuesday + timedelta(hours=1), counters={"mailed": 9, "opened": 9}),
-        Cohort(tuesday + timedelta(hours=2), counters={"mailed": 10, "opened": 5}),
-    )
-    assert (await api.read("engagement-heatmap"))["optimal_send_time"] == {
-        "day_of_week": "Tuesday",
-        "hour": 12,
-        "engagement_score": 15,
-    }
-
-
-async def test_equally_good_hours_are_ordered_by_mail_then_by_the_week(api: Api) -> None:
-    tuesday = datetime(2025, 11, 18, 10, tzinfo=UTC)
-
-    async def best() -> tuple[str, int, float]:
-        found = (await api.read("engagement-heatmap"))["optimal_send_time"]
-        return found["day_of_week"], found["hour"], found["engagement_score"]
-
-    await api.add_cohorts(
-        SENT,
-        Cohort(tuesday, counters={"mailed": 10, "opened": 5}),
-        Cohort(tuesday + timedelta(days=3), counters={"mailed": 20, "opened": 10}),
-    )
-    assert await best() == ("Friday", 10, 15)
-    await api.add_cohorts(SENT, Cohort(tuesday + timedelta(days=2), counters={"mailed": 20, "opened": 2, "clicked": 6}))
-    assert await best() == ("Thursday", 10, 15)
-    await api.add_cohorts(SENT, Cohort(tuesday + timedelta(days=2, hours=-1), counters={"mailed": 20, "opened": 10}))
-    assert await best() == ("Thursday", 9, 15)
-
-
-async def test_no_hour_is_best_where_mail_is_spread_evenly_or_none_was_sent(api: Api) -> None:
-    assert (await api.read("engagement-heatmap"))["optimal_send_time"] is None
-    monday = datetime(2025, 11, 10, tzinfo=UTC)
-    await api.add_cohorts(
-        SENT, *(Cohort(monday + timedelta(hours=n), counters={"mailed": 5, "opened": 1}) for n in range(168))
-    )
-    assert (await api.read("engagement-heatmap"))["optimal_send_time"] is None
-
-
-async def test_the_heatmap_of_a_campaign(api: Api) -> None:
-    await api.campaign("a")
-    await api.add_cohorts(
-        SENT,
-        Cohort(NOW, "a", counters={"mailed": 10, "opened": 1}),
-        Cohort(NOW, "b", counters={"mailed": 100, "opened": 90}),
-    )
-    data = await api.read("engagement-heatmap", campaignId="a", timeRange="90d")
-    assert sum(cell["emails_sent"] for cell in data["heatmap"]) == 10
-
-
-async def compared(api: Api, counts: dict[str, dict[str, int]], *metrics: str) -> list[dict[str, Any]]:
-    for campaign, counters in counts.items():
-        await api.campaign(campaign)
-        await api.add(Fact(NOW, campaign, counters=counters))
-    status, answer = await api.compare(*counts, metrics=metrics)
-    assert status == 200, answer
-    found: list[dict[str, Any]] = answer["data"]["statistical_significance"]
-    assert [each["metric"] for each in found] == list(metrics)
-    return found
-
-
-async def test_a_rate_without_trials_has_no_winner(api: Api) -> None:
-    found = await compared(api, {"a": {"sent": 10}, "b": {"sent": 10}}, "open_rate", "bounce_rate")
-    assert found[0] == {"metric": "open_rate", "winner": None, "p_value": None, "is_significant": False}
-    # Equal rates: the first by id, and nothing significant about it.
-    assert found[1] == {"metric": "bounce_rate", "winner": "a", "p_value": 1, "is_significant": False}
-
-
-async def test_a_campaign_without_trials_does_not_compete(api: Api) -> None:
-    counts = {
-        "a": {"sent": 5},
-        "c": {"sent": 100, "delivered": 90},
-        "b": {"sent": 50, "delivered": 50, "unique_opens": 1},
-    }
-    found = await compared(api, counts, "open_rate", "delivery_rate", "click_to_open_rate")
-    assert found[0]["winner"] == "b"
-    assert 0 < found[0]["p_value"] < 1
-    assert found[1]["winner"] == "b"
-    assert found[2] == {"metric": "click_to_open_rate", "winner": "b", "p_value": None, "is_significant": False}
-    _, answer = await api.compare("a", "c", metrics=["open_rate"])
-    assert answer["data"]["comparison"][0]["metrics"] == {"open_rate": 0}
-    assert answer["data"]["comparison"][0]["intervals"] == {
-        "open_rate": {"successes": 0, "trials": 0, "lower": None, "upper": None}
-    }
-
-
-async def test_holm_s_correction_is_for_all_others_and_the_largest_is_reported(api: Api) -> None:
-    def opened(n: int) -> dict[str, int]:
-        return {"sent": 1000, "delivered": 1000, "unique_opens": n}
-
-    alone = (await compared(api, {"a": opened(300), "b": opened(255)}, "open_rate"))[0]
-    assert alone["p_value"] == pytest.approx(0.0247, abs=1e-4)
-    assert alone["is_significant"]
-    await api.campaign("c")
-    await api.add(Fact(NOW, "c", counters=opened(255)))
-    _, answer = await api.compare("c", "b", "a", metrics=["open_rate"])
-    both = answer["data"]["statistical_significance"][0]
-    # Two equal p-values: Holm doubles the first of them, and the second cannot be less.
-    assert both["winner"] == "a"
-    assert both["p_value"] == pytest.approx(2 * 0.0247, abs=2e-4)
-    await api.campaign("d")
-    await api.add(Fact(NOW, "d", counters=opened(300)))
-    _, answer = await api.compare("d", "c", "b", "a", metrics=["open_rate"])
-    assert answer["data"]["statistical_significance"][0] == {
-        "metric": "open_rate",
-        "winner": "a",
-        "p_value": 1,
-        "is_significant": False,
-    }
-
-
-async def test_the_default_metrics(api: Api) -> None:
-    await api.campaign("a")
-    await api.campaign("b")
-    _, answer = await api.compare("b", "a")
-    assert [list(each["metrics"]) for each in answer["data"]["comparison"]] == [
-        ["open_rate", "click_rate", "reply_rate", "delivery_rate"]
-    ] * 2
-    assert [each["campaign_id"] for each in answer["data"]["comparison"]] == ["b", "a"]

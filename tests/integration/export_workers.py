@@ -1,0 +1,119 @@
+"""What the tests of exports' workers share: workers like other replicas', and an export looked at in the making."""
+
+import asyncio
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from postmeter.query.answers import system_clock
+from postmeter.query.exports import service
+from postmeter.shared import metrics
+from tests.integration.export_world import Api, until
+from tests.integration.query_world import INTERNAL
+from tests.product import free_port
+
+ROWS = 50_000
+
+
+@dataclass
+class Service:
+    """A query-service that is a process of its own."""
+
+    process: "subprocess.Popen[bytes]"
+    ops_port: int
+
+    async def counted(self, session: aiohttp.ClientSession, result: str) -> bool:
+        """Whether it has counted such an attempt."""
+        async with session.get(f"http://127.0.0.1:{self.ops_port}/metrics") as answer:
+            return f'postmeter_exports_total{{result="{result}"}} 1.0' in await answer.text()
+
+    def peak(self) -> int:
+        """Bytes of memory that it has held at most."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) << 10
+
+
+@contextmanager
+def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
+    ops_port = free_port()
+    own = {
+        "POSTGRES_DSN": dsn,
+        "REDIS_URL": redis_url,
+        "INTERNAL_SECRET": INTERNAL.reveal(),
+        "PORT": str(free_port()),
+        "OPS_PORT": str(ops_port),
+        "PUBLIC_GATEWAY_URL": "https://gateway.example",
+        "EXPORT_DIR": str(folder),
+        "EXPORT_LEASE": "1.5",
+        "LOG_LEVEL": "error",
+    }
+    environ = {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}
+    process = subprocess.Popen([sys.executable, "-m", "postmeter.cli.main", "run", "query"], env=environ)
+    try:
+        yield Service(process, ops_port)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(30)
+
+
+@asynccontextmanager
+async def working(api: Api, **given: Any) -> AsyncIterator[CollectorRegistry]:
+    """A worker like another replica's, with a pool of its own. The registry has what it counts."""
+    registry, stop = CollectorRegistry(), asyncio.Event()
+    settings = replace(api.settings, **given)
+    pool = await service.connect(settings)
+    made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
+    task = asyncio.create_task(made.worker.run(stop))
+    try:
+        yield registry
+    finally:
+        stop.set()
+        await task
+        await pool.close()
+
+
+def counted(registry: CollectorRegistry, result: str) -> float:
+    return registry.get_sample_value("postmeter_exports_total", {"result": result}) or 0.0
+
+
+async def in_the_middle(api: Api, export_id: str) -> None:
+    """Returns when rows of an export have been written and others have not."""
+
+    async def begun() -> bool:
+        return is_written(Path(api.settings.export_dir))
+
+    await until(begun)
+    assert (await api.row(export_id))["status"] == "processing"
+
+
+def is_written(folder: Path) -> bool:
+    return any(file.stat().st_size for file in folder.glob("work/*/export.*") if file.exists())
+
+
+async def is_whole(api: Api, export_id: str, rows: int, attempt: int) -> None:
+    """The export has every message once, it was completed by this attempt, and nothing else is left."""
+    status, answer = await api.ended(export_id)
+    assert status == 200, answer
+    file = await api.download(answer["data"]["download_url"])
+    assert len(file) == answer["data"]["file_size_bytes"]
+    messages = [row["message_id"] for row in csv.DictReader(io.StringIO(file.decode(), newline=""))]
+    assert (len(messages), len(set(messages))) == (rows, rows)
+    row = await api.row(export_id)
+    assert (row["attempt"], row["file"]) == (attempt, f"{export_id}.{attempt}.csv")
+
+    async def swept() -> bool:
+        return api.files() == [row["file"]]
+
+    await until(swept)
