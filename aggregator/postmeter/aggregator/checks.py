@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from postmeter.shared.events import BounceType, EventType, Mark
 from postmeter.shared.records import SIZE_LIMIT, CampaignChange, CustomEvent, Event, Hit, Purchase, Record, Registration
 
@@ -46,13 +48,10 @@ def _registration_fault(record: Registration) -> str | None:
         return "time"
     if not 0 <= record.links < 2**31:
         return "links"
-    texts = (getattr(record, name) for name in _REGISTRATION_TEXTS)
-    if any("\0" in text for text in texts) or any("\0" in tag for tag in record.tags):
-        return "text"
-    return None
+    return "text" if "\0" in "".join((*_REGISTRATION_TEXTS(record), *record.tags)) else None
 
 
-_REGISTRATION_TEXTS = (
+_REGISTRATION_TEXTS = attrgetter(
     "campaign",
     "campaign_name",
     "from_address",

@@ -17,6 +17,7 @@ CREATED_BUCKET = CREATED.tiers[0].seconds * MICROSECONDS
 SENT_BUCKET = SENT.tiers[0].seconds * MICROSECONDS
 """The finest buckets, in microseconds."""
 
+_PLACES = {int(state): STATE_COUNTERS.index(state.name.lower()) for state in State}
 MAILED = SENT_COUNTERS.index("mailed")
 ENGAGED = {
     Engagement.OPEN: SENT_COUNTERS.index("opened"),
@@ -39,14 +40,14 @@ class Cohorts:
 
     def add(self, workspace: int, created: int, series: int, state: int, n: int) -> None:
         """`n` messages more that were created at that time and are in that state; negative: they are gone."""
-        self._created(workspace, created, series)[_place(state)] += n
+        self._created(workspace, created, series)[_PLACES[state]] += n
 
     def rise(self, workspace: int, created: int, series: int, was: int, state: int, n: int) -> None:
         """`n` messages created at that time have left one state for a higher one (or the same)."""
         if state != was:
             counts = self._created(workspace, created, series)
-            counts[_place(was)] -= n
-            counts[_place(state)] += n
+            counts[_PLACES[was]] -= n
+            counts[_PLACES[state]] += n
 
     def mail(self, workspace: int, was: int | None, sent: int, series: int, n: int) -> None:
         """`n` messages were sent at that time; until now they were thought to be sent at `was`, or not at all."""
@@ -67,7 +68,3 @@ class Cohorts:
 
     def _sent(self, workspace: int, at: int, series: int) -> list[int]:
         return counts_of(self.sent, (workspace, at - at % SENT_BUCKET, series), len(SENT_COUNTERS))
-
-
-def _place(state: int) -> int:
-    return STATE_COUNTERS.index(State(state).name.lower())

@@ -36,7 +36,7 @@ class Series(NamedTuple):
 def of_message(registration: Registration) -> Series:
     """The series of a message."""
     r = registration
-    tags = tuple(sorted(set(r.tags)))
+    tags = tuple(sorted(set(r.tags))) if r.tags else ()
     return Series(r.workspace, r.campaign, r.from_domain, r.provider, r.template, tags, r.mailbox_provider)
 
 
