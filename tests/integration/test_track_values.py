@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from iso4217 import Currency
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.records import CustomEvent, Purchase
-from postmeter.tracking.contacts import purchase
+from postmeter.tracking.contacts import purchase, values
 from tests.integration.tracking_service import Reply, Service, once
 from tests.integration.tracking_writes import GZIP
 
@@ -123,6 +125,9 @@ def test_a_wrong_field_of_a_purchase_is_named(service: Service, changes: dict[st
     [
         (b"1e400", 422, "INVALID_FIELD"),
         (b"1e-400", 422, "INVALID_FIELD"),
+        (b"0e99999999999999999999", 422, "INVALID_FIELD"),
+        (b"1e99999999999999999999", 422, "INVALID_FIELD"),
+        (b"1e-99999999999999999999", 422, "INVALID_FIELD"),
         (b"9" * 100_000, 422, "INVALID_FIELD"),
         (b"NaN", 400, "INVALID_JSON"),
         (b"Infinity", 400, "INVALID_JSON"),
@@ -133,6 +138,28 @@ def test_a_wrong_field_of_a_purchase_is_named(service: Service, changes: dict[st
 def test_numbers_that_are_none(service: Service, amount: bytes, status: int, code: str) -> None:
     body = b'{"contact_email": "a@b.example", "amount": %s, "currency": "EUR"}' % amount
     refused(service.post(PURCHASE, body), status, code)
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-301", "1e400", "1E+99999999999", "0e-20000", "0." + "0" * 16_360 + "1", "0." + "1" * 1000]
+)
+def test_properties_hold_no_number_that_cannot_be_kept(service: Service, number: str) -> None:
+    body = b'{"event_name": "a", "contact_email": "a@b.example", "properties": {"e1": "1e999", "n": [%s]}}'
+    assert refused(service.post(EVENT, body % number.encode()), 422, "INVALID_FIELD").startswith("properties: ")
+
+
+async def test_what_properties_may_hold_postgres_takes(postgres_dsn: str) -> None:
+    digits = "1" * (values.OBJECT_DIGITS - 2)
+    numbers = ["1e-300", "1e300", f"0.{digits}", f"0.{digits}e-300", "0e-300", "1E+2", "-0"]
+    texts = [r'"\\"', r'"\"1e-999"', '"1e-999"', '""']
+    given = '{"e-20000": [' + ",".join(numbers + texts) + "]}"
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        kept = await connection.fetchval("SELECT $1::text::jsonb::text", values.properties(msgspec.Raw(given.encode())))
+    finally:
+        await connection.close()
+    found = json.loads(kept, parse_float=Decimal, parse_int=Decimal)["e-20000"]
+    assert found == json.loads(given, parse_float=Decimal, parse_int=Decimal)["e-20000"]
 
 
 @pytest.mark.parametrize("path", [EVENT, PURCHASE])

@@ -97,6 +97,28 @@ def test_a_post_that_does_not_say_so_changes_nothing(service: Service, body: byt
     assert unsubscribed(service, message) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (f"{FORM}; charset=bogus", ONE_CLICK),
+        ("multipart/form-data", MULTIPART),
+        ("multipart/form-data; boundary=y", MULTIPART),
+        ("multipart/form-data; boundary=" + "x" * 200, MULTIPART),
+        ("multipart/form-data; boundary=x", b"--x\r\nno header"),
+        ("multipart/form-data; boundary=x", MULTIPART[:40]),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n"),
+        (
+            "multipart/form-data; boundary=x",
+            MULTIPART.replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: bogus\r\n\r\n", 1),
+        ),
+    ],
+)
+def test_a_form_that_is_none_changes_nothing(service: Service, kind: str, body: bytes) -> None:
+    message, path, _ = registered(service)
+    assert ask(service, path, body, kind)[0] == 400
+    assert unsubscribed(service, message) == []
+
+
 def test_only_its_own_token_works(service: Service) -> None:
     message, path, _ = registered(service)
     base, key = path.rpartition("/")[0], uuid.UUID(message).bytes

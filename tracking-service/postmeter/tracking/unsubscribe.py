@@ -58,10 +58,12 @@ class Unsubscribes:
         try:
             async with asyncio.timeout(self._timeout):
                 form = await request.post()
-        except ValueError:  # no text, or no form
-            return _response(_NOT_ASKED)
         except TimeoutError:
             raise RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.") from None
+        except web.HTTPException:  # too large
+            raise
+        except Exception:  # no form; aiohttp says so by many types, of an unknown charset by LookupError
+            return _response(_NOT_ASKED)
         if str(form.get(FIELD, "")).strip().lower() != VALUE.lower():
             return _response(_NOT_ASKED)
         event = _event(*found, request, self._hops)

@@ -15,7 +15,9 @@ from postmeter.shared.errors import RequestError
 from postmeter.tracking import fields
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6})?", re.ASCII)
+# Of JSON: a text, or a number's digits and exponent.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|([\d.]++)(?:[eE]([+-]?\d++))?', re.DOTALL)
 NAME_CHARS = 100
 NUMBER_CHARS = 64
 WHOLE_DIGITS = 15
@@ -23,6 +25,9 @@ FINE_PLACES = 6
 """Decimals of a line item's price and quantity, and of amounts in a currency that has no minor unit, such as gold."""
 OBJECT_BYTES = 16_384
 OBJECT_DEPTH = 8
+OBJECT_DIGITS = 1_000
+OBJECT_EXPONENT = 300
+"""Of numbers in properties: Postgres keeps each digit, but not of numbers with more than 16,383 decimals."""
 
 
 @contextmanager
@@ -88,6 +93,10 @@ def properties(value: msgspec.Raw) -> str:
     if not isinstance(found, dict):
         raise fields.invalid("properties", "takes an object")
     _check(found)
+    for token in _TOKEN.finditer(text):
+        digits, exponent = token.groups(b"")
+        if len(digits) > OBJECT_DIGITS or len(exponent) > 10 or abs(int(exponent or 0)) > OBJECT_EXPONENT:
+            raise fields.invalid("properties", "takes no number so long, or so close to 0")
     return text.decode()
 
 
