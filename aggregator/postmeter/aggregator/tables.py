@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator import clicks
+from postmeter.aggregator import clicks, names
 from postmeter.aggregator.changes import HISTORY, Changes
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
@@ -51,10 +51,11 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
         (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
         for (workspace, message), p in changes.progress.items()
     ]
-    if not engagements and not progress:
-        return
     # Of a clicked message the first click may have to be moved.
-    keys = [key[:2] for key in progress] + [(workspace, UUID(message)) for workspace, message in changes.clicks]
+    touched = {*changes.progress, *changes.clicks, *changes.names}
+    if not engagements and not touched:
+        return
+    keys = [(workspace, UUID(message)) for workspace, message in touched]
     alone: set[Key] = set()
     for row in await connection.fetch(
         COHORTS["engage"], *_columns(engagements, 5), *_columns(keys, 2), LIMITS.early_seconds
@@ -66,6 +67,7 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
         groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
     await clicks.judge(connection, changes, alone, stretches)
+    await names.learn(connection, changes.names)
 
 
 def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:
@@ -123,8 +125,8 @@ async def _write_live(connection: Connection, changes: Changes, shard: int) -> d
     grown: dict[int, list[int]] = {}
     for (workspace, _, _), counts in changes.activity.items():
         totals = grown.setdefault(workspace, [0] * len(LIVE))
-        for place, names in enumerate(LIVE.values()):
-            totals[place] += sum(counts[INDEX[name]] for name in names)
+        for place, parts in enumerate(LIVE.values()):
+            totals[place] += sum(counts[INDEX[name]] for name in parts)
     rows = [(workspace, *totals) for workspace, totals in sorted(grown.items()) if any(totals)]
     if not rows:
         return {}
