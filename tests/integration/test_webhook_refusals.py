@@ -5,6 +5,8 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
+from postmeter.shared import sources
+from postmeter.shared.secret import Secret
 from tests.integration.webhook_world import ACCOUNTS, posting
 
 
@@ -21,3 +23,20 @@ async def test_the_log_says_which_source_was_refused_and_why(postgres_dsn: str, 
     assert [(line["source"], line["status"], line["times"]) for line in told] == [(door.id, 401, 1)]
     assert "signature" in told[0]["reason"]
     assert account.secret not in str(told)
+
+
+async def test_a_secret_stored_under_another_key_lets_the_provider_try_again(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with posting(postgres_dsn, redis_url, tmp_path) as post:
+        account = ACCOUNTS["postmark"](post)
+        door = await post.source("postmark", account.secret, *account.options)
+        stored = sources.encrypt(Secret(door.secret), Secret("the key before"))
+        await post.bench.db.execute("UPDATE webhook_source SET secret = $1", stored)
+        with capture_logs() as lines:
+            status, body, _ = await post.post(door, account.delivered(door, str(uuid.uuid4())))
+        assert (status, body["error"]["code"]) == (503, "UNAVAILABLE")
+        assert "POSTMETER_SOURCE_KEY" not in body["error"]["message"]
+        reasons = [line["reason"] for line in lines if line["event"] == "webhook not taken"]
+        assert [reason.split()[0] for reason in reasons] == ["POSTMETER_SOURCE_KEY"]
+        assert await post.bench.streams.ends() == {}

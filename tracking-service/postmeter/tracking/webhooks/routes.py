@@ -7,7 +7,7 @@ from aiohttp import web
 
 from postmeter.shared import logs, sealed, sources
 from postmeter.shared.apis import webhooks
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.sources import Source
 from postmeter.tracking import bodies
 from postmeter.tracking.settings import TrackingSettings
@@ -40,6 +40,9 @@ class WebhookRoutes:
         except RequestError as error:
             self._refusals.refused(source, error)
             raise
+        except SettingsError as error:  # ours to mend: the provider is to try again, and need not know the setting
+            self._refusals.refused(source, RequestError(503, "UNAVAILABLE", str(error)))
+            raise RequestError(503, "UNAVAILABLE", "Webhooks cannot be verified here now; try again.") from error
         return web.Response(body=msgspec.json.encode(outcome), content_type="application/json")
 
     async def describe(self, request: web.Request) -> web.Response:
