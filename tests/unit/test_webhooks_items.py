@@ -1,7 +1,6 @@
 """An item that is bad, or odd, costs neither the other items of its delivery nor the memory of the service."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -85,12 +84,11 @@ def test_mending_changes_nothing_that_is_json(pieces: list[bytes]) -> None:
     assert items.mended(body) == body
 
 
-def test_mending_takes_linear_time() -> None:
-    began = time.process_time()
+def test_mending_is_bounded() -> None:
+    # Of megabytes: one that took squared time would not end.
     whole = items.mended(rb'"' + rb"\n\u00e9\\ud83d" * 500_000 + rb'\ud83d"')
     assert whole.endswith(rb'\ufffd"')
-    items.mended(rb"\ud83d" * 1_000_000)
-    assert time.process_time() - began < 20  # a squared one takes hours
+    assert items.mended(rb"\ud83d" * 1_000_000).count(rb"\ufffd") == items.MOST_MENDED
 
 
 @pytest.mark.parametrize("value", [10**30, 10**400, 1e308], ids=repr)
