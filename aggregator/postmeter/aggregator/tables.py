@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -19,11 +20,16 @@ from postmeter.aggregator.queries import COHORTS, QUERIES, add_counts
 from postmeter.shared.events import Engagement
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, Rollup
+from postmeter.shared.rollups import ACTIVITY, COUNTERS, CREATED, SENT, Rollup
 from postmeter.shared.thresholds import LIMITS
 
 ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
 """By table, the statement that adds to its counters."""
+HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")))
+ADD_HITS = {tier.table: add_counts(tier, HITS) for tier in ACTIVITY.tiers}
+"""The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
+_PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
+_OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
 
 
 async def write(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
@@ -113,12 +119,15 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
 
 async def _write_rollup(connection: Connection, horizon: Horizon, rollup: Rollup, deltas: Deltas) -> None:
     """Add to every tier what it keeps, with the workspaces' totals."""
+    add: dict[str, str] = ADD
+    if rollup is ACTIVITY and not any(counts[place] for counts in deltas.values() for place in _OTHERS):
+        add, deltas = ADD_HITS, {key: list(_PICK_HITS(counts)) for key, counts in deltas.items()}
     deltas = with_totals(deltas)
     for tier in rollup.tiers:
         deltas, oldest = widened(deltas, tier.seconds * MICROSECONDS), horizon.oldest[tier.table]
         rows = [(*key, *counts) for key, counts in deltas.items() if oldest <= key[1] < horizon.high and any(counts)]
         if rows:
-            await connection.execute(ADD[tier.table], *zip(*rows, strict=True))
+            await connection.execute(add[tier.table], *zip(*rows, strict=True))
 
 
 async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
