@@ -18,10 +18,12 @@ from tests.integration.flushes import HOUR, Side, sides
 from tests.integration.test_aggregator_model import check_live, entries, in_workspace
 from tests.integration.test_aggregator_races import meet, of_workspace
 
-WORKSPACES = count(5000)
+WORKSPACES = count(5001)
 URLS = [f"https://shop.example/{name}" for name in "abcd"]
 HALF = SECOND // 2
 SAID = Thresholds(3, 0, 4000, 0, 0, 0)
+STRICT = Thresholds(burst_links=3, burst_milliseconds=700, early_seconds=2)
+"""What the workspaces here have said."""
 
 
 def click(n: int, at: float, url: str = URLS[0], **changes: object) -> Record:
@@ -42,6 +44,13 @@ async def check_clicks(at: Bench, workspace: int, model: Model) -> None:
 @pytest.fixture
 async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
     async with bench(postgres_dsn, redis_url) as made:
+        await made.db.execute(
+            "INSERT INTO workspace (number, id, name) OVERRIDING SYSTEM VALUE"
+            " SELECT n, 'ws-' || n, '' FROM generate_series(1, 5999) AS n WHERE n = 1 OR n > 5000"
+        )
+        await made.db.execute(
+            "INSERT INTO verdict_setting SELECT number, $1, $2, $3, $4, $5, $6 FROM workspace", *STRICT
+        )
         yield made
 
 
@@ -90,7 +99,7 @@ async def flush_in_parts(three: list[Side], found: list[Record], noise: random.R
 async def test_order_and_flushes_decide_nothing(at: Bench, three: list[Side], found: list[Record], seed: int) -> None:
     workspace = next(WORKSPACES)
     await flush_in_parts(three, of_workspace(workspace, found), random.Random(seed))
-    await check_clicks(at, workspace, Model([(record, "") for record in found]))
+    await check_clicks(at, workspace, Model([(record, "") for record in found], STRICT))
 
 
 @pytest.fixture
@@ -109,7 +118,7 @@ async def test_shards_that_count_at_once_end_the_same(running: Bench, found: lis
         for shard, name, packed in entries([in_workspace(r, "", workspace) for r in some], random.Random(seed)):
             await at.streams.append(shard, batch_id=f"{workspace}-{part}-{name}", packed=packed)
         await at.counted()
-    model = Model([(record, "") for record in found])
+    model = Model([(record, "") for record in found], STRICT)
     await check_clicks(at, workspace, model)
     await check_live(at, workspace, model)
 
@@ -143,7 +152,7 @@ async def test_flushes_that_meet_on_a_burst(at: Bench) -> None:
                     found: list[Record] = [registration(1, links=3), registration(2, links=3), *already]
                     await one.flush(of_workspace(workspace, found))
                     await meet(at, one, of_workspace(workspace, mine), other, of_workspace(workspace, theirs))
-                    model = Model([(record, "") for record in (*found, *mine, *theirs)])
+                    model = Model([(record, "") for record in (*found, *mine, *theirs)], STRICT)
                     models[workspace] = f"{before}; {first}; {second}", model
     for workspace, (name, model) in models.items():
         try:
@@ -216,8 +225,8 @@ async def test_a_delivery_that_is_told_later_judges_clicks_that_came_before(at: 
 
 
 async def test_a_workspace_has_its_own_thresholds(at: Bench, three: list[Side]) -> None:
-    insert = "INSERT INTO workspace (id, name) VALUES ($1, $1) RETURNING number"
-    workspace = await at.value(insert, "strict")
+    workspace = 5001
+    await at.db.execute("DELETE FROM verdict_setting WHERE workspace IN ($1, $1 + 1)", workspace)
     await at.db.execute("INSERT INTO verdict_setting VALUES ($1, $2, $3, $4, $5, $6, $7)", workspace, *SAID)
     found = [registration(1, links=4), *(click(1, 1.5 * n, URLS[n % 4]) for n in range(4))]
     for of in (workspace, workspace + 1):

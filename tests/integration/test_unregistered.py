@@ -29,7 +29,7 @@ EXAMPLES = count(1)
 SOURCE = "src_00000000000000000000"
 LINK = "https://a.example/x"
 TENTH = SECOND // 10
-LINKS = [LINK, f"{LINK}?y", f"{LINK}?z"]
+LINKS = [LINK, f"{LINK}?x", f"{LINK}?y", f"{LINK}?z"]
 OPENS_AND_CLICKS = (EventType.OPENED, EventType.CLICKED)
 
 
@@ -297,19 +297,19 @@ async def test_clicks_are_judged_with_those_that_were_counted_before_the_registr
     at: Bench, three: list[Side]
 ) -> None:
     """A burst of two messages' worth: what a webhook told before, and our own clicks of the registered one."""
-    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(2)]
-    after: list[Record] = [registered(1, 1, tracks_clicks=False), hit(1, AT + 2 * TENTH, url=LINKS[2])]
+    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(3)]
+    after: list[Record] = [registered(1, 1, tracks_clicks=False), hit(1, AT + 3 * TENTH, url=LINKS[3])]
     await three[0].flush([*before])
     await three[1].flush(after)
     await three[0].adopt()
-    assert await at.total() == {"machine_clicks": 3}
+    assert await at.total() == {"machine_clicks": 4}
     await check(at, 1, [*before, *after])
 
 
 async def test_a_burst_that_turns_out_to_be_ours_to_count_leaves_no_trace(at: Bench, three: list[Side]) -> None:
-    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(3)]
+    before = [told(EventType.CLICKED, 1, AT + n * TENTH, url=LINKS[n]) for n in range(4)]
     await three[0].flush([*before, told(EventType.SENT, 1, AT)])
-    assert await at.total() == {"sent": 1, "machine_clicks": 3}
+    assert await at.total() == {"sent": 1, "machine_clicks": 4}
     mine: list[Record] = [registered(1, 1), hit(1, AT + 5 * TENTH, url=LINK)]
     await three[1].flush(mine)
     await three[0].adopt()

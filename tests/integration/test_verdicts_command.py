@@ -27,11 +27,11 @@ def command(postgres_dsn: str) -> Commands:
 def test_what_is_set_is_shown_and_the_rest_stays(command: Commands) -> None:
     shown = command("verdicts", "show", "--workspace", "acme")
     assert shown.output.split() == DEFAULTS
-    assert command("verdicts", "set", "--workspace", "acme", "burst_clicks=8", "early_seconds=0").exit_code == 0
-    assert command("verdicts", "set", "--workspace", "acme", "burst_links=4").exit_code == 0
+    assert command("verdicts", "set", "--workspace", "acme", "burst_clicks=8", "early_seconds=3").exit_code == 0
+    assert command("verdicts", "set", "--workspace", "acme", "burst_links=7").exit_code == 0
     shown = command("verdicts", "show", "--workspace", "acme")
-    said = ["burst_clicks=8", "burst_links=4", "burst_milliseconds=700", "all_links=4", "scan_seconds=10"]
-    assert shown.output.split() == [*said, "early_seconds=0"]
+    said = ["burst_clicks=8", "burst_links=7", "burst_milliseconds=1000", "all_links=4", "scan_seconds=10"]
+    assert shown.output.split() == [*said, "early_seconds=3"]
 
 
 @pytest.mark.parametrize(

@@ -78,15 +78,16 @@ def test_who_sees_a_part_only_changes_nothing_that_the_whole_would_not(
         ("a0 a1 a2 a3", 0, DEFAULTS, "----"),
         ("a0 a1 a2 a3 a4", 0, DEFAULTS, "-----"),
         ("a0 a1 a2 a3 a4", 0, DEFAULTS._replace(burst_clicks=5), "bbbbb"),
-        ("a0 a1 a2 a3 a8", 0, DEFAULTS._replace(burst_clicks=5), "-----"),
-        ("a0 b3 c7", 0, DEFAULTS, "bbb"),
-        ("a0 b3 c8", 0, DEFAULTS, "---"),
+        ("a0 a1 a2 a3 a11", 0, DEFAULTS._replace(burst_clicks=5), "-----"),
+        ("a0 b1 c2", 0, DEFAULTS, "---"),
+        ("a0 b3 c7 d10", 0, DEFAULTS, "bbbb"),
+        ("a0 b3 c7 d11", 0, DEFAULTS, "----"),
         ("a0 b9 c20 d100", 4, DEFAULTS, "llll"),
         ("a0 b9 c20 d101", 4, DEFAULTS, "----"),
         ("a0 b9 c20", 3, DEFAULTS, "---"),
         ("a0 b9 c20 d100", 5, DEFAULTS, "----"),
-        ("a0 b1 c2 d90 a300", 4, DEFAULTS, "bbbl-"),
-        ("a0 b1 c2", 0, DEFAULTS._replace(burst_links=0), "---"),
+        ("a0 b1 c2 d90 a300", 4, DEFAULTS._replace(burst_links=3), "bbbl-"),
+        ("a0 b1 c2 d3", 0, DEFAULTS._replace(burst_links=0), "----"),
         ("a0 b1 c2 d3 e4", 5, DEFAULTS._replace(burst_milliseconds=0, all_links=0), "-----"),
         ("a0 a0 a0 a0 a0", 0, OFF, "-----"),
     ],
@@ -99,6 +100,6 @@ def test_examples(some: str, of: int, said: Thresholds, reasons: str) -> None:
 
 def test_without_rules_there_is_nothing_to_look_at() -> None:
     assert reach(OFF) == 0
-    assert reach(OFF._replace(burst_milliseconds=700)) == 0
-    assert reach(DEFAULTS._replace(scan_seconds=0)) == 700_000
+    assert reach(OFF._replace(burst_milliseconds=1000)) == 0
+    assert reach(DEFAULTS._replace(scan_seconds=0)) == 1_000_000
     assert reach(DEFAULTS) == 10 * SECOND

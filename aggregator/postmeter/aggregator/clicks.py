@@ -37,16 +37,25 @@ Judgement = tuple[int, UUID, int, str | None, str | None, str | None]
 
 async def deliveries(connection: Connection, changes: Changes) -> list[Stretch]:
     """Where clicks may now be near their message's delivery, or not any more. To be asked before states rise."""
-    told = [(w, UUID(m), p.delivered_at) for (w, m), p in changes.progress.items() if p.delivered_at is not None]
+    told = [
+        (workspace, UUID(message), progress.delivered_at)
+        for (workspace, message), progress in changes.progress.items()
+        if progress.delivered_at is not None and changes.thresholds(workspace).early_seconds
+    ]
     if not told:
         return []
     found: list[Stretch] = []
     for row in await connection.fetch(_QUERIES["delivered_earlier"], *zip(*told, strict=True)):
-        early = changes.thresholds(row["workspace"]).early_seconds * MICROSECONDS
-        for at in (row["at"], row["was"]):
-            if early and at is not None:
-                found.append((row["workspace"], row["message"], at, at + early))
+        length = changes.thresholds(row["workspace"]).early_seconds * MICROSECONDS
+        found += [
+            (row["workspace"], row["message"], at, at + length) for at in (row["at"], row["was"]) if at is not None
+        ]
     return found
+
+
+def early(changes: Changes) -> int:
+    """The longest time in seconds after its delivery in which any of these clicks would be a machine's."""
+    return max((changes.thresholds(workspace).early_seconds for workspace, _ in changes.clicks), default=0)
 
 
 async def judge(connection: Connection, changes: Changes, alone: set[Key], stretches: list[Stretch]) -> None:

@@ -21,7 +21,6 @@ from postmeter.shared.events import Engagement
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
 from postmeter.shared.rollups import ACTIVITY, COUNTERS, CREATED, SENT, Rollup
-from postmeter.shared.thresholds import LIMITS
 
 ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
 """By table, the statement that adds to its counters."""
@@ -63,9 +62,8 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
         return
     keys = [(workspace, UUID(message)) for workspace, message in touched]
     alone: set[Key] = set()
-    for row in await connection.fetch(
-        COHORTS["engage"], *_columns(engagements, 5), *_columns(keys, 2), LIMITS.early_seconds
-    ):
+    arguments = *_columns(engagements, 5), *_columns(keys, 2), clicks.early(changes)
+    for row in await connection.fetch(COHORTS["engage"], *arguments):
         _add_engagements(changes, row)
         alone.update((row["workspace"], message.bytes) for message in row["alone"] or ())
     stretches = await clicks.deliveries(connection, changes)

@@ -12,15 +12,16 @@ class Thresholds(NamedTuple):
     impatient hand repeats itself, and so does a trial), within `burst_milliseconds`: faster than a hand. all_links: all
     links of a message that has at least so many, within `scan_seconds` and by one user agent. Clicks within
     `scan_seconds` of a click of the honeypot, or of a HEAD request, by the same user agent belong to the same scan.
-    early_seconds: clicks within so many of the message's delivery.
+    early_seconds: clicks within so many of the message's delivery (off by default: the first click of mail that
+    somebody waits for may be that fast, and so are trials).
     """
 
     burst_clicks: int = 0
-    burst_links: int = 3
-    burst_milliseconds: int = 700
+    burst_links: int = 4
+    burst_milliseconds: int = 1000
     all_links: int = 4
     scan_seconds: int = 10
-    early_seconds: int = 2
+    early_seconds: int = 0
 
 
 LEAST = Thresholds(2, 2, 1, 2, 1, 1)
