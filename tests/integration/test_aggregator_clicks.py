@@ -1,5 +1,6 @@
 """Clicks that are judged with those nearby: in any order, by any flushes and shards, the tables end the same."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from itertools import count
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from postmeter.shared.events import EventType, Mark
 from postmeter.shared.records import Record
 from postmeter.shared.thresholds import Thresholds
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables, micro
 from tests.integration.aggregator_sums import check_sums
 from tests.integration.flushes import HOUR, Side, sides
@@ -159,6 +160,27 @@ async def test_flushes_that_meet_on_a_burst(at: Bench) -> None:
             await check_clicks(at, workspace, model)
         except AssertionError as error:
             raise AssertionError(name) from error
+
+
+async def test_a_delivery_and_a_click_that_meet_do_not_wait_in_a_circle(at: Bench, three: list[Side]) -> None:
+    """Both wait for the message, and the one that comes first moves the first click that the other has in hand."""
+    known: list[Record] = [registration(1), click(1, 1.5)]
+    told, clicked = event(EventType.DELIVERED, 1, AT), click(1, 0.5, URLS[1])
+    await three[0].flush(known)
+
+    async def stands(side: Side) -> None:
+        async def is_waiting() -> bool:
+            query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+            return bool(await at.value(query, side.connection.get_server_pid()))
+
+        await until(is_waiting)
+
+    async with asyncio.TaskGroup() as tasks, three[2].connection.transaction():
+        await three[2].connection.execute("SELECT FROM message FOR NO KEY UPDATE")
+        for side, found in ((three[0], told), (three[1], clicked)):
+            tasks.create_task(side.flush([found]))
+            await stands(side)
+    await check_clicks(at, 1, Model([(record, "") for record in (*known, told, clicked)], STRICT))
 
 
 async def test_a_burst_is_a_machine_and_a_later_click_a_person(at: Bench, three: list[Side]) -> None:

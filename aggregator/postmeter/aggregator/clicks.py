@@ -1,8 +1,8 @@
 """Clicks judged by their company: what that changes of earlier ones is corrected at once (ADR 0023).
 
-Each click is counted by its own verdict first. Whoever adds a click, or learns when its message was delivered, holds
-the row of the message's first click and the message's lock, both since `engage`: so of two flushes at once the second
-sees the first one's clicks, and nobody else changes what is corrected here.
+Each click is counted by its own verdict first. Whoever adds a click, or learns when a clicked message was delivered,
+holds the row of the message's first click and the message's lock, both since `engage`: so of two flushes at once the
+second sees the first one's clicks, and nobody else changes what is corrected here.
 """
 
 from __future__ import annotations
@@ -35,13 +35,30 @@ Judgement = tuple[int, UUID, int, str | None, str | None, str | None]
 """(workspace, message, time, user agent, reason until now, reason)"""
 
 
-async def deliveries(connection: Connection, changes: Changes) -> list[Stretch]:
-    """Where clicks may now be near their message's delivery, or not any more. To be asked before states rise."""
-    told = [
+async def hold(connection: Connection, changes: Changes) -> None:
+    """Let `engage` lock the first clicks of messages whose delivery may move them.
+
+    Locked after the messages, a flush that adds a click and one that tells the delivery would wait in a circle.
+    """
+    if told := _delivered(changes):
+        workspaces, messages, _ = zip(*told, strict=True)
+        for row in await connection.fetch(_QUERIES["clicked"], workspaces, messages):
+            key = (row["workspace"], row["message"].bytes)
+            changes.first[Engagement.CLICK].setdefault(key, (NEVER, row["series"]))
+
+
+def _delivered(changes: Changes) -> list[tuple[int, UUID, int]]:
+    """Messages (workspace, id) and their deliveries, where these decide about clicks."""
+    return [
         (workspace, UUID(message), progress.delivered_at)
         for (workspace, message), progress in changes.progress.items()
         if progress.delivered_at is not None and changes.thresholds(workspace).early_seconds
     ]
+
+
+async def deliveries(connection: Connection, changes: Changes) -> list[Stretch]:
+    """Where clicks may now be near their message's delivery, or not any more. To be asked before states rise."""
+    told = _delivered(changes)
     if not told:
         return []
     found: list[Stretch] = []

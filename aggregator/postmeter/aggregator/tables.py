@@ -47,6 +47,7 @@ async def write(connection: Connection, changes: Changes, shard: int) -> dict[in
 
 async def _write_messages(connection: Connection, changes: Changes) -> None:
     """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
+    await clicks.hold(connection, changes)
     engagements = [
         (workspace, UUID(message), kind, at, series)
         for kind, first in ((int(kind), first) for kind, first in changes.first.items())
