@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from itertools import count
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from tests.integration.aggregator_sums import check_sums
 from tests.integration.flushes import HOUR, Side, sides
 from tests.integration.test_aggregator_model import check_live, entries, in_workspace
 from tests.integration.test_aggregator_races import meet, of_workspace
+from tests.product import free_port
 
 WORKSPACES = count(5001)
 URLS = [f"https://shop.example/{name}" for name in "abcd"]
@@ -266,3 +268,15 @@ async def test_a_flood_of_clicks_is_counted_exactly(at: Bench, three: list[Side]
         await three[number].flush([click(1, number + n / 4000, URLS[n % 3]) for n in range(4000)])
     await three[0].flush([click(1, 3.01, URLS[2])])
     assert await at.total() == {"machine_clicks": 12001}
+
+
+async def test_metrics_tell_what_was_judged(at: Bench) -> None:
+    port = free_port()
+    async with at.aggregator(ops_port=port), aiohttp.ClientSession() as session:
+        await at.streams.append(0, registration(1), *(click(1, n / 5, URLS[n]) for n in range(3)))
+
+        async def told() -> bool:
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                return 'postmeter_judged_clicks_total{reason="burst"} 3.0' in await answer.text()
+
+        await until(told)

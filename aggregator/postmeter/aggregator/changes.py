@@ -63,8 +63,8 @@ class Changes:
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs of which that changed
-    the verdict. cohorts: new messages; what else moves messages is known when first engagements and states are written.
-    names: what providers call messages, as events say that carry both.
+    the verdict. judged: all of which it did, by reason. cohorts: new messages; what else moves messages is known when
+    first engagements and states are written. names: what providers call messages, as events say that carry both.
     """
 
     horizon: Horizon
@@ -80,6 +80,7 @@ class Changes:
     links: list[Click] = field(default_factory=list)
     clicks: dict[Key, list[int]] = field(default_factory=dict)
     relinked: Counter[Click] = field(default_factory=Counter)
+    judged: Counter[str] = field(default_factory=Counter)
     names: Names = field(default_factory=dict)
     history: list[tuple[object, ...]] = field(default_factory=list)
 

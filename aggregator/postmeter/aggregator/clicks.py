@@ -120,6 +120,7 @@ def _stretches(changes: Changes, alone: set[Key]) -> Iterator[Stretch]:
 
 async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> None:
     for row in await connection.fetch(_QUERIES["judge"], *zip(*judgements, strict=True)):
+        changes.judged[row["reason"] or "none"] += 1
         if row["was"] is None:
             move(changes, row, -1)
         elif row["reason"] is None:

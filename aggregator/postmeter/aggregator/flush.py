@@ -48,6 +48,7 @@ class Outcome:
     """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
+    judged: clicks of which their company changed the verdict, by reason.
     """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Outcome:
     campaigns: int = 0
     made: int = 0
     adopted: int = 0
+    judged: Counter[str] = field(default_factory=Counter)
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
 
@@ -116,6 +118,7 @@ class Flusher:
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
                 outcome.live = await self._write(connection, lease.shard, changes, clicks)
+                outcome.judged = changes.judged
                 await emptied.remove(connection, changes, clicks)
                 await _confirm(connection, lease)
         return outcome, moved.more
@@ -187,6 +190,7 @@ class Flusher:
         await self._add(connection, changes, resolved, prepared)
         rejected = rejected + await self._waiting.park(connection, resolved.unknown)
         outcome.live = await self._write(connection, shard, changes, changes.links)
+        outcome.judged = changes.judged
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await self._dead_letters.put_aside(connection, shard, rejected)

@@ -210,6 +210,8 @@ class Worker:
         self._counters.unregistered.labels("made").inc(outcome.made)
         self._counters.unregistered.labels("registered").inc(outcome.adopted)
         self._counters.dead_letters.inc(outcome.dead_letters)
+        for reason, n in outcome.judged.items():
+            self._counters.judged_clicks.labels(reason).inc(n)
         if outcome.contacts.purchases or outcome.contacts.repeated:
             self._resolver.tell(outcome.contacts.repeated)
         await self._publisher.publish(outcome.live)

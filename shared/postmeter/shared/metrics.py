@@ -130,6 +130,12 @@ class AggregatorMetrics:
             "postmeter_waiting_total", "Events that came before their message, by step (parked, released).",
             ["step"], registry=to,
         )  # fmt: skip
+        self.judged_clicks = Counter(
+            "postmeter_judged_clicks_total",
+            "Clicks of which the company they keep changed the verdict, by reason (as of verdicts; none: acquitted).",
+            ["reason"],
+            registry=to,
+        )
         self.networks_refreshes = Counter(
             "postmeter_networks_refreshes_total",
             "Readings of the list of machines' networks, by result (read, failed).",
