@@ -92,13 +92,15 @@ async def kill_each_in_turn(product: Product, watch: Watch, ledger: Ledger) -> i
     return killed
 
 
-async def freeze_redis(product: Product, watch: Watch) -> None:
+async def freeze_redis(product: Product, watch: Watch, load: asyncio.Task[None]) -> None:
     """Redis hangs with a batch in its hands, which is spooled meanwhile: the same batch arrives twice."""
     failures = "postmeter_append_failures_total"
     await asyncio.to_thread(watch.look)
     before = watch.total[failures]
 
     def missed() -> bool:
+        if load.done():
+            load.result()
         watch.look()
         return watch.total[failures] > before
 
@@ -157,7 +159,7 @@ async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> Non
         running_load = asyncio.create_task(load.run(READERS))
         killed = await kill_each_in_turn(product, watch, ledger)
         for _ in range(FREEZES):
-            await freeze_redis(product, watch)
+            await freeze_redis(product, watch, running_load)
         load.stop.set()
         await running_load
         with database_dsn(product.data) as dsn:
