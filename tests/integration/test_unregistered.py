@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from itertools import count, permutations
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -258,39 +258,6 @@ async def test_any_interleaving_ends_as_if_registrations_had_come_first(
             await work(three[shard_of(one, noise)], [one], noise)
     await settle(at, three[0])
     await check(at, workspace, found)
-
-
-@pytest.mark.parametrize("order", list(permutations(range(4))))
-async def test_an_event_with_both_names_teaches_what_the_provider_calls_a_message(
-    at: Bench, three: list[Side], order: tuple[int, ...]
-) -> None:
-    both = told(EventType.SENT, 1, AT)
-    found: list[Record] = [
-        registered(1, 1, provider_message=""),
-        msgspec.structs.replace(both, message=message(1)),
-        told(EventType.DELIVERED, 1, AT + SECOND),
-        told(EventType.BOUNCED, 1, AT + HOUR, bounce=int(BounceType.HARD)),
-    ]
-    for n, place in enumerate(order):
-        await three[n % 3].flush([found[place]])
-        await three[0].sweep()
-        await three[0].adopt()
-    await settle(at, three[0])
-    assert await at.total() == {"sent": 1, "delivered": 1, "hard_bounced": 1}
-    rows = await at.db.fetch("SELECT id, provider_message, flags & 4 AS provisional FROM message")
-    assert [(row[0].bytes, row[1], row[2]) for row in rows] == [(message(1), both.provider_message, 0)]
-    await check_sums(at.db, 1)
-
-
-async def test_a_name_is_learnt_once_and_only_of_the_messages_own_provider(at: Bench, three: list[Side]) -> None:
-    named = msgspec.structs.replace(told(EventType.SENT, 1, AT), message=message(1))
-    other = msgspec.structs.replace(named, provider="MANDRILL", provider_message="other")
-    again = msgspec.structs.replace(named, provider_message="again")
-    await three[0].flush([registered(1, 1, provider_message=""), other])
-    assert await at.value("SELECT provider_message FROM message") == ""
-    await three[0].flush([named])
-    await three[1].flush([again])
-    assert await at.value("SELECT provider_message FROM message") == named.provider_message
 
 
 async def test_clicks_are_judged_with_those_that_were_counted_before_the_registration(

@@ -19,7 +19,6 @@ from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.links import Click
 from postmeter.aggregator.messages import Key
 from postmeter.aggregator.moments import NEVER
-from postmeter.aggregator.names import Names
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
@@ -64,7 +63,7 @@ class Changes:
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs of which that changed
     the verdict. judged: all of which it did, by reason. cohorts: new messages; what else moves messages is known when
-    first engagements and states are written. names: what providers call messages, as events say that carry both.
+    first engagements and states are written.
     """
 
     horizon: Horizon
@@ -81,7 +80,6 @@ class Changes:
     clicks: dict[Key, list[int]] = field(default_factory=dict)
     relinked: Counter[Click] = field(default_factory=Counter)
     judged: Counter[str] = field(default_factory=Counter)
-    names: Names = field(default_factory=dict)
     history: list[tuple[object, ...]] = field(default_factory=list)
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
@@ -171,7 +169,11 @@ class Changes:
         elif kind is EventType.BOUNCED:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
-            self._happened(key, event, effect, at, series)
+            if effect.engagement is not None:
+                self.engage(effect.engagement, key, at, series)
+            self.rise(key, kind, effect.state, at)
+            if kind is EventType.SENT:
+                self.sendings.add(*key, at, series)
         self.history.append(
             (
                 event.workspace,
@@ -192,17 +194,6 @@ class Changes:
                 event.mail.source if event.mail else None,
             )
         )
-
-    def _happened(self, key: Key, event: Event, effect: Effect, at: int, series: int) -> None:
-        """What an event means for its message."""
-        if event.message and event.provider_message:
-            self.names.setdefault(key, (event.provider, event.provider_message))
-        if effect.engagement is not None:
-            self.engage(effect.engagement, key, at, series)
-        kind = EventType(event.type)
-        self.rise(key, kind, effect.state, at)
-        if kind is EventType.SENT:
-            self.sendings.add(*key, at, series)
 
     def rise(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
         """Note how far an event brings its message."""

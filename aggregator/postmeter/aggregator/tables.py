@@ -8,7 +8,7 @@ from operator import itemgetter
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator import clicks, names
+from postmeter.aggregator import clicks
 from postmeter.aggregator.changes import HISTORY, Changes
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
@@ -57,11 +57,10 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
         (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
         for (workspace, message), p in changes.progress.items()
     ]
-    # Of a clicked message the first click may have to be moved.
-    touched = {*changes.progress, *changes.clicks, *changes.names}
-    if not engagements and not touched:
+    if not engagements and not progress:
         return
-    keys = [(workspace, UUID(message)) for workspace, message in touched]
+    # Of a clicked message the first click may have to be moved.
+    keys = [key[:2] for key in progress] + [(workspace, UUID(message)) for workspace, message in changes.clicks]
     alone: set[Key] = set()
     arguments = *_columns(engagements, 5), *_columns(keys, 2), clicks.early(changes)
     for row in await connection.fetch(COHORTS["engage"], *arguments):
@@ -72,7 +71,6 @@ async def _write_messages(connection: Connection, changes: Changes) -> None:
         groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
     await clicks.judge(connection, changes, alone, stretches)
-    await names.learn(connection, changes.names)
 
 
 def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:
@@ -133,8 +131,8 @@ async def _write_live(connection: Connection, changes: Changes, shard: int) -> d
     grown: dict[int, list[int]] = {}
     for (workspace, _, _), counts in changes.activity.items():
         totals = grown.setdefault(workspace, [0] * len(LIVE))
-        for place, parts in enumerate(LIVE.values()):
-            totals[place] += sum(counts[INDEX[name]] for name in parts)
+        for place, names in enumerate(LIVE.values()):
+            totals[place] += sum(counts[INDEX[name]] for name in names)
     rows = [(workspace, *totals) for workspace, totals in sorted(grown.items()) if any(totals)]
     if not rows:
         return {}
