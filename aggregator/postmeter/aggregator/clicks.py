@@ -119,6 +119,7 @@ def _stretches(changes: Changes, alone: set[Key]) -> Iterator[Stretch]:
 
 
 async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> None:
+    await connection.execute(_QUERIES["plan_anew"])
     for row in await connection.fetch(_QUERIES["judge"], *zip(*judgements, strict=True)):
         changes.judged[row["reason"] or "none"] += 1
         if row["was"] is None:

@@ -36,6 +36,11 @@ JOIN LATERAL (
         ORDER BY at DESC LIMIT $5) AS e
     HAVING count(*) > 0) AS c ON true;
 
+-- name: plan_anew
+-- Plan each statement for its own parameters until the transaction ends. `judge` touches whole partitions of the history
+-- where it is planned while one of them is empty and known to be.
+SET LOCAL plan_cache_mode = force_custom_plan;
+
 -- name: judge
 -- Clicks ($1 workspaces, $2 messages, $3 times, $4 user agents) that so far had the reasons $5 have the reasons $6;
 -- null: a person's.

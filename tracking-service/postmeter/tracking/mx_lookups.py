@@ -15,6 +15,7 @@ import dns.resolver
 
 from postmeter.shared.mailbox_providers import OTHER, MailboxExchangers
 from postmeter.shared.metrics import TrackingMetrics
+from postmeter.tracking import datagrams
 
 REQUEST_SECONDS = 0.3
 """What a request waits for all its domains together."""
@@ -45,7 +46,7 @@ class MxLookups:
     def __init__(
         self, through: dns.asyncresolver.Resolver, exchangers: MailboxExchangers, metrics: TrackingMetrics
     ) -> None:
-        self._resolver = through
+        self._resolver = datagrams.only(through)
         self._exchangers = exchangers
         self._metrics = metrics
         self._known: OrderedDict[str, _Known] = OrderedDict()
