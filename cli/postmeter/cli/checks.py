@@ -18,12 +18,12 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 
 GROUPS = {
-    "integration tests, A to S": ("tests/integration", "--ignore-glob=*/tests/integration/test_[t-z]*"),
+    "integration tests, A to S": ("tests/integration", "--ignore-glob=tests/integration/test_[t-z]*"),
     "unit, acceptance and the other integration tests": (
         "tests/unit",
         "tests/acceptance",
         "tests/integration",
-        "--ignore-glob=*/tests/integration/test_[a-s]*",
+        "--ignore-glob=tests/integration/test_[a-s]*",
     ),
 }
 """All tests; each group takes about as long as the others."""
