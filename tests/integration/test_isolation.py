@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from postmeter.shared.endpoints import ENDPOINTS
@@ -137,6 +137,8 @@ def foreign_marks(key: str) -> set[str]:
 async def test_no_answer_holds_another_s_labels(
     town: Town, key: str, row: tuple[str, Build], sources: dict[str, str]
 ) -> None:
+    # Whose mail is from a domain has one of that name: these requests name one of the first tenant's.
+    assume(key != "theirs" or row[0] not in ("POST /v1/messages", "POST /v1/events"))
     ids = Ids(**{field: getattr(town.ids[source], field) for field, source in sources.items()})
     request = row[1](ids)
     _, _, body, _ = await seen(town, town.keys[key], request, ids)
