@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
@@ -80,7 +81,7 @@ class Changes:
     clicks: dict[Key, list[int]] = field(default_factory=dict)
     relinked: Counter[Click] = field(default_factory=Counter)
     judged: Counter[str] = field(default_factory=Counter)
-    history: list[tuple[object, ...]] = field(default_factory=list)
+    history: list[tuple[Any, ...]] = field(default_factory=list)
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
         """Add to a counter of the quarter-hour that `at` lies in."""

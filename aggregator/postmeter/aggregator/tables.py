@@ -109,7 +109,7 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
     rows = changes.history
     if oldest > changes.horizon.low:
         at = HISTORY.index("at")
-        rows = [row for row in rows if row[at] >= oldest]  # type: ignore[operator]
+        rows = [row for row in rows if row[at] >= oldest]
     if rows:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 
