@@ -9,9 +9,10 @@ from typing import Any
 
 import aiohttp
 
-from postmeter.shared.principal import HEADER, Principal, seal
+from postmeter.shared.principal import Principal
+from tests import sealing
 from tests.aggregation import Bench, bench
-from tests.integration.tracking_service import INTERNAL, SHARDS, WORKSPACE, Service
+from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 
 LANDING = "https://shop.example/spring?a=1"
 HTML = f'<p><a href="{LANDING}">Look</a></p>'
@@ -29,7 +30,7 @@ class Shop:
 
     def headers(self, role: str = "admin", scopes: tuple[str, ...] = ("track",)) -> dict[str, str]:
         principal = Principal(key_id="k", workspace=WORKSPACE, workspace_id="w", role=role, scopes=list(scopes))
-        return {HEADER: seal(principal, INTERNAL)}
+        return sealing.named(principal)
 
     async def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
         given: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
@@ -71,7 +72,7 @@ async def shop(dsn: str, url: str, folder: Path, **settings: Any) -> AsyncIterat
     """A shop without an aggregator."""
     service = await asyncio.to_thread(Service, url, folder / "spool", **settings)
     try:
-        async with bench(dsn, url) as at, aiohttp.ClientSession() as session:
+        async with bench(dsn, url) as at, sealing.session() as session:
             yield Shop(at, service, session)
     finally:
         service.kill()

@@ -26,6 +26,7 @@ from postmeter.query.turns import Turns
 from postmeter.shared import metrics, uuid7
 from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.secret import Secret
+from tests import sealing
 from tests.integration.query_world import INTERNAL, Fact, World, listening, query_settings, sealed, world
 
 NAME = "ws_xyz789"
@@ -223,7 +224,7 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
     registry, stop = CollectorRegistry(), asyncio.Event()
     redis, pool = Redis.from_url(redis_url), await service.connect(settings)
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
-    async with world(dsn) as here, aiohttp.ClientSession() as session:
+    async with world(dsn) as here, sealing.session() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
         turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
         application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, turns)

@@ -14,6 +14,7 @@ import asyncpg
 
 from postmeter.shared import partitions, rollups, uuid7
 from postmeter.shared.events import EventType, State, Verdict
+from tests import sealing
 from tests.integration.query_world import World, ensure_months, query_service, sealed, world
 
 SCOPES = ["analytics", "mail:read"]
@@ -77,7 +78,7 @@ async def asking(dsn: str, redis_url: str, now: datetime, first: date) -> AsyncI
     async with (
         world(dsn) as here,
         query_service(here, redis_url, now) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         yield Api(here, url, await here.workspace(), session)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from tests import sealing
 from tests.integration.query_world import World, ensure_months, query_service, sealed, world
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
@@ -39,6 +40,6 @@ async def asking(dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with (
         world(dsn) as here,
         query_service(here, redis_url, NOW) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         yield Api(here, url, await here.workspace(), session)

@@ -19,11 +19,12 @@ from postmeter.query.answers import Clock
 from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
-from postmeter.shared import api_keys, metrics, partitions, principal, rollups
+from postmeter.shared import api_keys, metrics, partitions, rollups
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
+from tests import sealing
 
-INTERNAL = Secret("internal secret of the tests")
+INTERNAL = sealing.INTERNAL
 PEPPER = Secret("pepper of the tests")
 DIMENSIONS = ("campaign", "domain", "provider", "template")
 
@@ -126,7 +127,7 @@ async def world(dsn: str) -> AsyncIterator[World]:
 
 
 def sealed(workspace: int, role: str = "admin", domains: list[str] | None = None, **changes: Any) -> dict[str, str]:
-    """The header that the gateway sends for a verified key."""
+    """Who asks, for `sealing.session`: the header that the gateway sends for a verified key."""
     fields: dict[str, Any] = {
         "key_id": "k",
         "workspace": workspace,
@@ -136,7 +137,7 @@ def sealed(workspace: int, role: str = "admin", domains: list[str] | None = None
         "domains": domains,
         "request_id": "the-request",
     }
-    return {principal.HEADER: principal.seal(Principal(**fields | changes), INTERNAL)}
+    return sealing.named(Principal(**fields | changes))
 
 
 @asynccontextmanager

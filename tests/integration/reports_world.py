@@ -13,6 +13,7 @@ from yarl import URL
 
 from postmeter.shared import rollups
 from postmeter.shared.rollups import Rollup, Tier
+from tests import sealing
 from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
 
 Answer = tuple[int, Any]
@@ -153,6 +154,6 @@ async def reports(dsn: str, redis_url: str, now: datetime, first: date) -> Async
     async with (
         world(dsn) as here,
         query_service(here, redis_url, now) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         yield Api(here, url, await here.workspace(WORKSPACE), session)

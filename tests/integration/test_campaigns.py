@@ -20,6 +20,7 @@ from postmeter.aggregator.campaigns import Campaigns, Sendings
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, Record
 from postmeter.shared.secret import Secret
+from tests import sealing
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
 from tests.integration.gateway_world import bearer, gateway
 from tests.integration.query_world import World, query_service, sealed, world
@@ -45,7 +46,7 @@ def tracking(redis_url: str, tmp_path: Path) -> Iterator[Service]:
 
 @asynccontextmanager
 async def reading(at: Bench, redis_url: str) -> AsyncIterator[tuple[World, "Reader"]]:
-    async with world(at.dsn) as here, query_service(here, redis_url, NOW) as url, aiohttp.ClientSession() as client:
+    async with world(at.dsn) as here, query_service(here, redis_url, NOW) as url, sealing.session() as client:
         yield here, Reader(client, url)
 
 
@@ -307,7 +308,7 @@ async def test_a_client_names_its_campaign_through_the_gateway_and_reads_it_back
         query_service(here, redis_url, NOW) as query_url,
         gateway(at.dsn, query_url=query_url, **services) as url,
         at.aggregator(),
-        aiohttp.ClientSession() as client,
+        sealing.session() as client,
     ):
         workspace = await here.workspace()
         key = bearer(await here.key(workspace, scopes=("track", "analytics")))

@@ -11,10 +11,11 @@ import pytest
 from aiohttp import web
 
 from postmeter.gateway import keys
-from postmeter.shared import api_keys, principal
+from postmeter.shared import api_keys, principal, sealed
 from postmeter.shared.errors import RequestError
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
+from tests import sealing
 from tests.integration.gateway_world import bearer, client, gateway, service
 from tests.integration.query_world import INTERNAL, PEPPER, World, world
 
@@ -32,7 +33,8 @@ class Door:
             return answer.status, json.loads(await answer.read()), answer.headers
 
     def principal(self) -> Principal:
-        return principal.unseal(self.asked[-1].headers.get(principal.HEADER), INTERNAL)
+        asked = self.asked[-1]
+        return sealing.opened(asked.headers, asked.method, asked.raw_path)
 
 
 @pytest.fixture
@@ -97,9 +99,8 @@ async def test_what_is_no_key_is_refused(door: Door) -> None:
 
 
 async def test_a_forged_principal_is_dropped(door: Door) -> None:
-    forged = principal.seal(
-        Principal(key_id="k", workspace=99, workspace_id="theirs", role="super_admin", scopes=["analytics"]), INTERNAL
-    )
+    who = Principal(key_id="k", workspace=99, workspace_id="theirs", role="super_admin", scopes=["analytics"])
+    forged = sealed.seal(principal.HEADER, who, INTERNAL, "GET", "/api/v1/analytics")
     assert (await door.get("/api/v1/analytics", {principal.HEADER: forged}))[0] == 401
     key = await door.here.key(door.workspace)
     assert (await door.get("/api/v1/analytics", bearer(key) | {principal.HEADER: forged}))[0] == 200

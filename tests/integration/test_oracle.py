@@ -16,6 +16,7 @@ from yarl import URL
 
 from postmeter.shared import uuid7
 from postmeter.shared.endpoints import ENDPOINTS, Service
+from tests import sealing
 from tests.integration.query_world import World, query_service, sealed, world
 from tests.oracle.asking import Answer, Asking, Domain, SendingIp, Workspace, answered
 from tests.oracle.asks import asks
@@ -129,7 +130,7 @@ async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[Place]:
         world(postgres_dsn) as here,
         feeder(postgres_dsn) as feeding,
         query_service(here, redis_url, clock) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         yield Place(here, feeding, clock, url, session)
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from postmeter.shared.rollups import CONVERSIONS
+from tests import sealing
 from tests.integration.query_world import ensure_months, query_service, sealed, world
 from tests.integration.rollup_world import Counted, fill
 
@@ -41,7 +42,7 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with (
         world(postgres_dsn) as here,
         query_service(here, redis_url, NOW) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         workspace = await here.workspace()
         rows = [

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from postmeter.shared import principal
+from tests import sealing
 from tests.integration.native_world import NOW, Api, asking
 from tests.integration.query_world import Fact, World, query_service, sealed
 
@@ -171,7 +172,7 @@ async def test_a_body_over_the_limit_is_refused(api: Api) -> None:
 
 
 async def test_only_the_gateway_is_believed(api: Api) -> None:
-    genuine = sealed(api.workspace)[principal.HEADER]
+    genuine = sealing.value(sealed(api.workspace)[principal.HEADER], "POST", "/v1/query")
     for headers in ({}, {principal.HEADER: ""}, {principal.HEADER: "x.y"}, {principal.HEADER: genuine[:-4] + "AAA="}):
         status, answer = await api.ask(headers)
         assert (status, answer["error"]["code"]) == (401, "UNAUTHORIZED")

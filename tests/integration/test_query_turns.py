@@ -19,6 +19,7 @@ import pytest
 
 from postmeter.query.turns import MAX_WAITING
 from postmeter.shared.postgres import Connection
+from tests import sealing
 from tests.aggregation import until
 from tests.integration.query_world import World, query_service, sealed
 
@@ -58,7 +59,7 @@ async def asking(dsn: str, redis_url: str, statement_seconds: float) -> AsyncIte
     async with (
         asyncpg.create_pool(dsn, min_size=1, max_size=CONNECTIONS) as pool,
         query_service(World(pool), redis_url, NOW, statement_seconds) as url,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        sealing.session(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
         attacker, *others = [await World(pool).workspace() for _ in range(4)]
         yield Api(dsn, url, session, attacker, others)
@@ -157,7 +158,7 @@ async def test_waiting_is_time_of_the_request_and_ends(postgres_dsn: str, redis_
 
 async def test_who_leaves_takes_its_statements_along(api: Api) -> None:
     async with locked(api.dsn) as lock:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        async with sealing.session(connector=aiohttp.TCPConnector(limit=0)) as session:
             slow = [asyncio.create_task(api.message(api.attacker, session)) for _ in range(20)]
             await lock.has(SHARE)
             for task in slow:

@@ -155,7 +155,12 @@ def test_offers_that_mean_nothing_without_a_body_are_ignored(service: Service, h
 
 def test_expect_100_continue_before_a_write(service: Service) -> None:
     body = b'{"from_address": "a@b.example", "to": "c@d.example"}'
-    head = ["POST /v1/messages HTTP/1.1", "Host: t", service.principal(), "Expect: 100-continue"]
+    head = [
+        "POST /v1/messages HTTP/1.1",
+        "Host: t",
+        service.sealed("/v1/messages"),
+        "Expect: 100-continue",
+    ]
     with closing(service.connect()) as wire:
         wire.send("\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode())
         assert wire.reply().status == 100
@@ -164,7 +169,14 @@ def test_expect_100_continue_before_a_write(service: Service) -> None:
 
 
 def test_20_a_slow_body_ends_in_408(service: Service) -> None:
-    head = ["POST /v1/events HTTP/1.1", "Host: t", service.principal(), "Content-Length: 100", "", ""]
+    head = [
+        "POST /v1/events HTTP/1.1",
+        "Host: t",
+        service.sealed("/v1/events"),
+        "Content-Length: 100",
+        "",
+        "",
+    ]
     with closing(service.connect()) as wire:
         wire.send("\r\n".join(head).encode() + b"{")
         reply = wire.reply()

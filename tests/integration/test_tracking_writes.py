@@ -31,7 +31,7 @@ def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/events"])
 def test_only_the_gateway_may_ask(service: Service, path: str) -> None:
-    for header in (f"{HEADER}: x.y", f"{HEADER}: ", service.principal()[:-6] + "AAAAA="):
+    for header in (f"{HEADER}: x.y", f"{HEADER}: ", service.sealed(path)[:-6] + "AAAAA="):
         reply = service.post(path, {"events": []}, header)
         assert (reply.status, error(reply)["code"]) == (401, "UNAUTHORIZED")
     reply = service.post(path, {"events": []}, service.principal(("analytics",)))
@@ -331,7 +331,14 @@ def test_27_a_gzip_bomb_is_a_413(service: Service) -> None:
 
 def test_a_large_body_is_a_413(service: Service) -> None:
     with closing(service.connect()) as wire:
-        head = ["POST /v1/events HTTP/1.1", "Host: t", service.principal(), f"Content-Length: {9 << 20}", "", ""]
+        head = [
+            "POST /v1/events HTTP/1.1",
+            "Host: t",
+            service.sealed("/v1/events"),
+            f"Content-Length: {9 << 20}",
+            "",
+            "",
+        ]
         wire.send("\r\n".join(head).encode())
         try:
             for _ in range(9):

@@ -14,6 +14,7 @@ import redis
 
 from postmeter.shared import live, principal, streams
 from postmeter.shared.live import LiveTotals
+from tests import sealing
 from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
@@ -48,7 +49,7 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with (
         world(postgres_dsn) as here,
         query_service(here, redis_url, NOW) as url,
-        aiohttp.ClientSession() as session,
+        sealing.session() as session,
     ):
         yield Api(here, url, await here.workspace(), session)
 

@@ -17,15 +17,15 @@ import redis
 
 from postmeter.shared import records, uuid7
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.principal import HEADER, Principal, seal
-from postmeter.shared.secret import Secret
+from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.streams import stream
 from postmeter.shared.tokens import KeyRing
+from tests import sealing
 from tests.product import free_port, wait_for
 
 KEY = b"k" * 32
 OLD_KEY = b"o" * 32
-INTERNAL = Secret("internal secret of the tests")
+INTERNAL = sealing.INTERNAL
 SHARDS = 4
 WORKSPACE = 7
 KEYS = KeyRing({1: KEY})
@@ -143,16 +143,21 @@ class Service:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(data)}"]
         if not any(header.startswith(HEADER) for header in headers):
             lines.append(self.principal())
-        return self.ask("\r\n".join([*lines, *headers, "", ""]).encode() + data)
+        sealed = (sealing.line(header, method, path) for header in (*lines, *headers))
+        return self.ask("\r\n".join([*sealed, "", ""]).encode() + data)
 
     def principal(
         self, scopes: tuple[str, ...] = ("track",), domains: list[str] | None = None, role: str = "admin"
     ) -> str:
-        """The header by which the gateway says who asks."""
+        """Who asks, for `post`: the header in which the gateway says so."""
         principal = Principal(
             key_id="k", workspace=WORKSPACE, workspace_id="w", role=role, scopes=list(scopes), domains=domains
         )
-        return f"{HEADER}: {seal(principal, INTERNAL)}"
+        return f"{HEADER}: {sealing.named(principal)[HEADER]}"
+
+    def sealed(self, path: str) -> str:
+        """The header line of one POST."""
+        return sealing.line(self.principal(), "POST", path)
 
     def metric(self, name: str, labels: str = "") -> float:
         """The present value of a metric; 0 where it has none yet."""

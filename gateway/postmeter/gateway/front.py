@@ -20,7 +20,7 @@ from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
-from postmeter.gateway.upstream import Upstream
+from postmeter.gateway.upstream import Upstream, target
 from postmeter.shared import authorization, principal, sealed, sources, tokens
 from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
@@ -104,16 +104,16 @@ class Front:
         headers["X-Forwarded-For"] = forwarded.decode("utf-8", "surrogateescape")
         headers[request_ids.HEADER] = request_id
         if caller is not None:
-            headers[principal.HEADER] = principal.seal(
-                msgspec.structs.replace(caller, request_id=request_id), self.secret
-            )
+            who = msgspec.structs.replace(caller, request_id=request_id)
+            headers[principal.HEADER] = self._seal(principal.HEADER, who, endpoint, request)
         names = _names(endpoint, caller, path := request.raw_path.partition("?")[0])
         if endpoint.path == webhooks.PATH:
             *_, provider, source_id = path.split("/")
             source = await self.sources.find(provider, source_id)
             names = (source.workspace,)
             named = msgspec.structs.replace(source, request_id=request_id)
-            headers = _of_webhook(request) | headers | {sources.HEADER: sealed.seal(named, self.secret)}
+            headers = _of_webhook(request) | headers
+            headers[sources.HEADER] = self._seal(sources.HEADER, named, endpoint, request)
         body = None
         if endpoint.max_body:
             require_media(request, endpoint)
@@ -122,6 +122,9 @@ class Front:
         upstream = self.downloads if endpoint.path == exports.DOWNLOAD_PATH else self.upstreams[endpoint.service]
         async with upstream.ask(endpoint, request.raw_path, headers, body, names) as answer:
             return await pass_back(request, answer, request_id, counted)
+
+    def _seal(self, name: str, struct: msgspec.Struct, endpoint: Endpoint, request: web.BaseRequest) -> str:
+        return sealed.seal(name, struct, self.secret, endpoint.method, target(request.raw_path))
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
         if endpoint.scope is None:

@@ -23,6 +23,11 @@ BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
 
 
+def target(raw_path: str) -> str:
+    """Path and query as they are sent to a service, for those of a request as it came."""
+    return URL(f"http://service{raw_path}", encoded=True).raw_path_qs
+
+
 class Upstream:
     """One service, and the turns that requests of one kind have there."""
 

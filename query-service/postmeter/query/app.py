@@ -33,6 +33,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import QueryMetrics
 from postmeter.shared.postgres import Pool
 from postmeter.shared.principal import Principal
+from postmeter.shared.sealed import Seals
 from postmeter.shared.secret import Secret
 
 MAX_HEAD = 1 << 20
@@ -71,10 +72,11 @@ def build(
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
     app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
+    seals = Seals(secret)
     by_path = handlers(pool, redis, secret, clock, exports)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], secret, metrics, turns)
+            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns)
             # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
             path = endpoint.path.replace("}", ":[^/]+}")
             app.router.add_route(endpoint.method, path, answer)
@@ -96,7 +98,7 @@ def runner(application: web.Application, stop_timeout: float) -> web.AppRunner:
 
 
 def _answerer(
-    endpoint: Endpoint, handler: Handler, secret: Secret, metrics: QueryMetrics, turns: Turns
+    endpoint: Endpoint, handler: Handler, seals: Seals, metrics: QueryMetrics, turns: Turns
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
@@ -104,7 +106,14 @@ def _answerer(
         try:
             caller = NOBODY
             if endpoint.scope is not None:
-                caller = principal.unseal(request.headers.get(principal.HEADER), secret)
+                caller = seals.open(
+                    principal.HEADER,
+                    Principal,
+                    request.headers,
+                    request.method,
+                    request.raw_path,
+                    repeatable=endpoint.repeatable,
+                )
                 request_id = caller.request_id
                 authorization.require(endpoint, caller)
             async with _turn(turns, endpoint, caller, request):

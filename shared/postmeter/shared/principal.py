@@ -1,11 +1,8 @@
-"""Who is asking: the holder of a verified API key, as the gateway passes it on in `Postmeter-Principal` (sealed.py)."""
+"""Who is asking: the holder of a verified API key, as the gateway passes it on in the header HEADER (sealed.py)."""
 
 from __future__ import annotations
 
 import msgspec
-
-from postmeter.shared import sealed
-from postmeter.shared.secret import Secret
 
 HEADER = "Postmeter-Principal"
 
@@ -23,14 +20,3 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str]
     domains: list[str] | None = None
     request_id: str = ""
-    expires: int = 0
-
-
-def seal(principal: Principal, secret: Secret) -> str:
-    """The header's value."""
-    return sealed.seal(principal, secret)
-
-
-def unseal(header: str | None, secret: Secret) -> Principal:
-    """The principal of a genuine header. Raises RequestError 401 for every other one."""
-    return sealed.unseal(header, Principal, secret)

@@ -48,7 +48,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     options: dict[str, str]
     request_id: str = ""
-    expires: int = 0
 
 
 def new_id() -> str:

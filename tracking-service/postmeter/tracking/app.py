@@ -14,8 +14,8 @@ from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import HEADER, Principal, unseal
-from postmeter.shared.secret import Secret
+from postmeter.shared.principal import HEADER, Principal
+from postmeter.shared.sealed import Seals
 from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
 from postmeter.tracking.campaigns import Campaigns
@@ -62,15 +62,17 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 class Writes:
     """The handlers of /v1/messages, /v1/events and /v1/campaigns."""
 
-    def __init__(self, settings: TrackingSettings, messages: Messages, taker: Events, campaigns: Campaigns) -> None:
-        self._secret: Secret = settings.internal_secret
+    def __init__(
+        self, settings: TrackingSettings, seals: Seals, messages: Messages, taker: Events, campaigns: Campaigns
+    ) -> None:
+        self._seals = seals
         self._timeout = settings.body_timeout
         self._messages = messages
         self._events = taker
         self._campaigns = campaigns
 
     def _principal(self, request: web.Request) -> Principal:
-        principal = unseal(request.headers.get(HEADER), self._secret)
+        principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
         logs.bind_request(principal.request_id)
         if "track" not in principal.scopes:
             raise RequestError(403, "FORBIDDEN", "This needs a key with the scope track.")

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 
 from postmeter.shared import lifecycle, listening, logs, metrics, ops
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.sealed import Seals
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
@@ -69,16 +70,17 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         socket_connect_timeout=settings.append_deadline,
         retry=Retry(NoBackoff(), 1),
     )
-    desk = Desk(keys, figures)
+    desk, seals = Desk(keys, figures), Seals(settings.internal_secret)
     writes = app.Writes(
         settings,
+        seals,
         Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
-    routes = WebhookRoutes(settings, Webhooks(settings, committer, redis, figures, mailboxes))
+    routes = WebhookRoutes(settings, seals, Webhooks(settings, committer, redis, figures, mailboxes))
     visits = app.Visits(desk, committer, settings.trusted_hops)
-    track = TrackRoutes(settings, Track(committer, Attributions(answers), figures, settings.shards))
+    track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures)
     runner = _runner(settings, app.application(writes, visits, routes, track, unsubscribes))
     await runner.setup()

@@ -8,7 +8,8 @@ from aiohttp import web
 from postmeter.shared import authorization, logs
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
-from postmeter.shared.principal import HEADER, Principal, unseal
+from postmeter.shared.principal import HEADER, Principal
+from postmeter.shared.sealed import Seals
 from postmeter.tracking import bodies
 from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.settings import TrackingSettings
@@ -17,8 +18,8 @@ from postmeter.tracking.settings import TrackingSettings
 class TrackRoutes:
     """The handlers of both endpoints."""
 
-    def __init__(self, settings: TrackingSettings, track: Track) -> None:
-        self._secret = settings.internal_secret
+    def __init__(self, settings: TrackingSettings, seals: Seals, track: Track) -> None:
+        self._seals = seals
         self._timeout = settings.body_timeout
         self._track = track
 
@@ -33,7 +34,7 @@ class TrackRoutes:
         return _json(await self._track.purchase(principal, body))
 
     async def _read(self, request: web.Request, endpoint: Endpoint) -> tuple[Principal, bytes]:
-        principal = unseal(request.headers.get(HEADER), self._secret)
+        principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
         logs.bind_request(principal.request_id)
         authorization.require(endpoint, principal)
         return principal, await bodies.read(request, endpoint.max_body, self._timeout)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import logs, sealed, sources
+from postmeter.shared import logs, sources
 from postmeter.shared.apis import webhooks
 from postmeter.shared.errors import RequestError, SettingsError
+from postmeter.shared.sealed import Seals
 from postmeter.shared.sources import Source
 from postmeter.tracking import bodies
 from postmeter.tracking.settings import TrackingSettings
@@ -20,14 +21,14 @@ _MAX_BODY = max(endpoint.max_body for endpoint in webhooks.ENDPOINTS)
 class WebhookRoutes:
     """The handlers of webhooks.PATH."""
 
-    def __init__(self, settings: TrackingSettings, taker: Webhooks) -> None:
-        self._secret = settings.internal_secret
+    def __init__(self, settings: TrackingSettings, seals: Seals, taker: Webhooks) -> None:
+        self._seals = seals
         self._timeout = settings.body_timeout
         self._taker = taker
         self._refusals = Refusals()
 
     def _source(self, request: web.Request) -> Source:
-        source = sealed.unseal(request.headers.get(sources.HEADER), Source, self._secret)
+        source = self._seals.open(sources.HEADER, Source, request.headers, request.method, request.raw_path)
         logs.bind_request(source.request_id)
         return source
 
