@@ -202,6 +202,8 @@ async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrive
         for link in (CLICK, HONEYPOT):
             status, headers, _ = await get(url, link)
             assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "not_sent")
+        _, headers, _ = await get(url, CLICK + "&utm_source=x&fbclid=1")
+        assert headers["Location"] == DESTINATION.replace("#", "&utm_source=x&fbclid=1#")
 
 
 @pytest.mark.usefixtures("hurried")

@@ -138,10 +138,12 @@ def test_a_damaged_url_redirects_nowhere(service: Service, query: str, status: i
     assert hits_of(service.redis_url, MESSAGE) == []
 
 
-def test_7_other_parameters_do_not_matter(service: Service) -> None:
+def test_what_others_append_is_passed_on_and_not_recorded(service: Service) -> None:
     message = new_message()
-    target = click_target(message, URL, f"utm_source=x&url={ENCODED}&fbclid=1")
-    assert service.get(target).headers["location"] == URL
+    target = click_target(message, URL, f"utm_source=x&url={ENCODED}&fbclid=%0d%0a1")
+    arrived = "https://shop.example/a?b=c&d=e+f%20g&utm_source=x&fbclid=%0d%0a1#part"
+    assert service.get(target).headers["location"] == arrived
+    assert [hit.url for hit in hits_of(service.redis_url, message)] == [URL]
 
 
 REFUSED = {

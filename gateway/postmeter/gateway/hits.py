@@ -9,14 +9,13 @@ tracking-service gives it: to try again would not help.
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import unquote, unquote_to_bytes
 
 from aiohttp import web
 
 from postmeter.gateway.hit_client import HitAnswer, HitClient, NoAnswer, NotSent
-from postmeter.shared import destination, logs, pixel, tokens
+from postmeter.shared import click_url, logs, pixel, tokens
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.errors import DestinationRefused, TokenRejected
+from postmeter.shared.errors import ClickRefused
 from postmeter.shared.metrics import GatewayMetrics
 
 DROPPED = "Postmeter-Dropped"
@@ -44,14 +43,6 @@ _NEVER = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="ro
 <title>This link does not work</title><p>It is incomplete or was changed on its way. Please open it again from
 the original mail.</p>
 """
-
-
-class _LinkRefused(Exception):
-    """A click's URL that leads nowhere, whoever answers it. `status` is 404, or 400 where it is no text."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
 
 
 class Hits:
@@ -119,32 +110,13 @@ class Hits:
         if self._ring is None:
             headers = {"Retry-After": "3", DROPPED: cause}
             return _page(_LATER, 503, headers)
+        path, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
         try:
-            location = _destination(self._ring, request.raw_path)
-        except _LinkRefused as refused:
+            *_, location = click_url.follow(self._ring, path[len(CLICK_PATH) :], query)
+        except ClickRefused as refused:
             return _page(_NEVER, refused.status)
         self._metrics.dropped.labels("click").inc()
         return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store", DROPPED: cause})
-
-
-def _destination(ring: tokens.KeyRing, raw_path: str) -> str:
-    """Where a genuine click leads, by the rules of tracking-service (ABUSE.md 1-17). Raises _LinkRefused."""
-    path, _, query = raw_path.partition("?")
-    parts = (part.partition("=") for part in query.split("&"))
-    urls = [value for name, _, value in parts if unquote_to_bytes(name) == b"url"]
-    if len(urls) != 1 or not urls[0]:
-        raise _LinkRefused(404)
-    try:
-        url = unquote(urls[0], errors="strict")
-    except UnicodeError:
-        raise _LinkRefused(400) from None
-    if "\0" in url:
-        raise _LinkRefused(400)
-    try:
-        ring.verify_one_of(tokens.LINKS, path.removeprefix(CLICK_PATH).encode(), url.encode())
-        return destination.location(url)
-    except (TokenRejected, DestinationRefused, UnicodeError):
-        raise _LinkRefused(404) from None
 
 
 def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> web.Response:

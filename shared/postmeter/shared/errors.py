@@ -4,6 +4,7 @@ PostmeterError
 ├── SettingsError           a setting is missing or wrong; names the variable
 ├── TokenRejected           a tracking token is not one of ours; carries the named reason
 ├── DestinationRefused      a link's destination may not be redirected to
+├── ClickRefused            a click's URL leads nowhere; carries its status and the named reason
 ├── RequestError            a caller's mistake; becomes an answer with a code, a status and a field
 └── MigrationError          the schema could not be brought up to date
 """
@@ -29,6 +30,18 @@ class TokenRejected(PostmeterError):
 
 class DestinationRefused(PostmeterError):
     """A URL that no tracked link may lead to (ABUSE.md 7-17). The message says why."""
+
+
+class ClickRefused(PostmeterError):
+    """A click's URL that leads nowhere, whoever answers it (ABUSE.md 1-17).
+
+    `status` is 404, or 400 where its address is not text; `reason` is a metric label, never shown.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
 
 
 class MigrationError(PostmeterError):

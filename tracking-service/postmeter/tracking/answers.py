@@ -78,7 +78,8 @@ def html(status: int, title: str, text: str, *, forms: bool = False) -> Answer:
 
 
 NOT_FOUND_PAGE = html(404, *PAGES[404])
-DAMAGED_PAGE = html(400, *PAGES[400])
+REFUSED_CLICKS = {404: NOT_FOUND_PAGE, 400: html(400, *PAGES[400])}
+"""What a person sees of a ClickRefused, by its status."""
 
 
 def refusal(path: str, status: int, code: str, message: str) -> Answer:

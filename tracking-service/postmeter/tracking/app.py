@@ -13,7 +13,7 @@ from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
 from postmeter.shared.envelopes import error_body
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.sealed import Seals
 from postmeter.tracking import answers, bodies, event_batch
@@ -22,7 +22,7 @@ from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts.routes import TrackRoutes
-from postmeter.tracking.desk import Desk, LinkRefused
+from postmeter.tracking.desk import Desk
 from postmeter.tracking.events import Events
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.settings import TrackingSettings
@@ -131,8 +131,8 @@ class Visits:
         is_head = request.method == "HEAD"
         try:
             location, record = self._desk.click(token, query, *_visitor(request, self._hops), is_head=is_head)
-        except LinkRefused as refused:
-            return _response(refused.answer)
+        except ClickRefused as refused:
+            return _response(answers.REFUSED_CLICKS[refused.status])
         await self._committer.append_hit(record, "head" if is_head else "click")
         return _response(answers.redirect(location))
 

@@ -14,10 +14,10 @@ from typing import cast
 import httptools
 
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.errors import ClickRefused
 from postmeter.tracking import answers
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Batch, Kind
-from postmeter.tracking.desk import LinkRefused
 from postmeter.tracking.front import HEAD_LIMIT, HEADERS_LIMIT, LINE_LIMIT, Front
 
 _OPEN = OPEN_PATH.encode()
@@ -223,8 +223,8 @@ class HitProtocol(asyncio.Protocol):
                 location, record = front.desk.click(
                     path[len(_CLICK) :], query, self._prefetch, self._agent, ip, is_head=is_head
                 )
-            except LinkRefused as refused:
-                answer = refused.answer
+            except ClickRefused as refused:
+                answer = answers.REFUSED_CLICKS[refused.status]
             else:
                 if not is_head and not close:
                     self._answer(front.clock.redirect(location), record, "click")
