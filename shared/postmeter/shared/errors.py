@@ -11,6 +11,11 @@ PostmeterError
 
 from __future__ import annotations
 
+from postmeter.shared import quoting
+
+MESSAGE_CHARS = 2000
+"""Of a RequestError's message; what it shows of a caller's text is quoted and cut to less by whoever writes it."""
+
 
 class PostmeterError(Exception):
     """Base of every error that Postmeter raises on purpose."""
@@ -52,7 +57,8 @@ class RequestError(PostmeterError):
     """A caller's mistake, answered in the envelope of the document whose path was called.
 
     `status` is the HTTP status, `code` the machine-readable code, `message` says what to do,
-    `field` names the offending field or is None.
+    `field` names the offending field or is None. Both are cleaned and cut here, for they may hold a caller's text:
+    they go into answers, logs and dead letters.
     """
 
     def __init__(
@@ -63,9 +69,9 @@ class RequestError(PostmeterError):
         field: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        self.message = quoting.clean(message, MESSAGE_CHARS)
+        super().__init__(self.message)
         self.status = status
         self.code = code
-        self.message = message
-        self.field = field
+        self.field = None if field is None else quoting.clean(field, quoting.QUOTED)
         self.headers = headers or {}

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+from postmeter.shared import quoting
+
+VALUE_CHARS = 1000
+TRACEBACK_CHARS = 20_000
+_ITEMS = 50
+_PLAIN = (int, float, bool, type(None))
 
 
 def configure(service: str, log_format: str, log_level: str) -> None:
@@ -20,12 +29,36 @@ def configure(service: str, log_format: str, log_level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            harmless,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def harmless(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The processor that cleans and cuts every value of a line, whoever it comes from; a traceback keeps its lines."""
+    for name, value in line.items():
+        if name == "exception" and isinstance(value, str):
+            # The end tells the error; its beginning may be a text of megabytes.
+            lines = value[-TRACEBACK_CHARS:].split("\n")
+            line[name] = "\n".join(quoting.clean(one, VALUE_CHARS) for one in lines)
+        else:
+            line[name] = _harmless(value)
+    return line
+
+
+def _harmless(value: Any, depth: int = 3) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
+    if depth and isinstance(value, dict):
+        few = list(value.items())[:_ITEMS]
+        return {quoting.clean(str(name), quoting.QUOTED): _harmless(one, depth - 1) for name, one in few}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_harmless(one, depth - 1) for one in list(value)[:_ITEMS]]
+    return quoting.clean(value if isinstance(value, str) else repr(value), VALUE_CHARS)
 
 
 def bind_request(request_id: str) -> None:

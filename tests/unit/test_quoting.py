@@ -1,0 +1,81 @@
+"""Callers' text in errors and logs: quoted and cut, on one line, fit for Postgres and for a terminal."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared import logs, quoting
+from postmeter.shared.errors import MESSAGE_CHARS, RequestError
+
+# Half surrogates and control characters, too: what JSON can escape can be in a caller's text.
+ANY_TEXT = st.text(st.characters(), max_size=400) | st.builds(
+    lambda text, n: text * n, st.text(st.characters(), min_size=1, max_size=20), st.integers(1, 3000)
+)
+
+
+def storable(text: str) -> bool:
+    text.encode()  # raises for half a surrogate pair
+    return "\0" not in text and "\n" not in text and "\x1b" not in text and "\u202e" not in text
+
+
+@given(ANY_TEXT)
+def test_what_is_quoted_is_short_and_harmless(text: str) -> None:
+    shown = quoting.quoted(text)
+    assert shown[0] == shown[-1] == "'"
+    assert len(shown) <= quoting.QUOTED + len("'...'")
+    assert shown.isprintable()
+    assert storable(shown)
+
+
+@given(st.text(st.characters(categories=["L", "N"]), max_size=200))
+def test_what_prints_is_quoted_as_it_is(text: str) -> None:
+    assert quoting.quoted(text) == f"'{text}'" == quoting.quoted(text.encode())
+
+
+@given(st.binary(max_size=2000))
+def test_bytes_are_quoted_whatever_they_are(raw: bytes) -> None:
+    assert len(quoting.quoted(raw)) <= quoting.QUOTED + len("'...'")
+    assert storable(quoting.quoted(raw))
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_an_error_is_harmless_even_where_nobody_quoted(message: str, field: str) -> None:
+    error = RequestError(400, "INVALID_FIELD", message, field)
+    assert error.field is not None
+    assert len(error.message) <= MESSAGE_CHARS
+    assert len(error.field) <= quoting.QUOTED
+    assert storable(error.message)
+    assert storable(error.field)
+    assert str(error) == error.message
+
+
+@given(ANY_TEXT)
+def test_a_log_line_is_harmless_whatever_it_is_given(text: str) -> None:
+    def lines(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            return [one for pair in value.items() for half in pair for one in lines(half)]
+        if isinstance(value, list):
+            return [one for item in value for one in lines(item)]
+        return [value] if isinstance(value, str) else []
+
+    given_ = {
+        "event": text,
+        "error": ValueError(text),
+        "many": [text] * 100,
+        "deep": {text: ({text}, {"a": {"b": [text]}})},
+    }
+    line = logs.harmless(None, "", dict(given_, n=3, exception=f"Traceback\n  File\nValueError: {text}"))
+    traceback = line.pop("exception")
+    assert line["n"] == 3
+    assert all(storable(one) and len(one) <= logs.VALUE_CHARS for one in lines(line))
+    assert all(storable(one) and len(one) <= logs.VALUE_CHARS for one in traceback.split("\n"))
+    assert len(json.dumps(line)) < 1_000_000
+
+
+@pytest.mark.parametrize("n", [5, 200, 201, 5000])
+def test_a_long_text_says_that_it_goes_on(n: int) -> None:
+    assert quoting.quoted("x" * n).endswith("...'") == (n > 200)
+    assert quoting.clean("x" * n, 300).endswith("...") == (n > 300)
