@@ -1,8 +1,11 @@
 """/openapi.json and /docs: answered by the gateway alone, and shown by a real browser that reaches nothing else."""
 
+import base64
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator
+from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,6 +63,15 @@ async def test_who_looks_for_the_page_finds_it(url: str, path: str) -> None:
 async def test_there_is_no_other_file(url: str) -> None:
     for name in ("nothing", "index.html", "%2e%2e%2fpages.py", "swagger-ui.js"):
         assert (await get(f"{url}/docs/{name}"))[0] == 404
+
+
+def test_the_pages_files_are_those_that_were_released() -> None:
+    folder = resources.files("postmeter.gateway") / "site" / "swagger-ui"
+    listed = json.loads((folder / "ORIGIN.json").read_text())["files"]
+    found = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "ORIGIN.json"}
+    digests = {name: base64.b64encode(hashlib.sha256(content).digest()).decode() for name, content in found.items()}
+    assert {name: f"sha256-{digest}" for name, digest in digests.items()} == listed
+    assert {"LICENSE", "NOTICE"} < set(listed)
 
 
 async def test_a_browser_shows_every_endpoint_and_loads_nothing_from_elsewhere(url: str) -> None:

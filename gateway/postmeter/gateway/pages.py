@@ -1,14 +1,13 @@
 """What the gateway answers by itself: the OpenAPI document, and the page to read and try it (ADR 0015).
 
-The page is swagger-ui. Its files come from the package flask-swagger-ui, of which nothing is imported; whatever
-the page needs is served from here, and its policy lets it load nothing from elsewhere.
+The page is swagger-ui, whose files lie in site/swagger-ui as they were released (ADR 0033); whatever the page needs is
+served from here, and its policy lets it load nothing from elsewhere.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import importlib.metadata
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -77,7 +76,6 @@ class Pages:
 def _all() -> dict[str, _Page]:
     """Every page by its path, read and packed once."""
     ours = resources.files("postmeter.gateway") / "site"
-    swagger = importlib.metadata.distribution("flask-swagger-ui")
     found = {
         OPENAPI_PATH: _page("application/json", msgspec.json.encode(document.build())),
         DOCS_PATH: _page("text/html", (ours / "index.html").read_bytes()),
@@ -85,8 +83,7 @@ def _all() -> dict[str, _Page]:
     for name, media in _OURS.items():
         found[f"{DOCS_PATH}/{name}"] = _page(media, (ours / name).read_bytes())
     for name, media in _SWAGGER.items():
-        with open(str(swagger.locate_file(f"flask_swagger_ui/dist/{name}")), "rb") as file:
-            found[f"{DOCS_PATH}/{name}"] = _page(media, file.read())
+        found[f"{DOCS_PATH}/{name}"] = _page(media, (ours / "swagger-ui" / name).read_bytes())
     return found
 
 

@@ -22,8 +22,8 @@ class ParquetFile:
             import pyarrow.parquet
         except ImportError:
             raise ExportFailed(
-                "parquet is not installed on this server (its operator can: pip install 'postmeter[parquet]');"
-                " choose csv, json or xlsx"
+                "parquet is not installed on this server (its operator can: pip install 'postmeter[parquet]',"
+                " in a clone ./postmeter extras); choose csv, json or xlsx"
             ) from None
         self._arrow = pyarrow
         types = _types(pyarrow)

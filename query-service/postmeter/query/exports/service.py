@@ -66,5 +66,7 @@ def _storage(settings: QuerySettings, folder: Path, links: Links) -> Storage:
     try:
         from postmeter.query.exports.s3_storage import Bucket
     except ImportError:
-        raise SettingsError("POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter[s3]'`") from None
+        raise SettingsError(
+            "POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter[s3]'`, in a clone `./postmeter extras`"
+        ) from None
     return Bucket.open(settings)
