@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from postmeter.shared.errors import RequestError
 
@@ -13,20 +11,19 @@ class Routes:
 
     def __init__(self, endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> None:
         self._exact: dict[str, dict[str, Endpoint]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = []
-        patterns: dict[str, dict[str, Endpoint]] = {}
+        self._templates: dict[int, list[tuple[list[str], dict[str, Endpoint]]]] = {}
+        """By the number of segments."""
+        templates: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
-            table = patterns if "{" in endpoint.path else self._exact
+            table = templates if "{" in endpoint.path else self._exact
             table.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        for path, methods in patterns.items():
-            parts = re.split(r"\{\w+\}", path)
-            self._patterns.append((re.compile("[^/]+".join(map(re.escape, parts))), methods))
+        for path, methods in templates.items():
+            segments = path.split("/")
+            self._templates.setdefault(len(segments), []).append((segments, methods))
 
     def find(self, method: str, path: str) -> Endpoint:
         """The endpoint; HEAD goes where GET goes. Raises RequestError 404 or 405."""
-        methods = self._exact.get(path)
-        if methods is None:
-            methods = next((found for pattern, found in self._patterns if pattern.fullmatch(path)), None)
+        methods = self._exact.get(path) or self._at_template(path)
         if methods is None:
             raise RequestError(404, "NOT_FOUND", "There is nothing at this path.")
         endpoint = methods.get("GET" if method == "HEAD" else method)
@@ -34,3 +31,15 @@ class Routes:
             allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
             raise RequestError(405, "METHOD_NOT_ALLOWED", f"This path takes {allowed}.", None, {"Allow": allowed})
         return endpoint
+
+    def _at_template(self, path: str) -> dict[str, Endpoint] | None:
+        given = path.split("/")
+        for segments, methods in self._templates.get(len(given), []):
+            if all(map(_fits, segments, given)):
+                return methods
+        return None
+
+
+def _fits(segment: str, given: str) -> bool:
+    """A placeholder takes any text but the empty one."""
+    return segment == given or (segment.startswith("{") and given != "")

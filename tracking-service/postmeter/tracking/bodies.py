@@ -10,12 +10,10 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from postmeter.shared import json_refusals
 from postmeter.shared.errors import RequestError
 
 T = TypeVar("T")
-# msgspec ends its messages with the path of what it refuses: "... - at `$.tags[3]`".
-_AT = re.compile(r" - at `\$?\.?(.*)`$")
-_UNKNOWN = re.compile(r"unknown field `(.*)`", re.DOTALL)
 TRAILING = "trailing characters"
 # A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
 _HALF_OF_A_PAIR = re.compile(
@@ -24,7 +22,6 @@ _HALF_OF_A_PAIR = re.compile(
 )
 _ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 _BOM = b"\xef\xbb\xbf"
-_MISSING = re.compile(r"missing required field `(.*)`")
 
 
 def _too_large(limit: int) -> RequestError:
@@ -62,8 +59,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+    except msgspec.ValidationError:
+        raise json_refusals.refusal(body, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "INVALID_JSON", f"This is not JSON: {_reason(body, str(error))}") from None
     except RecursionError:
@@ -84,15 +81,3 @@ def _reason(body: bytes | msgspec.Raw, message: str) -> str:
         if not bytes(body).strip():
             return "it is empty"
     return message
-
-
-def _invalid(message: str) -> RequestError:
-    where = _AT.search(message)
-    field = where.group(1) if where else ""
-    text = message[: where.start()] if where else message
-    inner = _UNKNOWN.search(text) or _MISSING.search(text)
-    if inner:
-        name = inner.group(1)[:100]
-        field = f"{field}.{name}" if field else name
-        text = "There is no such field." if _UNKNOWN.search(text) else "This field is required."
-    return RequestError(400, "INVALID_FIELD", f"{field}: {text}" if field else text, field or None)

@@ -17,7 +17,7 @@ from postmeter.tracking import fields
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6})?", re.ASCII)
 # Of JSON: a text, or a number's digits and exponent.
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|([\d.]++)(?:[eE]([+-]?\d++))?', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([\d.]++)(?:[eE]([+-]?\d++))?', re.DOTALL)
 NAME_CHARS = 100
 NUMBER_CHARS = 64
 WHOLE_DIGITS = 15
