@@ -92,17 +92,17 @@ def test_mending_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("value", [10**30, 10**400, 1e308], ids=repr)
-def test_an_absurd_time_of_brevo_is_put_aside(value: float) -> None:
-    # A number of 400 digits is refused before it is a time.
-    with pytest.raises(Unreadable, match=r"range|Unix time"):
-        taken("brevo", json.dumps(brevo.event("delivered", ts_epoch=value)).encode())
+def test_an_absurd_time_counts_when_it_was_received(value: float) -> None:
+    (found,) = taken("brevo", json.dumps(brevo.event("delivered", ts_epoch=value, ts_event=value)).encode())
+    assert (found.at, found.claimed) == (RECEIVED, None)
+    assert found.reason.startswith(f"(told time: {json.dumps(value)[:20]}")
 
 
 def test_a_fault_of_ours_costs_one_item(monkeypatch: pytest.MonkeyPatch) -> None:
     def fault(_: object) -> object:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("postmeter.tracking.webhooks.moments.of_epoch", fault)
+    monkeypatch.setattr("postmeter.tracking.webhooks.moments.of", fault)
     with pytest.raises(Unreadable, match="ZeroDivisionError"):
         taken("sendgrid", json.dumps([sendgrid.event("open")]).encode())
 

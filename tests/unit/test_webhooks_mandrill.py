@@ -12,6 +12,7 @@ import pytest
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
+from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mandrill import PROVIDER
 from postmeter.tracking.webhooks.reading import Unreadable
 from tests.webhooks import OUR_ID, delivery, reading, readings, refusal, source
@@ -116,7 +117,7 @@ def test_changes_of_the_deny_list_are_kept_as_no_event_of_a_message() -> None:
     assert (found.provider_message, found.recipient) == ("", "gone@example.org")
 
 
-@pytest.mark.parametrize("metadata", [None, [], {}, "text", {"postmeter_id": 7}])
+@pytest.mark.parametrize("metadata", [None, [], {}, "text", {"postmeter_id": [7]}])
 def test_metadata_may_be_anything(metadata: Any) -> None:
     assert reading(PROVIDER, form([event("open", {"metadata": metadata})])).message == ""
 
@@ -184,4 +185,4 @@ def test_one_bad_item_leaves_the_others() -> None:
     items = PROVIDER.items(delivery(form([event("open"), {"msg": {}}, event("click")])))
     assert [PROVIDER.read(items[place])[0].name for place in (0, 2)] == ["open", "click"]
     with pytest.raises(Unreadable):
-        PROVIDER.read(items[1])
+        read(PROVIDER, SOURCE, items[1], AT * 1_000_000)

@@ -13,6 +13,7 @@ from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Mail, idempotency_key
 from postmeter.tracking import fields
 from postmeter.tracking.client import USER_AGENT_BYTES
+from postmeter.tracking.webhooks import subjects
 from postmeter.tracking.webhooks.delivery import Source
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
@@ -34,7 +35,7 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
     message, provider_message = _our_id(reading.message), fields.bare_id(_text(reading.provider_message, 500))
     if not message and not provider_message and reading.type is not EventType.UNKNOWN:
         raise Unreadable("it names no message")
-    at = received if reading.at is None else reading.at
+    at = reading.at if isinstance(reading.at, int) else received
     placed = at if received - _OLDEST <= at <= received + _NEWEST else received
     # A provider's event id may be that of its message or delivery, told for several events and recipients.
     told = f"{reading.event_id}\0{reading.name}\0{reading.recipient}" if reading.event_id else _digest(item).hex()
@@ -49,7 +50,7 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
         key=idempotency_key(source.workspace, f"webhook\0{provider.slug}\0{told}\0{place}"),
         digest=b"",
         bounce=int(reading.bounce or 0),
-        reason=_text(reading.reason if reading.type is not EventType.UNKNOWN else reading.name, 1000),
+        reason=_reason(reading),
         url=_text(reading.url, 8192),
         user_agent=reading.user_agent.encode("utf-8", "replace")[:USER_AGENT_BYTES],
         ip=_ip(reading.ip),
@@ -70,12 +71,20 @@ def _mail(reading: Reading, source: Source) -> Mail:
         to_domain=recipient_domain,
         from_address=sender,
         from_domain=sender_domain,
-        subject=_text(reading.subject, 2000),
+        subject=_text(subjects.decoded(_text(reading.subject, 2000)), 2000),
         campaign=_label(reading.campaign, 200),
         template=_label(reading.template, 200),
         tags=_labels(reading.tags),
         mailbox_provider=source.mailboxes.of(recipient_domain),
     )
+
+
+def _reason(reading: Reading) -> str:
+    """Why, or what happened if that is unknown; and the time as it was told if nobody can read it."""
+    reason = reading.reason if reading.type is not EventType.UNKNOWN else reading.name
+    if isinstance(reading.at, str):
+        reason = f"{reason[:900]} (told time: {reading.at})".strip()
+    return _text(reason, 1000)
 
 
 def _our_id(text: str) -> bytes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import msgspec
-
+from postmeter.tracking.webhooks import told
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY
 
 _MARK = f"{MESSAGE_KEY}:"
@@ -25,18 +23,9 @@ def of_tags(tags: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 def of_json(text: str) -> str:
     """Our id in a text that is a JSON object with `postmeter_id`; empty for every other text, which is the sender's."""
-    return of_object(decoded(text)) if text.lstrip()[:1] == "{" else ""
+    return told.object_of(json_of(text)).text(MESSAGE_KEY)
 
 
-def of_object(holder: Any, name: str = MESSAGE_KEY) -> str:
-    """The text `name` of what may be an object; empty where it is none, or holds none."""
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def decoded(text: str) -> Any:
-    """JSON that stands in a text; None for what is none."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
+def json_of(text: str) -> bytes:
+    """JSON that stands in a text, as bytes."""
+    return text.strip().encode("utf-8", "replace")

@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from postmeter.tracking import fields
-from postmeter.tracking.webhooks.reading import Unreadable
 
-_LARGEST = 253_402_300_799
-_SMALLEST = -62_135_596_800
+At = int | str | None
+"""Microseconds since 1970; the text itself where it could not be read as a time; None where none was told."""
+LONGEST = 40
+"""Characters of a time; what is longer is not one."""
+_LATEST = 253_402_300_799
+_EARLIEST = -62_135_596_800
+_MILLISECONDS = 100_000_000_000
+"""Seconds up to the year 5138: a larger number are milliseconds. Brevo documents these, and shows seconds too."""
 
 
-def of_epoch(value: float | int | str | None, per_second: int = 1) -> int | None:
-    """Of seconds since 1970, also with a fraction; or of parts of which a second has `per_second`."""
-    if value is None or value == "":
-        return None
+def of(text: str) -> At:
+    """Of seconds or milliseconds since 1970, also with a fraction, or of ISO 8601; without a zone it is UTC, for that
+    is what providers that leave it out document.
+    """
+    text = text.strip()
+    if not text or len(text) > LONGEST:
+        return text[: LONGEST + 1] or None
     try:
-        seconds = float(value) / per_second
-    except (ValueError, OverflowError):
-        raise Unreadable(f"{str(value)[:40]!r} is no Unix time") from None
-    if not 0 <= seconds <= _LARGEST:
-        raise Unreadable("the time is out of range")
-    return round(seconds * 1_000_000)
+        number = float(text)
+    except ValueError:
+        return _of_iso(text)
+    seconds = number / 1000 if number > _MILLISECONDS else number
+    return round(seconds * 1_000_000) if 0 <= seconds <= _LATEST else text
 
 
-def of_text(value: str | None) -> int | None:
-    """Of an ISO 8601 text; one without a zone is UTC, for that is what providers that leave it out document."""
-    if not value:
-        return None
+def _of_iso(text: str) -> int | str:
     try:
-        moment = datetime.fromisoformat(_with_micros(value.strip()))
+        moment = datetime.fromisoformat(_with_micros(text))
         found = fields.micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        if not _SMALLEST <= found // 1_000_000 <= _LARGEST:
-            raise ValueError  # its zone takes it out of the years 1 to 9999
     except (ValueError, OverflowError):
-        raise Unreadable(f"{value[:40]!r} is no time") from None
-    return found
-
-
-def of_mail_date(value: str | None) -> int | None:
-    """Of an RFC 5322 date."""
-    if not value:
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-        return fields.micros(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError, IndexError, TypeError):
-        raise Unreadable(f"{value[:40]!r} is no time") from None
+        return text
+    # Its zone may take it out of the years 1 to 9999.
+    return found if _EARLIEST <= found // 1_000_000 <= _LATEST else text
 
 
 def _with_micros(text: str) -> str:

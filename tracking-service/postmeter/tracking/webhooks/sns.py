@@ -22,7 +22,6 @@ from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
 from postmeter.tracking.webhooks import moments, sns_certificates
 from postmeter.tracking.webhooks.provider import refused
-from postmeter.tracking.webhooks.reading import Unreadable
 
 FRESH_SECONDS = 2 * 3600.0
 """A delivery policy of SNS may try for an hour in all; the timestamp is that of the publishing."""
@@ -99,11 +98,8 @@ async def verify(message: Message, topics: Sequence[str], now: float) -> None:
         key.verify(signature, signed_text(message), PKCS1v15(), _HASHES[message.signature_version]())
     except (binascii.Error, ValueError, InvalidSignature):
         raise refused("The signature is not one of SNS.") from None
-    try:
-        at = moments.of_text(message.timestamp)
-    except Unreadable:
-        at = None
-    if at is None or abs(now - at / 1_000_000) > FRESH_SECONDS:
+    at = moments.of(message.timestamp)
+    if not isinstance(at, int) or abs(now - at / 1_000_000) > FRESH_SECONDS:
         raise refused("The signed timestamp is too old or too new.")
 
 

@@ -10,17 +10,14 @@ the message. `id` is the webhook's, not the event's; an item's bytes stand for t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, marks, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
-_MILLISECONDS = 100_000_000_000
 _TYPES = {
     "request": EventType.SENT,
     "delivered": EventType.DELIVERED,
@@ -44,27 +41,6 @@ _TYPES = {
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
-class _Item(msgspec.Struct):
-    event: str
-    email: str = ""
-    ts_event: int | float | None = None
-    ts_epoch: int | float | None = None
-    message_id: str = msgspec.field(name="message-id", default="")
-    subject: str | None = None
-    tags: Any = None
-    tag: str | list[str] | None = None
-    reason: str | None = None
-    link: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    sender_email: str | None = None
-    template_id: int | str | None = None
-    custom: str | None = msgspec.field(name="X-Mailin-custom", default=None)
-
-
-_decoder = msgspec.json.Decoder(_Item)
-
-
 async def _verify(delivery: Delivery, source: Source) -> None:
     scheme, _, token = delivery.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer":
@@ -78,52 +54,49 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _at(told: _Item) -> int | None:
-    # Brevo documents ts_epoch in milliseconds, and shows it in seconds in some of its examples.
-    if told.ts_epoch is not None and told.ts_epoch > _MILLISECONDS:
-        return moments.of_epoch(told.ts_epoch, per_second=1000)
-    return moments.of_epoch(told.ts_event if told.ts_event is not None else told.ts_epoch)
+def _at(item: Told) -> moments.At:
+    """`ts_epoch` is documented in milliseconds, 13 digits, and shown in seconds in some of Brevo's examples."""
+    precise = item.text("ts_epoch")
+    return moments.of(precise if len(precise) >= 13 else item.text("ts_event", "ts_epoch"))
 
 
-def _tags(told: _Item) -> list[str]:
+def _tags(item: Told) -> list[str]:
     """Of the list `tags`, else of `tag`: one tag, or a list written as JSON."""
-    tags = told.tags or told.tag
-    if isinstance(tags, str):
-        tags = marks.decoded(tags) if tags.startswith("[") else [tags]
-    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    if tags := item.texts("tags") or item.texts("tag"):
+        listed = told.list_of(marks.json_of(tags[0])) if len(tags) == 1 else ()
+        return [told.text_of(tag) for tag in listed] or tags
+    return []
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "event", _TYPES, error)
-    kind, at = _TYPES.get(told.event, EventType.UNKNOWN), _at(told)
-    tagged, tags = marks.of_tags(_tags(told))
-    custom = told.custom or ""
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    name = item.word("event")
+    kind, at = _TYPES.get(name, EventType.UNKNOWN), _at(item)
+    tagged, tags = marks.of_tags(_tags(item))
+    message, custom = item.text("message-id"), item.text("X-Mailin-custom")
     # Brevo's own form of the header is name:value|name:value.
     ours = marks.of_json(custom) or marks.of_tags(part.strip() for part in custom.split("|"))[0] or tagged
     # One open is one event, whether it is told as the first one, as any one, or as both.
-    opened = kind is EventType.OPENED and at is not None
+    opened = kind is EventType.OPENED and isinstance(at, int)
     return [
         Reading(
             type=kind,
-            name="opened" if opened else told.event,
+            name="opened" if opened else item.text("event"),
             at=at,
-            event_id=f"{told.message_id} {at}" if opened else "",
+            event_id=f"{message} {at}" if opened else "",
             message=ours,
-            provider_message=told.message_id,
-            recipient=told.email,
-            bounce=(BounceType.HARD if told.event == "hard_bounce" else BounceType.SOFT)
+            provider_message=message,
+            recipient=item.text("email"),
+            bounce=(BounceType.HARD if name == "hard_bounce" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,
-            reason=told.reason or "" if kind in _REASONED else "",
-            url=told.link or "",
-            user_agent=told.user_agent or "",
-            ip=told.ip or "",
-            from_address=told.sender_email or "",
-            subject=told.subject or "",
-            template=str(told.template_id or ""),
+            reason=item.text("reason") if kind in _REASONED else "",
+            url=item.text("link"),
+            user_agent=item.text("user_agent"),
+            ip=item.text("ip"),
+            from_address=item.text("sender_email"),
+            subject=item.text("subject"),
+            template=item.text("template_id"),
             tags=tags,
         )
     ]

@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, marks, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
@@ -44,56 +43,9 @@ _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED, 
 _ENGAGEMENT = frozenset({EventType.OPENED, EventType.CLICKED})
 
 
-class _Address(msgspec.Struct):
-    email: str = ""
-
-
-class _Named(msgspec.Struct):
-    id: str = ""
-
-
-class _Email(msgspec.Struct):
-    """`data.email` of the older version; in the newer one the recipient's address may stand in its place."""
-
-    from_: str | None = msgspec.field(name="from", default=None)
-    subject: str | None = None
-    tags: list[str] | None = None
-    message: _Named = msgspec.field(default_factory=_Named)
-    recipient: _Address = msgspec.field(default_factory=_Address)
-
-
-class _Data(msgspec.Struct):
-    id: str = ""
-    created_at: str | None = None
-    message_id: str = ""
-    subject: str | None = None
-    recipient: str | None = None
-    tags: list[str] | None = None
-    email: _Email | str | None = None
-    meta: Any = None
-    morph: Any = None
-    template_id: str | None = None
-
-
-class _Item(msgspec.Struct):
-    type: str
-    created_at: str | None = None
-    data: _Data = msgspec.field(default_factory=_Data)
-
-
-_decoder = msgspec.json.Decoder(_Item)
-
-
-class _Call(msgspec.Struct):
-    type: str = ""
-
-
-_call_decoder = msgspec.json.Decoder(_Call)
-
-
 def _is_ping(body: bytes) -> bool:
     try:
-        return _call_decoder.decode(body).type == _PING
+        return told.item_of(body).text("type") == _PING
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
@@ -109,42 +61,41 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return [] if _is_ping(delivery.body) else items.of_object(delivery.body)
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "type", _TYPES, error)
-    kind, data = _TYPES.get(told.type, EventType.UNKNOWN), told.data
-    email = data.email if isinstance(data.email, _Email) else _Email()
-    recipient = data.recipient or email.recipient.email or (data.email if isinstance(data.email, str) else "")
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    name, data = item.word("type"), item.object("data")
+    kind = _TYPES.get(name, EventType.UNKNOWN)
+    # `data.email` is an object in the older version; in the newer one the recipient's address may stand in its place.
+    email = data.object("email")
+    recipient = data.text("recipient") or email.object("recipient").text("email") or data.text("email")
     # What belongs to the kind of event: `meta`, an empty list where there is nothing; `morph` in the older version.
-    more = data.meta if isinstance(data.meta, dict) else data.morph if isinstance(data.morph, dict) else {}
-    code, words = more.get("bounce_code"), [marks.of_object(more, name) for name in _REASONS]
-    at = moments.of_text(marks.of_object(more, "created_at") or data.created_at or told.created_at)
-    url, ip = marks.of_object(more, "url"), marks.of_object(more, "ip")
-    message = data.message_id or email.message.id
-    ours, tags = marks.of_tags(data.tags or email.tags or ())
+    more = data.object("meta") or data.object("morph")
+    words = [more.text("bounce_code"), *(more.text(reason) for reason in _REASONS)]
+    at = moments.of(more.text("created_at") or data.text("created_at") or item.text("created_at"))
+    url, ip = more.text("url"), more.text("ip")
+    message = data.text("message_id") or email.object("message").text("id")
+    ours, tags = marks.of_tags(data.texts("tags") or email.texts("tags"))
     # A first open or click is told as such besides, under another id: both are one, known by who, when and what.
-    engaged = kind in _ENGAGEMENT and at is not None
+    engaged = kind in _ENGAGEMENT and isinstance(at, int)
     return [
         Reading(
             type=kind,
-            name=told.type.removesuffix("_unique") if engaged else told.type,
+            name=item.text("type").removesuffix("_unique") if engaged else item.text("type"),
             at=at,
-            event_id=f"{message} {at} {ip} {url}" if engaged else data.id,
+            event_id=f"{message} {at} {ip} {url}" if engaged else data.text("id"),
             message=ours,
             provider_message=message,
             recipient=recipient,
-            bounce=(BounceType.HARD if told.type == "activity.hard_bounced" else BounceType.SOFT)
+            bounce=(BounceType.HARD if name == "activity.hard_bounced" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,
-            reason=" ".join(str(word) for word in (code, *words) if word) if kind in _REASONED else "",
+            reason=" ".join(word for word in words if word) if kind in _REASONED else "",
             url=url,
-            user_agent=marks.of_object(more, "user_agent"),
+            user_agent=more.text("user_agent"),
             ip=ip,
-            from_address=email.from_ or "",
-            subject=data.subject or email.subject or "",
-            template=data.template_id or "",
+            from_address=email.text("from"),
+            subject=data.text("subject") or email.text("subject"),
+            template=data.text("template_id"),
             tags=tags,
         )
     ]

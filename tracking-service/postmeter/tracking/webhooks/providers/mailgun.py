@@ -1,4 +1,4 @@
-"""Mailgun: one JSON object per call, signed inside its body: HMAC-SHA256 of timestamp and token.
+"""Mailgun: one JSON object per call, or an older form; signed inside its body: HMAC-SHA256 of timestamp and token.
 
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks
 https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure
@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.providers import mailgun_forms
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 FRESH_SECONDS = 12 * 3600.0
 """Mailgun tries a delivery again for eight hours, and may do so with the signature of the first attempt."""
@@ -32,7 +34,10 @@ _TYPES = {
     "complained": EventType.COMPLAINED,
     "unsubscribed": EventType.UNSUBSCRIBED,
     "rejected": EventType.FAILED,
+    "dropped": EventType.FAILED,
+    "bounced": EventType.BOUNCED,
 }
+"""The last two are of the older forms only: given up or not tried, and refused for good."""
 _NOT_TRIED = "suppress-"
 """How the reasons of a permanent failure begin for which Mailgun did not try to deliver."""
 _TOO_OLD = "old"
@@ -40,158 +45,106 @@ _TOO_OLD = "old"
 _REASONED = (EventType.BOUNCED, EventType.FAILED, EventType.DEFERRED)
 
 
-class _Signature(msgspec.Struct, rename="kebab"):
-    timestamp: str
-    token: str
-    signature: str
-    parent_signature: str | None = None
+class _Signed(NamedTuple):
+    """signature: the object, or the older form's fields, that hold it. event: what came with it."""
 
-
-class _Signed(msgspec.Struct, rename="kebab"):
-    signature: _Signature
-    event_data: msgspec.Raw = msgspec.Raw()
-
-
-class _Headers(msgspec.Struct, rename="kebab"):
-    message_id: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    subject: str | None = None
-
-
-class _Message(msgspec.Struct):
-    headers: _Headers | None = None
-
-
-class _Status(msgspec.Struct, rename="kebab"):
-    code: int | str | None = None
-    enhanced_code: str | None = None
-    message: str | None = None
-    description: str | None = None
-    bounce_type: str | None = None
-
-
-class _Reject(msgspec.Struct):
-    reason: str | None = None
-    description: str | None = None
-
-
-class _Client(msgspec.Struct, rename="kebab"):
-    user_agent: str | None = None
-
-
-class _Data(msgspec.Struct, rename="kebab"):
-    event: str = ""
-    id: str | None = None
-    timestamp: float | str | None = None
-    severity: str | None = None
-    reason: str | None = None
-    recipient: str | None = None
-    url: str | None = None
-    ip: str | None = None
-    template: Any = None
-    campaigns: Any = None
-    tags: list[str] | None = None
-    message: _Message | None = None
-    delivery_status: _Status | None = None
-    reject: _Reject | None = None
-    client_info: _Client | None = None
-    user_variables: Any = None
-
-
-class _Item(msgspec.Struct, rename="kebab"):
-    event_data: _Data
-
-
-_signed_decoder = msgspec.json.Decoder(_Signed)
-_decoder = msgspec.json.Decoder(_Item)
+    signature: Told
+    event: bytes
 
 
 def _signed(delivery: Delivery) -> _Signed:
-    body = delivery.body
-    try:
-        # Nothing is verified yet: what is larger than an event is not worth mending.
-        return items.decoded(_signed_decoder, body) if len(body) <= items.ITEM_BYTES else _signed_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise refused("The body carries no signature: is this an event webhook of Mailgun?") from None
+    form = mailgun_forms.fields_of(delivery)
+    if form is not None:
+        return _Signed(told.object_of(msgspec.json.encode(dict(form))), mailgun_forms.item_of(form))
+    # Nothing is verified yet: what is larger than an event is not worth mending.
+    body = told.object_of(delivery.body, mend=len(delivery.body) <= items.ITEM_BYTES)
+    signature = body.object("signature")
+    if not signature:
+        raise refused("The body carries no signature: is this an event webhook of Mailgun?")
+    return _Signed(signature, body.raw("event-data"))
 
 
 async def _verify(delivery: Delivery, source: Source) -> None:
     signature = _signed(delivery).signature
-    right = signatures.sha256_hex(source, (signature.timestamp + signature.token).encode("utf-8", "surrogateescape"))
-    given = (signature.signature, signature.parent_signature or "")
-    signatures.require(any(signatures.same(one, right) for one in given))
-    signatures.fresh(delivery, signature.timestamp, FRESH_SECONDS)
+    timestamp, token = signature.text("timestamp"), signature.text("token")
+    right = signatures.sha256_hex(source, (timestamp + token).encode("utf-8", "surrogateescape"))
+    given = (signature.text("signature"), signature.text("parent-signature"))
+    signatures.require(bool(token) and any(signatures.same(one, right) for one in given))
+    signatures.fresh(delivery, timestamp, FRESH_SECONDS)
 
 
 def _once(delivery: Delivery) -> tuple[str, bytes]:
     """The token and its event, whatever the order and spacing of its JSON in a later attempt."""
-    signed = _signed(delivery)
-    content = bytes(signed.event_data)
+    signature, content = _signed(delivery)
     if len(content) <= items.ITEM_BYTES:
         with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             content = msgspec.json.encode(msgspec.json.decode(content), order="sorted")
-    return signed.signature.timestamp + signed.signature.token, content
+    return signature.text("timestamp") + signature.text("token"), content
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
-    return items.of_object(delivery.body)
+    form = mailgun_forms.fields_of(delivery)
+    return items.of_object(delivery.body) if form is None else [mailgun_forms.item_of(form)]
 
 
-def _kind(told: _Data) -> tuple[EventType, BounceType | None]:
-    if told.event != "failed":
-        return _TYPES.get(told.event, EventType.UNKNOWN), None
-    reason, status = told.reason or "", told.delivery_status or _Status()
+def _kind(event: Told) -> tuple[EventType, BounceType | None]:
+    name, reason = event.word("event"), event.word("reason")
+    if reason == _TOO_OLD and name in ("failed", "dropped"):
+        return EventType.BOUNCED, BounceType.SOFT
+    if name != "failed":
+        kind = _TYPES.get(name, EventType.UNKNOWN)
+        return kind, BounceType.HARD if kind is EventType.BOUNCED else None
     if reason.startswith(_NOT_TRIED):
         return EventType.FAILED, None
-    if reason == _TOO_OLD:
-        return EventType.BOUNCED, BounceType.SOFT
-    if told.severity == "temporary":
+    if event.word("severity") == "temporary":
         return EventType.DEFERRED, None  # Mailgun goes on trying
-    return EventType.BOUNCED, BounceType.SOFT if status.bounce_type == "soft" else BounceType.HARD
+    soft = event.object("delivery-status").word("bounce-type") == "soft"
+    return EventType.BOUNCED, BounceType.SOFT if soft else BounceType.HARD
 
 
-def _reason(told: _Data) -> str:
-    status, reject = told.delivery_status or _Status(), told.reject or _Reject()
+def _reason(event: Told) -> str:
+    status, reject = event.object("delivery-status"), event.object("reject")
     words = (
-        told.reason or reject.reason,
-        status.code,
-        status.enhanced_code,
-        status.message or status.description or reject.description,
+        event.text("reason") or reject.text("reason"),
+        status.text("code"),
+        status.text("enhanced-code"),
+        status.text("message", "description") or reject.text("description"),
     )
-    return " ".join(str(word) for word in words if word)
+    return " ".join(word for word in words if word not in ("", "0"))
 
 
-def _first_name(value: Any) -> str:
-    """Of a template ({"name", ...}), or of a list of campaigns ([{"id", "name"}])."""
-    first = value[0] if isinstance(value, list) and value else value
-    return str(first.get("id") or first.get("name") or "") if isinstance(first, dict) else ""
+def _recipient(event: Told, headers: Told) -> str:
+    """A rejected mail names its recipient in its own header only; several there are nobody in particular."""
+    to = headers.text("to")
+    return event.text("recipient") or (to if to.count("@") == 1 else "")
 
 
-def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item).event_data
-    kind, bounce = _kind(told)
-    headers = (told.message or _Message()).headers or _Headers()
-    variables = told.user_variables if isinstance(told.user_variables, dict) else {}
+def _read(body: bytes) -> list[Reading]:
+    event = told.item_of(body).object("event-data")
+    kind, bounce = _kind(event)
+    name, event_id, timestamp = event.text("event"), event.text("id"), event.text("timestamp")
+    headers = event.object("message").object("headers")
+    template = event.object("template")
     return [
         Reading(
             type=kind,
-            name=f"failed {told.severity}".strip() if told.event == "failed" else told.event,
-            at=moments.of_epoch(told.timestamp),
+            name=f"failed {event.text('severity')}".strip() if event.word("event") == "failed" else name,
+            at=moments.of(timestamp),
             # An id is good for a day only.
-            event_id=f"{told.id} {told.timestamp}" if told.id else "",
-            message=str(variables.get(MESSAGE_KEY) or ""),
-            provider_message=headers.message_id or "",
-            recipient=told.recipient or "",
+            event_id=f"{event_id} {timestamp}" if event_id else "",
+            message=event.object("user-variables").text(MESSAGE_KEY),
+            provider_message=headers.text("message-id"),
+            recipient=_recipient(event, headers),
             bounce=bounce,
-            reason=_reason(told) if kind in _REASONED else "",
-            url=told.url or "",
-            user_agent=(told.client_info or _Client()).user_agent or "",
-            ip=told.ip or "",
-            from_address=headers.from_ or "",
-            subject=headers.subject or "",
-            campaign=_first_name(told.campaigns),
-            template=_first_name(told.template),
-            tags=tuple(told.tags or ()),
+            reason=_reason(event) if kind in _REASONED else "",
+            url=event.text("url"),
+            user_agent=event.object("client-info").text("user-agent"),
+            ip=event.text("ip"),
+            from_address=headers.text("from"),
+            subject=headers.text("subject"),
+            campaign=next((one.text("id", "name") for one in event.objects("campaigns")), ""),
+            template=template.text("id", "name"),
+            tags=tuple(event.texts("tags")),
         )
     ]
 

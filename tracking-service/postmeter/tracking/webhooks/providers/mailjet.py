@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, marks, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "sent": EventType.DELIVERED,
@@ -31,60 +30,39 @@ _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 _GREYLISTED = "greylisted"
 
 
-class _Item(msgspec.Struct):
-    event: str
-    time: int | float | None = None
-    message_id: int | str = msgspec.field(name="MessageID", default="")
-    email: str | None = None
-    custom_id: str | None = msgspec.field(name="CustomID", default=None)
-    payload: str | None = msgspec.field(name="Payload", default=None)
-    customcampaign: str | None = None
-    hard_bounce: bool = False
-    error_related_to: str | None = None
-    error: str | None = None
-    comment: str | None = None
-    url: str | None = None
-    ip: str | None = None
-    agent: str | None = None
-
-
-_decoder = msgspec.json.Decoder(_Item)
-
-
 def _items(delivery: Delivery) -> Sequence[bytes]:
     body = delivery.body
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _kind(told: _Item) -> EventType:
-    kind = _TYPES.get(told.event, EventType.UNKNOWN)
+def _kind(item: Told) -> EventType:
+    kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
     # Mailjet's list of errors: greylisted is temporary, and delivery is tried again.
-    if kind is EventType.BOUNCED and told.error == _GREYLISTED and not told.hard_bounce:
+    if kind is EventType.BOUNCED and item.word("error") == _GREYLISTED and not item.yes("hard_bounce"):
         return EventType.DEFERRED
     return kind
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "event", _TYPES, error)
-    kind = _kind(told)
-    words = (told.comment, told.error_related_to, told.error) if kind in _REASONED else ()
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    kind = _kind(item)
+    words = [item.text(name) for name in ("comment", "error_related_to", "error")] if kind in _REASONED else []
     return [
         Reading(
             type=kind,
-            name=told.event,
-            at=moments.of_epoch(told.time),
-            message=marks.of_json(told.payload or "") or (told.custom_id or "").removeprefix(f"{MESSAGE_KEY}:"),
-            provider_message=str(told.message_id or ""),
-            recipient=told.email or "",
-            bounce=(BounceType.HARD if told.hard_bounce else BounceType.SOFT) if kind is EventType.BOUNCED else None,
+            name=item.text("event"),
+            at=moments.of(item.text("time")),
+            message=marks.of_json(item.text("Payload")) or item.text("CustomID").removeprefix(f"{MESSAGE_KEY}:"),
+            provider_message=item.text("MessageID"),
+            recipient=item.text("email"),
+            bounce=(BounceType.HARD if item.yes("hard_bounce") else BounceType.SOFT)
+            if kind is EventType.BOUNCED
+            else None,
             reason=" ".join(word for word in words if word),
-            url=told.url or "",
-            user_agent=told.agent or "",
-            ip=told.ip or "",
-            campaign=told.customcampaign or "",
+            url=item.text("url"),
+            user_agent=item.text("agent"),
+            ip=item.text("ip"),
+            campaign=item.text("customcampaign"),
         )
     ]
 

@@ -9,20 +9,19 @@ Mailtrap's id of the message.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
 _TYPES = {
     "delivery": EventType.DELIVERED,
-    "soft bounce": EventType.BOUNCED,
+    "soft bounce": EventType.DEFERRED,
     "bounce": EventType.BOUNCED,
     "suspension": EventType.DEFERRED,
     "reject": EventType.FAILED,
@@ -31,32 +30,15 @@ _TYPES = {
     "open": EventType.OPENED,
     "click": EventType.CLICKED,
 }
-"""A suspension is tried again, and ends in a delivery or a reject; as a failure it would outlive the delivery."""
+"""A soft bounce is tried again, ten times by Mailtrap's docs, and ends in a delivery or a bounce. A suspension is tried
+again, too, and ends in a delivery or a reject; as a failure it would outlive the delivery."""
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
-
-
-class _Item(msgspec.Struct):
-    event: str
-    event_id: str = ""
-    timestamp: int | float | None = None
-    message_id: str = ""
-    email: str = ""
-    category: str | None = None
-    custom_variables: Any = None
-    response: str | None = None
-    response_code: int | None = None
-    bounce_category: str | None = None
-    reason: str | None = None
-    url: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
 
 
 class _Batch(msgspec.Struct):
     events: list[msgspec.Raw]
 
 
-_decoder = msgspec.json.Decoder(_Item)
 _batch_decoder = msgspec.json.Decoder(_Batch)
 
 
@@ -84,30 +66,26 @@ def _too_many() -> RequestError:
     return RequestError(400, "TOO_MANY_ITEMS", f"at most {items.MAX_ITEMS} events at once")
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "event", _TYPES, error)
-    kind = _TYPES.get(told.event, EventType.UNKNOWN)
-    words = (told.response_code, told.response, told.reason, told.bounce_category)
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
+    words = [item.text(name) for name in ("response_code", "response", "reason", "bounce_category")]
+    category = item.text("category")
     return [
         Reading(
             type=kind,
-            name=told.event,
-            at=moments.of_epoch(told.timestamp),
-            event_id=told.event_id,
-            message=marks.of_object(told.custom_variables),
-            provider_message=told.message_id,
-            recipient=told.email,
-            bounce=(BounceType.HARD if told.event == "bounce" else BounceType.SOFT)
-            if kind is EventType.BOUNCED
-            else None,
-            reason=" ".join(str(word) for word in words if word) if kind in _REASONED else "",
-            url=told.url or "",
-            user_agent=told.user_agent or "",
-            ip=told.ip or "",
-            tags=(told.category,) if told.category else (),
+            name=item.text("event"),
+            at=moments.of(item.text("timestamp")),
+            event_id=item.text("event_id"),
+            message=item.object("custom_variables").text(MESSAGE_KEY),
+            provider_message=item.text("message_id"),
+            recipient=item.text("email"),
+            bounce=BounceType.HARD if kind is EventType.BOUNCED else None,
+            reason=" ".join(word for word in words if word) if kind in _REASONED else "",
+            url=item.text("url"),
+            user_agent=item.text("user_agent"),
+            ip=item.text("ip"),
+            tags=(category,) if category else (),
         )
     ]
 

@@ -12,17 +12,16 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 from yarl import query_to_pairs
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _FIELD = "mandrill_events"
 _MAX_FIELDS = 10
@@ -39,35 +38,6 @@ _TYPES = {
     "click": EventType.CLICKED,
 }
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
-
-
-class _Message(msgspec.Struct):
-    id: str = msgspec.field(name="_id", default="")
-    email: str = ""
-    sender: str | None = None
-    subject: str | None = None
-    template: str | None = None
-    tags: list[str] | None = None
-    metadata: Any = None
-    diag: str | None = None
-    bounce_description: str | None = None
-    smtp_events: Any = None
-    reject: Any = None
-
-
-class _Item(msgspec.Struct):
-    event: str = ""
-    type: str = ""
-    ts: int | float | None = None
-    id: str = msgspec.field(name="_id", default="")
-    msg: _Message = msgspec.field(default_factory=_Message)
-    url: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-    reject: Any = None
-
-
-_decoder = msgspec.json.Decoder(_Item)
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:
@@ -93,44 +63,39 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(listed.encode())
 
 
-def _reason(told: _Item) -> str:
+def _reason(item: Told) -> str:
     """The class of the bounce, and what the recipient's server or Mandrill's own list said."""
-    message, words = told.msg, [told.msg.bounce_description, told.msg.diag]
-    if not message.diag and isinstance(message.smtp_events, list) and message.smtp_events:
-        words += [marks.of_object(message.smtp_events[-1], "diag")]
-    words += [marks.of_object(rejected, "reason") for rejected in (message.reject, told.reject)]
+    message = item.object("msg")
+    diagnosis = message.text("diag") or next((event.text("diag") for event in message.objects("smtp_events")[-1:]), "")
+    words = [message.text("bounce_description"), diagnosis]
+    words += [rejected.text("reason") for rejected in (message.object("reject"), item.object("reject"))]
     return " ".join(word for word in words if word)
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "event", _TYPES, error)
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
     # Changes of the deny and allow lists have a type instead of an event, and no message.
-    name, message = told.event or told.type, told.msg
-    if not name:
-        raise Unreadable("it has no event")
+    name, message = item.word("event", "type"), item.object("msg")
     kind = _TYPES.get(name, EventType.UNKNOWN)
     return [
         Reading(
             type=kind,
-            name=name,
-            at=moments.of_epoch(told.ts),
-            message=marks.of_object(message.metadata),
-            provider_message=message.id or told.id,
-            recipient=message.email or marks.of_object(told.reject, "email"),
+            name=item.text("event", "type"),
+            at=moments.of(item.text("ts")),
+            message=message.object("metadata").text(MESSAGE_KEY),
+            provider_message=message.text("_id") or item.text("_id"),
+            recipient=message.text("email") or item.object("reject").text("email"),
             bounce=(BounceType.HARD if name == "hard_bounce" else BounceType.SOFT)
             if kind is EventType.BOUNCED
             else None,
-            reason=_reason(told) if kind in _REASONED else "",
-            url=told.url or "",
-            user_agent=told.user_agent or "",
-            ip=told.ip or "",
-            from_address=message.sender or "",
-            subject=message.subject or "",
-            template=message.template or "",
-            tags=tuple(message.tags or ()),
+            reason=_reason(item) if kind in _REASONED else "",
+            url=item.text("url"),
+            user_agent=item.text("user_agent"),
+            ip=item.text("ip"),
+            from_address=message.text("sender"),
+            subject=message.text("subject"),
+            template=message.text("template"),
+            tags=tuple(message.texts("tags")),
         )
     ]
 

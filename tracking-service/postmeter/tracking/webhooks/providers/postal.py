@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -18,55 +17,26 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, unknown
+from postmeter.tracking.webhooks import items, marks, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
-    "MessageSent": EventType.DELIVERED,
-    "MessageDelayed": EventType.DEFERRED,
-    "MessageDeliveryFailed": EventType.BOUNCED,
-    "MessageHeld": EventType.DEFERRED,
-    "MessageBounced": EventType.BOUNCED,
-    "MessageLinkClicked": EventType.CLICKED,
-    "MessageLoaded": EventType.OPENED,
+    "messagesent": EventType.DELIVERED,
+    "messagedelayed": EventType.DEFERRED,
+    "messagedeliveryfailed": EventType.BOUNCED,
+    "messageheld": EventType.DEFERRED,
+    "messagebounced": EventType.BOUNCED,
+    "messagelinkclicked": EventType.CLICKED,
+    "messageloaded": EventType.OPENED,
 }
 _SUPPRESSED = "suppression list"
 """In the details of what is held for its recipient; what is held for another reason may be released and delivered."""
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 _HASHES: dict[str, HashAlgorithm] = {"X-Postal-Signature-256": SHA256(), "X-Postal-Signature": SHA1()}
 """Newer installations send both; the stronger one is looked at first."""
-
-
-class _Message(msgspec.Struct):
-    token: str = ""
-    direction: str = "outgoing"
-    to: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    subject: str | None = None
-    tag: str | None = None
-
-
-class _Payload(msgspec.Struct):
-    message: _Message | None = None
-    original_message: _Message | None = None
-    details: str | None = None
-    output: str | None = None
-    timestamp: int | float | None = None
-    url: str | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
-
-
-class _Item(msgspec.Struct):
-    event: str
-    timestamp: int | float | None = None
-    uuid: str = ""
-    payload: _Payload = msgspec.field(default_factory=_Payload)
-
-
-_decoder = msgspec.json.Decoder(_Item)
 
 
 def _key(source: Source) -> RSAPublicKey:
@@ -98,44 +68,42 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _kind(told: _Item) -> EventType:
-    kind, payload = _TYPES.get(told.event, EventType.UNKNOWN), told.payload
-    if told.event == "MessageDeliveryFailed" and not payload.output:
+def _kind(item: Told) -> EventType:
+    name, payload = item.word("event"), item.object("payload")
+    if name == "messagedeliveryfailed" and not payload.text("output"):
         return EventType.FAILED  # no server said so: Postal gave up, or did not try
-    if told.event == "MessageHeld" and _SUPPRESSED in (payload.details or ""):
+    if name == "messageheld" and _SUPPRESSED in payload.text("details"):
         return EventType.FAILED
-    return kind
+    return _TYPES.get(name, EventType.UNKNOWN)
 
 
-def _read(item: bytes) -> list[Reading]:
-    try:
-        told = _decoder.decode(item)
-    except msgspec.ValidationError as error:
-        return unknown.of(item, "event", _TYPES, error)
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    name, event_id, payload = item.text("event"), item.text("uuid"), item.object("payload")
     # A bounce tells of two messages: the mail that came back with it, and the one that it is about.
-    payload = told.payload
-    message = payload.original_message or payload.message or _Message()
-    at = moments.of_epoch(payload.timestamp or told.timestamp)
-    if message.direction != "outgoing":
+    message = payload.object("original_message") or payload.object("message")
+    at = moments.of(payload.text("timestamp") or item.text("timestamp"))
+    if message.word("direction") == "incoming":
         # Mail that Postal received and passes on; told by the same events, and none of what is counted.
-        return [Reading(type=EventType.UNKNOWN, name=f"{told.event} {message.direction}", at=at, event_id=told.uuid)]
-    kind, (ours, tags) = _kind(told), marks.of_tags([message.tag or ""])
+        return [Reading(type=EventType.UNKNOWN, name=f"{name} incoming", at=at, event_id=event_id)]
+    kind, (ours, tags) = _kind(item), marks.of_tags([message.text("tag")])
+    words = [payload.text("output"), payload.text("details")] if kind in _REASONED else []
     return [
         Reading(
             type=kind,
-            name=told.event,
+            name=name,
             at=at,
-            event_id=told.uuid,
+            event_id=event_id,
             message=ours,
-            provider_message=message.token,
-            recipient=message.to or "",
+            provider_message=message.text("token"),
+            recipient=message.text("to"),
             bounce=BounceType.HARD if kind is EventType.BOUNCED else None,
-            reason=" ".join(word for word in (payload.output, payload.details) if word) if kind in _REASONED else "",
-            url=payload.url or "",
-            user_agent=payload.user_agent or "",
-            ip=payload.ip_address or "",
-            from_address=message.from_ or "",
-            subject=message.subject or "",
+            reason=" ".join(word for word in words if word),
+            url=payload.text("url"),
+            user_agent=payload.text("user_agent"),
+            ip=payload.text("ip_address"),
+            from_address=message.text("from"),
+            subject=message.text("subject"),
             tags=tags,
         )
     ]

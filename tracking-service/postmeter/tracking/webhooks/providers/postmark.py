@@ -9,38 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
-    "Delivery": EventType.DELIVERED,
-    "Bounce": EventType.BOUNCED,
-    "SpamComplaint": EventType.COMPLAINED,
-    "Open": EventType.OPENED,
-    "Click": EventType.CLICKED,
-    "SubscriptionChange": EventType.UNSUBSCRIBED,
+    "delivery": EventType.DELIVERED,
+    "bounce": EventType.BOUNCED,
+    "spamcomplaint": EventType.COMPLAINED,
+    "open": EventType.OPENED,
+    "click": EventType.CLICKED,
+    "subscriptionchange": EventType.UNSUBSCRIBED,
 }
-_HARD = frozenset({"HardBounce", "BadEmailAddress"})
+_HARD = frozenset({"hardbounce", "bademailaddress"})
 """Values of a bounce's `Type` that say that the address does not exist; the others may be over tomorrow."""
 _NO_BOUNCES = {
-    "Transient": EventType.DEFERRED,  # Postmark goes on trying
-    "SpamComplaint": EventType.COMPLAINED,
-    "Unsubscribe": EventType.UNSUBSCRIBED,
-    "Subscribe": EventType.UNKNOWN,
-    "AutoResponder": EventType.UNKNOWN,
-    "AddressChange": EventType.UNKNOWN,
-    "OpenRelayTest": EventType.UNKNOWN,
-    "InboundError": EventType.UNKNOWN,
+    "transient": EventType.DEFERRED,  # Postmark goes on trying
+    "spamcomplaint": EventType.COMPLAINED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
+    "subscribe": EventType.UNKNOWN,
+    "autoresponder": EventType.UNKNOWN,
+    "addresschange": EventType.UNKNOWN,
+    "openrelaytest": EventType.UNKNOWN,
+    "inbounderror": EventType.UNKNOWN,
     # Postmark did not try:
-    "ManuallyDeactivated": EventType.FAILED,
-    "Unconfirmed": EventType.FAILED,
-    "SMTPApiError": EventType.FAILED,
-    "TemplateRenderingFailed": EventType.FAILED,
+    "manuallydeactivated": EventType.FAILED,
+    "unconfirmed": EventType.FAILED,
+    "smtpapierror": EventType.FAILED,
+    "templaterenderingfailed": EventType.FAILED,
 }
 """What also comes as a Bounce, but is none."""
 _REASONED = (EventType.BOUNCED, EventType.COMPLAINED, EventType.FAILED, EventType.DEFERRED)
@@ -48,86 +47,62 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"
 """The MessageID of some examples that the console sends."""
 
 
-class _Item(msgspec.Struct, rename="pascal"):
-    record_type: str = ""
-    id: int | str | None = msgspec.field(name="ID", default=None)
-    type: str | None = None
-    message_id: str | None = msgspec.field(name="MessageID", default=None)
-    recipient: str | None = None
-    email: str | None = None
-    from_: str | None = msgspec.field(name="From", default=None)
-    subject: str | None = None
-    tag: str | None = None
-    metadata: dict[str, str | None] | None = None
-    description: str | None = None
-    details: str | None = None
-    delivered_at: str | None = None
-    bounced_at: str | None = None
-    received_at: str | None = None
-    changed_at: str | None = None
-    original_link: str | None = None
-    user_agent: str | None = None
-    suppress_sending: bool | None = None
-    suppression_reason: str | None = None
-    origin: str | None = None
-    geo: dict[str, str | None] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Item)
-
-
 def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _kind(told: _Item) -> EventType:
-    kind = _TYPES.get(told.record_type, EventType.UNKNOWN)
+def _kind(item: Told) -> EventType:
+    kind = _TYPES.get(item.word("RecordType"), EventType.UNKNOWN)
     if kind is EventType.BOUNCED:
-        return _NO_BOUNCES.get(told.type or "", kind)
-    if kind is EventType.UNSUBSCRIBED and not _unsubscribed(told):
+        return _NO_BOUNCES.get(item.word("Type"), kind)
+    if kind is EventType.UNSUBSCRIBED and not _unsubscribed(item):
         return EventType.UNKNOWN
     return kind
 
 
-def _unsubscribed(told: _Item) -> bool:
+def _reactivated(item: Told) -> bool:
+    return bool(item.text("SuppressSending")) and not item.yes("SuppressSending")
+
+
+def _unsubscribed(item: Told) -> bool:
     """Whether a change of the suppression list is a recipient's wish: bounces and complaints come as such, too, and
     what the sender adds or takes off is nobody's wish.
     """
-    by_recipient = told.origin in (None, "Recipient")
-    return (
-        told.suppress_sending is not False and by_recipient and told.suppression_reason in (None, "ManualSuppression")
-    )
+    by_recipient = item.word("Origin") in ("", "recipient")
+    return by_recipient and item.word("SuppressionReason") in ("", "manualsuppression") and not _reactivated(item)
 
 
-def _name(told: _Item) -> str:
+def _name(item: Told) -> str:
     """Postmark's word for it, with what tells changes of the suppression list apart."""
-    if told.record_type != "SubscriptionChange":
-        return f"{told.record_type} {told.type or ''}".strip()
-    return f"SubscriptionChange {'reactivated' if told.suppress_sending is False else told.suppression_reason or ''}"
+    name = item.text("RecordType")
+    if item.word("RecordType") != "subscriptionchange":
+        return f"{name} {item.text('Type')}".strip() if name else ""
+    return f"{name} {'reactivated' if _reactivated(item) else item.text('SuppressionReason')}".strip()
 
 
-def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    kind = _kind(told)
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    kind, message, tag = _kind(item), item.text("MessageID"), item.text("Tag")
+    words = [item.text(name) for name in ("Type", "Description", "Details")] if kind in _REASONED else []
     return [
         Reading(
             type=kind,
-            name=_name(told).strip(),
-            at=moments.of_text(told.delivered_at or told.bounced_at or told.received_at or told.changed_at),
-            event_id=str(told.id or ""),
-            message=(told.metadata or {}).get(MESSAGE_KEY) or "",
-            provider_message="" if told.message_id in (None, _NOBODY) else told.message_id or "",
-            recipient=told.recipient or told.email or "",
-            bounce=(BounceType.HARD if told.type in _HARD else BounceType.SOFT) if kind is EventType.BOUNCED else None,
-            reason=" ".join(part for part in (told.type, told.description, told.details) if part)
-            if kind in _REASONED
-            else "",
-            url=told.original_link or "",
-            user_agent=told.user_agent or "",
-            ip=(told.geo or {}).get("IP") or "",
-            from_address=told.from_ or "",
-            subject=told.subject or "",
-            tags=(told.tag,) if told.tag else (),
+            name=_name(item),
+            at=moments.of(item.text("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")),
+            event_id=item.text("ID"),
+            message=item.object("Metadata").text(MESSAGE_KEY),
+            provider_message="" if message == _NOBODY else message,
+            recipient=item.text("Recipient", "Email"),
+            bounce=(BounceType.HARD if item.word("Type") in _HARD else BounceType.SOFT)
+            if kind is EventType.BOUNCED
+            else None,
+            reason=" ".join(word for word in words if word),
+            url=item.text("OriginalLink"),
+            user_agent=item.text("UserAgent"),
+            ip=item.object("Geo").text("IP"),
+            from_address=item.text("From"),
+            subject=item.text("Subject"),
+            tags=(tag,) if tag else (),
         )
     ]
 

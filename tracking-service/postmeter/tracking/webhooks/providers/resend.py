@@ -11,15 +11,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "email.scheduled": EventType.QUEUED,
@@ -33,56 +31,8 @@ _TYPES = {
     "email.opened": EventType.OPENED,
     "email.clicked": EventType.CLICKED,
 }
-_NOT_TRIED = frozenset({"Suppressed", "OnAccountSuppressionList"})
+_NOT_TRIED = frozenset({"suppressed", "onaccountsuppressionlist"})
 """Sub-types of a bounce with which Resend says that it did not try to deliver."""
-
-
-class _Header(msgspec.Struct):
-    name: str = ""
-    value: str | None = None
-
-
-class _Bounce(msgspec.Struct, rename="camel"):
-    type: str | None = None
-    sub_type: str | None = None
-    message: str | None = None
-
-
-class _Why(msgspec.Struct):
-    reason: str | None = None
-    message: str | None = None
-
-
-class _Visit(msgspec.Struct, rename="camel"):
-    link: str | None = None
-    ip_address: str | None = None
-    user_agent: str | None = None
-    timestamp: str | None = None
-
-
-class _Data(msgspec.Struct):
-    email_id: str | None = None
-    broadcast_id: str | None = None
-    template_id: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    to: list[str] | str | None = None
-    subject: str | None = None
-    tags: Any = None
-    headers: list[_Header] | None = None
-    bounce: _Bounce | None = None
-    failed: _Why | None = None
-    suppressed: _Why | None = None
-    click: _Visit | None = None
-    open: _Visit | None = None
-
-
-class _Item(msgspec.Struct):
-    type: str = ""
-    created_at: str | None = None
-    data: _Data | None = None
-
-
-_decoder = msgspec.json.Decoder(_Item)
 
 
 def _key(source: Source) -> bytes:
@@ -110,59 +60,62 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _tags(tags: Any) -> dict[str, str]:
+def _tags(data: Told) -> dict[str, str]:
     """Tags come as an object of names and values, or as a list of {"name", "value"}."""
-    if isinstance(tags, dict):
-        return {str(name): str(value) for name, value in tags.items()}
-    if isinstance(tags, list):
-        return {str(tag.get("name")): str(tag.get("value")) for tag in tags if isinstance(tag, dict)}
-    return {}
+    named = data.object("tags")
+    if named:
+        return {name: named.text(name) for name in named.names()}
+    return {tag.text("name"): tag.text("value") for tag in data.objects("tags")}
 
 
-def _kind(told: _Item, data: _Data) -> EventType:
-    if data.bounce is not None and data.bounce.sub_type in _NOT_TRIED:
+def _kind(name: str, data: Told) -> EventType:
+    if data.object("bounce").word("subType") in _NOT_TRIED:
         return EventType.FAILED
-    return _TYPES.get(told.type, EventType.UNKNOWN)
+    return _TYPES.get(name, EventType.UNKNOWN)
 
 
-def _bounce(data: _Data) -> BounceType:
+def _bounce(data: Told) -> BounceType:
     """Resend tells permanent refusals only; the class is that of SES behind it where it says one."""
-    told = data.bounce.type if data.bounce is not None else None
-    return BounceType.HARD if told in (None, "", "Permanent") else BounceType.SOFT
+    return BounceType.HARD if data.object("bounce").word("type") in ("", "permanent") else BounceType.SOFT
 
 
-def _reason(data: _Data) -> str:
-    bounce, failed, suppressed = data.bounce or _Bounce(), data.failed or _Why(), data.suppressed or _Why()
-    words = (bounce.sub_type, bounce.message, failed.reason or failed.message, suppressed.reason or suppressed.message)
+def _reason(data: Told) -> str:
+    bounce, failed, suppressed = (data.object(name) for name in ("bounce", "failed", "suppressed"))
+    words = (
+        bounce.text("subType"),
+        bounce.text("message"),
+        *(why.text("reason", "message") for why in (failed, suppressed)),
+    )
     return " ".join(word for word in words if word)
 
 
-def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    data = told.data or _Data()
-    kind, tags, visit = _kind(told, data), _tags(data.tags), data.click or data.open or _Visit()
-    ours = next((header.value or "" for header in data.headers or () if header.name.lower() == ID_HEADER), "")
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    name, data = item.word("type"), item.object("data")
+    kind, tags, visit = _kind(name, data), _tags(data), data.object("click") or data.object("open")
+    headers = data.objects("headers")
+    ours = next((header.text("value") for header in headers if header.word("name") == ID_HEADER), "")
     # Mail that came in (email.received) is none of those that were sent.
-    outbound = told.type.startswith("email.") and told.type != "email.received"
-    to = [data.to] if isinstance(data.to, str) else data.to or []
+    outbound = name.startswith("email.") and name != "email.received"
+    to = data.texts("to")
     return [
         Reading(
             type=kind,
-            name=told.type,
-            at=moments.of_text(visit.timestamp or told.created_at),
+            name=item.text("type"),
+            at=moments.of(visit.text("timestamp") or item.text("created_at")),
             message=tags.get(MESSAGE_KEY) or ours,
-            provider_message=(data.email_id or "") if outbound else "",
+            provider_message=data.text("email_id") if outbound else "",
             # One event for all recipients of a mail: with several it is nobody's in particular.
             recipient=to[0] if len(to) == 1 else "",
             bounce=_bounce(data) if kind is EventType.BOUNCED else None,
             reason=_reason(data),
-            url=visit.link or "",
-            user_agent=visit.user_agent or "",
-            ip=visit.ip_address or "",
-            from_address=data.from_ or "",
-            subject=data.subject or "",
-            campaign=data.broadcast_id or "",
-            template=data.template_id or "",
+            url=visit.text("link"),
+            user_agent=visit.text("userAgent"),
+            ip=visit.text("ipAddress"),
+            from_address=data.text("from"),
+            subject=data.text("subject"),
+            campaign=data.text("broadcast_id"),
+            template=data.text("template_id"),
             tags=tuple(f"{name}:{value}" for name, value in tags.items() if name != MESSAGE_KEY),
         )
     ]

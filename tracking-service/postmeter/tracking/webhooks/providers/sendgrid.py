@@ -3,9 +3,9 @@
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
 The secret is the verification key of the console: a P-256 public key, base64 DER. Our id travels as the custom
-argument `postmeter_id`. `sg_message_id` is SendGrid's id of the message, followed from the first point on by what
-handled it; the part before is what its send answer calls X-Message-Id. A bounce that came late may lack it; its
-`smtp-id` begins with the same id where SendGrid made the Message-ID.
+argument `postmeter_id`. `sg_message_id` is SendGrid's id of the message, followed by what handled it, from `.filter` or
+`.recvd` on; the part before, which may hold points, is what its send answer calls X-Message-Id. It may be missing from
+`sg_message_id`, and that from a late bounce; `smtp-id` begins with the same id where SendGrid made the Message-ID.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import base64
 import binascii
 from collections.abc import Sequence
 
-import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking import fields
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "processed": EventType.SENT,
@@ -42,33 +43,10 @@ _TYPES = {
 
 FRESH_SECONDS = 25 * 3600.0
 """SendGrid tries again for 24 hours and does not say whether it signs anew; each event counts once anyway."""
+_HANDLED = (".filter", ".recvd")
+"""What `sg_message_id` goes on with behind the message's id, or begins with where it has none."""
 _SOFT = frozenset({"blocked", "expired"})
 """Types of a bounce that may be over tomorrow: refused for now, or tried in vain for three days."""
-
-
-class _Item(msgspec.Struct):
-    event: str = ""
-    email: str | None = None
-    timestamp: int | float | str | None = None
-    sg_event_id: str | None = None
-    sg_message_id: str | None = None
-    smtp_id: str | None = msgspec.field(name="smtp-id", default=None)
-    type: str | None = None
-    reason: str | None = None
-    status: str | None = None
-    response: str | None = None
-    url: str | None = None
-    useragent: str | None = None
-    ip: str | None = None
-    category: str | list[str] | None = None
-    sg_template_id: str | None = None
-    template_id: str | None = None
-    singlesend_id: str | int | None = None
-    marketing_campaign_id: str | int | None = None
-    postmeter_id: str | None = msgspec.field(name=MESSAGE_KEY, default=None)
-
-
-_decoder = msgspec.json.Decoder(_Item)
 
 
 def _key(source: Source) -> EllipticCurvePublicKey:
@@ -97,40 +75,45 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(delivery.body)
 
 
-def _provider_message(told: _Item) -> str:
-    if told.sg_message_id:
-        return told.sg_message_id.partition(".")[0]
-    local, at, host = (told.smtp_id or "").strip("<> ").rpartition("@")
-    return local if at and host.endswith("sendgrid.net") else ""
+def _provider_message(item: Told) -> str:
+    """X-Message-Id of the send answer, else what tells this mail from others."""
+    whole = item.text("sg_message_id").strip()
+    handled = min((place for sign in _HANDLED if (place := f".{whole}".find(sign)) >= 0), default=-1)
+    if handled > 0:
+        return whole[: handled - 1]
+    smtp_id = fields.bare_id(item.text("smtp-id"))
+    local, _, host = smtp_id.rpartition("@")
+    if local and (host.endswith("sendgrid.net") or "ismtpd" in host):
+        return local
+    # A Message-ID of the sender's own alone is not known from the mail's other events, which tell `sg_message_id`.
+    return (whole if handled < 0 else "") or (smtp_id if whole else "")
 
 
-def _read(item: bytes) -> list[Reading]:
-    told = _decoder.decode(item)
-    kind = _TYPES.get(told.event, EventType.UNKNOWN)
-    categories = [told.category] if isinstance(told.category, str) else told.category or ()
+def _read(body: bytes) -> list[Reading]:
+    item = told.item_of(body)
+    name, detail = item.text("event"), item.text("type")
+    kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
     return [
         Reading(
             type=kind,
-            name=f"{told.event} {told.type or ''}".strip() if kind is EventType.UNKNOWN else told.event,
-            at=moments.of_epoch(told.timestamp),
-            event_id=told.sg_event_id or "",
-            message=told.postmeter_id or "",
-            provider_message=_provider_message(told),
-            recipient=told.email or "",
-            bounce=_bounce(told) if kind is EventType.BOUNCED else None,
-            reason=" ".join(part for part in (told.status, told.reason or told.response) if part),
-            url=told.url or "",
-            user_agent=told.useragent or "",
-            ip=told.ip or "",
-            campaign=str(told.singlesend_id or told.marketing_campaign_id or ""),
-            template=told.sg_template_id or told.template_id or "",
-            tags=tuple(category for category in categories if category),
+            name=f"{name} {detail}".strip() if name and kind is EventType.UNKNOWN else name,
+            at=moments.of(item.text("timestamp")),
+            event_id=item.text("sg_event_id"),
+            message=item.text(MESSAGE_KEY),
+            provider_message=_provider_message(item),
+            recipient=item.text("email"),
+            bounce=(BounceType.SOFT if item.word("type") in _SOFT else BounceType.HARD)
+            if kind is EventType.BOUNCED
+            else None,
+            reason=" ".join(part for part in (item.text("status"), item.text("reason", "response")) if part),
+            url=item.text("url"),
+            user_agent=item.text("useragent"),
+            ip=item.text("ip"),
+            campaign=item.text("singlesend_id", "marketing_campaign_id"),
+            template=item.text("sg_template_id", "template_id"),
+            tags=tuple(item.texts("category")),
         )
     ]
-
-
-def _bounce(told: _Item) -> BounceType:
-    return BounceType.SOFT if told.type in _SOFT else BounceType.HARD
 
 
 PROVIDER = Provider(

@@ -3,21 +3,21 @@
 https://developers.sparkpost.com/api/webhooks/
 https://support.sparkpost.com/docs/deliverability/bounce-classification-codes
 Our id travels in the recipient's (or the transmission's) metadata as `postmeter_id`. `message_id` is one recipient's
-mail; what the send answer calls `id` is the transmission, one for all its recipients, so it names no message.
+mail; what the send answer calls `id` is the transmission, one for all its recipients, so it names no message but with a
+recipient, where generating that one's mail failed.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 
 from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures
+from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "injection": EventType.SENT,
@@ -37,43 +37,18 @@ _TYPES = {
     "link_unsubscribe": EventType.UNSUBSCRIBED,
 }
 """`initial_open` is missing on purpose: it is the same opening, seen by a second pixel at the mail's top."""
-_HARD = frozenset({"10", "30", "90"})
+_HARD = frozenset({"10", "30"})
 """Bounce classes that SparkPost calls hard; soft, blocked and undetermined ones are usually temporary."""
 _CLASSES = {
     "25": EventType.FAILED,  # admin failure: suppressed by SparkPost's policies
     "26": EventType.FAILED,  # smart send suppression
-    "60": EventType.UNKNOWN,  # an automatic reply
-    "80": EventType.UNKNOWN,  # a request to subscribe
+    "90": EventType.UNSUBSCRIBED,  # a request to unsubscribe, sent to the mail's return path
 }
-"""Bounce classes of what is no bounce: SparkPost did not try, or somebody answered."""
+"""Bounce classes of what is not a bounce: SparkPost did not try, or somebody answered."""
+_GENERATION = frozenset({"generation_failure", "generation_rejection"})
+"""Events of mail that was never made: they name a transmission and a recipient, and no message."""
 _ACCOUNT = frozenset({"ab_test_event", "ingest_event"})
 """Envelopes of events that are of no single message."""
-
-
-class _Event(msgspec.Struct):
-    type: str = ""
-    event_id: str | int | None = None
-    timestamp: int | float | str | None = None
-    message_id: str | None = None
-    rcpt_to: str | None = None
-    raw_rcpt_to: str | None = None
-    rcpt_meta: Any = None
-    rcpt_tags: list[str] | None = None
-    bounce_class: int | str | None = None
-    raw_reason: str | None = None
-    reason: str | None = None
-    fbtype: str | None = None
-    target_link_url: str | None = None
-    user_agent: str | None = None
-    ip_address: str | None = None
-    friendly_from: str | None = None
-    subject: str | None = None
-    campaign_id: str | None = None
-    template_id: str | None = None
-
-
-_envelope_decoder = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
-_decoder = msgspec.json.Decoder(_Event)
 
 
 def _items(delivery: Delivery) -> Sequence[bytes]:
@@ -81,52 +56,52 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return [item for item in items.of_list(delivery.body) if b"".join(item.split()) != b'{"msys":{}}']
 
 
-def _kind(told: _Event) -> EventType:
-    kind = _TYPES.get(told.type, EventType.UNKNOWN)
-    return _CLASSES.get(str(told.bounce_class), kind) if kind is EventType.BOUNCED else kind
+def _kind(event: Told) -> EventType:
+    kind = _TYPES.get(event.word("type"), EventType.UNKNOWN)
+    return _CLASSES.get(event.word("bounce_class"), kind) if kind is EventType.BOUNCED else kind
 
 
-def _read(item: bytes) -> list[Reading]:
-    inner = _envelope_decoder.decode(item).get("msys", {})
-    if len(inner) != 1:
+def _read(body: bytes) -> list[Reading]:
+    envelopes = told.item_of(body).object("msys")
+    if len(envelopes.names()) != 1:
         raise Unreadable("it holds no single event")
-    ((envelope, content),) = inner.items()
-    told = _decoder.decode(content)
-    kind = _kind(told)
-    metadata = told.rcpt_meta if isinstance(told.rcpt_meta, dict) else {}
-    reason = told.raw_reason or told.reason or told.fbtype or ""
+    (envelope,) = envelopes.names()
+    event = envelopes.object(envelope)
+    kind, recipient, bounce_class = _kind(event), event.text("raw_rcpt_to", "rcpt_to"), event.text("bounce_class")
     # Delivery events tell the address of the host that SparkPost spoke to, not of a person.
-    engaged = kind in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED)
+    engaged = kind in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED) and not bounce_class
     return [
         Reading(
             type=kind,
-            name=told.type or envelope,
-            at=_moment(told.timestamp),
-            event_id=str(told.event_id or ""),
-            message=str(metadata.get(MESSAGE_KEY) or ""),
-            provider_message="" if envelope in _ACCOUNT else told.message_id or "",
-            recipient=told.raw_rcpt_to or told.rcpt_to or "",
-            bounce=_bounce(told) if kind is EventType.BOUNCED else None,
-            reason=f"{told.bounce_class} {reason}".strip() if told.bounce_class else reason,
-            url=told.target_link_url or "",
-            user_agent=told.user_agent or "",
-            ip=(told.ip_address or "") if engaged else "",
-            from_address=told.friendly_from or "",
-            subject=told.subject or "",
-            campaign=told.campaign_id or "",
-            template=told.template_id or "",
-            tags=tuple(told.rcpt_tags or ()),
+            name=event.text("type") or envelope,
+            at=moments.of(event.text("timestamp")),
+            event_id=event.text("event_id"),
+            message=event.object("rcpt_meta").text(MESSAGE_KEY),
+            provider_message="" if envelope in _ACCOUNT else _message(event, recipient),
+            recipient=recipient,
+            bounce=(BounceType.HARD if bounce_class in _HARD else BounceType.SOFT)
+            if kind is EventType.BOUNCED
+            else None,
+            reason=" ".join(word for word in (bounce_class, event.text("raw_reason", "reason", "fbtype")) if word),
+            url=event.text("target_link_url"),
+            user_agent=event.text("user_agent"),
+            ip=event.text("ip_address") if engaged else "",
+            from_address=event.text("friendly_from"),
+            subject=event.text("subject"),
+            campaign=event.text("campaign_id"),
+            template=event.text("template_id"),
+            tags=tuple(event.texts("rcpt_tags")),
         )
     ]
 
 
-def _bounce(told: _Event) -> BounceType:
-    return BounceType.HARD if str(told.bounce_class) in _HARD else BounceType.SOFT
-
-
-def _moment(value: float | int | str | None) -> int | None:
-    """Webhooks tell Unix seconds, events fetched from SparkPost's API and sent on ISO 8601."""
-    return moments.of_text(value) if isinstance(value, str) and "T" in value else moments.of_epoch(value)
+def _message(event: Told, recipient: str) -> str:
+    """SparkPost's id of the message; of one that was never made its transmission's, with a digest of the recipient."""
+    message, transmission = event.text("message_id"), event.text("transmission_id")
+    if message or not transmission or event.word("type") not in _GENERATION:
+        return message
+    digest = hashlib.sha256(recipient.strip().lower().encode("utf-8", "replace")).hexdigest()
+    return f"{transmission}.{digest[:32]}"
 
 
 PROVIDER = Provider(

@@ -1,0 +1,19 @@
+"""Subjects as people read them: providers tell some as the mail's header has them (RFC 2047)."""
+
+from __future__ import annotations
+
+from email.errors import MessageError
+from email.header import decode_header, make_header
+
+LONGEST = 2_000
+"""Characters that are looked at: the standard library's pattern takes squared time for what never ends."""
+
+
+def decoded(subject: str) -> str:
+    """The subject with its encoded words decoded; as it is where that cannot be done."""
+    if len(subject) > LONGEST or "=?" not in subject or "?=" not in subject:
+        return subject
+    try:
+        return str(make_header(decode_header(subject)))
+    except (MessageError, LookupError, ValueError):  # no base64, an unknown charset, bytes that are not in it
+        return subject
