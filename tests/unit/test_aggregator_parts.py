@@ -1,23 +1,29 @@
 """The aggregator's parts that need no server."""
 
+import asyncio
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
+import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.aggregator import checks, texts
+from postmeter.aggregator.batches import unpack
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.dimensions import of_message
 from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
+from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.messages import MessageCache
 from postmeter.aggregator.queries import COHORTS, QUERIES
+from postmeter.aggregator.reader import Entry
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.tables import ADD
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
-from postmeter.shared import partitions
+from postmeter.shared import partitions, records
 from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
 from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, TOTAL
 from postmeter.shared.secret import Secret
@@ -143,3 +149,58 @@ def test_rollup_statements_name_every_counter() -> None:
 def test_queries_are_described() -> None:
     assert len(QUERIES.names()) == len(set(QUERIES.names())) > 20
     assert COHORTS.names() == ["engage", "raise_messages", "engagements_of"]
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [
+        (asyncpg.NumericValueOutOfRangeError("x"), True),
+        (asyncpg.CharacterNotInRepertoireError("x"), True),
+        (asyncpg.CheckViolationError("x"), True),
+        (asyncpg.UniqueViolationError("x"), True),
+        (asyncpg.CardinalityViolationError("x"), True),
+        (asyncpg.ProgramLimitExceededError("x"), True),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"), True),
+        (KeyError("x"), True),
+        (RecursionError("x"), True),
+        (asyncpg.QueryCanceledError("time-out"), False),
+        (asyncpg.DiskFullError("x"), False),
+        (asyncpg.OutOfMemoryError("x"), False),
+        (asyncpg.TooManyConnectionsError("x"), False),
+        (asyncpg.AdminShutdownError("x"), False),
+        (asyncpg.CannotConnectNowError("x"), False),
+        (asyncpg.ConnectionDoesNotExistError("x"), False),
+        (asyncpg.PostgresIOError("x"), False),
+        (asyncpg.SerializationError("x"), False),
+        (asyncpg.DeadlockDetectedError("x"), False),
+        (asyncpg.LockNotAvailableError("x"), False),
+        (asyncpg.ReadOnlySQLTransactionError("x"), False),
+        (asyncpg.InsufficientPrivilegeError("x"), False),
+        (asyncpg.UndefinedTableError("x"), False),
+        (asyncpg.InternalServerError("x"), False),
+        (asyncpg.InterfaceError("connection is closed"), False),
+        (asyncpg.InternalClientError("x"), False),
+        (redis.exceptions.ConnectionError("x"), False),
+        (redis.exceptions.ResponseError("x"), False),
+        (ConnectionResetError("x"), False),
+        (TimeoutError("x"), False),
+        (OSError(28, "no space left"), False),
+        (MemoryError(), False),
+        (LeaseLost("x"), False),
+        (asyncio.CancelledError(), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_only_what_is_the_data_s_fault_puts_data_aside(error: BaseException, blamed: bool) -> None:
+    assert is_of_the_data(error) is blamed
+
+
+@given(st.binary(max_size=300), st.integers(0, 400), st.binary(max_size=3))
+def test_a_stream_entry_of_any_bytes_is_unpacked(noise: bytes, place: int, batch: bytes) -> None:
+    """Also one of ours with other bytes in it."""
+    good = records.join([records.encode(one) for one in (hit(1), registration(2), event(EventType.SENT, 3))])
+    for packed in (noise, good[:place] + noise, good[:place] + noise + good[place + len(noise) :]):
+        found = unpack(Entry(b"1-0", batch, packed))
+        assert all(checks.fault(record) is None for record in found.records)
+        assert found.id == (batch or b"1-0")
+        assert found.records or found.rejected or packed[1:5] == bytes(4)

@@ -4,7 +4,7 @@ import asyncpg
 import redis.exceptions
 from structlog.testing import capture_logs
 
-from postmeter.aggregator.trouble_log import QUIET_SECONDS, TroubleLog
+from postmeter.aggregator.trouble_log import QUIET_SECONDS, TRACEBACK_QUIET_SECONDS, TroubleLog
 
 
 def test_passing_trouble_is_one_line_in_a_while_and_counts_the_others() -> None:
@@ -30,12 +30,18 @@ def test_each_log_is_quiet_on_its_own() -> None:
     assert [line["shard"] for line in lines] == [0, 1, 2]
 
 
-def test_an_unexpected_error_always_has_its_traceback() -> None:
-    log, error = TroubleLog(lambda: 0.0, shard=3), KeyError("a fault")
+def test_an_unexpected_error_has_its_traceback_at_once_and_then_now_and_then() -> None:
+    now, error, other = 0.0, KeyError("a fault"), KeyError("another")
+    log = TroubleLog(lambda: now, shard=3)
     with capture_logs() as lines:
+        log.failed("stalls", OSError("away"))
         log.failed("stalls", error)
         log.failed("stalls", error)
-    assert lines == [{"event": "stalls", "log_level": "error", "shard": 3, "exc_info": error}] * 2
+        now = TRACEBACK_QUIET_SECONDS
+        log.failed("stalls", error)
+        log.failed("stalls", other)
+    common = {"event": "stalls", "log_level": "error", "shard": 3}
+    assert lines[1:] == [common | {"exc_info": one, "times": n} for one, n in ((error, 1), (error, 2), (other, 1))]
 
 
 def test_the_end_of_trouble_is_said_once() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-
-import msgspec
 
 from postmeter.aggregator import checks
 from postmeter.aggregator.reader import Entry
 from postmeter.shared import records
 from postmeter.shared.records import Record, Refusal
+
+ID_BYTES = 200
+"""Of a batch's id, which is a key in Postgres; a longer one is nobody's of ours, and its digest stands for it."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,10 @@ class Batch:
 
 def unpack(entry: Entry) -> Batch:
     """Never raises: what cannot be read or counted is in `rejected`."""
-    batch = Batch(entry.batch or entry.id)
+    batch = Batch(_id(entry.batch or entry.id))
     try:
         found = records.decode(entry.packed)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors; so is text that is no UTF-8
         found, unreadable = records.decode_each(entry.packed)
         batch.rejected = [Rejected(f"unreadable: {reason}", packed, batch.id) for packed, reason in unreadable]
     refusals = [record for record in found if type(record) is Refusal]
@@ -49,7 +51,10 @@ def unpack(entry: Entry) -> Batch:
     return batch
 
 
+def _id(given: bytes) -> bytes:
+    return given if len(given) <= ID_BYTES else hashlib.blake2b(given, digest_size=16).digest()
+
+
 def reject(record: Record, reason: str, batch: bytes) -> Rejected:
-    """Put one readable record aside. An impossible workspace is not noted."""
-    workspace = record.workspace if 0 < record.workspace < 2**31 else None
-    return Rejected(reason, records.encode(record), batch, workspace)
+    """Put one readable record aside."""
+    return Rejected(reason, records.encode(record), batch, record.workspace)

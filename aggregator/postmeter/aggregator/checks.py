@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from operator import attrgetter
 
 from postmeter.shared.events import BounceType, EventType, Mark
@@ -87,10 +88,16 @@ def _contact_fault(record: Purchase | CustomEvent) -> str | None:
     times = (record.received, record.claimed or 0)
     if not all(_EARLIEST <= time < _LATEST for time in times):
         return "number"
-    if type(record) is Purchase and (not record.amount.is_finite() or record.amount.is_signed()):
+    if type(record) is Purchase and not _is_money(record.amount):
         return "number"
     texts = (getattr(record, name) for name in _CONTACT_TEXTS[type(record)])
     return "text" if not record.id or any("\0" in text for text in texts) else None
+
+
+def _is_money(amount: Decimal) -> bool:
+    """Whether it can be summed up exactly with any other one: of digits within 40 places before and after the point."""
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and not amount.is_signed() and amount.adjusted() < 40 and exponent >= -40
 
 
 _CONTACT_TEXTS = {

@@ -1,4 +1,8 @@
-"""Records put aside: kept for a person to look at, of each workspace only so many, so that nobody floods the table."""
+"""Records put aside: kept for a person to look at, of each workspace only so many, so that nobody floods the table.
+
+This is where everything ends that cannot be counted, so it takes anything: whatever it is given is cleaned and cut here
+before it is stored, whoever should have done that before.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from collections import Counter
 
 from postmeter.aggregator.batches import Rejected
 from postmeter.aggregator.queries import QUERIES
-from postmeter.shared import metrics
+from postmeter.shared import metrics, quoting
 from postmeter.shared.postgres import Connection
+from postmeter.shared.records import REFUSAL_BYTES
 
 RECOUNT_SECONDS = 10.0
+REASON_CHARS = 1000
 
 
 class DeadLetters:
@@ -25,7 +31,7 @@ class DeadLetters:
         """Store these inside the caller's transaction, as far as there is room. Those of nobody are always stored."""
         kept: list[Rejected] = []
         taken: Counter[int] = Counter()
-        for one in rejected:
+        for one in map(_storable, rejected):
             if one.workspace is not None:
                 if taken[one.workspace] >= await self._room(connection, one.workspace):
                     self._counters.dead_letters_dropped.inc()
@@ -36,7 +42,7 @@ class DeadLetters:
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + n)
         if kept:
-            rows = [(r.workspace, r.batch.decode("ascii", "backslashreplace"), r.reason, r.packed) for r in kept]
+            rows = [(r.workspace, quoting.quoted(r.batch)[1:-1], r.reason, r.packed) for r in kept]
             workspaces, batches, reasons, packed = zip(*rows, strict=True)
             await connection.execute(QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)
 
@@ -46,3 +52,9 @@ class DeadLetters:
             held = await connection.fetchval(QUERIES["count_dead_letters"], workspace, self._limit)
             self._counted[workspace] = (time.monotonic(), held)
         return max(0, self._limit - held)
+
+
+def _storable(one: Rejected) -> Rejected:
+    """The same as Postgres takes it for certain. An impossible workspace is nobody's."""
+    workspace = one.workspace if one.workspace is not None and 0 < one.workspace < 2**31 else None
+    return Rejected(quoting.clean(one.reason, REASON_CHARS), one.packed[:REFUSAL_BYTES], one.batch, workspace)

@@ -12,19 +12,13 @@ class LeaseLost(PostmeterError):
     """Another aggregator owns the shard now; nothing of the flush was committed."""
 
 
+class ShardStalled(PostmeterError):
+    """Shards have counted nothing for too long; the message says which, since when and why."""
+
+
 class StreamSetBack(PostmeterError):
     """A stream was recreated or restored from an old file: its ids or its count of entries went backwards."""
 
-
-REFUSALS = (
-    asyncpg.DataError,
-    asyncpg.IntegrityConstraintViolationError,
-    asyncpg.ProgramLimitExceededError,
-    ValueError,
-    TypeError,
-    OverflowError,
-)
-"""What a record does that can never be counted; anything else is trouble that passes."""
 
 SERIALIZATION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
@@ -36,3 +30,22 @@ TROUBLE = (
     OSError,
 )
 """Trouble of Postgres, Redis and the network that passes; time-outs are OSErrors. Everything is tried again."""
+
+TIME_OUTS = (asyncpg.QueryCanceledError, TimeoutError)
+"""A statement took too long; so may what is read next, but less of it does not."""
+
+_OF_THE_DATA = frozenset({"21", "22", "23", "44", "54"})
+"""SQLSTATE classes: a row met twice in one statement, data that is none of its type or out of range, a constraint,
+a limit such as an index entry's size."""
+
+
+def is_of_the_data(error: BaseException) -> bool:
+    """Whether what was to be written is to blame, so that it would fail again and again.
+
+    Only then may a record be put aside. Everything else that Postgres says passes, or is to be mended by a person while
+    the data waits: connections, serialization, disk and memory, time-outs, privileges, a missing table. What is neither
+    of Postgres, Redis nor the network is a record that our own code did not expect.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in _OF_THE_DATA
+    return isinstance(error, Exception) and not isinstance(error, (*TROUBLE, PostmeterError, MemoryError))

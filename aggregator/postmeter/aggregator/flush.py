@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry
+
 from postmeter.aggregator import (
     adoption,
     bounce_reasons,
@@ -17,7 +19,7 @@ from postmeter.aggregator import (
     texts,
     unregistered,
 )
-from postmeter.aggregator.batches import Batch, Rejected
+from postmeter.aggregator.batches import Batch, Rejected, reject
 from postmeter.aggregator.campaigns import Campaigns
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.choice import Choice
@@ -25,7 +27,7 @@ from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.dead_letters import DeadLetters
 from postmeter.aggregator.dimensions import Dimensions, of_domain
-from postmeter.aggregator.errors import REFUSALS, LeaseLost
+from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.links import Click, Links
@@ -48,7 +50,7 @@ class Outcome:
     """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
-    judged: clicks of which their company changed the verdict, by reason.
+    judged: clicks of which their company changed the verdict, by reason. swept: events that waited and were taken out.
     """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
@@ -61,6 +63,7 @@ class Outcome:
     judged: Counter[str] = field(default_factory=Counter)
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
+    swept: int = 0
 
 
 class Flusher:
@@ -72,6 +75,7 @@ class Flusher:
         self._judge = Judge(lambda: self.networks.networks)
         self._network = texts.network if settings.keep_networks else texts.no_network
         self._counters = counters
+        self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())
         self._campaigns = Campaigns()
         self._dead_letters = DeadLetters(settings.dead_letter_limit, counters)
         self._dimensions = Dimensions(settings.series_limit, counters)
@@ -81,27 +85,51 @@ class Flusher:
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
 
-    async def flush(self, connection: Connection, lease: Lease, batches: list[Batch], position: str) -> Outcome:
-        """Count `batches` and move the shard to `position`, both or neither. Raises LeaseLost."""
-        everything = [record for batch in batches for record in batch.records]
-        prepared = await self._prepare(connection, everything)
+    async def flush(
+        self, connection: Connection, lease: Lease, batches: list[Batch], position: str, *, release: bool = True
+    ) -> Outcome:
+        """Count `batches` and move the shard to `position`, both or neither. Raises LeaseLost.
+
+        release: with what waits for the messages that they register; else the sweep finds it.
+        """
+        prepared = await self._prepare(connection, _records(batches))
         async with connection.transaction():
-            outcome, learnt = await self._count(connection, lease, batches, prepared)
-            moved = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
-            if moved is None:
-                raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+            outcome, learnt = await self._count(connection, lease, batches, prepared, self._counters, release=release)
+            await _advance(connection, lease, position)
         self._cache.remember(learnt)
         return outcome
 
-    async def sweep(self, connection: Connection, lease: Lease, younger_than: float) -> Outcome:
-        """Count what waited for messages that are known by now. Raises LeaseLost."""
-        await self._refresh(connection)
+    async def bury(self, connection: Connection, lease: Lease, rejected: list[Rejected], position: str) -> Outcome:
+        """Put these aside instead of counting anything, and move the shard to `position`. Raises LeaseLost."""
         async with connection.transaction():
-            released = await self._waiting.sweep(connection, younger_than)
-            if not released:
+            await self._dead_letters.put_aside(connection, lease.shard, rejected)
+            await _advance(connection, lease, position)
+        return Outcome(dead_letters=len(rejected))
+
+    async def sweep(self, connection: Connection, lease: Lease, younger_than: float, most: int) -> Outcome:
+        """Count at most so many events that waited for messages that are known by now. Raises LeaseLost.
+
+        One that cannot be counted is put aside where it is looked at alone (most is 1); else its error is raised.
+        """
+        await self._refresh(connection)
+        learnt: dict[Key, int] = {}
+        async with connection.transaction():
+            swept = await self._waiting.sweep(connection, younger_than, most)
+            if not (swept.records or swept.rejected):
                 return Outcome()
-            outcome, learnt = await self._fold(connection, lease.shard, released, Prepared(), [])
-            await _confirm(connection, lease)
+            try:
+                async with connection.transaction():
+                    outcome, learnt = await self._fold(
+                        connection, lease.shard, swept.records, Prepared(), swept.rejected
+                    )
+            except Exception as error:
+                if most > 1 or not is_of_the_data(error):
+                    raise
+                rejected = [*swept.rejected, *(reject(one, f"refused: {error!r}", b"") for one in swept.records)]
+                await self._dead_letters.put_aside(connection, lease.shard, rejected)
+                outcome = Outcome(dead_letters=len(rejected))
+            outcome.swept = len(swept.records) + len(swept.rejected)
+            await _advance(connection, lease, lease.position)
         self._cache.remember(learnt)
         return outcome
 
@@ -120,22 +148,27 @@ class Flusher:
                 outcome.live = await self._write(connection, lease.shard, changes, clicks)
                 outcome.judged = changes.judged
                 await emptied.remove(connection, changes, clicks)
-                await _confirm(connection, lease)
+                await _advance(connection, lease, lease.position)
         return outcome, moved.more
 
-    async def accepts(self, connection: Connection, lease: Lease, found: list[Record]) -> bool:
-        """Whether Postgres would take these records; nothing stays of the trial."""
+    async def refusal(self, connection: Connection, lease: Lease, batch: Batch) -> Exception | None:
+        """What is to be said against the batch, without what waits for its messages; nothing stays of the trial.
+
+        Raises what is not the data's fault.
+        """
         try:
-            prepared = await self._prepare(connection, found)
+            prepared = await self._prepare(connection, batch.records)
             trial = connection.transaction()
             await trial.start()
             try:
-                await self._fold(connection, lease.shard, found, prepared, [])
+                await self._count(connection, lease, [batch], prepared, self._unsaid, release=False)
             finally:
                 await trial.rollback()
-        except REFUSALS:
-            return False
-        return True
+        except Exception as error:
+            if not is_of_the_data(error):
+                raise
+            return error
+        return None
 
     async def _refresh(self, connection: Connection) -> None:
         await self._choice.refresh(connection)
@@ -155,12 +188,19 @@ class Flusher:
         return Prepared(series, drafts)
 
     async def _count(
-        self, connection: Connection, lease: Lease, batches: list[Batch], prepared: Prepared
+        self,
+        connection: Connection,
+        lease: Lease,
+        batches: list[Batch],
+        prepared: Prepared,
+        counters: metrics.AggregatorMetrics,
+        *,
+        release: bool,
     ) -> tuple[Outcome, dict[Key, int]]:
-        fresh = await dedup.fresh_batches(connection, batches, self._counters)
-        found, conflicts = await dedup.fresh_records(connection, fresh, self._counters)
+        fresh = await dedup.fresh_batches(connection, batches, counters)
+        found, conflicts = await dedup.fresh_records(connection, fresh, counters)
         rejected = [one for batch in fresh for one in batch.rejected] + conflicts
-        return await self._fold(connection, lease.shard, found, prepared, rejected)
+        return await self._fold(connection, lease.shard, found, prepared, rejected, release=release)
 
     async def _fold(
         self,
@@ -169,6 +209,8 @@ class Flusher:
         found: list[Record],
         prepared: Prepared,
         rejected: list[Rejected],
+        *,
+        release: bool = True,
     ) -> tuple[Outcome, dict[Key, int]]:
         hits = [record for record in found if type(record) is Hit]
         events = [record for record in found if type(record) is Event]
@@ -182,9 +224,10 @@ class Flusher:
                 connection, registrations, prepared.series, changes.horizon, changes.cohorts
             )
             await unregistered.notice(connection, names)
-            released = await self._waiting.release(connection, list(learnt), names)
-            hits += [record for record in released if type(record) is Hit]
-            events += [record for record in released if type(record) is Event]
+            released = await self._waiting.release(connection, list(learnt), names) if release else Batch(b"")
+            hits += [record for record in released.records if type(record) is Hit]
+            events += [record for record in released.records if type(record) is Event]
+            rejected = rejected + released.rejected
         resolved = await resolve(connection, changes, self._cache, hits, events, prepared, learnt)
         outcome.made = resolved.made
         await self._add(connection, changes, resolved, prepared)
@@ -223,7 +266,12 @@ class Flusher:
             changes.add_event(key, event, series, counted=counted)
 
 
-async def _confirm(connection: Connection, lease: Lease) -> None:
-    held = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, lease.position)
+def _records(batches: list[Batch]) -> list[Record]:
+    return [record for batch in batches for record in batch.records]
+
+
+async def _advance(connection: Connection, lease: Lease, position: str) -> None:
+    """Move the shard; to its own position it only says that the lease is still held."""
+    held = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
     if held is None:
         raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")

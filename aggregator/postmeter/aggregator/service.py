@@ -37,12 +37,17 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     def worker(lease: Lease) -> Worker:
         return Worker(pool, client, flusher, lease, settings, counters, resolver)
 
-    checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": client.ping}
+    shards = Shards(pool, settings, counters, worker)
+    checks: dict[str, ops.Check] = {
+        "postgres": lambda: migrate.require_current(pool),
+        "redis": client.ping,
+        "shards": shards.check,
+    }
     runner = await ops.start(settings.host, settings.ops_port, registry, checks)
     logs.get().info("aggregator runs", shards=settings.shards, ops_port=settings.ops_port)
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Shards(pool, settings, counters, worker).run(stop))
+            tasks.create_task(shards.run(stop))
             tasks.create_task(resolver.run(stop))
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(retention.run(pool, settings, stop))

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
-from postmeter.aggregator.errors import TROUBLE
+from postmeter.aggregator.errors import TROUBLE, ShardStalled
 from postmeter.aggregator.lease import Lease, Leases
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
@@ -51,6 +51,12 @@ class Shards:
         await self._give_back(list(self._running))
         with suppress(*TROUBLE):
             await self._leases.leave()
+
+    async def check(self) -> None:
+        """Raise ShardStalled while a shard held here stands still."""
+        stalled = [said for worker, _ in self._running.values() if (said := worker.stalled()) is not None]
+        if stalled:
+            raise ShardStalled("; ".join(stalled))
 
     async def _round(self) -> None:
         if not self._enlisted:

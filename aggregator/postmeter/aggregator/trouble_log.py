@@ -1,4 +1,4 @@
-"""Failures in the log: a traceback for what nobody expects, now and then one line for trouble that passes."""
+"""Failures in the log, now and then: a traceback for what nobody expects, one line for trouble that passes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from postmeter.aggregator.errors import TROUBLE
 from postmeter.shared import logs
 
 QUIET_SECONDS = 5.0
+TRACEBACK_QUIET_SECONDS = 60.0
 
 
 class TroubleLog:
@@ -21,19 +22,29 @@ class TroubleLog:
         self._quiet_until = -float("inf")
         self._unsaid = 0
         self._said = False
+        self._of = ""
+        """The unexpected error that was said last; empty: passing trouble."""
 
     def failed(self, event: str, error: Exception) -> None:
-        """Log an attempt's failure. Passing trouble is a warning, at most one in QUIET_SECONDS; `times` counts all."""
-        if not isinstance(error, TROUBLE):
-            logs.get().error(event, **self._fields, exc_info=error)
-            self._said = True
-            return
+        """Log an attempt's failure; `times` counts those since the last line of its kind.
+
+        Passing trouble is a warning, at most one in QUIET_SECONDS; of the unexpected the same error has its traceback
+        at most once in TRACEBACK_QUIET_SECONDS.
+        """
+        passes = isinstance(error, TROUBLE)
+        said = "" if passes else repr(error)
+        if said != self._of:
+            self._of, self._quiet_until, self._unsaid = said, -float("inf"), 0
         self._unsaid += 1
-        if self._clock() >= self._quiet_until:
+        if self._clock() < self._quiet_until:
+            return
+        if passes:
             logs.get().warning(event, **self._fields, error=repr(error), times=self._unsaid)
-            self._quiet_until = self._clock() + QUIET_SECONDS
-            self._unsaid = 0
-            self._said = True
+        else:
+            logs.get().error(event, **self._fields, exc_info=error, times=self._unsaid)
+        self._quiet_until = self._clock() + (QUIET_SECONDS if passes else TRACEBACK_QUIET_SECONDS)
+        self._unsaid = 0
+        self._said = True
 
     def over(self, event: str) -> None:
         """Log that an attempt succeeded, if a failure was logged since the last one that did."""

@@ -10,12 +10,13 @@ import time
 
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.batches import Rejected, reject
+from postmeter.aggregator.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.messages import Key, Name
 from postmeter.aggregator.queries import QUERIES
+from postmeter.aggregator.reader import Entry
 from postmeter.shared import metrics, records
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, Record
+from postmeter.shared.records import Event, Hit
 
 RECOUNT_SECONDS = 10.0
 SWEEP_LIMIT = 5000
@@ -54,8 +55,8 @@ class WaitingRoom:
             self._counted[workspace] = (time.monotonic(), held)
         return max(0, self._limit - held)
 
-    async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> list[Record]:
-        """Take out what waits for messages that have just been registered."""
+    async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> Batch:
+        """Take out what waits for messages that have just been registered: a batch without an id."""
         packed: list[bytes] = []
         if messages:
             ids = [UUID(message) for _, message in messages]
@@ -66,15 +67,26 @@ class WaitingRoom:
             packed += [row["record"] for row in rows]
         return self._released(packed)
 
-    async def sweep(self, connection: Connection, younger_than: float) -> list[Record]:
-        """Take out, up to a limit, what is younger than that many seconds and whose message is known by now."""
-        rows = await connection.fetch(QUERIES["sweep"], younger_than, SWEEP_LIMIT)
+    async def sweep(self, connection: Connection, younger_than: float, most: int) -> Batch:
+        """Take out at most so many of those that are younger than that many seconds and whose message is known now."""
+        rows = await connection.fetch(QUERIES["sweep"], younger_than, most)
         return self._released([row["record"] for row in rows])
 
-    def _released(self, packed: list[bytes]) -> list[Record]:
+    def _released(self, packed: list[bytes]) -> Batch:
         if packed:
             self._counters.waiting.labels("released").inc(len(packed))
-        return records.decode(records.join(packed))
+        together = _unpacked(packed)
+        if not together.rejected:
+            return together
+        # One row's bytes may make the others unreadable, which are as they were stored.
+        alone = [_unpacked([row]) for row in packed]
+        together.records = [record for one in alone for record in one.records]
+        together.rejected = [rejected for one in alone for rejected in one.rejected]
+        return together
+
+
+def _unpacked(rows: list[bytes]) -> Batch:
+    return unpack(Entry(b"", b"", records.join(rows)))
 
 
 def _row(record: Hit | Event) -> tuple[object, ...]:

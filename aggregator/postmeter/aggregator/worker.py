@@ -8,9 +8,10 @@ import time
 
 import redis.asyncio
 
-from postmeter.aggregator.batches import Batch, reject, unpack
+from postmeter.aggregator.batches import unpack
 from postmeter.aggregator.conversions.resolver import Resolver
-from postmeter.aggregator.errors import REFUSALS, SERIALIZATION, TROUBLE, LeaseLost, StreamSetBack
+from postmeter.aggregator.culprits import Counting
+from postmeter.aggregator.errors import SERIALIZATION, TIME_OUTS, TROUBLE, LeaseLost, StreamSetBack, is_of_the_data
 from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.live import LivePublisher
@@ -19,9 +20,8 @@ from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.waiting import SWEEP_LIMIT
-from postmeter.shared import logs, metrics, partitions
+from postmeter.shared import logs, metrics, quoting
 from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.records import Record
 
 BLOCK_MS = 200
 BACKOFF_SECONDS = (0.05, 2.0)
@@ -30,6 +30,9 @@ SWEEP_ALL_SECONDS = 60.0
 YOUNG_SECONDS = 60.0
 ANY_AGE_SECONDS = 1e9
 TRIM_SECONDS = 5.0
+STALLED_SECONDS = 30.0
+"""A shard that has got nowhere for so long stands still: the log says so, and again after as long; so does /readyz."""
+ADOPT_AGAIN_SECONDS = 60.0
 SWEEPER = 0
 """The shard whose worker also sweeps the waiting room, so that one aggregator at a time does."""
 
@@ -56,10 +59,28 @@ class Worker:
         self._reader = StreamReader(client, lease.shard, lease.position)
         self._publisher = LivePublisher(client, pool, lease.shard)
         self._limit = settings.batch_records
+        self._counting = Counting(flusher, lease, self._done)
+        self._sweep_most = SWEEP_LIMIT
         self._trouble = TroubleLog(shard=lease.shard)
+        self._adopting = TroubleLog(shard=lease.shard)
         self._stopping = False
+        self._sound_at = self._said_at = time.monotonic()
+        self._failure = ""
         self._counted_until = time.time()
-        self._due = {"sweep": 0.0, "sweep_all": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
+        self._due = {"sweep": 0.0, "sweep_all": 0.0, "adopt": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
+
+    @property
+    def stalled_seconds(self) -> float:
+        """Seconds since it last got anywhere; below a second or two while all is well, also when nothing comes."""
+        return time.monotonic() - self._sound_at
+
+    def stalled(self) -> str | None:
+        """Since when and why this shard stands still; None unless it does."""
+        seconds = self.stalled_seconds
+        if seconds < STALLED_SECONDS:
+            return None
+        why = self._failure or "it hangs"
+        return f"shard {self.lease.shard} has counted nothing for {seconds:.0f} s: {why}"
 
     def stop(self) -> None:
         """End after the flush in hand."""
@@ -69,10 +90,12 @@ class Worker:
         """Count until stopped; returns when the lease is lost. Failures are logged and tried again."""
         shard = str(self.lease.shard)
         self._counters.lag_seconds.labels(shard).set_function(lambda: time.time() - self._counted_until)
+        self._counters.stalled_seconds.labels(shard).set_function(lambda: self.stalled_seconds)
         try:
             await self._run()
         finally:
             self._counters.lag_seconds.remove(shard)
+            self._counters.stalled_seconds.remove(shard)
 
     async def _run(self) -> None:
         delay = BACKOFF_SECONDS[0]
@@ -92,15 +115,37 @@ class Worker:
                 return
             except StreamSetBack as error:
                 await self._start_over(error)
-            except SERIALIZATION:
+            except SERIALIZATION as error:
                 sound = False
                 self._counters.retries.labels("serialization").inc()
+                self._fails(error)
             except Exception as error:
                 sound = False
+                if isinstance(error, TIME_OUTS):  # less at once may be done in time
+                    self._limit = max(1, self._limit // 2)
+                self._fails(error)
                 self._counters.retries.labels("connection" if isinstance(error, TROUBLE) else "error").inc()
                 self._trouble.failed("shard stalls, trying again", error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.5))
                 delay = min(2 * delay, BACKOFF_SECONDS[1])
+
+    def _fails(self, error: Exception) -> None:
+        """Note the failure, and say it where the shard stands still."""
+        self._failure = f"{type(error).__name__}: {quoting.quoted(str(error))}"
+        now = time.monotonic()
+        if now - max(self._sound_at, self._said_at) >= STALLED_SECONDS:
+            self._said_at = now
+            logs.get().error(
+                "shard stands still: its numbers do not move; what comes waits in its stream and is not lost",
+                shard=self.lease.shard,
+                seconds=round(self.stalled_seconds),
+                after_entry=self.lease.position,
+                failure=self._failure,
+                passes=isinstance(error, TROUBLE),
+            )
+
+    def _moves(self) -> None:
+        self._sound_at, self._failure = time.monotonic(), ""
 
     async def _recover(self) -> None:
         """Read on from where Postgres stands: that also tells whether a commit that was cut off took place."""
@@ -121,7 +166,9 @@ class Worker:
         if entries:
             batches = [unpack(entry) for entry in entries]
             size = sum(len(batch.records) for batch in batches)
-            await self._commit(batches, entries[-1].id.decode())
+            work = [(batch, entry.id.decode()) for batch, entry in zip(batches, entries, strict=True)]
+            async with self._pool.acquire() as connection:
+                await self._counting.count(connection, work)
             if size >= self._limit:  # more waits: counted up to when the last entry was appended
                 read_at = int(entries[-1].id.partition(b"-")[0]) / 1000
             self._size_next(size, time.monotonic() - began)
@@ -130,6 +177,7 @@ class Worker:
             await self._sweep()
         if self._is_due("trim", TRIM_SECONDS):
             await self._reader.trim(self.lease.position)
+        self._moves()
         if entries:
             await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
 
@@ -140,45 +188,6 @@ class Worker:
         if size >= self._limit:
             self._limit = min(most, max(1, most // 4, int(size * self._settings.flush_seconds / seconds)))
 
-    async def _commit(self, batches: list[Batch], position: str) -> None:
-        async with self._pool.acquire() as connection:
-            try:
-                outcome = await self._flusher.flush(connection, self.lease, batches, position)
-            except REFUSALS as error:
-                await self._make_acceptable(connection, batches, error)
-                outcome = await self._flusher.flush(connection, self.lease, batches, position)
-        self.lease.position = position
-        await self._done(outcome)
-
-    async def _make_acceptable(self, connection: Connection, batches: list[Batch], error: Exception) -> None:
-        """Make sure that the partitions are there, then take out of `batches` the records that are refused still.
-
-        Raises `error` if no single record is to blame.
-        """
-        await partitions.ensure_now(connection)
-        found = [record for batch in batches for record in batch.records]
-        if await self._flusher.accepts(connection, self.lease, found):
-            return
-        refused = {id(record) for record in await self._refused(connection, found)}
-        if not refused:
-            raise error
-        logs.get().error("records refused", shard=self.lease.shard, n=len(refused), reason=str(error))
-        for batch in batches:
-            bad = [record for record in batch.records if id(record) in refused]
-            batch.records = [record for record in batch.records if id(record) not in refused]
-            batch.rejected += [reject(record, f"refused: {error}"[:200], batch.id) for record in bad]
-
-    async def _refused(self, connection: Connection, found: list[Record]) -> list[Record]:
-        """Those of `found`, which are refused together, that are refused alone: by halving."""
-        if len(found) <= 1:
-            return found
-        middle = len(found) // 2
-        refused: list[Record] = []
-        for half in (found[:middle], found[middle:]):
-            if not await self._flusher.accepts(connection, self.lease, half):
-                refused += await self._refused(connection, half)
-        return refused
-
     async def _sweep(self) -> None:
         if self._is_due("sweep_all", SWEEP_ALL_SECONDS):
             which, age = "sweep_all", ANY_AGE_SECONDS
@@ -187,12 +196,40 @@ class Worker:
         else:
             return
         async with self._pool.acquire() as connection:
-            outcome = await self._flusher.sweep(connection, self.lease, age)
-            adopted, more = await self._flusher.adopt(connection, self.lease)
-        await self._done(outcome)
-        await self._done(adopted)
-        if outcome.hits + outcome.events >= SWEEP_LIMIT or more:
+            more = await self._sweep_waiting(connection, age)
+            if time.monotonic() >= self._due["adopt"]:
+                more = await self._adopt(connection) or more
+        if more:
             self._due[which] = 0.0  # after an outage there may be many more
+
+    async def _sweep_waiting(self, connection: Connection, age: float) -> bool:
+        """Whether there may be more. Fewer are looked at together until what cannot be counted is found."""
+        most = self._sweep_most
+        try:
+            outcome = await self._flusher.sweep(connection, self.lease, age, most)
+        except Exception as error:
+            if not is_of_the_data(error):
+                raise
+            self._sweep_most = most // 2
+            return True
+        self._sweep_most = min(SWEEP_LIMIT, 2 * most)
+        await self._done(outcome)
+        return outcome.swept >= most
+
+    async def _adopt(self, connection: Connection) -> bool:
+        """Whether there may be more. A failure that is the data's holds up nothing but this."""
+        try:
+            outcome, more = await self._flusher.adopt(connection, self.lease)
+        except Exception as error:
+            if not is_of_the_data(error):
+                raise
+            self._counters.retries.labels("error").inc()
+            self._adopting.failed("registered messages do not take over what was counted of them before", error)
+            self._due["adopt"] = time.monotonic() + ADOPT_AGAIN_SECONDS
+            return False
+        self._adopting.over("registered messages take over again")
+        await self._done(outcome)
+        return more
 
     async def _move(self, position: str) -> None:
         lease = self.lease
@@ -202,6 +239,7 @@ class Worker:
         self._publisher.suspect()
 
     async def _done(self, outcome: Outcome) -> None:
+        self._moves()
         for kind in ("hit", "event", "registration", "campaign"):
             self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
         self._counters.records.labels("purchase").inc(outcome.contacts.purchases)

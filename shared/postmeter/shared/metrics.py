@@ -157,10 +157,20 @@ class AggregatorMetrics:
             ["shard"],
             registry=to,
         )
+        self.stalled_seconds = Gauge(
+            "postmeter_shard_stalled_seconds",
+            "Seconds since a shard held here last got anywhere, per shard; near 0 also while nothing comes. From 30 on"
+            " /readyz says so.",
+            ["shard"],
+            registry=to,
+        )
         self.leases = Gauge("postmeter_leases", "Shards that this aggregator holds.", registry=to)
         self.takeovers = Counter("postmeter_takeovers_total", "Leases taken over from another owner.", registry=to)
         self.retries = Counter(
-            "postmeter_flush_retries_total", "Flushes tried again, by cause.", ["cause"], registry=to
+            "postmeter_flush_retries_total",
+            "Flushes tried again, by cause (serialization, connection, error).",
+            ["cause"],
+            registry=to,
         )
         self.stream_regressions = Counter(
             "postmeter_stream_regressions_total",

@@ -9,11 +9,12 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from postmeter.shared import listening
+from postmeter.shared import listening, quoting
 from postmeter.shared.errors import SettingsError
 
 Check = Callable[[], Awaitable[object]]
 CHECK_SECONDS = 2.0
+REASON_CHARS = 1000
 
 
 async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[str, Check]) -> web.AppRunner:
@@ -31,7 +32,7 @@ async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[
             try:
                 await asyncio.wait_for(check(), CHECK_SECONDS)
             except Exception as error:
-                failed[name] = f"{type(error).__name__}: {error}"
+                failed[name] = quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
         body = msgspec.json.encode({"ready": not failed, "failed": failed})
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
 

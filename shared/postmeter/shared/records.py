@@ -188,7 +188,10 @@ def join(encoded: list[bytes]) -> bytes:
 
 
 def decode(packed: bytes) -> list[Record]:
-    """All records of a batch in one call. Raises msgspec.DecodeError or ValidationError."""
+    """All records of a batch in one call.
+
+    Raises ValueError, of which msgspec.DecodeError is one and text that is no UTF-8 another, and RecursionError.
+    """
     return _decoder.decode(packed)
 
 
@@ -198,12 +201,12 @@ def decode_each(packed: bytes) -> tuple[list[Record], list[tuple[bytes, str]]]:
     bad: list[tuple[bytes, str]] = []
     try:
         parts = _raw_decoder.decode(packed)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         return [], [(packed, str(error))]
     for part in parts:
         try:
             good.append(_one_decoder.decode(part))
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             bad.append((bytes(part), str(error)))
     return good, bad
 
