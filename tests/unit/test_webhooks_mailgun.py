@@ -197,6 +197,21 @@ def test_engagement_in_full() -> None:
     assert (found.template, found.campaign) == ("welcome", "spring")
 
 
+@pytest.mark.parametrize(
+    ("to", "recipient"),
+    [
+        ("Ada <ada@mail.example>", "Ada <ada@mail.example>"),
+        ("ada@mail.example, eve@mail.example", ""),
+        (None, ""),
+        (["ada@mail.example"], ""),
+    ],
+)
+def test_rejected_mail_names_its_recipient_in_its_header(to: Any, recipient: str) -> None:
+    told = event("rejected", recipient=None, message={"headers": {"message-id": "m", "to": to}})
+    found = reading(PROVIDER, body(told))
+    assert (found.type, found.recipient) == (EventType.FAILED, recipient)
+
+
 def test_an_id_that_comes_again_another_day_is_another_event() -> None:
     first, second = event("opened"), event("opened", timestamp=1521558662.908181)
     assert reading(PROVIDER, body(first)).event_id != reading(PROVIDER, body(second)).event_id

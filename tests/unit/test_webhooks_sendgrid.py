@@ -144,12 +144,30 @@ def test_reasons_and_engagement_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("smtp_id", "expected"),
-    [("<14c5d75ce93@ismtpd0039p1iad1.sendgrid.net>", "14c5d75ce93"), ("<a@shop.example>", ""), (None, "")],
+    ("sg_message_id", "smtp_id", "expected"),
+    [
+        ("14c5d75ce93.filter0001.16648.5515E0B88.0", None, "14c5d75ce93"),
+        ("14c5d75ce93.dfd.64b469.filter0001.16648.5515E0B88.0", "<a@shop.example>", "14c5d75ce93.dfd.64b469"),
+        ("LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0", None, "LRzXl_NHStOGhQ4kofSm_A"),
+        ("yW5utel5TYuIBREiXJi7aA.recvd-5f9ffdf494-9kc6l-1-673C6EB0-B.0", None, "yW5utel5TYuIBREiXJi7aA"),
+        ("14c5d75ce93.dfd.64b469", None, "14c5d75ce93.dfd.64b469"),
+        # Without the part before: two mails that one server handled must not become one.
+        ("filter0042p1las1.9128.5A1F.0", "<abc_D-1@ismtpd0025p1las1.sendgrid.net>", "abc_D-1"),
+        ("filter0042p1las1.9128.5A1F.0", "<14c5d75ce93.dfd.64b469@ismtpd-555>", "14c5d75ce93.dfd.64b469"),
+        ("filter0042p1las1.9128.5A1F.0", "<a@shop.example>", "a@shop.example"),
+        ("filter0042p1las1.9128.5A1F.0", None, ""),
+        ("recvd-5f9ffdf494", "", ""),
+        # A late bounce.
+        (None, "<14c5d75ce93@ismtpd0039p1iad1.sendgrid.net>", "14c5d75ce93"),
+        (None, "<a@shop.example>", ""),
+        (None, None, ""),
+    ],
 )
-def test_a_late_bounce_is_found_by_its_message_id(smtp_id: str | None, expected: str) -> None:
-    late = event("bounce", sg_message_id=None) | {"smtp-id": smtp_id}
-    assert reading(PROVIDER, [late]).provider_message == expected
+def test_a_message_is_known_by_what_its_send_answer_says(
+    sg_message_id: str | None, smtp_id: str | None, expected: str
+) -> None:
+    told = event("bounce", sg_message_id=sg_message_id) | {"smtp-id": smtp_id}
+    assert reading(PROVIDER, [told]).provider_message == expected
 
 
 def test_an_event_of_the_account_is_of_no_message() -> None:

@@ -7,7 +7,7 @@ import pytest
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.sparkpost import PROVIDER
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from tests.webhooks import NOW, OUR_ID, basic, delivery, raw, reading, readings, refusal, source
 
 SOURCE = source("sparkpost", "made by us")
@@ -97,6 +97,24 @@ def test_every_class_of_bounce(
 
 def test_a_bounce_class_says_nothing_about_other_events() -> None:
     assert reading(PROVIDER, [event("delivery", bounce_class="25")]).type is EventType.DELIVERED
+
+
+@pytest.mark.parametrize("kind", ["generation_failure", "generation_rejection"])
+def test_mail_that_was_never_made_is_known_by_its_transmission_and_recipient(kind: str) -> None:
+    def found(**more: Any) -> Reading:
+        return reading(PROVIDER, [event(kind, "gen_event", message_id=None, rcpt_meta={}, **more)])
+
+    first = found(reason="no such template")
+    assert (first.type, first.reason) == (EventType.FAILED, "no such template")
+    assert first.provider_message.startswith("65832150921904138.")
+    assert "@" not in first.provider_message
+    assert found(raw_rcpt_to=" ADA@mail.example").provider_message == first.provider_message
+    others = [found(raw_rcpt_to="eve@mail.example"), found(transmission_id="1"), found(transmission_id=None)]
+    assert len({first.provider_message, *(other.provider_message for other in others)}) == 4
+
+
+def test_only_mail_that_was_never_made_is_named_by_its_transmission() -> None:
+    assert reading(PROVIDER, [event("bounce", message_id=None)]).provider_message == ""
 
 
 def test_engagement_in_full() -> None:

@@ -14,6 +14,6 @@ def decoded(subject: str) -> str:
     if len(subject) > LONGEST or "=?" not in subject or "?=" not in subject:
         return subject
     try:
-        return str(make_header(decode_header(subject)))
+        return str(make_header(decode_header(subject))) or subject
     except (MessageError, LookupError, ValueError):  # no base64, an unknown charset, bytes that are not in it
         return subject
