@@ -18,7 +18,7 @@ from postmeter.shared import pixel, tokens
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.events import Mark
 from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
-from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message
+from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message, open_target
 from tests.product import free_port
 
 RING = tokens.KeyRing.parse(TOKEN_KEYS)
@@ -151,6 +151,20 @@ async def test_a_head_of_a_click_and_a_visit_of_the_honeypot_are_recorded_with_t
                         assert "Postmeter-Dropped" not in answer.headers
         marks = sorted(hit.mark for hit in hits_of(redis_url, message))
         assert marks == [Mark.NONE, Mark.HEAD, Mark.HEAD, Mark.HONEYPOT]
+    finally:
+        assert await asyncio.to_thread(tracking.terminate) == 0
+
+
+async def test_hits_that_tracking_drops_carry_its_mark_here_too(postgres_dsn: str, tmp_path: Path) -> None:
+    """Redis is nowhere and nothing may be spooled."""
+    tracking = Service("redis://127.0.0.1:1", tmp_path / "spool", spool_bytes=1)
+    message, query = new_message(), f"url={quote(DESTINATION, safe='')}"
+    try:
+        async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url:
+            status, headers, body = await get(url, open_target(message))
+            assert (status, body, headers["Postmeter-Dropped"]) == (200, pixel.GIF, "spool_full")
+            status, headers, _ = await get(url, click_target(message, DESTINATION, query))
+            assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "spool_full")
     finally:
         assert await asyncio.to_thread(tracking.terminate) == 0
 

@@ -54,7 +54,7 @@ async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, re
                 assert "run `postmeter migrate`" in failed["postgres"]
             await migrate.migrate(empty_postgres_dsn)
             async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                assert (answer.status, await answer.read()) == (200, b'{"ready":true,"failed":{}}')
+                assert (answer.status, await answer.read()) == (200, b'{"ready":true,"failed":{},"warnings":{}}')
     finally:
         stop.set()
         await task

@@ -103,6 +103,7 @@ class Service:
             "TOKEN_KEYS": ring,
             "PUBLIC_URL": "http://t.example.net",
             "SPOOL_DIR": spool,
+            "SPOOL_RESERVE": 4 << 20,
             **{name.upper(): value for name, value in settings.items()},
         }
         environ = {**os.environ, **{f"POSTMETER_{name}": str(value) for name, value in values.items()}}

@@ -18,7 +18,6 @@ from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused
 from postmeter.shared.metrics import GatewayMetrics
 
-DROPPED = "Postmeter-Dropped"
 RESTART_SECONDS = 2.0
 """How long a restarting tracking-service is waited for."""
 ANSWER_SECONDS = 5.0
@@ -55,6 +54,7 @@ class Hits:
         self._ring = ring
         self._metrics = metrics
         self._hops = trusted_hops
+        self._unanswered = logs.Seldom("tracking-service did not answer hits")
 
     @staticmethod
     def claims(path: str) -> bool:
@@ -103,12 +103,12 @@ class Hits:
 
     def _stand_in(self, request: web.BaseRequest, cause: str, error: Exception) -> web.Response:
         self._metrics.upstream_failures.labels("tracking", cause).inc()
-        logs.get().warning("tracking-service did not answer a hit", cause=cause, error=str(error))
+        self._unanswered.note(cause=cause, error=str(error)[:200])
         if request.raw_path.startswith(OPEN_PATH):
             self._metrics.dropped.labels("open").inc()
-            return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, DROPPED: cause})
+            return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, pixel.DROPPED: cause})
         if self._ring is None:
-            headers = {"Retry-After": "3", DROPPED: cause}
+            headers = {"Retry-After": "3", pixel.DROPPED: cause}
             return _page(_LATER, 503, headers)
         path, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
         try:
@@ -116,7 +116,9 @@ class Hits:
         except ClickRefused as refused:
             return _page(_NEVER, refused.status)
         self._metrics.dropped.labels("click").inc()
-        return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store", DROPPED: cause})
+        return web.Response(
+            status=302, headers={"Location": location, "Cache-Control": "no-store", pixel.DROPPED: cause}
+        )
 
 
 def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> web.Response:

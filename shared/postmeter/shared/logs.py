@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -15,6 +18,53 @@ VALUE_CHARS = 1000
 TRACEBACK_CHARS = 20_000
 _ITEMS = 50
 _PLAIN = (int, float, bool, type(None))
+SELDOM_SECONDS = 10.0
+
+
+class _Lenient:
+    """A stream whose failures concern nobody: what tells of a full disk must not fail where the disk is full."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._to.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._to.flush()
+
+
+class Seldom:
+    """One warning for what may happen a thousand times a second: at once, then every SELDOM_SECONDS at most.
+
+    Each line has `count`, how often it happened since the line before, and the fields of the last time.
+    """
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+        self._count = 0
+        self._fields: dict[str, object] = {}
+        self._said = -SELDOM_SECONDS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, count: int = 1, **fields: object) -> None:
+        """It has happened. Needs a running event loop."""
+        self._count += count
+        self._fields = fields
+        if self._timer is None:
+            wait = self._said + SELDOM_SECONDS - time.monotonic()
+            if wait <= 0:
+                self._say()
+            else:
+                self._timer = asyncio.get_running_loop().call_later(wait, self._say)
+
+    def _say(self) -> None:
+        self._timer = None
+        self._said = time.monotonic()
+        count, self._count = self._count, 0
+        get().error(self._message, count=count, **self._fields)
 
 
 def configure(service: str, log_format: str, log_level: str) -> None:
@@ -33,7 +83,7 @@ def configure(service: str, log_format: str, log_level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lenient(sys.stderr))),
     )
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -55,6 +55,12 @@ class TrackingMetrics:
             "postmeter_append_failures_total", "Appends that Redis did not acknowledge in time.", registry=to
         )
         self.spool_bytes = Gauge("postmeter_spool_bytes", "Bytes in the spool that wait for Redis.", registry=to)
+        self.spool_reserve = Gauge(
+            "postmeter_spool_reserve_bytes", "Bytes set aside on disk for hits on a full disk, unused.", registry=to
+        )
+        self.spool_disk_free = Gauge(
+            "postmeter_spool_disk_free_bytes", "Bytes that the disk of the spool still takes.", registry=to
+        )
         self.spool_age = Gauge(
             "postmeter_spool_age_seconds",
             "Seconds since the oldest waiting segment was written; 0 for none. Days are dangerous: ADR 0003.",

@@ -17,8 +17,18 @@ CHECK_SECONDS = 2.0
 REASON_CHARS = 1000
 
 
-async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[str, Check]) -> web.AppRunner:
-    """Serve the ops port until the runner is cleaned up. A check that raises makes /readyz answer 503."""
+async def start(
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    checks: dict[str, Check],
+    warnings: dict[str, Callable[[], str | None]] | None = None,
+) -> web.AppRunner:
+    """Serve the ops port until the runner is cleaned up. A check that raises makes /readyz answer 503.
+
+    warnings: what a person should look at although requests are still answered as they should be; each returns a
+    sentence or None. They stand in /readyz's answer and do not change its status.
+    """
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -33,7 +43,8 @@ async def start(host: str, port: int, registry: CollectorRegistry, checks: dict[
                 await asyncio.wait_for(check(), CHECK_SECONDS)
             except Exception as error:
                 failed[name] = quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
-        body = msgspec.json.encode({"ready": not failed, "failed": failed})
+        said = {name: text for name, warn in (warnings or {}).items() if (text := warn())}
+        body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
 
     app = web.Application()

@@ -1,4 +1,4 @@
-"""The tracking pixel."""
+"""The tracking pixel, and the mark of an answer that stands for no recorded hit."""
 
 from __future__ import annotations
 
@@ -12,3 +12,6 @@ HEADERS = {
     "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
 }
 """What makes every opening a request of its own."""
+
+DROPPED = "Postmeter-Dropped"
+"""Header of an answered pixel or redirect whose hit is in no statistics; its value is the reason."""

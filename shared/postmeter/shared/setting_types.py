@@ -69,6 +69,7 @@ Port = Annotated[int, _whole(0, 65535, "a port")]
 Positive = Annotated[int, _whole(1, 10**9)]
 NotNegative = Annotated[int, _whole(0, 10**9)]
 Bytes = Annotated[int, _whole(1, 2**60, "bytes,")]
+NotNegativeBytes = Annotated[int, _whole(0, 2**60, "bytes,")]
 Shards = Annotated[int, _whole(1, 1024)]
 Keep = Annotated[int, _whole(1, 1200)]
 """Months or days."""

@@ -59,6 +59,11 @@ PIXEL = Answer(200, pixel.HEADERS, pixel.GIF)
 _REDIRECT = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nCache-Control: no-store\r\nLocation: "
 
 
+def marked(answer: bytes, reason: str) -> bytes:
+    """A hit's answer, which says that the hit is in no statistics."""
+    return answer.replace(b"\r\n", f"\r\n{pixel.DROPPED}: {reason}\r\n".encode("ascii"), 1)
+
+
 def redirect(location: str) -> Answer:
     """302 to `location`, which postmeter.shared.destination has accepted."""
     return Answer(302, {"Cache-Control": "no-store", "Location": location})

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import authorization, logs
+from postmeter.shared import authorization, logs, pixel
 from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
@@ -121,7 +121,7 @@ class Visits:
         if record is not None and request.method == "HEAD":
             self._desk.drop("head")
         elif record is not None:
-            await self._committer.append_hit(record, "open")
+            return _response(answers.PIXEL, await self._committer.append_hit(record, "open"))
         return _response(answers.PIXEL)
 
     async def click(self, request: web.Request) -> web.Response:
@@ -133,8 +133,8 @@ class Visits:
             location, record = self._desk.click(token, query, *_visitor(request, self._hops), is_head=is_head)
         except ClickRefused as refused:
             return _response(answers.REFUSED_CLICKS[refused.status])
-        await self._committer.append_hit(record, "head" if is_head else "click")
-        return _response(answers.redirect(location))
+        dropped = await self._committer.append_hit(record, "head" if is_head else "click")
+        return _response(answers.redirect(location), dropped)
 
 
 def _visitor(request: web.Request, hops: int) -> tuple[bool, bytes, str]:
@@ -151,8 +151,9 @@ def _visitor(request: web.Request, hops: int) -> tuple[bool, bytes, str]:
     return prefetch, agent, address(request.remote or "", forwarded, hops)
 
 
-def _response(answer: Answer) -> web.Response:
-    return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+def _response(answer: Answer, dropped: str | None = None) -> web.Response:
+    headers = answer.headers if dropped is None else {**answer.headers, pixel.DROPPED: dropped}
+    return web.Response(status=answer.status, headers=headers, body=answer.body)
 
 
 async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:

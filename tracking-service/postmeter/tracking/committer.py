@@ -1,21 +1,23 @@
 """Group commit: hits that arrive while an append is in flight form the next batch.
 
 A batch's id and bytes are fixed before the first attempt, and the spool reuses both, so that the aggregator
-recognises a batch that Redis has twice. A batch is answered when Redis has acknowledged it or it is fsynced
-in the spool; if both fail its hits are answered all the same and counted as dropped.
+recognises a batch that Redis has twice. A batch is answered when Redis has acknowledged it or it is synced in
+the spool. If both fail it waits in memory: for PATIENCE at most, with the batches that form meanwhile behind it,
+and then its hits are answered all the same, marked and counted as dropped (ADR 0026).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from typing import Literal, Protocol, get_args
 
 from postmeter.shared import logs, records
 from postmeter.shared.errors import RequestError
+from postmeter.shared.logs import Seldom
 from postmeter.shared.metrics import TrackingMetrics
+from postmeter.tracking.answers import marked
 from postmeter.tracking.lane import FAILURES, Lane
 from postmeter.tracking.spool import Spool, SpoolFull
 
@@ -24,6 +26,12 @@ Kind = Literal["open", "click", "head"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # A batch this big takes no more; with the two in flight this bounds the memory that waiting hits take.
 MAX_RECORDS = 10_000
+# The same for clicks' records and answers; an open's record is bounded by its parts, some 600 bytes.
+MAX_BYTES = 4 << 20
+# Seconds that a batch waits for Redis or the spool to take it. With as many for the batch before it, and that is all,
+# an answer comes before the gateway, a mail client or a person gives up.
+PATIENCE = 2.0
+RETRY_SECONDS = 0.1
 # API writes wait for room while this many batches of theirs are queued.
 MAX_QUEUED = 64
 
@@ -38,10 +46,18 @@ class Client(Protocol):
         """Called after the answers of a batch whose `followers` the client has joined."""
 
 
+class NotStored(RequestError):
+    """503: records that neither Redis nor the spool has taken; `reason` is the metric's label."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(503, "UNAVAILABLE", "Storage is not available; try again later.")
+        self.reason = reason
+
+
 class Batch:
     """Encoded records, and who is answered when they are durable."""
 
-    __slots__ = ("answers", "behind", "counts", "followers", "records", "shard", "waiting")
+    __slots__ = ("answers", "behind", "bytes", "counts", "followers", "records", "shard", "unrecorded", "waiting")
 
     def __init__(self, shard: int | None = None) -> None:
         self.shard = shard
@@ -50,6 +66,9 @@ class Batch:
         self.followers: list[Client] = []
         self.counts: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         self.behind = False
+        self.bytes = 0
+        # Indexes of answers that come after a hit's of the same client, and record nothing themselves.
+        self.unrecorded: set[int] = set()
         self.waiting: list[asyncio.Future[None]] = []
 
     def takes(self, shard: int | None) -> bool:
@@ -75,14 +94,15 @@ class Committer:
         self._producer = producer
         self._shards = shards
         self._sequence = 0
-        self._scheduled = self._writes_turn = False
+        self._scheduled = self._writes_turn = self._given_up = False
+        self._losses = Seldom("hits answered but not recorded: Redis and the spool take nothing")
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def full(self) -> bool:
         """Whether hits have to wait: for `follow`."""
-        return len(self.hits.records) >= MAX_RECORDS
+        return len(self.hits.records) >= MAX_RECORDS or self.hits.bytes >= MAX_BYTES
 
     def schedule(self) -> None:
         """Make sure that what has been put into `hits` is appended soon."""
@@ -112,15 +132,18 @@ class Committer:
         self.schedule()
         await done
 
-    async def append_hit(self, record: bytes, kind: Kind) -> None:
-        """Return once the hit is durable, or dropped: a visitor is answered in any case."""
+    async def append_hit(self, record: bytes, kind: Kind) -> str | None:
+        """Return None once the hit is durable, or why it is dropped: a visitor is answered in any case."""
         batch, done = self.hits, self._loop.create_future()
         batch.records.append(record)
         batch.counts[kind] += 1
         batch.waiting.append(done)
         self.schedule()
-        with contextlib.suppress(RequestError):
+        try:
             await done
+        except NotStored as failure:
+            return failure.reason
+        return None
 
     async def finish(self) -> None:
         """Return once everything taken so far is durable or dropped."""
@@ -151,20 +174,35 @@ class Committer:
         sequence = self._sequence = self._sequence + 1
         shard = sequence % self._shards if batch.shard is None else batch.shard
         batch_id = f"{self._producer}-{sequence}".encode()
-        error: Exception | None = None
+        error: NotStored | None = None
         try:
             if batch.records:
-                await self._store(lane, shard, batch_id, records.join(batch.records), behind=batch.behind)
+                await self._keep_trying(lane, shard, batch_id, records.join(batch.records), behind=batch.behind)
         except Exception as failure:
             # Whatever it is: people must still get their picture and arrive at their destination.
-            error = failure
-            reason = "spool_full" if isinstance(failure, SpoolFull) else "spool_failed"
-            self._metrics.dropped.labels(reason).inc(sum(batch.counts.values()))
-            logs.get().error("batch dropped", records=len(batch.records), reason=repr(failure))
+            error = NotStored("spool_full" if isinstance(failure, SpoolFull) else "spool_failed")
+            hits = sum(batch.counts.values())
+            self._metrics.dropped.labels(error.reason).inc(hits)
+            self._losses.note(hits, records=len(batch.records), reason=repr(failure))
         self._answer(batch, error)
         self._idle.append(lane)
         # Not at once: what the loop has read by now is to be in the next batch too.
         self.schedule()
+
+    async def _keep_trying(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, *, behind: bool) -> None:
+        """Store a batch. Raises what the last attempt failed with; once one has waited in vain the next ones do not."""
+        give_up = self._loop.time() + PATIENCE
+        while True:
+            try:
+                await self._store(lane, shard, batch_id, packed, behind=behind)
+            except (*FAILURES, SpoolFull):
+                self._given_up = self._given_up or self._loop.time() + RETRY_SECONDS > give_up
+                if self._given_up:
+                    raise
+            else:
+                self._given_up = False
+                return
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, *, behind: bool) -> None:
         if self.redis_up and not (behind and self._spool.waiting):
@@ -185,9 +223,10 @@ class Committer:
         self._spooled.inc()
         self._metrics.spool_bytes.set(self._spool.waiting)
 
-    def _answer(self, batch: Batch, error: Exception | None) -> None:
-        for client, answer in batch.answers:
-            client.send(answer, batch)
+    def _answer(self, batch: Batch, error: NotStored | None) -> None:
+        for index, (client, answer) in enumerate(batch.answers):
+            is_hit = error is not None and index not in batch.unrecorded
+            client.send(marked(answer, error.reason) if error is not None and is_hit else answer, batch)
         if error is None:
             for kind, count in batch.counts.items():
                 if count:
@@ -198,6 +237,6 @@ class Committer:
             if error is None:
                 done.set_result(None)
             else:
-                done.set_exception(RequestError(503, "UNAVAILABLE", "Storage is not available; try again later."))
+                done.set_exception(NotStored(error.reason))
         for follower in batch.followers:
             follower.proceed()

@@ -243,12 +243,15 @@ class HitProtocol(asyncio.Protocol):
                 if self._closing:
                     self._transport.close()
                 return
+            self._batch.unrecorded.add(len(self._batch.answers))
             self._batch.answers.append((self, answer))
         else:
             batch = self._batch = committer.hits
             batch.records.append(record)
             batch.answers.append((self, answer))
             batch.counts[kind] += 1
+            if kind != "open":
+                batch.bytes += len(record) + len(answer)
             committer.schedule()
         if self._closing and self._batch is not None:
             self._batch.followers.append(self)

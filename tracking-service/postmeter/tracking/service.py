@@ -57,7 +57,9 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     spool = _spool(settings, producer)
     lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
     committer = Committer(lanes[1:], spool, figures, producer, settings.shards)
-    drainer = Drainer(lanes[0], spool, committer, figures, settings.shards)
+    figures.spool_reserve.set_function(lambda: spool.reserve_bytes)
+    figures.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
+    drainer = Drainer(lanes[0], spool, committer, figures, settings.shards, settings.disk_low)
     redis = Redis.from_url(
         settings.redis_url.reveal(),
         socket_timeout=settings.append_deadline,
@@ -90,12 +92,26 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     async def durable() -> None:
         try:
             await redis.ping()
+            if committer.redis_up:
+                return
         except FAILURES:
-            await spool.check()
+            pass
+        spool.check()
+
+    def disk_low() -> str | None:
+        free = spool.disk_free_bytes
+        if free >= settings.disk_low:
+            return None
+        return (
+            f"the disk of POSTMETER_SPOOL_DIR has {free} bytes free, fewer than"
+            f" POSTMETER_DISK_LOW ({settings.disk_low}); {spool.reserve_bytes} are set aside for hits: free some space"
+        )
 
     with listening.named_errors(settings.host, settings.port):
         listener = await _listen(settings, front)
-    ops_runner = await ops.start(settings.host, settings.ops_port, registry, {"redis_or_spool": durable})
+    ops_runner = await ops.start(
+        settings.host, settings.ops_port, registry, {"redis_or_spool": durable}, {"disk": disk_low}
+    )
     draining = asyncio.create_task(drainer.run())
     logs.get().info("serving", port=settings.port, producer=producer)
     await stop.wait()
@@ -120,7 +136,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
 
 def _spool(settings: TrackingSettings, producer: str) -> Spool:
     try:
-        return Spool(Path(settings.spool_dir), producer, settings.spool_bytes)
+        return Spool(Path(settings.spool_dir), producer, settings.spool_bytes, settings.spool_reserve)
     except OSError as error:
         raise SettingsError(f"POSTMETER_SPOOL_DIR: {settings.spool_dir} cannot be written: {error.strerror}") from None
 

@@ -9,7 +9,7 @@ from postmeter.shared import destination
 from postmeter.shared.errors import DestinationRefused, SettingsError
 from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Bytes, NotNegative, Port, Positive, Seconds
+from postmeter.shared.setting_types import Bytes, NotNegative, NotNegativeBytes, Port, Positive, Seconds
 from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
 
 
@@ -19,8 +19,9 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
 
     port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see
     KeyRing.parse. public_url: base of every URL that goes into mails. spool_dir: local folder that survives
-    restarts; batches wait there while Redis is away, at most spool_bytes of them. trusted_hops: proxies in
-    front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
+    restarts; batches wait there while Redis is away, at most spool_bytes of them. spool_reserve: bytes of those that
+    are set aside on disk when the service starts. disk_low: free bytes below which /readyz warns. trusted_hops:
+    proxies in front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
     source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
     public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who
     runs their mailboxes, in place of the shipped one. mailbox_mx: whether other domains are looked up by their MX
@@ -39,6 +40,8 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     mailbox_mx: bool = False
     mailbox_nameservers: NameserversSetting = ""
     spool_bytes: Bytes = 1 << 30
+    spool_reserve: NotNegativeBytes = 96 << 20
+    disk_low: NotNegativeBytes = 1 << 30
     trusted_hops: NotNegative = 0
     append_deadline: Seconds = 0.5
     max_connections: Positive = 10_000

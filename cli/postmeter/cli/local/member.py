@@ -27,6 +27,7 @@ class Member:
         self._backoff = Backoff()
         self._started = 0.0
         self._due: float | None = None
+        self._reason = ""
 
     def start(self) -> Process:
         """Start it. Raises LocalError."""
@@ -52,7 +53,10 @@ class Member:
     def _plan(self, reason: str, now: float) -> None:
         delay = self._backoff.after(now - self._started)
         self._due = now + delay
-        self._say(f"{reason}; starting it again in {delay:.1f} s")
+        # What stays as it is, such as a full disk, is said once.
+        if reason != self._reason:
+            self._say(f"{reason}; starting it again in {delay:.1f} s")
+        self._reason = reason
 
     def stop(self, timeout: float = 30.0) -> None:
         """Stop it cleanly; SIGKILL, and a word about it, when that takes longer than timeout seconds."""

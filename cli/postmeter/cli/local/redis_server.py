@@ -1,5 +1,6 @@
 """A real Redis-compatible server of our own, reached by a Unix socket only."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,9 @@ import redis
 from postmeter.cli.local.errors import StartError
 from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.process import Process, log_tail, spawn
+
+# For the next writes. Below it the server is better off not started.
+LEAST_FREE_BYTES = 1 << 20
 
 
 class RedisServer:
@@ -47,6 +51,7 @@ class RedisServer:
     def start(self, timeout: float = 60.0) -> Process:
         """Start the server and return once it has loaded its data and answers."""
         make_folder(self._data, 0o700)
+        self._refuse_full_disk()
         self._socket.unlink(missing_ok=True)
         with self._log.open("ab") as output:
             self.process = spawn("redis", [str(self._binary), *self._arguments()], output=output)
@@ -78,6 +83,15 @@ class RedisServer:
             "maxmemory-policy": "noeviction",
         }
         return [part for name, value in settings.items() for part in (f"--{name}", value)]
+
+    def _refuse_full_disk(self) -> None:
+        """On a full disk it would start, load everything and end at its first write, again and again."""
+        disk = os.statvfs(self._data)
+        free = disk.f_bavail * disk.f_frsize
+        if free < LEAST_FREE_BYTES:
+            raise StartError(
+                f"Redis is not started: the disk of {self._data} is full; {LEAST_FREE_BYTES} bytes must be free"
+            )
 
     def _wait_ready(self, timeout: float) -> None:
         assert self.process is not None
