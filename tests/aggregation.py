@@ -17,6 +17,7 @@ from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Hit, Record, Registration
 from postmeter.shared.rollups import COUNTERS, TOTAL
 from postmeter.shared.secret import Secret
+from tests.product import reachable
 
 SECOND = 1_000_000
 AT = (int(time.time()) // 86400 - 30) * 86400 * SECOND + 250_000
@@ -130,10 +131,15 @@ class Bench:
 
     @asynccontextmanager
     async def aggregator(self, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-        """An aggregator that runs for the block and is then stopped as by SIGTERM."""
+        """An aggregator that runs for the block and is then stopped as by SIGTERM.
+
+        With an `ops_port` given, that port listens when the block begins.
+        """
         stop = asyncio.Event()
         task = asyncio.create_task(serve(replace(self.settings, **changes), stop))
         try:
+            if "ops_port" in changes:
+                await reachable(changes["ops_port"], task)
             yield task
         finally:
             stop.set()

@@ -20,6 +20,7 @@ from hypothesis import settings
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
+from tests import missing
 
 T = TypeVar("T")
 
@@ -31,6 +32,16 @@ settings.load_profile("postmeter")
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Async tests run on the loop that the services really run on: its transports are not asyncio's."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
+    return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was left out. Only what the machine lacks leaves a test out (tests/missing.py)."""
+    missing.summarize(terminalreporter)
 
 
 class _Loop:

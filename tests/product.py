@@ -1,23 +1,57 @@
 """The whole product as a user starts it: `postmeter up` as a process of its own, and what one needs to watch it."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from postmeter.cli.local.ports import free_ports
+from postmeter.cli.local.ports import HeldPorts
 
 T = TypeVar("T")
 
 
+_held: deque[tuple[HeldPorts, int]] = deque(maxlen=500)
+
+
 def free_port() -> int:
-    return free_ports(1)[0]
+    """A port that stays this process's own (the newest 500 of them do), whether something listens on it or not."""
+    holder = HeldPorts()
+    _held.append((holder, holder.free()))
+    return _held[-1][1]
+
+
+async def reachable(port: int, task: "asyncio.Task[None]") -> None:
+    """Returns once something listens on `port`, or raises what ended the task, which is the service that should.
+
+    No test asks a service's port before this, or `answers` of a process, has said so.
+    """
+    while not task.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+    task.result()
+
+
+def answers(ops_port: int) -> bool:
+    """Whether the ops port of a service that is a process of its own answers; for `wait_for`."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 30.0) -> T:

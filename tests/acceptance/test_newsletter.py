@@ -65,7 +65,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=browsers.PATH, args=browsers.ARGUMENTS, chromium_sandbox=False
+            executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
         )
         yield browser.new_page()
         browser.close()

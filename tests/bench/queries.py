@@ -31,7 +31,6 @@ import aiohttp
 import asyncpg
 
 from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.ports import free_ports
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.endpoints import Limit
 from tests.bench import dataset
@@ -40,6 +39,7 @@ from tests.bench.cases.table import LEFT_OUT, cases
 from tests.bench.dataset import Dataset
 from tests.bench.raw import Raw
 from tests.bench.rollup import cpu_seconds
+from tests.product import free_port
 
 CLIENTS = 32
 TARGET_MS = 50.0
@@ -90,7 +90,7 @@ class Result(NamedTuple):
 @contextmanager
 def services(data: Dataset, folder: Path, dsn: str, redis_url: str) -> Iterator[tuple[str, list[int]]]:
     """The base URL of a gateway before a query-service, and the process ids of both."""
-    port, query_port, ops, query_ops = free_ports(4)
+    port, query_port, ops, query_ops = (free_port() for _ in range(4))
     environ = os.environ | {
         "POSTMETER_POSTGRES_DSN": dsn,
         "POSTMETER_REDIS_URL": redis_url,

@@ -21,7 +21,7 @@ from postmeter.query.exports import service
 from postmeter.shared import metrics
 from tests.integration.export_world import Api, until
 from tests.integration.query_world import INTERNAL
-from tests.product import free_port
+from tests.product import answers, free_port, wait_for
 
 ROWS = 50_000
 
@@ -61,6 +61,8 @@ def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
     environ = {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}
     process = subprocess.Popen([sys.executable, "-m", "postmeter.cli.main", "run", "query"], env=environ)
     try:
+        wait_for("query-service", lambda: answers(ops_port) or process.poll() is not None)
+        assert process.poll() is None, "query-service has ended"
         yield Service(process, ops_port)
     finally:
         process.send_signal(signal.SIGCONT)
@@ -103,7 +105,10 @@ def is_written(folder: Path) -> bool:
 
 
 async def is_whole(api: Api, export_id: str, rows: int, attempt: int) -> None:
-    """The export has every message once, it was completed by this attempt, and nothing else is left."""
+    """The export has every message once, it was completed by this attempt, and nothing else is left.
+
+    By this attempt or a later one: on a busy machine one more may lose its short lease.
+    """
     status, answer = await api.ended(export_id)
     assert status == 200, answer
     file = await api.download(answer["data"]["download_url"])
@@ -111,7 +116,8 @@ async def is_whole(api: Api, export_id: str, rows: int, attempt: int) -> None:
     messages = [row["message_id"] for row in csv.DictReader(io.StringIO(file.decode(), newline=""))]
     assert (len(messages), len(set(messages))) == (rows, rows)
     row = await api.row(export_id)
-    assert (row["attempt"], row["file"]) == (attempt, f"{export_id}.{attempt}.csv")
+    assert row["attempt"] >= attempt
+    assert row["file"] == f"{export_id}.{row['attempt']}.csv"
 
     async def swept() -> bool:
         return api.files() == [row["file"]]

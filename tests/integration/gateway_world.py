@@ -14,7 +14,7 @@ from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.secret import Secret
 from tests.integration.query_world import INTERNAL, PEPPER, listening
-from tests.product import free_port
+from tests.product import free_port, reachable
 
 TOKEN_KEYS = Secret("1:" + base64.b64encode(bytes(range(32))).decode())
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -72,19 +72,6 @@ async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
     finally:
         stop.set()
         await task
-
-
-async def reachable(port: int, task: "asyncio.Task[None]") -> None:
-    """Returns once something listens on `port`, or raises what ended the task."""
-    while not task.done():
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
-    task.result()
 
 
 async def speak(url: str, request: bytes, *, until_closed: bool = True) -> bytes:

@@ -80,7 +80,7 @@ async def test_a_browser_shows_every_endpoint_and_loads_nothing_from_elsewhere(u
     complaints: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium.PATH, args=chromium.ARGUMENTS, chromium_sandbox=False
+            executable_path=chromium.path(), args=chromium.ARGUMENTS, chromium_sandbox=False
         )
         page = await browser.new_page()
         page.on("request", lambda request: asked.append(request))

@@ -157,8 +157,8 @@ async def test_bodies_are_bounded_by_their_inflated_size(postgres_dsn: str, endp
         (b"x", "br", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"x", "gzip, gzip", 415, "UNSUPPORTED_MEDIA_TYPE"),
         (b"no gzip", "gzip", 400, "BAD_REQUEST"),
-        (gzip.compress(b"cut off")[:-9], "gzip", 400, "BAD_REQUEST"),
-        (gzip.compress(b"x") + b"rest", "gzip", 400, "BAD_REQUEST"),
+        (gzip.compress(b"cut off", mtime=0)[:-9], "gzip", 400, "BAD_REQUEST"),
+        (gzip.compress(b"x", mtime=0) + b"rest", "gzip", 400, "BAD_REQUEST"),
         (b"", "gzip", 400, "BAD_REQUEST"),
     ],
 )

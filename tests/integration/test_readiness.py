@@ -14,8 +14,9 @@ from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
 from postmeter.shared import migrate
 from postmeter.shared.secret import Secret
-from tests.integration.gateway_world import client, free_port, reachable
+from tests.integration.gateway_world import client
 from tests.integration.query_world import query_settings
+from tests.product import free_port, reachable
 
 SECRET = Secret("of this test")
 Start = Callable[[str, str, int, asyncio.Event, Path], "asyncio.Task[None]"]

@@ -250,20 +250,20 @@ def test_bad_http_is_refused_and_the_connection_closed(service: Service, data: b
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/v1/track/../track/open/" + OPEN_TOKEN,
-        OPEN_PATH + "../open/" + OPEN_TOKEN,
+        "/api/v1/track/../track/open/TOKEN",
+        OPEN_PATH + "../open/TOKEN",
         OPEN_PATH + "..",
         OPEN_PATH + "%2e%2e",
-        "/api/v1/%2e%2e/v1/track/open/" + OPEN_TOKEN,
-        "//api/v1/track/open/" + OPEN_TOKEN,
-        "/api/v1/track//open/" + OPEN_TOKEN,
-        OPEN_PATH + "/" + OPEN_TOKEN,
+        "/api/v1/%2e%2e/v1/track/open/TOKEN",
+        "//api/v1/track/open/TOKEN",
+        "/api/v1/track//open/TOKEN",
+        OPEN_PATH + "/TOKEN",
         "/api/v1/track/open",
         "/",
     ],
 )
 def test_25_other_spellings_of_a_path_do_not_exist(service: Service, path: str) -> None:
-    reply = service.get(path)
+    reply = service.get(path.replace("TOKEN", OPEN_TOKEN))
     assert reply.status == 404
     assert reply.json()["error"]["code"] == "NOT_FOUND"
     assert hits_of(service.redis_url, MESSAGE) == []

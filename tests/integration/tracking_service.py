@@ -21,7 +21,7 @@ from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.streams import stream
 from postmeter.shared.tokens import KeyRing
 from tests import sealing
-from tests.product import free_port, wait_for
+from tests.product import answers, free_port, wait_for
 
 KEY = b"k" * 32
 OLD_KEY = b"o" * 32
@@ -114,11 +114,7 @@ class Service:
 
     def _is_up(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return answers(self.ops_port)
 
     def connect(self) -> Wire:
         return Wire(self.port)

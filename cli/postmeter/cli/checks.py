@@ -1,10 +1,9 @@
 """Lint, types and tests: what `postmeter test` and `postmeter check` run in a clone of the repository."""
 
+import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -17,48 +16,27 @@ STEPS: dict[str, tuple[str, ...]] = {
     "types": ("mypy",),
 }
 
-GROUPS = {
-    "integration tests, A to S": ("tests/integration", "--ignore-glob=tests/integration/test_[t-z]*"),
-    "unit, acceptance and the other integration tests": (
-        "tests/unit",
-        "tests/acceptance",
-        "tests/integration",
-        "--ignore-glob=tests/integration/test_[a-s]*",
-    ),
-}
-"""All tests; each group takes about as long as the others."""
+PARALLEL = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Workers take file by file, in the order of the folders: the slow files, which are the first, do not come last. A file
+stays together, for what its tests share is started once; tests/conftest.py says how many workers there are."""
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """Run pytest with the arguments from the repository's root; returns its exit status."""
-    return _run(("pytest", *arguments))
+    """Run pytest with the arguments from the repository's root; returns its exit status.
+
+    Without arguments all tests, in parallel; `-n N` given runs those that are given in parallel, too.
+    """
+    parallel = not arguments or any(argument.startswith("-n") for argument in arguments)
+    return _run(("pytest", *(PARALLEL if parallel else ()), *arguments))
 
 
 def run_all() -> int:
     """Run every step, also after one has failed; returns 0 when all passed."""
     failed = [name for name, command in STEPS.items() if _step(name, command) != 0]
-    failed += _run_groups()
+    click.echo("== tests", err=True)
+    failed += ["tests"] if run_tests(()) != 0 else []
     click.echo(f"failed: {', '.join(failed)}" if failed else "all checks passed", err=True)
     return 1 if failed else 0
-
-
-def _run_groups() -> list[str]:
-    """Run the groups of tests side by side, for each keeps one core busy; returns those that failed."""
-    failed = []
-    with ExitStack() as files:
-        running = []
-        for name, folders in GROUPS.items():
-            click.echo(f"== {name}: pytest {' '.join(folders)}", err=True)
-            output = files.enter_context(tempfile.TemporaryFile())
-            command = [sys.executable, "-m", "pytest", *folders]
-            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-            running.append((name, process, output))
-        for name, process, output in running:
-            if process.wait() != 0:
-                failed.append(name)
-            output.seek(0)
-            click.echo(f"== {name}\n{output.read().decode(errors='replace')}", err=True)
-    return failed
 
 
 def _step(name: str, command: Sequence[str]) -> int:
@@ -70,4 +48,6 @@ def _run(command: Sequence[str]) -> int:
     if not (ROOT / "pyproject.toml").exists():
         raise click.ClickException("this needs a clone of the repository: a wheel holds no tests")
     tool, *arguments = command
-    return subprocess.run([sys.executable, "-m", tool, *arguments], cwd=ROOT, check=False).returncode
+    # The tests start some hundred processes; each would compile everything anew where no bytecode may be kept.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run([sys.executable, "-m", tool, *arguments], cwd=ROOT, env=environ, check=False).returncode

@@ -1,57 +1,54 @@
-"""TCP ports on the loopback interface."""
+"""TCP ports on the loopback interface, held from the moment that they are chosen."""
 
 import errno
-import random
 import socket
-from pathlib import Path
 
 from postmeter.cli.local.errors import PortTakenError
 
 HOST = "127.0.0.1"
-LOWEST = 10_240
 
 
-def claim(port: int, option: str) -> int:
-    """Return the port if it can be listened on, a free one for 0. Raises PortTakenError naming the option."""
-    if port == 0:
-        return free_ports(1)[0]
-    with socket.socket() as probe:
+class HeldPorts:
+    """Ports that nobody else is given while this object lives, whether the service on them runs or not.
+
+    Each is bound by a socket that never listens: the kernel gives the port to nobody who asks for any, nor to a
+    connection that goes out. A service may listen on it all the same, and again after it has died, for both sockets
+    have SO_REUSEADDR; connections are refused while it does not. What is not kept out is a program that asks for just
+    this port, with SO_REUSEADDR, at a moment when the service does not listen.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def claim(self, port: int, option: str) -> int:
+        """Hold the port if it can be listened on, any free one for 0. Raises PortTakenError naming the option."""
+        if port == 0:
+            return self.free()
+        holder = socket.socket()
         # As servers do: a port whose last connections are still in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            holder.bind((HOST, port))
         except PermissionError:
+            holder.close()
             raise PortTakenError(f"port {port} needs root; choose another with {option}") from None
         except OSError as error:
+            holder.close()
             # By a server, or by a connection that goes out from it: where a port lies in the kernel's range for those.
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
             raise PortTakenError(f"port {port} {reason}; choose another with {option}") from None
-    return port
+        self._sockets.append(holder)
+        return port
 
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses now, all different.
-
-    They lie below the range from which the kernel takes ports for outgoing connections: one of those could
-    take a port between our choice and the moment that its service binds it. Raises PortTakenError.
-    """
-    first = _first_outgoing()
-    candidates = range(LOWEST, first) if first > LOWEST + 1000 else range(LOWEST, 65536)
-    found: list[int] = []
-    for port in random.sample(candidates, k=1000):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise PortTakenError("there are hardly any free ports on this machine")
-
-
-def _first_outgoing() -> int:
-    try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 32768
+    def free(self) -> int:
+        """Hold a port that nobody used. Raises PortTakenError when there is none."""
+        holder = socket.socket()
+        try:
+            holder.bind((HOST, 0))
+        except OSError as error:
+            holder.close()
+            raise PortTakenError(f"there is no free port on this machine ({error.strerror})") from None
+        # After bind: with it before, two holders could be given the same port.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._sockets.append(holder)
+        return int(holder.getsockname()[1])

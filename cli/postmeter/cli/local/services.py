@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from postmeter.cli.local.ports import HOST, free_ports
+from postmeter.cli.local.ports import HOST, HeldPorts
 from postmeter.cli.local.process import Process, spawn
 from postmeter.cli.local.vault import Vault
 
@@ -26,10 +26,14 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     ops: dict[str, int]
 
 
-def choose_ports(gateway: int, tracking: int) -> Ports:
-    """Complete the public ports with free ones for what only we call."""
-    query, *ops = free_ports(1 + len(START_ORDER))
-    return Ports(gateway=gateway, tracking=tracking, query=query, ops=dict(zip(START_ORDER, ops, strict=True)))
+def choose_ports(held: HeldPorts, gateway: int, tracking: int) -> Ports:
+    """Hold the public ports, and free ones for what only we call. Raises PortTakenError."""
+    return Ports(
+        gateway=held.claim(gateway, "--port"),
+        tracking=held.claim(tracking, "--tracking-port"),
+        query=held.free(),
+        ops={service: held.free() for service in START_ORDER},
+    )
 
 
 def url(port: int) -> str:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from postmeter.cli.local import database, ports, services, vault
+from postmeter.cli.local import database, services, vault
 from postmeter.cli.local.drain import wait_drained
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.local.member import Member
+from postmeter.cli.local.ports import HeldPorts
 from postmeter.cli.local.readiness import wait_ready
 from postmeter.cli.local.ready_file import Ready, ReadyFile
 from postmeter.cli.local.stores import Stores
@@ -35,6 +36,7 @@ class Supervisor:
         self._asked = (gateway_port, tracking_port)
         self._say = say
         self._stopping = False
+        self._ports = HeldPorts()
         self._members: dict[str, Member] = {}
         self._stores: Stores | None = None
         self._ready_file = ReadyFile(self._data)
@@ -69,11 +71,10 @@ class Supervisor:
 
     def _start(self) -> Ready:
         self._ready_file.remove()
-        gateway = ports.claim(self._asked[0], "--port")
-        tracking = ports.claim(self._asked[1], "--tracking-port")
-        if gateway == tracking:
+        gateway, tracking = self._asked
+        if gateway == tracking != 0:
             raise LocalError(f"--port and --tracking-port are both {gateway}; they must differ")
-        chosen = services.choose_ports(gateway, tracking)
+        chosen = services.choose_ports(self._ports, gateway, tracking)
         first = not (self._data / vault.FILE).exists()
         secrets = vault.load_or_create(self._data)
         self._stores = Stores(self._data, secrets)
