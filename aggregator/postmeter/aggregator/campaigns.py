@@ -16,6 +16,8 @@ REMEMBERED = 200_000
 
 Key = tuple[int, str]
 """(workspace, the campaign's id)"""
+Part = tuple[int, str, str]
+"""(workspace, the campaign's id, a domain)"""
 Saying = tuple[int, str]
 """(when, what): the latest wins, whatever the order of arrival; of two at once the greater text."""
 NOTHING: Saying = (0, "")
@@ -49,23 +51,27 @@ async def change(connection: Connection, changes: list[CampaignChange]) -> None:
 
 
 class Campaigns:
-    """Keeps `campaign.sent_at`, the earliest sending of a campaign's messages.
+    """Keeps `campaign.sent_at`, the earliest sending of a campaign's messages, and that of each domain's that is there
+    only because a confined key said so (`confined_campaign`).
 
     A campaign's row is written only when that becomes earlier, so that flushes that count its millionth message
     do not wait for each other. Remembered is only what was read: others have committed it.
     """
 
     def __init__(self) -> None:
-        self._of_series: dict[tuple[int, int], str] = {}
+        self._of_series: dict[tuple[int, int], tuple[str, str]] = {}
         self._sent: dict[Key, int] = {}
+        self._confined: dict[Part, int | None] = {}
 
     async def write(self, connection: Connection, sendings: Sendings) -> None:
         """Bring the campaigns up to date inside the caller's transaction."""
         if not sendings.by_series:
             return
-        if len(self._of_series) + len(self._sent) > REMEMBERED:
-            self._of_series, self._sent = {}, {}
-        earlier = self._earlier(await self._by_campaign(connection, sendings))
+        if len(self._of_series) + len(self._sent) + len(self._confined) > REMEMBERED:
+            self._of_series, self._sent, self._confined = {}, {}, {}
+        by_campaign = await self._by_campaign(connection, sendings)
+        await self._write_confined(connection, sendings)
+        earlier = self._earlier(by_campaign)
         if not earlier:
             return
         rows = await connection.fetch(_QUERIES["first_sendings"], *zip(*earlier, strict=True))
@@ -83,11 +89,11 @@ class Campaigns:
         missing = sendings.by_series.keys() - self._of_series.keys()
         if missing:
             rows = await connection.fetch(_QUERIES["campaigns_of_series"], *zip(*missing, strict=True))
-            self._of_series |= {(row["workspace"], row["id"]): row["campaign"] for row in rows}
+            self._of_series |= {(row["workspace"], row["id"]): (row["campaign"], row["domain"]) for row in rows}
         found: dict[Key, int] = {}
         overflowing: list[tuple[int, UUID, int]] = []
         for (workspace, series), sent in sendings.by_series.items():
-            campaign = self._of_series[workspace, series]
+            campaign, _ = self._of_series[workspace, series]
             if campaign == OTHER:
                 # That series holds messages of any campaign; only they themselves know of which.
                 overflowing += [(workspace, UUID(message), at) for at, message in sent]
@@ -101,3 +107,22 @@ class Campaigns:
                 if row["campaign"]:
                     found[key] = min(row["at"], found.get(key, row["at"]))
         return found
+
+    async def _write_confined(self, connection: Connection, sendings: Sendings) -> None:
+        sent: dict[Part, int] = {}
+        for (workspace, series), messages in sendings.by_series.items():
+            campaign, domain = self._of_series[workspace, series]
+            if campaign and domain:
+                part, at = (workspace, campaign, domain), min(messages)[0]
+                sent[part] = min(at, sent.get(part, at))
+        unread = [part for part in sent if part not in self._confined]
+        if unread:
+            # What has a series and no row never gets one.
+            rows = await connection.fetch(_QUERIES["first_confined_sendings"], *zip(*unread, strict=True))
+            read = {(row["workspace"], row["id"], row["domain"]): row["sent_at"] for row in rows}
+            self._confined |= {part: read.get(part) for part in unread}
+        earlier = [(*part, at) for part, at in sorted(sent.items()) if at < (self._confined[part] or 0)]
+        if earlier:
+            await connection.execute(_QUERIES["raise_confined_sendings"], *zip(*earlier, strict=True))
+            for *part, _ in earlier:
+                del self._confined[part[0], part[1], part[2]]  # read again when this is committed

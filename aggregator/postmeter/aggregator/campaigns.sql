@@ -14,8 +14,8 @@ ON CONFLICT (workspace, id) DO UPDATE SET
     status_at = greatest(known.status_at, excluded.status_at);
 
 -- name: campaigns_of_series
--- The campaigns of series ($1 workspaces, $2 ids).
-SELECT s.workspace, s.id, s.campaign FROM unnest($1::int[], $2::bigint[]) AS n (workspace, id)
+-- The campaigns and domains of series ($1 workspaces, $2 ids).
+SELECT s.workspace, s.id, s.campaign, s.domain FROM unnest($1::int[], $2::bigint[]) AS n (workspace, id)
 JOIN series s ON s.workspace = n.workspace AND s.id = n.id;
 
 -- name: sendings_of_messages
@@ -30,6 +30,20 @@ GROUP BY m.workspace, m.campaign;
 SELECT c.workspace, c.id, c.sent_at FROM unnest($1::int[], $2::text[]) AS n (workspace, id)
 JOIN campaign c ON c.workspace = n.workspace AND c.id = n.id
 WHERE c.sent_at IS NOT NULL;
+
+-- name: first_confined_sendings
+-- Parts of campaigns ($1 workspaces, $2 ids, $3 domains) that are there only because confined keys said so, and when each
+-- was sent first; infinity: not yet.
+SELECT c.workspace, c.id, c.domain, coalesce(c.sent_at, 'infinity') AS sent_at
+FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, id, domain)
+JOIN confined_campaign c ON c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain;
+
+-- name: raise_confined_sendings
+-- The part of domain $3 of campaigns $2 of workspaces $1 was sent first at $4, or before.
+UPDATE confined_campaign c SET sent_at = n.at
+FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[]) AS n (workspace, id, domain, at)
+WHERE c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain
+    AND (c.sent_at IS NULL OR c.sent_at > n.at);
 
 -- name: raise_sendings
 -- Campaigns $2 of workspaces $1 were sent first at $3, or before.

@@ -71,8 +71,11 @@ class Dimensions:
         domains = received | {(r.workspace, r.from_domain) for r in registrations}
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)
+        await _claim_campaigns(connection, [r for r in registrations if r.confined and r.campaign])
         wanted = {of_message(r) for r in registrations} | {of_domain(*domain) for domain in received}
-        return await self.resolve(connection, wanted)
+        series = await self.resolve(connection, wanted)
+        await _admit_campaigns(connection, [r for r in registrations if not r.confined and r.campaign])
+        return series
 
     async def _make_domains(self, connection: Connection, domains: set[tuple[int, str]]) -> None:
         fresh = sorted(domains - self._domains)
@@ -85,7 +88,9 @@ class Dimensions:
         named: dict[tuple[int, str], tuple[int, str]] = {}
         for r in registrations:
             if r.campaign:
-                key, naming = (r.workspace, r.campaign), (r.at if r.campaign_name else 0, r.campaign_name)
+                # What a confined key calls a campaign is its own name for it.
+                name = "" if r.confined else r.campaign_name
+                key, naming = (r.workspace, r.campaign), (r.at if name else 0, name)
                 if naming > max(self._campaigns.get(key, (-1, "")), named.get(key, (-1, ""))):
                     named[key] = naming
         if named:
@@ -118,6 +123,24 @@ class Dimensions:
             if beyond:
                 self._counters.series_overflow.inc(len(beyond))
                 self._series |= dict.fromkeys(beyond, self._series[overflow(workspace)])
+
+
+async def _claim_campaigns(connection: Connection, confined: list[Registration]) -> None:
+    """Before their series are there: what has a series already is no longer to be claimed (ADR 0035)."""
+    named: dict[tuple[int, str, str], tuple[int, str]] = {}
+    for r in confined:
+        key, naming = (r.workspace, r.campaign, r.from_domain), (r.at if r.campaign_name else 0, r.campaign_name)
+        named[key] = max(naming, named.get(key, naming))
+    if named:
+        rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
+        await connection.execute(QUERIES["claim_campaigns"], *zip(*rows, strict=True))
+
+
+async def _admit_campaigns(connection: Connection, others: list[Registration]) -> None:
+    """When their series are there, so that nobody claims the campaign any more."""
+    admitted = sorted({(r.workspace, r.campaign, r.from_domain) for r in others})
+    if admitted:
+        await connection.execute(QUERIES["admit_campaigns"], *zip(*admitted, strict=True))
 
 
 def _columns(series: list[Series]) -> list[list[object]]:

@@ -224,7 +224,9 @@ class Flusher:
                 connection, registrations, prepared.series, changes.horizon, changes.cohorts
             )
             await unregistered.notice(connection, names)
-            released = await self._waiting.release(connection, list(learnt), names) if release else Batch(b"")
+            believed = messages.believed(registrations)
+            waited_for = [name for name in names if name in believed]
+            released = await self._waiting.release(connection, list(learnt), waited_for) if release else Batch(b"")
             hits += [record for record in released.records if type(record) is Hit]
             events += [record for record in released.records if type(record) is Event]
             rejected = rejected + released.rejected

@@ -23,11 +23,14 @@ Name = tuple[int, str, str]
 
 
 class Flag(IntFlag):
-    """What `message.flags` says: the message carries our pixel, our links; only a webhook told of it."""
+    """What `message.flags` says: it carries our pixel, our links; only a webhook told of it; a confined key registered
+    it.
+    """
 
     TRACKS_OPENS = 1
     TRACKS_CLICKS = 2
     PROVISIONAL = 4
+    CONFINED = 8
 
 
 class Found(NamedTuple):
@@ -36,6 +39,47 @@ class Found(NamedTuple):
     key: Key
     series: int
     provisional: bool
+
+
+class Named:
+    """Messages found by their providers' names.
+
+    One that a confined key registered is found only for what is told of its own domain: who knows another's name at
+    the provider does not get its events (ADR 0035).
+    """
+
+    def __init__(self) -> None:
+        self._of_all: dict[Name, Found] = {}
+        self._of_domain: dict[tuple[Name, str], Found] = {}
+
+    def add(self, name: Name, found: Found, domain: str | None = None) -> None:
+        """domain: the only one that it is found for; None: all."""
+        if domain is None:
+            self._of_all[name] = found
+        else:
+            self._of_domain[name, domain] = found
+
+    def of(self, name: Name, domain: str) -> Found | None:
+        """The message that an event is of which tells of the domain ("": of none)."""
+        found = self._of_all.get(name)
+        if found is not None and not found.provisional:
+            return found
+        return self._of_domain.get((name, domain)) or found
+
+    @property
+    def provisional(self) -> dict[Name, Key]:
+        """Those that nobody has registered."""
+        return {name: found.key for name, found in self._of_all.items() if found.provisional}
+
+    def forget(self, names: Iterable[Name]) -> None:
+        """These have gone."""
+        for name in names:
+            del self._of_all[name]
+
+    def update(self, others: Named) -> None:
+        """What was found later holds."""
+        self._of_all |= others._of_all
+        self._of_domain |= others._of_domain
 
 
 class MessageCache:
@@ -98,7 +142,14 @@ async def register(
     return fresh, names
 
 
+def believed(registrations: Iterable[Registration]) -> set[Name]:
+    """The providers' names that were told by keys which may tell of every domain."""
+    return {(r.workspace, r.provider, r.provider_message) for r in registrations if not r.confined}
+
+
 def _row(r: Registration, series: int, created: int, also: int) -> tuple[object, ...]:
+    flags = Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also
+    flags |= Flag.CONFINED * r.confined
     return (
         r.workspace,
         UUID(r.message),
@@ -114,8 +165,9 @@ def _row(r: Registration, series: int, created: int, also: int) -> tuple[object,
         r.template,
         msgspec.json.encode(r.tags).decode(),
         created,
-        int(Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also),
+        int(flags),
         r.links,
+        (r.from_domain or None) if flags & (Flag.PROVISIONAL | Flag.CONFINED) else None,
     )
 
 
@@ -129,15 +181,12 @@ async def find(connection: Connection, keys: list[Key]) -> dict[Key, int]:
     return {key: found for key, found in zip(keys, series, strict=True) if found is not None}
 
 
-async def find_named(connection: Connection, names: Iterable[Name]) -> dict[Name, Found]:
+async def find_named(connection: Connection, names: Iterable[Name]) -> Named:
     """The messages that providers call so."""
-    wanted = sorted(set(names))
+    found, wanted = Named(), sorted(set(names))
     if not wanted:
-        return {}
-    rows = await connection.fetch(QUERIES["find_provider_messages"], *zip(*wanted, strict=True))
-    return {
-        (r["workspace"], r["provider"], r["provider_message"]): Found(
-            (r["workspace"], r["id"].bytes), r["series"], r["provisional"]
-        )
-        for r in rows
-    }
+        return found
+    for r in await connection.fetch(QUERIES["find_provider_messages"], *zip(*wanted, strict=True)):
+        name = (r["workspace"], r["provider"], r["provider_message"])
+        found.add(name, Found((r["workspace"], r["id"].bytes), r["series"], r["provisional"]), r["confined_to"])
+    return found

@@ -82,6 +82,24 @@ ORDER BY 1, 2
 ON CONFLICT (workspace, id) DO UPDATE SET name = excluded.name, named_at = excluded.named_at
 WHERE (excluded.named_at, excluded.name) > (campaign.named_at, campaign.name);
 
+-- name: claim_campaigns
+-- Keys that are confined to domains $3 put mail of them into campaigns $2 of workspaces $1 and called these $4 at $5. Not
+-- where the campaign has mail of the domain that somebody else put there.
+INSERT INTO confined_campaign AS known (workspace, id, domain, name, named_at)
+SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+    AS n (workspace, id, domain, name, named_at)
+WHERE EXISTS (SELECT FROM confined_campaign c WHERE c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain)
+    OR NOT EXISTS (
+        SELECT FROM series s WHERE s.workspace = n.workspace AND s.campaign = n.id AND s.domain = n.domain)
+ORDER BY 1, 2, 3
+ON CONFLICT (workspace, id, domain) DO UPDATE SET name = excluded.name, named_at = excluded.named_at
+WHERE (excluded.named_at, excluded.name) > (known.named_at, known.name);
+
+-- name: admit_campaigns
+-- Somebody who is not confined put mail of domains $3 into campaigns $2 of workspaces $1.
+DELETE FROM confined_campaign c USING unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, id, domain)
+WHERE c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain;
+
 -- name: find_series
 -- Series by $1 workspaces, $2 campaigns, $3 domains, $4 providers, $5 templates, $6 tags as JSON, $7 mailbox
 -- providers, in that order.
@@ -111,15 +129,16 @@ SELECT count(*) FROM series WHERE workspace = $1;
 -- Messages not known before, column by column; the first registration wins.
 INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links)
+    flags, links, domain)
 SELECT workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at,
-    flags, links
+    flags, links, domain
 FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[], $16::int[])
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[], $16::int[],
+    $17::text[])
     AS n (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links)
+    flags, links, domain)
 ORDER BY workspace, id
 ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
 
@@ -130,13 +149,15 @@ FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
 LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
 
 -- name: find_provider_messages
--- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id.
-SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message)
-    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags & 4 <> 0 AS provisional
+-- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
+-- them, for each domain in confined_to, one that a key which is confined to it registered.
+SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
+    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags & 4 <> 0 AS provisional,
+    CASE WHEN m.flags & 8 <> 0 THEN m.domain END AS confined_to
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
     AND m.provider_message = n.provider_message AND m.provider_message <> ''
-ORDER BY m.workspace, m.provider, m.provider_message, m.flags & 4, m.id;
+ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & 4, m.id;
 
 -- name: park
 -- Events of unknown messages: $1 workspaces, $2 messages or null, $3 providers, $4 their ids, $5 records.
@@ -167,7 +188,7 @@ DELETE FROM waiting WHERE id IN (
         EXISTS (SELECT FROM message m WHERE m.workspace = w.workspace AND m.id = w.message)
         OR w.message IS NULL AND EXISTS (
             SELECT FROM message m WHERE m.workspace = w.workspace AND m.provider = w.provider
-                AND m.provider_message = w.provider_message AND m.provider_message <> ''))
+                AND m.provider_message = w.provider_message AND m.provider_message <> '' AND m.flags & 8 = 0))
     LIMIT $2 FOR UPDATE OF w SKIP LOCKED)
 RETURNING record;
 

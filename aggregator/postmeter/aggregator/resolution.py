@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from postmeter.aggregator import messages, unregistered
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.dimensions import Series
-from postmeter.aggregator.messages import Found, Key, MessageCache, Name
-from postmeter.aggregator.unregistered import Drafts, Held
+from postmeter.aggregator.messages import Found, Key, MessageCache, Name, Named
+from postmeter.aggregator.unregistered import Drafts, Held, told_domain
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Hit
@@ -74,49 +74,50 @@ async def resolve(
             resolved.hits.append((key, hit, series))
     if events:
         unlisted = {key for key in event_keys if key not in series_of}
-        named = await _named(connection, changes, prepared, events, unlisted)
-        _place(resolved, events, series_of, named)
-        resolved.made = named.made
-        await _antedate(connection, changes, resolved, named.held)
+        known = await _named(connection, changes, prepared, events, unlisted)
+        _place(resolved, events, series_of, known)
+        resolved.made = known.made
+        await _antedate(connection, changes, resolved, known.held)
     return resolved
 
 
 @dataclass
-class _Named:
-    found: dict[Name, Found]
+class _Known:
+    named: Named
     held: dict[Key, Held]
     made: int
 
 
 async def _named(
     connection: Connection, changes: Changes, prepared: Prepared, events: list[Event], unlisted: set[Key]
-) -> _Named:
-    names = {name_of(event) for event in events if not event.message}
-    found = await messages.find_named(connection, names)
-    unlisted |= {of.key for of in found.values() if of.provisional}
+) -> _Known:
+    told = {(name_of(event), told_domain(event)) for event in events if not event.message}
+    found = await messages.find_named(connection, (name for name, _ in told))
+    unlisted |= set(found.provisional.values())
     held = await unregistered.hold(connection, unlisted)
-    gone = {name for name, of in found.items() if of.provisional and of.key not in held}
+    gone = {name for name, key in found.provisional.items() if key not in held}
     if gone:
         # Registered meanwhile: another transaction has just moved what was counted of them.
-        again = await messages.find_named(connection, gone)
-        found = {name: of for name, of in (found | again).items() if not of.provisional or of.key in held}
-    drafts = {name: prepared.drafts[name] for name in names if name in prepared.drafts and name not in found}
+        found.update(await messages.find_named(connection, gone))
+        found.forget([name for name, key in found.provisional.items() if key not in held])
+    names = {name for name, domain in told if found.of(name, domain) is None}
+    drafts = {name: prepared.drafts[name] for name in names if name in prepared.drafts}
     made = await unregistered.make(connection, list(drafts.values()), prepared.series, changes.horizon, changes.cohorts)
     for name, draft in drafts.items():
         key = (draft.workspace, draft.message)
-        found[name] = Found(key, made[key].series, provisional=True)
-    return _Named(found, held | made, len(made))
+        found.add(name, Found(key, made[key].series, provisional=True))
+    return _Known(found, held | made, len(made))
 
 
-def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], named: _Named) -> None:
+def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], known: _Known) -> None:
     for event in events:
         if event.message:
             key = (event.workspace, event.message)
             series = series_of.get(key)
-            if series is None and key in named.held:
-                series = named.held[key].series
+            if series is None and key in known.held:
+                series = known.held[key].series
         else:
-            of = named.found.get(name_of(event))
+            of = known.named.of(name_of(event), told_domain(event))
             key, series = (of.key, of.series) if of is not None else ((0, b""), None)
         if series is None:
             resolved.unknown.append(event)

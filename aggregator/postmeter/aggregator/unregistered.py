@@ -46,15 +46,24 @@ def columns(keys: Iterable[Key]) -> tuple[list[int], list[UUID]]:
 
 async def drafts(connection: Connection, events: Iterable[Event], horizon: Horizon) -> Drafts:
     """What the messages would be that webhooks tell of and nobody knows: as the earliest event of each says."""
+    told = [
+        ((event.workspace, event.provider, event.provider_message), event)
+        for event in events
+        if event.mail is not None and not event.message and event.provider_message
+    ]
+    known = await messages.find_named(connection, (name for name, _ in told))
     first: dict[Name, Event] = {}
-    for event in events:
-        if event.mail is not None and not event.message and event.provider_message:
-            name = (event.workspace, event.provider, event.provider_message)
-            known = first.get(name)
-            if known is None or (event.at, event.type) < (known.at, known.type):
+    for name, event in told:
+        if known.of(name, told_domain(event)) is None:
+            earlier = first.get(name)
+            if earlier is None or (event.at, event.type) < (earlier.at, earlier.type):
                 first[name] = event
-    known_names = await messages.find_named(connection, first)
-    return {name: _draft(event, horizon) for name, event in first.items() if name not in known_names}
+    return {name: _draft(event, horizon) for name, event in first.items()}
+
+
+def told_domain(event: Event) -> str:
+    """The sender's domain as a webhook told it with the event; "" where it did not."""
+    return event.mail.from_domain if event.mail is not None else ""
 
 
 def _draft(event: Event, horizon: Horizon) -> Registration:

@@ -42,15 +42,16 @@ WHERE u.fence IS NULL OR u.fence <= pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY u.fence NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED;
 
 -- name: registered
--- Of the unregistered messages ($1 workspaces, $2 ids) those that are there and under what name they are registered.
+-- Of the unregistered messages ($1 workspaces, $2 ids) those that are there and under what name they are registered; by a
+-- key that is confined to a domain only if the webhook told of that domain.
 SELECT p.workspace, p.id AS provisional, r.id AS message, r.series, r.flags, r.provider
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
 JOIN message p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & 4 <> 0
 JOIN LATERAL (
     SELECT m.id, m.series, m.flags, m.provider FROM message m
     WHERE m.workspace = p.workspace AND m.provider = p.provider AND m.provider_message = p.provider_message
-        AND m.provider_message <> '' AND m.flags & 4 = 0
-    ORDER BY m.id LIMIT 1) AS r ON true;
+        AND m.provider_message <> '' AND m.flags & 4 = 0 AND (m.flags & 8 = 0 OR m.domain = p.domain)
+    ORDER BY m.flags & 8, m.id LIMIT 1) AS r ON true;
 
 -- name: fence
 -- Look at unregistered messages ($1 workspaces, $2 ids) again when all transactions older than this one have ended:

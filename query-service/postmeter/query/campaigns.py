@@ -14,6 +14,10 @@ from postmeter.shared.postgres import Pool
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.query", "campaigns.sql")
+_SHOWN = _QUERIES["shown"].format(domains="$3")
+_FIND, _PAGE, _NAMES = (
+    _QUERIES[name].format(shown=_SHOWN) for name in ("find_campaign", "list_campaigns", "campaign_names")
+)
 # Postgres' text takes neither, so that no campaign is called so.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -22,7 +26,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class Campaign:
     """A campaign. name: its id where it was given none. sent_at: the earliest sending of its messages.
 
-    All of this is the campaign's own, the same for everybody who may see the campaign.
+    All of this is the campaign's own, the same for everybody who may see the campaign; but whoever sees it only because
+    a confined key put mail of theirs into it sees what such keys said, and nothing of what others did there.
     """
 
     id: str
@@ -36,20 +41,20 @@ async def find(pool: Pool, scope: Scope, campaign_id: str) -> Campaign | None:
     """The campaign, if it exists for this caller: a domain_admin's has a series of one of its domains."""
     if _UNSTORABLE.search(campaign_id):
         return None
-    row = await pool.fetchrow(_QUERIES["find_campaign"], scope.workspace, campaign_id, scope.domains)
+    row = await pool.fetchrow(_FIND, scope.workspace, campaign_id, scope.domains)
     return None if row is None else _campaign(row)
 
 
 async def page(pool: Pool, scope: Scope, after: str | None, limit: int) -> list[Campaign]:
     """Up to `limit` of the caller's campaigns by id, those behind the id `after`."""
-    rows = await pool.fetch(_QUERIES["list_campaigns"], scope.workspace, after, scope.domains, limit)
+    rows = await pool.fetch(_PAGE, scope.workspace, after, scope.domains, limit)
     return [_campaign(row) for row in rows]
 
 
-async def names(pool: Pool, workspace: int, ids: Iterable[str]) -> dict[str, str]:
-    """What each of these campaigns is called; one without a name, or unknown, by its id."""
+async def names(pool: Pool, scope: Scope, ids: Iterable[str]) -> dict[str, str]:
+    """What each of these campaigns is called; one without a name, or that the caller does not see, by its id."""
     wanted = list(dict.fromkeys(ids))
-    rows = await pool.fetch(_QUERIES["campaign_names"], workspace, wanted)
+    rows = await pool.fetch(_NAMES, scope.workspace, wanted, scope.domains)
     called = {row["id"]: row["name"] for row in rows}
     return {campaign_id: called.get(campaign_id) or campaign_id for campaign_id in wanted}
 

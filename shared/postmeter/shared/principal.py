@@ -10,7 +10,7 @@ HEADER = "Postmeter-Principal"
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A verified API key: its workspace (number and public id), role, scopes and request.
 
-    domains: the names that a domain_admin is confined to; None means all of the workspace.
+    domains: as stored with the key; what they mean says `confined_to`.
     """
 
     key_id: str
@@ -20,3 +20,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str]
     domains: list[str] | None = None
     request_id: str = ""
+
+    @property
+    def confined_to(self) -> tuple[str, ...] | None:
+        """The domains that the caller is confined to, each once and in order; None: all of the workspace.
+
+        A domain_admin without domains has nothing.
+        """
+        if self.role != "domain_admin" and self.domains is None:
+            return None
+        return tuple(sorted({name.lower() for name in self.domains or []}))

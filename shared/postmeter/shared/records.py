@@ -40,7 +40,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     """A message made known by `POST /v1/messages`. Empty text means not given.
 
     tracks_opens, tracks_clicks: it was given our pixel, our links. links: how many different destinations its links
-    of ours have, without the honeypot; 0: not known.
+    of ours have, without the honeypot; 0: not known. confined: registered by a key that is confined to its domain.
     """
 
     at: int
@@ -63,6 +63,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     tracks_opens: bool = True
     tracks_clicks: bool = True
     links: int = 0
+    confined: bool = False
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):

@@ -62,7 +62,7 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
     kind = _TYPES.get(given.type, EventType.UNKNOWN)
     if not fields.text("type", given.type, TYPE_CHARS).strip():
         raise fields.invalid("type", "must not be empty")
-    if principal.domains is not None and kind is not EventType.RECEIVED:
+    if principal.confined_to is not None and kind is not EventType.RECEIVED:
         # Which domain a message is of stands in Postgres, where only the aggregator looks.
         raise RequestError(403, "FORBIDDEN", _ONLY_RECEIVED, "type")
     _refuse_strangers(given, kind)
@@ -84,7 +84,7 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
         message=given.message_id.bytes if given.message_id else b"",
         provider=provider,
         provider_message=provider_message,
-        key=idempotency_key(principal.workspace, key) if key else b"",
+        key=_key(principal, domain, key),
         digest=_digest(given),
         bounce=_bounce(given, kind),
         reason=_reason(given, kind),
@@ -96,6 +96,13 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
         spam=bool(given.spam),
         claimed=claimed,
     )
+
+
+def _key(principal: Principal, domain: str, key: str) -> bytes:
+    """The idempotency key's bytes. A confined caller's are its domain's: no others show by them."""
+    if not key:
+        return b""
+    return idempotency_key(principal.workspace, key if principal.confined_to is None else f"{domain}\0{key}")
 
 
 def _refuse_strangers(given: EventBody, kind: EventType) -> None:
@@ -117,7 +124,7 @@ def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[s
     if kind is EventType.RECEIVED:
         if not domain:
             raise fields.invalid("domain", "is required for received")
-        if principal.domains is not None and domain not in principal.domains:
+        if principal.confined_to is not None and domain not in principal.confined_to:
             raise RequestError(403, "FORBIDDEN", "domain: this key is not for that domain", "domain")
     elif given.message_id is None and not (provider and provider_message):
         raise fields.invalid("message_id", "is required, or provider with provider_message_id")

@@ -189,8 +189,12 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
     received = datetime.now(UTC)
     sender, sender_domain = fields.address("from_address", given.from_address)
     recipient, recipient_domain = fields.address("to", given.to)
-    if principal.domains is not None and sender_domain not in principal.domains:
-        raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
+    if principal.confined_to is not None:
+        if sender_domain not in principal.confined_to:
+            raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
+        if given.id is not None:
+            # Whose message has it stands in Postgres, where only the aggregator looks.
+            raise RequestError(403, "FORBIDDEN", "id: a key that is confined to domains may not choose it", "id")
     if given.honeypot and not given.track_clicks:
         raise fields.invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
     created, _ = fields.timestamp("created_at", given.created_at, received)
@@ -213,6 +217,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         tags=fields.labels("tags", given.tags),
         tracks_opens=given.track_opens,
         tracks_clicks=given.track_clicks,
+        confined=principal.confined_to is not None,
     )
 
 

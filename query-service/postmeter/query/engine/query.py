@@ -39,10 +39,8 @@ class Scope:
 
     @classmethod
     def of(cls, principal: Principal) -> Scope:
-        """A domain_admin without domains sees nothing; every other role sees the workspace."""
-        if principal.role != "domain_admin":
-            return cls(principal.workspace, None)
-        return cls(principal.workspace, tuple(sorted({name.lower() for name in principal.domains or []})))
+        """What the principal is confined to; all of its workspace where it is not."""
+        return cls(principal.workspace, principal.confined_to)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,7 @@ async def how_many(pool: Pool, scope: Scope, order: Order) -> int:
 async def pages(pool: Pool, scope: Scope, order: Order) -> AsyncGenerator[dict[str, str], None]:
     """Ids and names of these campaigns, so many at a time. One that was ordered and is unknown is called by its id."""
     if order.campaign_ids:
-        yield await campaigns.names(pool, scope.workspace, order.campaign_ids)
+        yield await campaigns.names(pool, scope, order.campaign_ids)
         return
     last: str | None = None
     while page := await campaigns.page(pool, scope, last, _PAGE):

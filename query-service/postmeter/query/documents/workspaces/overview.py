@@ -60,7 +60,7 @@ class OverviewReport:
             return 0, []
         sql = lookups.QUERIES["best_campaigns"].format(pieces="\nUNION ALL\n".join(parts))
         rows = await self._pool.fetch(sql, *parameters)
-        names = await campaigns.names(self._pool, scope.workspace, [row["campaign"] for row in rows])
+        names = await campaigns.names(self._pool, scope, [row["campaign"] for row in rows])
         top = [
             api.TopCampaign(
                 campaign_id=row["campaign"],
