@@ -40,7 +40,7 @@ class Side:
 
     async def sweep(self) -> None:
         """Count what waited for a message that another side was registering."""
-        await self._flusher.sweep(self.connection, self._lease, 1e9)
+        await self._flusher.sweep(self.connection, self._lease, 1e9, 5000)
 
     async def adopt(self) -> None:
         """Move what was counted of messages that are registered by now."""
