@@ -121,8 +121,9 @@ class Campaigns:
             rows = await connection.fetch(_QUERIES["first_confined_sendings"], *zip(*unread, strict=True))
             read = {(row["workspace"], row["id"], row["domain"]): row["sent_at"] for row in rows}
             self._confined |= {part: read.get(part) for part in unread}
-        earlier = [(*part, at) for part, at in sorted(sent.items()) if at < (self._confined[part] or 0)]
+        earlier = [part for part, at in sorted(sent.items()) if at < (self._confined[part] or 0)]
         if earlier:
-            await connection.execute(_QUERIES["raise_confined_sendings"], *zip(*earlier, strict=True))
-            for *part, _ in earlier:
-                del self._confined[part[0], part[1], part[2]]  # read again when this is committed
+            written = [(*part, sent[part]) for part in earlier]
+            await connection.execute(_QUERIES["raise_confined_sendings"], *zip(*written, strict=True))
+            for part in earlier:
+                del self._confined[part]  # read again when this is committed
