@@ -25,6 +25,19 @@ HOSTILE = {
     "scripts without an end": "<script>",
     "white space": "<a          ",
     "references": '<a href="&amp;&#38;&x">',
+    "conditional comments": "<!--[if mso]>",
+    "elements that hide": "<svg><select>",
+    "bodies": "<body><template></body>",
+}
+HOSTILE_URLS = {
+    "braces in a URL": "{a",
+    "names in percent signs in a URL": "%aaa aaa",
+    "brackets in a URL": "[a,",
+    "less-than signs in a URL": "<a a",
+    "stars in a URL": "*|a",
+    "number signs in a URL": "##a",
+    "slashes in a URL": "/" + "A" * 48,
+    "blanks in a URL": " ",
 }
 SIZES = (100_000, 1_000_000, 4_000_000)
 
@@ -57,6 +70,11 @@ def main() -> None:
         for size in SIZES:
             html = piece * (size // len(piece))
             row(name, len(html), best(partial(scan, html)))
+    for name, piece in HOSTILE_URLS.items():
+        url = ("https://a.example/" + piece * 8192)[:8180]
+        for copies in (12, 120):
+            html = "".join(f'<a href="{url}{copy:04}">' for copy in range(copies))
+            row(name, len(html), best(partial(instrument.apply, html, 1, message, opens=True, clicks=True)))
 
 
 if __name__ == "__main__":

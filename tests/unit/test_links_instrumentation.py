@@ -11,6 +11,7 @@ from postmeter.shared import uuid7
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.tokens import CLICK, HONEYPOT, OPEN, KeyRing
 from postmeter.tracking.instrumentation import Instrument, Instrumented, hidden_link, pixel
+from postmeter.tracking.placeholders import holds_placeholder
 
 KEYS = KeyRing({1: b"k" * 32})
 BASE = "https://t.example.net/base"
@@ -186,9 +187,7 @@ def test_a_real_parser_sees_the_tracking_urls_and_they_lead_where_the_links_led(
     assert leads == wanted
     # Only what may be a template's placeholder, or is no destination, is left alone.
     for url in seen.hrefs:
-        assert url.startswith(BASE) or any(
-            mark in url for mark in ("{{", "{%", "%%", "*|", "[[", "<%", "${", "\\", "@")
-        )
+        assert url.startswith(BASE) or holds_placeholder(url) or any(mark in url for mark in "\\@")
     assert len(seen.pixels) == 1
 
 
@@ -214,15 +213,12 @@ def test_a_real_parser_sees_the_tracking_urls_and_they_lead_where_the_links_led(
         '<a class="small unsubscribe" href="https://a.example/">',
         '<a rel=unsubscribe href="https://a.example/">',
         '<a href="https://good@evil.example/">',
-        '<a href="https://a.example/ b">',
-        '<a href="https://a.example/\nb">',
+        '<a href="https://a.example b/">',
         '<a href="\u00a0https://a.example/">',
         '<a href=" {{ url }} ">',
         '<a href=" ">',
         '<v:rect href="#top"><v:rect data-skip-click href="https://a.example/">',
         '<v:fill src="https://a.example/">',
-        f'<a href="{BASE}{CLICK_PATH}token?url=x">',
-        f'<a href="{BASE}{OPEN_PATH}token">',
         "<a name=x>",
     ],
 )

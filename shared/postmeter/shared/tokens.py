@@ -28,6 +28,8 @@ UNSUBSCRIBE = 3
 HONEYPOT = 4
 LINKS = (CLICK, HONEYPOT)
 """What CLICK_PATH takes: either leads to the destination that it is signed for."""
+WITHOUT_URL = (OPEN, UNSUBSCRIBE)
+"""The purposes whose tokens cover nothing but the message."""
 HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48

@@ -1,8 +1,9 @@
 """A scanner for the links of an HTML mail, in one pass and linear time.
 
-It tokenises as browsers do (WHATWG HTML, 13.2.5) but builds nothing: it yields where the values of `href`
-stand, so that a caller can replace those characters and leave every other one alone. Conditional comments
-(`<!--[if mso]>`) are looked into, for Outlook shows them; other comments, scripts and styles are not.
+It tokenises as browsers do (WHATWG HTML, 13.2.5) but builds nothing: it tells where the values of `href` stand, and
+where something can be put in that every reader shows, so that a caller can write there and leave every other
+character alone. Conditional comments (`<!--[if mso]>`) are looked into, for Outlook shows them; other comments, scripts
+and styles are not.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from html.entities import html5
 
 import msgspec
+
+from postmeter.tracking.surroundings import Surroundings
 
 _MARKUP = re.compile(r"<(?:(?P<tag>/?[A-Za-z][^ \t\n\f\r/>]*+)|(?P<comment>!--)|(?P<bogus>[!?/]))")
 _CONDITIONAL = re.compile(r"<!--\[if[^>]*>", re.IGNORECASE)
@@ -31,6 +34,8 @@ _CP1252 = {
 }
 
 
+# How the AMP part of a mail begins: <html amp4email>, or with the sign, which some editors write as a picture.
+_AMP = ("amp4email", "\u26a14email")
 # What browsers strip from a URL in an attribute (WHATWG HTML, 2.4.1).
 SPACE = " \t\n\f\r"
 
@@ -48,10 +53,15 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Markup(msgspec.Struct):
-    """What a scan found: the links, and where the last `</body` begins, or None."""
+    """What a scan found.
+
+    place: where every reader shows what is put in: before the last `</body`, else at the end, but never inside
+    something that hides it or that is never closed. is_amp: whether it is the AMP part of a mail.
+    """
 
     links: list[Link]
-    body_end: int | None
+    place: int
+    is_amp: bool = False
 
 
 def unescape(value: str) -> str:
@@ -77,36 +87,45 @@ def _resolve(match: re.Match[str]) -> str:
 
 
 def scan(html: str) -> Markup:
-    """Find all links and the end of the body."""
-    markup = Markup([], None)
+    """Find all links, and a place that every reader shows."""
+    markup = Markup([], 0)
+    surroundings = Surroundings(html)
     position = 0
     while (match := _MARKUP.search(html, position)) is not None:
+        start = match.start()
         if match.group("comment"):
-            end = _after_comment(html, match.start())
+            end = _after_comment(html, start, surroundings)
         elif match.group("bogus"):
             end = html.find(">", match.end()) + 1
+            surroundings.conditional(start)
         else:
-            end = _tag(html, match, markup)
+            end = _tag(html, match, markup, surroundings)
         if end <= 0:
+            surroundings.unclosed(start)
             break
         position = end
+    markup.place = surroundings.place()
     return markup
 
 
-def _after_comment(html: str, start: int) -> int:
+def _after_comment(html: str, start: int, surroundings: Surroundings) -> int:
     """Where to go on after `<!--`: 0 if the comment never ends."""
     conditional = _CONDITIONAL.match(html, start)
     if conditional is not None:
+        surroundings.conditional(start)
         return conditional.end()
     for empty in ("<!-->", "<!--->"):
         if html.startswith(empty, start):
             return start + len(empty)
     end = _COMMENT_END.search(html, start + 4)
-    return end.end() if end else 0
+    if end is None:
+        return 0
+    surroundings.conditional(start)
+    return end.end()
 
 
-def _tag(html: str, match: re.Match[str], markup: Markup) -> int:
-    """Read one tag; where to go on, or 0 if it never ends."""
+def _tag(html: str, match: re.Match[str], markup: Markup, surroundings: Surroundings) -> int:
+    """Read one tag; where to go on, or 0 if it, or the text that only it can hold, never ends."""
     name = match.group("tag").lower()
     # Outlook's buttons are VML: <v:roundrect href="...">.
     is_link = name in ("a", "area") or name.startswith("v:")
@@ -119,15 +138,18 @@ def _tag(html: str, match: re.Match[str], markup: Markup) -> int:
             href = href or (start, end)
         elif is_link:
             attributes.setdefault(attribute, unescape(html[start:end]))
+        elif name == "html" and attribute.replace("\ufe0f", "") in _AMP:
+            markup.is_amp = True
     if position <= 0:
         return 0
-    if name == "/body":
-        markup.body_end = match.start()
     if href is not None:
         markup.links.append(Link(*_trimmed(html, *href), attributes))
     if name in _RAW_TEXT:
         closing = _RAW_TEXT[name].search(html, position)
         return closing.start() if closing else 0
+    if name == "plaintext":
+        return 0
+    surroundings.tag(name, match.start(), position)
     return position
 
 

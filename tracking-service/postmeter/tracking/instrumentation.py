@@ -6,16 +6,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from postmeter.shared import destination
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.errors import DestinationRefused
 from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.html_links import SPACE, Link, scan, unescape
+from postmeter.tracking.html_links import scan
+from postmeter.tracking.link_rules import LinkRules, Reason, Untracked
 
-# What the languages of mail templates begin a placeholder with; the sender's system fills it in later.
-_PLACEHOLDERS = ("{{", "{%", "%%", "*|", "[[", "<%", "${")
-_SKIP = "data-skip-click"
+MOST_LISTED = 100
+"""Links of one mail that are listed as not tracked."""
+LISTED_CHARS = 200
+"""What is told of the URL of such a link."""
 
 
 class TrackedLink(msgspec.Struct, frozen=True):
@@ -23,6 +23,13 @@ class TrackedLink(msgspec.Struct, frozen=True):
 
     url: str
     tracking_url: str
+
+
+class UntrackedLink(msgspec.Struct, frozen=True):
+    """A link that was left as it is, or the pixel that could not be put in; a long URL is cut."""
+
+    url: str
+    reason: Reason
 
 
 class Splice(msgspec.Struct, frozen=True):
@@ -36,11 +43,13 @@ class Splice(msgspec.Struct, frozen=True):
 class Instrumented(msgspec.Struct, frozen=True):
     """The new HTML, its tracked links (each destination once, in order), and what was done to it.
 
+    untracked: what was left alone, each once, in order, at most MOST_LISTED.
     honeypot_url: of the link that no person sees; None where there is none.
     """
 
     html: str
     links: list[TrackedLink]
+    untracked: list[UntrackedLink]
     splices: list[Splice]
     honeypot_url: str | None
 
@@ -50,6 +59,7 @@ class Instrument:
 
     def __init__(self, keys: KeyRing, base: str) -> None:
         self._keys = keys
+        self._rules = LinkRules(keys)
         self._open = base + OPEN_PATH
         self._click = base + CLICK_PATH
         self._unsubscribe = base + UNSUBSCRIBE_PATH
@@ -63,13 +73,11 @@ class Instrument:
         return self._unsubscribe + self._keys.sign_unsubscribe(workspace, message)
 
     def click_url(self, workspace: int, message: bytes, url: str) -> str:
-        """The address that records a click and leads to `url`. Raises DestinationRefused."""
-        destination.location(url)
+        """The address that records a click and leads to `url`, which postmeter.shared.destination accepts."""
         return self._link(self._keys.sign_click(workspace, message, url), url)
 
     def honeypot_url(self, workspace: int, message: bytes, url: str) -> str:
         """As `click_url`, of the link that no person sees."""
-        destination.location(url)
         return self._link(self._keys.sign_honeypot(workspace, message, url), url)
 
     def apply(
@@ -81,51 +89,54 @@ class Instrument:
         """
         markup = scan(html)
         tracked: dict[str, TrackedLink] = {}
+        untracked: dict[UntrackedLink, None] = {}
         splices: list[Splice] = []
         for link in markup.links if clicks else ():
-            # Stripped again: white space may be written as references.
-            url = unescape(html[link.start : link.end]).strip(SPACE)
-            if not self._is_wanted(link, url):
+            try:
+                url = self._rules.destination(html, link)
+            except Untracked as left:
+                if len(untracked) < MOST_LISTED:
+                    untracked.setdefault(UntrackedLink(_cut(left.url), left.reason))
                 continue
             if url not in tracked:
-                try:
-                    tracked[url] = TrackedLink(url, self.click_url(workspace, message, url))
-                except DestinationRefused:
-                    continue
+                tracked[url] = TrackedLink(url, self.click_url(workspace, message, url))
             splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
         links = list(tracked.values())
         trap = self.honeypot_url(workspace, message, links[0].url) if honeypot and links else None
-        end = len(html) if markup.body_end is None else markup.body_end
+        end = markup.place
         if trap is not None:
-            splices.append(Splice(end, end, hidden_link(trap)))
+            splices.append(Splice(end, end, hidden_link(trap, amp=markup.is_amp)))
         if opens:
-            splices.append(Splice(end, end, pixel(self.open_url(workspace, message))))
+            open_url = self.open_url(workspace, message)
+            if markup.is_amp and not open_url.startswith("https://"):
+                untracked[UntrackedLink(_cut(open_url), Reason.AMP_NEEDS_HTTPS)] = None
+            else:
+                splices.append(Splice(end, end, pixel(open_url, amp=markup.is_amp)))
         splices.sort(key=lambda splice: splice.start)
-        return Instrumented(splice(html, splices), links, splices, trap)
+        return Instrumented(splice(html, splices), links, list(untracked), splices, trap)
 
     def _link(self, token: str, url: str) -> str:
         return f"{self._click}{token}?url={quote(url, safe='')}"
 
-    def _is_wanted(self, link: Link, url: str) -> bool:
-        if not url[:5].lower().startswith("http") or url.startswith((self._open, self._click, self._unsubscribe)):
-            return False
-        attributes = link.attributes
-        if _SKIP in attributes or any(mark in url for mark in _PLACEHOLDERS):
-            return False
-        return "unsubscribe" not in f"{attributes.get('class', '')} {attributes.get('rel', '')}".lower().split()
 
-
-def pixel(url: str) -> str:
-    """The image tag that loads the pixel."""
+def pixel(url: str, *, amp: bool = False) -> str:
+    """The image tag that loads the pixel. amp: as AMP for Email has it, which takes no <img> and no `style`."""
+    if amp:
+        return f'<amp-img src="{url}" width="1" height="1" alt=""></amp-img>'
     return f'<img src="{url}" width="1" height="1" alt="" style="border:0">'
 
 
-def hidden_link(url: str) -> str:
+def hidden_link(url: str, *, amp: bool = False) -> str:
     """The honeypot: nothing to see, to read out, to reach by keyboard, or to find in the mail's text.
 
     Empty, so that clients which drop styles show nothing either; mso-hide is Outlook's display:none.
     """
-    return f'<a href="{url}" style="display:none;mso-hide:all" tabindex="-1" aria-hidden="true"></a>'
+    hidden = "hidden" if amp else 'style="display:none;mso-hide:all"'
+    return f'<a href="{url}" {hidden} tabindex="-1" aria-hidden="true"></a>'
+
+
+def _cut(url: str) -> str:
+    return url if len(url) <= LISTED_CHARS else url[: LISTED_CHARS - 1] + "…"
 
 
 def splice(html: str, splices: list[Splice]) -> str:

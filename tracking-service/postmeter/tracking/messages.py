@@ -18,7 +18,7 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.committer import Committer
-from postmeter.tracking.instrumentation import Instrument, TrackedLink
+from postmeter.tracking.instrumentation import Instrument, TrackedLink, UntrackedLink
 from postmeter.tracking.mailboxes import Mailboxes
 
 MAX_MESSAGES = 1000
@@ -65,12 +65,14 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 class Registered(msgspec.Struct, frozen=True):
     """What a registered message is answered with; open_url is null without open tracking.
 
-    honeypot_url is null unless it was asked for and the HTML has a tracked link.
+    untracked: what of the HTML was left alone, and why. honeypot_url is null unless it was asked for and the HTML has
+    a tracked link.
     """
 
     id: uuid.UUID
     open_url: str | None
     links: list[TrackedLink]
+    untracked: list[UntrackedLink]
     honeypot_url: str | None
     html: str | None
     unsubscribe: Unsubscribe
@@ -160,6 +162,7 @@ class Messages:
         instrument, workspace = self._instrument, principal.workspace
         html, honeypot_url = given.html, None
         links: list[TrackedLink] = []
+        untracked: list[UntrackedLink] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are no text")
@@ -173,10 +176,10 @@ class Messages:
                 honeypot=given.honeypot,
             )
             done = apply() if len(html) <= SHORT_HTML else await asyncio.to_thread(apply)
-            html, links, honeypot_url = done.html, done.links, done.honeypot_url
+            html, links, untracked, honeypot_url = done.html, done.links, done.untracked, done.honeypot_url
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
-        answer = Registered(message, open_url, links, honeypot_url, html, offer)
+        answer = Registered(message, open_url, links, untracked, honeypot_url, html, offer)
         return answer, msgspec.structs.replace(record, links=len(links))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -112,6 +112,13 @@ class Link(Struct):
     tracking_url: str
 
 
+class Untracked(Struct):
+    """A link that was left as it is, at most 200 characters of it, and why (docs/api/messages.md)."""
+
+    url: str
+    reason: Literal["not_http", "placeholder", "marked", "ours", "refused", "amp_needs_https"]
+
+
 class Unsubscribe(Struct):
     """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
 
@@ -122,12 +129,13 @@ class Unsubscribe(Struct):
 class Registered(Struct):
     """One registered message. open_url: null without open tracking; html: null where none was given.
 
-    honeypot_url: null unless it was asked for and html has a tracked link.
+    untracked: the first hundred. honeypot_url: null unless it was asked for and html has a tracked link.
     """
 
     id: str
     open_url: str | None
     links: list[Link]
+    untracked: list[Untracked]
     honeypot_url: str | None
     html: str | None
     unsubscribe: Unsubscribe

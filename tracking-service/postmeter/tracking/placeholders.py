@@ -1,0 +1,62 @@
+"""Placeholders of mail templates in a URL, which the sender's system or provider fills in after us.
+
+Each language has delimiters of its own, so they are known by what they share: a name between characters that no URL
+can hold (RFC 3986, appendix A; WHATWG URL, "URL code points"), or cannot hold in that place, such as most signs in a
+host; and a few that it could, but that mean nothing there, such as `$name$`. What careless people leave unescaped is
+not a name in such delimiters: `100%-off`, `f[0]=`, JSON in braces, a GUID in braces.
+"""
+
+from __future__ import annotations
+
+import re
+
+# At most a hundred characters, so that each pattern looks no further ahead than that.
+_NAME = r"[A-Za-z_][\w.-]{0,99}"
+_PHRASE = r"[A-Za-z_](?:[\w.:|\ -]{0,98}\w)?"
+_ESCAPE = r"%[0-9A-Fa-f]{2}"
+_LITERAL = r"(?:true|false|null)\b"
+_GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+
+_PLACEHOLDER = re.compile(
+    rf"""
+    %%                                                # %%name%%
+    | (?!{_ESCAPE}) % {_PHRASE} %                     # %recipient.name%
+    | % {_PHRASE} (?!{_ESCAPE}) %                     # %dealer%: its first letters only look like an escape
+    | \{{\{{                                          # {{name}}: JSON has no brace after a brace
+    | \{{% (?![0-9A-Fa-f]{{2}}) | %\}}                # {{% if x %}}
+    | \$\{{ | \{{\$                                   # ${{name}}, {{$name}}
+    # {{name}}, {{!Contact.Name}}, {{?x,y}}
+    | \{{ (?!{_GUID}\}}) [!\#~@:=+?/;&.^*-]? {_NAME} (?:[|=,?(\[\ ][^{{}}]{{0,200}})? \}}
+    | \{{ [0-9]{{1,3}} \}}                            # {{0}}
+    # [name], not f[name]
+    | (?<![\w\]]) \[ (?!{_LITERAL}) {_NAME} (?:\|[^\[\]]{{0,200}} | ,[^\[\]]{{0,100}}=[^\[\]]{{0,100}})? \]
+    | \[\[ (?!{_LITERAL}) \ ? [$@\#!*+-]? {_NAME} [^\[\]]{{0,200}} \]\]    # [[name]], not [[1,2],[3,4]]
+    | \*\| [^|*]{{1,200}} \|\*                        # *|NAME|*
+    | < (?!{_ESCAPE}) [%?\#$@!=/\ ]? [=\ ]{{0,2}} \$? {_NAME} [^<>]{{0,200}} >     # <%= name %>, <name>
+    | \#{{2,3}} {_PHRASE} \#{{2,3}}                   # ###NAME###
+    | \# [A-Za-z_][\w.\\-]{{0,99}} \# (?!\w)            # #NAME#, #LISTRAK\NAME#, not #part#another
+    | ([$^`]) {_NAME} \1                              # $name$
+    | ([$@~!*^]) \2 {_PHRASE} \2\2                    # @@name@@
+    """,
+    re.VERBOSE | re.ASCII,
+)
+# The common case, in one match: nothing that could be a delimiter.
+_ORDINARY = re.compile(
+    rf"https?://\w(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+(?:\#(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+)?", re.ASCII
+)
+# What may stand for a host: a name, an address in brackets; and what is refused for other reasons: blanks, user info.
+_HOST = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.IGNORECASE)
+_SOME_HOST = re.compile(rf"(?:[\w.:@\s-]|[^\x00-\x7f]|{_ESCAPE})*|\[[0-9A-Fa-f:.]*\](?::[0-9]*)?", re.ASCII)
+
+
+def holds_placeholder(url: str) -> bool:
+    """Whether something is still to be filled in. Linear in the length of `url`."""
+    if _ORDINARY.fullmatch(url):
+        return False
+    if _PLACEHOLDER.search(url):
+        return True
+    host = _HOST.match(url)
+    if host is None:
+        return False
+    name = host.group(1)
+    return not _SOME_HOST.fullmatch(name) or (name.startswith("-") and name.endswith("-"))
