@@ -8,10 +8,11 @@ A file holds queries that each start with two comment lines:
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from importlib import resources
+from itertools import dropwhile
 
-_QUERY = re.compile(r"^-- name: (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+_NAME = "\n-- name: "
 
 
 class Queries:
@@ -19,7 +20,7 @@ class Queries:
 
     def __init__(self, package: str, file: str) -> None:
         text = resources.files(package).joinpath(file).read_text()
-        self._queries = {name: f"/* {name} */ {body.strip()}" for name, _, body in _QUERY.findall(text)}
+        self._queries = {name: f"/* {name} */ {body.strip()}" for name, body in _parts(text)}
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -27,3 +28,10 @@ class Queries:
     def names(self) -> list[str]:
         """All names, in the file's order."""
         return list(self._queries)
+
+
+def _parts(text: str) -> Iterator[tuple[str, str]]:
+    """(name, statement) of each query."""
+    for part in f"\n{text}".split(_NAME)[1:]:
+        name, *lines = part.split("\n")
+        yield name, "\n".join(dropwhile(lambda line: line.startswith("-- "), lines))

@@ -14,8 +14,7 @@ _FORMULA = r"=+\-@＝＋－＠"
 _SKIPPED = r'\s\x00-\x1f\x7f\u180e\u200b-\u200f\u2060\ufeff"'
 _SEPARATORS = frozenset(";|\t\r\n\v\f\x85\u2028\u2029")
 _FIRST = re.compile(f"[{_SKIPPED}]*[{_FORMULA}]|[\t\r\n]")
-# Whole runs only, so that a long one is looked at once.
-_INNER = re.compile(f"(?<![;|{_SKIPPED}])([;|{_SKIPPED}]+)([{_FORMULA}])")
+_INNER = re.compile(f"([;|{_SKIPPED}]++)([{_FORMULA}]?)")
 
 
 def neutral(text: str) -> str:
@@ -25,7 +24,7 @@ def neutral(text: str) -> str:
 
 
 def _guarded(run: re.Match[str]) -> str:
-    return run[0] if _SEPARATORS.isdisjoint(run[1]) else f"{run[1]}'{run[2]}"
+    return run[0] if not run[2] or _SEPARATORS.isdisjoint(run[1]) else f"{run[1]}'{run[2]}"
 
 
 def instant(moment: datetime) -> str:
