@@ -227,10 +227,10 @@ async def test_a_click_of_the_honeypot_counts_as_a_machine_and_takes_those_nearb
 
 
 async def test_a_head_is_never_counted_and_takes_clicks_of_its_own_agent_along(at: Bench, three: list[Side]) -> None:
-    head = click(1, 0.0, mark=Mark.HEAD, user_agent=b"Scanner")
+    head = click(1, 0.0, mark=Mark.HEAD, user_agent=b"Firefox/126.0")
     await three[0].flush([registration(1), head])
     assert await at.total() == {}
-    await three[1].flush([click(1, 1.0, user_agent=b"Scanner")])
+    await three[1].flush([click(1, 1.0, user_agent=b"Firefox/126.0")])
     await three[2].flush([click(1, 2.0)])
     assert await at.total() == {"human_clicks": 1, "machine_clicks": 1, "unique_clicks": 1}
     assert await reasons(at) == ["head", "near_head", None]

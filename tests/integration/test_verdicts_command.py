@@ -51,7 +51,7 @@ def test_what_makes_no_sense_is_refused(command: Commands, thresholds: tuple[str
     refused = command("verdicts", "set", "--workspace", "acme", *thresholds)
     assert refused.exit_code == 1
     assert says in refused.output
-    assert "burst_clicks=0" in command("verdicts", "show", "--workspace", "acme").output
+    assert "burst_clicks=30" in command("verdicts", "show", "--workspace", "acme").output
 
 
 def test_a_workspace_that_is_not_there(command: Commands) -> None:

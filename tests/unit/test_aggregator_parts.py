@@ -21,6 +21,7 @@ from postmeter.aggregator.queries import COHORTS, QUERIES
 from postmeter.aggregator.reader import Entry
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.tables import ADD
+from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared import partitions, records
@@ -69,7 +70,7 @@ def test_user_agents_become_text_that_postgres_takes() -> None:
     ],
 )
 def test_verdicts(kind: EventType, agent: bytes, prefetch: bool, verdict: object) -> None:
-    assert Judge(Networks.shipped)(kind, agent, prefetch, "") == verdict
+    assert Judge(Networks.shipped, AgentNames.shipped)(kind, agent, prefetch, "") == verdict
 
 
 def test_every_event_and_counter_has_its_rule() -> None:

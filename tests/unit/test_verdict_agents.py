@@ -1,13 +1,20 @@
 """What user agents are taken for: ordinary ones for people's, those that name themselves for machines'."""
 
+import contextlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.aggregator.verdicts.agents import NAMES, PHONES, by_agent
+from postmeter.aggregator.verdicts.agent_names import AgentNames, AgentNamesError, words
+from postmeter.aggregator.verdicts.agent_words import FIELD_WORDS, NAMES
+from postmeter.aggregator.verdicts.agents import Judgement
+from postmeter.aggregator.verdicts.agents import by_agent as by_agent_and_names
 from postmeter.shared.events import EventType, Verdict
 
 OPEN, CLICK = EventType.OPENED, EventType.CLICKED
+LISTED = AgentNames.shipped()
 CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -60,9 +67,30 @@ ORDINARY = [
     "lua-resty-http/0.16.1 (Lua) ngx_lua/10019",
     "Apache-HttpClient/4.5.13 (Java/11.0.20)",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36",
+    f"{IPHONE} Mobile/15E148 Angebot/3.1",
+    "Angebote-App/2.0 (iPhone; iOS 17.5)",
+    "Tweetbot/4.8 CFNetwork/1406.0.4 Darwin/22.4.0",
+    "WhatsApp/2.24.10.77 Android/14 Device/samsung-SM-A546B",
+    "Overcast/3.0 (+http://overcast.example/; iOS podcast app)",
+    "AntennaPod/3.4.0",
+    "Downcast/2.11 (+https://downcast.example; macOS)",
+    "eMClient/10.1.4417.0",
+    "Airmail 1.4 rv:238 (Macintosh; Mac OS X 10.9.2; de_DE)",
+    "The Bat! 11.1.0",
+    "MacOutlook/16.84.24041420 (Intelx64 Mac OS X 14.4 (Build 23E214))",
+    "Mail/3774.600.62 CFNetwork/1494.0.7 Darwin/23.4.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Mailspring/1.13.3 Chrome/108.0 Electron/22.3",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X) Word/16.84.0",
+    "SamsungEmail/6.1.90.16 (Android 14)",
+    "node-fetch/1.0 (+https://node-fetch.example)",
+    "colly - https://colly.example/v2",
     *(ANDROID.format(model) for model in MODELS),
     *(ANDROID.format(f"{model} Build/MRA58K; wv") for model in MODELS),
 ]  # fmt: skip
+
+
+def by_agent(kind: EventType, agent: bytes) -> Judgement:
+    return by_agent_and_names(kind, agent, LISTED)
 
 
 @pytest.mark.parametrize("agent", ORDINARY)
@@ -95,9 +123,37 @@ def test_an_ordinary_agent_is_a_persons(kind: EventType, agent: str) -> None:
         ("Mozilla/5.0 (compatible; Googlebot/2.1)", "crawler"),
         ("Mozilla/5.0 (compatible; GPTBot)", "crawler"),
         ("dotbot", "crawler"),
-        ("Quora-Bot/1.0 (http://www.quora.com)", "crawler"),
+        ("Quora-Bot/1.0 (http://www.quora.com)", "preview"),
         ("Sogou web spider/4.0(+http://www.sogou.com/docs/help/webmasters.htm#07)", "crawler"),
         ("Mediapartners-Google", "crawler"),
+        # A URL or an address without a plus; "bot" as a word, behind an underscore; no platform.
+        ("Mozilla/5.0 (compatible; Acme; https://acme.example/why)", "crawler"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.10) Firefox/55.0 Acme/1.0 (www.acme.example)", "crawler"),
+        ("Acme/1.0 (robots@acme.example)", "crawler"),
+        ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; acme) Chrome/126.0.0.0 Safari/537.36", "crawler"),
+        ("acme bot 2.0", "crawler"),
+        ("acme_bot", "crawler"),
+        ("Mozilla/5.0 acme/0.1", "crawler"),
+        ("acmesweeper", "crawler"),
+        # Words of the field.
+        ("Acme Unfurler/1.0 (Linux)", "preview"),
+        ("Acme Link Preview (Windows)", "preview"),
+        ("WhatsApp/2.23.20.0 A", "preview"),
+        ("Mozilla/5.0 (X11; Linux x86_64; Acme Monitor) Chrome/126.0.0.0 Safari/537.36", "monitor"),
+        ("AcmeUptime/3 (Linux)", "monitor"),
+        ("Acme Validator/1.3 (Linux)", "monitor"),
+        ("acme_scanner/1.0 (Linux)", "scanner"),
+        ("Acme Web Scan 1.0 (Linux)", "scanner"),
+        ("ChatGPT-User/1.0", "assistant"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/132.0.0.0 Safari/537.36; Acme-User/1.0", "assistant"),
+        ("WordPress/6.5; https://blog.example; verifying pingback from 203.0.113.7", "crawler"),
+        ("Acme RSS Reader 3.2 (9 subscribers)", "feed"),
+        ("<script>alert(1)</script>", "scanner"),
+        # Names of public lists, each with what its list says.
+        ("Feedbin feed-id:1 - 9 subscribers", "feed"),
+        ("Pingdom.com_bot_version_1.4", "monitor"),
+        ("GTmetrix", "monitor"),
+        ("Mozilla/5.0 (compatible; Nmap Scripting Engine)", "scanner"),
     ],
 )
 def test_an_agent_that_names_itself_is_a_machines(agent: str, machine: str) -> None:
@@ -116,6 +172,11 @@ def test_an_agent_that_names_itself_is_a_machines(agent: str, machine: str) -> N
         ("hey.com/imageproxy Mozilla/5.0 (X11; Linux x86_64) Chrome/134.0.0.0 Safari/537.36", "hey_image_proxy"),
         ("Mozilla/5.0 (X11; Linux x86_64) Chrome/118.0.5993.117 Safari/537.36 FastmailUA/1.0", "fastmail_image_proxy"),
         ("Mozilla/5.0 SeznamEmailProxy/2.0.174", "seznam_mail_proxy"),
+        ("Shortwave Image Fetcher", "shortwave_image_proxy"),
+        ("Camo Asset Proxy 2.3.0", "camo"),
+        ("github-camo (0f0e0d0c)", "camo"),
+        ("imgproxy/3.21.0", "image_proxy"),
+        ("Superhuman Image Proxy", "image_proxy"),
         ("RamblerMail/6.0 (incompatible; ImageProxy/6.0)", "rambler_image_proxy"),
         ("Mozilla/5.0 Chrome/55.0 Safari/537.36 (via secureurl.fwdcdn.com - mail.ukr.net proxy)", "ukrnet_mail_proxy"),
     ],
@@ -139,20 +200,59 @@ def test_a_name_is_found_in_any_agent_in_any_case_between_any_borders(
     assert by_agent(CLICK, f"{ordinary}{border}{said}{border}1.0".encode()) == (Verdict.MACHINE, f"agent:{kind}")
 
 
-@given(st.sampled_from([name for name, _ in NAMED if not name.endswith(b"bot")]), st.sampled_from(ORDINARY))
-def test_the_end_of_another_word_is_no_name(name: bytes, ordinary: str) -> None:
+# The field's own words say what a machine is wherever they stand.
+INNER = [name for name, _ in NAMED if not name.endswith(b"bot") and not any(word in name for word, _ in FIELD_WORDS)]
+
+
+@given(st.sampled_from(INNER), st.sampled_from([agent for agent in ORDINARY if agent]))
+def test_the_end_of_another_word_is_not_a_name(name: bytes, ordinary: str) -> None:
     agent = ordinary.encode() + b" x" + name.replace(b" ", b"x")
     assert by_agent(CLICK, agent) == (Verdict.HUMAN, None)
 
 
-@given(
-    st.sampled_from(sorted(PHONES)),
-    st.sampled_from(["", " ", "_", "-"]),
-    st.from_regex(r"[A-Z]?[0-9]{0,4}( Pro)?", fullmatch=True),
-)
-def test_a_telephone_is_no_crawler(phone: bytes, border: str, model: str) -> None:
-    agent = ANDROID.format(f"{phone.decode().title()}{border}{model}; wv")
+WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789 -_", max_size=30)
+
+
+@given(WORDS, st.sampled_from(sorted(LISTED)))
+def test_a_telephone_may_be_named_like_anything(model: str, listed: bytes) -> None:
+    agent = ANDROID.format(f"{model} {listed.decode()} bot Build/MRA58K; wv")
     assert by_agent(CLICK, agent.encode()) == (Verdict.HUMAN, None)
+
+
+PATTERNS = st.text(max_size=40) | st.fixed_dictionaries(
+    {"pattern": st.text(max_size=40)}, optional={"tags": st.lists(st.text(max_size=9)), "url": st.integers()}
+)
+
+
+@given(st.lists(PATTERNS, max_size=20), st.binary(max_size=600))
+def test_any_list_is_used_or_refused_and_finds_only_what_begins_a_word(entries: list[object], agent: bytes) -> None:
+    try:
+        found = AgentNames.read(json.dumps(entries))
+    except AgentNamesError:
+        return
+    said = words(agent)
+    kind = found.kind(said)
+    beginning = any(
+        said.startswith(name, place + 1) for name in found for place in range(len(said)) if said[place] == 32
+    )
+    assert kind is None or beginning
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_what_is_not_a_list_is_refused_as_such(document: object) -> None:
+    with contextlib.suppress(AgentNamesError):
+        AgentNames.read(json.dumps(document))
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "[Cc]urebot", "a.*b", "x{9}", "curl", "^Java\\/", "abc", "1234"])
+def test_what_is_more_than_a_name_and_what_people_use_is_passed_over(pattern: str) -> None:
+    with pytest.raises(AgentNamesError):
+        AgentNames.read(json.dumps([pattern]))
 
 
 @given(st.binary(max_size=600))

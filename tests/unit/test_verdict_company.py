@@ -98,6 +98,18 @@ def test_examples(some: str, of: int, said: Thresholds, reasons: str) -> None:
     assert judged(found, of, None, said) == [{"-": None, "b": "burst", "l": "all_links"}[one] for one in reasons]
 
 
+def test_thousands_of_clicks_on_one_link_are_not_a_person() -> None:
+    storm = [Click(number * SECOND // 2000, "a", f"agent {number % 3}", None) for number in range(12_000)]
+    assert set(judged(storm, 1, None, DEFAULTS)) == {"burst"}
+
+
+@given(st.lists(st.integers(0, 60 * SECOND), max_size=9), st.integers(1, 3))
+def test_an_eager_person_is_not_a_burst(presses: list[int], doubled: int) -> None:
+    """Nine presses whenever they like, each a double or triple click, is nobody's burst on one link."""
+    some = [Click(at + again * 1000, "a", "x", None) for at in sorted(presses) for again in range(doubled)]
+    assert set(judged(some, 1, None, DEFAULTS)) <= {None}
+
+
 def test_without_rules_there_is_nothing_to_look_at() -> None:
     assert reach(OFF) == 0
     assert reach(OFF._replace(burst_milliseconds=1000)) == 0

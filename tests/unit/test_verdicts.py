@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
 from postmeter.aggregator.verdicts.judge import Judge
-from postmeter.aggregator.verdicts.keeper import NetworksKeeper
+from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError
 from postmeter.shared.events import EventType, Verdict
 from postmeter.shared.metrics import AggregatorMetrics
@@ -24,7 +25,12 @@ CHROME = b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, 
 GMAIL = b"Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 YAHOO = b"YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"
 GOOGLE_IP, SCANNER_IP, HOME_IP = "66.249.84.1", "67.231.150.9", "203.0.113.5"
-judge = Judge(Networks.shipped)
+NAMES = AgentNames.shipped()
+judge = Judge(Networks.shipped, lambda: NAMES)
+
+
+def keeper_of(place: str, counters: AggregatorMetrics) -> ListKeeper[Networks]:
+    return ListKeeper(Networks.shipped(), Networks.read, place, 3600.0, counters.networks_refreshes)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +159,8 @@ async def test_the_list_is_read_again_and_a_wrong_one_changes_nothing(tmp_path: 
     file = tmp_path / "networks.txt"
     file.write_text("ours 203.0.113.0/24\n")
     counters = AggregatorMetrics(CollectorRegistry())
-    keeper = NetworksKeeper(str(file), 3600.0, counters)
-    mine = Judge(lambda: keeper.networks)
+    keeper = keeper_of(str(file), counters)
+    mine = Judge(lambda: keeper.known, lambda: NAMES)
     assert mine(CLICK, CHROME, False, HOME_IP) == (HUMAN, None)
     await keeper.refresh()
     assert mine(CLICK, CHROME, False, HOME_IP) == (MACHINE, "network:ours")
@@ -174,6 +180,26 @@ async def test_the_list_may_be_at_a_url() -> None:
     app.router.add_get("/{path}", answer)
     async with listening(web.AppRunner(app, access_log=None, shutdown_timeout=0.1)) as url:
         for path, found in (("down", None), ("list", "ours")):
-            keeper = NetworksKeeper(f"{url}/{path}", 3600.0, AggregatorMetrics(CollectorRegistry()))
+            keeper = keeper_of(f"{url}/{path}", AggregatorMetrics(CollectorRegistry()))
             await keeper.refresh()
-            assert keeper.networks.of(HOME_IP) == found
+            assert keeper.known.of(HOME_IP) == found
+
+
+async def test_a_list_of_agents_is_read_again_and_what_was_judged_by_the_old_one_is_judged_anew(tmp_path: Path) -> None:
+    file = tmp_path / "agents.json"
+    file.write_text('[{"pattern": "^Acme-Sweep\\\\/", "tags": ["scanner"]}, "Frobnicator\\\\.example"]')
+    counters = AggregatorMetrics(CollectorRegistry())
+    keeper = ListKeeper(NAMES, AgentNames.read, str(file), 3600.0, counters.agents_refreshes)
+    mine = Judge(Networks.shipped, lambda: keeper.known)
+    for agent in (b"Acme-Sweep/2.0 (Linux)", b"Frobnicator.example (Linux) 3"):
+        assert mine(CLICK, agent, False, HOME_IP) == (HUMAN, None)
+    await keeper.refresh()
+    assert mine(CLICK, b"Acme-Sweep/2.0 (Linux)", False, HOME_IP) == (MACHINE, "agent:scanner")
+    assert mine(CLICK, b"Frobnicator.example (Linux) 3", False, HOME_IP) == (MACHINE, "agent:crawler")
+    assert mine(CLICK, b"Reader (Linux) for Acme-Sweep/2.0", False, HOME_IP) == (HUMAN, None)
+    for wrong in ("{", "{}", "[]", "[7]", '[{"tags": []}]', "\udcff"):
+        file.write_bytes(wrong.encode(errors="surrogateescape"))
+        await keeper.refresh()
+        assert mine(CLICK, b"Acme-Sweep/2.0 (Linux)", False, HOME_IP) == (MACHINE, "agent:scanner")
+    counted = counters.agents_refreshes.labels
+    assert (counted("read")._value.get(), counted("failed")._value.get()) == (1, 6)

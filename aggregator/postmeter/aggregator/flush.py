@@ -35,8 +35,10 @@ from postmeter.aggregator.messages import Key, MessageCache
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
-from postmeter.aggregator.verdicts.keeper import NetworksKeeper
+from postmeter.aggregator.verdicts.keeper import ListKeeper
+from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.aggregator.waiting import WaitingRoom
 from postmeter.shared import metrics
@@ -71,8 +73,14 @@ class Flusher:
 
     def __init__(self, settings: AggregatorSettings, counters: metrics.AggregatorMetrics) -> None:
         self._months = settings.months()
-        self.networks = NetworksKeeper(settings.networks, settings.networks_interval, counters)
-        self._judge = Judge(lambda: self.networks.networks)
+        networks, agents = counters.networks_refreshes, counters.agents_refreshes
+        self.networks = ListKeeper(
+            Networks.shipped(), Networks.read, settings.networks, settings.networks_interval, networks
+        )
+        self.agents = ListKeeper(
+            AgentNames.shipped(), AgentNames.read, settings.agents, settings.agents_interval, agents
+        )
+        self._judge = Judge(lambda: self.networks.known, lambda: self.agents.known)
         self._network = texts.network if settings.keep_networks else texts.no_network
         self._counters = counters
         self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())

@@ -28,7 +28,8 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
     message_cache: messages whose series is remembered, so that their next hit needs no look-up.
     networks: path or URL of the networks that machines fetch from; none: those that ship. networks_interval:
-    seconds between two readings of it. keep_networks: whether clients' addresses are kept, truncated, or not at all.
+    seconds between two readings of it. agents, agents_interval: the same of the list of machines' user agents.
+    keep_networks: whether clients' addresses are kept, truncated, or not at all.
     dnsbl_zones: zones in which sending IPs are looked up; none: no look-ups. May carry a subscriber's key.
     dnsbl_nameservers: asked instead of the system's. dnsbl_interval: seconds between two look-ups of an IP.
     retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
@@ -45,6 +46,8 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     message_cache: Positive = 200_000
     networks: str = ""
     networks_interval: Interval = 3600.0
+    agents: str = ""
+    agents_interval: Interval = 3600.0
     keep_networks: bool = True
     dnsbl_zones: ZonesSetting = _NO_ZONES
     dnsbl_nameservers: NameserversSetting = ""

@@ -148,6 +148,12 @@ class AggregatorMetrics:
             ["result"],
             registry=to,
         )
+        self.agents_refreshes = Counter(
+            "postmeter_agents_refreshes_total",
+            "Readings of the list of machines' user agents, by result (read, failed).",
+            ["result"],
+            registry=to,
+        )
         self.unregistered = Counter(
             "postmeter_unregistered_total",
             "Messages that nobody had registered, by step: made from what a webhook told, registered afterwards.",

@@ -8,15 +8,15 @@ from typing import NamedTuple
 class Thresholds(NamedTuple):
     """0 switches a rule off; a workspace that has said nothing has these.
 
-    burst_links: clicks of so many different links of a message, or burst_clicks: so many clicks (off by default: an
-    impatient hand repeats itself, and so does a trial), within `burst_milliseconds`: faster than a hand. all_links: all
+    burst_links: clicks of so many different links of a message, or burst_clicks: so many clicks (by default more than
+    an impatient hand, a double click in every tab or a trial comes to), within `burst_milliseconds`. all_links: all
     links of a message that has at least so many, within `scan_seconds` and by one user agent. Clicks within
     `scan_seconds` of a click of the honeypot, or of a HEAD request, by the same user agent belong to the same scan.
     early_seconds: clicks within so many of the message's delivery (off by default: the first click of mail that
     somebody waits for may be that fast, and so are trials).
     """
 
-    burst_clicks: int = 0
+    burst_clicks: int = 30
     burst_links: int = 4
     burst_milliseconds: int = 1000
     all_links: int = 4

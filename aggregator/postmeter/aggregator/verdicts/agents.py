@@ -1,18 +1,28 @@
-"""What user agents say of themselves, as data.
+"""The verdict that a user agent alone allows: by our own words (`agent_words`), public lists' names, and its form.
 
 Programs that anybody may write (curl, HTTP libraries, headless browsers) are not among the machines: mail clients are
 made of such parts too, and a scanner that wants to pass as a person does not say what it is anyway. Neither is what
 says nothing (an empty agent, `Amazon CloudFront`: a CDN that hides the reader's), nor what Office and Apple's mail
 programs say.
-
-Where a name comes from stands beside it. A name that no source gives as sent is not here: senders tell of Sophos and
-FortiMail scanners that name themselves, but not how.
 """
 
 from __future__ import annotations
 
 import re
 
+from postmeter.aggregator.verdicts.agent_names import AgentNames, words
+from postmeter.aggregator.verdicts.agent_words import (
+    ATTACKS,
+    CLIENTS,
+    CRAWLER,
+    DEVICES,
+    FIELD_WORDS,
+    NAMES,
+    PLATFORMS,
+    PLAYERS,
+    PROXIES,
+)
+from postmeter.aggregator.verdicts.programs import is_program
 from postmeter.shared.events import EventType, Verdict
 
 Judgement = tuple[Verdict, str | None]
@@ -24,123 +34,82 @@ FROZEN_AGENT = (
     b" Safari/537.36 Edge/12.246 Mozilla/5.0"
 )
 """What Gmail fetches images ahead of the reader with, from Google's addresses."""
-PROXIES = (
-    (b"googleimageproxy", "google_image_proxy"),
-    (b"yahoomailproxy", "yahoo_mail_proxy"),
-    # hey.com/image-proxy and fastmail.com/policies/bots: fetched when the mail is opened.
-    (b"hey.com/imageproxy", "hey_image_proxy"),
-    (b"fastmailua/", "fastmail_image_proxy"),
-    # Named as proxies of these mail services by Matomo's device detector; when they fetch is not documented.
-    (b"seznamemailproxy", "seznam_mail_proxy"),
-    (b"ramblermail/", "rambler_image_proxy"),
-    (b"via secureurl.fwdcdn.com", "ukrnet_mail_proxy"),
-)
-"""Parts of lower-cased user agents of those that fetch an image when the reader sees it, for the reader. Public lists
-call them bots."""
-
-SCANNERS = (
-    b"barracuda",  # Barracuda Sentinel (EE): Braze's documentation of bot filtering, Matomo's device detector
-    b"proofpoint",
-    b"mimecast",
-    b"messagelabs",
-    b"cloudmark",
-    b"trendmicro",
-    b"tmes ",  # Trend Micro Email Security: live-direct-marketing, "Bot clicks from security scanners"
-    b"ciscosecureemail",  # the same
-    b"symantec",
-    b"fireeye",
-    b"forcepoint",
-    b"fortiguard",
-    b"zscaler",
-    b"urlscan",
-    b"virustotal",
-    b"phishtank",
-    b"safelinks",
-    b"netcraftsurveyagent",  # crawler-user-agents
-    b"kaspersky lab cfr link resolver ",  # Matomo's device detector; Kaspersky's browser is a person's
-    b"google safety",  # Google's list of special-case crawlers
-    # What Office asks before it gives a link to the browser; the browser is the person.
-    b"microsoft office existence discovery ",
-)
-"""Security gateways and those who look for malware."""
-PREVIEWS = (
-    # Messengers and networks that look at a link to show a card of it (their documentation, crawler-user-agents).
-    b"bingpreview",
-    b"microsoftpreview",
-    b"skypeuripreview",
-    b"facebookexternalhit",
-    b"facebookcatalog",
-    b"facebot ",
-    b"meta externalagent",
-    b"meta externalfetcher",
-    b"meta externalhit",
-    b"slack imgproxy",
-    b"slackbot",
-    b"discordbot",
-    b"telegrambot",
-    b"linkedinbot",
-    b"twitterbot",
-    b"pinterestbot",
-    b"redditbot",
-    b"keybasebot",
-    b"groupmebot",
-    b"mattermost bot ",
-    b"snap url preview service ",
-    b"snapurlpreview",
-    b"steamchaturllookup",
-    b"viberurldownloader",
-    b"vkshare",
-    b"embedly",
-    b"iframely",
-    b"linkpreview",
-    b"yahoo link preview ",
-    b"google web preview ",
-    b"google read aloud",
-    b"googlemessages ",  # Google's Messages on Android: Braze's documentation of bot filtering
-)
-"""Link previews."""
-MONITORS = (
-    b"pingdom",
-    b"uptimerobot",
-    b"statuscake",
-    b"site24x7",
-    b"datadogsynthetics",
-)
-CRAWLERS = (b"mediapartners google", b"feedfetcher google", b"apis google", b"googleother", b"yahoo slurp")
-NAMES = (("scanner", SCANNERS), ("preview", PREVIEWS), ("monitor", MONITORS), ("crawler", CRAWLERS))
-"""How machines call themselves, by kind of machine: words that begin so. All but letters and digits is one space; a
-space at the end: the word ends there. The first one found in a user agent says what kind it is."""
-MARKS = ((b"whatsapp/", "preview"), (b"+http", "crawler"), (b"-bot/", "crawler"), (b" bot/", "crawler"))
-"""Parts of lower-cased user agents that only machines send. `+http` is how a robot gives its address."""
-CRAWLER_ENDS = (b"bot", b"crawler", b"spider")
-"""A word that ends so names a crawler, unless it is one of PHONES."""
-PHONES = frozenset({b"bot", b"cubot", b"hubot", b"idbot", b"xbot", b"spider"})
-"""Telephones: CUBOT, Hubot, ID bot 53, XBot Senior, M bot 51, Spider 8."""
-_BLANKED = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))
-_NAMED = re.compile(
-    b" (?:%b)" % b"|".join(b"(?P<%b>%b)" % (kind.encode(), b"|".join(map(re.escape, names))) for kind, names in NAMES)
-)
+_OWN = AgentNames((name, False, kind) for kind, names in NAMES for name in names)
+_BOT = re.compile(rb"(?<!ange)(?<!tweet)(?<!cu)bots?(?:[^a-z]|$)")
+"""A word that ends so names a robot; not the German `Angebot`, Tweetbot, with which people read, or CUBOT's phones."""
+_ADDRESSES = (b"http:", b"https:", b"www.", b"//", b"mailto:", b"(at)")
+_MAIL_ADDRESS = re.compile(rb"[a-z0-9]@[a-z]")
+"""Where the owner of a robot is found: a URL, a host or an address of mail."""
+MOZILLA = b" mozilla 5 0 "
+_HOST = re.compile(rb"[a-z0-9-]+\.(?:com|net|org|io|de|ch|ru|ai|eu|fr|nl|info|dev)/")
+"""A host in place of a name, with a version behind it."""
+_BARE = re.compile(rb"[a-z0-9_.-]+")
 
 
-def by_agent(kind: EventType, user_agent: bytes) -> Judgement:
+def by_agent(kind: EventType, user_agent: bytes, names: AgentNames) -> Judgement:
     """The judgement that the user agent alone allows. Time is linear in its length."""
-    if kind is EventType.OPENED and user_agent == APPLE_MAIL_PRIVACY:
-        return Verdict.PROXY, "apple_mpp"
+    if user_agent == APPLE_MAIL_PRIVACY:
+        return (Verdict.PROXY, "apple_mpp") if kind is EventType.OPENED else HUMAN
     lowered = user_agent.lower()
+    bare = _without_model(lowered)
+    said = words(bare)
+    named = _OWN.kind(said)
+    if named:
+        return Verdict.MACHINE, f"agent:{named}"
     for part, proxy in PROXIES:
         if part in lowered:
             # A proxy fetches images; a click that says it is one is somebody else's.
             return (Verdict.PROXY, proxy) if kind is EventType.OPENED else (Verdict.MACHINE, proxy)
-    machine = _machine(lowered)
+    machine = _machine(lowered, bare, said, names)
     return (Verdict.MACHINE, f"agent:{machine}") if machine else HUMAN
 
 
-def _machine(lowered: bytes) -> str | None:
-    words = lowered.translate(_BLANKED).split()
-    named = _NAMED.search(b" %b " % b" ".join(words))
-    if named:
-        return named.lastgroup
-    for mark, machine in MARKS:
-        if mark in lowered:
-            return machine
-    return "crawler" if any(word.endswith(CRAWLER_ENDS) and word not in PHONES for word in words) else None
+def _machine(lowered: bytes, bare: bytes, said: bytes, names: AgentNames) -> str | None:
+    """The kind of machine: by a listed name, by the field's words, by what only robots write."""
+    if b"whatsapp/" in lowered:
+        # The card of a link that somebody is about to send (`A`, `i`, `N` behind the version), or a telephone's reader.
+        return None if b"device/" in lowered else "preview"
+    if b"-user/" in bare:
+        return "assistant"
+    listed = names.kind(said)
+    field = next((machine for word, machine in FIELD_WORDS if word in said), None)
+    if field or _BOT.search(bare):
+        return field or listed or CRAWLER
+    if listed:
+        return listed
+    if _holds(bare, ATTACKS):
+        return "scanner"
+    return CRAWLER if _is_robot(lowered, said) else None
+
+
+def _is_robot(lowered: bytes, said: bytes) -> bool:
+    """Whether an agent is written as only robots write theirs."""
+    if lowered.startswith(b"mozilla/"):
+        # A name behind `like Gecko;`, an address, or no platform at all: browsers write neither.
+        added = b"khtml, like gecko; " in lowered and b"googleweblight" not in lowered
+        return added or _has_address(lowered) or not (len(said) <= len(MOZILLA) or _holds(lowered, PLATFORMS))
+    if b" subscribers" in said:
+        return True
+    if is_program(said.decode()) or _holds(lowered, DEVICES) or _holds(lowered, PLAYERS):
+        return False
+    return (
+        _has_address(lowered)
+        or bool(_HOST.match(lowered))
+        or (bool(_BARE.fullmatch(lowered)) and not _holds(lowered, CLIENTS))
+    )
+
+
+def _has_address(lowered: bytes) -> bool:
+    return _holds(lowered, _ADDRESSES) or bool(_MAIL_ADDRESS.search(lowered))
+
+
+def _holds(lowered: bytes, parts: tuple[bytes, ...]) -> bool:
+    return any(part in lowered for part in parts)
+
+
+def _without_model(lowered: bytes) -> bytes:
+    """The agent without what stands in brackets about an Android device: telephones are named like anything."""
+    place = lowered.find(b"android")
+    opened = lowered.rfind(b"(", 0, max(place, 0))
+    closed = lowered.find(b")", max(place, 0))
+    return lowered[:opened] + b" " + lowered[closed + 1 :] if 0 <= opened < closed else lowered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT, Judgement, by_agent
 from postmeter.aggregator.verdicts.networks import GOOGLE, Networks
 from postmeter.shared.events import EventType, Verdict
@@ -14,10 +15,12 @@ REMEMBERED = 65_536
 
 
 class Judge:
-    """Judges hits. `networks` gives those that are known at the moment; they may change while it works."""
+    """Judges hits. `networks` and `names` give the lists known at the moment; they may change while it works."""
 
-    def __init__(self, networks: Callable[[], Networks]) -> None:
+    def __init__(self, networks: Callable[[], Networks], names: Callable[[], AgentNames]) -> None:
         self._networks = networks
+        self._names = names
+        self._judged_by = names()
         self._agents: dict[tuple[EventType, bytes], Judgement] = {}
 
     def __call__(self, kind: EventType, user_agent: bytes, prefetch: bool, ip: str) -> Judgement:
@@ -28,6 +31,10 @@ class Judge:
         """
         if prefetch:
             return PREFETCH
+        names = self._names()
+        if names is not self._judged_by:
+            self._agents.clear()
+            self._judged_by = names
         found = self._agents.get((kind, user_agent))
         if found is None:
             found = self._remember(kind, user_agent)
@@ -44,5 +51,5 @@ class Judge:
     def _remember(self, kind: EventType, user_agent: bytes) -> Judgement:
         if len(self._agents) >= REMEMBERED:
             self._agents.clear()
-        found = self._agents[kind, user_agent] = by_agent(kind, user_agent)
+        found = self._agents[kind, user_agent] = by_agent(kind, user_agent, self._judged_by)
         return found

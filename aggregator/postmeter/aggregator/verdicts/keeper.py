@@ -1,31 +1,38 @@
-"""Keeps the list of networks up to date from a file or a URL, without a restart."""
+"""Keeps a list that verdicts go by up to date from a file or a URL, without a restart."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import aiohttp
+from prometheus_client import Counter
 
-from postmeter.aggregator.verdicts.networks import Networks, NetworksError
-from postmeter.shared import logs, metrics
+from postmeter.shared import logs
 
+Known = TypeVar("Known")
 MAX_BYTES = 16 << 20
 FETCH_SECONDS = 30.0
 
 
-class NetworksKeeper:
-    """`networks` are those known now: the shipped ones until `place`, a path or an http(s) URL, was read.
+class ListKeeper(Generic[Known]):
+    """`known` is the list known now: the shipped one until `place`, a path or an http(s) URL, was read.
 
-    A list that cannot be read or is wrong leaves the one before in its place, and says so.
+    A list that cannot be read or is wrong leaves the one before in its place, and says so. `refreshes` counts the
+    readings by `result`.
     """
 
-    def __init__(self, place: str, interval: float, counters: metrics.AggregatorMetrics) -> None:
-        self.networks = Networks.shipped()
+    def __init__(
+        self, shipped: Known, read: Callable[[str], Known], place: str, interval: float, refreshes: Counter
+    ) -> None:
+        self.known = shipped
+        self._read = read
         self._place = place
         self._interval = interval
-        self._counters = counters
+        self._refreshes = refreshes
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read the list now and every `interval` seconds until `stop` is set."""
@@ -38,22 +45,30 @@ class NetworksKeeper:
         """Read the list once. Never raises for what is wrong with it."""
         try:
             text = await self._text()
-            self.networks = await asyncio.to_thread(Networks.read, text)
-        except (NetworksError, OSError, UnicodeDecodeError, aiohttp.ClientError, TimeoutError) as error:
-            self._counters.networks_refreshes.labels("failed").inc()
-            logs.get().error("networks not read; those of before stay", place=self._place, error=repr(error))
+            self.known = await asyncio.to_thread(self._read, text)
+        except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
+            self._refreshes.labels("failed").inc()
+            logs.get().error("a list of verdicts not read; that of before stays", place=self._place, error=repr(error))
         else:
-            self._counters.networks_refreshes.labels("read").inc()
+            self._refreshes.labels("read").inc()
 
     async def _text(self) -> str:
         if not self._place.startswith(("http://", "https://")):
-            return await asyncio.to_thread(Path(self._place).read_text)
+            return await asyncio.to_thread(self._file)
         timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(self._place) as answer:
             answer.raise_for_status()
             body = await answer.content.read(MAX_BYTES + 1)
             while len(body) <= MAX_BYTES and (more := await answer.content.read(MAX_BYTES)):
                 body += more
-            if len(body) > MAX_BYTES:
-                raise NetworksError(f"more than {MAX_BYTES} bytes")
-            return body.decode()
+            return _bounded(body)
+
+    def _file(self) -> str:
+        with Path(self._place).open("rb") as file:
+            return _bounded(file.read(MAX_BYTES + 1))
+
+
+def _bounded(body: bytes) -> str:
+    if len(body) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes")
+    return body.decode()
