@@ -1,0 +1,82 @@
+"""Writes sbom.cdx.json, the bill of materials that every wheel carries: what requirements.lock and ORIGIN.json name.
+
+CycloneDX 1.6. The same locks give the same bytes. Licences are not in it: each package's own metadata has them.
+"""
+
+import base64
+import json
+import re
+import tomllib
+import uuid
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = ROOT / "sbom.cdx.json"
+LOCK = ROOT / "requirements.lock"
+VENDORED = ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json"
+
+
+def locked() -> list[dict[str, Any]]:
+    """A component for each requirement of the lock; its hashes are those of all files that fit it."""
+    found = []
+    for block in re.split(r"\n(?=\S)", LOCK.read_text().strip()):
+        name, version = re.match(r"([a-z0-9.-]+)==(\S+)", block).groups()  # type: ignore[union-attr]
+        reference = f"pkg:pypi/{name}@{version}"
+        component = {"type": "library", "name": name, "version": version, "purl": reference, "bom-ref": reference}
+        marker = re.search(r" ; (.+?) \\", block)
+        if marker:
+            component["description"] = f"Only where {marker[1]}"
+        hashes = [{"alg": "SHA-256", "content": digest} for digest in re.findall(r"sha256:([0-9a-f]{64})", block)]
+        found.append(component | {"hashes": hashes})
+    return found
+
+
+def vendored() -> dict[str, Any]:
+    """The component whose files are kept in the repository."""
+    origin = json.loads(VENDORED.read_text())
+    reference = f"pkg:npm/{origin['package']}@{origin['version']}"
+    algorithm, _, digest = origin["integrity"].partition("-")
+    assert algorithm == "sha512"
+    return {
+        "type": "library",
+        "name": origin["package"],
+        "version": origin["version"],
+        "purl": reference,
+        "bom-ref": reference,
+        "licenses": [{"license": {"id": origin["license"]}}],
+        "hashes": [{"alg": "SHA-512", "content": base64.b64decode(digest).hex()}],
+    }
+
+
+def document() -> str:
+    """The file's text."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    name, version = project["name"], project["version"]
+    itself = f"pkg:pypi/{name}@{version}"
+    components = [*locked(), vendored()]
+    bom: dict[str, Any] = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "application",
+                "name": name,
+                "version": version,
+                "purl": itself,
+                "bom-ref": itself,
+                "description": project["description"],
+                "licenses": [{"license": {"id": project["license"]}}],
+            }
+        },
+        "components": components,
+        "dependencies": [{"ref": itself, "dependsOn": [component["bom-ref"] for component in components]}],
+    }
+    # Named by its content, so that the same locks give the same number.
+    number = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(bom, sort_keys=True))
+    return json.dumps({"serialNumber": f"urn:uuid:{number}"} | bom, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(document())

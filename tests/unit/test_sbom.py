@@ -1,0 +1,46 @@
+"""The bill of materials that a wheel carries lists what runs, and nothing else."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "sbom.cdx.json"
+
+
+def test_it_lists_exactly_what_the_lock_names_and_the_page_s_files() -> None:
+    locked = set(re.findall(r"^(\S+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    origin = json.loads((ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json").read_text())
+    components = json.loads(FILE.read_text())["components"]
+    listed = {(component["name"], component["version"]) for component in components}
+    assert len(listed) == len(components)
+    assert listed == locked | {(origin["package"], origin["version"])}
+    assert [component["name"] for component in components if not component["hashes"]] == []
+
+
+def test_it_is_what_the_locks_make() -> None:
+    assert FILE.read_text() == runpy.run_path(str(ROOT / ".ci" / "sbom.py"))["document"]()
+
+
+def test_it_is_as_the_format_s_schema_wants_it() -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(FILE.read_text()) is None
+
+
+def test_a_wheel_carries_it_and_the_page_s_files(tmp_path: Path) -> None:
+    build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    wheel = tmp_path / done.stdout.split()[-1]
+    with zipfile.ZipFile(wheel) as archive:
+        (bill,) = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
+        assert archive.read(bill) == FILE.read_bytes()
+        for name in ("swagger-ui-bundle.js", "LICENSE", "NOTICE"):
+            assert f"postmeter/gateway/site/swagger-ui/{name}" in archive.namelist()
