@@ -14,6 +14,8 @@ from typing import Any
 from tests.patterns.automaton import Automaton, Unprovable
 from tests.patterns.inventory import Use
 
+WIDEST = 1_000
+"""Characters that an attempt of a search may look at: they are a constant factor."""
 START = -1
 """The loop of a search."""
 
@@ -28,9 +30,9 @@ def slow(pattern: re.Pattern[Any], use: Use) -> str:
         # One is matched behind the other, so what each has looked at in vain counts again and again.
         if why := _Ways(atom).several() or _Ways(atom, without=atom.accepting).circle():
             return f"within a possessive repetition: {why}"
-    if why := _Ways(automaton).several():
+    if why := _Ways(automaton).several(automaton.accepting if use is Use.MATCH else set()):
         return why
-    if use is Use.ANCHORED:
+    if use <= Use.ANCHORED or automaton.widest <= WIDEST:
         return ""
     # An attempt that fails has met no place where the pattern could have ended.
     kept = _Ways(automaton, without=automaton.accepting if use is Use.SEARCH else set())
@@ -68,16 +70,21 @@ class _Ways:
         """Any loop at all."""
         return "looks on and on for an end that may not come" if self._circles else ""
 
-    def several(self) -> str:
-        """Two ways through one loop, or from one loop to the next, for the same text."""
-        for p in sorted(self._circles):
-            inside = self._component(p)
-            if any(self._next[i].count(one) > 1 for i in inside for one in inside):
+    def several(self, accepting: Iterable[int] = ()) -> str:
+        """Two ways through one loop, or from one loop to the next, for the same text.
+
+        Where the pattern may end as it stands (`accepting`), nothing is tried again.
+        """
+        failing = _without(self, set(accepting))
+        for p in sorted(failing._circles):
+            inside = failing._component(p)
+            if any(failing._next[i].count(one) > 1 for i in inside for one in inside):
                 return f"a loop in a loop around {self._shown(p)}"
-            if self._meets({(p, p)}, (p, p), (inside, inside), apart=True):
+            if failing._meets({(p, p)}, (p, p), (inside, inside), apart=True):
                 return f"two ways through the loop at {self._shown(p)}"
-            for q in sorted(self._circles & self._reach[p] - {p}):
-                walls = (inside, self._reach[p], self._component(q))
+        for p in sorted(self._circles):
+            for q in sorted(failing._circles & self._reach[p] - {p}):
+                walls = (self._component(p), self._reach[p], failing._component(q))
                 if self._meets({(p, p, q)}, (p, q, q), walls):
                     return f"loops at {self._shown(p)} and {self._shown(q)} take the same text"
         return ""

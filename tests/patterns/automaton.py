@@ -41,12 +41,15 @@ class Automaton:
 
     def __init__(self, pattern: re.Pattern[Any]) -> None:
         self._bytes = isinstance(pattern.pattern, bytes)
-        self._state = _parser.State()
         parsed = _parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
         self._state = parsed.state
         self.alphabet = _alphabet(parsed, self._bytes)
         self.positions: list[frozenset[int]] = []
         self.edges: list[list[int]] = []
+        self.widest: int = parsed.getwidth()[1]
+        """Characters that a match has at most."""
+        self._asserts = False
+        self._groups: dict[int, Any] = {}
         self.barred: dict[int, frozenset[int]] = {}
         """What does not lead out of a possessive repetition, by its position."""
         self.atoms: list[Automaton] = []
@@ -57,7 +60,8 @@ class Automaton:
     @classmethod
     def _atom(cls, outer: Automaton, nodes: Any) -> Automaton:
         atom = cls.__new__(cls)
-        atom._bytes, atom._state, atom.alphabet = outer._bytes, outer._state, outer.alphabet
+        atom._bytes, atom._state, atom._groups, atom._asserts = outer._bytes, outer._state, outer._groups, False
+        atom.alphabet, atom.widest = outer.alphabet, outer.widest
         atom.positions, atom.edges, atom.barred, atom.atoms = [], [], {}, outer.atoms
         atom.whole = atom._sequence(nodes)
         atom.accepting = set(atom.whole.sure_last)
@@ -89,7 +93,10 @@ class Automaton:
             case op.LITERAL | op.NOT_LITERAL | op.ANY | op.IN:
                 return self._character(self._taken(kind, value))
             case op.SUBPATTERN if not value[1] and not value[2]:  # no flags of its own
+                self._groups[value[0]] = value[3]
                 return self._sequence(value[3])
+            case op.GROUPREF if self._groups[value].getwidth() == (1, 1):  # one of the group's characters again
+                return self._sequence(self._groups[value])
             case op.BRANCH:
                 pieces = [self._sequence(branch) for branch in value[1]]
                 return Piece(
@@ -102,6 +109,7 @@ class Automaton:
             case op.AT | op.ASSERT | op.ASSERT_NOT:
                 if kind is not op.AT and value[1].getwidth()[1] > LOOK:
                     raise Unprovable("an assertion that looks at any number of characters")
+                self._asserts = True
                 return Piece(True, [], [], False, set())
             case op.MAX_REPEAT | op.MIN_REPEAT:
                 return self._repeated(*value)
@@ -146,8 +154,11 @@ class Automaton:
         atom = Automaton._atom(self, body)
         if atom.whole.nullable:
             raise Unprovable("a possessive repetition of nothing")
-        loop = self._character(frozenset(range(len(self.alphabet))))
+        loop = self._character(frozenset[int]().union(*atom.positions))
         self.edges[loop.first[0]] += loop.first
+        if not atom._asserts and most is op.MAXREPEAT:  # it goes on where one character is enough
+            enough = atom.accepting.intersection(atom.whole.first)
+            self.barred[loop.first[0]] = frozenset[int]().union(*(atom.positions[one] for one in enough))
         if least > 1:
             loop = loop._replace(sure_last=set())
         return loop if least else _optional(loop)

@@ -19,15 +19,17 @@ METHODS = {"match", "fullmatch", "search", "sub", "subn", "finditer", "findall",
 class Use(IntEnum):
     """How a pattern meets a text, the harmless first."""
 
-    ANCHORED = 0
-    """match, fullmatch: at one position."""
-    SEARCH = 1
+    MATCH = 0
+    """match: at one position."""
+    ANCHORED = 1
+    """fullmatch: at one position, to the text's end."""
+    SEARCH = 2
     """search: at each position until one fits."""
-    EVERYWHERE = 2
+    EVERYWHERE = 3
     """sub, finditer, split: search again and again; also what nobody knows."""
 
 
-_USES = {"match": Use.ANCHORED, "fullmatch": Use.ANCHORED, "search": Use.SEARCH}
+_USES = {"match": Use.MATCH, "fullmatch": Use.ANCHORED, "search": Use.SEARCH}
 
 
 class Found(NamedTuple):
@@ -157,5 +159,5 @@ def _uses(trees: dict[str, ast.Module]) -> dict[str, Use]:
                 continue
             use = called.get(id(node), Use.EVERYWHERE)
             key = f"{module}.{name}" if name.startswith("_") else name
-            uses[key] = max(uses.get(key, Use.ANCHORED), use)
+            uses[key] = max(uses.get(key, Use.MATCH), use)
     return uses

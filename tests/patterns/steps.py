@@ -39,7 +39,7 @@ class Steps:
                 end = next(self._at(nodes, position), None)
             except _Endless:
                 return MOST
-            if use is Use.ANCHORED or (use is Use.SEARCH and end is not None):
+            if use <= Use.ANCHORED or (use is Use.SEARCH and end is not None):
                 break
             position = max(position + 1, end or 0)
         return self.taken
