@@ -228,7 +228,7 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
         measured = metrics.QueryMetrics(CollectorRegistry())
         turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
         application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, turns)
-        async with listening(app.runner(application, 1.0)) as url:
+        async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             task = asyncio.create_task(made.worker.run(stop)) if work else None
             try:

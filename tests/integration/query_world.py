@@ -20,6 +20,7 @@ from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import api_keys, metrics, partitions, rollups
+from postmeter.shared.clocks import Clocks
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
 from tests import sealing
@@ -167,7 +168,7 @@ async def query_service(
         )
         application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, turns)
         try:
-            async with listening(app.runner(application, 1.0)) as url:
+            async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url
         finally:
             await redis.aclose()

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from postmeter.gateway import body as body_module
-from postmeter.gateway import http_server
+from postmeter.gateway.routes import Routes
 from tests.integration.gateway_world import bearer, client, gateway, service, speak
 from tests.integration.query_world import world
 
@@ -54,7 +53,7 @@ HOST = b"Host: x\r\n"
     [
         (b"GET " + ANALYTICS + b"?x=" + b"a" * 65536 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "URI_TOO_LONG"),
         (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 65536 + b"\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
-        (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"a" * 20000 + b": 1\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
+        (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"a" * 65536 + b": 1\r\n\r\n", 431, "HEADERS_TOO_LARGE"),
         (b"GET " + ANALYTICS + b" HTTP/1.1\r\n" + HOST + b"X: 1\r\n" * 1000 + b"\r\n", 431, "HEADERS_TOO_LARGE"),
         (
             b"POST " + ANALYTICS + b" HTTP/1.1\r\n" + HOST
@@ -132,21 +131,6 @@ async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
     assert door.arrived == [f"/api/v1/analytics?n={n}" for n in range(10)]
 
 
-async def test_a_slow_head_is_cut_off(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "IDLE_SECONDS", 0.2)
-    async with gateway(postgres_dsn) as url:
-        assert await speak(url, b"GET / HTTP/1.1\r\nHost: x\r\nX: ") == b""
-        assert await speak(url, b"") == b""
-
-
-@pytest.mark.parametrize("path", ["/v1/query", "/v1/events"])
-async def test_a_slow_body_is_a_408(door: Door, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_module, "READ_SECONDS", 0.1)
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.key}\r\nContent-Length: 9\r\n\r\n{{"
-    status, _, body = split(await speak(door.url, head.encode()))
-    assert (status, json.loads(body)["error"]["code"]) == (408, "REQUEST_TIMEOUT")
-
-
 async def test_a_body_that_breaks_off_is_not_passed_on_as_whole(door: Door) -> None:
     host, _, port = door.url.removeprefix("http://").partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
@@ -173,12 +157,10 @@ async def test_connections_are_bounded(postgres_dsn: str) -> None:
 
 
 async def test_a_fault_of_our_own_is_a_500_without_a_traceback(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    from postmeter.gateway import request_ids
-
-    def broken(_: str | None) -> str:
+    def broken(*_: str) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(request_ids, "of", broken)
+    monkeypatch.setattr(Routes, "find", broken)
     status, headers, body = split(await speak(door.url, b"GET /api/v1/analytics HTTP/1.1\r\nHost: x\r\n\r\n"))
     answer = json.loads(body)
     assert (status, answer["error"]["code"]) == (500, "INTERNAL_ERROR")

@@ -184,7 +184,7 @@ def test_20_a_slow_body_ends_in_408(service: Service) -> None:
         assert wire.ended()
 
 
-@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1\r\nHost: t\r\nConnection: close"])
 def test_a_connection_that_is_to_end_ends_after_the_answer(service: Service, version: str) -> None:
     message = new_message()
     with closing(service.connect()) as wire:

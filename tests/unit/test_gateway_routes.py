@@ -2,9 +2,9 @@
 
 import pytest
 
-from postmeter.gateway import request_ids
 from postmeter.gateway.hits import Hits, forwarded_for
 from postmeter.gateway.routes import Routes
+from postmeter.shared import request_ids
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.errors import RequestError
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable
 
 from aiohttp import ClientError, ClientResponse, web
 
-from postmeter.gateway.http_server import finish
 from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
+from postmeter.shared.refusals import finish
 
 _PASSED_BACK = (
     "Content-Type",

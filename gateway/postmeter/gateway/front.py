@@ -10,23 +10,22 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway import request_ids
 from postmeter.gateway.answer import pass_back
 from postmeter.gateway.body import Body, require_media
 from postmeter.gateway.hits import Hits, forwarded_for
-from postmeter.gateway.http_server import finish, refusal
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream, target
-from postmeter.shared import authorization, principal, sealed, sources, tokens
+from postmeter.shared import authorization, principal, request_ids, sealed, sources, tokens
 from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
 from postmeter.shared.principal import Principal
+from postmeter.shared.refusals import finish, refusal
 from postmeter.shared.secret import Secret
 
 _PASSED_ON = ("Content-Type", "Accept", "User-Agent")

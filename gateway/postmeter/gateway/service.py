@@ -11,7 +11,6 @@ from postmeter.gateway import limits, rate_limits
 from postmeter.gateway.front import Front
 from postmeter.gateway.hit_client import HitClient
 from postmeter.gateway.hits import Hits
-from postmeter.gateway.http_server import Server
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
@@ -21,7 +20,9 @@ from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.turns import Turns
 from postmeter.gateway.upstream import Upstream
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
+from postmeter.shared.connections import Connections
 from postmeter.shared.endpoints import Service
+from postmeter.shared.http_server import Server
 
 KEY_SECONDS = 2.0
 """How long a key may take to be looked up."""
@@ -44,12 +45,26 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     share = max(1, settings.service_requests // WORKSPACE_SHARE)
     upstreams = {
         Service.TRACKING: Upstream(
-            Service.TRACKING, settings.tracking_url, Turns(settings.service_requests, share), measured
+            Service.TRACKING,
+            settings.tracking_url,
+            Turns(settings.service_requests, share),
+            measured,
+            settings.body_timeout,
         ),
-        Service.QUERY: Upstream(Service.QUERY, settings.query_url, Turns(settings.service_requests, share), measured),
+        Service.QUERY: Upstream(
+            Service.QUERY,
+            settings.query_url,
+            Turns(settings.service_requests, share),
+            measured,
+            settings.body_timeout,
+        ),
     }
     downloads = Upstream(
-        Service.QUERY, settings.query_url, Turns(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE), measured
+        Service.QUERY,
+        settings.query_url,
+        Turns(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
+        measured,
+        settings.body_timeout,
     )
     front = Front(
         routes=Routes(),
@@ -64,7 +79,8 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         metrics=measured,
         trusted_hops=settings.trusted_hops,
     )
-    runner = web.ServerRunner(Server(front.handle, settings.max_connections), shutdown_timeout=settings.stop_timeout)
+    server = Server(front.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
+    runner = web.ServerRunner(server, shutdown_timeout=settings.stop_timeout)
     await runner.setup()
     try:
         with listening.named_errors(settings.host, settings.port):
@@ -75,7 +91,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }
-        operations = await ops.start(settings.host, settings.ops_port, registry, checks)
+        operations = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
         logs.get().info("gateway answers", port=settings.port)
         await stop.wait()
         await runner.cleanup()

@@ -9,16 +9,15 @@ from postmeter.gateway.rate_limits import RateLimits
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import NotNegative, Port, Positive, RedisUrl
-from postmeter.shared.settings import InternalSettings, PostgresSettings, Settings
+from postmeter.shared.settings import InternalSettings, PostgresSettings, PublicSettings, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings(Settings, PostgresSettings, InternalSettings):
+class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings):
     """port: the public one. tracking_url, query_url: where the services are. key_pepper: see api_keys.digest.
 
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that
-    service is down; without them such a click gets a page that tries again. trusted_hops: proxies in front
-    whose X-Forwarded-For is passed on. max_connections: of clients, at once. service_requests: API requests
+    service is down; without them such a click gets a page that tries again. service_requests: API requests
     in flight to one service; hits: the same for tracking URLs. redis_url: where requests are counted;
     rate_limits: how many each workspace has (see rate_limits.py).
     """
@@ -28,8 +27,8 @@ class GatewaySettings(Settings, PostgresSettings, InternalSettings):
     query_url: str
     key_pepper: Secret
     token_keys: Secret | None = None
-    trusted_hops: NotNegative = 0
     max_connections: Positive = 4096
+    client_connections: NotNegative = 1024
     service_requests: Positive = 128
     hits: Positive = 256
     redis_url: RedisUrl

@@ -29,13 +29,17 @@ def target(raw_path: str) -> str:
 
 
 class Upstream:
-    """One service, and the turns that requests of one kind have there."""
+    """One service, and the turns that requests of one kind have there.
 
-    def __init__(self, service: Service, url: str, turns: Turns, metrics: GatewayMetrics) -> None:
+    body_seconds: what a caller has for its body, which is passed on as it comes.
+    """
+
+    def __init__(self, service: Service, url: str, turns: Turns, metrics: GatewayMetrics, body_seconds: float) -> None:
         self._service = service
         self._url = url.rstrip("/")
         self._turns = turns
         self._metrics = metrics
+        self._body_seconds = body_seconds
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -60,7 +64,11 @@ class Upstream:
 
         Raises RequestError: 502, 503, 504, or the body's own.
         """
-        payload = await body.read() if body is not None and endpoint.max_body <= BUFFERED else body
+        payload: bytes | Body | None = body
+        if body is not None and endpoint.max_body <= BUFFERED:
+            payload = await body.read()
+        elif body is not None:
+            await body.begin()  # who sends none takes no turn, and nobody waits for it behind us
         async with AsyncExitStack() as held:
             try:
                 await self._turns.take(held, names)
@@ -103,13 +111,19 @@ class Upstream:
     async def _once(
         self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
     ) -> aiohttp.ClientResponse:
+        # The service's seconds are its own: a body may take all of its time before they begin.
+        passed_on = isinstance(payload, Body)
         return await self._session.request(
             endpoint.method,
             URL(self._url + raw_path, encoded=True),
             headers=headers,
             data=payload.pieces() if isinstance(payload, Body) else payload,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=endpoint.timeout, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(
+                total=endpoint.timeout + self._body_seconds if passed_on else endpoint.timeout,
+                sock_read=endpoint.timeout if passed_on else None,
+                sock_connect=CONNECT_SECONDS,
+            ),
         )
 
     def _failure(self, cause: str, status: int, code: str, message: str) -> RequestError:

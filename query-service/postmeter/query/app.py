@@ -27,9 +27,11 @@ from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
 from postmeter.shared import authorization, logs, principal
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
+from postmeter.shared.clocks import Clocks
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.envelopes import error_body
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http_server import AppRunner
 from postmeter.shared.metrics import QueryMetrics
 from postmeter.shared.postgres import Pool
 from postmeter.shared.principal import Principal
@@ -83,17 +85,12 @@ def build(
     return app
 
 
-def runner(application: web.Application, stop_timeout: float) -> web.AppRunner:
+def runner(application: web.Application, clocks: Clocks, stop_timeout: float) -> AppRunner:
     """What serves the application. The gateway has bounded what comes from outside; what it adds may be long:
     the principal of a domain_admin names all its domains. Who leaves takes its request along, and its statement.
     """
-    return web.AppRunner(
-        application,
-        access_log=None,
-        shutdown_timeout=stop_timeout,
-        handler_cancellation=True,
-        max_line_size=MAX_HEAD,
-        max_field_size=MAX_HEAD,
+    return AppRunner(
+        application, clocks, shutdown_timeout=stop_timeout, handler_cancellation=True, line=MAX_HEAD, fields=MAX_HEAD
     )
 
 

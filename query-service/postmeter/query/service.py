@@ -29,13 +29,13 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     measured = metrics.QueryMetrics(registry)
     turns = Turns(settings.postgres_pool, settings.statement_timeout)
     application = app.build(pool, redis, settings.internal_secret, system_clock, measured, export.requests, turns)
-    runner = app.runner(application, settings.stop_timeout)
+    runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": redis.ping}
-        operations = await ops.start(settings.host, settings.ops_port, registry, checks)
+        operations = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
         await runner.cleanup()

@@ -41,6 +41,12 @@ class TrackingMetrics:
             ["status"],
             registry=to,
         )
+        self.connections_refused = Counter(
+            "postmeter_connections_refused_total",
+            "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
+            " POSTMETER_CLIENT_CONNECTIONS).",
+            ["bound"], registry=to,
+        )  # fmt: skip
         self.connections = Gauge("postmeter_connections", "Open client connections.", registry=to)
         self.batches = Counter(
             "postmeter_batches_total",
@@ -264,6 +270,12 @@ class GatewayMetrics:
     """gateway."""
 
     def __init__(self, to: CollectorRegistry) -> None:
+        self.connections_refused = Counter(
+            "postmeter_gateway_connections_refused_total",
+            "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
+            " POSTMETER_CLIENT_CONNECTIONS).",
+            ["bound"], registry=to,
+        )  # fmt: skip
         self.requests = Histogram(
             "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
             buckets=LATENCY, registry=to,

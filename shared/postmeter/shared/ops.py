@@ -10,11 +10,14 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from postmeter.shared import listening, quoting
+from postmeter.shared.clocks import Clocks
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.http_server import AppRunner
 
 Check = Callable[[], Awaitable[object]]
 CHECK_SECONDS = 2.0
 REASON_CHARS = 1000
+_CLOCKS = Clocks()
 
 
 async def start(
@@ -23,6 +26,7 @@ async def start(
     registry: CollectorRegistry,
     checks: dict[str, Check],
     warnings: dict[str, Callable[[], str | None]] | None = None,
+    clocks: Clocks = _CLOCKS,
 ) -> web.AppRunner:
     """Serve the ops port until the runner is cleaned up. A check that raises makes /readyz answer 503.
 
@@ -49,7 +53,7 @@ async def start(
 
     app = web.Application()
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = AppRunner(app, clocks)
     await runner.setup()
     try:
         with listening.named_errors(host, port, "POSTMETER_OPS_PORT"):

@@ -12,9 +12,21 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from postmeter.shared.clocks import Clocks
+from postmeter.shared.connections import PRIVATE, NetworksSetting
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Pause, Port, Positive, PostgresDsn, RedisUrl, Shards, read
+from postmeter.shared.setting_types import (
+    NotNegative,
+    Pause,
+    Port,
+    Positive,
+    PostgresDsn,
+    RedisUrl,
+    Seconds,
+    Shards,
+    read,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,7 +40,7 @@ class Settings:
 
     host: address that all its ports listen on. ops_port: /metrics, /healthz, /readyz.
     log_format: `json`, `console`, or `auto` (console on a terminal). stop_timeout: seconds given to
-    requests in flight after SIGTERM.
+    requests in flight after SIGTERM. header_timeout, body_timeout, idle_timeout: see Clocks; for all its ports.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +48,28 @@ class Settings:
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     stop_timeout: Pause = 10.0
+    header_timeout: Seconds = 10.0
+    body_timeout: Seconds = 20.0
+    idle_timeout: Seconds = 75.0
+
+    @property
+    def clocks(self) -> Clocks:
+        """How long clients may take."""
+        return Clocks(self.header_timeout, self.body_timeout, self.idle_timeout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublicSettings:
+    """Of a public port. trusted_hops: proxies in front whose word on the client's address is believed.
+
+    max_connections: of all clients, at once; client_connections: of one address (IPv6: one /64), but for those in
+    unbounded_clients, and behind trusted hops, where every address is a proxy's; 0: not bounded.
+    """
+
+    trusted_hops: NotNegative = 0
+    max_connections: Positive
+    client_connections: NotNegative
+    unbounded_clients: NetworksSetting = PRIVATE
 
 
 @dataclass(frozen=True, kw_only=True)

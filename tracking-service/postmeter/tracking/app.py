@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 from aiohttp import web
 
@@ -11,8 +9,7 @@ from postmeter.shared import authorization, logs, pixel
 from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
-from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, document_of
-from postmeter.shared.envelopes import error_body
+from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.sealed import Seals
@@ -33,30 +30,6 @@ MESSAGES_PATH = "/v1/messages"
 EVENTS_PATH = "/v1/events"
 CAMPAIGN = next(one for one in ENDPOINTS if (one.method, one.path) == ("PUT", "/v1/campaigns/{id}"))
 _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
-_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error in the envelope of the path's document; never a traceback."""
-    try:
-        return await handler(request)
-    except RequestError as refused:
-        error = refused
-    except web.HTTPException as answered:
-        code = _CODES.get(answered.status, "BAD_REQUEST")
-        allowed = {name: value for name, value in answered.headers.items() if name == "Allow"}
-        error = RequestError(answered.status, code, answered.reason, None, allowed)
-    except Exception:
-        logs.get().exception("request failed", path=request.path)
-        error = RequestError(500, "INTERNAL", "Something went wrong here; it has been logged.")
-    body = error_body(document_of(request.path, request.method), error, request.headers.get("X-Request-Id", ""))
-    response = web.Response(status=error.status, body=body, content_type="application/json", headers=error.headers)
-    if error.status in (408, 413):
-        # The rest of the body is not waited for.
-        response.force_close()
-    return response
 
 
 class Writes:
@@ -156,17 +129,11 @@ def _response(answer: Answer, dropped: str | None = None) -> web.Response:
     return web.Response(status=answer.status, headers=headers, body=answer.body)
 
 
-async def _unnamed(_: web.Request, response: web.StreamResponse) -> None:
-    """Nobody outside needs to know which versions run here."""
-    response.headers["Server"] = "postmeter"
-
-
 def application(
     writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: TrackRoutes, unsubscribes: Unsubscribes
 ) -> web.Application:
     """The routes."""
-    app = web.Application(middlewares=[errors])
-    app.on_response_prepare.append(_unnamed)
+    app = web.Application()
     app.add_routes(
         [
             web.post(MESSAGES_PATH, writes.post_messages),

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
+from postmeter.shared.connections import Connections
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http_server import Server
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.tracking.answers import Clock
 from postmeter.tracking.committer import Committer
@@ -17,10 +18,6 @@ from postmeter.tracking.settings import TrackingSettings
 if TYPE_CHECKING:
     from postmeter.tracking.protocol import HitProtocol
 
-# A destination of 8 KB is 24 KB when every byte of it is percent-encoded.
-LINE_LIMIT = 32 * 1024
-HEAD_LIMIT = 48 * 1024
-HEADERS_LIMIT = 100
 TICK_SECONDS = 1.0
 
 
@@ -33,7 +30,8 @@ class Front:
         desk: Desk,
         committer: Committer,
         metrics: TrackingMetrics,
-        server: web.Server,
+        server: Server,
+        connections: Connections,
     ) -> None:
         self.clock = Clock()
         self.desk = desk
@@ -42,30 +40,38 @@ class Front:
         self.hops = settings.trusted_hops
         self._settings = settings
         self._server = server
+        self._connections = connections
         self._clients: set[HitProtocol] = set()
         self._empty = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
-    def admit(self, client: HitProtocol) -> bool:
-        """Count a new connection in. False if there are as many as there may be."""
+    def admit(self, client: HitProtocol, peer: str) -> RequestError | None:
+        """Count a new connection in; what it is to be told where it is one too many."""
         self._clients.add(client)
         self._empty.clear()
-        return len(self._clients) + len(self._server.connections) <= self._settings.max_connections
+        return self._connections.admit(peer)
 
-    def release(self, client: HitProtocol) -> None:
-        """Count a connection out."""
-        self._clients.discard(client)
+    def release(self, client: HitProtocol, peer: str) -> None:
+        """Count a connection out, once; one that was handed over has been already."""
+        if client not in self._clients:
+            return
+        self._clients.remove(client)
+        self._connections.release(peer)
         if not self._clients:
             self._empty.set()
 
-    def hand_over(self, client: HitProtocol, transport: asyncio.Transport, unread: bytes) -> None:
-        """Let aiohttp go on with a connection, from the beginning of a request."""
-        self.release(client)
+    def hand_over(
+        self, client: HitProtocol, peer: str, transport: asyncio.Transport, unread: bytes, *, ended: bool
+    ) -> None:
+        """Let aiohttp go on with a connection, from the beginning of a request; ended: the client will send no more."""
+        self.release(client, peer)
         handler = self._server()
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(unread)
+        if ended:
+            handler.last()
 
     def close(self) -> None:
         """Let no connection begin another request."""
@@ -82,6 +88,6 @@ class Front:
     def _tick(self) -> None:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
         self.clock.tick()
-        self.metrics.connections.set(len(self._clients) + len(self._server.connections))
+        self.metrics.connections.set(self._connections.open)
         for client in list(self._clients):
             client.sweep(self._settings.header_timeout, self._settings.idle_timeout)

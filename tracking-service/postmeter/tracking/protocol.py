@@ -13,12 +13,14 @@ from typing import cast
 
 import httptools
 
+from postmeter.shared import refusals
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.errors import ClickRefused
+from postmeter.shared.errors import ClickRefused, RequestError
+from postmeter.shared.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
 from postmeter.tracking import answers
 from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
 from postmeter.tracking.committer import Batch, Kind
-from postmeter.tracking.front import HEAD_LIMIT, HEADERS_LIMIT, LINE_LIMIT, Front
+from postmeter.tracking.front import Front
 
 _OPEN = OPEN_PATH.encode()
 _CLICK = CLICK_PATH.encode()
@@ -36,8 +38,9 @@ class HitProtocol(asyncio.Protocol):
     """One connection. At most one batch holds its pending answers, so answers keep their order."""
 
     __slots__ = (
-        "_agent", "_batch", "_buffer", "_close", "_closing", "_complete", "_ended", "_forwarded", "_front", "_parser",
-        "_paused", "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh", "since",
+        "_agent", "_batch", "_begun", "_buffer", "_close", "_closing", "_complete", "_ended", "_forwarded", "_front",
+        "_hosts", "_parser", "_paused", "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh",
+        "since",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -46,6 +49,8 @@ class HitProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._searched = 0
         self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
+        self._begun = False
+        self._hosts = 0
         self._url = self._agent = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
         self._write: Callable[[bytes], None] = _nowhere
@@ -61,8 +66,9 @@ class HitProtocol(asyncio.Protocol):
         self._write = transport.write
         peer = transport.get_extra_info("peername")
         self._peer: str = peer[0] if isinstance(peer, tuple) else ""
-        if not self._front.admit(self):
-            self._refuse(503, "TOO_MANY_CONNECTIONS", "This server has as many connections as it takes.")
+        refused = self._front.admit(self, self._peer)
+        if refused is not None:
+            self._refuse(refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client; what it has hit stays recorded."""
@@ -71,7 +77,7 @@ class HitProtocol(asyncio.Protocol):
         self._buffer.clear()
         # The parser holds this object, so that nobody else would free either soon.
         del self._parser
-        self._front.release(self)
+        self._front.release(self, self._peer)
 
     def eof_received(self) -> bool:
         """A client that has said all it wants to say still gets its answers; then the connection ends."""
@@ -96,11 +102,17 @@ class HitProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; the usual case, exactly one request, is not copied."""
         if not self._buffer:
-            self.since = self._front.clock.now
             alone = self._batch is None and data.find(_END) == len(data) - 4 <= LINE_LIMIT
             if alone and data.startswith(_HOT) and not self._closing and self._serve(data):
+                self.since = self._front.clock.now
+                self._begun = False
                 return
         if not self._closing:
+            if not self._begun:
+                # The clock of the head begins once; of a connection's first one it began with the connection.
+                self._begun = True
+                if not self.fresh:
+                    self.since = self._front.clock.now
             self._buffer += data
             self.proceed()
 
@@ -140,9 +152,11 @@ class HitProtocol(asyncio.Protocol):
         if self._batch is not None or self._paused:
             return
         silent = self._front.clock.now - self.since
-        if self._buffer and silent > header_timeout:
-            self._refuse(408, "REQUEST_TIMEOUT", "The request's head did not arrive in time.")
-        elif silent > (header_timeout if self.fresh else idle_timeout):
+        if silent <= (header_timeout if self.fresh or self._begun else idle_timeout):
+            return
+        if self._buffer and not self._closing:
+            self._refuse(refusals.too_late())
+        else:
             # What the client has not read by now it never will.
             self._transport.abort()
 
@@ -168,6 +182,8 @@ class HitProtocol(asyncio.Protocol):
             self._agent = value[:USER_AGENT_BYTES]
         elif name in PREFETCH_HEADERS:
             self._prefetch = self._prefetch or is_prefetch(value)
+        elif name == b"host":
+            self._hosts += 1
         elif name == b"x-forwarded-for":
             self._forwarded = self._forwarded + b"," + value if self._forwarded else value
 
@@ -182,9 +198,10 @@ class HitProtocol(asyncio.Protocol):
         """Answer a request of a tracking URL; False if it has a body, which aiohttp then reads."""
         self._url = self._agent = self._forwarded = b""
         self._prefetch = self._complete = False
+        self._hosts = 0
         parser = self._parser
         if head.count(b"\n") > HEADERS_LIMIT + 2:
-            self._refuse(431, "TOO_MANY_HEADERS", f"A request takes {HEADERS_LIMIT} headers at most.")
+            self._refuse(refusals.too_many())
             return True
         try:
             parser.feed_data(head)
@@ -192,7 +209,10 @@ class HitProtocol(asyncio.Protocol):
             # An upgrade that is not taken up is answered as if it had not been offered.
             self._parser, self._close = httptools.HttpRequestParser(self), False
         except httptools.HttpParserError:
-            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+            self._refuse(refusals.malformed())
+            return True
+        if self._hosts != 1 and self._parser.get_http_version() != "1.0":
+            self._refuse(refusals.no_host())
             return True
         if not self._complete:
             self._parser = httptools.HttpRequestParser(self)
@@ -256,13 +276,13 @@ class HitProtocol(asyncio.Protocol):
         if self._closing and self._batch is not None:
             self._batch.followers.append(self)
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, error: RequestError) -> None:
         """Answer with an error, after what is pending, and close."""
+        line = bytes(self._buffer[:LINE_KEPT]) or b"GET " + self._url
         self._closing = True
         self._buffer.clear()
-        self._front.metrics.refused.labels(str(status)).inc()
-        answer = answers.refusal(self._url.decode("latin-1") if self._complete else "", status, code, message)
-        self._answer(answer.wire(self._front.clock.date, close=True), None)
+        self._front.metrics.refused.labels(str(error.status)).inc()
+        self._answer(refusals.wire(line, error), None)
 
     # -- the buffer
 
@@ -299,11 +319,13 @@ class HitProtocol(asyncio.Protocol):
         """Whether a head, or what has come of it, is within the limits; if not it is refused."""
         line = head.find(b"\r\n", 0, LINE_LIMIT + 2)
         if line < 0 and len(head) > LINE_LIMIT:
-            self._refuse(414, "URI_TOO_LONG", f"A request line takes {LINE_LIMIT} bytes at most.")
-        elif len(head) > HEAD_LIMIT or head.count(b"\n") > HEADERS_LIMIT + 2:
-            self._refuse(431, "HEADERS_TOO_LARGE", f"Headers take {HEADERS_LIMIT} lines, {HEAD_LIMIT} bytes at most.")
+            self._refuse(refusals.line_too_long())
+        elif len(head) - max(line, 0) > FIELDS_LIMIT:
+            self._refuse(refusals.too_large())
+        elif head.count(b"\n") > HEADERS_LIMIT + 2:
+            self._refuse(refusals.too_many())
         elif head and head != b"\r" and not 65 <= head[0] <= 90:  # an empty line may come before a request
-            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+            self._refuse(refusals.malformed())
         else:
             return True
         return False
@@ -311,6 +333,7 @@ class HitProtocol(asyncio.Protocol):
     def _consume(self, size: int) -> None:
         del self._buffer[:size]
         self._searched = 0
+        self._begun = bool(self._buffer)
         self.since = self._front.clock.now
 
     def _hand_over(self, head: bytes) -> None:
@@ -320,7 +343,7 @@ class HitProtocol(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             pass
         except httptools.HttpParserError:
-            self._refuse(400, "BAD_REQUEST", "The request is not valid HTTP.")
+            self._refuse(refusals.malformed())
             return
         unread = bytes(self._buffer)
         self._buffer.clear()
@@ -328,4 +351,4 @@ class HitProtocol(asyncio.Protocol):
         self._write = _nowhere
         if not self._transport.is_reading():
             self._transport.resume_reading()
-        self._front.hand_over(self, self._transport, unread)
+        self._front.hand_over(self, self._peer, self._transport, unread, ended=self._ended)

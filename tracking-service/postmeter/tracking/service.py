@@ -7,13 +7,14 @@ import contextlib
 import secrets
 from pathlib import Path
 
-from aiohttp import web
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from postmeter.shared import lifecycle, listening, logs, metrics, ops
+from postmeter.shared.connections import Connections
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.http_server import AppRunner, Server
 from postmeter.shared.sealed import Seals
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
@@ -25,7 +26,7 @@ from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.desk import Desk
 from postmeter.tracking.drainer import Drainer
 from postmeter.tracking.events import Events
-from postmeter.tracking.front import HEADERS_LIMIT, LINE_LIMIT, Front
+from postmeter.tracking.front import Front
 from postmeter.tracking.instrumentation import Instrument
 from postmeter.tracking.lane import FAILURES, Lane
 from postmeter.tracking.mailboxes import Mailboxes
@@ -84,10 +85,16 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     visits = app.Visits(desk, committer, settings.trusted_hops)
     track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures)
-    runner = _runner(settings, app.application(writes, visits, routes, track, unsubscribes))
+    connections = Connections.of(settings, figures.connections_refused)
+    runner = AppRunner(
+        app.application(writes, visits, routes, track, unsubscribes),
+        settings.clocks,
+        connections,
+        shutdown_timeout=settings.stop_timeout,
+    )
     await runner.setup()
-    assert runner.server is not None
-    front = Front(settings, desk, committer, figures, runner.server)
+    assert isinstance(runner.server, Server)
+    front = Front(settings, desk, committer, figures, runner.server, connections)
 
     async def durable() -> None:
         try:
@@ -110,7 +117,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     with listening.named_errors(settings.host, settings.port):
         listener = await _listen(settings, front)
     ops_runner = await ops.start(
-        settings.host, settings.ops_port, registry, {"redis_or_spool": durable}, {"disk": disk_low}
+        settings.host, settings.ops_port, registry, {"redis_or_spool": durable}, {"disk": disk_low}, settings.clocks
     )
     draining = asyncio.create_task(drainer.run())
     logs.get().info("serving", port=settings.port, producer=producer)
@@ -139,19 +146,6 @@ def _spool(settings: TrackingSettings, producer: str) -> Spool:
         return Spool(Path(settings.spool_dir), producer, settings.spool_bytes, settings.spool_reserve)
     except OSError as error:
         raise SettingsError(f"POSTMETER_SPOOL_DIR: {settings.spool_dir} cannot be written: {error.strerror}") from None
-
-
-def _runner(settings: TrackingSettings, application: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        application,
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=settings.idle_timeout,
-        max_line_size=LINE_LIMIT,
-        max_field_size=LINE_LIMIT,
-        max_headers=HEADERS_LIMIT,
-        shutdown_timeout=settings.stop_timeout,
-    )
 
 
 async def _listen(settings: TrackingSettings, front: Front) -> asyncio.Server:

@@ -10,23 +10,21 @@ from postmeter.shared.errors import DestinationRefused, SettingsError
 from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Bytes, NotNegative, NotNegativeBytes, Port, Positive, Seconds
-from postmeter.shared.settings import InternalSettings, RedisSettings, Settings
+from postmeter.shared.settings import InternalSettings, PublicSettings, RedisSettings, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingSettings(Settings, RedisSettings, InternalSettings):
+class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings):
     """Read from the environment (postmeter.shared.settings).
 
     port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see
     KeyRing.parse. public_url: base of every URL that goes into mails. spool_dir: local folder that survives
     restarts; batches wait there while Redis is away, at most spool_bytes of them. spool_reserve: bytes of those that
-    are set aside on disk when the service starts. disk_low: free bytes below which /readyz warns. trusted_hops:
-    proxies in front whose X-Forwarded-For is believed. append_deadline: seconds that Redis has to acknowledge a batch.
-    source_key: what the secrets of webhook sources are stored under; without it webhooks are not taken.
-    public_gateway_url: base of the webhooks' URLs as providers have them. mailbox_providers: file of domains and who
-    runs their mailboxes, in place of the shipped one. mailbox_mx: whether other domains are looked up by their MX
-    records. mailbox_nameservers: asked for those instead of the system's. max_connections: of clients, at once.
-    header_timeout, body_timeout, idle_timeout: seconds for a request's head, for its body, between requests.
+    are set aside on disk when the service starts. disk_low: free bytes below which /readyz warns. append_deadline:
+    seconds that Redis has to acknowledge a batch. source_key: what the secrets of webhook sources are stored under;
+    without it webhooks are not taken. public_gateway_url: base of the webhooks' URLs as providers have them.
+    mailbox_providers: file of domains and who runs their mailboxes, in place of the shipped one. mailbox_mx: whether
+    other domains are looked up by their MX records. mailbox_nameservers: asked for those instead of the system's.
     """
 
     port: Port = 8081
@@ -42,12 +40,9 @@ class TrackingSettings(Settings, RedisSettings, InternalSettings):
     spool_bytes: Bytes = 1 << 30
     spool_reserve: NotNegativeBytes = 96 << 20
     disk_low: NotNegativeBytes = 1 << 30
-    trusted_hops: NotNegative = 0
     append_deadline: Seconds = 0.5
     max_connections: Positive = 10_000
-    header_timeout: Seconds = 10.0
-    body_timeout: Seconds = 20.0
-    idle_timeout: Seconds = 75.0
+    client_connections: NotNegative = 2500
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.public_url)

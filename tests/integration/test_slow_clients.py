@@ -1,0 +1,209 @@
+"""Clients that are slow, silent or half gone (ABUSE.md 20, 54), on every port: each is closed, others are served."""
+
+import asyncio
+import json
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.every_port import Port, every_port
+from tests.product import wait_for
+
+SECONDS = 60.0
+DRIP_SECONDS = 0.05
+HALF_A_HEAD = b"GET /api/v1/track/open/x HTTP/1.1\r\nHost: t\r\nX: "
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+LENGTH = b"Content-Length: 1000\r\n\r\n"
+Misdeed = Callable[[Port, StreamWriter], Awaitable[None]]
+
+
+async def drip(writer: StreamWriter, bytes_: bytes) -> None:
+    """One byte after the other, for as long as the server takes them."""
+    while True:
+        for byte in bytes_:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(DRIP_SECONDS)
+
+
+def says(*parts: bytes, drips: bytes = b"", half_closes: bool = False) -> Misdeed:
+    """A client that sends the parts, `get` and `post` being the port's own, and then goes on as told."""
+
+    async def misbehave(port: Port, writer: StreamWriter) -> None:
+        for part in parts:
+            writer.write({b"get": port.get, b"post": port.post}.get(part, part))
+        if half_closes:
+            writer.write_eof()
+        if drips:
+            await drip(writer, drips)
+
+    return misbehave
+
+
+MISDEEDS: dict[str, Misdeed] = {
+    "says nothing": says(),
+    "drips empty lines": says(drips=b"\r\n"),
+    "drips a head": says(b"GET ", drips=b"a"),
+    "drips a header": says(HALF_A_HEAD, drips=b"x"),
+    "drips headers": says(HALF_A_HEAD, drips=b"x\r\nY: y"),
+    "stops in a head": says(HALF_A_HEAD),
+    "never begins its body": says(b"post", LENGTH),
+    "drips its body": says(b"post", LENGTH, drips=b"["),
+    "drips a chunk's size": says(b"post", b"Transfer-Encoding: chunked\r\n\r\n", drips=b"0"),
+    "drips chunks": says(b"post", b"Transfer-Encoding: chunked\r\n\r\n", drips=b"1\r\n[\r\n"),
+    "half-closes at once": says(half_closes=True),
+    "half-closes in a head": says(HALF_A_HEAD, half_closes=True),
+    "half-closes in a body": says(b"post", LENGTH, b"[", half_closes=True),
+    "half-closes after a request": says(b"get", half_closes=True),
+    "half-closes after two": says(b"get", b"get", half_closes=True),
+    "half-closes after another path": says(b"GET /no HTTP/1.1\r\nHost: t\r\n\r\n", half_closes=True),
+    "half-closes in the second": says(b"get", HALF_A_HEAD, half_closes=True),
+    "stays idle": says(b"get"),
+    "stays idle, with empty lines": says(b"get", drips=b"\r\n"),
+    "stops in the second": says(b"get", HALF_A_HEAD),
+    "drips the second": says(b"get", HALF_A_HEAD, drips=b"x"),
+    "offers an upgrade and half-closes": says(
+        b"GET /no HTTP/1.1\r\nHost: t\r\n" + UPGRADE + b"\r\n", b"get", half_closes=True
+    ),
+    "offers an upgrade with a body": says(b"post", UPGRADE + LENGTH, drips=b"["),
+    "offers an upgrade and drips": says(b"GET /no HTTP/1.1\r\nHost: t\r\n" + UPGRADE + b"\r\n", drips=b"\0"),
+    "offers upgrades, pipelined": says(*[HALF_A_HEAD + b"\r\n" + UPGRADE + b"\r\n"] * 40, half_closes=True),
+    "offers upgrades elsewhere, pipelined": says(
+        *[b"GET /no HTTP/1.1\r\nHost: t\r\n" + UPGRADE + b"\r\n"] * 40, half_closes=True
+    ),
+}
+LATE_HEADS = ("stops in a head", "drips a header", "drips headers", "drips a head")
+LATE_BODIES = ("never begins its body", "drips its body", "drips a chunk's size", "drips chunks")
+
+
+async def connect(port: Port) -> tuple[StreamReader, StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+    if port.preface:
+        writer.write(port.preface)
+        await answer(reader)
+    return reader, writer
+
+
+async def answer(reader: StreamReader) -> tuple[int, bytes]:
+    """(status, body)."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return int(head.split()[1]), await reader.readexactly(length)
+
+
+async def heard_of(port: Port, misdeed: Misdeed) -> bytes:
+    """All that the server says until it closes the connection."""
+    reader, writer = await connect(port)
+    going_on = asyncio.create_task(misdeed(port, writer))
+    heard = bytearray()
+    try:
+        async with asyncio.timeout(SECONDS):
+            while piece := await reader.read(65536):
+                heard += piece
+    except ConnectionError:
+        pass
+    finally:
+        going_on.cancel()
+        await asyncio.gather(going_on, return_exceptions=True)
+        writer.close()
+    return bytes(heard)
+
+
+async def served(port: Port, until: asyncio.Event) -> int:
+    """How often somebody else was served meanwhile."""
+    count = 0
+    while not until.is_set():
+        try:
+            async with asyncio.timeout(SECONDS):
+                reader, writer = await connect(port)
+                writer.write(port.get)
+                assert (await answer(reader))[0] == 200
+            writer.close()
+            count += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # on a busy machine the clock may run out for anybody
+        await asyncio.sleep(DRIP_SECONDS)
+    return count
+
+
+async def test_every_misbehaving_client_is_closed_on_every_port_and_others_are_served(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        over = asyncio.Event()
+        others = [asyncio.create_task(served(port, over)) for port in ports]
+        cases = [(port, name) for port in ports for name in MISDEEDS]
+
+        async def tried(port: Port, name: str) -> bytes:
+            try:
+                return await heard_of(port, MISDEEDS[name])
+            except TimeoutError:
+                pytest.fail(f"{port.name} does not close a client that {name}")
+
+        results = await asyncio.gather(*(tried(*case) for case in cases), return_exceptions=True)
+        over.set()
+        assert min(await asyncio.gather(*others)) > 0
+        failures = [str(result) for result in results if isinstance(result, BaseException)]
+        assert not failures, failures
+        for (port, name), heard in zip(cases, results, strict=True):
+            assert isinstance(heard, bytes)
+            if name in LATE_HEADS or (name in LATE_BODIES and port.reads):
+                assert heard.startswith(b"HTTP/1.1 408 "), (port.name, name, heard)
+                assert "REQUEST_TIMEOUT" in json.dumps(json.loads(heard.partition(b"\r\n\r\n")[2]))
+
+
+async def test_a_client_that_has_said_everything_gets_its_answers_where_hits_are_taken(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        for port in ports[:1]:
+            for misdeed, statuses in (
+                ("half-closes after a request", [b"200"]),
+                ("half-closes after two", [b"200"] * 2),
+                ("half-closes after another path", [b"404"]),
+                ("offers upgrades, pipelined", [b"200"] * 40),
+            ):
+                heard = await heard_of(port, MISDEEDS[misdeed])
+                assert [part[:3] for part in heard.split(b"HTTP/1.1 ")[1:]] == statuses, (port.name, misdeed)
+
+
+async def test_a_request_has_one_host(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        for port in ports:
+            for hosts in (b"", b"Host: a\r\nHost: b\r\n"):
+                heard = await heard_of(port, says(port.get.replace(b"Host: t\r\n", hosts)))
+                assert b" 400 " in heard.partition(b"\r\n")[0], (port.name, hosts, heard)
+            old = await heard_of(port, says(port.get.replace(b"Host: t\r\n", b"").replace(b"HTTP/1.1", b"HTTP/1.0")))
+            assert b" 200 OK" in old.partition(b"\r\n")[0], (port.name, old)
+
+
+async def test_one_address_has_its_bound_on_both_public_ports(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    """The same rule on both; a connection that is handed over counts once, and the place comes free."""
+    free = {"client_connections": 3, "unbounded_clients": "192.0.2.0/24", "max_connections": 50}
+    async with every_port(postgres_dsn, redis_url, tmp_path, **free) as (ports, tracking):
+        for port in ports[:3]:
+            for _ in range(2):
+                held = [await asyncio.open_connection("127.0.0.1", port.number) for _ in range(3)]
+                for reader, writer in held:
+                    writer.write(port.preface or port.get)
+                    await answer(reader)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+                status, body = await answer(reader)
+                assert (status, b"TOO_MANY_CONNECTIONS" in body) == (429, True), port.name
+                assert await reader.read() == b""
+                for _, one in [*held, (reader, writer)]:
+                    one.close()
+                await asyncio.to_thread(wait_for, "the places", lambda port=port: is_free(port))
+        assert tracking.metric("postmeter_connections_refused_total", '{bound="client"}') >= 4
+
+
+def is_free(port: Port) -> bool:
+    """Whether a connection is served."""
+    with socket.create_connection(("127.0.0.1", port.number)) as connection:
+        connection.sendall(port.get)
+        return connection.recv(12) == b"HTTP/1.1 200"
