@@ -2,9 +2,10 @@
 
 Linear time shows as a constant last column.
 
-    python -m tests.bench.links
+    python -m tests.bench.links [--sizes 100000 1000000 4000000] [--copies 1 10 100]
 """
 
+import argparse
 import time
 from collections.abc import Callable
 from functools import partial
@@ -39,7 +40,6 @@ HOSTILE_URLS = {
     "slashes in a URL": "/" + "A" * 48,
     "blanks in a URL": " ",
 }
-SIZES = (100_000, 1_000_000, 4_000_000)
 
 
 def best(work: Callable[[], object]) -> float:
@@ -59,15 +59,19 @@ def row(name: str, size: int, seconds: float) -> None:
 
 def main() -> None:
     """Measure everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 4_000_000], help="of HTML")
+    parser.add_argument("--copies", type=int, nargs="+", default=[1, 10, 100], help="of a newsletter")
+    options = parser.parse_args()
     instrument = Instrument(KeyRing({1: b"k" * 32}), "https://t.example.net")
     message = uuid7.new().bytes
     newsletter = NEWSLETTER.read_text()
     print(f"{'input':<38} {'characters':>10} {'ms':>10} {'ns/char':>8}")
-    for copies in (1, 10, 100):
+    for copies in options.copies:
         html = newsletter * copies
         row("newsletter", len(html), best(partial(instrument.apply, html, 1, message, opens=True, clicks=True)))
     for name, piece in HOSTILE.items():
-        for size in SIZES:
+        for size in options.sizes:
             html = piece * (size // len(piece))
             row(name, len(html), best(partial(scan, html)))
     for name, piece in HOSTILE_URLS.items():

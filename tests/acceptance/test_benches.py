@@ -1,0 +1,47 @@
+"""Each benchmark in a run as small as it can be: that it still works and says something, never how fast."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.missing import need
+
+ROOT = Path(__file__).parents[2]
+BENCHES = ROOT / "tests" / "bench"
+
+SMALL = {
+    "agents": ["LIST"],
+    "dataset": ["--data", "FOLDER", "--events", "300", "--campaigns", "20"],
+    "freshness": ["--samples", "2", "--load", "20"],
+    "ingest": ["--seconds", "1", "--rounds", "1", "--connections", "4", "--fsync", "none"],
+    "links": ["--sizes", "10000", "--copies", "1"],
+    "queries": ["--data", "FOLDER", "--events", "2000", "--requests", "1", "--crowd", "32", "--only", "Vectis"],
+    "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10"],
+    "verdicts": ["--letters", "30", "--shuffle", "1"],
+    "webhooks": ["--events", "40", "--single", "4", "--rounds", "1"],
+}
+"""Arguments of the small run."""
+
+
+def test_every_bench_has_a_small_run() -> None:
+    runnable = {file.stem for file in BENCHES.glob("*.py") if re.search("^if __name__ ==", file.read_text(), re.M)}
+    assert runnable == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_works(name: str, tmp_path: Path) -> None:
+    if name == "ingest":
+        for file, package in (("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")):
+            need(file, f"on Debian or Ubuntu: apt-get install {package}")
+    agents = tmp_path / "agents.txt"
+    agents.write_text(
+        "Googlebot/2.1 (+http://www.google.com/bot.html)\nMozilla/5.0 (X11; Linux x86_64) Firefox/128.0\n"
+    )
+    places = {"FOLDER": str(tmp_path / "data"), "LIST": str(agents)}
+    command = [sys.executable, "-m", f"tests.bench.{name}", *(places.get(word, word) for word in SMALL[name])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d", done.stdout)
