@@ -17,12 +17,12 @@ from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.sources import SourceBook
-from postmeter.gateway.turns import Turns
 from postmeter.gateway.upstream import Upstream
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
 from postmeter.shared.connections import Connections
 from postmeter.shared.endpoints import Service
 from postmeter.shared.http_server import Server
+from postmeter.shared.turns import Turns
 
 KEY_SECONDS = 2.0
 """How long a key may take to be looked up."""

@@ -10,11 +10,11 @@ import aiohttp
 from yarl import URL
 
 from postmeter.gateway.body import Body
-from postmeter.gateway.turns import Turns
 from postmeter.shared import logs
 from postmeter.shared.endpoints import Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
+from postmeter.shared.turns import Turns
 
 CONNECT_SECONDS = 1.0
 RESTART_SECONDS = 2.0

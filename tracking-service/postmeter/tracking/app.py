@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import msgspec
 from aiohttp import web
 
@@ -13,6 +15,7 @@ from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.sealed import Seals
+from postmeter.shared.turns import Turns
 from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
 from postmeter.tracking.campaigns import Campaigns
@@ -32,6 +35,18 @@ CAMPAIGN = next(one for one in ENDPOINTS if (one.method, one.path) == ("PUT", "/
 _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
 
 
+LARGE_BODY = 256 << 10
+LARGE_AT_ONCE = 4
+LARGE_OF_A_WORKSPACE = 2
+_BUSY = "There are as many large registrations as are taken at once; try again in a second, or send smaller ones."
+
+
+def _may_be_large(request: web.Request) -> bool:
+    """Whether a body is longer than LARGE_BODY, or may be: chunked or compressed."""
+    length = request.content_length
+    return length is None or length > LARGE_BODY or "Content-Encoding" in request.headers
+
+
 class Writes:
     """The handlers of /v1/messages, /v1/events and /v1/campaigns."""
 
@@ -43,6 +58,7 @@ class Writes:
         self._messages = messages
         self._events = taker
         self._campaigns = campaigns
+        self._large = Turns(LARGE_AT_ONCE, LARGE_OF_A_WORKSPACE)
 
     def _principal(self, request: web.Request) -> Principal:
         principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
@@ -52,11 +68,17 @@ class Writes:
         return principal
 
     async def post_messages(self, request: web.Request) -> web.Response:
-        """Register one message or a list."""
+        """Register one message or a list. Large bodies take turns, for each takes several times its bytes of memory."""
         principal = self._principal(request)
-        body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout)
-        status, answer = await self._messages.register(principal, body)
-        return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
+        async with AsyncExitStack() as held:
+            if _may_be_large(request):
+                try:
+                    await self._large.take(held, (principal.workspace,))
+                except TimeoutError:
+                    raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
+            body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout)
+            status, answer = await self._messages.register(principal, body)
+            return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 
     async def post_events(self, request: web.Request) -> web.Response:
         """Take events, as JSON or NDJSON."""

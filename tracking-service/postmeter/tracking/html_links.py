@@ -40,6 +40,17 @@ _AMP = ("amp4email", "\u26a14email")
 SPACE = " \t\n\f\r"
 
 
+MAX_LINKS = 1000
+"""Of one mail, tracked or not: a tracked one makes a hundred bytes and more of its own twice, so that links alone
+would make an answer ten times as large as what was sent."""
+# What a tag may say about its link stands among the first; a tag may have a million of them.
+MAX_ATTRIBUTES = 100
+
+
+class TooManyLinks(Exception):
+    """A mail has more than MAX_LINKS links."""
+
+
 class Link(msgspec.Struct, frozen=True):
     """An `href` of an `<a>`, `<area>` or VML shape: its value stands at [start, end), as written.
 
@@ -87,7 +98,7 @@ def _resolve(match: re.Match[str]) -> str:
 
 
 def scan(html: str) -> Markup:
-    """Find all links, and a place that every reader shows."""
+    """Find all links, and a place that every reader shows. Raises TooManyLinks as soon as there are too many."""
     markup = Markup([], 0)
     surroundings = Surroundings(html)
     position = 0
@@ -136,13 +147,15 @@ def _tag(html: str, match: re.Match[str], markup: Markup, surroundings: Surround
         position = after
         if is_link and attribute == "href":
             href = href or (start, end)
-        elif is_link:
+        elif is_link and len(attributes) < MAX_ATTRIBUTES:
             attributes.setdefault(attribute, unescape(html[start:end]))
         elif name == "html" and attribute.replace("\ufe0f", "") in _AMP:
             markup.is_amp = True
     if position <= 0:
         return 0
     if href is not None:
+        if len(markup.links) >= MAX_LINKS:
+            raise TooManyLinks
         markup.links.append(Link(*_trimmed(html, *href), attributes))
     if name in _RAW_TEXT:
         closing = _RAW_TEXT[name].search(html, position)

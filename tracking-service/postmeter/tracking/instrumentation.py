@@ -85,6 +85,8 @@ class Instrument:
     ) -> Instrumented:
         """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are.
 
+        Raises TooManyLinks.
+
         honeypot: add a link that no person sees. It leads where the first tracked link does; without one there is none.
         """
         markup = scan(html)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,12 +19,17 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.committer import Committer
+from postmeter.tracking.html_links import MAX_LINKS, TooManyLinks
 from postmeter.tracking.instrumentation import Instrument, TrackedLink, UntrackedLink
 from postmeter.tracking.mailboxes import Mailboxes
 
 MAX_MESSAGES = 1000
+MAX_HTML = 5 << 20
+"""Characters of one mail."""
+MAX_ANSWER = 32 << 20
+"""Bytes of all mails and links in one answer."""
 # Longer HTML is instrumented in a thread: hits must not wait for it.
-SHORT_HTML = 32_768
+SHORT_HTML = 4096
 
 
 class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +117,8 @@ class Messages:
         self._instrument = instrument
         self._committer = committer
         self._metrics = metrics
+        # One for all: two would only take turns, and take them from the event loop as well.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="instrument")
 
     async def register(self, principal: Principal, body: bytes) -> tuple[int, dict[str, Any]]:
         """Status and JSON of the answer to one message or a list. Raises RequestError for one that is wrong.
@@ -119,25 +127,26 @@ class Messages:
         """
         bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
         if bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
-            answer, record = await self._take(principal, body)
+            answer, record = await self._take(principal, body, MAX_ANSWER)
             await self._commit([record])
-            return 201, {"data": answer}
+            return 201, {"data": msgspec.Raw(answer)}
         items = bodies.decode(_only_list_decoder, body).messages
         if len(items) > MAX_MESSAGES:
             raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
-        accepted: list[Registered] = []
+        accepted: list[msgspec.Raw] = []
         refused: list[Rejected] = []
         records: list[Registration] = []
-        status = 0
+        status, room = 0, MAX_ANSWER
         for index, item in enumerate(items):
             try:
-                answer, record = await self._take(principal, item)
+                answer, record = await self._take(principal, item, room)
             except RequestError as error:
                 refused.append(rejected(index, error))
                 status = error.status if status in (0, error.status) else 400
             else:
-                accepted.append(answer)
+                accepted.append(msgspec.Raw(answer))
                 records.append(record)
+                room -= len(answer)
             # Opens and clicks must not wait until a thousand mails are done.
             await asyncio.sleep(0)
         if refused and not accepted:
@@ -154,33 +163,65 @@ class Messages:
     def _encoded(self, record: Registration) -> bytes:
         return encode(msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain)))
 
-    async def _take(self, principal: Principal, body: bytes | msgspec.Raw) -> tuple[Registered, Registration]:
-        """Check and instrument one message."""
+    async def _take(self, principal: Principal, body: bytes | msgspec.Raw, room: int) -> tuple[bytes, Registration]:
+        """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record."""
         given = bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
         record = _registration(principal, message.bytes, given)
-        instrument, workspace = self._instrument, principal.workspace
-        html, honeypot_url = given.html, None
+        html = given.html
+        if html is None or len(html) <= SHORT_HTML:
+            answer, links = self._answer(principal.workspace, message, given, room)
+        elif len(html) > MAX_HTML:
+            raise _too_large(f"at most {MAX_HTML} characters; this has {len(html)}. Link to images instead")
+        elif len(html) > room:
+            raise _over(room)
+        else:
+            work = partial(self._answer, principal.workspace, message, given, room)
+            answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return answer, msgspec.structs.replace(record, links=links)
+
+    def _answer(self, workspace: int, message: uuid.UUID, given: MessageBody, room: int) -> tuple[bytes, int]:
+        """What a message is answered with, as JSON, and how many links it has."""
+        instrument, html, honeypot_url = self._instrument, given.html, None
         links: list[TrackedLink] = []
         untracked: list[UntrackedLink] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are no text")
-            apply = partial(
-                instrument.apply,
-                html,
-                workspace,
-                message.bytes,
-                opens=given.track_opens,
-                clicks=given.track_clicks,
-                honeypot=given.honeypot,
-            )
-            done = apply() if len(html) <= SHORT_HTML else await asyncio.to_thread(apply)
+            try:
+                done = instrument.apply(
+                    html,
+                    workspace,
+                    message.bytes,
+                    opens=given.track_opens,
+                    clicks=given.track_clicks,
+                    honeypot=given.honeypot,
+                )
+            except TooManyLinks:
+                raise RequestError(
+                    400,
+                    "TOO_MANY_LINKS",
+                    f"html: at most {MAX_LINKS} links, tracked or not. Send the mail in parts, or register it without"
+                    " html and with fewer links",
+                    "html",
+                ) from None
             html, links, untracked, honeypot_url = done.html, done.links, done.untracked, done.honeypot_url
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
-        answer = Registered(message, open_url, links, untracked, honeypot_url, html, offer)
-        return answer, msgspec.structs.replace(record, links=len(links))
+        answer = msgspec.json.encode(Registered(message, open_url, links, untracked, honeypot_url, html, offer))
+        if len(answer) > room:
+            raise _over(room)
+        return answer, len(links)
+
+
+def _over(room: int) -> RequestError:
+    return _too_large(
+        f"an answer takes {MAX_ANSWER} bytes at most, and {room} are left for this message. Send fewer at once"
+    )
+
+
+def _too_large(words: str) -> RequestError:
+    return RequestError(413, "PAYLOAD_TOO_LARGE", f"html: {words}", "html")
 
 
 def _offer(url: str) -> Unsubscribe:

@@ -1,4 +1,4 @@
-"""Turns at a service: how many requests it has in flight, in all and of each of those who ask."""
+"""Turns: how many requests of a kind are in flight, in all and of each of those who ask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from weakref import WeakValueDictionary
 
 TURN_SECONDS = 5.0
-"""How long a request waits for its turn when the service has enough to do already."""
+"""How long a request waits for its turn when there is enough to do already."""
 
 
 class Turns:

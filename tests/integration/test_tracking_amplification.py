@@ -1,0 +1,108 @@
+"""What a small request can make large: each answer and each registration's memory has a bound that is told by field."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postmeter.shared.pixel import GIF
+from postmeter.tracking import event_batch, messages
+from postmeter.tracking.html_links import MAX_LINKS
+from tests.integration.tracking_service import Service, new_message, open_target
+
+MAIL = {"from_address": "a@b.example", "to": "c@d.example"}
+
+
+@pytest.fixture(scope="module")
+def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(redis_server, tmp_path_factory.mktemp("tracking") / "spool", body_timeout=2.0)
+    yield running
+    assert running.terminate() == 0
+
+
+def links(count: int) -> str:
+    return "".join(f'<a href="http://e.example/{number}">x</a>' for number in range(count))
+
+
+def test_too_many_links_are_refused_by_field_alone_and_in_a_list(service: Service) -> None:
+    most = service.post("/v1/messages", {**MAIL, "html": links(MAX_LINKS)})
+    assert most.status == 201
+    assert len(most.json()["data"]["links"]) == MAX_LINKS
+    # Whatever they are: those that are not tracked cost the work of looking at them.
+    for html in (links(MAX_LINKS + 1), "<a href=#x>" * (MAX_LINKS + 1), "<v:rect href=mailto:a@b.example>" * 100_000):
+        refused = service.post("/v1/messages", {**MAIL, "html": html})
+        assert refused.status == 400
+        error = refused.json()["error"]
+        assert (error["code"], error["field"]) == ("TOO_MANY_LINKS", "html")
+        assert str(MAX_LINKS) in error["message"]
+    mixed = service.post(
+        "/v1/messages", {"messages": [MAIL, {**MAIL, "html": links(MAX_LINKS + 1)}, {**MAIL, "html": links(3)}]}
+    ).json()
+    assert len(mixed["data"]) == 2
+    assert [(one["index"], one["code"], one["field"]) for one in mixed["rejected"]] == [(1, "TOO_MANY_LINKS", "html")]
+    alone = service.post("/v1/messages", {"messages": [{**MAIL, "html": links(MAX_LINKS + 1)}]}).json()
+    assert alone["error"]["field"] == "messages[0].html"
+
+
+def test_a_mail_has_a_size(service: Service) -> None:
+    most = service.post("/v1/messages", {**MAIL, "html": "x" * messages.MAX_HTML})
+    assert most.status == 201
+    refused = service.post("/v1/messages", {**MAIL, "html": "x" * (messages.MAX_HTML + 1)})
+    assert (refused.status, refused.json()["error"]["field"]) == (413, "html")
+    assert str(messages.MAX_HTML) in refused.json()["error"]["message"]
+
+
+def peak_bytes(service: Service) -> int:
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def test_an_answer_has_a_size_and_what_does_not_fit_is_told_and_not_registered(service: Service) -> None:
+    """Each byte of an umlaut becomes three, in the mail and in the list of its links."""
+    html = "".join(f'<a href="http://e.example/{number}{"ä" * 1000}">x</a>' for number in range(900))
+    count = 8
+    before, registered = peak_bytes(service), service.metric("postmeter_messages_total")
+    body = json.dumps({"messages": [{**MAIL, "html": html}] * count}, ensure_ascii=False).encode()
+    reply = service.post("/v1/messages", body)
+    answer = reply.json()
+    assert reply.status == 201
+    assert 0 < len(answer["rejected"]) < count
+    assert len(answer["data"]) + len(answer["rejected"]) == count
+    assert {(one["code"], one["field"]) for one in answer["rejected"]} == {("PAYLOAD_TOO_LARGE", "html")}
+    assert len(reply.body) < messages.MAX_ANSWER + 10_000
+    assert service.metric("postmeter_messages_total") - registered == len(answer["data"])
+    # The body, the answer twice while it is put together, and one mail in the making.
+    assert peak_bytes(service) - before < 4 * messages.MAX_ANSWER
+
+
+def test_of_a_tag_s_attributes_the_first_ones_say_what_its_link_is(service: Service) -> None:
+    many = " ".join(f"a{number}=1" for number in range(200_000))
+    html = f'<a data-skip-click {many} href="http://e.example/1">x</a><a {many} href="http://e.example/2">x</a>'
+    answer = service.post("/v1/messages", {**MAIL, "html": html})
+    assert [one["url"] for one in answer.json()["data"]["links"]] == ["http://e.example/2"]
+
+
+def test_large_registrations_take_turns_and_nothing_else_waits_for_them(service: Service) -> None:
+    head = ["POST /v1/messages HTTP/1.1", "Host: t", f"Content-Length: {1 << 20}"]
+    slow = [service.connect() for _ in range(2)]
+    for wire in slow:
+        wire.send("\r\n".join([*head, service.sealed("/v1/messages"), "", "{"]).encode())
+    try:
+        assert service.get(open_target(new_message())).body == GIF
+        assert service.post("/v1/messages", {**MAIL, "html": links(10)}).status == 201
+        # They are cut off when the time of a body is over, and their turns are free.
+        assert service.post("/v1/messages", {**MAIL, "html": "x" * 400_000}).status == 201
+        assert [wire.reply().status for wire in slow] == [408, 408]
+    finally:
+        for wire in slow:
+            wire.close()
+
+
+@pytest.mark.parametrize("item", ["1", '{"%s":1}' % ("x" * 700), '{"type":"%s"}' % ("\\u0007" * 110)])
+def test_the_report_of_a_refused_event_is_short(service: Service, item: str) -> None:
+    body = ('{"events":[' + ",".join([item] * event_batch.MAX_EVENTS) + "]}").encode()
+    reply = service.post("/v1/events", body)
+    assert reply.status == 202
+    assert len(reply.json()["rejected"]) == event_batch.MAX_EVENTS
+    assert len(reply.body) < event_batch.MAX_EVENTS * 1000
