@@ -123,7 +123,7 @@ def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
     [
         ({"type": " "}, "INVALID_FIELD", "type"),
         ({"type": "x" * 101}, "INVALID_FIELD", "type"),
-        ({"type": "exploded"}, "INVALID_FIELD", "message_id"),
+        ({"type": "exploded"}, "INVALID_FIELD", "type"),
         ({}, "INVALID_FIELD", "type"),
         ({"type": "sent"}, "INVALID_FIELD", "message_id"),
         ({"type": "sent", "provider": "x"}, "INVALID_FIELD", "message_id"),
@@ -166,13 +166,31 @@ def test_a_bad_event_is_reported_by_index(service: Service, event: dict[str, obj
     assert (rejected["index"], rejected["code"], rejected["field"]) == (1, code, field)
 
 
-def test_a_type_that_has_no_meaning_here_is_kept_as_unknown(service: Service) -> None:
-    message = str(uuid.uuid4())
-    events = [{"type": "exploded", "message_id": message, "reason": "why"}]
-    reply = service.post("/v1/events", {"events": events})
-    assert (reply.status, reply.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
-    (found,) = events_of(service, message)
-    assert (found.type, found.reason) == (EventType.UNKNOWN, "exploded")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("delivred", "unknown type 'delivred'; did you mean 'delivered'?"),
+        ("Delivered", "unknown type 'Delivered'; did you mean 'delivered'?"),
+        ("bounce", "unknown type 'bounce'; did you mean 'bounced'?"),
+        ("open", "unknown type 'open'; did you mean 'opened'?"),
+        ("unknown", "unknown type 'unknown'; known are queued, sending, sent,"),
+        ("exploded", "unknown type 'exploded'; "),
+        ("", "unknown type ''; known are "),
+        ("x\0\x1b[31m\n", "unknown type 'x\\x00\\x1b[31m\\n'; known are "),
+        ("x" * 50_000, "unknown type '" + "x" * 200 + "...'; known are "),
+    ],
+)
+def test_a_type_that_is_none_is_refused_and_the_nearest_one_named(service: Service, given: str, said: str) -> None:
+    sign = uuid.uuid4().hex
+    good, bad = SENT | {"message_id": str(uuid.uuid4())}, {"reason": sign} | SENT | {"type": given}
+    reply = service.post("/v1/events", {"events": [good, bad, good | {"type": "opened"}]})
+    assert (reply.status, reply.json()["accepted"]) == (202, 2)
+    (rejected,) = reply.json()["rejected"]
+    assert (rejected["index"], rejected["code"], rejected["field"]) == (1, "INVALID_FIELD", "type")
+    assert rejected["message"].startswith(f"type: {said}")
+    assert len(rejected["message"]) < 500
+    (refusal,) = refusals_of(service, sign)
+    assert refusal.reason == rejected["message"]
 
 
 @pytest.mark.parametrize(("reason", "kept"), [("no such list", "no such list"), (None, "rejected")])

@@ -205,3 +205,28 @@ def test_a_stream_entry_of_any_bytes_is_unpacked(noise: bytes, place: int, batch
         assert all(checks.fault(record) is None for record in found.records)
         assert found.id == (batch or b"1-0")
         assert found.records or found.rejected or packed[1:5] == bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"ip": "203.0.113.77", "n": 12}', '{"ip": "203.0.113.0", "n": 12}'),
+        ("ip:203.0.113.77:51234, from 198.51.100.9.", "ip:203.0.113.0:51234, from 198.51.100.0."),
+        ("[2001:db8:1:2::7]:443 ::ffff:203.0.113.77", "[2001:db8:1::]:443 203.0.113.0"),
+        ("at 12:30:45 of 1.2.3, Chrome/120.0.0.0", "at 12:30:45 of 1.2.3, Chrome/120.0.0.0"),
+        ("a::b", "a::"),
+        ("1.2.3.4.5.6 999.1.1.1 ::::", "1.2.3.4.5.6 999.1.1.1 ::::"),
+        ("ip=203.0.113.77&x=1 b\xff\0", "ip=203.0.113.0&x=1 b\xff\0"),
+    ],
+)
+def test_client_addresses_in_bytes_that_were_not_understood(text: str, left: str) -> None:
+    assert texts.without_hosts(text.encode("latin-1"), texts.network) == left.encode("latin-1")
+    gone = texts.without_hosts(text.encode("latin-1"), texts.no_network)
+    assert b"203.0.113" not in gone
+    assert b"2001" not in gone
+
+
+@given(st.text(st.sampled_from("0123456789abcdef:. x"), max_size=60) | st.ip_addresses().map(str), st.ip_addresses())
+def test_no_whole_address_is_left_in_bytes(before: str, ip: object) -> None:
+    found = texts.without_hosts(f'{before} "{ip}" {ip},'.encode(), texts.network).decode()
+    assert f'"{texts.network(str(ip))}" {texts.network(str(ip))},' in found

@@ -16,10 +16,10 @@ ID_BYTES = 200
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record put aside: why, its bytes, and whose it is where that is known."""
+    """A record put aside: why, what it is or its bytes where it could not be read, and whose it is if that is known."""
 
     reason: str
-    packed: bytes
+    record: Record | bytes
     batch: bytes
     workspace: int | None = None
 
@@ -57,4 +57,4 @@ def _id(given: bytes) -> bytes:
 
 def reject(record: Record, reason: str, batch: bytes) -> Rejected:
     """Put one readable record aside."""
-    return Rejected(reason, records.encode(record), batch, record.workspace)
+    return Rejected(reason, record, batch, record.workspace)

@@ -23,7 +23,7 @@ from postmeter.aggregator.moments import NEVER
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
-from postmeter.shared.records import Event, Hit
+from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
 from postmeter.shared.rollups import COUNTERS
 from postmeter.shared.thresholds import Thresholds
 
@@ -108,20 +108,22 @@ class Changes:
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
         judge, network = self.judge, self.network
         count, write, click = self.count, self.history.append, self.links.append
-        opens, clicks, together = self.first[Engagement.OPEN], self.first[Engagement.CLICK], self.clicks
+        kinds = (EventType.OPENED, self.first[Engagement.OPEN]), (EventType.CLICKED, self.first[Engagement.CLICK])
+        together = self.clicks
         for key, hit, series in hits:
             workspace, message = key
             at, claimed = hit.at, None
             if not low <= at < high:
                 at, claimed = now, at
             url = hit.url or None
-            kind, first = (EventType.CLICKED, clicks) if url else (EventType.OPENED, opens)
-            verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
-            told = counted
-            if hit.mark:
-                verdict, why, told = self._mark(key, hit, at, series, counted=counted)
-            elif not counted:
-                why = PROVIDER_COUNTS
+            kind, first = kinds[url is not None]
+            if type(hit) is WaitingHit:
+                verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
+            else:
+                verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
+            told = True
+            if hit.mark or not counted:
+                verdict, why, told = self._mark(key, hit, at, series, verdict, counted=counted)
             if told:
                 count(workspace, at, series, HIT_COUNTERS[kind, verdict])
                 if verdict is not Verdict.MACHINE:
@@ -135,8 +137,15 @@ class Changes:
             client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, told, None
             write((workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client))
 
-    def _mark(self, key: Key, hit: Hit, at: int, series: int, *, counted: bool) -> tuple[Verdict, str, bool]:
-        """(verdict, reason, whether it counts) of a hit that only machines make. It says something of others nearby."""
+    def _mark(
+        self, key: Key, hit: Hit, at: int, series: int, verdict: Verdict, *, counted: bool
+    ) -> tuple[Verdict, str, bool]:
+        """(verdict, reason, whether it counts) of a hit that its provider counts, or that only machines make.
+
+        The latter says something of others nearby.
+        """
+        if not hit.mark:
+            return verdict, PROVIDER_COUNTS, False
         self.clicks.setdefault(key, []).append(at)
         self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
         if hit.mark == Mark.HEAD:
@@ -151,12 +160,7 @@ class Changes:
         kind = EventType(event.type)
         at = self.horizon.place(event.at, event.received)
         claimed = event.claimed if at == event.at else event.at
-        verdict, why = None, None
-        effect = EFFECTS[kind, event.bounce if kind is EventType.BOUNCED else 0]
-        if kind in HIT_ENGAGEMENTS:
-            verdict, why = self.judge(kind, event.user_agent, False, event.ip)
-            engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
-            effect = Effect(HIT_COUNTERS[kind, verdict], engagement)
+        effect, verdict, why = self._effect(kind, event)
         if not counted:
             effect, why = Effect(), OWN_COUNTS
         if effect.counter is not None:
@@ -195,6 +199,17 @@ class Changes:
                 event.mail.source if event.mail else None,
             )
         )
+
+    def _effect(self, kind: EventType, event: Event) -> tuple[Effect, Verdict | None, str | None]:
+        """What an event changes; of an open or a click with its verdict and the reason."""
+        if kind not in HIT_ENGAGEMENTS:
+            return EFFECTS[kind, event.bounce if kind is EventType.BOUNCED else 0], None, None
+        if type(event) is WaitingEvent:
+            verdict, why = Verdict(event.verdict), event.verdict_reason or None
+        else:
+            verdict, why = self.judge(kind, event.user_agent, False, event.ip)
+        engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
+        return Effect(HIT_COUNTERS[kind, verdict], engagement), verdict, why
 
     def rise(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
         """Note how far an event brings its message."""

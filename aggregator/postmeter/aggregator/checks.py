@@ -25,7 +25,7 @@ def fault(record: Record) -> str | None:
         return "workspace"
     if not 0 <= record.at < _LATEST:
         return "time"
-    if type(record) is Hit:
+    if isinstance(record, Hit):
         if len(record.message) != 16:
             return "message"
         if record.mark not in _MARKS or (record.mark and not record.url):
@@ -38,7 +38,7 @@ def fault(record: Record) -> str | None:
         return "text" if not record.campaign or any("\0" in text for text in texts) else None
     if type(record) is Purchase or type(record) is CustomEvent:
         return _contact_fault(record)
-    assert type(record) is Event
+    assert isinstance(record, Event)
     return _event_fault(record)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
+import msgspec
+
+from postmeter.aggregator import texts
 from postmeter.aggregator.batches import Rejected
 from postmeter.aggregator.queries import QUERIES
-from postmeter.shared import metrics, quoting
+from postmeter.shared import addresses, metrics, quoting, records
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import REFUSAL_BYTES
+from postmeter.shared.records import REFUSAL_BYTES, Event, Hit
 
 RECOUNT_SECONDS = 10.0
 REASON_CHARS = 1000
@@ -22,28 +26,30 @@ REASON_CHARS = 1000
 class DeadLetters:
     """Stores at most `limit` of a workspace (counted anew every ten seconds, so it may go a little over)."""
 
-    def __init__(self, limit: int, counters: metrics.AggregatorMetrics) -> None:
+    def __init__(self, limit: int, network: Callable[[str], str | None], counters: metrics.AggregatorMetrics) -> None:
+        """network: what may be kept of a client's address."""
         self._limit = limit
+        self._network = network
         self._counters = counters
         self._counted: dict[int, tuple[float, int]] = {}
 
     async def put_aside(self, connection: Connection, shard: int, rejected: list[Rejected]) -> None:
         """Store these inside the caller's transaction, as far as there is room. Those of nobody are always stored."""
-        kept: list[Rejected] = []
+        kept: list[tuple[int | None, str, str, bytes]] = []
         taken: Counter[int] = Counter()
-        for one in map(_storable, rejected):
-            if one.workspace is not None:
-                if taken[one.workspace] >= await self._room(connection, one.workspace):
+        for one in rejected:
+            workspace = one.workspace if one.workspace is not None and 0 < one.workspace < 2**31 else None
+            if workspace is not None:
+                if taken[workspace] >= await self._room(connection, workspace):
                     self._counters.dead_letters_dropped.inc()
                     continue
-                taken[one.workspace] += 1
-            kept.append(one)
+                taken[workspace] += 1
+            kept.append((workspace, *self._storable(one)))
         for workspace, n in taken.items():
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + n)
         if kept:
-            rows = [(r.workspace, quoting.quoted(r.batch)[1:-1], r.reason, r.packed) for r in kept]
-            workspaces, batches, reasons, packed = zip(*rows, strict=True)
+            workspaces, batches, reasons, packed = zip(*kept, strict=True)
             await connection.execute(QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)
 
     async def _room(self, connection: Connection, workspace: int) -> int:
@@ -53,8 +59,13 @@ class DeadLetters:
             self._counted[workspace] = (time.monotonic(), held)
         return max(0, self._limit - held)
 
-
-def _storable(one: Rejected) -> Rejected:
-    """The same as Postgres takes it for certain. An impossible workspace is nobody's."""
-    workspace = one.workspace if one.workspace is not None and 0 < one.workspace < 2**31 else None
-    return Rejected(quoting.clean(one.reason, REASON_CHARS), one.packed[:REFUSAL_BYTES], one.batch, workspace)
+    def _storable(self, one: Rejected) -> tuple[str, str, bytes]:
+        """(batch, reason, bytes) as Postgres takes them for certain, and without what nobody may keep."""
+        reason = quoting.clean(addresses.masked(one.reason, 2 * REASON_CHARS), REASON_CHARS)
+        if isinstance(one.record, bytes):
+            packed = texts.without_hosts(one.record[:REFUSAL_BYTES], self._network)
+        elif isinstance(one.record, Hit | Event):
+            packed = records.encode(msgspec.structs.replace(one.record, ip=self._network(one.record.ip) or ""))
+        else:
+            packed = records.encode(one.record)
+        return quoting.quoted(one.batch)[1:-1], reason, packed[:REFUSAL_BYTES]

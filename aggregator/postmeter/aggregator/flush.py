@@ -85,7 +85,7 @@ class Flusher:
         self._counters = counters
         self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())
         self._campaigns = Campaigns()
-        self._dead_letters = DeadLetters(settings.dead_letter_limit, counters)
+        self._dead_letters = DeadLetters(settings.dead_letter_limit, self._network, counters)
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._links = Links(settings.link_limit, counters)
         self._choice = Choice()
@@ -220,8 +220,8 @@ class Flusher:
         *,
         release: bool = True,
     ) -> tuple[Outcome, dict[Key, int]]:
-        hits = [record for record in found if type(record) is Hit]
-        events = [record for record in found if type(record) is Event]
+        hits = [record for record in found if isinstance(record, Hit)]
+        events = [record for record in found if isinstance(record, Event)]
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         outcome.campaigns = sum(type(record) is CampaignChange for record in found)
@@ -235,13 +235,13 @@ class Flusher:
             believed = messages.believed(registrations)
             waited_for = [name for name in names if name in believed]
             released = await self._waiting.release(connection, list(learnt), waited_for) if release else Batch(b"")
-            hits += [record for record in released.records if type(record) is Hit]
-            events += [record for record in released.records if type(record) is Event]
+            hits += [record for record in released.records if isinstance(record, Hit)]
+            events += [record for record in released.records if isinstance(record, Event)]
             rejected = rejected + released.rejected
         resolved = await resolve(connection, changes, self._cache, hits, events, prepared, learnt)
         outcome.made = resolved.made
         await self._add(connection, changes, resolved, prepared)
-        rejected = rejected + await self._waiting.park(connection, resolved.unknown)
+        rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(connection, shard, changes, changes.links)
         outcome.judged = changes.judged
         outcome.contacts = await contacts.store(connection, found, changes.horizon)

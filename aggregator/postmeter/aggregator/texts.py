@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+from collections.abc import Callable
 from functools import lru_cache
+
+# Whole words in which an address may stand, with a name before it or a port behind.
+_WORD = re.compile(r"[0-9A-Za-z:.]++")
+
+_LONGEST = 45
+"""Characters of an IP address."""
 
 
 @lru_cache(16384)
@@ -28,6 +36,24 @@ def network(ip: str) -> str | None:
 
 def no_network(_: str) -> None:
     """Where nothing of addresses is to be kept."""
+
+
+def without_hosts(raw: bytes, keep: Callable[[str], str | None]) -> bytes:
+    """The bytes with what `keep` leaves of each IP address that stands in them, in whatever format they are."""
+
+    def kept(word: re.Match[str]) -> str:
+        text = word.group()
+        if text.count(".") < 3 and text.count(":") < 2:
+            return text
+        for bare in (text, text.rstrip("."), text.rstrip(".").removesuffix(":")):
+            if len(bare) <= _LONGEST and network(bare) is not None:
+                return (keep(bare) or "") + text[len(bare) :]
+        return ":".join(
+            (keep(part) or "") + piece[len(part) :] if network(part := piece.rstrip(".")) is not None else piece
+            for piece in text.split(":")
+        )
+
+    return _WORD.sub(kept, raw.decode("latin-1")).encode("latin-1")
 
 
 @lru_cache(16384)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.batches import Batch, Rejected, reject, unpack
+from postmeter.aggregator.changes import Changes
+from postmeter.aggregator.effects import HIT_ENGAGEMENTS
 from postmeter.aggregator.messages import Key, Name
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.reader import Entry
 from postmeter.shared import metrics, records
+from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit
+from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
 
 RECOUNT_SECONDS = 10.0
 SWEEP_LIMIT = 5000
@@ -30,8 +34,11 @@ class WaitingRoom:
         self._counters = counters
         self._counted: dict[int, tuple[float, int]] = {}
 
-    async def park(self, connection: Connection, unknown: list[Hit | Event]) -> list[Rejected]:
-        """Store these; returns those for which there is no room."""
+    async def park(self, connection: Connection, unknown: list[Hit | Event], changes: Changes) -> list[Rejected]:
+        """Store these; returns those for which there is no room.
+
+        They wait for weeks: they are judged now, by `changes`, and keep no more of an address than the history does.
+        """
         by_workspace: dict[int, list[Hit | Event]] = {}
         for record in unknown:
             by_workspace.setdefault(record.workspace, []).append(record)
@@ -39,7 +46,7 @@ class WaitingRoom:
         rows = []
         for workspace, found in by_workspace.items():
             room = await self._room(connection, workspace)
-            rows += [_row(record) for record in found[:room]]
+            rows += [_row(_judged(record, changes)) for record in found[:room]]
             refused += [reject(record, "waiting room full", b"") for record in found[room:]]
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + min(room, len(found)))
@@ -87,6 +94,20 @@ class WaitingRoom:
 
 def _unpacked(rows: list[bytes]) -> Batch:
     return unpack(Entry(b"", b"", records.join(rows)))
+
+
+def _judged(record: Hit | Event, changes: Changes) -> Hit | Event:
+    if isinstance(record, WaitingHit | WaitingEvent):
+        return record
+    given = msgspec.structs.asdict(record) | {"ip": changes.network(record.ip) or ""}
+    if isinstance(record, Hit):
+        kind = EventType.CLICKED if record.url else EventType.OPENED
+        verdict, why = changes.judge(kind, record.user_agent, record.prefetch, record.ip)
+        return WaitingHit(**given, verdict=verdict, verdict_reason=why or "")
+    if record.type not in HIT_ENGAGEMENTS:
+        return WaitingEvent(**given)
+    verdict, why = changes.judge(EventType(record.type), record.user_agent, False, record.ip)
+    return WaitingEvent(**given, verdict=verdict, verdict_reason=why or "")
 
 
 def _row(record: Hit | Event) -> tuple[object, ...]:

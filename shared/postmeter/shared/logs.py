@@ -12,7 +12,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from postmeter.shared import quoting
+from postmeter.shared import addresses, quoting
 
 VALUE_CHARS = 1000
 TRACEBACK_CHARS = 20_000
@@ -89,12 +89,15 @@ def configure(service: str, log_format: str, log_level: str) -> None:
 
 
 def harmless(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The processor that cleans and cuts every value of a line, whoever it comes from; a traceback keeps its lines."""
+    """The processor that cleans and cuts every value of a line, whoever it comes from, and masks email addresses.
+
+    A traceback keeps its lines.
+    """
     for name, value in line.items():
         if name == "exception" and isinstance(value, str):
             # The end tells the error; its beginning may be a text of megabytes.
             lines = value[-TRACEBACK_CHARS:].split("\n")
-            line[name] = "\n".join(quoting.clean(one, VALUE_CHARS) for one in lines)
+            line[name] = "\n".join(map(_text, lines))
         else:
             line[name] = _harmless(value)
     return line
@@ -108,7 +111,11 @@ def _harmless(value: Any, depth: int = 3) -> Any:
         return {quoting.clean(str(name), quoting.QUOTED): _harmless(one, depth - 1) for name, one in few}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_harmless(one, depth - 1) for one in list(value)[:_ITEMS]]
-    return quoting.clean(value if isinstance(value, str) else repr(value), VALUE_CHARS)
+    return _text(value if isinstance(value, str) else repr(value))
+
+
+def _text(value: str) -> str:
+    return quoting.clean(addresses.masked(value, 2 * VALUE_CHARS), VALUE_CHARS)
 
 
 def bind_request(request_id: str) -> None:

@@ -78,8 +78,7 @@ class TrackingMetrics:
         self.messages = Counter("postmeter_messages_total", "Messages registered.", registry=to)
         self.events = Counter(
             "postmeter_events_total",
-            "API events, by outcome (accepted; unknown: those of them whose type has no meaning here; duplicate;"
-            " rejected).",
+            "API events, by outcome (accepted, duplicate, rejected).",
             ["outcome"],
             registry=to,
         )

@@ -113,6 +113,20 @@ class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=T
     mail: Mail | None = None
 
 
+class WaitingHit(Hit, tag=8, frozen=True):
+    """A hit that waits for its message: judged already, for of its client's address only the network is left."""
+
+    verdict: int = 0
+    verdict_reason: str = ""
+
+
+class WaitingEvent(Event, tag=9, frozen=True):
+    """The same of an event; verdict is 0 but for opens and clicks."""
+
+    verdict: int = 0
+    verdict_reason: str = ""
+
+
 class Refusal(msgspec.Struct, array_like=True, tag_field="record", tag=5, frozen=True):
     """An item of a batch that could not be read: kept as a dead letter for a person to look at.
 
@@ -170,7 +184,7 @@ class CustomEvent(msgspec.Struct, array_like=True, tag_field="record", tag=7, fr
     claimed: int | None
 
 
-Record = Hit | Registration | Event | Refusal | CampaignChange | Purchase | CustomEvent
+Record = Hit | Registration | Event | Refusal | CampaignChange | Purchase | CustomEvent | WaitingHit | WaitingEvent
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Record])

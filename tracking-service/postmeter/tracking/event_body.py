@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from postmeter.shared import quoting
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.principal import Principal
@@ -17,7 +18,10 @@ from postmeter.tracking.client import USER_AGENT_BYTES
 
 REJECTED = "rejected"
 _TYPES = {kind.name.lower(): kind for kind in EventType if kind is not EventType.UNKNOWN} | {REJECTED: EventType.FAILED}
-TYPE_CHARS = 100
+TYPE_CHARS = 30
+"""Of a type's name that are looked at to find the one that was meant."""
+NEAR_EDITS = 3
+"""Characters that may be wrong in it; `open` and `click` are two away."""
 _BOUNCES = {kind.name.lower(): kind for kind in BounceType}
 _ONLY_RECEIVED = "type: a key that is confined to domains may write only received, of its own domains"
 # Fields that mean something for one type only; for every other one they are as wrong as misspelt ones.
@@ -54,14 +58,9 @@ _decoder = msgspec.json.Decoder(EventBody)
 
 
 def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
-    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it.
-
-    A type that has no meaning here is kept as UNKNOWN, with its name as the reason (ABUSE.md 46).
-    """
+    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it."""
     given = bodies.decode(_decoder, item)
-    kind = _TYPES.get(given.type, EventType.UNKNOWN)
-    if not fields.text("type", given.type, TYPE_CHARS).strip():
-        raise fields.invalid("type", "must not be empty")
+    kind = _kind(given.type)
     if principal.confined_to is not None and kind is not EventType.RECEIVED:
         # Which domain a message is of stands in Postgres, where only the aggregator looks.
         raise RequestError(403, "FORBIDDEN", _ONLY_RECEIVED, "type")
@@ -87,7 +86,7 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
         key=_key(principal, domain, key),
         digest=_digest(given),
         bounce=_bounce(given, kind),
-        reason=_reason(given, kind),
+        reason=_reason(given),
         url=fields.text("url", given.url, 8192),
         user_agent=agent,
         ip=fields.ip("ip", given.ip),
@@ -103,6 +102,27 @@ def _key(principal: Principal, domain: str, key: str) -> bytes:
     if not key:
         return b""
     return idempotency_key(principal.workspace, key if principal.confined_to is None else f"{domain}\0{key}")
+
+
+def _kind(name: str) -> EventType:
+    """The type of that name. Raises RequestError for another one: who writes `delivred` would look for it in vain."""
+    kind = _TYPES.get(name)
+    if kind is None:
+        written = name[:TYPE_CHARS].strip().lower()
+        edits, nearest = min((_edits(written, known), known) for known in _TYPES)
+        hint = f"did you mean '{nearest}'?" if edits <= NEAR_EDITS else f"known are {', '.join(_TYPES)}"
+        raise fields.invalid("type", f"unknown type {quoting.quoted(name)}; {hint}")
+    return kind
+
+
+def _edits(one: str, other: str) -> int:
+    """Characters to be put in, left out or changed to make one of the other (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for place, character in enumerate(one, 1):
+        before, row[0] = row[0], place
+        for column, wanted in enumerate(other, 1):
+            before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (character != wanted))
+    return row[-1]
 
 
 def _refuse_strangers(given: EventBody, kind: EventType) -> None:
@@ -131,10 +151,8 @@ def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[s
     return provider, provider_message, domain
 
 
-def _reason(given: EventBody, kind: EventType) -> str:
+def _reason(given: EventBody) -> str:
     reason = fields.text("reason", given.reason, 1000)
-    if kind is EventType.UNKNOWN:
-        return given.type
     # The provider refused to try: a failure, which says so if nothing else is said of it.
     return reason or (REJECTED if given.type == REJECTED else "")
 

@@ -11,12 +11,11 @@ from redis.asyncio import Redis
 
 from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import EventType
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
-from postmeter.shared.records import Event, Refusal, encode
+from postmeter.shared.records import Event
 from postmeter.shared.streams import event_seen, shard_of
-from postmeter.tracking import event_body, fields
+from postmeter.tracking import event_body, fields, outgoing
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.event_batch import Item
 from postmeter.tracking.lane import FAILURES
@@ -80,7 +79,6 @@ class Events:
         outcome.rejected.sort(key=lambda one: one.index)
         for label, count in (
             ("accepted", outcome.accepted),
-            ("unknown", sum(event.type == EventType.UNKNOWN for event in (*events, *keyless))),
             ("duplicate", outcome.duplicates),
             ("rejected", len(outcome.rejected)),
         ):
@@ -90,9 +88,9 @@ class Events:
     async def _append(self, keyed: list[Event], keyless: list[Event], refusals: list[bytes]) -> None:
         by_shard: dict[int | None, list[bytes]] = {}
         for event in keyed:
-            by_shard.setdefault(shard_of(event.key, self._shards), []).append(encode(event))
+            by_shard.setdefault(shard_of(event.key, self._shards), []).append(outgoing.event(event))
         if keyless or refusals:
-            by_shard[None] = [*(encode(event) for event in keyless), *refusals]
+            by_shard[None] = [*(outgoing.event(event) for event in keyless), *refusals]
         await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
 
     async def _leave_out_known(self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: Outcome) -> None:
@@ -149,7 +147,7 @@ async def _read(principal: Principal, items: list[Item], outcome: Outcome) -> _R
 def _refusal(workspace: int, item: bytes | msgspec.Raw, error: RequestError) -> bytes:
     """The dead letter of an item that could not be read."""
     now = fields.micros(datetime.now(UTC))
-    return encode(Refusal(now, workspace, "POST /v1/events", error.message[:1000], bytes(item)[:KEPT_BYTES]))
+    return outgoing.refusal(now, workspace, "POST /v1/events", error.message, bytes(item), KEPT_BYTES)
 
 
 def _repeat(outcome: Outcome, index: int, digest: bytes | str, event: Event) -> None:

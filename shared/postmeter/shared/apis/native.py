@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.events import EventType
 
 METRICS = (
     "sent",
@@ -147,10 +148,13 @@ class MessageAnswer(Struct):
     data: Registered
 
 
+_EVENT_TYPES = (*(kind.name.lower() for kind in EventType if kind is not EventType.UNKNOWN), "rejected")
+
+
 class EventBody(Struct):
     """One event; tracking-service checks each field with its own error."""
 
-    type: str
+    type: Annotated[str, one_of(*_EVENT_TYPES)]
     message_id: str | msgspec.UnsetType = msgspec.UNSET
     provider: str | msgspec.UnsetType = msgspec.UNSET
     provider_message_id: str | msgspec.UnsetType = msgspec.UNSET

@@ -7,11 +7,12 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
+from postmeter.shared import addresses
 from postmeter.shared.domains import normal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Mail, idempotency_key
-from postmeter.tracking import fields
+from postmeter.tracking import fields, outgoing
 from postmeter.tracking.client import USER_AGENT_BYTES
 from postmeter.tracking.webhooks import subjects
 from postmeter.tracking.webhooks.delivery import Source
@@ -21,6 +22,8 @@ from postmeter.tracking.webhooks.reading import Reading, Unreadable
 _OLDEST = int(fields.OLDEST / timedelta(microseconds=1))
 _NEWEST = int(fields.NEWEST / timedelta(microseconds=1))
 _ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", re.ASCII)
+REASON_CHARS = outgoing.REASON_CHARS + addresses.SPAN
+"""More than is kept, for addresses are masked later and none may be cut in two before that."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 

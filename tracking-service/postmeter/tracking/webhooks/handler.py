@@ -9,11 +9,12 @@ from collections.abc import Mapping
 import msgspec
 from redis.asyncio import Redis
 
-from postmeter.shared import logs, sources
+from postmeter.shared import logs, quoting, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
+from postmeter.shared.records import Event
 from postmeter.shared.streams import shard_of
+from postmeter.tracking import outgoing
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
@@ -23,6 +24,9 @@ from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from postmeter.tracking.webhooks.tokens import Tokens
+
+REASON_CHARS = 300
+"""Of why an item could not be read, in the answer to its provider."""
 
 
 class RejectedItem(msgspec.Struct, frozen=True):
@@ -94,18 +98,18 @@ class Webhooks:
             try:
                 found = read(provider, source, item, delivery.received)
             except Unreadable as error:
-                outcome.rejected.append(RejectedItem(index, "UNREADABLE", str(error)))
-                refusal = Refusal(
-                    delivery.received, source.workspace, f"webhook {source.id}", str(error), item[:REFUSAL_BYTES]
+                outcome.rejected.append(RejectedItem(index, "UNREADABLE", quoting.clean(str(error), REASON_CHARS)))
+                refusal = outgoing.refusal(
+                    delivery.received, source.workspace, f"webhook {source.id}", str(error), item
                 )
-                by_shard.setdefault(None, []).append(encode(refusal))
-                continue
-            taken += found
+                by_shard.setdefault(None, []).append(refusal)
+            else:
+                taken += found
             if index % 50 == 49:
                 await asyncio.sleep(0)
         await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
         for index, event in enumerate(taken):
-            by_shard.setdefault(self._shard(event), []).append(encode(self._named(event)))
+            by_shard.setdefault(self._shard(event), []).append(outgoing.event(self._named(event)))
             if index % 50 == 49:
                 await asyncio.sleep(0)
         outcome.accepted = len(taken)
