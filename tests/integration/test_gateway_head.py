@@ -17,7 +17,7 @@ from tests.integration.test_gateway_envelopes import SCOPES, path_of
 READS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
 SMALL, LARGE = b"{}", bytes(range(256)) * (WHOLE // 256 + 1)
 HITS = (OPEN_PATH, CLICK_PATH)
-VARYING = ("date", "x-request-id", "ratelimit-remaining", "ratelimit-reset", "transfer-encoding")
+VARYING = ("date", "x-request-id", "ratelimit", "ratelimit-remaining", "ratelimit-reset", "transfer-encoding")
 
 
 async def of_three_kinds(request: web.Request) -> web.StreamResponse:

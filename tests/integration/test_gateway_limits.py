@@ -68,8 +68,27 @@ def micros(time: tuple[int, int]) -> int:
     return time[0] * 1_000_000 + time[1]
 
 
-def told(limit: int, remaining: int, reset: int) -> dict[str, Any]:
-    return {"RateLimit-Limit": str(limit), "RateLimit-Remaining": str(remaining), "RateLimit-Reset": Seconds(reset)}
+class Standing:
+    """Equal to a RateLimit header of a class that says these numbers, or a few seconds less."""
+
+    def __init__(self, name: str, remaining: int, reset: int) -> None:
+        self.start, self.reset = f'"{name}";r={remaining};t=', Seconds(reset)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and other.startswith(self.start) and self.reset == other[len(self.start) :]
+
+    def __repr__(self) -> str:
+        return f"{self.start}{self.reset}"
+
+
+def told(limit: int, remaining: int, reset: int, name: str = "read") -> dict[str, Any]:
+    return {
+        "RateLimit-Policy": f'"{name}";q={limit};w=60',
+        "RateLimit": Standing(name, remaining, reset),
+        "RateLimit-Limit": str(limit),
+        "RateLimit-Remaining": str(remaining),
+        "RateLimit-Reset": Seconds(reset),
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +107,7 @@ async def test_the_whole_limit_may_come_at_once_and_then_nothing(postgres_dsn: s
         other = await here.key(await here.workspace())
         assert await ask(url, other) == (200, told(3, 2, 20))
         writer = await here.key(await here.workspace(), "admin", ("track",))
-        assert await ask(url, writer, "/v1/events", "POST", json={}) == (200, told(6000, 5999, 1))
+        assert await ask(url, writer, "/v1/events", "POST", json={}) == (200, told(6000, 5999, 1, "write"))
 
 
 async def test_head_counts_as_get_and_errors_behind_carry_the_headers(postgres_dsn: str, redis_url: str) -> None:

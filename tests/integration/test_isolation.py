@@ -41,7 +41,7 @@ READS = {(e.method, e.path) for e in ENDPOINTS if e.method == "GET" or e.repeata
 WRITES = {(e.method, e.path) for e in ENDPOINTS} - READS
 PUBLIC = {(e.method, e.path) for e in ENDPOINTS if e.scope is None}
 DOWNLOAD = "/api/v1/workspaces/{workspaceId}/analytics/exports/{exportId}/download"
-HEADERS_OF_ONE = {"Date", "X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset"}
+HEADERS_OF_ONE = {"Date", "X-Request-ID", "RateLimit", "RateLimit-Remaining", "RateLimit-Reset"}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.web_exceptions import HTTPException
 
 from postmeter.shared import refusals
+from postmeter.shared.apis.endpoint import ANY_MEDIA
 from postmeter.shared.endpoints import Endpoint
 from postmeter.shared.errors import RequestError
 
@@ -23,7 +24,9 @@ _UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 def require_media(request: web.BaseRequest, endpoint: Endpoint) -> None:
     """Raises RequestError 415 where the caller says that the body is something else than the endpoint takes."""
     given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if endpoint.body is None or given in _UNSAID or given in endpoint.body_media or given.endswith("+json"):
+    if endpoint.body is None or ANY_MEDIA in endpoint.body_media:
+        return
+    if given in _UNSAID or given in endpoint.body_media or given.endswith("+json"):
         return
     taken = " or ".join(endpoint.body_media[:2])
     raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", f"Send the body as {taken}, and say so in Content-Type.")

@@ -24,6 +24,7 @@ DEADLINE_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 """After a failure, how long all requests but one pass without asking."""
 CONNECTIONS = 32
+WINDOW_SECONDS = 60
 _SCRIPT = resources.files("postmeter.gateway").joinpath("limit.lua").read_text()
 
 
@@ -31,9 +32,11 @@ _SCRIPT = resources.files("postmeter.gateway").joinpath("limit.lua").read_text()
 class Standing:
     """How a workspace stands in one class after a request. Times are whole seconds, rounded up.
 
-    reset: until all of `limit` is free again. wait: until one more request is let through; 0: this one is.
+    name: of the class. reset: until all of `limit` is free again. wait: until one more request is let through; 0: this
+    one is.
     """
 
+    name: str
     limit: int
     remaining: int
     reset: int
@@ -41,8 +44,10 @@ class Standing:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every answer that was counted carries."""
+        """What every answer that was counted carries: draft-ietf-httpapi-ratelimit-headers-10, and the names before."""
         return {
+            "RateLimit-Policy": f'"{self.name}";q={self.limit};w={WINDOW_SECONDS}',
+            "RateLimit": f'"{self.name}";r={self.remaining};t={self.reset}',
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
             "RateLimit-Reset": str(self.reset),
@@ -119,4 +124,4 @@ class Limits:
         if self._ask_again is not None:
             logs.get().info("requests are limited again")
             self._ask_again = None
-        return Standing(rate, remaining, reset, 0 if passed else max(wait, 1))
+        return Standing(limit.value, rate, remaining, reset, 0 if passed else max(wait, 1))

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
@@ -116,6 +116,8 @@ class Server(web.Server):
         return response
 
     def _check(self, request: web.BaseRequest) -> None:
+        if request.version < HttpVersion10:
+            raise refusals.malformed()
         if request.version >= HttpVersion11 and len(request.headers.getall("Host", ())) != 1:
             raise refusals.no_host()
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > self._fields:

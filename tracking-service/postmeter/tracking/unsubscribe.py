@@ -5,23 +5,27 @@ Scanners fetch every link of a mail, so a GET that unsubscribed would unsubscrib
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from postmeter.shared.apis.unsubscribe import FIELD, UNSUBSCRIBE_PATH, VALUE
-from postmeter.shared.errors import RequestError, TokenRejected
+from postmeter.shared.apis.unsubscribe import ENDPOINTS, FIELD, UNSUBSCRIBE_PATH, VALUE
+from postmeter.shared.errors import TokenRejected
 from postmeter.shared.events import EventType
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Event, encode, idempotency_key
 from postmeter.shared.streams import shard_of
 from postmeter.shared.tokens import UNSUBSCRIBE, KeyRing
-from postmeter.tracking import answers, fields
+from postmeter.tracking import answers, bodies, fields
 from postmeter.tracking.client import USER_AGENT_BYTES, address
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.settings import TrackingSettings
 
+_MAX_BODY = max(endpoint.max_body for endpoint in ENDPOINTS)
+_MAX_FIELDS = 100
 _FORM = (
     f'<form method="post"><input type="hidden" name="{FIELD}" value="{VALUE}">'
     '<button style="font:inherit;padding:.5em 1em">Unsubscribe</button></form>'
@@ -55,16 +59,7 @@ class Unsubscribes:
         found = self._message(request)
         if found is None:
             return _response(answers.NOT_FOUND_PAGE)
-        try:
-            async with asyncio.timeout(self._timeout):
-                form = await request.post()
-        except TimeoutError:
-            raise RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.") from None
-        except web.HTTPException:  # too large
-            raise
-        except Exception:  # no form; aiohttp says so by many types, of an unknown charset by LookupError
-            return _response(_NOT_ASKED)
-        if str(form.get(FIELD, "")).strip().lower() != VALUE.lower():
+        if not says_so(await bodies.read(request, _MAX_BODY, self._timeout)):
             return _response(_NOT_ASKED)
         event = _event(*found, request, self._hops)
         await self._committer.append([encode(event)], shard_of(event.key, self._shards))
@@ -79,6 +74,39 @@ class Unsubscribes:
         except TokenRejected as rejected:
             self._metrics.dropped.labels(rejected.reason).inc()
             return None
+
+
+def says_so(body: bytes) -> bool:
+    """Whether a form says List-Unsubscribe=One-Click; of which kind it is shows itself, its type may be wrong."""
+    form = body.strip()
+    value = _of_multipart(form) if form.startswith(b"--") else _of_pairs(form)
+    return value.strip().lower() == VALUE.lower()
+
+
+def _of_pairs(form: bytes) -> str:
+    # More fields than this are not a mail client's.
+    text = form.decode("utf-8", "replace")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        return ""
+    return next((value for name, value in pairs if name.strip() == FIELD), "")
+
+
+def _of_multipart(form: bytes) -> str:
+    boundary = form.partition(b"\n")[0].strip()[2:]
+    if not boundary or b'"' in boundary or form.count(b"--" + boundary) > _MAX_FIELDS:
+        return ""
+    head = b'Content-Type: multipart/form-data; boundary="' + boundary + b'"\r\n\r\n'
+    try:
+        read = message_from_bytes(head + form)
+        for part in read.get_payload() if read.is_multipart() else ():
+            if isinstance(part, Message) and part.get_param("name", header="content-disposition") == FIELD:
+                value = part.get_payload(decode=True)
+                return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    except Exception:  # not one; the parser says so by many types
+        return ""
+    return ""
 
 
 def _event(workspace: int, message: bytes, request: web.Request, hops: int) -> Event:

@@ -38,6 +38,10 @@ class Limit(StrEnum):
     EXPORT = "export"
 
 
+ANY_MEDIA = "*/*"
+"""Among an endpoint's media types: the body is read as what it is, not as what it is called."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One route. `path` is in aiohttp's form; `scope` None means public; `roles` empty means any role.
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Service, one_of
+from postmeter.shared.apis.endpoint import ANY_MEDIA, Document, Endpoint, Service, one_of
 
 UNSUBSCRIBE_PATH = "/api/v1/track/unsubscribe/"
 FIELD, VALUE = "List-Unsubscribe", "One-Click"
-"""What a mail client posts, urlencoded or as multipart/form-data."""
+"""What a mail client posts, urlencoded or as multipart/form-data, whatever its Content-Type says or leaves out."""
 
 
 class OneClick(Struct):
@@ -28,7 +28,7 @@ ENDPOINTS = (
         summary="One-click unsubscribe, as mail clients post it",
         max_body=16 * 1024,
         body=OneClick,
-        body_media=("application/x-www-form-urlencoded", "multipart/form-data"),
+        body_media=("application/x-www-form-urlencoded", "multipart/form-data", ANY_MEDIA),
         media="text/html",
     ),
     Endpoint(

@@ -1,0 +1,163 @@
+"""Malformed and odd requests on every port (ABUSE.md 18-21): an answer of ours or none, and nothing repeated."""
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postmeter.shared import refusals
+from postmeter.shared.endpoints import CLICK_PATH
+from tests.integration.every_port import Port, every_port
+from tests.integration.test_slow_clients import heard_of, says
+from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message
+
+CANARY = b"ca7na7ry"
+NOISES = (
+    b"\0",
+    b"\xff",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b":",
+    b"\t",
+    b"\x7f",
+    b"%",
+    b"\xc3\xa9",
+    b"HTTP/",
+    b"//",
+    b"\x16\x03\x01",
+)
+HEAD = b"GET /api/v1/" + CANARY + b"?x=" + CANARY + b" HTTP/1.1\r\nHost: t\r\nX-A: " + CANARY + b"\r\n"
+TABLE = (
+    CANARY,
+    CANARY + b"\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00" + CANARY,
+    b"GET " + CANARY + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"GET http://[" + CANARY + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"GET http://t:99999999/" + CANARY + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"CONNECT " + CANARY + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"CONNECT t:443 HTTP/1.1\r\nHost: t\r\n\r\n" + CANARY,
+    b"OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + CANARY,
+    CANARY + b" / HTTP/1.1\r\nHost: t\r\n\r\n",
+    b"GET / HTTP/" + CANARY + b"\r\n\r\n",
+    HEAD + CANARY + b"\r\n\r\n",
+    HEAD + b"\xff" + CANARY + b": x\r\n\r\n",
+    HEAD + b"Content-Length: " + CANARY + b"\r\n\r\n",
+    HEAD + b"Content-Length: -1\r\n\r\n" + CANARY,
+    HEAD + b"Transfer-Encoding: " + CANARY + b"\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + CANARY + b"\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n" + CANARY + b"\r\n",
+    HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + CANARY,
+    HEAD + b"Expect: " + CANARY + b"\r\n\r\n",
+    HEAD + b"X-Request-Id: \xff" + CANARY + b"\r\n\r\n",
+    HEAD + b"X: " + CANARY * 10_000 + b"\r\n\r\n",
+    HEAD + b"X: " + CANARY + b"\r\n" + b"Y: z\r\n" * 200 + b"\r\n",
+    b"GET /" + CANARY * 10_000 + b" HTTP/1.1\r\nHost: t\r\n\r\n",
+)  # fmt: skip
+
+
+def mutations(seed: int, count: int) -> Iterator[bytes]:
+    """Good heads with noise put in, or a piece left out, at one place or two."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        made = bytearray(HEAD + b"Content-Length: 2\r\n\r\n[]")
+        for _ in range(chance.randint(1, 2)):
+            at = chance.randrange(len(made))
+            made[at : at + chance.randint(0, 3)] = chance.choice(NOISES) * chance.randint(0, 2)
+        yield bytes(made)
+
+
+def is_ours(heard: bytes) -> bool:
+    """Whether all that was heard are answers in one of our envelopes (or a page of ours), without what was sent."""
+    lowered = heard.lower()
+    if CANARY in lowered or b"aiohttp" in lowered or b"traceback" in lowered or b"python" in lowered:
+        return False
+    rest = heard
+    while rest:
+        head, separator, rest = rest.partition(b"\r\n\r\n")
+        if not separator or not re.match(rb"HTTP/\d\.\d \d{3} ", head):
+            return False
+        if head.split()[1] == b"100":
+            continue
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        size = int(length.group(1)) if length else 0
+        body, rest = rest[:size], rest[size:]
+        if int(head.split()[1]) >= 400 and "error" not in json.loads(body):
+            return False
+    return True
+
+
+async def test_nothing_malformed_gets_anything_but_an_answer_of_ours_on_any_port(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, tracking):
+        cases = [(port, noise) for port in ports for noise in (*TABLE, *mutations(port.number, 40))]
+        turns = asyncio.Semaphore(100)
+
+        async def tried(port: Port, noise: bytes) -> bytes:
+            async with turns:
+                return await heard_of(port, says(noise, half_closes=True))
+
+        for (port, noise), heard in zip(cases, await asyncio.gather(*(tried(*case) for case in cases)), strict=True):
+            assert is_ours(heard), (port.name, noise[:300], heard)
+            server = re.findall(rb"(?i)\r\nserver: ([^\r]*)", heard)
+            assert set(server) <= {b"postmeter"}, (port.name, server)
+    logged = "".join(capfd.readouterr()) + tracking.log.read_text()
+    assert not [word for word in (CANARY.decode(), "aiohttp", "Traceback", "127.0.0.1") if word in logged], logged
+
+
+async def test_a_proxy_s_absolute_target_is_its_path(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """RFC 9112, 3.2.2; a click's URL byte for byte. Nothing is ever asked of the host that it names."""
+    url = "https://shop.example/a?b=%20&c=://#d"
+    message = new_message()
+    token = KEYS.sign_click(WORKSPACE, message, url)
+    click = f"{CLICK_PATH}{token}?url=https%3A%2F%2Fshop.example%2Fa%3Fb%3D%2520%26c%3D%3A%2F%2F%23d".encode()
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        for port in ports:
+            for base in (b"http://t", b"HTTPS://[::1]:8080"):
+                heard = await heard_of(port, says(port.get.replace(b"GET /", b"GET " + base + b"/", 1)))
+                if port.name == "query-service":  # what is sealed is sealed for the path as the gateway asks
+                    continue
+                assert b" 200 OK" in heard.partition(b"\r\n")[0], (port.name, base, heard)
+        for port in ports[:4]:
+            heard = await heard_of(port, says(b"GET http://t.example" + click + b" HTTP/1.1\r\nHost: t\r\n\r\n"))
+            assert f"\r\nLocation: {url}\r\n".encode() in heard, (port.name, heard)
+    assert [hit.url for hit in hits_of(redis_url, message)] == [url] * 4
+
+
+@pytest.mark.parametrize(("size", "status"), [(48 * 1024, b"200"), (64 * 1024, b"431")])
+async def test_cookies_are_bounded_alike_on_both_ports(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, size: int, status: bytes
+) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        for port in ports[:4]:
+            head = port.get[:-2]
+            one = head + b"Cookie: " + b"c" * size + b"\r\n\r\n"
+            several = head + b"".join(b"Cookie: " + b"c" * (size // 8) + b"\r\n" for _ in range(8)) + b"\r\n"
+            for sent in (one, several):
+                heard = await heard_of(port, says(sent))
+                assert heard.split()[1] == status, (port.name, heard[:200])
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/a?b", "/a?b"),
+        ("http://h/a?b=http://c", "/a?b=http://c"),
+        ("http://h", "/"),
+        ("http://h?x=/", "/?x=/"),
+        ("HTTPS://u@h:1/%2F//", "/%2F//"),
+        ("*", "*"),
+        ("h:443", "h:443"),
+        ("ftp://h/a", "ftp://h/a"),
+        ("/x://y", "/x://y"),
+    ],
+)
+def test_the_origin_form_of_a_target(target: str, path: str) -> None:
+    assert refusals.origin_form(target) == path
