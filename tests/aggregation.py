@@ -17,7 +17,7 @@ from postmeter.shared.events import EventType
 from postmeter.shared.records import Event, Hit, Record, Registration
 from postmeter.shared.rollups import COUNTERS, TOTAL
 from postmeter.shared.secret import Secret
-from tests.product import reachable
+from tests.product import PATIENCE, reachable
 
 SECOND = 1_000_000
 AT = (int(time.time()) // 86400 - 30) * 86400 * SECOND + 250_000
@@ -143,7 +143,7 @@ class Bench:
             yield task
         finally:
             stop.set()
-            await asyncio.wait_for(task, 30)
+            await asyncio.wait_for(task, PATIENCE)
 
     async def counted(self) -> None:
         """Wait until every stream is counted to its end."""
@@ -169,7 +169,7 @@ class Bench:
         return await self.db.fetchval(query, *arguments)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     """Wait for a condition; fails after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

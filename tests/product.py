@@ -18,6 +18,9 @@ from postmeter.cli.local.ports import HeldPorts
 
 T = TypeVar("T")
 
+PATIENCE = 150.0
+"""Seconds after which a condition counts as one that will not come; a busy machine takes long, and fails no test."""
+
 
 _held: deque[tuple[HeldPorts, int]] = deque(maxlen=500)
 
@@ -54,7 +57,7 @@ def answers(ops_port: int) -> bool:
         return False
 
 
-def wait_for(what: str, probe: Callable[[], T | None], seconds: float = 30.0) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], seconds: float = PATIENCE) -> T:
     """The first result of `probe` that is neither None nor False; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -76,7 +79,7 @@ class Product:
         command += ["--port", "0", "--tracking-port", "0"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        self.ready: dict[str, Any] = wait_for("ready.json", self._ready, 120)
+        self.ready: dict[str, Any] = wait_for("ready.json", self._ready)
 
     def _ready(self) -> dict[str, Any] | None:
         if self.process.poll() is not None:

@@ -77,13 +77,13 @@ def newsletter(site: Site) -> str:
 
 
 def get(product: Product, path: str) -> Any:
-    answer = requests.get(product.ready["gateway"] + path, headers=product.headers, timeout=10)
+    answer = requests.get(product.ready["gateway"] + path, headers=product.headers, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
 
 def post(product: Product, path: str, body: object) -> Any:
-    answer = requests.post(product.ready["gateway"] + path, json=body, headers=product.headers, timeout=10)
+    answer = requests.post(product.ready["gateway"] + path, json=body, headers=product.headers, timeout=60)
     assert answer.status_code in (200, 201, 202), answer.text
     return answer.json()
 
@@ -169,9 +169,9 @@ def test_a_second_reading_is_one_more_open_and_no_more_unique(product: Product) 
     data = post(product, "/v1/messages", body)["data"]
     open_url = data["open_url"]
     for agent in ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0"):
-        assert requests.get(open_url, headers={"User-Agent": agent}, timeout=10).status_code == 200
-    assert requests.get(open_url, headers={"Sec-Purpose": "prefetch"}, timeout=10).status_code == 200
-    assert requests.head(open_url, timeout=10).status_code == 200
+        assert requests.get(open_url, headers={"User-Agent": agent}, timeout=60).status_code == 200
+    assert requests.get(open_url, headers={"Sec-Purpose": "prefetch"}, timeout=60).status_code == 200
+    assert requests.head(open_url, timeout=60).status_code == 200
     through_gateway(product, open_url, 200)
     through_gateway(product, data["links"][0]["tracking_url"], 302)
     expected = {"opens": 3, "unique_opens": 1, "machine_opens": 1, "clicks": 1, "unique_clicks": 1}
@@ -192,7 +192,7 @@ def test_numbers_outlive_a_restart(tmp_path: Path) -> None:
     with running(tmp_path) as product:
         body = {"campaign_id": "kept", "from_address": "a@kept.example", "to": "b@c.example", "html": "<p>x</p>"}
         open_url = post(product, "/v1/messages", body)["data"]["open_url"]
-        assert requests.get(open_url, timeout=10).status_code == 200
+        assert requests.get(open_url, timeout=60).status_code == 200
         key = product.ready["api_key"]
         assert product.stop() == 0
     with running(tmp_path) as product:

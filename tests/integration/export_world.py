@@ -28,6 +28,7 @@ from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.secret import Secret
 from tests import sealing
 from tests.integration.query_world import INTERNAL, Fact, World, listening, query_settings, sealed, world
+from tests.product import PATIENCE
 
 NAME = "ws_xyz789"
 Answer = tuple[int, Any]
@@ -241,7 +242,7 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
                 await pool.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 120.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
     """Wait for a condition; fails after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
