@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from postmeter.shared import quoting
 from postmeter.shared.errors import RequestError
 
 
@@ -14,6 +15,6 @@ def check_names(field: str, names: list[str], known: tuple[str, ...]) -> None:
     """Raises RequestError 400 for a name that is unknown or given twice."""
     for name in names:
         if name not in known:
-            raise invalid(field, f"{name[:64]!r} is unknown; known are {', '.join(known)}")
+            raise invalid(field, f"{quoting.quoted(name)} is unknown; known are {', '.join(known)}")
         if names.count(name) > 1:
             raise invalid(field, f"{name} is named twice")

@@ -10,6 +10,7 @@ from typing import Any
 
 from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.fields import invalid
+from postmeter.shared import quoting
 
 Key = list[Any]
 """The values of the terms: numbers, texts."""
@@ -47,7 +48,7 @@ def order(wanted: str | list[str], query: Query) -> list[Term]:
     for text in [wanted] if isinstance(wanted, str) else wanted:
         name = text.removeprefix("-")
         if name not in fields:
-            raise invalid("order_by", f"{name[:64]!r} is not in the answer, which has {', '.join(fields)}")
+            raise invalid("order_by", f"{quoting.quoted(name)} is not in the answer, which has {', '.join(fields)}")
         if any(term.name == name for term in terms):
             raise invalid("order_by", f"{name} is named twice")
         terms.append(Term(name, text.startswith("-"), *fields[name]))

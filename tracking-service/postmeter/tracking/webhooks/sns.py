@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from postmeter.shared import logs
+from postmeter.shared import logs, quoting
 from postmeter.shared.errors import RequestError
 from postmeter.tracking.webhooks import moments, sns_certificates
 from postmeter.tracking.webhooks.provider import refused
@@ -71,7 +71,7 @@ def host_of(topic: str) -> str:
     """The host of SNS in a topic's region. Raises the refusal of what is no topic's ARN: it could name any host."""
     match = _TOPIC.fullmatch(topic)
     if match is None:
-        raise refused(f"This is no topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME): {topic[:100]!r}")
+        raise refused(f"This is no topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME): {quoting.quoted(topic)}")
     region = match.group(1)
     return f"sns.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
