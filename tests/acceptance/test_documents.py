@@ -1,10 +1,13 @@
 """One day's mail on the running product, told by all five documents and the native query: they must agree."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
+from misarmail import MisarMailClient
+from misarmail.errors import MisarMailError
 
 from tests.product import Product, running, wait_for
 
@@ -18,6 +21,7 @@ class Caller:
         self.base = product.ready["gateway"]
         self.workspace = product.ready["workspace"]
         self.headers = product.headers
+        self.key = product.ready["api_key"]
 
     def get(self, path: str, **parameters: str) -> Any:
         answer = requests.get(self.base + path, params=parameters, headers=self.headers, timeout=60)
@@ -48,6 +52,22 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
         wait_for("the mail to be counted", counted)
         yield caller
+
+
+def test_the_published_client_needs_another_base_url_and_key_only(caller: Caller) -> None:
+    client = MisarMailClient(caller.key, f"{caller.base}/mail/v1", max_retries=1)
+    today = datetime.now(UTC).date().isoformat()
+    whole = client.analytics.overview(start_date=today, group_by="campaign")
+    assert whole["success"]
+    assert {"spring", "autumn"} <= {part["group"] for part in whole["groups"]}
+    assert sum(part["metrics"]["sends"] for part in whole["groups"]) == whole["metrics"]["sends"] == 10
+    assert client.analytics.overview(campaign_id="spring")["metrics"]["sends"] == 6
+    event = client.track.event({"event_name": "trial_started", "contact_email": "x@y.example"})
+    assert event["event_id"].startswith("evt_")
+    bought = {"contact_email": "z@y.example", "amount": 0.1 + 0.2, "currency": "EUR", "order_id": "client-1"}
+    assert client.track.purchase(bought) == client.track.purchase({**bought, "amount": 0.3})
+    with pytest.raises(MisarMailError, match="amount: "):
+        client.track.purchase({**bought, "amount": -1})
 
 
 def mail(caller: Caller) -> None:

@@ -153,6 +153,10 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("GET", "/api/v1/analytics/campaigns/{id}"): [
         lambda ids: get(f"/api/v1/analytics/campaigns/{ids.labels['campaign']}")
     ],
+    ("GET", "/mail/v1/analytics"): [
+        lambda ids: get("/mail/v1/analytics", group_by="campaign"),
+        lambda ids: get("/mail/v1/analytics", campaign_id=ids.labels["campaign"], group_by="domain"),
+    ],
     ("POST", "/v1/query"): [
         lambda ids: query(ids, "campaign"),
         lambda ids: query(ids, "domain"),
@@ -177,6 +181,14 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ],
     ("POST", "/api/v1/track/purchase"): [
         lambda ids: Request("POST", "/api/v1/track/purchase", purchase(ids.mark, "12.50")),
+    ],
+    ("POST", "/mail/v1/track/event"): [
+        lambda ids: Request(
+            "POST", "/mail/v1/track/event", {"event_name": "trial_started", "contact_email": f"{ids.mark}@c.example"}
+        )
+    ],
+    ("POST", "/mail/v1/track/purchase"): [
+        lambda ids: Request("POST", "/mail/v1/track/purchase", purchase(ids.mark, "12.50")),
     ],
     ("POST", "/v1/messages"): [
         lambda ids: Request(

@@ -43,12 +43,13 @@ ANYWHERE = (
 """Written as in a URL."""
 NUMBERS = ("-1", "0", "abc", "", "1.5", "1e3", "0x10", "%D9%A3", "+", "--1")
 CAPPED = ("1000000000", "101", LONG)
+NAIVE = "2025-05-01T00:00:00"
 TIMES = (
     "0000-01-01",
     "9999-12-31",
     "2025-02-29",
     "2025-13-01",
-    "2025-05-01T00:00:00",
+    NAIVE,
     "2025-05-01T00:00:60Z",
     "2025-05-01T24:00:01Z",
     "2025-05-01T00:00:00%2B99:00",
@@ -159,8 +160,9 @@ def expectations(endpoint: Endpoint, name: str) -> Iterator[tuple[str, bool]]:
     if name in ("page", "limit", "days"):
         yield from ((value, True) for value in NUMBERS)
         yield from ((value, False) for value in CAPPED)
-    elif name in ("from", "to", "startDate", "endDate"):
-        yield from ((value, True) for value in TIMES)
+    elif name in ("from", "to", "startDate", "endDate", "start_date", "end_date"):
+        # D4 takes a time without a zone as UTC.
+        yield from ((value, value != NAIVE or endpoint.document is not Document.D4) for value in TIMES)
     elif name == "timezone":
         yield from ((value, True) for value in ZONES)
     must = enumerated(endpoint, name) and (endpoint.path, name) != FALLS_BACK
@@ -224,6 +226,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/campaigns/{id}": {"name": "x"},
     "/api/v1/track/event": {"event_name": "x", "contact_email": "a@c.example"},
     "/api/v1/track/purchase": {"contact_email": "a@c.example", "amount": 1, "currency": "EUR"},
+    "/mail/v1/track/event": {"event_name": "x", "contact_email": "a@c.example"},
+    "/mail/v1/track/purchase": {"contact_email": "a@c.example", "amount": 1, "currency": "EUR"},
     "/api/v1/workspaces/{workspaceId}/analytics/compare": {"campaign_ids": [f"cmp-{OURS}", f"cmp-{OURS}-b"]},
     "/api/v1/workspaces/{workspaceId}/analytics/export": {"export_type": "messages"},
 }
@@ -276,13 +280,14 @@ RANGES = {
     "/v1/metrics/breakdown": ("from", "to"),
     "/v1/metrics/summary": ("from", "to"),
     "/api/v1/analytics/overview": ("from", "to"),
+    "/mail/v1/analytics": ("start_date", "end_date"),
     "/api/v1/workspaces/{workspaceId}/campaigns/{campaignId}/analytics": ("startDate", "endDate"),
     "/api/v1/workspaces/{workspaceId}/analytics/overview": ("startDate", "endDate"),
 }
 
 
 def test_every_endpoint_with_a_range_is_known() -> None:
-    named = {endpoint.path for endpoint, name in parameters() if name in ("from", "startDate")}
+    named = {endpoint.path for endpoint, name in parameters() if name in ("from", "startDate", "start_date")}
     assert named == set(RANGES)
 
 

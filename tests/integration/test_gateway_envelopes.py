@@ -37,6 +37,7 @@ UNKNOWN = {
     "/api/v1/workspaces/w/nothing": Document.D3,
     "/api/v1/analytics/nothing": Document.D4,
     "/api/v1/track/event/nothing": Document.D4,
+    "/mail/v1/nothing": Document.D4,
     "/api/v1/track/purchase/nothing": Document.D4,
     "/api/v1/mail/nothing": Document.D5,
     "/v1/nothing": Document.NATIVE,

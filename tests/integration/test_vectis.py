@@ -54,6 +54,17 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
         yield Api(here, url, await here.workspace(), session)
 
 
+@pytest.mark.parametrize(
+    "name", ["start_date", "group_by", "from", "to", "groupBy", "timeRange", "days", "campaign_id"]
+)
+async def test_a_parameter_that_only_another_document_has_is_refused(api: Api, name: str) -> None:
+    status, answer = await api.get(f"/api/v1/analytics?period=7d&{name}=2025-01-01")
+    assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")
+    assert name in answer["error"]["message"]
+    assert "domain_id, granularity, period" in answer["error"]["message"]
+    assert (await api.get("/api/v1/analytics?period=7d&nobody=1"))[0] == 200
+
+
 async def the_document_s_example(api: Api) -> None:
     await api.here.domain(api.workspace, "example.com", FIRST)
     await api.here.domain(api.workspace, "company.org", SECOND)

@@ -115,6 +115,17 @@ def of_misar(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         yield get("/api/v1/analytics/campaigns/{id}", path, partial(misar.campaign, asking, campaign))
 
 
+def of_misar_client(asking: Asking, noise: random.Random) -> Iterator[Ask]:
+    path = "/mail/v1/analytics"
+    yield get(path, path, partial(misar.client, asking))
+    for group_by in (None, "day", "campaign", "domain"):
+        start, end = instants(asking.now, noise)
+        campaign = noise.choice([None, None, *asking.history.names, "nobody"])
+        expected = partial(misar.client, asking, start, end, campaign, group_by)
+        given = {"start_date": start, "end_date": end, "campaign_id": campaign, "group_by": group_by}
+        yield get(path, path, expected, **{name: value for name, value in given.items() if value is not None})
+
+
 def of_krafter(asking: Asking, noise: random.Random) -> Iterator[Ask]:
     path = "/api/v1/mail/stats"
     for period in ("1d", "7d", "30d", "90d", "fortnight"):
@@ -123,7 +134,16 @@ def of_krafter(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         yield get(f"{path}/daily", f"{path}/daily", partial(krafter.daily, asking, days), days=days)
 
 
-EVERY = (of_vectis, native_asks.of_native, of_optail, of_krafter, of_misar, of_workspaces, of_comparison)
+EVERY = (
+    of_vectis,
+    native_asks.of_native,
+    of_optail,
+    of_krafter,
+    of_misar,
+    of_misar_client,
+    of_workspaces,
+    of_comparison,
+)
 
 
 def asks(asking: Asking, noise: random.Random) -> list[Ask]:

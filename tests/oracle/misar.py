@@ -1,5 +1,6 @@
 """D4: overview and one campaign, in totals."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,11 @@ def window(
 def overview(asking: Asking, period: str = "30d", start: str | None = None, end: str | None = None) -> dict[str, Any]:
     """Document D4, GET /api/v1/analytics/overview; SEMANTICS.md, "Formulas": every rate is x / sends."""
     since, until, echo = window(asking, period, start, end)
-    whole = totals(between(asking.counts(), since, until))
+    return {"success": True, "period": echo, "metrics": metrics(totals(between(asking.counts(), since, until)))}
+
+
+def metrics(whole: Mapping[str, int]) -> dict[str, Any]:
+    """D4's names of totals, and its rates."""
     names = {
         "sends": "sent",
         "delivered": "delivered",
@@ -44,7 +49,37 @@ def overview(asking: Asking, period: str = "30d", start: str | None = None, end:
     found: dict[str, Any] = {name: whole[metric] for name, metric in names.items()}
     for rate, part in (("open", "opens"), ("click", "clicks"), ("bounce", "bounces"), ("complaint", "complaints")):
         found[f"{rate}_rate"] = fraction(found[part], found["sends"], 3)
-    return {"success": True, "period": echo, "metrics": found}
+    return found
+
+
+def client(
+    asking: Asking,
+    start: str | None = None,
+    end: str | None = None,
+    campaign: str | None = None,
+    group_by: str | None = None,
+) -> dict[str, Any]:
+    """The published client's one question: the overview of a campaign or of all, and its parts."""
+    since, until, echo = window(asking, "30d", start, end)
+    if campaign is not None and campaign not in asking.campaigns():
+        raise Refused(404, "CAMPAIGN_NOT_FOUND")
+    counts = [c for c in between(asking.counts(), since, until) if campaign in (None, c.place.campaign)]
+    found = {"success": True, "period": echo, "metrics": metrics(totals(counts))}
+    if group_by == "day":
+        days = {}
+        day = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        while day < until:
+            # Like every series, the first and the last bucket may be clipped by the window.
+            days[stamp(day)] = metrics(totals(between(counts, day, day + 24 * HOUR)))
+            day += 24 * HOUR
+        found["groups"] = [{"group": name, "metrics": part} for name, part in days.items()]
+    elif group_by is not None:
+        names = sorted({getattr(c.place, group_by) for c in counts}, key=str.encode)
+        found["groups"] = [
+            {"group": name, "metrics": metrics(totals([c for c in counts if getattr(c.place, group_by) == name]))}
+            for name in names
+        ]
+    return found
 
 
 def campaign(asking: Asking, which: str) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
         ("post", "/v1/webhooks/{provider}/{source}", {"401"}),
         ("post", "/api/v1/track/event", {"422"}),
         ("post", "/api/v1/track/purchase", {"409", "422"}),
+        ("post", "/mail/v1/track/purchase", {"409", "422"}),
     ],
 )
 def test_it_has_the_errors_that_only_some_endpoints_give(method: str, path: str, statuses: set[str]) -> None:

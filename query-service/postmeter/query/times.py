@@ -72,6 +72,12 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
         raise invalid(field, "there is no such date or time") from None
 
 
+def in_utc(text: str | None) -> str | None:
+    """A timestamp with a zone: UTC where it has none, for D4, whose clients send naive ISO 8601."""
+    match = _INSTANT.fullmatch(text) if text is not None else None
+    return f"{text}Z" if match is not None and match.group(4) is None else text
+
+
 def check_range(start: datetime, end: datetime, start_field: str, end_field: str, *, ends_a_day: bool = False) -> None:
     """Raises RequestError 400 for a range that ends before it starts, or is longer than MAX_DAYS.
 

@@ -38,6 +38,7 @@ _PREFIXES = (
     ("/api/v1/analytics/", Document.D4),
     ("/api/v1/track/event", Document.D4),
     ("/api/v1/track/purchase", Document.D4),
+    ("/mail/v1/", Document.D4),
     ("/api/v1/mail/", Document.D5),
     ("/api/", Document.D1),
     ("/v1/metrics", Document.D2),

@@ -7,6 +7,7 @@ from tests.bench.dataset import Dataset
 from tests.bench.raw import Raw, moment, picked, through
 
 OVERVIEW, CAMPAIGN = "/api/v1/analytics/overview", "/api/v1/analytics/campaigns/{id}"
+CLIENT = "/mail/v1/analytics"
 NAMES = (
     "sends",
     "delivered",
@@ -53,6 +54,13 @@ def cases(data: Dataset) -> list[Case]:
             "D4 overview, 30 days",
             ("GET", OVERVIEW),
             OVERVIEW,
+            read=lambda answer: picked(answer["metrics"], NAMES),
+            raw=_overview,
+        ),
+        Case(
+            "D4 client, 30 days by day",
+            ("GET", CLIENT),
+            f"{CLIENT}?group_by=day",
             read=lambda answer: picked(answer["metrics"], NAMES),
             raw=_overview,
         ),

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.shared import authorization, logs, pixel
-from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.apis.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH
@@ -164,6 +164,8 @@ def application(
             web.put(CAMPAIGN.path.replace("{id}", "{id:[^/]+}"), writes.put_campaign),
             web.post(TRACK_EVENT.path, track.event),
             web.post(TRACK_PURCHASE.path, track.purchase),
+            web.post(CLIENT_TRACK_EVENT.path, track.event),
+            web.post(CLIENT_TRACK_PURCHASE.path, track.purchase),
             web.post(WEBHOOK_PATH, webhooks.take),
             web.get(WEBHOOK_PATH, webhooks.describe),
             web.get(UNSUBSCRIBE_PATH + "{token:[^/]+}", unsubscribes.ask),

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from postmeter.query import campaigns, parameters, rates
+from postmeter.query import campaigns, parameters, rates, times
 from postmeter.query.answers import Asked, Clock, Handler, json, stamp
+from postmeter.query.campaigns import Campaign
 from postmeter.query.documents.workspaces import window
 from postmeter.query.engine.engine import Engine
-from postmeter.query.engine.query import Query
+from postmeter.query.engine.query import Query, Resolution
 from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
@@ -33,6 +34,9 @@ _METRICS = (
     "unsubscribed",
 )
 """In the order of D4's overview."""
+_RESOLUTIONS = ("hour", "day", "week", "month")
+_DIMENSIONS = ("campaign", "domain")
+"""What the published client may group by: buckets of UTC, or names."""
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """No campaign is older."""
 _HOUR = timedelta(hours=1)
@@ -46,6 +50,7 @@ def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
     return {
         "/api/v1/analytics/overview": answers.overview,
         "/api/v1/analytics/campaigns/{id}": answers.campaign,
+        f"{api.CLIENT_BASE}/analytics": answers.client,
     }
 
 
@@ -61,39 +66,37 @@ class Analytics:
         """GET /api/v1/analytics/overview: the workspace in a window, by the time at which things happened."""
         given = parameters.read(asked.request, api.OverviewParameters)
         default = window.preset(given.period, self._clock(), name="period")
-        days = window.between(given.start, given.end, default, ("from", "to"))
+        days = window.between(times.in_utc(given.start), times.in_utc(given.end), default, ("from", "to"))
         query = Query(scope=asked.scope, metrics=_METRICS, start=days.start, end=days.end_exclusive)
-        counts = await self._counts(query)
-        return json(
-            api.OverviewAnswer(
-                success=True,
-                period=api.Period(stamp(days.start), stamp(days.end)),
-                metrics=api.OverviewMetrics(
-                    sends=counts["sent"],
-                    delivered=counts["delivered"],
-                    opens=counts["opens"],
-                    unique_opens=counts["unique_opens"],
-                    clicks=counts["clicks"],
-                    unique_clicks=counts["unique_clicks"],
-                    bounces=counts["bounced"],
-                    hard_bounces=counts["hard_bounced"],
-                    soft_bounces=counts["soft_bounced"],
-                    complaints=counts["complained"],
-                    unsubscribes=counts["unsubscribed"],
-                    open_rate=rates.fraction(counts["opens"], counts["sent"], 3),
-                    click_rate=rates.fraction(counts["clicks"], counts["sent"], 3),
-                    bounce_rate=rates.fraction(counts["bounced"], counts["sent"], 3),
-                    complaint_rate=rates.fraction(counts["complained"], counts["sent"], 3),
-                ),
-            )
+        metrics = _overview(await self._counts(query))
+        return json(api.OverviewAnswer(True, api.Period(stamp(days.start), stamp(days.end)), metrics))
+
+    async def client(self, asked: Asked) -> web.Response:
+        """GET /mail/v1/analytics: the overview as D4's published client asks for it, of one campaign, or in parts."""
+        given = parameters.read(asked.request, api.ClientParameters)
+        if given.group_by is not None and given.group_by not in (*_RESOLUTIONS, *_DIMENSIONS):
+            raise parameters.invalid("group_by", f"takes {', '.join((*_RESOLUTIONS, *_DIMENSIONS))}.")
+        default = window.preset(window.DEFAULT, self._clock())
+        ends = times.in_utc(given.start_date), times.in_utc(given.end_date)
+        days = window.between(*ends, default, ("start_date", "end_date"))
+        if given.campaign_id is not None:
+            await self._campaign(asked, given.campaign_id)
+        query = Query(
+            scope=asked.scope,
+            metrics=_METRICS,
+            start=days.start,
+            end=days.end_exclusive,
+            filters={} if given.campaign_id is None else {"campaign": (given.campaign_id,)},
         )
+        period, metrics = api.Period(stamp(days.start), stamp(days.end)), _overview(await self._counts(query))
+        if given.group_by is None:
+            return json(api.ClientAnswer(True, period, metrics))
+        return json(api.ClientAnswer(True, period, metrics, await self._groups(query, given.group_by)))
 
     async def campaign(self, asked: Asked) -> web.Response:
         """GET /api/v1/analytics/campaigns/{id}: a campaign's whole life."""
         campaign_id = asked.request.match_info["id"]
-        campaign = await campaigns.find(self._pool, asked.scope, campaign_id)
-        if campaign is None:
-            raise RequestError(404, "CAMPAIGN_NOT_FOUND", f"Campaign with ID {campaign_id} not found")
+        campaign = await self._campaign(asked, campaign_id)
         life = Query(
             scope=asked.scope,
             metrics=_METRICS,
@@ -126,6 +129,25 @@ class Analytics:
             )
         )
 
+    async def _campaign(self, asked: Asked, campaign_id: str) -> Campaign:
+        campaign = await campaigns.find(self._pool, asked.scope, campaign_id)
+        if campaign is None:
+            raise RequestError(404, "CAMPAIGN_NOT_FOUND", f"Campaign with ID {campaign_id} not found")
+        return campaign
+
+    async def _groups(self, query: Query, by: str) -> list[api.Group]:
+        if by in _DIMENSIONS:
+            rows = await self._engine.rows(replace(query, dimensions=(by,)))
+        else:
+            rows = await self._engine.rows(replace(query, resolution=Resolution(by)))
+        return [
+            api.Group(
+                row.keys[0] if row.keys else stamp(row.start),
+                _overview(dict(zip(query.metrics, row.values, strict=True))),
+            )
+            for row in rows
+        ]
+
     async def _counts(self, query: Query) -> dict[str, int]:
         rows = await self._engine.rows(query)
         return dict(zip(query.metrics, rows[0].values if rows else (0,) * len(query.metrics), strict=True))
@@ -146,3 +168,23 @@ class Analytics:
     def _tomorrow(self) -> datetime:
         """A midnight behind everything that can have happened: events come up to an hour ahead of the clock."""
         return datetime.combine(self._clock().date(), datetime.min.time(), UTC) + timedelta(days=2)
+
+
+def _overview(counts: dict[str, int]) -> api.OverviewMetrics:
+    return api.OverviewMetrics(
+        sends=counts["sent"],
+        delivered=counts["delivered"],
+        opens=counts["opens"],
+        unique_opens=counts["unique_opens"],
+        clicks=counts["clicks"],
+        unique_clicks=counts["unique_clicks"],
+        bounces=counts["bounced"],
+        hard_bounces=counts["hard_bounced"],
+        soft_bounces=counts["soft_bounced"],
+        complaints=counts["complained"],
+        unsubscribes=counts["unsubscribed"],
+        open_rate=rates.fraction(counts["opens"], counts["sent"], 3),
+        click_rate=rates.fraction(counts["clicks"], counts["sent"], 3),
+        bounce_rate=rates.fraction(counts["bounced"], counts["sent"], 3),
+        complaint_rate=rates.fraction(counts["complained"], counts["sent"], 3),
+    )

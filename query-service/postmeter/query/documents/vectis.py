@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from aiohttp import web
 
 from postmeter.query import rates
 from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
+from postmeter.shared.endpoints import ENDPOINTS
 from postmeter.shared.envelopes import meta
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
@@ -33,6 +35,15 @@ _PERIODS = {
 }
 _GRANULARITIES = {"hourly": Resolution.HOUR, "daily": Resolution.DAY}
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_OWN = frozenset({"period", "granularity", "domain_id"})
+_FOREIGN = {
+    part.encode_name: endpoint.path
+    for endpoint in reversed(ENDPOINTS)
+    if endpoint.parameters is not None
+    for part in msgspec.structs.fields(endpoint.parameters)
+    if part.encode_name not in _OWN
+}
+"""Names of parameters that other paths have: the first path of the table that does."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,6 +66,7 @@ class Analytics:
 
     async def handle(self, asked: Asked) -> web.Response:
         """All domains, or one of them where `domain_id` is given."""
+        _refuse_foreign(asked)
         period = _one(asked, "period", "24h")
         start, end = window(period, self._clock())
         domain_id = asked.request.query.get("domain_id")
@@ -118,6 +130,18 @@ class Analytics:
         if name is None:
             raise RequestError(404, "NOT_FOUND", "There is no such domain.", "domain_id")
         return domain_id, name
+
+
+def _refuse_foreign(asked: Asked) -> None:
+    """A parameter that only another document has, in an answer that does not heed it, would mislead."""
+    for name in asked.request.query:
+        if name in _FOREIGN:
+            raise RequestError(
+                400,
+                "INVALID_PARAMETER",
+                f"{name} is a parameter of {_FOREIGN[name]}, not of this path, which takes {', '.join(sorted(_OWN))}.",
+                name,
+            )
 
 
 def _one(asked: Asked, name: str, default: str) -> str:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
 
@@ -55,6 +56,28 @@ class OverviewAnswer(Struct):
     success: bool
     period: Period
     metrics: OverviewMetrics
+
+
+class ClientParameters(Struct):
+    """Query of GET /mail/v1/analytics, as the published client of D4 (`misarmail`) names its parts."""
+
+    start_date: Annotated[str | None, described("A date, or a timestamp; without a zone it is UTC.")] = None
+    end_date: Annotated[str | None, described("A date is its last instant.")] = None
+    campaign_id: Annotated[str | None, described("Only this campaign.")] = None
+    group_by: Annotated[str | None, one_of("hour", "day", "week", "month", "campaign", "domain")] = None
+
+
+class Group(Struct):
+    """Totals of a bucket, by its first instant, or of a campaign or domain, by its name."""
+
+    group: str
+    metrics: OverviewMetrics
+
+
+class ClientAnswer(OverviewAnswer):
+    """GET /mail/v1/analytics: the overview, and its parts where `group_by` asks for them."""
+
+    groups: list[Group] | UnsetType = UNSET
 
 
 class Campaign(Struct):
@@ -172,6 +195,10 @@ TRACK_PURCHASE = Endpoint(
     answer=PurchaseAnswer,
     failures=(409, 422),
 )
+CLIENT_BASE = "/mail/v1"
+"""Where the published client expects D4: its paths are the document's without `/api/v1`, and `/analytics` is new."""
+CLIENT_TRACK_EVENT = replace(TRACK_EVENT, path=f"{CLIENT_BASE}/track/event")
+CLIENT_TRACK_PURCHASE = replace(TRACK_PURCHASE, path=f"{CLIENT_BASE}/track/purchase")
 ENDPOINTS = (
     Endpoint(
         method="GET",
@@ -196,4 +223,17 @@ ENDPOINTS = (
     ),
     TRACK_EVENT,
     TRACK_PURCHASE,
+    Endpoint(
+        method="GET",
+        path=f"{CLIENT_BASE}/analytics",
+        document=Document.D4,
+        service=Service.QUERY,
+        summary="Account-level metrics, as the published client asks for them",
+        scope="analytics",
+        limit=Limit.READ,
+        parameters=ClientParameters,
+        answer=ClientAnswer,
+    ),
+    CLIENT_TRACK_EVENT,
+    CLIENT_TRACK_PURCHASE,
 )

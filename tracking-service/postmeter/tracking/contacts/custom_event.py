@@ -29,7 +29,7 @@ def read(workspace: int, body: bytes) -> CustomEvent:
     with values.unprocessable():
         given = bodies.decode(_decoder, body)
         received = datetime.now(UTC)
-        at, claimed = fields.timestamp("timestamp", given.timestamp, received)
+        at, claimed = values.timestamp(given.timestamp, received)
         address, _ = fields.address("contact_email", given.contact_email)
         return CustomEvent(
             at=at,

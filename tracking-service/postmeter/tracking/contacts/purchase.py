@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -16,8 +17,8 @@ MAX_ITEMS = 200
 ORDER_CHARS = 200
 
 
-class Item(msgspec.Struct, forbid_unknown_fields=True):
-    """A line item. A price may be negative: a discount."""
+class Item(msgspec.Struct):
+    """A line item. A price may be negative: a discount. Fields of the caller's own are kept with it."""
 
     name: str
     quantity: msgspec.Raw
@@ -35,7 +36,14 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     timestamp: str | None = None
 
 
+class Lines(msgspec.Struct):
+    """The items once more, with all their fields as they were written."""
+
+    items: list[dict[str, msgspec.Raw]] = []
+
+
 _decoder = msgspec.json.Decoder(Body)
+_lines = msgspec.json.Decoder(Lines)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -44,7 +52,7 @@ def read(workspace: int, body: bytes) -> Purchase:
     with values.unprocessable():
         given = bodies.decode(_decoder, body)
         received = datetime.now(UTC)
-        at, claimed = fields.timestamp("timestamp", given.timestamp, received)
+        at, claimed = values.timestamp(given.timestamp, received)
         address, _ = fields.address("contact_email", given.contact_email)
         currency = values.currency(given.currency)
         amount = values.amount(given.amount, currency)
@@ -61,7 +69,7 @@ def read(workspace: int, body: bytes) -> Purchase:
             contact=contact,
             amount=amount,
             currency=currency.code,
-            items=_items(given.items),
+            items=_items(given.items, _lines.decode(body).items if given.items else []),
             digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
             claimed=claimed,
         )
@@ -72,16 +80,20 @@ def order_hash(workspace: int, order: str) -> bytes:
     return hashlib.blake2b(f"{workspace}\0{order}".encode(), digest_size=16, person=b"postmeter-order").digest()
 
 
-def _items(given: list[Item]) -> str:
+def _items(given: list[Item], lines: list[dict[str, msgspec.Raw]]) -> str:
     if len(given) > MAX_ITEMS:
         raise fields.invalid("items", f"at most {MAX_ITEMS}")
-    found = []
-    for index, item in enumerate(given):
+    found: list[dict[str, Any]] = []
+    for index, (item, line) in enumerate(zip(given, lines, strict=True)):
         place, why = f"items[{index}]", f"takes at most {values.FINE_PLACES} decimals"
         quantity = values.number(f"{place}.quantity", item.quantity, values.FINE_PLACES, why)
         if quantity <= 0:
             raise fields.invalid(f"{place}.quantity", "takes a number above 0")
         name = fields.text(f"{place}.name", item.name, 500)
         price = values.number(f"{place}.price", item.price, values.FINE_PLACES, why)
-        found.append({"name": name, "quantity": quantity.normalize(), "price": price.normalize()})
+        known = {"name": name, "quantity": quantity.normalize(), "price": price.normalize()}
+        own = {name: value for name, value in line.items() if name not in known}
+        if own:
+            values.properties(msgspec.Raw(_encoder.encode(own)), place)
+        found.append(known | own)
     return _encoder.encode(found).decode()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,12 +16,15 @@ from iso4217 import Currency
 from postmeter.shared.errors import RequestError
 from postmeter.tracking import fields
 
+_NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6})?", re.ASCII)
 # Of JSON: a text, or a number's digits and exponent.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([\d.]++)(?:[eE]([+-]?\d++))?', re.DOTALL)
 NAME_CHARS = 100
 NUMBER_CHARS = 64
+FLOAT_DIGITS = range(15, 18)
+FLOAT_STEPS = 16
 WHOLE_DIGITS = 15
 FINE_PLACES = 6
 """Decimals of a line item's price and quantity, and of amounts in a currency that has no minor unit, such as gold."""
@@ -67,6 +72,13 @@ def amount(value: msgspec.Raw, of: Currency) -> Decimal:
     return abs(found)
 
 
+def timestamp(value: str | None, received: datetime) -> tuple[int, int | None]:
+    """As `fields.timestamp` says it; a time without a zone is UTC, for D4's document does not ask for one."""
+    if value is not None and _NAIVE.fullmatch(value):
+        value = f"{value}Z"
+    return fields.timestamp("timestamp", value, received)
+
+
 def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
     """An exact decimal; `why` tells who sends more than `places` decimals why they are too many."""
     text = bytes(value).decode().strip()
@@ -76,31 +88,40 @@ def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
     if found and found.adjusted() >= WHOLE_DIGITS:
         raise fields.invalid(field, f"takes a number below 10^{WHOLE_DIGITS}")
     exact = found.quantize(Decimal(1).scaleb(-places))
-    if exact != found:
+    if exact != found and not _is_sum_of_floats(found, exact):
         raise fields.invalid(field, why)
     return exact
 
 
-def properties(value: msgspec.Raw) -> str:
+def _is_sum_of_floats(found: Decimal, exact: Decimal) -> bool:
+    """Whether a number, as 0.30000000000000004, is what binary arithmetic makes of a sum of exact ones.
+
+    It has the digits of a binary float, and is as many of its steps away from the exact one as some additions make.
+    """
+    significant = len(found.normalize().as_tuple().digits)
+    return significant in FLOAT_DIGITS and abs(found - exact) <= FLOAT_STEPS * Decimal(math.ulp(float(found)))
+
+
+def properties(value: msgspec.Raw, field: str = "properties") -> str:
     """A JSON object, bounded in size and depth; as it was written, so that no number loses a digit."""
     text = bytes(value)
     if len(text) > OBJECT_BYTES:
-        raise fields.invalid("properties", f"takes {OBJECT_BYTES} bytes at most")
+        raise fields.invalid(field, f"takes {OBJECT_BYTES} bytes at most")
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise fields.invalid("properties", str(error)) from None
+        raise fields.invalid(field, str(error)) from None
     if not isinstance(found, dict):
-        raise fields.invalid("properties", "takes an object")
-    _check(found)
+        raise fields.invalid(field, "takes an object")
+    _check(found, field)
     for token in _TOKEN.finditer(text):
         digits, exponent = token.groups(b"")
         if len(digits) > OBJECT_DIGITS or len(exponent) > 10 or abs(int(exponent or 0)) > OBJECT_EXPONENT:
-            raise fields.invalid("properties", "takes no number so long, or so close to 0")
+            raise fields.invalid(field, "takes no number so long, or so close to 0")
     return text.decode()
 
 
-def _check(found: Any) -> None:
+def _check(found: Any, field: str) -> None:
     level = [found]
     for _ in range(OBJECT_DEPTH + 1):
         inner: list[Any] = []
@@ -110,8 +131,8 @@ def _check(found: Any) -> None:
             elif isinstance(one, list):
                 inner += one
             elif isinstance(one, str) and "\0" in one:
-                raise fields.invalid("properties", "NUL cannot be stored")
+                raise fields.invalid(field, "NUL cannot be stored")
         level = inner
         if not level:
             return
-    raise fields.invalid("properties", f"takes at most {OBJECT_DEPTH} levels")
+    raise fields.invalid(field, f"takes at most {OBJECT_DEPTH} levels")
