@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import answer, turns
+from postmeter.gateway import answer
 from postmeter.gateway.service import DOWNLOADS, DOWNLOADS_OF_ONE, WORKSPACE_SHARE
+from postmeter.shared import turns
 from postmeter.shared.apis.exports import DOWNLOAD_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.tokens import KeyRing, workspace_of

@@ -14,12 +14,15 @@ from yarl import URL
 from postmeter.gateway import hit_client
 from postmeter.gateway import hits as hits_module
 from postmeter.gateway.hit_client import NotSent
-from postmeter.shared import pixel, tokens
+from postmeter.shared import client_address, pixel, tokens
+from postmeter.shared.client_address import Client
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.events import Mark
+from postmeter.shared.sealed import Seals
 from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
 from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message, open_target
 from tests.product import free_port
+from tests.sealing import INTERNAL
 
 RING = tokens.KeyRing.parse(TOKEN_KEYS)
 MESSAGE = bytes(16)
@@ -91,23 +94,34 @@ async def test_headers_that_decide_the_verdict_pass_and_no_others(postgres_dsn: 
             "Authorization: Bearer x\r\nPostmeter-Principal: forged\r\nConnection: close\r\n\r\n".encode("latin-1"),
         )
     lines = set(seen[0].strip().split(b"\r\n")[1:])
-    assert {line for line in lines if not line.startswith(b"Host: 127.0.0.1:")} == {
+    assert vouched(seen[0]) == "127.0.0.1"
+    assert {line for line in lines if not line.startswith((b"Host: 127.0.0.1:", b"Postmeter-Client: "))} == {
         "User-Agent: M\xe9 (via ggpht.com)".encode("latin-1"),
         b"Sec-Purpose: prefetch",
         b"Purpose: p",
         b"X-Purpose: preview",
         b"X-Moz: prefetch",
-        b"X-Forwarded-For: 127.0.0.1",
     }
     assert b"Set-Cookie" not in answer
     assert b"X-Content-Type-Options: nosniff" in answer
 
 
-async def test_a_trusted_proxy_s_client_is_passed_on(postgres_dsn: str) -> None:
+def vouched(request: bytes) -> str:
+    """The client that the gateway vouches for."""
+    line, *lines = request.decode("latin-1").split("\r\n")
+    headers = dict(one.split(": ", 1) for one in lines if ": " in one)
+    method, target, _ = line.split(" ")
+    return Seals(INTERNAL).open(client_address.HEADER, Client, headers, method, target).address
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_trusted_proxy_s_client_is_vouched_for(postgres_dsn: str, method: str) -> None:
     async with recorded(postgres_dsn, GIF_ANSWER, trusted_hops=1) as (url, seen):
-        forwarded = b"X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\n"
-        await speak(url, b"GET " + OPEN.encode() + b" HTTP/1.0\r\n" + forwarded + b"\r\n")
-    assert b"X-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n" in seen[0]
+        forwarded = b"X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\nPostmeter-Client: forged\r\n"
+        await speak(url, f"{method} {OPEN} HTTP/1.0\r\n".encode() + forwarded + b"\r\n")
+    assert vouched(seen[0]) == "192.0.2.1"
+    assert b"6.6.6.6" not in seen[0]
+    assert b"forged" not in seen[0]
 
 
 async def test_redirects_and_refusals_are_handed_back_as_they_are(postgres_dsn: str) -> None:

@@ -13,7 +13,7 @@ from postmeter.shared import refusals
 from postmeter.shared.endpoints import CLICK_PATH
 from tests.integration.every_port import Port, every_port
 from tests.integration.test_slow_clients import heard_of, says
-from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message
+from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, once, open_target
 
 CANARY = b"ca7na7ry"
 NOISES = (
@@ -129,6 +129,28 @@ async def test_a_proxy_s_absolute_target_is_its_path(postgres_dsn: str, redis_ur
             heard = await heard_of(port, says(b"GET http://t.example" + click + b" HTTP/1.1\r\nHost: t\r\n\r\n"))
             assert f"\r\nLocation: {url}\r\n".encode() in heard, (port.name, heard)
     assert [hit.url for hit in hits_of(redis_url, message)] == [url] * 4
+
+
+async def test_the_client_is_the_same_on_both_ports(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """One setting for both; what the gateway vouches for is taken over, on every way to tracking-service."""
+    async with every_port(postgres_dsn, redis_url, tmp_path, trusted_hops=1) as (ports, _):
+        for port in ports[:3]:
+            for forwarded, client in (
+                (b"X-Forwarded-For: 6.6.6.6, 67.231.144.9:51234\r\n", "67.231.144.9"),
+                (b'Forwarded: for=6.6.6.6, for="[2001:db8::1]:443"\r\n', "2001:db8::1"),
+                (b"X-Forwarded-For: 6.6.6.6, unknown\r\n", "127.0.0.1"),
+                (b"Postmeter-Client: 6.6.6.6\r\n", "127.0.0.1"),
+            ):
+                message = new_message()
+                for method in ("GET", "HEAD"):
+                    open_ = f"{method} {open_target(message)} HTTP/1.1\r\nHost: t\r\n".encode()
+                    await heard_of(port, says(open_ + forwarded + b"\r\n"))
+                token = KEYS.sign_unsubscribe(WORKSPACE, message)
+                leave = f"POST /api/v1/track/unsubscribe/{token} HTTP/1.1\r\nHost: t\r\nContent-Length: 26\r\n"
+                heard = await heard_of(port, says(leave.encode() + forwarded + b"\r\nList-Unsubscribe=One-Click"))
+                assert b" 200 OK" in heard.partition(b"\r\n")[0], (port.name, heard)
+                found = [one.ip for one in once(redis_url) if getattr(one, "message", b"") == message]
+                assert found == [client] * 2, (port.name, forwarded)
 
 
 @pytest.mark.parametrize(("size", "status"), [(48 * 1024, b"200"), (64 * 1024, b"431")])

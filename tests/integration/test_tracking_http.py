@@ -221,12 +221,31 @@ def test_a_write_on_a_tracking_url_is_no_hit(service: Service) -> None:
         pytest.param("10.0.0.2", "10.0.0.2", id="fewer-than-hops"),
         pytest.param("nonsense, 10.0.0.2", "10.0.0.2", id="no-address"),
         pytest.param("2001:DB8::0001, 10.0.0.2", "2001:db8::1", id="ipv6"),
+        pytest.param('67.231.144.9:51234, "10.0.0.2"', "67.231.144.9", id="port-and-quotes"),
+        pytest.param("[2001:db8::1]:443, 10.0.0.2", "2001:db8::1", id="brackets"),
     ],
 )
 def test_22_only_the_trusted_hops_are_believed(service: Service, forwarded: str, ip: str) -> None:
     message = new_message()
     service.get(open_target(message), f"X-Forwarded-For: {forwarded}")
     assert [hit.ip for hit in hits_of(service.redis_url, message)] == [ip]
+
+
+def test_the_newer_header_is_read_too(service: Service) -> None:
+    message = new_message()
+    service.get(
+        open_target(message),
+        'Forwarded: for=6.6.6.6, For="[2001:db8::1]:443";proto=https',
+        "Forwarded: for=10.0.0.2",
+    )
+    assert [hit.ip for hit in hits_of(service.redis_url, message)] == ["2001:db8::1"]
+
+
+def test_a_forged_word_of_the_gateway_s_is_not_there(service: Service) -> None:
+    for value in ("", "x", "2.x.y", "\xff"):
+        message = new_message()
+        service.get(open_target(message), f"Postmeter-Client: {value}")
+        assert [hit.ip for hit in hits_of(service.redis_url, message)] == ["127.0.0.1"]
 
 
 def test_several_forwarded_headers_are_one_list(service: Service) -> None:

@@ -1,8 +1,8 @@
-"""Raw paths to endpoints (ABUSE.md 25), request ids, X-Forwarded-For."""
+"""Raw paths to endpoints (ABUSE.md 25), request ids."""
 
 import pytest
 
-from postmeter.gateway.hits import Hits, forwarded_for
+from postmeter.gateway.hits import Hits
 from postmeter.gateway.routes import Routes
 from postmeter.shared import request_ids
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
@@ -82,17 +82,3 @@ def test_a_request_id_that_could_do_harm_is_replaced(given: str | None) -> None:
 
 def test_a_sane_request_id_is_kept() -> None:
     assert request_ids.of("0192abc0-def1:7.x_Y") == "0192abc0-def1:7.x_Y"
-
-
-@pytest.mark.parametrize(
-    ("claimed", "hops", "expected"),
-    [
-        ([], 0, b"192.0.2.9"),
-        ([b"1.1.1.1"], 0, b"192.0.2.9"),
-        ([b"1.1.1.1, 2.2.2.2"], 1, b"2.2.2.2, 192.0.2.9"),
-        ([b"1.1.1.1", b"2.2.2.2 ,3.3.3.3"], 2, b"2.2.2.2, 3.3.3.3, 192.0.2.9"),
-        ([b"1.1.1.1"], 5, b"1.1.1.1, 192.0.2.9"),
-    ],
-)
-def test_only_configured_hops_are_passed_on(claimed: list[bytes], hops: int, expected: bytes) -> None:
-    assert forwarded_for("192.0.2.9", claimed, hops) == expected

@@ -12,14 +12,14 @@ from aiohttp import web
 
 from postmeter.gateway.answer import pass_back
 from postmeter.gateway.body import Body, require_media
-from postmeter.gateway.hits import Hits, forwarded_for
+from postmeter.gateway.hits import Hits, client_of
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream, target
-from postmeter.shared import authorization, principal, request_ids, sealed, sources, tokens
+from postmeter.shared import authorization, client_address, principal, request_ids, sealed, sources, tokens
 from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
@@ -31,7 +31,7 @@ from postmeter.shared.secret import Secret
 _PASSED_ON = ("Content-Type", "Accept", "User-Agent")
 _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
-     "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "x-request-id")
+     "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")
 )  # fmt: skip
 """Headers of a webhook that mean something between a caller and us only; a signature may be in any other one."""
 
@@ -98,9 +98,9 @@ class Front:
     ) -> web.StreamResponse:
         """The service's answer, with the headers of the limit that it was `counted` against."""
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
-        claimed = [value.encode("utf-8", "surrogateescape") for value in request.headers.getall("X-Forwarded-For", [])]
-        forwarded = forwarded_for(request.remote, claimed, self.trusted_hops)
-        headers["X-Forwarded-For"] = forwarded.decode("utf-8", "surrogateescape")
+        if endpoint.service is Service.TRACKING:
+            client = client_of(request, self.trusted_hops)
+            headers[client_address.HEADER] = self._seal(client_address.HEADER, client, endpoint, request)
         headers[request_ids.HEADER] = request_id
         if caller is not None:
             who = msgspec.structs.replace(caller, request_id=request_id)

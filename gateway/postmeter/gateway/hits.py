@@ -13,10 +13,12 @@ import asyncio
 from aiohttp import web
 
 from postmeter.gateway.hit_client import HitAnswer, HitClient, NoAnswer, NotSent
-from postmeter.shared import click_url, logs, pixel, tokens
+from postmeter.shared import click_url, client_address, logs, pixel, sealed, tokens
+from postmeter.shared.client_address import Client
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused
 from postmeter.shared.metrics import GatewayMetrics
+from postmeter.shared.secret import Secret
 
 RESTART_SECONDS = 2.0
 """How long a restarting tracking-service is waited for."""
@@ -48,12 +50,18 @@ class Hits:
     """Answers the public tracking URLs."""
 
     def __init__(
-        self, client: HitClient, ring: tokens.KeyRing | None, metrics: GatewayMetrics, trusted_hops: int
+        self,
+        client: HitClient,
+        ring: tokens.KeyRing | None,
+        metrics: GatewayMetrics,
+        trusted_hops: int,
+        secret: Secret,
     ) -> None:
         self._client = client
         self._ring = ring
         self._metrics = metrics
         self._hops = trusted_hops
+        self._secret = secret
         self._unanswered = logs.Seldom("tracking-service did not answer hits")
 
     @staticmethod
@@ -91,14 +99,10 @@ class Hits:
             f"{request.method} {request.raw_path} HTTP/1.1".encode("utf-8", "surrogateescape"),
             b"Host: " + self._client.host_header,
         ]
-        forwarded = []
-        for name, value in request.raw_headers:
-            lowered = name.lower()
-            if lowered in _PASSED_ON:
-                lines.append(name + b": " + value)
-            elif lowered == b"x-forwarded-for":
-                forwarded.append(value)
-        lines.append(b"X-Forwarded-For: " + forwarded_for(request.remote, forwarded, self._hops))
+        lines += [name + b": " + value for name, value in request.raw_headers if name.lower() in _PASSED_ON]
+        client = client_of(request, self._hops)
+        vouched = sealed.seal(client_address.HEADER, client, self._secret, request.method, request.raw_path)
+        lines.append(f"{client_address.HEADER}: {vouched}".encode())
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _stand_in(self, request: web.BaseRequest, cause: str, error: Exception) -> web.Response:
@@ -126,10 +130,14 @@ def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> we
     return web.Response(body=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
 
-def forwarded_for(peer: str | None, claimed: list[bytes], hops: int) -> bytes:
-    """X-Forwarded-For for the next hop: what the trusted hops before us said, then our peer (ABUSE.md 22)."""
-    entries = [entry.strip() for value in claimed for entry in value.split(b",")]
-    return b", ".join([*(entries[-hops:] if hops else []), (peer or "").encode()])
+def client_of(request: web.BaseRequest, hops: int) -> Client:
+    """Who has asked, by what the trusted hops before us say (ABUSE.md 22)."""
+    claimed = {b"x-forwarded-for": b"", b"forwarded": b""}
+    for name, value in request.raw_headers:
+        if (lowered := name.lower()) in claimed:
+            claimed[lowered] = claimed[lowered] + b"," + value if claimed[lowered] else value
+    x_forwarded_for, forwarded = claimed.values()
+    return Client(client_address.address(request.remote or "", x_forwarded_for, forwarded, hops))
 
 
 def _response(answer: HitAnswer) -> web.Response:

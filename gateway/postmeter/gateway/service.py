@@ -72,7 +72,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
         pages=Pages(),
         sources=SourceBook(pool),
-        hits=Hits(client, ring, measured, settings.trusted_hops),
+        hits=Hits(client, ring, measured, settings.trusted_hops, settings.internal_secret),
         upstreams=upstreams,
         downloads=downloads,
         secret=settings.internal_secret,

@@ -19,7 +19,7 @@ from postmeter.shared.turns import Turns
 from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
 from postmeter.tracking.campaigns import Campaigns
-from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
+from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, Clients, is_prefetch
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.desk import Desk
@@ -101,16 +101,16 @@ class Writes:
 class Visits:
     """The tracking URLs, answered as the fast protocol answers them."""
 
-    def __init__(self, desk: Desk, committer: Committer, hops: int) -> None:
+    def __init__(self, desk: Desk, committer: Committer, clients: Clients) -> None:
         self._desk = desk
         self._committer = committer
-        self._hops = hops
+        self._clients = clients
 
     async def open(self, request: web.Request) -> web.Response:
         """The pixel."""
         path, _, _ = request.raw_path.encode().partition(b"?")
         token = path[path.find(OPEN_PATH.encode()) + len(OPEN_PATH) :]
-        record = self._desk.open(token, *_visitor(request, self._hops))
+        record = self._desk.open(token, *_visitor(request, self._clients))
         if record is None and answers.is_odd(path):
             return _response(answers.no_such_path(path))
         if record is not None and request.method == "HEAD":
@@ -125,25 +125,23 @@ class Visits:
         token = path[path.find(CLICK_PATH.encode()) + len(CLICK_PATH) :]
         is_head = request.method == "HEAD"
         try:
-            location, record = self._desk.click(token, query, *_visitor(request, self._hops), is_head=is_head)
+            location, record = self._desk.click(token, query, *_visitor(request, self._clients), is_head=is_head)
         except ClickRefused as refused:
             return _response(answers.REFUSED_CLICKS[refused.status])
         dropped = await self._committer.append_hit(record, "head" if is_head else "click")
         return _response(answers.redirect(location), dropped)
 
 
-def _visitor(request: web.Request, hops: int) -> tuple[bool, bytes, str]:
+def _visitor(request: web.Request, clients: Clients) -> tuple[bool, bytes, str]:
     """(prefetch, user agent, address) of a request."""
-    prefetch, agent, forwarded = False, b"", b""
+    prefetch, agent = False, b""
     for name, value in request.raw_headers:
         lowered = name.lower()
         if lowered == b"user-agent":
             agent = value[:USER_AGENT_BYTES]
         elif lowered in PREFETCH_HEADERS:
             prefetch = prefetch or is_prefetch(value)
-        elif lowered == b"x-forwarded-for":
-            forwarded = forwarded + b"," + value if forwarded else value
-    return prefetch, agent, address(request.remote or "", forwarded, hops)
+    return prefetch, agent, clients.of(request)
 
 
 def _response(answer: Answer, dropped: str | None = None) -> web.Response:

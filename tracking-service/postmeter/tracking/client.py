@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
+from aiohttp import web
+
+from postmeter.shared import client_address
+from postmeter.shared.client_address import HEADER, Client
+from postmeter.shared.errors import RequestError
+from postmeter.shared.sealed import Seals
 
 USER_AGENT_BYTES = 512
 # Headers by which browsers and mail clients say that nobody is looking yet (ABUSE.md 24).
 PREFETCH_HEADERS = frozenset({b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
+
+
+ADDRESS_HEADERS = (HEADER.lower().encode(), b"x-forwarded-for", b"forwarded")
+"""In the order that Clients.address takes them."""
 
 
 def is_prefetch(value: bytes) -> bool:
@@ -16,18 +24,34 @@ def is_prefetch(value: bytes) -> bool:
     return b"prefetch" in lowered or b"preview" in lowered
 
 
-@lru_cache(maxsize=4096)
-def address(peer: str, forwarded: bytes, hops: int) -> str:
-    """The client's address: `hops` steps back from the peer along X-Forwarded-For (ABUSE.md 22).
+class Clients:
+    """Who asks, of a request's own headers. `hops`: proxies before this port whose word is believed."""
 
-    `forwarded` is all such headers joined by commas. Entries before the trusted hops are the client's own
-    claim and never looked at; what is no address ends the walk.
-    """
-    client = peer
-    entries = forwarded.split(b",")
-    for entry in reversed(entries[-hops:] if hops else []):
-        try:
-            client = str(ip_address(entry.strip().decode("ascii")))
-        except ValueError:
-            break
-    return client
+    def __init__(self, seals: Seals, hops: int) -> None:
+        self._seals = seals
+        self._hops = hops
+
+    def address(
+        self, peer: str, method: str, target: str, vouched: bytes, x_forwarded_for: bytes, forwarded: bytes
+    ) -> str:
+        """The client's address. What the gateway vouches for is the client; a seal that does not fit is not there."""
+        if vouched:
+            headers = {HEADER: vouched.decode("latin-1")}
+            try:
+                return self._seals.open(HEADER, Client, headers, method, target, repeatable=True).address
+            except RequestError:
+                pass
+        return client_address.address(peer, x_forwarded_for, forwarded, self._hops)
+
+    def of(self, request: web.BaseRequest) -> str:
+        """The client's address of a request that aiohttp has read."""
+        given = dict.fromkeys(ADDRESS_HEADERS, b"")
+        for name, value in request.raw_headers:
+            if (lowered := name.lower()) in given:
+                given[lowered] = join(given[lowered], value)
+        return self.address(request.remote or "", request.method, request.raw_path, *given.values())
+
+
+def join(before: bytes, value: bytes) -> bytes:
+    """Several headers of one name are one list."""
+    return before + b"," + value if before else value

@@ -11,6 +11,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http_server import Server
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.tracking.answers import Clock
+from postmeter.tracking.client import Clients
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.desk import Desk
 from postmeter.tracking.settings import TrackingSettings
@@ -32,12 +33,13 @@ class Front:
         metrics: TrackingMetrics,
         server: Server,
         connections: Connections,
+        clients: Clients,
     ) -> None:
         self.clock = Clock()
         self.desk = desk
         self.committer = committer
         self.metrics = metrics
-        self.hops = settings.trusted_hops
+        self.clients = clients
         self._settings = settings
         self._server = server
         self._connections = connections

@@ -14,17 +14,20 @@ from typing import cast
 import httptools
 
 from postmeter.shared import refusals
+from postmeter.shared.client_address import plain
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
 from postmeter.tracking import answers
-from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, address, is_prefetch
+from postmeter.tracking.client import ADDRESS_HEADERS, PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch, join
 from postmeter.tracking.committer import Batch, Kind
 from postmeter.tracking.front import Front
 
 _OPEN = OPEN_PATH.encode()
 _CLICK = CLICK_PATH.encode()
 _HOT = tuple(method + path for method in (b"GET ", b"HEAD ") for path in (_OPEN, _CLICK))
+_VOUCHED, _CLAIMED, _FORWARDED = ADDRESS_HEADERS
+_MEANINGFUL = frozenset((b"user-agent", b"host", *PREFETCH_HEADERS, *ADDRESS_HEADERS))
 _END = b"\r\n\r\n"
 # More than this of unread requests behind a pending answer, and the client is not read from.
 _BUFFER_LIMIT = 65536
@@ -38,8 +41,28 @@ class HitProtocol(asyncio.Protocol):
     """One connection. At most one batch holds its pending answers, so answers keep their order."""
 
     __slots__ = (
-        "_agent", "_batch", "_begun", "_buffer", "_close", "_closing", "_complete", "_ended", "_forwarded", "_front",
-        "_hosts", "_parser", "_paused", "_peer", "_prefetch", "_searched", "_transport", "_url", "_write", "fresh",
+        "_agent",
+        "_batch",
+        "_begun",
+        "_buffer",
+        "_claimed",
+        "_close",
+        "_closing",
+        "_complete",
+        "_ended",
+        "_forwarded",
+        "_front",
+        "_hosts",
+        "_parser",
+        "_paused",
+        "_peer",
+        "_prefetch",
+        "_searched",
+        "_transport",
+        "_url",
+        "_vouched",
+        "_write",
+        "fresh",
         "since",
     )  # fmt: skip
 
@@ -51,7 +74,7 @@ class HitProtocol(asyncio.Protocol):
         self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
         self._begun = False
         self._hosts = 0
-        self._url = self._agent = self._forwarded = b""
+        self._url = self._agent = self._vouched = self._claimed = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
         self._write: Callable[[bytes], None] = _nowhere
         self.fresh = True
@@ -65,7 +88,7 @@ class HitProtocol(asyncio.Protocol):
         self._transport = transport = cast("asyncio.Transport", transport)
         self._write = transport.write
         peer = transport.get_extra_info("peername")
-        self._peer: str = peer[0] if isinstance(peer, tuple) else ""
+        self._peer: str = plain(peer[0]) if isinstance(peer, tuple) else ""
         refused = self._front.admit(self, self._peer)
         if refused is not None:
             self._refuse(refused)
@@ -178,14 +201,20 @@ class HitProtocol(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; only a few mean anything here."""
         name = name.lower()
+        if name not in _MEANINGFUL:
+            return
         if name == b"user-agent":
             self._agent = value[:USER_AGENT_BYTES]
         elif name in PREFETCH_HEADERS:
             self._prefetch = self._prefetch or is_prefetch(value)
         elif name == b"host":
             self._hosts += 1
-        elif name == b"x-forwarded-for":
-            self._forwarded = self._forwarded + b"," + value if self._forwarded else value
+        elif name == _CLAIMED:
+            self._claimed = join(self._claimed, value)
+        elif name == _FORWARDED:
+            self._forwarded = join(self._forwarded, value)
+        elif name == _VOUCHED:
+            self._vouched = value
 
     def on_message_complete(self) -> None:
         """The head was the whole request."""
@@ -196,7 +225,7 @@ class HitProtocol(asyncio.Protocol):
 
     def _serve(self, head: bytes) -> bool:
         """Answer a request of a tracking URL; False if it has a body, which aiohttp then reads."""
-        self._url = self._agent = self._forwarded = b""
+        self._url = self._agent = self._vouched = self._claimed = self._forwarded = b""
         self._prefetch = self._complete = False
         self._hosts = 0
         parser = self._parser
@@ -223,7 +252,10 @@ class HitProtocol(asyncio.Protocol):
 
     def _visit(self, is_head: bool, close: bool) -> None:
         front, url = self._front, self._url
-        ip = address(self._peer, self._forwarded, front.hops) if self._forwarded else self._peer
+        ip = self._peer
+        if self._claimed or self._forwarded or self._vouched:
+            method = "HEAD" if is_head else "GET"
+            ip = front.clients.address(ip, method, url.decode("latin-1"), self._vouched, self._claimed, self._forwarded)
         path, _, query = url.partition(b"?")
         record = None
         kind: Kind = "open"

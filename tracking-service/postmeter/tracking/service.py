@@ -19,6 +19,7 @@ from postmeter.shared.sealed import Seals
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
+from postmeter.tracking.client import Clients
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.contacts.routes import TrackRoutes
@@ -82,9 +83,10 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Campaigns(committer),
     )
     routes = WebhookRoutes(settings, seals, Webhooks(settings, committer, redis, figures, mailboxes))
-    visits = app.Visits(desk, committer, settings.trusted_hops)
+    clients = Clients(seals, settings.trusted_hops)
+    visits = app.Visits(desk, committer, clients)
     track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
-    unsubscribes = Unsubscribes(settings, keys, committer, figures)
+    unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(
         app.application(writes, visits, routes, track, unsubscribes),
@@ -94,7 +96,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     )
     await runner.setup()
     assert isinstance(runner.server, Server)
-    front = Front(settings, desk, committer, figures, runner.server, connections)
+    front = Front(settings, desk, committer, figures, runner.server, connections, clients)
 
     async def durable() -> None:
         try:

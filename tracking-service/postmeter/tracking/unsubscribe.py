@@ -20,7 +20,7 @@ from postmeter.shared.records import Event, encode, idempotency_key
 from postmeter.shared.streams import shard_of
 from postmeter.shared.tokens import UNSUBSCRIBE, KeyRing
 from postmeter.tracking import answers, bodies, fields
-from postmeter.tracking.client import USER_AGENT_BYTES, address
+from postmeter.tracking.client import USER_AGENT_BYTES, Clients
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.settings import TrackingSettings
 
@@ -41,14 +41,19 @@ class Unsubscribes:
     """The handlers of UNSUBSCRIBE_PATH."""
 
     def __init__(
-        self, settings: TrackingSettings, keys: KeyRing, committer: Committer, metrics: TrackingMetrics
+        self,
+        settings: TrackingSettings,
+        keys: KeyRing,
+        committer: Committer,
+        metrics: TrackingMetrics,
+        clients: Clients,
     ) -> None:
         self._shards = settings.shards
         self._timeout = settings.body_timeout
         self._keys = keys
         self._committer = committer
         self._metrics = metrics
-        self._hops = settings.trusted_hops
+        self._clients = clients
 
     async def ask(self, request: web.Request) -> web.Response:
         """The confirmation page, the same for everybody; a link that is not genuine gets a page that says so."""
@@ -61,7 +66,7 @@ class Unsubscribes:
             return _response(answers.NOT_FOUND_PAGE)
         if not says_so(await bodies.read(request, _MAX_BODY, self._timeout)):
             return _response(_NOT_ASKED)
-        event = _event(*found, request, self._hops)
+        event = _event(*found, request, self._clients.of(request))
         await self._committer.append([encode(event)], shard_of(event.key, self._shards))
         self._metrics.events.labels("accepted").inc()
         return _response(_DONE)
@@ -109,9 +114,8 @@ def _of_multipart(form: bytes) -> str:
     return ""
 
 
-def _event(workspace: int, message: bytes, request: web.Request, hops: int) -> Event:
+def _event(workspace: int, message: bytes, request: web.Request, address: str) -> Event:
     now = fields.micros(datetime.now(UTC))
-    forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).encode("utf-8", "surrogateescape")
     agent = request.headers.get("User-Agent", "").encode("utf-8", "surrogateescape")
     return Event(
         at=now,
@@ -128,7 +132,7 @@ def _event(workspace: int, message: bytes, request: web.Request, hops: int) -> E
         reason="one-click",
         url="",
         user_agent=agent[:USER_AGENT_BYTES],
-        ip=address(request.remote or "", forwarded, hops),
+        ip=address,
         domain="",
         size_bytes=0,
         spam=False,

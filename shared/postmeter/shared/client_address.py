@@ -1,0 +1,71 @@
+"""Whose address a request is counted under: what trusted proxies say, or the gateway under its seal (ADR 0027)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+import msgspec
+
+HEADER = "Postmeter-Client"
+"""By which the gateway vouches for the client to tracking-service (sealed.py)."""
+_READ = 4096
+"""Bytes of the headers that are looked at, from their end: some dozen hops."""
+
+
+class Client(msgspec.Struct, frozen=True):
+    """Who has asked the gateway."""
+
+    address: str
+
+
+def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> str:
+    """The client's address: `hops` steps back from the peer along X-Forwarded-For, or Forwarded (RFC 7239) without it.
+
+    Each is all headers of that name joined by commas. Entries before the trusted hops are the client's own claim and
+    never looked at; one that is no address (`unknown`, `_hidden`, anything else) ends the walk (ABUSE.md 22, 57).
+    """
+    return _address(peer, x_forwarded_for[-_READ:], forwarded[-_READ:], hops)
+
+
+@lru_cache(maxsize=4096)
+def _address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> str:
+    client = plain(peer) or peer
+    if not hops:
+        return client
+    # From the right: a quote that the client has opened cannot swallow what the proxies behind it have added.
+    entries = (x_forwarded_for or forwarded).split(b",")[-hops:]
+    for entry in reversed(entries):
+        node = entry if x_forwarded_for else _for(entry)
+        found = plain(_host(node.decode("ascii", "replace")))
+        if not found:
+            break
+        client = found
+    return client
+
+
+def _for(element: bytes) -> bytes:
+    """The node that a Forwarded element is for."""
+    for pair in element.split(b";"):
+        name, _, value = pair.partition(b"=")
+        if name.strip().lower() == b"for":
+            return value
+    return b""
+
+
+def _host(node: str) -> str:
+    """A node without quotes, brackets and port."""
+    node = node.strip().strip('"').strip()
+    if node.startswith("["):
+        inner, closed, _ = node[1:].partition("]")
+        return inner if closed else ""
+    return node.partition(":")[0] if node.count(":") == 1 else node
+
+
+def plain(text: str) -> str:
+    """An address in its usual form, without a zone, an IPv4 one as such; empty for what is none."""
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    return str(found.ipv4_mapped or found) if isinstance(found, IPv6Address) else str(found)
