@@ -2,22 +2,27 @@
 
 import os
 import signal
+import struct
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 import pytest
 import redis
 
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared import records
 from postmeter.shared.events import Mark
 from postmeter.shared.pixel import GIF
 from tests.integration.tracking_service import (
+    WORKSPACE,
     Reply,
     Service,
     batches,
@@ -178,6 +183,22 @@ def test_a_living_process_adopts_the_spool_of_a_dead_one(server: RedisServer, se
     server.start()
     wait_for("a drained spool", lambda: empty(service.spool))
     assert len(hits_of(server.url, message)) == 6
+
+
+def test_a_spool_of_the_version_before_is_drained(server: RedisServer, tmp_path: Path) -> None:
+    """Its segments have no marker: length, checksum, payload; the folder is taken over with all that is in it."""
+    folder, message = tmp_path / "old" / "0123456789abcdef", new_message()
+    folder.mkdir(parents=True)
+    packed = records.join([records.encode(records.Hit(1_790_000_000_000_000, WORKSPACE, message, "", False, b"", ""))])
+    payload = msgspec.msgpack.encode([1, b"old-1", packed])
+    frame = struct.pack(">II", len(payload), zlib.crc32(payload)) + payload
+    (folder / "00000001.segment").write_bytes(frame)
+    (folder / "lock").touch()
+    heir = Service(server.url, tmp_path / "old")
+    wait_for("a drained spool", lambda: empty(tmp_path / "old"))
+    assert len(hits_of(server.url, message)) == 1
+    assert heir.terminate() == 0
+    assert [one.name for one in heir.spool.iterdir()] == [folder.name]
 
 
 def test_heads_and_the_honeypots_visits_are_answered_when_they_are_on_disk(

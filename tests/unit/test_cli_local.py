@@ -5,16 +5,18 @@ import socket
 import stat
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from postmeter.cli.local import binaries, ports, vault
+from postmeter.cli.local import binaries, member, ports, vault
 from postmeter.cli.local.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
-from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError
+from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError, StartError
 from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.process import Process
 from postmeter.cli.local.stores import Stores
 from postmeter.shared import api_keys
 from postmeter.shared.tokens import KeyRing
@@ -28,6 +30,25 @@ def test_backoff_grows_to_its_limit_and_starts_over_after_a_steady_life() -> Non
     assert delays[1] == 2 * FIRST_SECONDS
     assert delays[-1] == LONGEST_SECONDS
     assert backoff.after(STEADY_SECONDS) == FIRST_SECONDS
+
+
+def test_what_stays_wrong_is_said_once_and_tried_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis on a full disk: a line when it begins, not one for each attempt."""
+    now, said, attempts = [0.0], list[str](), list[float]()
+    monkeypatch.setattr(member.time, "monotonic", lambda: now[0])
+
+    def start() -> Process:
+        attempts.append(now[0])
+        raise StartError("the disk is full")
+
+    watched = member.Member("redis", start, said.append)
+    while now[0] < 60:
+        watched.watch()
+        now[0] += 0.1
+    assert [line.partition(";")[0] for line in said] == ["redis ended with status unknown", "the disk is full"]
+    pauses = [later - earlier for earlier, later in pairwise(attempts)]
+    assert len(attempts) <= 12
+    assert pauses[-1] >= LONGEST_SECONDS
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:

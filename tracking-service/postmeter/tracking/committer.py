@@ -224,10 +224,12 @@ class Committer:
         self._metrics.spool_bytes.set(self._spool.waiting)
 
     def _answer(self, batch: Batch, error: NotStored | None) -> None:
-        for index, (client, answer) in enumerate(batch.answers):
-            is_hit = error is not None and index not in batch.unrecorded
-            client.send(marked(answer, error.reason) if error is not None and is_hit else answer, batch)
-        if error is None:
+        if error is not None:
+            for index, (client, answer) in enumerate(batch.answers):
+                client.send(answer if index in batch.unrecorded else marked(answer, error.reason), batch)
+        else:
+            for client, answer in batch.answers:
+                client.send(answer, batch)
             for kind, count in batch.counts.items():
                 if count:
                     self._recorded[kind].inc(count)
