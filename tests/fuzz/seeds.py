@@ -1,0 +1,178 @@
+"""Good requests for every endpoint of the table, for the tracking port and the ops ports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from postmeter.shared.endpoints import ENDPOINTS, Endpoint, Service
+from tests.acceptance.test_openapi import SITE, World, filled
+from tests.fuzz import hooks
+from tests.fuzz.drafts import Draft
+from tests.product import Product
+
+OPS = ("gateway", "tracking", "query", "aggregator")
+LEDGER = "ledger"
+"""The campaign of messages whose events are never changed, so that they can be counted."""
+MESSAGES = 64
+PARAMETERS = {
+    "url": None, "expires": None, "signature": None, "domain_id": None, "cursor": None,
+    # only with what they belong to
+    "period": "7d", "granularity": "", "from": "2026-04-01", "to": "2026-04-20", "groupBy": "", "page": "1",
+    "limit": "20",
+    "status": "SENT", "search": "half", "days": "7", "timeRange": "30d", "startDate": None, "endDate": None,
+    "campaignId": "spring",
+    "domainId": None, "timezone": "Europe/Berlin",
+}  # fmt: skip
+"""A good value of each query parameter; "": the first that the document names; None: left out."""
+
+
+class Seeds:
+    """What a fuzz of one product starts from. Fails where an endpoint has no good request."""
+
+    def __init__(self, product: Product) -> None:
+        self.world: World = filled(product)
+        self.key = product.headers["Authorization"].encode()
+        self.others = [_key(product, *arguments) for arguments in _KEYS]
+        self.messages = [self._register(number) for number in range(MESSAGES)]
+        self.drafts = [draft for endpoint in ENDPOINTS for draft in self._of(endpoint)]
+        self.drafts += hooks.drafts_of(product, self.messages)
+        self.drafts += [_plain(f"ops-{name}", path) for name in OPS for path in ("/metrics", "/healthz", "/readyz")]
+        covered = {draft.name for draft in self.drafts}
+        missing = {f"{one.method} {one.path}" for one in ENDPOINTS} - covered
+        assert not missing, f"no good request for {missing}: see tests/fuzz/seeds.py"
+
+    def event(self, number: int) -> Draft:
+        """An event of the ledger, as nobody changes it."""
+        told = {"type": "opened", "message_id": self.messages[number % MESSAGES], "id": uuid.uuid4().hex}
+        return self._keyed(Draft("gateway", "ledger", "POST", ["", "v1", "events"], body={"events": [told]}))
+
+    def _keyed(self, draft: Draft) -> Draft:
+        draft.headers.append((b"Authorization", self.key))
+        return draft
+
+    def _register(self, number: int) -> str:
+        body = {"campaign_id": LEDGER, "from_address": "a@ledger.example", "to": f"r{number}@c.example"}
+        answer = self.world.ask("POST", "/v1/messages", json=body)
+        return str(answer.json()["data"]["id"])
+
+    def _of(self, endpoint: Endpoint) -> list[Draft]:
+        name = f"{endpoint.method} {endpoint.path}"
+        if name == "POST /v1/webhooks/{provider}/{source}":
+            return []  # of each provider, above
+        path, _, query = self.world.path(endpoint).partition("?")
+        pairs: list[tuple[str | bytes, str | bytes]] = [*parse_qsl(query, keep_blank_values=True)]
+        pairs += self._parameters(endpoint)
+        made = []
+        for body in self._bodies(name, endpoint):
+            draft = Draft("gateway", name, endpoint.method, path.split("/"), [*pairs], body=body)
+            draft.media = endpoint.body_media[0]
+            if isinstance(body, bytes) and draft.media == "application/json":
+                draft.media = "application/x-ndjson"
+            made.append(self._keyed(draft) if endpoint.scope is not None else draft)
+            if endpoint.scope is None and endpoint.service is Service.TRACKING and "webhooks" not in name:
+                made.append(
+                    Draft("tracking", name, endpoint.method, path.split("/"), [*pairs], body=body, media=draft.media)
+                )
+        return made
+
+    def _parameters(self, endpoint: Endpoint) -> list[tuple[str, str]]:
+        found = []
+        for parameter in self.world.operation(endpoint).get("parameters", ()):
+            if parameter["in"] == "query":
+                value = PARAMETERS.get(parameter["name"])
+                allowed = parameter["schema"].get("enum")
+                if value is not None:
+                    found.append((parameter["name"], value if not allowed or value in allowed else allowed[0]))
+        return found
+
+    def _bodies(self, name: str, endpoint: Endpoint) -> list[Any]:
+        """The document's smallest body, and fuller ones where there is more to say."""
+        if not endpoint.max_body:
+            return [None]
+        if endpoint.body_media[0] != "application/json":
+            return [b"List-Unsubscribe=One-Click"]
+        first = self.world.body(endpoint)
+        return [first, *self._fuller(name)]
+
+    def _fuller(self, name: str) -> list[Any]:
+        message = {
+            "campaign_id": "spring", "campaign_name": "Spring", "from_address": "News <news@shop.example>",
+            "to": "b@c.example",
+            "subject": "Half off", "provider": "postmark", "provider_account_id": "1", "provider_message_id": "m-1",
+            "template": "offer", "tags": ["a", "b"], "html": SITE, "track_opens": True, "track_clicks": True,
+            "honeypot": True,
+        }  # fmt: skip
+        events = [
+            {"type": "opened", "message_id": self.messages[0], "user_agent": "Mail/1", "ip": "192.0.2.1", "id": "e-1"},
+            {"type": "clicked", "message_id": self.messages[1], "url": "https://shop.example/offer?a=1"},
+            {
+                "type": "bounced",
+                "message_id": self.messages[2],
+                "bounce_type": "hard",
+                "reason": "550 5.1.1 <x@y.example>",
+            },
+            {
+                "type": "delivered",
+                "provider": "postmark",
+                "provider_message_id": "m-1",
+                "timestamp": "2026-04-01T12:00:00Z",
+            },
+            {"type": "received", "domain": "shop.example", "size_bytes": 2048, "spam": False},
+        ]
+        query = {
+            "metrics": ["sent", "opens"], "dimensions": ["campaign"], "filters": {"domain": ["shop.example"]},
+            "from": "2026-04-01", "to": "2026-04-30", "timezone": "Europe/Berlin", "resolution": "day",
+            "order_by": ["-opens"],
+            "limit": 100,
+        }  # fmt: skip
+        contact = {
+            "event_name": "signed_up",
+            "contact_email": "b@c.example",
+            "properties": {"plan": "pro", "n": [1, {"a": 2.5}]},
+        }
+        purchase = {
+            "contact_email": "b@c.example", "amount": 99.99, "currency": "USD",
+            "items": [{"name": "Pro", "quantity": 1, "price": 99.99}],
+        }  # fmt: skip
+        lines = b'{"type":"sent","message_id":"%s"}\n' % self.messages[3].encode()
+        return {
+            "POST /v1/messages": [
+                message,
+                {"messages": [message, {"from_address": "a@b.example", "to": "c@d.example"}]},
+            ],
+            "POST /v1/events": [{"events": events}, {"events": events[:1]}, lines * 2],
+            "POST /v1/query": [query],
+            "POST /api/v1/track/event": [contact],
+            "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
+        }.get(name, [])
+
+
+_KEYS = (
+    ("fuzz-other", "super_admin", ("analytics", "track", "mail:read"), ()),
+    (None, "domain_admin", ("analytics", "track", "mail:read"), ("shop.example",)),
+    (None, "member", ("analytics",), ()),
+)
+
+
+def _key(
+    product: Product, workspace: str | None, role: str, scopes: tuple[str, ...], domains: tuple[str, ...]
+) -> bytes:
+    """A key of another tenant, or of fewer rights, as an Authorization header."""
+    place, data = str(Path(sys.executable).with_name("postmeter")), ["--data", str(product.data)]
+    if workspace is not None:
+        named = ["workspace", "create", workspace, "--name", "Other", "--timezone", "UTC"]
+        subprocess.run([place, *named, *data], capture_output=True, check=True, timeout=60)
+    command = [place, "key", "create", "--workspace", workspace or product.ready["workspace"], "--role", role, *data]
+    command += [word for scope in scopes for word in ("--scope", scope)]
+    command += [word for domain in domains for word in ("--domain", domain)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return b"Bearer " + next(word for word in made.split() if word.startswith("pm_")).encode()
+
+
+def _plain(port: str, path: str) -> Draft:
+    return Draft(port, f"{port} {path}", "GET", path.split("/"))
