@@ -26,6 +26,7 @@ STALL_SECONDS = 120.0
 TICK_SECONDS = 1.0
 READ_BUFFER = 64 * 1024
 _NEVER = 1e9
+_CONTINUE = "100-continue"
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
@@ -122,6 +123,9 @@ class Server(web.Server):
             raise refusals.no_host()
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > self._fields:
             raise refusals.too_large()
+        # aiohttp's router says itself what it does not expect, in the caller's bytes, which may be no text.
+        if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
+            raise refusals.not_expected()
 
 
 class Protocol(RequestHandler):

@@ -76,6 +76,11 @@ def too_late() -> RequestError:
     return RequestError(408, "REQUEST_TIMEOUT", "The request's head did not arrive in time.")
 
 
+def not_expected() -> RequestError:
+    """Of an `Expect` that is not 100-continue."""
+    return RequestError(417, _CODES[417], "Only 100-continue may be expected.")
+
+
 def of_exception(answered: web.HTTPException) -> RequestError:
     """What aiohttp's router answers, without its text."""
     allowed = {name: value for name, value in answered.headers.items() if name == "Allow"}

@@ -62,7 +62,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     except msgspec.ValidationError:
         raise json_refusals.refusal(body, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {_reason(body, str(error))}") from None
+        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {reason(body, str(error))}") from None
     except RecursionError:
         raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
 
@@ -73,7 +73,8 @@ def refuse_array(body: bytes, instead: str) -> None:
         raise RequestError(400, "INVALID_FIELD", f"The body is a JSON array; {instead}.")
 
 
-def _reason(body: bytes | msgspec.Raw, message: str) -> str:
+def reason(body: bytes | msgspec.Raw, message: str) -> str:
+    """Why a body is not JSON: msgspec's `message`, or what it does not say."""
     if "truncated" in message or "surrogate" in message:
         half = _HALF_OF_A_PAIR.match(body)
         if half is not None:

@@ -14,7 +14,7 @@ import msgspec
 from iso4217 import Currency
 
 from postmeter.shared.errors import RequestError
-from postmeter.tracking import fields
+from postmeter.tracking import bodies, fields
 
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
@@ -81,7 +81,7 @@ def timestamp(value: str | None, received: datetime) -> tuple[int, int | None]:
 
 def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
     """An exact decimal; `why` tells who sends more than `places` decimals why they are too many."""
-    text = bytes(value).decode().strip()
+    text = _written(field, value).strip()
     if len(text) > NUMBER_CHARS or _NUMBER.fullmatch(text) is None:
         raise fields.invalid(field, f"takes a number of at most {NUMBER_CHARS} characters")
     found = Decimal(text)
@@ -107,10 +107,13 @@ def properties(value: msgspec.Raw, field: str = "properties") -> str:
     text = bytes(value)
     if len(text) > OBJECT_BYTES:
         raise fields.invalid(field, f"takes {OBJECT_BYTES} bytes at most")
+    given = _written(field, value)
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise fields.invalid(field, str(error)) from None
+        raise fields.invalid(field, bodies.reason(text, str(error))) from None
+    except RecursionError:
+        raise fields.invalid(field, f"takes at most {OBJECT_DEPTH} levels") from None
     if not isinstance(found, dict):
         raise fields.invalid(field, "takes an object")
     _check(found, field)
@@ -118,7 +121,15 @@ def properties(value: msgspec.Raw, field: str = "properties") -> str:
         digits, exponent = token.groups(b"")
         if len(digits) > OBJECT_DIGITS or len(exponent) > 10 or abs(int(exponent or 0)) > OBJECT_EXPONENT:
             raise fields.invalid(field, "takes no number so long, or so close to 0")
-    return text.decode()
+    return given
+
+
+def _written(field: str, value: msgspec.Raw) -> str:
+    """JSON as it was written; msgspec does not look at what it keeps raw."""
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        raise fields.invalid(field, "is not UTF-8") from None
 
 
 def _check(found: Any, field: str) -> None:
