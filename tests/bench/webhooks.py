@@ -87,9 +87,10 @@ class Sender:
     def source(self) -> str:
         """The URL of a new source that knows this account's key."""
         command = [str(Path(sys.executable).with_name("postmeter")), "source", "create", "--workspace"]
-        command += [self._product.ready["workspace"], "--provider", "sendgrid", "--secret", self._signer.secret]
+        command += [self._product.ready["workspace"], "--provider", "sendgrid", "--secret-file", "-"]
         command += ["--data", str(self._product.data)]
-        made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        secret = self._signer.secret
+        made = subprocess.run(command, input=secret, capture_output=True, text=True, check=True, timeout=60).stdout
         return made.splitlines()[0].split()[1]
 
     async def lives(self, events: int) -> list[Told]:

@@ -42,6 +42,7 @@ class Ids:
     export: str = ""
     cursor: str = ""
     campaigns_cursor: str = ""
+    source: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -190,6 +191,13 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("POST", "/mail/v1/track/purchase"): [
         lambda ids: Request("POST", "/mail/v1/track/purchase", purchase(ids.mark, "12.50")),
     ],
+    ("POST", "/v1/sources"): [lambda ids: Request("POST", "/v1/sources", {"provider": "postmark"})],
+    ("GET", "/v1/sources"): [lambda ids: get("/v1/sources")],
+    ("GET", "/v1/sources/{id}"): [lambda ids: get(f"/v1/sources/{ids.source}")],
+    ("PATCH", "/v1/sources/{id}"): [
+        lambda ids: Request("PATCH", f"/v1/sources/{ids.source}", {"name": "another"}),
+    ],
+    ("DELETE", "/v1/sources/{id}"): [lambda ids: Request("DELETE", f"/v1/sources/{ids.source}")],
     ("POST", "/v1/messages"): [
         lambda ids: Request(
             "POST",
@@ -207,7 +215,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         ),
     ],
 }
-FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor")
+FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "source")
 
 
 def named(build: Build, own: Ids, other: Ids) -> list[str]:
@@ -322,6 +330,7 @@ async def make_exports(town: Town) -> None:
         ordered = await town.good(key, Request("POST", f"/api/v1/workspaces/{ids.workspace}/analytics/export", body))
         page = await town.good(key, Request("POST", "/v1/query", paged(None)))
         campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
+        source = await town.good(key, Request("POST", "/v1/sources", {"provider": "postmark", "name": f"src-{mark}"}))
         # The other tenant's key and order are of something else: the same ones of ours would be conflicts, were they
         # looked for there.
         await town.good(key, Request("POST", "/v1/events", keyed(mark, mark)))
@@ -332,10 +341,12 @@ async def make_exports(town: Town) -> None:
             export=ordered["data"]["export_id"],
             cursor=page["next_cursor"],
             campaigns_cursor=campaigns["next_cursor"],
+            source=source["data"]["id"],
         )
     other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))
     ours = town.ids[OURS]
     nobody_s = {"export": f"exp_{'0' * (len(ours.export) - 4)}", "cursor": other["next_cursor"]}
+    nobody_s["source"] = f"src_{'0' * 20}"
     # Nobody's cursor: one of another question; one that nobody signed.
     town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, campaigns_cursor=other["next_cursor"])
     town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s, campaigns_cursor=other["next_cursor"])
@@ -349,7 +360,7 @@ async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator
     async def listen(connection: Any) -> None:
         connection.add_query_logger(lambda record: statements.append(record.query))
 
-    tracking = Service(redis_url, folder / "spool")
+    tracking = Service(redis_url, folder / "spool", postgres_dsn=dsn, source_key="of the town")
     try:
         async with (
             asyncpg.create_pool(dsn, min_size=1, max_size=4, init=listen) as pool,

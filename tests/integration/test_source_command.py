@@ -27,9 +27,10 @@ class Commands:
         }
         return CliRunner().invoke(main, arguments, env=environ, input=typed)
 
-    def create(self, provider: str, *arguments: str) -> tuple[str, str]:
+    def create(self, provider: str, secret: str | None = None) -> tuple[str, str]:
         """(id, output) of a new source."""
-        made = self("source", "create", "--workspace", "acme", "--provider", provider, *arguments)
+        given = ("--secret-file", "-") if secret is not None else ()
+        made = self("source", "create", "--workspace", "acme", "--provider", provider, *given, typed=secret)
         assert made.exit_code == 0, made.output
         url = made.output.split()[1]
         assert url.startswith(f"{BASE}/v1/webhooks/{provider}/src_")
@@ -63,7 +64,7 @@ def test_a_secret_of_ours_is_made_and_shown_once(command: Commands) -> None:
 
 
 def test_a_secret_of_theirs_may_come_with_the_source(command: Commands) -> None:
-    source_id, output = command.create("mandrill", "--secret", "their-key")
+    source_id, output = command.create("mandrill", "their-key")
     assert command.secret(source_id) == "their-key"
     assert "their-key" not in output
 
@@ -78,17 +79,17 @@ def test_a_secret_of_theirs_may_come_once_the_provider_knows_the_url(command: Co
     assert stored.exit_code == 0, stored.output
     assert command.secret(source_id) == "their-signing-secret"
     assert "their-signing-secret" not in stored.output
-    assert command("source", "secret", source_id, "--secret", " newer ").exit_code == 0
+    assert command("source", "secret", source_id, "--secret-file", "-", typed=" newer ").exit_code == 0
     assert command.secret(source_id) == "newer"
 
 
 @pytest.mark.parametrize("revoked", [True, False])
 def test_a_source_that_is_not_there_takes_no_secret(command: Commands, revoked: bool) -> None:
-    source_id, _ = command.create("mandrill", "--secret", "their-key")
+    source_id, _ = command.create("mandrill", "their-key")
     if revoked:
         assert command("source", "revoke", source_id).exit_code == 0
     named = source_id if revoked else "src_" + "0" * 20
-    result = command("source", "secret", named, "--secret", "another")
+    result = command("source", "secret", named, typed="another")
     assert result.exit_code == 1
     assert "there is no source" in result.output
     assert command.secret(source_id) == "their-key"
@@ -105,7 +106,8 @@ def test_a_source_that_is_not_there_takes_no_secret(command: Commands, revoked: 
     ],
 )
 def test_a_secret_that_nothing_could_fit_is_refused_at_once(command: Commands, provider: str, secret: str) -> None:
-    made = command("source", "create", "--workspace", "acme", "--provider", provider, "--secret", secret)
+    arguments = ("source", "create", "--workspace", "acme", "--provider", provider, "--secret-file", "-")
+    made = command(*arguments, typed=secret)
     assert made.exit_code == 1
     assert "secret" in made.output
     source_id, _ = command.create(provider)
@@ -131,3 +133,17 @@ def test_a_password_that_travels_in_the_url_is_shown_in_it(command: Commands) ->
     assert f"paste  https://postmeter:{command.secret(source_id)}@api.example.com/v1/webhooks/postmark/" in output
     _, elsewhere = command.create("sparkpost")
     assert "paste" not in elsewhere
+
+
+def test_a_secret_on_a_command_line_is_refused_and_said_to_be_lost(command: Commands) -> None:
+    source_id, _ = command.create("mandrill", "their-key")
+    for arguments in (
+        ("source", "create", "--workspace", "acme", "--provider", "mandrill", "--secret", "a-new-key"),
+        ("source", "secret", source_id, "--secret", "a-new-key"),
+    ):
+        result = command(*arguments)
+        assert result.exit_code == 2
+        assert "--secret-file" in result.output
+        assert "a-new-key" not in result.output
+    assert command.secret(source_id) == "their-key"
+    assert len(command("source", "list").output.splitlines()) == 2

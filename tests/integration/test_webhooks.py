@@ -315,7 +315,7 @@ async def test_two_sources_of_one_provider_tell_an_event_once(post: Post) -> Non
         (["--provider", "ses"], "topics"),
         (["--provider", "ses", "--option", "topic=arn"], "topics"),
         (["--provider", "ses", "--option", "topics="], "topics"),
-        (["--provider", "postmark", "--option", "topics=arn"], "no --option"),
+        (["--provider", "postmark", "--option", "topics=arn"], "no options"),
         (["--provider", "postmark", "--option", "=x"], "NAME=VALUE"),
         (["--provider", "nobody"], "nobody"),
         (["--provider", "postmark", "--workspace", "nobody's"], "no workspace"),

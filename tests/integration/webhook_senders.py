@@ -208,8 +208,8 @@ def _make_source(sender: Sender, dsn: str) -> tuple[str, str]:
         "POSTMETER_KEY_PEPPER": "pepper",
     }
 
-    def command(*arguments: str) -> list[str]:
-        done = CliRunner().invoke(main, arguments, env=environ)
+    def command(*arguments: str, typed: str = "") -> list[str]:
+        done = CliRunner().invoke(main, arguments, env=environ, input=typed)
         assert done.exit_code == 0, done.output
         return done.output.split()
 
@@ -218,5 +218,5 @@ def _make_source(sender: Sender, dsn: str) -> tuple[str, str]:
     path = words[1].removeprefix(BASE)
     if sender.secret is None:
         return path, words[3]
-    command("source", "secret", path.rpartition("/")[2], "--secret", sender.secret)
+    command("source", "secret", path.rpartition("/")[2], typed=sender.secret)
     return path, sender.secret

@@ -66,22 +66,22 @@ class Post:
     async def source(self, provider: str, secret: str = "", *options: str, workspace: str = WORKSPACE) -> Door:
         """A source as `postmeter source create` makes it."""
         arguments = ["source", "create", "--workspace", workspace, "--provider", provider, "--name", "of a test"]
-        arguments += ["--secret", secret] if secret else []
+        arguments += ["--secret-file", "-"] if secret else []
         for option in options:
             arguments += ["--option", option]
-        lines = dict(
-            line.split() for line in (await self.command(*arguments)).splitlines() if line[:3] in ("url", "sec")
-        )
+        output = await self.command(*arguments, typed=secret)
+        lines = dict(line.split() for line in output.splitlines() if line[:3] in ("url", "sec"))
         return Door(lines["url"], secret or lines["secret"])
 
-    async def command(self, *arguments: str) -> str:
+    async def command(self, *arguments: str, typed: str = "") -> str:
         """What a `postmeter` command prints."""
         environ = {
             "POSTMETER_POSTGRES_DSN": self.bench.dsn,
             "POSTMETER_SOURCE_KEY": SOURCE_KEY,
             "POSTMETER_PUBLIC_GATEWAY_URL": self.gateway,
+            "POSTMETER_REDIS_URL": self.bench.settings.redis_url.reveal(),
         }
-        result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environ)
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=environ, input=typed)
         assert result.exit_code == 0, result.output
         return result.output
 

@@ -24,6 +24,7 @@ DSN = "POSTMETER_POSTGRES_DSN"
 PEPPER = "POSTMETER_KEY_PEPPER"
 SOURCE_KEY = "POSTMETER_SOURCE_KEY"
 GATEWAY_URL = "POSTMETER_PUBLIC_GATEWAY_URL"
+REDIS_URL = "POSTMETER_REDIS_URL"
 
 
 @contextmanager
@@ -85,6 +86,17 @@ def source_key(data: Path | None) -> Secret:
     named = os.environ.get(SOURCE_KEY)
     if not named:
         raise SettingsError(f"{SOURCE_KEY} is not set, but {DSN} is: give the one of that server's tracking-service")
+    return Secret(named)
+
+
+def redis_url(data: Path | None) -> Secret:
+    """Return where Redis is, from where `database_dsn` has the database. Raises LocalError and SettingsError."""
+    folder = _folder(data)
+    if folder is not None:
+        return Secret(Stores(folder, vault.load(folder)).redis_url)
+    named = os.environ.get(REDIS_URL)
+    if not named:
+        raise SettingsError(f"{REDIS_URL} is not set, but {DSN} is: name the Redis of that server's services")
     return Secret(named)
 
 

@@ -1,22 +1,48 @@
 """The command `postmeter source`: webhooks of email providers."""
 
-import secrets
+import asyncio
 import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TextIO, TypeVar
 
 import click
-import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from postmeter.cli import access
-from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
-from postmeter.shared import sources
-from postmeter.shared.errors import RequestError
+from postmeter.shared import source_log, sources
+from postmeter.shared.errors import PostmeterError
 from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
-from postmeter.shared.sql import Queries
 
-_QUERIES = Queries("postmeter.cli", "sources.sql")
+T = TypeVar("T")
+_SHOWN_ON_COMMAND_LINES = (
+    "what stands on a command line is seen by everybody on this machine, and kept by shells: pipe the secret in "
+    "(--secret-file -), name a file that holds it, or let `postmeter source secret` ask for it. Have the provider "
+    "make a new one in place of that which you have just given"
+)
+
+
+def _no_secret_here(_: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.BadParameter(_SHOWN_ON_COMMAND_LINES)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _secret_options(help_text: str) -> Callable[[F], F]:
+    """--secret-file, and --secret, which is refused."""
+
+    def add(command: F) -> F:
+        old = click.option("--secret", "_refused", hidden=True, expose_value=False, callback=_no_secret_here)
+        file = click.option("--secret-file", type=click.File(), metavar="FILE", help=help_text)
+        return old(file(command))
+
+    return add
 
 
 @click.group(name="source")
@@ -28,7 +54,7 @@ def source_commands() -> None:
 @click.option("--workspace", required=True, help="Id of the workspace whose mail it tells about.")
 @click.option("--provider", required=True, type=click.Choice(sorted(sources.PROVIDERS)))
 @click.option("--name", default="", help="What people call it.")
-@click.option("--secret", help="What the provider signs with, if its console shows it already; else see `secret`.")
+@_secret_options("Holds what the provider signs with, where its console shows it already; -: standard input.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Repeatable; the provider's page says.")
 @click.option(
     "--engagement",
@@ -42,37 +68,36 @@ def create_source(
     workspace: str,
     provider: str,
     name: str,
-    secret: str | None,
+    secret_file: TextIO | None,
     options: tuple[str, ...],
     engagement: str,
     data: Path | None,
 ) -> None:
     """Create a source; prints its URL and, this once, its secret."""
+    # Imported here and below: a single service shall not load what only this command needs.
+    from postmeter.tracking.webhooks import registry
+
     key, base = access.source_key(data), access.gateway_url(data)
-    made = Secret(secrets.token_urlsafe(32) if secret is None else secret.strip())
-    told = _options(provider, options)
-    missing = secret is None and _makes_its_own(provider)
-    if not missing:
-        _check(provider, made, told)
-    stored = sources.encrypt(made, key)
-    given = msgspec.json.encode(told).decode()
-    source_id = sources.new_id()
-
-    async def create(connection: Connection) -> str | None:
-        arguments = (source_id, workspace, provider, name, stored, given, engagement)
-        found: str | None = await connection.fetchval(_QUERIES["create_source"], *arguments)
-        return found
-
-    if access.with_connection(data, create) is None:
-        raise click.ClickException(f"there is no workspace {workspace!r}")
-    click.echo(f"url    {base}/v1/webhooks/{provider}/{source_id}")
-    if missing:
-        click.echo(f"secret missing: nothing is taken before `postmeter source secret {source_id}`", err=True)
-    elif secret is None:
-        click.echo(f"secret {made.reveal()}")
-        if _travels_in_url(provider):
-            with_password = base.replace("://", f"://postmeter:{made.reveal()}@", 1)
-            click.echo(f"paste  {with_password}/v1/webhooks/{provider}/{source_id}")
+    told = _on_database(
+        data,
+        lambda connection: registry.create(
+            connection,
+            key,
+            workspace,
+            provider,
+            name=name,
+            secret=_read(secret_file),
+            options=_options(options),
+            engagement=engagement,
+        ),
+    )
+    click.echo(f"url    {registry.url(base, told.source)}")
+    if told.missing:
+        click.echo(f"secret missing: nothing is taken before `postmeter source secret {told.source.id}`", err=True)
+    if told.secret is not None:
+        click.echo(f"secret {told.secret.reveal()}")
+    if (paste := told.paste(base)) is not None:
+        click.echo(f"paste  {paste}")
     click.echo(f"how    docs/webhooks/{provider}.md", err=True)
 
 
@@ -81,27 +106,51 @@ def create_source(
 @data_option()
 def list_sources(workspace: str | None, data: Path | None) -> None:
     """List sources: id, workspace, provider, name, engagement, state."""
-    rows = access.with_connection(data, lambda connection: connection.fetch(_QUERIES["list_sources"], workspace))
+    from postmeter.tracking.webhooks import registry
+
+    found = _on_database(data, lambda connection: registry.listed(connection, workspace, revoked=True))
     click.echo("id\tworkspace\tprovider\tname\tengagement\tstate")
-    for row in rows:
-        state = f"revoked {row['revoked_at']:%Y-%m-%d}" if row["revoked_at"] else "valid"
-        cells = (row["id"], row["workspace"], row["provider"], row["name"] or "-", row["engagement"], state)
+    for source in found:
+        state = f"revoked {source.revoked_at:%Y-%m-%d}" if source.revoked_at else "valid"
+        cells = (source.id, source.workspace, source.provider, source.name or "-", source.engagement, state)
         click.echo("\t".join(cells))
+
+
+@source_commands.command(name="show")
+@click.argument("source", metavar="SOURCE_ID")
+@data_option()
+def show_source(source: str, data: Path | None) -> None:
+    """Show what a source brought last: deliveries, those not taken, and what was not understood, the latest first."""
+    from postmeter.tracking.webhooks import registry
+
+    found = _on_database(data, lambda connection: registry.find(connection, None, source))
+    history = asyncio.run(_history(access.redis_url(data), source))
+    click.echo(f"source {source}: {found.provider}, workspace {found.workspace}, {found.name or 'without a name'}")
+    click.echo(f"\ntaken{'' if history.taken else ': nothing yet'}")
+    for one in history.taken:
+        click.echo(f"  {_when(one.at)}  events {one.events}, not understood {one.unread}")
+    if history.refused:
+        click.echo("\nnot taken")
+        for one in history.refused:
+            click.echo(f"  {_when(one.at)}  {one.error}")
+    if history.unread:
+        click.echo("\nnot understood")
+        for item in history.unread:
+            click.echo(f"  {_when(item.at)}  {item.why}\n      {item.item}")
 
 
 @source_commands.command(name="secret")
 @click.argument("source", metavar="SOURCE_ID")
-@click.option("--secret", help="As the provider's console shows it; if absent, asked for or read from a pipe.")
+@_secret_options("Holds the secret as the provider's console shows it; if absent, asked for or read from a pipe.")
 @data_option()
-def set_secret(source: str, secret: str | None, data: Path | None) -> None:
+def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> None:
     """Say what a source's provider signs with; deliveries are checked with it within seconds."""
-    found = access.with_connection(data, lambda connection: connection.fetchrow(_QUERIES["find_source"], source))
-    if found is None:
-        raise _not_there(source)
-    given = Secret((_typed() if secret is None else secret).strip())
-    _check(found["provider"], given, msgspec.json.decode(found["options"], type=dict[str, str]))
-    stored = sources.encrypt(given, access.source_key(data))
-    _change(data, "replace_secret", source, stored)
+    from postmeter.tracking.webhooks import registry
+
+    key = access.source_key(data)
+    _on_database(data, lambda connection: registry.find(connection, None, source))  # before anybody types
+    given = _read(secret_file) or _typed()
+    _on_database(data, lambda connection: registry.change(connection, key, None, source, secret=given))
     click.echo(f"source {source}: secret stored")
 
 
@@ -111,7 +160,10 @@ def set_secret(source: str, secret: str | None, data: Path | None) -> None:
 @data_option()
 def set_engagement(source: str, whose: str, data: Path | None) -> None:
     """Say whose opens and clicks count from now on: our own, or the provider's."""
-    _change(data, "count_engagement_of", source, whose)
+    from postmeter.tracking.webhooks import registry
+
+    key = access.source_key(data)
+    _on_database(data, lambda connection: registry.change(connection, key, None, source, engagement=whose))
     click.echo(f"source {source}: {whose} opens and clicks count")
 
 
@@ -120,63 +172,47 @@ def set_engagement(source: str, whose: str, data: Path | None) -> None:
 @data_option()
 def revoke_source(source: str, data: Path | None) -> None:
     """Revoke a source; its URL stops working within seconds."""
-    _change(data, "revoke_source", source)
+    from postmeter.tracking.webhooks import registry
+
+    _on_database(data, lambda connection: registry.revoke(connection, None, source))
     click.echo(f"source {source} revoked")
 
 
-def _change(data: Path | None, query: str, *arguments: str) -> None:
-    if access.with_connection(data, lambda connection: connection.fetchval(_QUERIES[query], *arguments)) is None:
-        raise _not_there(arguments[0])
+def _on_database(data: Path | None, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+    """What `work` returns; `postmeter source list` is named to who names a source that is not there."""
+    from postmeter.tracking.webhooks.registry import NoSuchSource
 
-
-def _not_there(source: str) -> AdminError:
-    return AdminError(f"there is no source {source!r} that is not revoked; `postmeter source list` shows all")
-
-
-def _typed() -> str:
-    """A secret from the terminal, unseen, or a line of what is piped in."""
-    return str(click.prompt("Secret", hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline()
-
-
-def _check(provider: str, secret: Secret, options: dict[str, str]) -> None:
-    """Refuse what the provider's deliveries could never fit, before its console is told the URL."""
-    from postmeter.tracking.webhooks.delivery import Source
-    from postmeter.tracking.webhooks.providers import PROVIDERS
-
-    if not secret.reveal():
-        raise AdminError("the secret is empty: anybody could sign with it")
-    check = PROVIDERS[provider].check
-    if check is None:
-        return
     try:
-        check(Source(id="", workspace=0, provider=provider, secret=secret, options=options))
-    except RequestError as error:
-        raise AdminError(f"{error.message} docs/webhooks/{provider}.md says where to find it") from None
+        return access.with_connection(data, work)
+    except NoSuchSource as error:
+        raise NoSuchSource(f"{error}; `postmeter source list` shows all") from None
 
 
-def _makes_its_own(provider: str) -> bool:
-    """Whether the provider signs with a secret of its making, which it often shows only once it knows the URL."""
-    # Imported here: a single service shall not load what only this command needs.
-    from postmeter.tracking.webhooks.provider import SecretOrigin
-    from postmeter.tracking.webhooks.providers import PROVIDERS
-
-    return PROVIDERS[provider].secret is SecretOrigin.THEIRS
-
-
-def _travels_in_url(provider: str) -> bool:
-    from postmeter.tracking.webhooks.providers import PROVIDERS
-
-    return PROVIDERS[provider].password_in_url
+async def _history(url: Secret, source: str) -> source_log.History:
+    redis = Redis.from_url(url.reveal(), socket_timeout=5.0, socket_connect_timeout=5.0)
+    try:
+        return await source_log.history(redis, source)
+    except (RedisError, OSError) as error:
+        raise PostmeterError(f"Redis, which remembers deliveries, does not answer: {error}") from None
+    finally:
+        await redis.aclose()
 
 
-def _options(provider: str, given: tuple[str, ...]) -> dict[str, str]:
-    from postmeter.tracking.webhooks.providers import PROVIDERS
+def _when(micros: int) -> str:
+    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
+
+def _read(file: TextIO | None) -> Secret | None:
+    return None if file is None else Secret(file.read().strip())
+
+
+def _typed() -> Secret:
+    """A secret from the terminal, unseen, or a line of what is piped in."""
+    return Secret(str(click.prompt("Secret", hide_input=True)) if sys.stdin.isatty() else sys.stdin.readline())
+
+
+def _options(given: tuple[str, ...]) -> dict[str, str]:
     options = dict(text.partition("=")[::2] for text in given)
     if "" in options or len(options) < len(given):
-        raise AdminError("--option takes NAME=VALUE, each name once")
-    wanted = PROVIDERS[provider].options
-    if set(options) != set(wanted) or not all(options.values()):
-        names = " ".join(f"--option {name}=..." for name in wanted) or "no --option"
-        raise AdminError(f"{provider} takes {names}: docs/webhooks/{provider}.md says what")
+        raise PostmeterError("--option takes NAME=VALUE, each name once")
     return options

@@ -9,6 +9,7 @@ from postmeter.shared.apis import (
     misar,
     native,
     optail,
+    sources,
     unsubscribe,
     vectis,
     webhooks,
@@ -29,6 +30,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
     *webhooks.ENDPOINTS,
+    *sources.ENDPOINTS,
     *unsubscribe.ENDPOINTS,
     *meta.ENDPOINTS,
 )

@@ -39,6 +39,11 @@ def token_seen(source: str, token: bytes) -> str:
     return f"postmeter:token:{{{source}}}:{token.hex()}"
 
 
+def source_log(source: str, kind: str) -> str:
+    """List: what a webhook's source brought last, the latest first (source_log.py)."""
+    return f"postmeter:source:{{{source}}}:{kind}"
+
+
 def purchase_answer(workspace: int, event_id: str) -> str:
     """String, kept a minute: JSON of what became of a purchase (conversions.Answer), written when it is attributed."""
     return f"postmeter:purchase:{{{workspace}}}:{event_id}"

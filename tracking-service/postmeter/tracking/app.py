@@ -28,6 +28,7 @@ from postmeter.tracking.messages import Messages
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks.routes import WebhookRoutes
+from postmeter.tracking.webhooks.source_routes import SourceRoutes
 
 MESSAGES_PATH = "/v1/messages"
 EVENTS_PATH = "/v1/events"
@@ -150,7 +151,12 @@ def _response(answer: Answer, dropped: str | None = None) -> web.Response:
 
 
 def application(
-    writes: Writes, visits: Visits, webhooks: WebhookRoutes, track: TrackRoutes, unsubscribes: Unsubscribes
+    writes: Writes,
+    visits: Visits,
+    webhooks: WebhookRoutes,
+    sources: SourceRoutes,
+    track: TrackRoutes,
+    unsubscribes: Unsubscribes,
 ) -> web.Application:
     """The routes."""
     app = web.Application()
@@ -166,6 +172,7 @@ def application(
             web.post(CLIENT_TRACK_PURCHASE.path, track.purchase),
             web.post(WEBHOOK_PATH, webhooks.take),
             web.get(WEBHOOK_PATH, webhooks.describe),
+            *sources.routes(),
             web.get(UNSUBSCRIBE_PATH + "{token:[^/]+}", unsubscribes.ask),
             web.post(UNSUBSCRIBE_PATH + "{token:[^/]+}", unsubscribes.take),
             web.get(OPEN_PATH + "{token:.*}", visits.open),

@@ -11,11 +11,12 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from postmeter.shared import lifecycle, listening, logs, metrics, ops
+from postmeter.shared import lifecycle, listening, logs, metrics, ops, postgres
 from postmeter.shared.connections import Connections
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http_server import AppRunner, Server
 from postmeter.shared.sealed import Seals
+from postmeter.shared.settings import PostgresSettings
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
@@ -38,9 +39,13 @@ from postmeter.tracking.spool import Spool
 from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
+from postmeter.tracking.webhooks.source_routes import SourceRoutes
 
 # More than two batches in flight make them smaller, not faster.
 LANES = 2
+SOURCE_CONNECTIONS = 2
+SOURCE_SECONDS = 5.0
+"""For a statement about webhook sources."""
 BACKLOG = 4096
 
 
@@ -82,14 +87,16 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
+    pool = await _pool(settings)
     routes = WebhookRoutes(settings, seals, Webhooks(settings, committer, redis, figures, mailboxes))
+    sources = SourceRoutes(settings, seals, pool, redis)
     clients = Clients(seals, settings.trusted_hops)
     visits = app.Visits(desk, committer, clients)
     track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(
-        app.application(writes, visits, routes, track, unsubscribes),
+        app.application(writes, visits, routes, sources, track, unsubscribes),
         settings.clocks,
         connections,
         shutdown_timeout=settings.stop_timeout,
@@ -137,10 +144,20 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     await ops_runner.cleanup()
     for lane in lanes:
         await lane.close()
+    if pool is not None:
+        await postgres.close(pool)
     await redis.aclose()
     await answers.aclose()
     spool.close()
     logs.get().info("stopped")
+
+
+async def _pool(settings: TrackingSettings) -> postgres.Pool | None:
+    """For the few requests about sources; it connects when the first one comes."""
+    if settings.postgres_dsn is None:
+        return None
+    own = PostgresSettings(postgres_dsn=settings.postgres_dsn, postgres_pool=SOURCE_CONNECTIONS)
+    return await postgres.connect(own, "tracking", SOURCE_SECONDS)
 
 
 def _spool(settings: TrackingSettings, producer: str) -> Spool:

@@ -9,7 +9,7 @@ from postmeter.shared import destination
 from postmeter.shared.errors import DestinationRefused, SettingsError
 from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Bytes, NotNegative, NotNegativeBytes, Port, Positive, Seconds
+from postmeter.shared.setting_types import Bytes, NotNegative, NotNegativeBytes, Port, Positive, PostgresDsn, Seconds
 from postmeter.shared.settings import InternalSettings, PublicSettings, RedisSettings, Settings
 
 
@@ -22,7 +22,8 @@ class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings
     restarts; batches wait there while Redis is away, at most spool_bytes of them. spool_reserve: bytes of those that
     are set aside on disk when the service starts. disk_low: free bytes below which /readyz warns. append_deadline:
     seconds that Redis has to acknowledge a batch. source_key: what the secrets of webhook sources are stored under;
-    without it webhooks are not taken. public_gateway_url: base of the webhooks' URLs as providers have them.
+    without it webhooks are not taken. postgres_dsn: only for /v1/sources; nothing else here needs Postgres.
+    public_gateway_url: base of the webhooks' URLs as providers have them.
     mailbox_providers: file of domains and who runs their mailboxes, in place of the shipped one. mailbox_mx: whether
     other domains are looked up by their MX records. mailbox_nameservers: asked for those instead of the system's.
     """
@@ -33,6 +34,7 @@ class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings
     public_url: str
     spool_dir: str
     source_key: Secret | None = None
+    postgres_dsn: PostgresDsn | None = None
     public_gateway_url: str = ""
     mailbox_providers: str = ""
     mailbox_mx: bool = False

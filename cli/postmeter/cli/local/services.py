@@ -59,7 +59,7 @@ def environment(
     internal = {"INTERNAL_SECRET": vault.internal_secret.reveal()}
     match service:
         case "tracking":
-            own |= redis | internal
+            own |= postgres | redis | internal
             own |= {"PORT": str(ports.tracking), "SPOOL_DIR": str(data / "spool")}
             own |= {"TOKEN_KEYS": vault.token_keys.reveal(), "SOURCE_KEY": vault.source_key.reveal()}
             own |= {"PUBLIC_GATEWAY_URL": gateway_url(ports)}

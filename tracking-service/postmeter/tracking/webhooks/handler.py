@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from redis.asyncio import Redis
 
-from postmeter.shared import logs, quoting, sources
+from postmeter.shared import logs, quoting, source_log, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Event
@@ -56,6 +56,7 @@ class Webhooks:
         mailboxes: Mailboxes,
     ) -> None:
         self._committer = committer
+        self._redis = redis
         self._tokens = Tokens(redis)
         self._metrics = metrics
         self._shards = settings.shards
@@ -89,16 +90,24 @@ class Webhooks:
                 self._metrics.webhooks.labels(provider.slug, "refused").inc()
             raise
         if provider.reply is not None and await provider.reply(delivery, source):
+            await self.note(source.id, source_log.Delivery(delivery.received))
             return Outcome()
         return await self._record(provider, source, delivery)
 
+    async def note(self, source: str, delivery: source_log.Delivery, unread: Sequence[source_log.Unread] = ()) -> None:
+        """Remember a delivery for whoever looks at its source; not while Redis is away."""
+        if self._committer.redis_up:
+            await source_log.note_delivery(self._redis, source, delivery, unread)
+
     async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
         outcome, taken, by_shard = Outcome(), list[Event](), dict[int | None, list[bytes]]()
+        unread: list[source_log.Unread] = []
         for index, item in enumerate(provider.items(delivery)):
             try:
                 found = read(provider, source, item, delivery.received)
             except Unreadable as error:
                 outcome.rejected.append(RejectedItem(index, "UNREADABLE", quoting.clean(str(error), REASON_CHARS)))
+                unread.append(source_log.Unread.of(delivery.received, str(error), item))
                 refusal = outgoing.refusal(
                     delivery.received, source.workspace, f"webhook {source.id}", str(error), item
                 )
@@ -114,6 +123,8 @@ class Webhooks:
                 await asyncio.sleep(0)
         outcome.accepted = len(taken)
         await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
+        seen = source_log.Delivery(delivery.received, outcome.accepted, len(outcome.rejected))
+        await self.note(source.id, seen, unread)
         self._metrics.webhooks.labels(provider.slug, "event").inc(outcome.accepted)
         if outcome.rejected:
             self._metrics.webhooks.labels(provider.slug, "unreadable").inc(len(outcome.rejected))

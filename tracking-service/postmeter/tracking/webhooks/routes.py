@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import logs, sources
+from postmeter.shared import logs, source_log, sources
 from postmeter.shared.apis import webhooks
 from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.sealed import Seals
 from postmeter.shared.sources import Source
 from postmeter.tracking import bodies
 from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.webhooks import events
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.refusals import Refusals
 
@@ -39,12 +40,16 @@ class WebhookRoutes:
             body = await bodies.read_raw(request, _MAX_BODY, self._timeout)
             outcome = await self._taker.take(source, request.headers, body)
         except RequestError as error:
-            self._refusals.refused(source, error)
+            await self._refused(source, error)
             raise
         except SettingsError as error:  # ours to mend: the provider is to try again, and need not know the setting
-            self._refusals.refused(source, RequestError(503, "UNAVAILABLE", str(error)))
+            await self._refused(source, RequestError(503, "UNAVAILABLE", str(error)))
             raise RequestError(503, "UNAVAILABLE", "Webhooks cannot be verified here now; try again.") from error
         return web.Response(body=msgspec.json.encode(outcome), content_type="application/json")
+
+    async def _refused(self, source: Source, error: RequestError) -> None:
+        self._refusals.refused(source, error)
+        await self._taker.note(source.id, source_log.Delivery(events.now(), error=f"{error.status}: {error.message}"))
 
     async def describe(self, request: web.Request) -> web.Response:
         """Some providers try a URL with HEAD or GET before they take it."""

@@ -1,0 +1,216 @@
+"""`/v1/sources`: what the command `postmeter source` does, for the key's own workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from postmeter.shared import authorization, logs, source_log
+from postmeter.shared.apis import sources as api
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.errors import RequestError, SettingsError
+from postmeter.shared.postgres import Pool
+from postmeter.shared.principal import HEADER, Principal
+from postmeter.shared.sealed import Seals
+from postmeter.shared.secret import Secret
+from postmeter.shared.source_log import Delivery, History, Unread
+from postmeter.tracking import bodies, fields
+from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.webhooks import registry
+from postmeter.tracking.webhooks.registry import NoSuchSource, SourceRefused, Told, TooManySources
+
+NAME_CHARS = 200
+SECRET_CHARS = 8_192
+_UNSET_HERE = "Sources cannot be managed here: POSTMETER_POSTGRES_DSN or POSTMETER_SOURCE_KEY is not set."
+_new_decoder = msgspec.json.Decoder(api.NewSource)
+_change_decoder = msgspec.json.Decoder(api.SourceChange)
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+Answering = Callable[[Principal, str, bytes], Awaitable[msgspec.Struct]]
+
+
+class SourceRoutes:
+    """The handlers of api.ENDPOINTS. pool: None where this service knows no Postgres."""
+
+    def __init__(self, settings: TrackingSettings, seals: Seals, pool: Pool | None, redis: Redis) -> None:
+        self._seals = seals
+        self._pool = pool
+        self._redis = redis
+        self._key = settings.source_key
+        self._base = settings.public_gateway_url.rstrip("/")
+        self._timeout = settings.body_timeout
+
+    def routes(self) -> list[web.RouteDef]:
+        """One for each endpoint."""
+        answers: dict[tuple[str, str], Answering] = {
+            ("POST", api.PATH): self._create,
+            ("GET", api.PATH): self._list,
+            ("GET", api.ONE_PATH): self._show,
+            ("PATCH", api.ONE_PATH): self._change,
+            ("DELETE", api.ONE_PATH): self._revoke,
+        }
+        return [
+            web.route(e.method, e.path.replace("}", ":[^/]+}"), self._handler(e, answers[e.method, e.path]))
+            for e in api.ENDPOINTS
+        ]
+
+    def _handler(self, endpoint: Endpoint, answer: Answering) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
+            logs.bind_request(principal.request_id)
+            authorization.require(endpoint, principal)
+            if principal.confined_to is not None:
+                raise RequestError(403, "FORBIDDEN", "Sources are the workspace's; this key is confined to domains.")
+            body = await bodies.read(request, endpoint.max_body, self._timeout) if endpoint.max_body else b""
+            told = await _named(answer(principal, request.match_info.get("id", ""), body))
+            return web.Response(status=endpoint.status, body=msgspec.json.encode(told), content_type="application/json")
+
+        return handle
+
+    def _stores(self) -> tuple[Pool, Secret]:
+        if self._pool is None or self._key is None:
+            raise RequestError(503, "UNAVAILABLE", _UNSET_HERE)
+        return self._pool, self._key
+
+    async def _create(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
+        pool, key = self._stores()
+        given = bodies.decode(_new_decoder, body)
+        told = await registry.create(
+            pool,
+            key,
+            principal.workspace_id,
+            fields.text("provider", given.provider, NAME_CHARS),
+            name=fields.text("name", given.name, NAME_CHARS),
+            secret=_secret(given.secret),
+            options=_options(given.options),
+            engagement=given.engagement,
+        )
+        return api.MadeAnswer(self._made(told, History()))
+
+    async def _list(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
+        pool = self._stores()[0]
+        found = await registry.listed(pool, principal.workspace_id)
+        last = await self._last([source.id for source in found])
+        return api.SourcesAnswer([api.Source(**self._shown(source, last[source.id])) for source in found])
+
+    async def _show(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
+        pool = self._stores()[0]
+        source = await registry.find(pool, principal.workspace_id, source_id)
+        history = await self._history(source.id)
+        return api.SourceAnswer(
+            api.SourceInDetail(
+                **self._shown(source, history),
+                deliveries=[_delivery(one) for one in history.taken],
+                refused=[_failure(one) for one in history.refused],
+                not_understood=[_failure(one) for one in history.unread],
+            )
+        )
+
+    async def _change(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
+        pool, key = self._stores()
+        given = bodies.decode(_change_decoder, body)
+        told = await registry.change(
+            pool,
+            key,
+            principal.workspace_id,
+            source_id,
+            name=None if given.name is msgspec.UNSET else fields.text("name", given.name, NAME_CHARS),
+            secret=None if given.secret is msgspec.UNSET else _secret(given.secret),
+            rotate=given.rotate_secret,
+            options=None if given.options is msgspec.UNSET else _options(given.options),
+            engagement=None if given.engagement is msgspec.UNSET else given.engagement,
+        )
+        return api.MadeAnswer(self._made(told, (await self._last([source_id]))[source_id]))
+
+    async def _revoke(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
+        pool = self._stores()[0]
+        at = await registry.revoke(pool, principal.workspace_id, source_id)
+        return api.RevokedAnswer(api.Revoked(source_id, _stamp(at)))
+
+    async def _last(self, ids: list[str]) -> dict[str, History]:
+        try:
+            return await source_log.last(self._redis, ids)
+        except (RedisError, OSError, TimeoutError):
+            # Sources can be seen and changed while Redis is away; what they brought cannot.
+            return dict.fromkeys(ids, History())
+
+    async def _history(self, source_id: str) -> History:
+        try:
+            return await source_log.history(self._redis, source_id)
+        except (RedisError, OSError, TimeoutError):
+            return History()
+
+    def _shown(self, source: registry.Source, history: History) -> dict[str, Any]:
+        error = history.last_error
+        return {
+            "id": source.id,
+            "provider": source.provider,
+            "name": source.name,
+            "engagement": source.engagement,
+            "options": source.options,
+            "url": registry.url(self._base, source),
+            "created_at": _stamp(source.created_at),
+            "last_delivery": _delivery(history.taken[0]) if history.taken else None,
+            "last_error": None if error is None else _failure(error),
+        }
+
+    def _made(self, told: Told, history: History) -> api.MadeSource:
+        return api.MadeSource(
+            **self._shown(told.source, history),
+            secret=None if told.secret is None else told.secret.reveal(),
+            paste=told.paste(self._base),
+            secret_missing=told.missing,
+        )
+
+
+async def _named(answer: Awaitable[msgspec.Struct]) -> msgspec.Struct:
+    """The answer; what may go wrong on the way as a RequestError."""
+    try:
+        return await answer
+    except SourceRefused as error:
+        raise RequestError(400, "INVALID_FIELD", f"{error.field}: {error}", error.field) from None
+    except NoSuchSource:
+        raise RequestError(404, "NOT_FOUND", "There is no such source.") from None
+    except TooManySources as error:
+        raise RequestError(409, "TOO_MANY_SOURCES", f"{error}.") from None
+    except SettingsError as error:
+        raise RequestError(503, "UNAVAILABLE", str(error)) from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        logs.get().warning("sources cannot be managed", error=repr(error))
+        message = "The database does not answer; try again."
+        raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
+
+
+def _secret(given: str | None) -> Secret | None:
+    return None if given is None else Secret(fields.text("secret", given, SECRET_CHARS))
+
+
+def _options(given: dict[str, str]) -> dict[str, str]:
+    return {
+        fields.text("options", name, NAME_CHARS): fields.text(f"options.{name[:NAME_CHARS]}", value, SECRET_CHARS)
+        for name, value in given.items()
+    }
+
+
+def _delivery(one: Delivery) -> api.Delivery:
+    return api.Delivery(_stamp_of(one.at), one.events, one.unread)
+
+
+def _failure(one: Delivery | Unread) -> api.Failure:
+    if isinstance(one, Delivery):
+        return api.Failure(_stamp_of(one.at), one.error, None)
+    return api.Failure(_stamp_of(one.at), one.why, one.item)
+
+
+def _stamp_of(micros: int) -> str:
+    return _stamp(datetime.fromtimestamp(micros // 1_000_000, UTC))
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
