@@ -18,6 +18,7 @@ from postmeter.shared.records import Event, Hit, Record, Registration
 from postmeter.shared.rollups import COUNTERS, TOTAL
 from postmeter.shared.secret import Secret
 from tests.product import PATIENCE, reachable
+from tests.roles import of_service
 
 SECOND = 1_000_000
 AT = (int(time.time()) // 86400 - 30) * 86400 * SECOND + 250_000
@@ -122,7 +123,11 @@ class Bench:
 
     def __init__(self, dsn: str, url: str, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.settings = AggregatorSettings(
-            postgres_dsn=Secret(dsn), redis_url=Secret(url), shards=3, lease_seconds=1.0, log_level="critical"
+            postgres_dsn=Secret(of_service(dsn, "aggregator")),
+            redis_url=Secret(url),
+            shards=3,
+            lease_seconds=1.0,
+            log_level="critical",
         )
         self.dsn = dsn
         self.db = connection

@@ -21,6 +21,7 @@ from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from tests import missing
+from tests.roles import make_roles
 
 T = TypeVar("T")
 
@@ -153,6 +154,7 @@ def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str
 
     name = f"template_{uuid.uuid4().hex[:12]}"
     fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    fixture_loop.run(make_roles(postgres_server))
     fixture_loop.run(migrate(on_database(postgres_server, name)))
     yield name
     fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))

@@ -22,6 +22,7 @@ from postmeter.shared import metrics
 from tests.integration.export_world import Api, until
 from tests.integration.query_world import INTERNAL
 from tests.product import answers, free_port, wait_for
+from tests.roles import of_service
 
 ROWS = 50_000
 
@@ -48,7 +49,7 @@ class Service:
 def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
     ops_port = free_port()
     own = {
-        "POSTGRES_DSN": dsn,
+        "POSTGRES_DSN": of_service(dsn, "query"),
         "REDIS_URL": redis_url,
         "INTERNAL_SECRET": INTERNAL.reveal(),
         "PORT": str(free_port()),

@@ -15,6 +15,7 @@ from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.secret import Secret
 from tests.integration.query_world import INTERNAL, PEPPER, listening
 from tests.product import free_port, reachable
+from tests.roles import of_service
 
 TOKEN_KEYS = Secret("1:" + base64.b64encode(bytes(range(32))).decode())
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,7 +53,7 @@ async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
     """The base URL of a running gateway; what is not given leads nowhere."""
     port, ops_port = free_port(), free_port()
     complete: dict[str, Any] = {
-        "postgres_dsn": Secret(dsn),
+        "postgres_dsn": Secret(of_service(dsn, "gateway")),
         "internal_secret": INTERNAL,
         "key_pepper": PEPPER,
         "port": port,

@@ -11,13 +11,16 @@ from postmeter.shared.secret import Secret
 from tests.aggregation import until
 from tests.integration.gateway_world import bearer
 from tests.integration.webhook_world import Door, Post, Postmark, posting
+from tests.roles import of_service
 
 SES = "arn:aws:sns:eu-west-1:123456789012:mail-events"
 
 
 @pytest.fixture
 async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Post]:
-    async with posting(postgres_dsn, redis_url, tmp_path, postgres_dsn=Secret(postgres_dsn)) as made:
+    async with posting(
+        postgres_dsn, redis_url, tmp_path, postgres_dsn=Secret(of_service(postgres_dsn, "tracking"))
+    ) as made:
         yield made
 
 

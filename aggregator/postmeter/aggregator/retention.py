@@ -69,9 +69,7 @@ async def _renew(connection: Connection, table: Partitioned, settings: Aggregato
     dropped: list[str] = []
     for row in await connection.fetch(QUERIES["partitions_of"], table.table):
         if _is_over(row["relname"], table, oldest):
-            async with connection.transaction():
-                await connection.execute("SET LOCAL lock_timeout = '2s'")
-                await connection.execute(f"DROP TABLE {row['relname']}")
+            await partitions.drop(connection, table, row["relname"])
             logs.get().info("partition dropped", table=row["relname"])
             dropped.append(row["relname"])
     return dropped

@@ -44,7 +44,8 @@ def database_dsn(data: Path | None) -> Iterator[Secret]:
         yield Secret(external)
         return
     environ = {name: value for name, value in os.environ.items() if name != DSN}
-    stores = Stores(folder, vault.load(folder), environ)
+    secrets = vault.load(folder)
+    stores = Stores(folder, secrets, environ)
     assert stores.postgres is not None
     if held(folder):
         yield Secret(stores.postgres_dsn)
@@ -52,7 +53,7 @@ def database_dsn(data: Path | None) -> Iterator[Secret]:
     with DirectoryLock(folder):
         stores.postgres.start()
         try:
-            asyncio.run(database.ensure_database(stores.postgres.dsn()))
+            asyncio.run(database.ensure_database(stores.postgres, secrets))
             yield Secret(stores.postgres_dsn)
         finally:
             stores.postgres.stop()

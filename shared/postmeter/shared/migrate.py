@@ -12,7 +12,7 @@ from importlib import resources
 
 import asyncpg
 
-from postmeter.shared import partitions
+from postmeter.shared import partitions, rights
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.postgres import Connection, Pool
 
@@ -45,7 +45,8 @@ async def require_current(connection: Connection | Pool) -> None:
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and make the partitions of the months around now; returns what was applied.
 
-    Partitions are made after each migration, so that the next one can fill what this one has made.
+    Partitions are made after each migration, so that the next one can fill what this one has made. In the end the roles
+    of services that the server has get their rights (rights.py), whatever was applied.
 
     Raises MigrationError that names the migration, or the version that Postgres should have.
     """
@@ -54,8 +55,11 @@ async def migrate(dsn: str) -> list[str]:
         if await connection.fetchval("SELECT current_setting('server_version_num')::int") < MINIMUM_VERSION:
             raise MigrationError("Postgres 15 or newer is needed")
         await _lock(connection)
+        await partitions.install(connection)
         await partitions.ensure_now(connection)
-        return await _apply(connection)
+        applied = await _apply(connection)
+        await rights.give(connection)
+        return applied
     finally:
         await connection.close()
 

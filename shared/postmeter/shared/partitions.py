@@ -1,7 +1,8 @@
 """Partitions: made before they are needed, dropped when their time is over.
 
 Each partitioned table is declared here as data: how wide its partitions are and what they are keyed by.
-A table keyed by message is cut by the time inside the UUIDv7; other UUIDs fall into its default partition.
+A table keyed by message is cut by the time inside the UUIDv7; other UUIDs fall into its default partition. They are
+made and dropped by functions of the owner's, for no service may make or drop tables (ADR 0029).
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.shared import uuid7
 from postmeter.shared.postgres import Connection
+from postmeter.shared.sql import Queries
 
+_QUERIES = Queries("postmeter.shared", "partitions.sql")
 MONTHS_BACK = 24
 """Events are kept from two years back on (CONTRACT.md), so their partitions reach that far."""
 SECONDS_MONTHS = 4
@@ -83,21 +86,28 @@ async def ensure(connection: Connection, table: Partitioned, start: date) -> Non
     if await connection.fetchval("SELECT to_regclass($1)", partition):
         return
     low, high = _bound(table, start), _bound(table, end_of(table, start))
-    async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await connection.execute(f"CREATE TABLE {partition} (LIKE {table.table} INCLUDING ALL)")
-        if table.key == "uuid":
-            await connection.execute(
-                f"WITH moved AS (DELETE FROM {table.table}_default WHERE {_column(table)} >= '{low}'"
-                f" AND {_column(table)} < '{high}' RETURNING *) INSERT INTO {partition} SELECT * FROM moved"
-            )
-        await connection.execute(
-            f"ALTER TABLE {table.table} ATTACH PARTITION {partition} FOR VALUES FROM ('{low}') TO ('{high}')"
-        )
+    await connection.execute(
+        "SELECT postmeter_make_partition($1, $2, $3, $4, $5)", table.table, partition, low, high, _id(table)
+    )
 
 
-def _column(table: Partitioned) -> str:
+async def drop(connection: Connection, table: Partitioned, partition: str) -> None:
+    """Drop a partition by its name; asyncpg's LockNotAvailableError passes where it is in use for two seconds."""
+    await connection.execute("SELECT postmeter_drop_partition($1, $2)", table.table, partition)
+
+
+def _id(table: Partitioned) -> str:
+    if table.key != "uuid":
+        return ""
     return "id" if table.table == "message" else "message"
+
+
+async def install(connection: Connection) -> None:
+    """Make the functions, or bring them up to date. Run by the owner."""
+    schema = await connection.fetchval("SELECT quote_ident(current_schema())")
+    for query in ("check", "make", "drop"):
+        await connection.execute(_QUERIES[query].format(schema=schema))
+    await connection.execute(_QUERIES["close"])
 
 
 async def ensure_now(connection: Connection, today: date | None = None) -> None:

@@ -13,13 +13,20 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_DROP = 24
 _PR_SET_SECUREBITS = 28
+_PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _SECBIT_NO_SETUID_FIXUP = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
 _CAP_DAC_READ_SEARCH = 2
+_CAP_FOWNER = 3
+_CAP_NET_BIND_SERVICE = 10
+_LAST_CAPABILITY = 63
+KEPT_BY_ROOT = (_CAP_DAC_OVERRIDE, _CAP_FOWNER, _CAP_NET_BIND_SERVICE)
+"""What a service needs that runs as root: files in a data directory that is somebody else's, a port below 1024."""
 
 
 def _libc() -> ctypes.CDLL:
@@ -72,6 +79,19 @@ def _become(user: str) -> None:
         _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
 
+def _give_up(kept: tuple[int, ...]) -> None:
+    """Keep only these capabilities, of those that root has; nothing that is run later gets others."""
+    mask = sum(1 << capability for capability in kept) & _permitted_capabilities()
+    for capability in range(_LAST_CAPABILITY + 1):
+        # Those that the kernel does not know answer with an error, as all do for who may drop none.
+        if not mask >> capability & 1:
+            _libc().prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    low = mask & 0xFFFFFFFF
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)(low, low, 0, 0, 0, 0)
+    _call("capset", header, sets)
+
+
 def _die_with(parent: int, number: int) -> None:
     """Ask the kernel for a signal when the parent ends. Set after setuid, which would clear it."""
     if sys.platform == "linux":
@@ -88,6 +108,10 @@ def main(arguments: list[str]) -> None:
     if user != "-":
         _become(user)
         os.umask(0o077)
+    elif sys.platform == "linux" and os.geteuid() == 0:
+        _give_up(KEPT_BY_ROOT)
+    if sys.platform == "linux":
+        _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _die_with(int(parent), int(number))
     os.execv(command[0], command)
 

@@ -7,10 +7,16 @@ import asyncpg
 
 from postmeter.cli import admin
 from postmeter.cli.local.errors import LocalError
+from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.vault import Vault
+from postmeter.shared import rights
 from postmeter.shared.migrate import migrate
+from postmeter.shared.postgres import Connection
+from postmeter.shared.sql import Queries
 
+_QUERIES = Queries("postmeter.cli.local", "database.sql")
 NAME = "postmeter"
+OWNER = "postmeter_owner"
 WORKSPACE = "default"
 
 
@@ -23,16 +29,45 @@ def named_errors() -> Iterator[None]:
         raise LocalError(f"Postgres: {error or type(error).__name__}") from error
 
 
-async def ensure_database(server_dsn: str) -> None:
-    """Make our database on our own server, if it is missing."""
+async def ensure_database(server: PostgresServer, vault: Vault) -> None:
+    """Make our roles and our database on our own server, if they are missing: the only thing that its superuser does.
+
+    A database of the version before, which had only the superuser, is handed to its owner.
+    """
     with named_errors():
-        connection = await asyncpg.connect(server_dsn)
+        connection = await asyncpg.connect(server.dsn())
         try:
-            known = await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", NAME)
-            if not known:
+            for role in (OWNER, *map(rights.role, rights.RIGHTS)):
+                await _ensure_role(connection, role, vault.password_of(role).reveal())
+            owner = await connection.fetchval(_QUERIES["owner"], NAME)
+            if owner is None:
                 await connection.execute(f'CREATE DATABASE "{NAME}"')
         finally:
             await connection.close()
+        if owner != OWNER:
+            await _hand_over(server)
+
+
+async def _ensure_role(connection: Connection, role: str, password: str) -> None:
+    if not await connection.fetchval(_QUERIES["role"], role):
+        # A statement that makes a role takes no parameters; both are names and hexadecimal digits of ours.
+        await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+
+
+async def _hand_over(server: PostgresServer) -> None:
+    """Make all that is in the database, and then the database, its owner's; begun again where it was cut off."""
+    connection = await asyncpg.connect(server.dsn(NAME))
+    try:
+        async with connection.transaction():
+            for row in await connection.fetch(_QUERIES["not_owned"], OWNER):
+                await connection.execute(f"ALTER {row['kind']} {row['name']} OWNER TO {OWNER}")
+            await connection.execute(f"ALTER SCHEMA public OWNER TO {OWNER}")
+            await connection.execute(f'REVOKE ALL ON DATABASE "{NAME}" FROM PUBLIC')
+            roles = ", ".join(map(rights.role, rights.RIGHTS))
+            await connection.execute(f'GRANT CONNECT ON DATABASE "{NAME}" TO {roles}')
+            await connection.execute(f'ALTER DATABASE "{NAME}" OWNER TO {OWNER}')
+    finally:
+        await connection.close()
 
 
 async def prepare(dsn: str, vault: Vault) -> list[str]:

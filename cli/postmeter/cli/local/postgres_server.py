@@ -52,10 +52,13 @@ class PostgresServer:
     def __repr__(self) -> str:
         return f"PostgresServer(data={str(self._data)!r})"
 
-    def dsn(self, database: str = "postgres") -> str:
-        """Return a connection URL, with the password."""
-        secret, host = quote(self._password, safe=""), quote(str(self._sockets), safe="/")
-        return f"postgresql://{postgres_cluster.SUPERUSER}:{secret}@/{database}?host={host}"
+    def dsn(
+        self, database: str = "postgres", role: str = postgres_cluster.SUPERUSER, password: str | None = None
+    ) -> str:
+        """Return a connection URL, with the password; the superuser's where no role is given."""
+        secret = quote(self._password if password is None else password, safe="")
+        host = quote(str(self._sockets), safe="/")
+        return f"postgresql://{role}:{secret}@/{database}?host={host}"
 
     @property
     def pid(self) -> int:

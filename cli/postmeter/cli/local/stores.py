@@ -13,6 +13,7 @@ from postmeter.cli.local.folders import make_folder, socket_folder
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
+from postmeter.shared import rights
 
 OLDEST_REDIS = 7
 POSTGRES_FOLDER = "postgres"
@@ -23,6 +24,7 @@ class Stores:
 
     def __init__(self, data: Path, vault: Vault, environ: Mapping[str, str] = os.environ) -> None:
         data = data.absolute()
+        self._vault = vault
         self.postgres: PostgresServer | None = None
         self.redis: RedisServer | None = None
         self._postgres_dsn = environ.get("POSTMETER_POSTGRES_DSN") or ""
@@ -46,8 +48,17 @@ class Stores:
 
     @property
     def postgres_dsn(self) -> str:
-        """Our database's DSN, with the password."""
-        return self.postgres.dsn(database.NAME) if self.postgres else self._postgres_dsn
+        """Our database's DSN as its owner, with the password; one named by environment as it is."""
+        return self._as(database.OWNER)
+
+    def postgres_dsn_of(self, service: str) -> str:
+        """The same as the service's own role, which may do what that service does and nothing else."""
+        return self._as(rights.role(service))
+
+    def _as(self, role: str) -> str:
+        if self.postgres is None:
+            return self._postgres_dsn
+        return self.postgres.dsn(database.NAME, role, self._vault.password_of(role).reveal())
 
     @property
     def redis_url(self) -> str:

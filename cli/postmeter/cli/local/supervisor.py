@@ -80,7 +80,7 @@ class Supervisor:
         self._stores = Stores(self._data, secrets)
         if first:
             self._say(f"first start: making everything in {self._data}")
-        self._start_stores(self._stores)
+        self._start_stores(self._stores, secrets)
         self._stores.check_redis()
         with self._step("schema"):
             asyncio.run(database.prepare(self._stores.postgres_dsn, secrets))
@@ -93,11 +93,11 @@ class Supervisor:
             ops={name: services.url(chosen.ops[name]) for name in services.STOP_ORDER},
         )
 
-    def _start_stores(self, stores: Stores) -> None:
+    def _start_stores(self, stores: Stores, secrets: vault.Vault) -> None:
         if stores.postgres is not None:
             with self._step("Postgres"):
                 self._add(Member("postgres", stores.postgres.start, self._say, signal.SIGINT))
-                asyncio.run(database.ensure_database(stores.postgres.dsn()))
+                asyncio.run(database.ensure_database(stores.postgres, secrets))
         if stores.redis is not None:
             with self._step("Redis"):
                 self._add(Member("redis", stores.redis.start, self._say))
@@ -111,7 +111,7 @@ class Supervisor:
                 ports=chosen,
                 data=self._data,
                 vault=secrets,
-                postgres_dsn=stores.postgres_dsn,
+                postgres_dsn=stores.postgres_dsn_of(name),
                 redis_url=stores.redis_url,
             )
             self._add(Member(name, services.starter(name, environ), self._say))

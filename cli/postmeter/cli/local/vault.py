@@ -34,6 +34,11 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
         pepper = self.key_pepper.reveal().encode()
         return Secret(base64.b64encode(hmac.new(pepper, b"webhook sources", hashlib.sha256).digest()).decode())
 
+    def password_of(self, role: str) -> Secret:
+        """The password of one of the local Postgres' roles; follows from its superuser's."""
+        key = self.postgres_password.reveal().encode()
+        return Secret(hmac.new(key, b"postgres role " + role.encode(), hashlib.sha256).hexdigest())
+
 
 def fresh() -> Vault:
     """Return new random secrets."""

@@ -1,0 +1,47 @@
+-- name: make
+-- The function that makes a partition: services may not create tables (ADR 0029). Run by the owner; {schema} is where the
+-- tables are. low, high: its bounds. id: the column of those whose rows of the default partition move into it, or ''.
+CREATE OR REPLACE FUNCTION postmeter_make_partition(parent text, partition text, low text, high text, id text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    PERFORM postmeter_check_partition(parent, partition);
+    IF to_regclass(quote_ident(partition)) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('lock_timeout', '5s', true);
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', partition, parent);
+    IF id <> '' THEN
+        EXECUTE format(
+            'WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *)'
+            ' INSERT INTO %5$I SELECT * FROM moved',
+            parent || '_default', id, low, high, partition);
+    END IF;
+    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, partition, low, high);
+END $$
+
+-- name: drop
+-- The function that drops a partition whose time is over.
+CREATE OR REPLACE FUNCTION postmeter_drop_partition(parent text, partition text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    PERFORM postmeter_check_partition(parent, partition);
+    PERFORM set_config('lock_timeout', '2s', true);
+    EXECUTE format('DROP TABLE %I', partition);
+END $$
+
+-- name: check
+-- Raises unless the name is one of a dated partition of a partitioned table of ours.
+CREATE OR REPLACE FUNCTION postmeter_check_partition(parent text, partition text)
+RETURNS void LANGUAGE plpgsql SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    IF partition !~ '_([0-9]{{6}}|[0-9]{{8}})$' OR regexp_replace(partition, '_[0-9]+$', '') <> parent
+        OR NOT EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = to_regclass(quote_ident(parent)))
+    THEN
+        RAISE EXCEPTION '% is not a dated partition of %', partition, parent USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$
+
+-- name: close
+-- Nobody calls these but whom the owner lets.
+REVOKE ALL ON FUNCTION postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text),
+    postmeter_check_partition(text, text) FROM PUBLIC
