@@ -1,7 +1,6 @@
 """Local mode's own Postgres: its superuser makes the roles and the database, and does nothing else (ADR 0029)."""
 
 import uuid
-from pathlib import Path
 
 import asyncpg
 import pytest
