@@ -38,7 +38,8 @@ class Seeds:
         self.world: World = filled(product)
         self.key = product.headers["Authorization"].encode()
         self.others = [_key(product, *arguments) for arguments in _KEYS]
-        self.messages = [self._register(number) for number in range(MESSAGES)]
+        self.ledger = [self._register(LEDGER, number) for number in range(MESSAGES)]
+        self.messages = [self._register("told", number) for number in range(4)]
         self.drafts = [draft for endpoint in ENDPOINTS for draft in self._of(endpoint)]
         self.drafts += hooks.drafts_of(product, self.messages)
         self.drafts += [_plain(f"ops-{name}", path) for name in OPS for path in ("/metrics", "/healthz", "/readyz")]
@@ -48,15 +49,15 @@ class Seeds:
 
     def event(self, number: int) -> Draft:
         """An event of the ledger, as nobody changes it."""
-        told = {"type": "opened", "message_id": self.messages[number % MESSAGES], "id": uuid.uuid4().hex}
+        told = {"type": "opened", "message_id": self.ledger[number % MESSAGES], "id": uuid.uuid4().hex}
         return self._keyed(Draft("gateway", "ledger", "POST", ["", "v1", "events"], body={"events": [told]}))
 
     def _keyed(self, draft: Draft) -> Draft:
         draft.headers.append((b"Authorization", self.key))
         return draft
 
-    def _register(self, number: int) -> str:
-        body = {"campaign_id": LEDGER, "from_address": "a@ledger.example", "to": f"r{number}@c.example"}
+    def _register(self, campaign: str, number: int) -> str:
+        body = {"campaign_id": campaign, "from_address": "a@ledger.example", "to": f"r{number}@c.example"}
         answer = self.world.ask("POST", "/v1/messages", json=body)
         return str(answer.json()["data"]["id"])
 
