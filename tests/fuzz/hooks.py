@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from postmeter.cli.main import main
 from postmeter.shared import sources
 from tests.fuzz.drafts import Draft
 from tests.integration.webhook_senders import SENDERS, Sender
@@ -29,18 +29,22 @@ def drafts_of(product: Product, messages: list[str]) -> list[Draft]:
     return made
 
 
+def command(product: Product, *words: str, given: str = "") -> str:
+    """What a `postmeter` command prints, run here: a process for each takes seconds."""
+    done = CliRunner().invoke(main, [*words, "--data", str(product.data)], input=given)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
 def source(product: Product, provider: str, secret: str = "", *options: str) -> tuple[str, str]:
     """(URL, secret) of a new source."""
-    command = [str(Path(sys.executable).with_name("postmeter")), "source", "create", "--data", str(product.data)]
-    command += ["--workspace", product.ready["workspace"], "--provider", provider]
-    for option in options:
-        command += ["--option", option]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    words = [word for option in options for word in ("--option", option)]
+    workspace = product.ready["workspace"]
+    made = command(product, "source", "create", "--workspace", workspace, "--provider", provider, *words)
     lines = dict(line.split() for line in made.splitlines() if line[:3] in ("url", "sec"))
     url = lines["url"]
     if secret:
-        command = [command[0], "source", "secret", url.rpartition("/")[2], "--data", str(product.data)]
-        subprocess.run(command, input=secret + "\n", capture_output=True, text=True, check=True, timeout=60)
+        command(product, "source", "secret", url.rpartition("/")[2], given=secret + "\n")
     return url, secret or lines["secret"]
 
 

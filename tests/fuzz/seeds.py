@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import uuid
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -164,14 +161,12 @@ def _key(
     product: Product, workspace: str | None, role: str, scopes: tuple[str, ...], domains: tuple[str, ...]
 ) -> bytes:
     """A key of another tenant, or of fewer rights, as an Authorization header."""
-    place, data = str(Path(sys.executable).with_name("postmeter")), ["--data", str(product.data)]
     if workspace is not None:
-        named = ["workspace", "create", workspace, "--name", "Other", "--timezone", "UTC"]
-        subprocess.run([place, *named, *data], capture_output=True, check=True, timeout=60)
-    command = [place, "key", "create", "--workspace", workspace or product.ready["workspace"], "--role", role, *data]
-    command += [word for scope in scopes for word in ("--scope", scope)]
-    command += [word for domain in domains for word in ("--domain", domain)]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        hooks.command(product, "workspace", "create", workspace, "--name", "Other", "--timezone", "UTC")
+    words = ["--workspace", workspace or product.ready["workspace"], "--role", role]
+    words += [word for scope in scopes for word in ("--scope", scope)]
+    words += [word for domain in domains for word in ("--domain", domain)]
+    made = hooks.command(product, "key", "create", *words)
     return b"Bearer " + next(word for word in made.split() if word.startswith("pm_")).encode()
 
 
