@@ -19,7 +19,8 @@ from tests.integration.gateway_world import free_port, reachable
 from tests.integration.query_world import PEPPER, query_settings, sealed, world
 from tests.integration.tracking_service import INTERNAL, Service
 
-CLOCKS = {"header_timeout": 1.0, "body_timeout": 1.0, "idle_timeout": 1.0}
+CLOCKS = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}
+"""Longer than the second after which clocks are looked at, else one that began anew would not be seen."""
 
 
 @dataclass(frozen=True)
