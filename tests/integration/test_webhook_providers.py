@@ -66,7 +66,7 @@ async def test_one_bad_item_leaves_the_others(
 ) -> None:
     async with hook(sender, postgres_dsn, redis_url, tmp_path) as there:
         unknown = there.event("delivered", 1) | {"event": "teleported"}
-        events = [there.event("delivered", 1), {"event": 7}, unknown, {"no": "event"}, there.event("opened", 1)]
+        events = [there.event("delivered", 1), {"event": [7]}, unknown, {"no": "event"}, there.event("opened", 1)]
         assert await there.deliver(events) == (3, [1, 3])
         assert await there.history(1) == {"delivered": 1, "opened": 1, "unknown": 1}
         assert await there.here.value("SELECT reason FROM event WHERE reason IS NOT NULL") == "teleported"

@@ -93,7 +93,11 @@ async def test_one_bad_item_of_a_batch(post: Post) -> None:
         sendgrid.event("delivered", timestamp=int(now()), sg_event_id=f"e{number}", postmeter_id=message)
         for number in range(3)
     ]
-    bad = [{"event": "delivered", "timestamp": "soon"}, 5, sendgrid.event("open") | {"email": ["a"]}]
+    bad = [
+        {"event": "delivered", "timestamp": "soon"},
+        5,
+        sendgrid.event("bounce") | {"sg_message_id": [], "postmeter_id": 7, "smtp-id": {}, "email": None},
+    ]
     call = account.signed([good[0], bad[0], good[1], bad[1], bad[2], good[2]])
     answer = await post.take(door, call)
     assert answer["accepted"] == 3

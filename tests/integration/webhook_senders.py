@@ -84,7 +84,7 @@ def _mailersend(name: str, ours: str, n: int) -> Told:
 
 
 def _mailtrap(name: str, ours: str, n: int) -> Told:
-    event = {"delivered": "delivery", "opened": "open", "bounced": "soft bounce"}[name]
+    event = {"delivered": "delivery", "opened": "open", "bounced": "bounce"}[name]
     told = {"event": event, "event_id": f"t{n}{name}", "message_id": f"t{n}", "timestamp": SECONDS, "email": TO}
     return told | {"custom_variables": {"postmeter_id": ours}}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from postmeter.aggregator import checks
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.events import ADDRESSED, BounceType, EventType
 from postmeter.shared.records import Event, decode, encode, join
 from postmeter.tracking import fields
 from postmeter.tracking.webhooks import events, items, moments
@@ -212,6 +212,27 @@ def test_a_reading_that_names_no_message() -> None:
     assert (kept.message, kept.reason) == (b"", "account_status_change")
     with pytest.raises(Unreadable, match="what happened"):
         the_event(name="", type=EventType.UNKNOWN)
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_a_late_report_may_name_its_recipient_alone(kind: EventType) -> None:
+    def told(recipient: str) -> Event:
+        return the_event(type=kind, bounce=BounceType.HARD, message="", recipient=recipient)
+
+    if kind is EventType.UNKNOWN:
+        assert told("").message == b""
+    elif kind in ADDRESSED:
+        found = told("Ada <ADA@mail.example>")
+        assert found.mail is not None
+        assert (found.message, found.provider_message) == (b"", "")
+        assert found.mail.to_hash == fields.address_hash("ada@mail.example")
+        assert checks.fault(found) is None
+        for nobody in ("", "postmaster", "<>"):
+            with pytest.raises(Unreadable, match="neither a message nor a recipient"):
+                told(nobody)
+    else:
+        with pytest.raises(Unreadable, match="names no message"):
+            told("ada@mail.example")
 
 
 def test_tags_keep_their_order_each_once() -> None:

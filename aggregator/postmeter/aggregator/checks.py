@@ -6,7 +6,17 @@ from decimal import Decimal
 from operator import attrgetter
 
 from postmeter.shared.events import BounceType, EventType, Mark
-from postmeter.shared.records import SIZE_LIMIT, CampaignChange, CustomEvent, Event, Hit, Purchase, Record, Registration
+from postmeter.shared.records import (
+    SIZE_LIMIT,
+    CampaignChange,
+    CustomEvent,
+    Event,
+    Hit,
+    Purchase,
+    Record,
+    Registration,
+    is_addressed,
+)
 
 _INT4 = 2**31
 _TYPES = frozenset(EventType)
@@ -73,7 +83,7 @@ def _event_fault(record: Event) -> str | None:
         return "type"
     if record.type == EventType.BOUNCED and record.bounce not in _BOUNCES:
         return "bounce"
-    if record.type not in _ALONE and not (record.message or record.provider_message):
+    if record.type not in _ALONE and not (record.message or record.provider_message or is_addressed(record)):
         return "unaddressed"
     if len(record.message) not in (0, 16):
         return "message"

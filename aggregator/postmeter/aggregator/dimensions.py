@@ -13,9 +13,8 @@ import msgspec
 
 from postmeter.aggregator.queries import QUERIES
 from postmeter.shared import metrics, uuid7
-from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Registration
+from postmeter.shared.records import Event, Registration, is_alone
 from postmeter.shared.rollups import OTHER
 
 REMEMBERED = 200_000
@@ -66,8 +65,7 @@ class Dimensions:
         """Make what these need. Returns the id of every series they belong to."""
         if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
             self._series, self._domains, self._campaigns = {}, set(), {}
-        alone = (e for e in events if e.type == EventType.RECEIVED or not (e.message or e.provider_message))
-        received = {(e.workspace, e.domain) for e in alone}
+        received = {(e.workspace, e.domain) for e in events if is_alone(e)}
         domains = received | {(r.workspace, r.from_domain) for r in registrations}
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import (
+    addressed,
     adoption,
     bounce_reasons,
     campaigns,
@@ -115,7 +116,8 @@ class Flusher:
         return Outcome(dead_letters=len(rejected))
 
     async def sweep(self, connection: Connection, lease: Lease, younger_than: float, most: int) -> Outcome:
-        """Count at most so many events that waited for messages that are known by now. Raises LeaseLost.
+        """Count at most so many events that waited for messages that are known by now, and of those that name only an
+        address. Raises LeaseLost.
 
         One that cannot be counted is put aside where it is looked at alone (most is 1); else its error is raised.
         """
@@ -123,6 +125,11 @@ class Flusher:
         learnt: dict[Key, int] = {}
         async with connection.transaction():
             swept = await self._waiting.sweep(connection, younger_than, most)
+            if most > 1 or not (swept.records or swept.rejected):
+                settled = await addressed.settle(connection, most)
+                self._counters.waiting.labels("released").inc(len(settled.records) + len(settled.rejected))
+                swept.records += settled.records
+                swept.rejected += settled.rejected
             if not (swept.records or swept.rejected):
                 return Outcome()
             try:

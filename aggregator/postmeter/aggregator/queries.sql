@@ -160,9 +160,12 @@ JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
 ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & 4, m.id;
 
 -- name: park
--- Events of unknown messages: $1 workspaces, $2 messages or null, $3 providers, $4 their ids, $5 records.
-INSERT INTO waiting (workspace, message, provider, provider_message, record)
-SELECT * FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::bytea[]);
+-- Events of unknown messages: $1 workspaces, $2 messages or null, $3 providers, $4 their ids, $5 records, $6 recipients
+-- of those that name nothing else: they are looked at when registrations of the same minute are counted.
+INSERT INTO waiting (workspace, message, provider, provider_message, record, to_hash, look_at)
+SELECT n.*, CASE WHEN n.to_hash <> '' THEN clock_timestamp() + interval '1 minute' END
+FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[])
+    AS n (workspace, message, provider, provider_message, record, to_hash);
 
 -- name: count_waiting
 -- How many events of workspace $1 wait, counted up to $2.

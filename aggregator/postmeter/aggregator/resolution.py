@@ -9,9 +9,8 @@ from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.dimensions import Series
 from postmeter.aggregator.messages import Found, Key, MessageCache, Name, Named
 from postmeter.aggregator.unregistered import Drafts, Held, told_domain
-from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit
+from postmeter.shared.records import Event, Hit, is_alone
 
 
 @dataclass
@@ -41,11 +40,6 @@ class Resolved:
 def name_of(event: Event) -> Name:
     """Workspace, provider and the provider's id of the event's message."""
     return (event.workspace, event.provider, event.provider_message)
-
-
-def is_alone(event: Event) -> bool:
-    """Whether it needs no message: received mail, and what providers tell of accounts and lists."""
-    return event.type == EventType.RECEIVED or not (event.message or event.provider_message)
 
 
 async def resolve(

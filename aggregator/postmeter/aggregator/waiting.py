@@ -82,17 +82,18 @@ class WaitingRoom:
     def _released(self, packed: list[bytes]) -> Batch:
         if packed:
             self._counters.waiting.labels("released").inc(len(packed))
-        together = _unpacked(packed)
+        together = unpacked(packed)
         if not together.rejected:
             return together
         # One row's bytes may make the others unreadable, which are as they were stored.
-        alone = [_unpacked([row]) for row in packed]
+        alone = [unpacked([row]) for row in packed]
         together.records = [record for one in alone for record in one.records]
         together.rejected = [rejected for one in alone for rejected in one.rejected]
         return together
 
 
-def _unpacked(rows: list[bytes]) -> Batch:
+def unpacked(rows: list[bytes]) -> Batch:
+    """The records of rows, and those that can no longer be read or counted."""
     return unpack(Entry(b"", b"", records.join(rows)))
 
 
@@ -114,4 +115,5 @@ def _row(record: Hit | Event) -> tuple[object, ...]:
     message = UUID(record.message) if record.message else None
     named = isinstance(record, Event) and message is None
     name = (record.provider, record.provider_message) if named and isinstance(record, Event) else ("", "")
-    return (record.workspace, message, *name, records.encode(record))
+    to_hash = record.mail.to_hash if isinstance(record, Event) and record.mail and records.is_addressed(record) else ""
+    return (record.workspace, message, *name, records.encode(record), to_hash)

@@ -25,6 +25,10 @@ class EventType(IntEnum):
     """A provider's event that we have no name for: kept in the history, its own name as the reason."""
 
 
+ADDRESSED = frozenset({EventType.BOUNCED, EventType.FAILED, EventType.COMPLAINED, EventType.UNSUBSCRIBED})
+"""Types of which providers may tell the recipient alone: reports that come late, by another mail, or from a list."""
+
+
 class BounceType(IntEnum):
     """How final a bounce is."""
 

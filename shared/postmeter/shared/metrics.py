@@ -138,7 +138,7 @@ class AggregatorMetrics:
             registry=to,
         )
         self.waiting = Counter(
-            "postmeter_waiting_total", "Events that came before their message, by step (parked, released).",
+            "postmeter_waiting_total", "Events without a message that is known, by step (parked, released).",
             ["step"], registry=to,
         )  # fmt: skip
         self.judged_clicks = Counter(

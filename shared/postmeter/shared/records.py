@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
+from postmeter.shared.events import ADDRESSED, EventType
+
 BATCH = b"b"
 RECORDS = b"r"
 SIZE_LIMIT = 2**40
@@ -224,6 +226,18 @@ def decode_each(packed: bytes) -> tuple[list[Record], list[tuple[bytes, str]]]:
         except (ValueError, RecursionError) as error:
             bad.append((bytes(part), str(error)))
     return good, bad
+
+
+def is_addressed(event: Event) -> bool:
+    """Whether a webhook's event names a recipient and no message, and is of a type that counts for what fits."""
+    named = event.message or event.provider_message
+    return not named and event.type in ADDRESSED and event.mail is not None and event.mail.to_hash != ""
+
+
+def is_alone(event: Event) -> bool:
+    """Whether it needs no message: received mail, and what providers tell of accounts and lists."""
+    named = event.message or event.provider_message or is_addressed(event)
+    return event.type == EventType.RECEIVED or not named
 
 
 def idempotency_key(workspace: int, key: str) -> bytes:

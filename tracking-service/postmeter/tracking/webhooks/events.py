@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from postmeter.shared import addresses
 from postmeter.shared.domains import normal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import EventType
+from postmeter.shared.events import ADDRESSED, EventType
 from postmeter.shared.records import Event, Mail, idempotency_key
 from postmeter.tracking import fields, outgoing
 from postmeter.tracking.client import USER_AGENT_BYTES
@@ -31,13 +31,18 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
     """The record of one reading; `item` are the bytes that it was read from, `place` its place among the item's.
 
     Texts are cut to what is stored, never refused: nobody could send them again. Raises Unreadable for a reading
-    that names no message, unless it is of a type that is not ours: of an account, a list or a contact.
+    that names no message, unless it is of a type that is not ours: of an account, a list or a contact; or names a
+    recipient and is of a type that counts for the one message to it that fits (ADR 0030).
     """
     if not reading.name:
         raise Unreadable("it does not say what happened")
     message, provider_message = _our_id(reading.message), fields.bare_id(_text(reading.provider_message, 500))
-    if not message and not provider_message and reading.type is not EventType.UNKNOWN:
-        raise Unreadable("it names no message")
+    mail = _mail(reading, source)
+    if not (message or provider_message or reading.type is EventType.UNKNOWN):
+        if reading.type not in ADDRESSED:
+            raise Unreadable("it names no message")
+        if not mail.to_hash:
+            raise Unreadable("it names neither a message nor a recipient")
     at = reading.at if isinstance(reading.at, int) else received
     placed = at if received - _OLDEST <= at <= received + _NEWEST else received
     # A provider's event id may be that of its message or delivery, told for several events and recipients.
@@ -61,7 +66,7 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
         size_bytes=0,
         spam=False,
         claimed=None if placed == at else at,
-        mail=_mail(reading, source),
+        mail=mail,
     )
 
 
@@ -70,7 +75,7 @@ def _mail(reading: Reading, source: Source) -> Mail:
     sender, sender_domain = _address(reading.from_address)
     return Mail(
         source=source.id,
-        to_hash=fields.address_hash(recipient) if recipient else "",
+        to_hash=fields.address_hash(recipient) if "@" in recipient else "",
         to_domain=recipient_domain,
         from_address=sender,
         from_domain=sender_domain,

@@ -143,7 +143,8 @@ class Webhooks:
         """All that providers tell of one message goes through one shard: so do all repetitions of an event, and two
         events of a message that nobody has registered make it once.
         """
-        name = event.message or f"{event.workspace}\0{event.provider}\0{event.provider_message}".encode()
+        provider_message = event.provider_message or (event.mail.to_hash if event.mail else "")
+        name = event.message or f"{event.workspace}\0{event.provider}\0{provider_message}".encode()
         return shard_of(hashlib.blake2b(name, digest_size=8).digest(), self._shards)
 
 
