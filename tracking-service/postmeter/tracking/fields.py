@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from postmeter.shared import domains
 from postmeter.shared.errors import RequestError
+from postmeter.tracking import addresses
 
 OLDEST = timedelta(days=731)
 NEWEST = timedelta(hours=1)
@@ -17,11 +18,6 @@ HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 IP_CHARS = 45
 MAX_LABELS = 20
 LABELS_BYTES = 800
-# `Name <address>`; the name is of no use here.
-_NAMED = re.compile(r"[^<>]*<([^<>]*)>")
-# A local part that is not quoted holds none of these: they separate addresses (RFC 5322 section 3.2.3).
-_SPECIAL = re.compile(r'[@,;:<>()\[\]\\"]')
-_SPACE = re.compile(r"[\s\x00-\x1f]")
 # RFC 3339 with seconds; msgspec's own reading of dates is wider than what we want to promise.
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?",
@@ -73,21 +69,16 @@ def domain(field: str, value: str) -> str:
 
 
 def address(field: str, value: str) -> tuple[str, str]:
-    """(address, domain) of `a@b.c` or `Name <a@b.c>`; the domain is as `domain` gives it."""
-    given = text(field, value, 1000).strip()
-    named = _NAMED.fullmatch(given)
-    bare = named.group(1).strip() if named else given
-    local, at, host = bare.rpartition("@")
-    quoted = len(local) > 2 and local[0] == local[-1] == '"'
-    special = not quoted and _SPECIAL.search(local)
-    if not at or not local or not host or special or _SPACE.search(bare) or len(bare) > 320:
-        raise invalid(field, "not an email address")
-    return bare, domain(field, host)
+    """(address, domain) of `a@b.c` or `Name <a@b.c>`, as addresses.read gives them."""
+    try:
+        return addresses.read(text(field, value, addresses.TEXT_CHARS))
+    except ValueError:
+        raise invalid(field, "not an email address") from None
 
 
 def address_hash(bare: str) -> str:
-    """What is kept of a recipient: SHA-256 of the trimmed, lower-cased address, as hex."""
-    return hashlib.sha256(bare.strip().lower().encode()).hexdigest()
+    """What is kept of a recipient: SHA-256 of the address in its canonical form, as hex."""
+    return hashlib.sha256(addresses.canonical(bare).encode()).hexdigest()
 
 
 def bare_id(given: str) -> str:

@@ -31,7 +31,8 @@ class Mailboxes:
     async def prepare(self, domains: Iterable[str]) -> None:
         """Look up what is not known of a request's domains; never for longer than mx_lookups.REQUEST_SECONDS."""
         if self._lookups is not None:
-            await self._lookups.prepare({domain for domain in domains if domain and not self._listed.of(domain)})
+            names = {domain for domain in domains if domain and not domain.startswith("[")}
+            await self._lookups.prepare({name for name in names if not self._listed.of(name)})
 
     def of(self, domain: str) -> str:
         """The provider of a domain as `domains.normal` gives it, or OTHER: also where it is not known yet."""
