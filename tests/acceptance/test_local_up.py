@@ -1,5 +1,6 @@
 """`postmeter up` as a process: it starts, keeps everything running, stops in order, and leaves nothing behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -78,6 +80,23 @@ def test_the_first_key_reads_and_the_urls_are_printed(product: Product) -> None:
     printed = product.output.read_text()
     assert product.ready["gateway"] in printed
     assert product.ready["api_key"] not in printed
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_gets_in_as_its_role_and_can_gain_no_rights(product: Product, service: str) -> None:
+    pid = product.pid_of(f"run {service}")
+    assert pid is not None
+    environ = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    (dsn,) = (one.partition("=")[2] for one in environ if one.startswith("POSTMETER_POSTGRES_DSN="))
+    assert urlsplit(dsn).username == f"postmeter_{service}"
+    secrets = json.loads((product.data / "secrets.json").read_text())
+    assert not any(secrets["postgres_password"] in one for one in environ)
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    assert status["NoNewPrivs"].strip() == "1"
+    needed = 1 << 1 | 1 << 3 | 1 << 10  # DAC_OVERRIDE, FOWNER, NET_BIND_SERVICE; only root has them
+    assert int(status["CapPrm"], 16) & ~needed == 0
+    assert int(status["CapEff"], 16) & ~needed == 0
 
 
 def test_a_key_is_made_and_revoked_while_the_product_runs(product: Product) -> None:

@@ -69,6 +69,10 @@ class Stage:
 
         await until(reached)
 
+    async def waiting(self) -> list[int]:
+        """The events that wait for their message."""
+        return [row["id"] for row in await self.db.fetch("SELECT id FROM waiting ORDER BY id")]
+
     async def write(self, mark: str, request: Request) -> tuple[int, str]:
         status, _, body = await self.town.raw(self.keys[mark], request)
         return status, body
@@ -171,6 +175,8 @@ async def tell_afterwards(stage: Stage, mark: str) -> None:
 async def test_naming_what_is_another_domain_s_shows_nothing_and_changes_nothing(stage: Stage) -> None:
     before = await stage.reads(SIBLING, f"cmp-{SIBLING}")
     assert "paused" in before, "the other domain's key sees what there is to be seen"
+    waiting = await stage.waiting()
+    assert waiting
     answers, seen = [], []
     for own, mark, message in ((FIRST, NOBODY, str(uuid7.new())), (SECOND, SIBLING, stage.town.ids[SIBLING].message)):
         found = [await stage.write(own, request) for request in writes(own, mark, message)]
@@ -178,6 +184,7 @@ async def test_naming_what_is_another_domain_s_shows_nothing_and_changes_nothing
         answers.append([(status, _plain(body, own, mark)) for status, body in found])
     await stage.counted()
     assert await stage.reads(SIBLING, f"cmp-{SIBLING}") == before
+    assert await stage.waiting() == waiting, "not even taken out and put back"
     for own, mark in ((FIRST, NOBODY), (SECOND, SIBLING)):
         await tell_afterwards(stage, mark)
         await stage.counted()
