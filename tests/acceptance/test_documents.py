@@ -64,7 +64,7 @@ def test_the_published_client_needs_another_base_url_and_key_only(caller: Caller
     assert client.analytics.overview(campaign_id="spring")["metrics"]["sends"] == 6
     event = client.track.event({"event_name": "trial_started", "contact_email": "x@y.example"})
     assert event["event_id"].startswith("evt_")
-    bought = {"contact_email": "z@y.example", "amount": 0.1 + 0.2, "currency": "EUR", "order_id": "client-1"}
+    bought = {"contact_email": "z@y.example", "amount": 0.1 + 0.2, "currency": "CHF", "order_id": "client-1"}
     assert client.track.purchase(bought) == client.track.purchase({**bought, "amount": 0.3})
     with pytest.raises(MisarMailError, match="amount: "):
         client.track.purchase({**bought, "amount": -1})

@@ -131,8 +131,9 @@ async def test_without_a_key_without_its_scope_and_nowhere(postgres_dsn: str) ->
 
 async def test_another_method(postgres_dsn: str) -> None:
     async with door(postgres_dsn) as at:
-        paths = sorted({path_of(endpoint) for endpoint in ENDPOINTS})
         for method in ("PATCH", "DELETE", "OPTIONS"):
+            taking = {path_of(endpoint) for endpoint in ENDPOINTS if endpoint.method == method}
+            paths = sorted({path_of(endpoint) for endpoint in ENDPOINTS} - taking)
             calls = [(method, path, document_of(path, method)) for path in paths]
             answers = await at.expect(405, "METHOD_NOT_ALLOWED", calls)
             for (_, path, _), headers in zip(calls, answers, strict=True):

@@ -48,10 +48,10 @@ async def test_an_unknown_campaign_as_the_document_prints_it(api: Api) -> None:
 
 async def test_names_that_no_campaign_can_have(api: Api) -> None:
     await api.add(Fact(AT, "", counters={"sent": 1}))
-    assert await api.raw_get(BASE + "/campaigns/%00/analytics") == missing("\0")
+    assert await api.raw_get(BASE + "/campaigns/%00/analytics") == missing("\ufffd")
     assert await api.raw_get(BASE + "/campaigns/%27%20OR%201%3D1/analytics") == missing("' OR 1=1")
     assert await api.get(BASE + "/analytics/deliverability", campaignId="") == missing("")
-    assert await api.compare("a\0", "b") == missing("a\0")
+    assert await api.compare("a\0", "b") == missing("a\ufffd")
     for broken in ("%ED%A0%80", "%FF", "%C0%AF"):  # no UTF-8
         status, answer = await api.raw_get(BASE + f"/campaigns/{broken}/analytics")
         assert (status, answer["error"]["code"]) == (404, "CAMPAIGN_NOT_FOUND")
