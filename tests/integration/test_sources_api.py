@@ -95,6 +95,34 @@ async def test_it_shows_what_was_not_taken_and_not_understood_without_addresses(
     assert "somebody.private" not in output
 
 
+async def test_a_bounce_of_an_address_counts_for_its_message_or_is_shown(post: Post) -> None:
+    """Nobody can tell whose it is where two messages fit; the other recipient got one mail only."""
+    made = await good(post, "POST", "", {"provider": "postmark"})
+    at = door(post, made)
+    _, headers = Postmark().delivered(at, "m-1")
+    for to in ("ada@mail.example", "eve@mail.example", "eve@mail.example"):
+        await post.register(to=to, provider="POSTMARK")
+    for to in ("Ada@mail.example", "eve@mail.example"):
+        told = {"RecordType": "Bounce", "Type": "HardBounce", "MessageID": None, "Email": to, "Details": "550 gone"}
+        assert await post.take(at, (json.dumps(told).encode(), headers)) == {"accepted": 1, "rejected": []}
+    await post.bench.counted()
+    assert await post.bench.value("SELECT count(*) FROM waiting") == 2
+    await post.bench.db.execute("UPDATE waiting SET look_at = now()")
+    await post.counts({"hard_bounced": 1})
+
+    async def shown() -> bool:
+        return bool((await good(post, "GET", f"/{made['id']}"))["not_understood"])
+
+    await until(shown, 10)
+    (unread,) = (await good(post, "GET", f"/{made['id']}"))["not_understood"]
+    assert unread["reason"] == "bounced names only an address, and several messages to it fit"
+    assert "mail.example" in unread["item"]
+    assert "eve@" not in json.dumps(unread)
+    assert unread["reason"] in await post.command("source", "show", made["id"])
+    (letter,) = await post.dead_letters()
+    assert letter["reason"] == f"webhook {made['id']}: {unread['reason']}"
+
+
 async def test_a_history_is_bounded(post: Post) -> None:
     made = await good(post, "POST", "", {"provider": "postmark"})
     at = door(post, made)

@@ -7,11 +7,14 @@ day: likewise.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import msgspec
 
-from postmeter.aggregator.batches import Batch, Rejected, reject
+from postmeter.aggregator.batches import Batch, reject
 from postmeter.aggregator.moments import MICROSECONDS
 from postmeter.aggregator.waiting import unpacked
+from postmeter.shared import source_log
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event
@@ -28,18 +31,27 @@ AFTER = 3_600 * MICROSECONDS
 """Or so long after it, by another clock."""
 
 
-async def settle(connection: Connection, most: int) -> Batch:
+@dataclass
+class Settled(Batch):
+    """What waits no more. unclear: by source, those that are put aside because nobody can tell whose they are."""
+
+    unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
+
+
+async def settle(connection: Connection, most: int) -> Settled:
     """Take out those whose message can be told now, with its name, and those of which it never will be, as rejected."""
     rows = await connection.fetch(_QUERIES["due"], min(most, MOST))
-    settled = Batch(b"")
+    settled = Settled(b"")
     waiting: list[tuple[int, float, Event]] = []
     done: list[int] = []
     for row in rows:
         one = unpacked([row["record"]])
         settled.rejected += one.rejected
-        events = [record for record in one.records if type(record) is Event and record.mail is not None]
+        events = [record for record in one.records if isinstance(record, Event) and record.mail is not None]
         waiting += [(row["id"], row["waited"], event) for event in events]
-        done += [] if events else [row["id"]]
+        if not events:
+            done.append(row["id"])
+            settled.records += one.records
     found = await _fitting(connection, [event for _, _, event in waiting])
     again: list[int] = []
     for (row_id, waited, event), named in zip(waiting, found, strict=True):
@@ -50,7 +62,7 @@ async def settle(connection: Connection, most: int) -> Batch:
         if len(named) == 1:
             settled.records += named
         else:
-            settled.rejected.append(_unclear(event, len(named)))
+            _put_aside(settled, event, len(named))
     if done:
         await connection.execute(_QUERIES["take_out"], done)
     if again:
@@ -74,8 +86,12 @@ async def _fitting(connection: Connection, events: list[Event]) -> list[list[Eve
     return found
 
 
-def _unclear(event: Event, fitting: int) -> Rejected:
-    kind = EventType(event.type).name.lower()
-    why = "several messages to it fit" if fitting else "no message to it is known"
-    source = event.mail.source if event.mail else ""
-    return reject(event, f"webhook {source}: {kind} names only an address, and {why}", b"")
+def _put_aside(settled: Settled, event: Event, fitting: int) -> None:
+    kind, mail = EventType(event.type).name.lower(), event.mail
+    assert mail is not None
+    which = "several messages to it fit" if fitting else "no message to it is known"
+    why = f"{kind} names only an address, and {which}"
+    settled.rejected.append(reject(event, f"webhook {mail.source}: {why}", b""))
+    told = {"to_hash": mail.to_hash, "domain": mail.to_domain, "subject": mail.subject, "reason": event.reason}
+    unread = source_log.Unread.of(event.received, why, msgspec.json.encode(told))
+    settled.unclear.setdefault(mail.source, []).append(unread)

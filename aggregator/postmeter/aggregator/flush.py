@@ -42,7 +42,7 @@ from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.aggregator.waiting import WaitingRoom
-from postmeter.shared import metrics
+from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
@@ -54,6 +54,7 @@ class Outcome:
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
     judged: clicks of which their company changed the verdict, by reason. swept: events that waited and were taken out.
+    unclear: by webhooks' source, events that nobody can tell whose they are.
     """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class Outcome:
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
     swept: int = 0
+    unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
 
 
 class Flusher:
@@ -123,6 +125,7 @@ class Flusher:
         """
         await self._refresh(connection)
         learnt: dict[Key, int] = {}
+        unclear: dict[str, list[source_log.Unread]] = {}
         async with connection.transaction():
             swept = await self._waiting.sweep(connection, younger_than, most)
             if most > 1 or not (swept.records or swept.rejected):
@@ -130,6 +133,7 @@ class Flusher:
                 self._counters.waiting.labels("released").inc(len(settled.records) + len(settled.rejected))
                 swept.records += settled.records
                 swept.rejected += settled.rejected
+                unclear = settled.unclear
             if not (swept.records or swept.rejected):
                 return Outcome()
             try:
@@ -143,6 +147,7 @@ class Flusher:
                 rejected = [*swept.rejected, *(reject(one, f"refused: {error!r}", b"") for one in swept.records)]
                 await self._dead_letters.put_aside(connection, lease.shard, rejected)
                 outcome = Outcome(dead_letters=len(rejected))
+            outcome.unclear = unclear
             outcome.swept = len(swept.records) + len(swept.rejected)
             await _advance(connection, lease, lease.position)
         self._cache.remember(learnt)

@@ -20,7 +20,7 @@ from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.waiting import SWEEP_LIMIT
-from postmeter.shared import logs, metrics, quoting
+from postmeter.shared import logs, metrics, quoting, source_log
 from postmeter.shared.postgres import Connection, Pool
 
 BLOCK_MS = 200
@@ -57,6 +57,7 @@ class Worker:
         self._settings = settings
         self._counters = counters
         self._reader = StreamReader(client, lease.shard, lease.position)
+        self._redis = client
         self._publisher = LivePublisher(client, pool, lease.shard)
         self._limit = settings.batch_records
         self._counting = Counting(flusher, lease, self._done)
@@ -252,6 +253,8 @@ class Worker:
             self._counters.judged_clicks.labels(reason).inc(n)
         if outcome.contacts.purchases or outcome.contacts.repeated:
             self._resolver.tell(outcome.contacts.repeated)
+        for source, unread in outcome.unclear.items():
+            await source_log.note_unread(self._redis, source, unread)
         await self._publisher.publish(outcome.live)
 
     def _is_due(self, what: str, seconds: float) -> bool:
