@@ -25,7 +25,7 @@ def apply(html: str) -> Instrumented:
 def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=browsers.PATH, args=browsers.ARGUMENTS, chromium_sandbox=False
+            executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
         )
         yield browser.new_page()
         browser.close()

@@ -29,6 +29,7 @@ PLACES = st.sampled_from(
 @given(NAMES, FORMS, PLACES)
 @example("dealer", "%{}%", "https://a.example/{}")
 @example("add", "%{}%", "https://{}")
+@example("id", "%{}%", "https://a.example/{}add")
 def test_a_name_between_delimiters_is_a_placeholder_wherever_it_stands(name: str, form: str, place: str) -> None:
     url = place.format(form.format(name))
     if "-[" in url or url.startswith("#"):
