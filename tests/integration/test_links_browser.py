@@ -121,6 +121,7 @@ CONDITIONAL_PARTS = st.sampled_from(
 @SLOWLY
 @given(st.lists(CONDITIONAL_PARTS, max_size=12))
 @example(["<!--[if mso]>", "</body>", "<![endif]-->", "</body>", "<!--[if mso]>", "</body>", "<![endif]-->"])
+@example(["<select>", "<!--[if mso]>", "</select>", "<![endif]-->"])
 def test_the_pixel_is_neither_for_outlook_only_nor_for_all_others(page: Page, parts: list[str]) -> None:
     done = apply("".join(parts)).html
     assert page.evaluate(SEEN, done)
