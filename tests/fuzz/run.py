@@ -30,6 +30,7 @@ STATED = {
     "POST /api/v1/track/purchase": "docs/api/misar.md: an order whose campaign is not known in time",
     "POST /v1/webhooks/{provider}/{source}": "docs/webhooks/README.md: Redis or a certificate is away",
     "POST /v1/query": "docs/api/limits.md: too much to do",
+    "POST /v1/messages": "docs/api/limits.md: as many large registrations as are taken at once",
 }
 """Where the documentation names a 503."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iso4217 import Currency
 
 from postmeter.shared.errors import RequestError
-from postmeter.tracking.contacts import values
+from postmeter.tracking.contacts import purchase, values
 from tests.fuzz.drafts import Raw, dumped
 from tests.fuzz.mutations import NAMES, PIECES, TEXTS
 
@@ -62,3 +62,17 @@ def test_an_amount_is_read_or_refused(value: object) -> None:
 def test_half_a_surrogate_pair_is_named(half: bytes) -> None:
     with pytest.raises(RequestError, match="half of a surrogate pair"):
         values.properties(msgspec.Raw(b'{"a":"' + half + b'"}'))
+
+
+names = st.sampled_from([b'"x"', b'"\xff"', b'"\xed\xa0\x80"', b'"\\ud800"', b'"\\u0000"', b'"name"', b'""']).map(Raw)
+
+
+@given(name=names, value=nested)
+@example(name=Raw(b'"\xff"'), value=1)
+@example(name=Raw(b'"x"'), value=Raw(b'"\xff"'))
+def test_a_line_items_own_fields_are_kept_or_refused(name: Raw, value: object) -> None:
+    item = {"name": "Pro", "quantity": 1, "price": 1, name: value}
+    body = dumped({"contact_email": "a@b.example", "amount": 1, "currency": "EUR", "items": [item]})
+    kept, error = _tried(lambda: purchase.read(1, body))
+    assert error is None or error.status in (400, 422)
+    assert kept is None or "\0" not in str(msgspec.json.decode(kept.items))

@@ -36,16 +36,9 @@ CAMPAIGN = next(one for one in ENDPOINTS if (one.method, one.path) == ("PUT", "/
 _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
 
 
-LARGE_BODY = 256 << 10
 LARGE_AT_ONCE = 4
 LARGE_OF_A_WORKSPACE = 2
 _BUSY = "There are as many large registrations as are taken at once; try again in a second, or send smaller ones."
-
-
-def _may_be_large(request: web.Request) -> bool:
-    """Whether a body is longer than LARGE_BODY, or may be: chunked or compressed."""
-    length = request.content_length
-    return length is None or length > LARGE_BODY or "Content-Encoding" in request.headers
 
 
 class Writes:
@@ -72,12 +65,14 @@ class Writes:
         """Register one message or a list. Large bodies take turns, for each takes several times its bytes of memory."""
         principal = self._principal(request)
         async with AsyncExitStack() as held:
-            if _may_be_large(request):
+
+            async def turn() -> None:
                 try:
                     await self._large.take(held, (principal.workspace,))
                 except TimeoutError:
                     raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
-            body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout)
+
+            body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout, turn)
             status, answer = await self._messages.register(principal, body)
             return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 

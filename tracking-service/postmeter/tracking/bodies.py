@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -14,6 +15,8 @@ from postmeter.shared import json_refusals
 from postmeter.shared.errors import RequestError
 
 T = TypeVar("T")
+Turn = Callable[[], Awaitable[None]]
+LARGE = 256 << 10
 TRAILING = "trailing characters"
 # A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
 _HALF_OF_A_PAIR = re.compile(
@@ -28,13 +31,17 @@ def _too_large(limit: int) -> RequestError:
     return RequestError(413, "PAYLOAD_TOO_LARGE", f"A body takes {limit} bytes at most, after inflation.")
 
 
-async def read(request: web.Request, limit: int, timeout: float) -> bytes:
+async def read(request: web.Request, limit: int, timeout: float, turn: Turn | None = None) -> bytes:
     """The body as text: `read_raw` without a byte order mark."""
-    return (await read_raw(request, limit, timeout)).removeprefix(_BOM)
+    return (await read_raw(request, limit, timeout, turn)).removeprefix(_BOM)
 
 
-async def read_raw(request: web.Request, limit: int, timeout: float) -> bytes:
-    """The body, inflated if it came with gzip, otherwise byte for byte. Raises RequestError 400, 408, 413, 415."""
+async def read_raw(request: web.Request, limit: int, timeout: float, turn: Turn | None = None) -> bytes:
+    """The body, inflated if it came with gzip, otherwise byte for byte. Raises RequestError 400, 408, 413, 415.
+
+    turn: awaited once, before more than LARGE bytes are kept. The gateway does not say how long a body is, so only what
+    has come tells a large one, and who sends slowly holds no turn before that.
+    """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise RequestError(415, "UNSUPPORTED_ENCODING", "Content-Encoding is gzip or identity.")
@@ -43,7 +50,11 @@ async def read_raw(request: web.Request, limit: int, timeout: float) -> bytes:
     try:
         async with asyncio.timeout(timeout):
             async for chunk in request.content.iter_any():
-                body += chunk if inflate is None else inflate.decompress(chunk, limit + 1 - len(body))
+                chunk = _add(body, chunk, inflate, limit if turn is None else LARGE)
+                if turn is not None and len(body) > LARGE:
+                    await turn()
+                    turn = None
+                    _add(body, chunk, inflate, limit)
                 if len(body) > limit:
                     raise _too_large(limit)
     except TimeoutError:
@@ -53,6 +64,15 @@ async def read_raw(request: web.Request, limit: int, timeout: float) -> bytes:
     if inflate is not None and not inflate.eof:
         raise RequestError(400, "INVALID_BODY", "The gzip body ends too early.")
     return bytes(body)
+
+
+def _add(body: bytearray, chunk: bytes, inflate: Any, most: int) -> bytes:
+    """Add to a body until it is longer than `most`; what is left of a compressed chunk."""
+    if inflate is None:
+        body += chunk
+        return b""
+    body += inflate.decompress(chunk, most + 1 - len(body))
+    return bytes(inflate.unconsumed_tail)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
