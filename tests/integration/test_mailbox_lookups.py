@@ -44,7 +44,7 @@ class World:
     def counted(self) -> dict[str, float]:
         metrics = [sample for metric in self.registry.collect() for sample in metric.samples]
         name = "postmeter_mailbox_lookups_total"
-        return {sample.labels["result"]: sample.value for sample in metrics if sample.name == name}
+        return {sample.labels["result"]: sample.value for sample in metrics if sample.name == name and sample.value}
 
     def late(self) -> float | None:
         return self.registry.get_sample_value("postmeter_mailbox_lookups_late_total")

@@ -52,7 +52,7 @@ async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, re
             async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
                 assert answer.status == 503
                 failed = json.loads(await answer.read())["failed"]
-                assert "run `postmeter migrate`" in failed["postgres"]
+                assert "run `postmeter migrate`" in failed["schema"]
             await migrate.migrate(empty_postgres_dsn)
             async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
                 assert (answer.status, await answer.read()) == (200, b'{"ready":true,"failed":{},"warnings":{}}')

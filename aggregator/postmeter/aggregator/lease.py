@@ -45,6 +45,7 @@ class Leases:
         """How many shards this aggregator should hold: shards over living aggregators, the rest by rank."""
         row = await self._pool.fetchrow(QUERIES["share"], self._seconds)
         assert row is not None
+        self._counters.shards.set(row["shards"])
         living = row["living"]
         if self._owner not in living:
             return 0

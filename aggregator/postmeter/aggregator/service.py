@@ -39,7 +39,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
 
     shards = Shards(pool, settings, counters, worker)
     checks: dict[str, ops.Check] = {
-        "postgres": lambda: migrate.require_current(pool),
+        **migrate.checks(pool),
         "redis": client.ping,
         "shards": shards.check,
     }

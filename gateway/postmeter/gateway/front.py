@@ -58,10 +58,12 @@ class Front:
         request_id = request_ids.of(request.headers.get(request_ids.HEADER))
         path = request.raw_path.partition("?")[0]
         label = "other"
+        exemplar: dict[str, str] | None = {"request_id": request_id}
         response: web.StreamResponse
         try:
             if self.hits.claims(path) and request.method in ("GET", "HEAD"):
                 label = OPEN_PATH if path.startswith(OPEN_PATH) else CLICK_PATH
+                exemplar = None  # a hit's id is in no log
                 response = await self.hits.answer(request)
                 finish(response, request_id)
             else:
@@ -72,7 +74,7 @@ class Front:
             response = refusal(request.method, path, error, request_id)
             if error.status in (400, 408, 413, 415) and request.can_read_body:
                 response.force_close()  # the rest of the body is not worth reading
-        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began)
+        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began, exemplar)
         return response
 
     async def _api(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> web.StreamResponse:

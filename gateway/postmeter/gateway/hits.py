@@ -62,6 +62,9 @@ class Hits:
         self._metrics = metrics
         self._hops = trusted_hops
         self._secret = secret
+        self._passed_on, self._dropped, self._refused, self._unavailable = (
+            metrics.hits.labels(outcome) for outcome in ("passed_on", "dropped", "refused", "unavailable")
+        )
         self._unanswered = logs.Seldom("tracking-service did not answer hits")
 
     @staticmethod
@@ -81,7 +84,7 @@ class Hits:
         pause = 0.02
         while True:
             try:
-                return _response(await self._client.fetch(raw, head=head, seconds=ANSWER_SECONDS))
+                response = _response(await self._client.fetch(raw, head=head, seconds=ANSWER_SECONDS))
             except NotSent as error:
                 if loop.time() + pause < give_up:
                     await asyncio.sleep(pause)
@@ -93,6 +96,8 @@ class Hits:
             except Exception as error:  # a reader must never see a broken image, whatever our fault is
                 logs.get().error("a hit could not be passed on", exc_info=error)
                 return self._stand_in(request, "fault", error)
+            self._passed_on.inc()
+            return response
 
     def _write(self, request: web.BaseRequest) -> bytes:
         lines = [
@@ -110,16 +115,20 @@ class Hits:
         self._unanswered.note(cause=cause, error=str(error)[:200])
         if request.raw_path.startswith(OPEN_PATH):
             self._metrics.dropped.labels("open").inc()
+            self._dropped.inc()
             return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, pixel.DROPPED: cause})
         if self._ring is None:
+            self._unavailable.inc()
             headers = {"Retry-After": "3", pixel.DROPPED: cause}
             return _page(_LATER, 503, headers)
         path, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
         try:
             *_, location = click_url.follow(self._ring, path[len(CLICK_PATH) :], query)
         except ClickRefused as refused:
+            self._refused.inc()
             return _page(_NEVER, refused.status)
         self._metrics.dropped.labels("click").inc()
+        self._dropped.inc()
         return web.Response(
             status=302, headers={"Location": location, "Cache-Control": "no-store", pixel.DROPPED: cause}
         )

@@ -87,7 +87,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
         checks: dict[str, ops.Check] = {
-            "postgres": lambda: migrate.require_current(pool),
+            **migrate.checks(pool),
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }

@@ -117,7 +117,8 @@ def _answerer(
                 response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
         except Exception as error:
             response = _failure(error, endpoint.document, request.path, request_id)
-        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began)
+        exemplar = {"request_id": request_id} if request_id else None
+        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began, exemplar)
         return response
 
     return answer

@@ -34,7 +34,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     try:
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
-        checks: dict[str, ops.Check] = {"postgres": lambda: migrate.require_current(pool), "redis": redis.ping}
+        checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
         operations = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)

@@ -6,8 +6,17 @@ beside each metric. Times are seconds.
 
 from __future__ import annotations
 
+import itertools
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+SERVICES = ("tracking", "query")
+LIMITS = ("read", "write", "campaign", "overview", "deliverability", "export")
+READ = ("read", "failed")
+BOUNDS = ("all", "client")
+PLACES = ("stream", "spool")
+DROPS = ("malformed", "version", "purpose", "unknown_key", "signature", "destination", "url", "head", "spool_full",
+         "spool_failed")  # fmt: skip
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -18,42 +27,73 @@ def registry() -> CollectorRegistry:
     return fresh
 
 
+def _counter(to: CollectorRegistry, name: str, meaning: str, **labels: tuple[str, ...]) -> Counter:
+    """A counter, and all values that its labels may have. Each begins at 0: Prometheus' increase() takes no notice of
+    the first value of a series, so the first loss would go unseen if its series began with it.
+    """
+    made = Counter(name, meaning, tuple(labels), registry=to)
+    for values in itertools.product(*labels.values()):
+        made.labels(*values)
+    return made
+
+
+class OpsMetrics:
+    """Every service's ops port."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.ready = Gauge(
+            "postmeter_ready",
+            "Whether a check of /readyz passes, by its name (postgres, schema, redis, redis_or_spool, shards, tracking,"
+            " query): 1 or 0, looked at every few seconds.",
+            ["check"],
+            registry=to,
+        )
+
+
 class TrackingMetrics:
     """tracking-service."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.hits = Counter(
-            "postmeter_hits_total",
+        self.hits = _counter(
+            to, "postmeter_hits_total",
             "Answered and recorded hits, by kind (open, click, head: a HEAD of a click's URL).",
-            ["kind"],
-            registry=to,
-        )
-        self.dropped = Counter(
-            "postmeter_hits_dropped_total",
+            kind=("open", "click", "head"),
+        )  # fmt: skip
+        self.dropped = _counter(
+            to, "postmeter_hits_dropped_total",
             "Hits answered but not counted, by reason (malformed, version, purpose, unknown_key, signature,"
             " destination, url, head: of a pixel, spool_full, spool_failed).",
-            ["reason"],
-            registry=to,
-        )
+            reason=DROPS,
+        )  # fmt: skip
+        self.answered = _counter(
+            to, "postmeter_hits_answered_total",
+            "Genuine hits by what their answer said: recorded, or dropped, which carries the header Postmeter-Dropped.",
+            outcome=("recorded", "dropped"),
+        )  # fmt: skip
+        self.stored = _counter(
+            to, "postmeter_hits_stored_total",
+            "Hits that Redis or the disk has acknowledged, counted there and not where they are answered, by place"
+            " (stream, spool).",
+            place=PLACES,
+        )  # fmt: skip
         self.refused = Counter(
             "postmeter_http_refused_total",
             "Requests refused before routing, by status.",
             ["status"],
             registry=to,
         )
-        self.connections_refused = Counter(
-            "postmeter_connections_refused_total",
+        self.connections_refused = _counter(
+            to, "postmeter_connections_refused_total",
             "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
             " POSTMETER_CLIENT_CONNECTIONS).",
-            ["bound"], registry=to,
+            bound=BOUNDS,
         )  # fmt: skip
         self.connections = Gauge("postmeter_connections", "Open client connections.", registry=to)
-        self.batches = Counter(
-            "postmeter_batches_total",
+        self.batches = _counter(
+            to, "postmeter_batches_total",
             "Batches acknowledged, by place (stream, spool).",
-            ["place"],
-            registry=to,
-        )
+            place=PLACES,
+        )  # fmt: skip
         self.append_seconds = Histogram(
             "postmeter_append_seconds", "Time of one append to a stream.", buckets=LATENCY, registry=to
         )
@@ -61,12 +101,19 @@ class TrackingMetrics:
             "postmeter_append_failures_total", "Appends that Redis did not acknowledge in time.", registry=to
         )
         self.spool_bytes = Gauge("postmeter_spool_bytes", "Bytes in the spool that wait for Redis.", registry=to)
+        self.spool_limit = Gauge(
+            "postmeter_spool_limit_bytes", "POSTMETER_SPOOL_BYTES: what the spool may hold.", registry=to
+        )
         self.spool_reserve = Gauge(
             "postmeter_spool_reserve_bytes", "Bytes set aside on disk for hits on a full disk, unused.", registry=to
         )
         self.spool_disk_free = Gauge(
             "postmeter_spool_disk_free_bytes", "Bytes that the disk of the spool still takes.", registry=to
         )
+        self.spool_disk_low = Gauge(
+            "postmeter_spool_disk_low_bytes", "POSTMETER_DISK_LOW: fewer free bytes than this are a warning.",
+            registry=to,
+        )  # fmt: skip
         self.spool_age = Gauge(
             "postmeter_spool_age_seconds",
             "Seconds since the oldest waiting segment was written; 0 for none. Days are dangerous: ADR 0003.",
@@ -76,19 +123,17 @@ class TrackingMetrics:
             "postmeter_spool_drained_total", "Batches moved from the spool to a stream.", registry=to
         )
         self.messages = Counter("postmeter_messages_total", "Messages registered.", registry=to)
-        self.events = Counter(
-            "postmeter_events_total",
+        self.events = _counter(
+            to, "postmeter_events_total",
             "API events, by outcome (accepted, duplicate, rejected).",
-            ["outcome"],
-            registry=to,
-        )
-        self.contact_events = Counter(
-            "postmeter_contact_events_total",
+            outcome=("accepted", "duplicate", "rejected"),
+        )  # fmt: skip
+        self.contact_events = _counter(
+            to, "postmeter_contact_events_total",
             "What the track API took, by kind (custom, purchase) and outcome: accepted; conflict (an order with another"
             " amount); unanswered (stored, but its campaign was not known in time); refused (too many wait).",
-            ["kind", "outcome"],
-            registry=to,
-        )
+            kind=("custom", "purchase"), outcome=("accepted", "conflict", "unanswered", "refused"),
+        )  # fmt: skip
         self.purchase_seconds = Histogram(
             "postmeter_purchase_seconds", "Time from a purchase to its campaign.", buckets=LATENCY, registry=to
         )
@@ -99,13 +144,19 @@ class TrackingMetrics:
             ["provider", "outcome"],
             registry=to,
         )
-        self.mailbox_lookups = Counter(
-            "postmeter_mailbox_lookups_total",
-            "Look-ups of recipients' domains by their MX records, by result: named, unnamed (nobody that has a name"
-            " here), failed (no answer), skipped (too many waited already).",
-            ["result"],
+        self.webhook_deliveries = Counter(
+            "postmeter_webhook_deliveries_total",
+            "Deliveries of providers, by provider, source and outcome: taken, refused (signature, time or password do"
+            " not fit). Of a thousand sources since the process began; those beyond are the source other.",
+            ["provider", "source", "outcome"],
             registry=to,
         )
+        self.mailbox_lookups = _counter(
+            to, "postmeter_mailbox_lookups_total",
+            "Look-ups of recipients' domains by their MX records, by result: named, unnamed (nobody that has a name"
+            " here), failed (no answer), skipped (too many waited already).",
+            result=("named", "unnamed", "failed", "skipped"),
+        )  # fmt: skip
         self.mailbox_late = Counter(
             "postmeter_mailbox_lookups_late_total",
             "Look-ups that a request did not wait for to the end: its messages have no mailbox provider.",
@@ -117,18 +168,16 @@ class AggregatorMetrics:
     """aggregator."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.records = Counter(
-            "postmeter_records_total",
+        self.records = _counter(
+            to, "postmeter_records_total",
             "Records committed, by kind (hit, event, registration, campaign, purchase, custom).",
-            ["kind"],
-            registry=to,
-        )
-        self.duplicates = Counter(
-            "postmeter_duplicates_total",
+            kind=("hit", "event", "registration", "campaign", "purchase", "custom"),
+        )  # fmt: skip
+        self.duplicates = _counter(
+            to, "postmeter_duplicates_total",
             "Repetitions not counted, by kind (batch, event, purchase).",
-            ["kind"],
-            registry=to,
-        )
+            kind=("batch", "event", "purchase"),
+        )  # fmt: skip
         self.dead_letters = Counter(
             "postmeter_dead_letters_total", "Records put aside as unreadable or uncountable.", registry=to
         )
@@ -137,9 +186,10 @@ class AggregatorMetrics:
             "Records that were not put aside because their workspace has too many there already.",
             registry=to,
         )
-        self.waiting = Counter(
-            "postmeter_waiting_total", "Events without a message that is known, by step (parked, released).",
-            ["step"], registry=to,
+        self.waiting = _counter(
+            to, "postmeter_waiting_total",
+            "Events without a message that is known, by step (parked, released).",
+            step=("parked", "released"),
         )  # fmt: skip
         self.judged_clicks = Counter(
             "postmeter_judged_clicks_total",
@@ -147,24 +197,21 @@ class AggregatorMetrics:
             ["reason"],
             registry=to,
         )
-        self.networks_refreshes = Counter(
-            "postmeter_networks_refreshes_total",
+        self.networks_refreshes = _counter(
+            to, "postmeter_networks_refreshes_total",
             "Readings of the list of machines' networks, by result (read, failed).",
-            ["result"],
-            registry=to,
-        )
-        self.agents_refreshes = Counter(
-            "postmeter_agents_refreshes_total",
+            result=READ,
+        )  # fmt: skip
+        self.agents_refreshes = _counter(
+            to, "postmeter_agents_refreshes_total",
             "Readings of the list of machines' user agents, by result (read, failed).",
-            ["result"],
-            registry=to,
-        )
-        self.unregistered = Counter(
-            "postmeter_unregistered_total",
+            result=READ,
+        )  # fmt: skip
+        self.unregistered = _counter(
+            to, "postmeter_unregistered_total",
             "Messages that nobody had registered, by step: made from what a webhook told, registered afterwards.",
-            ["step"],
-            registry=to,
-        )
+            step=("made", "registered"),
+        )  # fmt: skip
         self.flush_seconds = Histogram(
             "postmeter_flush_seconds", "Time of one flush, from read to commit.", buckets=LATENCY, registry=to
         )
@@ -181,14 +228,14 @@ class AggregatorMetrics:
             ["shard"],
             registry=to,
         )
+        self.shards = Gauge("postmeter_shards", "Shards that there are, for all aggregators together.", registry=to)
         self.leases = Gauge("postmeter_leases", "Shards that this aggregator holds.", registry=to)
         self.takeovers = Counter("postmeter_takeovers_total", "Leases taken over from another owner.", registry=to)
-        self.retries = Counter(
-            "postmeter_flush_retries_total",
+        self.retries = _counter(
+            to, "postmeter_flush_retries_total",
             "Flushes tried again, by cause (serialization, connection, error).",
-            ["cause"],
-            registry=to,
-        )
+            cause=("serialization", "connection", "error"),
+        )  # fmt: skip
         self.stream_regressions = Counter(
             "postmeter_stream_regressions_total",
             "Streams found recreated or set back; read again from 0.",
@@ -204,23 +251,21 @@ class AggregatorMetrics:
             "URLs beyond a workspace's limit of links: their clicks count for the link (other).",
             registry=to,
         )
-        self.purchases = Counter(
-            "postmeter_purchases_total",
+        self.purchases = _counter(
+            to, "postmeter_purchases_total",
             "Purchases attributed to a campaign or to none (attributed, unattributed); unwaited: without a shard that"
             " stood still for too long, so that a click may have been missed.",
-            ["outcome"],
-            registry=to,
-        )
+            outcome=("attributed", "unattributed", "unwaited"),
+        )  # fmt: skip
         self.purchases_open_seconds = Gauge(
             "postmeter_purchases_open_seconds", "Seconds that the oldest purchase waits for its attribution.",
             registry=to,
         )  # fmt: skip
-        self.dnsbl_lookups = Counter(
-            "postmeter_dnsbl_lookups_total",
+        self.dnsbl_lookups = _counter(
+            to, "postmeter_dnsbl_lookups_total",
             "Look-ups of a sending IP in a DNSBL zone, by result (listed, not_listed, error, failed, skipped).",
-            ["result"],
-            registry=to,
-        )
+            result=("listed", "not_listed", "error", "failed", "skipped"),
+        )  # fmt: skip
         self.dnsbl_zone_up = Gauge(
             "postmeter_dnsbl_zone_up",
             "Whether a DNSBL zone was of use in this aggregator's last round, by zone and IP version (4, 6).",
@@ -252,10 +297,10 @@ class ExportMetrics:
     """query-service's exports."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.exports = Counter(
-            "postmeter_exports_total",
+        self.exports = _counter(
+            to, "postmeter_exports_total",
             "Attempts at exports, by result (completed, failed, retried, lost, given_back).",
-            ["result"], registry=to,
+            result=("completed", "failed", "retried", "lost", "given_back"),
         )  # fmt: skip
         self.seconds = Histogram(
             "postmeter_export_seconds", "Time of an attempt that completed an export.",
@@ -269,37 +314,48 @@ class GatewayMetrics:
     """gateway."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.connections_refused = Counter(
-            "postmeter_gateway_connections_refused_total",
+        self.connections_refused = _counter(
+            to, "postmeter_gateway_connections_refused_total",
             "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
             " POSTMETER_CLIENT_CONNECTIONS).",
-            ["bound"], registry=to,
+            bound=BOUNDS,
         )  # fmt: skip
         self.requests = Histogram(
             "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
             buckets=LATENCY, registry=to,
         )  # fmt: skip
-        self.dropped = Counter(
-            "postmeter_gateway_hits_dropped_total",
+        self.dropped = _counter(
+            to, "postmeter_gateway_hits_dropped_total",
             "Hits served by the gateway itself and not counted, by kind (open, click), while tracking-service"
             " did not answer.",
-            ["kind"], registry=to,
+            kind=("open", "click"),
         )  # fmt: skip
-        self.upstream_failures = Counter(
-            "postmeter_upstream_failures_total", "Requests a service did not answer, by service and cause.",
-            ["service", "cause"], registry=to,
+        self.hits = _counter(
+            to, "postmeter_gateway_hits_answered_total",
+            "Requests for tracking URLs, by what the answer was: passed_on (tracking-service's), dropped (served here,"
+            " not counted), refused (a link that never works), unavailable (503: without POSTMETER_TOKEN_KEYS a click"
+            " cannot be served here).",
+            outcome=("passed_on", "dropped", "refused", "unavailable"),
         )  # fmt: skip
-        self.key_refusals = Counter(
-            "postmeter_key_refusals_total", "Requests refused, by reason (missing, unknown, forbidden).",
-            ["reason"], registry=to,
+        self.upstream_failures = _counter(
+            to, "postmeter_upstream_failures_total",
+            "Requests a service did not answer, by service and cause.",
+            service=SERVICES, cause=("not_sent", "no_answer", "fault", "connect", "timeout", "busy"),
         )  # fmt: skip
-        self.limited = Counter(
-            "postmeter_rate_limited_total", "Requests refused over their workspace's limit, by class (read, write,"
+        self.key_refusals = _counter(
+            to, "postmeter_key_refusals_total",
+            "Requests refused, by reason (missing, unknown, forbidden).",
+            reason=("missing", "unknown", "forbidden"),
+        )  # fmt: skip
+        self.limited = _counter(
+            to, "postmeter_rate_limited_total",
+            "Requests refused over their workspace's limit, by class (read, write,"
             " campaign, overview, deliverability, export).",
-            ["limit"], registry=to,
+            limit=LIMITS,
         )  # fmt: skip
-        self.unlimited = Counter(
-            "postmeter_rate_limit_skipped_total", "Requests that passed uncounted because Redis did not answer in time,"
+        self.unlimited = _counter(
+            to, "postmeter_rate_limit_skipped_total",
+            "Requests that passed uncounted because Redis did not answer in time,"
             " by class.",
-            ["limit"], registry=to,
+            limit=LIMITS,
         )  # fmt: skip

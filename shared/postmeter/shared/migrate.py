@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Awaitable, Callable
 from importlib import resources
 
 import asyncpg
@@ -40,6 +41,11 @@ async def require_current(connection: Connection | Pool) -> None:
         done = set()
     if missing := _names() - done:
         raise MigrationError(f"the schema lacks {', '.join(sorted(missing))}: run `postmeter migrate`")
+
+
+def checks(pool: Pool) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What /readyz asks of Postgres: that it answers, and that it has the schema of this version."""
+    return {"postgres": lambda: pool.fetchval("SELECT 1"), "schema": lambda: require_current(pool)}
 
 
 async def migrate(dsn: str) -> list[str]:

@@ -1,21 +1,28 @@
-"""A service's ops port: /metrics (Prometheus), /healthz (alive), /readyz (its dependencies answer)."""
+"""A service's ops port: /metrics (Prometheus; OpenMetrics where asked for), /healthz (alive), /readyz (its
+dependencies answer).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from postmeter.shared import listening, quoting
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http_server import AppRunner
+from postmeter.shared.metrics import OpsMetrics
 
 Check = Callable[[], Awaitable[object]]
 CHECK_SECONDS = 2.0
+LOOK_SECONDS = 5.0
+"""Between two looks at the checks for the metric postmeter_ready."""
 REASON_CHARS = 1000
 _CLOCKS = Clocks()
 
@@ -28,30 +35,48 @@ async def start(
     warnings: dict[str, Callable[[], str | None]] | None = None,
     clocks: Clocks = _CLOCKS,
 ) -> web.AppRunner:
-    """Serve the ops port until the runner is cleaned up. A check that raises makes /readyz answer 503.
+    """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
+    /readyz answer 503; all are asked at once.
 
     warnings: what a person should look at although requests are still answered as they should be; each returns a
     sentence or None. They stand in /readyz's answer and do not change its status.
     """
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    figures = OpsMetrics(registry)
+
+    async def failing() -> dict[str, str]:
+        reasons = await asyncio.gather(*map(_reason, checks.values()))
+        for name, reason in zip(checks, reasons, strict=True):
+            figures.ready.labels(name).set(reason is None)
+        return {name: reason for name, reason in zip(checks, reasons, strict=True) if reason is not None}
+
+    async def look() -> None:
+        while True:
+            await failing()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def looking(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(look())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, media = _encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": media})
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        failed: dict[str, str] = {}
-        for name, check in checks.items():
-            try:
-                await asyncio.wait_for(check(), CHECK_SECONDS)
-            except Exception as error:
-                failed[name] = quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
+        failed = await failing()
         said = {name: text for name, warn in (warnings or {}).items() if (text := warn())}
         body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
 
     app = web.Application()
+    app.cleanup_ctx.append(looking)
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
     runner = AppRunner(app, clocks)
     await runner.setup()
@@ -62,3 +87,20 @@ async def start(
         await runner.cleanup()
         raise
     return runner
+
+
+async def _reason(check: Check) -> str | None:
+    """Why a check fails, None when it passes."""
+    try:
+        await asyncio.wait_for(check(), CHECK_SECONDS)
+    except Exception as error:
+        return quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
+    return None
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """What writes the metrics as asked for, and its media type. Exemplars are in OpenMetrics only."""
+    try:
+        return choose_encoder(accept)
+    except ValueError:  # a version that is not one
+        return choose_encoder("")

@@ -71,6 +71,11 @@ class Batch:
         self.unrecorded: set[int] = set()
         self.waiting: list[asyncio.Future[None]] = []
 
+    @property
+    def hits(self) -> int:
+        """How many of its records are hits."""
+        return sum(self.counts.values())
+
     def takes(self, shard: int | None) -> bool:
         """Whether more records for `shard` may join."""
         return self.shard == shard and len(self.records) < MAX_RECORDS
@@ -91,6 +96,8 @@ class Committer:
         self._metrics = metrics
         self._recorded = {kind: metrics.hits.labels(kind) for kind in KINDS}
         self._streamed, self._spooled = metrics.batches.labels("stream"), metrics.batches.labels("spool")
+        self._answered, self._marked = metrics.answered.labels("recorded"), metrics.answered.labels("dropped")
+        self._hits_streamed, self._hits_spooled = metrics.stored.labels("stream"), metrics.stored.labels("spool")
         self._producer = producer
         self._shards = shards
         self._sequence = 0
@@ -177,11 +184,11 @@ class Committer:
         error: NotStored | None = None
         try:
             if batch.records:
-                await self._keep_trying(lane, shard, batch_id, records.join(batch.records), behind=batch.behind)
+                await self._keep_trying(lane, shard, batch_id, records.join(batch.records), batch)
         except Exception as failure:
             # Whatever it is: people must still get their picture and arrive at their destination.
             error = NotStored("spool_full" if isinstance(failure, SpoolFull) else "spool_failed")
-            hits = sum(batch.counts.values())
+            hits = batch.hits
             self._metrics.dropped.labels(error.reason).inc(hits)
             self._losses.note(hits, records=len(batch.records), reason=repr(failure))
         self._answer(batch, error)
@@ -189,12 +196,12 @@ class Committer:
         # Not at once: what the loop has read by now is to be in the next batch too.
         self.schedule()
 
-    async def _keep_trying(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, *, behind: bool) -> None:
+    async def _keep_trying(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, batch: Batch) -> None:
         """Store a batch. Raises what the last attempt failed with; once one has waited in vain the next ones do not."""
         give_up = self._loop.time() + PATIENCE
         while True:
             try:
-                await self._store(lane, shard, batch_id, packed, behind=behind)
+                await self._store(lane, shard, batch_id, packed, batch)
             except (*FAILURES, SpoolFull):
                 self._given_up = self._given_up or self._loop.time() + RETRY_SECONDS > give_up
                 if self._given_up:
@@ -204,8 +211,8 @@ class Committer:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, *, behind: bool) -> None:
-        if self.redis_up and not (behind and self._spool.waiting):
+    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, batch: Batch) -> None:
+        if self.redis_up and not (batch.behind and self._spool.waiting):
             began = time.perf_counter()
             try:
                 await lane.append(shard, batch_id, packed)
@@ -217,13 +224,17 @@ class Committer:
             else:
                 self._metrics.append_seconds.observe(time.perf_counter() - began)
                 self._streamed.inc()
+                self._hits_streamed.inc(batch.hits)
                 return
         self.trouble.set()
         await self._spool.write(shard, batch_id, packed)
         self._spooled.inc()
+        self._hits_spooled.inc(batch.hits)
         self._metrics.spool_bytes.set(self._spool.waiting)
 
     def _answer(self, batch: Batch, error: NotStored | None) -> None:
+        # Beside what was stored and what was dropped a second account, by which both can be checked.
+        (self._answered if error is None else self._marked).inc(batch.hits)
         if error is not None:
             for index, (client, answer) in enumerate(batch.answers):
                 client.send(answer if index in batch.unrecorded else marked(answer, error.reason), batch)

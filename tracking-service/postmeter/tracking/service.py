@@ -64,6 +64,8 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     spool = _spool(settings, producer)
     lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
     committer = Committer(lanes[1:], spool, figures, producer, settings.shards)
+    figures.spool_limit.set(settings.spool_bytes)
+    figures.spool_disk_low.set(settings.disk_low)
     figures.spool_reserve.set_function(lambda: spool.reserve_bytes)
     figures.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
     drainer = Drainer(lanes[0], spool, committer, figures, settings.shards, settings.disk_low)

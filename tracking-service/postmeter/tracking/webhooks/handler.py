@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -25,6 +26,9 @@ from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from postmeter.tracking.webhooks.tokens import Tokens
 
+SOURCES = 1000
+"""That have a label of their own in the metrics of a process."""
+OTHER = "other"
 REASON_CHARS = 300
 """Of why an item could not be read, in the answer to its provider."""
 
@@ -59,6 +63,9 @@ class Webhooks:
         self._redis = redis
         self._tokens = Tokens(redis)
         self._metrics = metrics
+        self._labelled: set[str] = set()
+        for name, outcome in itertools.product(PROVIDERS, ("event", "unreadable", "refused")):
+            metrics.webhooks.labels(name, outcome)
         self._shards = settings.shards
         self._source_key = settings.source_key
         self._mailboxes = mailboxes
@@ -88,7 +95,9 @@ class Webhooks:
         except RequestError as error:
             if error.status == 401:
                 self._metrics.webhooks.labels(provider.slug, "refused").inc()
+                self._count(provider, source, "refused")
             raise
+        self._count(provider, source, "taken")
         if provider.reply is not None and await provider.reply(delivery, source):
             await self.note(source.id, source_log.Delivery(delivery.received))
             return Outcome()
@@ -131,6 +140,16 @@ class Webhooks:
             first = outcome.rejected[0]
             logs.get().warning("webhook items put aside", source=source.id, items=len(outcome.rejected), first=first)
         return outcome
+
+    def _count(self, provider: Provider, source: Source, outcome: str) -> None:
+        """Count a delivery by its source. A source's series begin together, at 0, with its first delivery."""
+        counter, name = self._metrics.webhook_deliveries, source.id
+        if name not in self._labelled:
+            name = name if len(self._labelled) < SOURCES else OTHER
+            self._labelled.add(name)
+            for known in ("taken", "refused"):
+                counter.labels(provider.slug, name, known)
+        counter.labels(provider.slug, name, outcome).inc()
 
     def _named(self, event: Event) -> Event:
         """The event with its mailbox provider, where that has become known since it was read."""

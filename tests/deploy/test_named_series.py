@@ -1,0 +1,56 @@
+"""Whatever a rule or a panel names exists: the metric, the labels it is asked by, their values."""
+
+import re
+
+from prometheus_client import Histogram
+from prometheus_client.registry import Collector
+
+from postmeter.shared import metrics
+from postmeter.shared.apis.endpoint import Limit, Service
+from tests.deploy.rule_files import expressions, recorded, series
+from tests.metric_names import every_metric
+
+SCRAPED = {"job", "instance", "namespace", "service"}
+"""Labels that Prometheus adds."""
+OPEN_ENDED = {"endpoint", "status", "source", "provider", "shard", "check", "zone", "ip_version"}
+"""Labels whose values are known only when the services run."""
+_GROUPED = re.compile(r"\b(?:by|without|ignoring|on)\s*\(([^)]*)\)")
+
+
+def known_labels() -> set[str]:
+    return {label for metric in every_metric().values() for label in getattr(metric, "_labelnames", ())}
+
+
+def values(metric: Collector, label: str) -> set[str]:
+    """Those that a metric is born with."""
+    index = metric._labelnames.index(label)  # type: ignore[attr-defined]
+    return {key[index] for key in metric._metrics}  # type: ignore[attr-defined]
+
+
+def test_every_series_exists() -> None:
+    metrics_of_ours, made = every_metric(), recorded()
+    for expression in expressions():
+        for name, matchers in series(expression):
+            if name in made:
+                continue
+            metric = metrics_of_ours[name]
+            for label, operator, value in matchers:
+                if label in SCRAPED or (label == "le" and isinstance(metric, Histogram)):
+                    continue
+                assert label in metric._labelnames, (expression, label)  # type: ignore[attr-defined]
+                if label in OPEN_ENDED or not metric._metrics:  # type: ignore[attr-defined]
+                    continue
+                asked = value.split("|") if operator.endswith("~") else [value]
+                assert set(asked) <= values(metric, label), (expression, label, value)
+
+
+def test_every_label_that_is_grouped_by_exists() -> None:
+    known = known_labels() | SCRAPED | {"le"}
+    for expression in expressions():
+        for group in _GROUPED.findall(expression):
+            assert {label.strip() for label in group.split(",")} <= known, expression
+
+
+def test_the_closed_sets_are_those_of_the_code() -> None:
+    assert set(metrics.LIMITS) == {limit.value for limit in Limit}
+    assert set(metrics.SERVICES) == {service.value for service in Service} - {Service.GATEWAY.value}

@@ -1,0 +1,23 @@
+"""The metrics that the services export, as the tests of what names them need it."""
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
+
+from postmeter.shared import metrics
+
+CLASSES = (
+    metrics.OpsMetrics,
+    metrics.TrackingMetrics,
+    metrics.AggregatorMetrics,
+    metrics.QueryMetrics,
+    metrics.ExportMetrics,
+    metrics.GatewayMetrics,
+)
+
+
+def every_metric() -> dict[str, Collector]:
+    """Each series' name and what it belongs to; a histogram has several names."""
+    registry = CollectorRegistry()
+    for service in CLASSES:
+        service(registry)
+    return dict(registry._names_to_collectors)
