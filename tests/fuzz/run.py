@@ -28,6 +28,7 @@ STRANGERS = 0.04
 MOST_FINDINGS = 20
 STATED = {
     "POST /api/v1/track/purchase": "docs/api/misar.md: an order whose campaign is not known in time",
+    "POST /mail/v1/track/purchase": "the same",
     "POST /v1/webhooks/{provider}/{source}": "docs/webhooks/README.md: Redis or a certificate is away",
     "POST /v1/query": "docs/api/limits.md: too much to do",
     "POST /v1/messages": "docs/api/limits.md: as many large registrations as are taken at once",
