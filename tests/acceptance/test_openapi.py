@@ -54,10 +54,16 @@ class World:
         """The endpoint's path about something that exists."""
         if endpoint.path in self.links:
             return self.links[endpoint.path]
+        if endpoint.method == "DELETE":  # what is gone cannot go again
+            self.ids[endpoint.path] = self.made_source()
         path = endpoint.path
         for name, value in {**self.values, "id": self.ids.get(endpoint.path, "")}.items():
             path = path.replace(f"{{{name}}}", str(value))
         return path
+
+    def made_source(self) -> str:
+        """The id of a new source."""
+        return str(self.ask("POST", "/v1/sources", json={"provider": "postmark"}).json()["data"]["id"])
 
     def operation(self, endpoint: Endpoint) -> dict[str, Any]:
         found: dict[str, Any] = self.document["paths"][endpoint.path][endpoint.method.lower()]
@@ -75,7 +81,8 @@ class World:
         if "anyOf" in schema:
             return self._made(schema["anyOf"][0], name)
         if "enum" in schema:
-            return schema["enum"][0]
+            known = self.values.get(name)
+            return known if known in schema["enum"] else schema["enum"][0]
         match schema.get("type"):
             case "object":
                 names = schema.get("required") or list(schema["properties"])[: schema.get("minProperties", 0)]
@@ -183,11 +190,13 @@ def filled(product: Product) -> World:
         "amount": 12,
         "name": "Spring",
         "order_id": "order-1",
+        "provider": "postmark",
     }
     world.ids = {
         "/v1/messages/{id}": first["id"],
         "/api/v1/analytics/campaigns/{id}": "spring",
         "/v1/campaigns/{id}": "spring",
+        "/v1/sources/{id}": world.made_source(),
     }
     webhook, world.webhook = source(product)
     world.links = {
