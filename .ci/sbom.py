@@ -1,4 +1,5 @@
-"""Writes sbom.cdx.json, the bill of materials that every wheel carries: what requirements.lock and ORIGIN.json name.
+"""Writes the bills of materials from the locks and ORIGIN.json: sbom.cdx.json, which every wheel carries, of what runs,
+and deploy/container/sbom.cdx.json, which the image's wheel carries in its place, of what the image holds.
 
 CycloneDX 1.6. The same locks give the same bytes. Licences are not in it: each package's own metadata has them.
 """
@@ -12,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "sbom.cdx.json"
-LOCK = ROOT / "requirements.lock"
+FILES = {"sbom.cdx.json": "requirements.lock", "deploy/container/sbom.cdx.json": "requirements-services.lock"}
+"""Each file with the lock that it is made from."""
 VENDORED = ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json"
 
 
-def locked() -> list[dict[str, Any]]:
+def locked(lock: str) -> list[dict[str, Any]]:
     """A component for each requirement of the lock; its hashes are those of all files that fit it."""
     found = []
-    for block in re.split(r"\n(?=\S)", LOCK.read_text().strip()):
+    for block in re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip()):
         name, version = re.match(r"([a-z0-9.-]+)==(\S+)", block).groups()  # type: ignore[union-attr]
         reference = f"pkg:pypi/{name}@{version}"
         component = {"type": "library", "name": name, "version": version, "purl": reference, "bom-ref": reference}
@@ -49,12 +50,12 @@ def vendored() -> dict[str, Any]:
     }
 
 
-def document() -> str:
+def document(lock: str) -> str:
     """The file's text."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     name, version = project["name"], project["version"]
     itself = f"pkg:pypi/{name}@{version}"
-    components = [*locked(), vendored()]
+    components = [*locked(lock), vendored()]
     bom: dict[str, Any] = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -79,4 +80,5 @@ def document() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(document())
+    for file, lock in FILES.items():
+        (ROOT / file).write_text(document(lock))

