@@ -152,6 +152,23 @@ async def test_what_does_not_fit(at: Bench, three: list[Side], other: dict[str, 
     assert await state(at, 1) is State.HARD_BOUNCED
 
 
+@pytest.mark.parametrize("also_another", [False, True])
+@pytest.mark.parametrize("told", ["", "shop.example", "other.example"])
+async def test_a_confined_keys_message_takes_no_event_of_another_domain(
+    at: Bench, three: list[Side], told: str, also_another: bool
+) -> None:
+    """It fits where the webhook tells its domain. Where none is told it takes nothing, but may be whose event it is."""
+    claimed = registration(1, confined=True, from_domain="shop.example")
+    others = [registration(2, to_hash=f"{1:064x}")] if also_another else []
+    await three[0].flush([claimed, *others, addressed(1, AT + HOUR, from_domain=told)])
+    await look(at, three[1], KEEP_SECONDS)
+    fitting = (told != "other.example") + also_another
+    counted = fitting == 1 and (told or also_another)
+    assert await at.total() == ({"hard_bounced": 1} if counted else {})
+    assert (await state(at, 1) is State.HARD_BOUNCED) == (counted and not also_another)
+    assert len(await aside(at)) == (not counted)
+
+
 async def test_none_for_a_day_is_for_a_person(at: Bench, three: list[Side]) -> None:
     await three[0].flush([addressed(1, AT)])
     await look(at, three[0], KEEP_SECONDS / 2)

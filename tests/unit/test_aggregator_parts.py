@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 import pytest
 import redis.exceptions
 from hypothesis import given
@@ -26,6 +27,7 @@ from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared import partitions, records
 from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
+from postmeter.shared.records import Mail
 from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, TOTAL
 from postmeter.shared.secret import Secret
 from tests.aggregation import event, hit, registration
@@ -87,6 +89,31 @@ def test_every_event_and_counter_has_its_rule() -> None:
 def test_good_records_have_no_fault() -> None:
     for record in (hit(1), registration(1), event(EventType.SENT, 1), event(EventType.RECEIVED, domain="a.example")):
         assert checks.fault(record) is None
+
+
+_MAIL = Mail("src_1", "0" * 64, *[""] * 7, [])
+_TOLD = event(EventType.BOUNCED, 1, bounce=int(BounceType.HARD), mail=_MAIL)
+
+
+def _texts(record: object) -> list[str]:
+    fields = msgspec.structs.fields(type(record))  # type: ignore[arg-type]
+    return [
+        field.name for field in fields if field.type is str and field.name != "ip"
+    ]  # what is no address is not kept
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(msgspec.structs.replace(registration(1), **{name: "a\0"}) for name in _texts(registration(1))),
+        *(msgspec.structs.replace(_TOLD, **{name: "a\0"}) for name in _texts(_TOLD)),
+        *(msgspec.structs.replace(_TOLD, mail=msgspec.structs.replace(_MAIL, **{n: "a\0"})) for n in _texts(_MAIL)),
+        msgspec.structs.replace(_TOLD, mail=msgspec.structs.replace(_MAIL, tags=["a\0"])),
+    ],
+    ids=str,
+)
+def test_a_text_that_cannot_be_stored_is_a_fault(record: records.Record) -> None:
+    assert checks.fault(record) == "text"
 
 
 def test_where_a_time_counts() -> None:

@@ -109,6 +109,8 @@ def test_mail_that_was_never_made_is_known_by_its_transmission_and_recipient(kin
     assert first.provider_message.startswith("65832150921904138.")
     assert "@" not in first.provider_message
     assert found(raw_rcpt_to=" ADA@mail.example").provider_message == first.provider_message
+    written = found(raw_rcpt_to="ada@b\u00fccher.example").provider_message
+    assert found(raw_rcpt_to="ada@xn--bcher-kva.example").provider_message == written
     others = [found(raw_rcpt_to="eve@mail.example"), found(transmission_id="1"), found(transmission_id=None)]
     assert len({first.provider_message, *(other.provider_message for other in others)}) == 4
 

@@ -30,6 +30,13 @@ BEFORE = 5 * 86_400 * MICROSECONDS
 AFTER = 3_600 * MICROSECONDS
 """Or so long after it, by another clock."""
 
+_UNCLEAR = (
+    "no message to it is known",
+    "no sender, and the message to it is of a key that is confined to a domain",
+    "several messages to it fit",
+)
+"""Why an event is put aside, by how many messages fit."""
+
 
 @dataclass
 class Settled(Batch):
@@ -59,10 +66,11 @@ async def settle(connection: Connection, most: int) -> Settled:
             again.append(row_id)
             continue
         done.append(row_id)
-        if len(named) == 1:
-            settled.records += named
-        else:
-            _put_aside(settled, event, len(named))
+        match named:
+            case [Event() as alone]:
+                settled.records.append(alone)
+            case _:
+                _put_aside(settled, event, len(named))
     if done:
         await connection.execute(_QUERIES["take_out"], done)
     if again:
@@ -70,27 +78,32 @@ async def settle(connection: Connection, most: int) -> Settled:
     return settled
 
 
-async def _fitting(connection: Connection, events: list[Event]) -> list[list[Event]]:
-    """For each event what it is of the messages that fit: none, one, or two of several."""
-    found: list[list[Event]] = [[] for _ in events]
+async def _fitting(connection: Connection, events: list[Event]) -> list[list[Event | None]]:
+    """For each event what it is of the messages that fit: none, one, or two of several.
+
+    None stands for a message that a confined key registered, where the event does not tell of which domain it is: it
+    may be another domain's, and then that key must not get it (ADR 0035).
+    """
+    found: list[list[Event | None]] = [[] for _ in events]
     if not events:
         return found
     sought = [
-        (e.workspace, e.provider, e.mail.to_hash, e.at - BEFORE, e.at + AFTER, e.mail.subject) for e in events if e.mail
+        (e.workspace, e.provider, e.mail.to_hash, e.at - BEFORE, e.at + AFTER, e.mail.subject, e.mail.from_domain)
+        for e in events
+        if e.mail
     ]
     for row in await connection.fetch(_QUERIES["fitting"], *zip(*sought, strict=True)):
         event = events[row["place"] - 1]
         # One that nobody has registered is named as its provider does: its id is gone once somebody does.
         named = {"provider_message": row["provider_message"]} if row["provisional"] else {"message": row["id"].bytes}
-        found[row["place"] - 1].append(msgspec.structs.replace(event, **named))
+        found[row["place"] - 1].append(None if row["unproven"] else msgspec.structs.replace(event, **named))
     return found
 
 
 def _put_aside(settled: Settled, event: Event, fitting: int) -> None:
     kind, mail = EventType(event.type).name.lower(), event.mail
     assert mail is not None
-    which = "several messages to it fit" if fitting else "no message to it is known"
-    why = f"{kind} names only an address, and {which}"
+    why = f"{kind} names only an address, and {_UNCLEAR[fitting]}"
     settled.rejected.append(reject(event, f"webhook {mail.source}: {why}", b""))
     told = {"to_hash": mail.to_hash, "domain": mail.to_domain, "subject": mail.subject, "reason": event.reason}
     unread = source_log.Unread.of(event.received, why, msgspec.json.encode(told))

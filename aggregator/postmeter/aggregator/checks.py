@@ -90,8 +90,23 @@ def _event_fault(record: Event) -> str | None:
     times = (record.received, record.claimed or 0)
     if not all(_EARLIEST <= time < _LATEST for time in times) or not 0 <= record.size_bytes < SIZE_LIMIT:
         return "number"
-    texts = (record.provider, record.provider_message, record.reason, record.url, record.domain)
+    texts = [record.provider, record.provider_message, record.reason, record.url, record.domain]
+    if record.mail is not None:
+        texts += (*_MAIL_TEXTS(record.mail), *record.mail.tags)
     return "text" if any("\0" in text for text in texts) else None
+
+
+_MAIL_TEXTS = attrgetter(
+    "source",
+    "to_hash",
+    "to_domain",
+    "from_address",
+    "from_domain",
+    "subject",
+    "campaign",
+    "template",
+    "mailbox_provider",
+)
 
 
 def _contact_fault(record: Purchase | CustomEvent) -> str | None:

@@ -211,7 +211,7 @@ class Worker:
         except Exception as error:
             if not is_of_the_data(error):
                 raise
-            self._sweep_most = most // 2
+            self._sweep_most = max(1, most // 2)
             return True
         self._sweep_most = min(SWEEP_LIMIT, 2 * most)
         await self._done(outcome)

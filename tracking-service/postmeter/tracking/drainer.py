@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from postmeter.shared import logs
+from postmeter.shared.logs import Seldom
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.tracking import segment, spool
 from postmeter.tracking.committer import Committer
@@ -34,24 +35,28 @@ class Drainer:
         self._shards = shards
         self._low = low
         self._adopted: list[tuple[Path, int]] = []
+        self._faults = Seldom("the spool is not drained; trying again")
 
     async def run(self) -> None:
-        """Drain until cancelled."""
+        """Drain until cancelled, whatever happens: without this no batch goes to Redis again after it was away."""
         pause = FIRST_PAUSE
         while True:
             try:
                 await self.drain()
-            except FAILURES as failure:
-                logs.get().debug("Redis is still away", error=repr(failure))
                 self._note()
-                await self._spool.set_aside()
+                pause = FIRST_PAUSE
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
+            except Exception as failure:
+                if isinstance(failure, FAILURES):
+                    logs.get().debug("Redis is still away", error=repr(failure))
+                else:
+                    self._faults.note(error=repr(failure))
+                with contextlib.suppress(Exception):
+                    self._note()
+                    await self._spool.set_aside()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
-                continue
-            pause = FIRST_PAUSE
-            self._note()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
 
     async def drain(self) -> None:
         """Append everything that waits. Raises one of FAILURES and keeps what is left."""
@@ -78,7 +83,7 @@ class Drainer:
     def _note(self) -> None:
         """Tell how much waits, and for how long."""
         folders = [self._spool.folder, *(folder for folder, _ in self._adopted)]
-        written = [path.stat().st_mtime for folder in folders for path in segment.segments(folder)]
+        written = [at for folder in folders for at in segment.written(folder)]
         self._metrics.spool_age.set(time.time() - min(written) if written else 0)
         self._metrics.spool_bytes.set(self._spool.waiting)
 

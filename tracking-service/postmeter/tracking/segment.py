@@ -105,6 +105,13 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
+def written(folder: Path) -> Iterator[float]:
+    """When each segment of a folder was last written; one that goes meanwhile is passed over."""
+    for segment in segments(folder):
+        with contextlib.suppress(FileNotFoundError):
+            yield segment.stat().st_mtime
+
+
 def read(segment: Path) -> Iterator[Spooled]:
     """The batches of a segment. Damaged frames are left out and logged; a torn one at the end looks the same."""
     found = _NAME.fullmatch(segment.name)

@@ -110,8 +110,11 @@ class Spool:
 
     @property
     def disk_free_bytes(self) -> int:
-        """What the disk still takes."""
-        return reserve.free_bytes(self.root)
+        """What the disk still takes; 0 where it cannot be asked."""
+        try:
+            return reserve.free_bytes(self.root)
+        except OSError:
+            return 0
 
     async def write(self, shard: int, batch_id: bytes, packed: bytes) -> None:
         """Return once the batch is on disk. Raises SpoolFull or OSError."""

@@ -9,10 +9,10 @@ recipient, where generating that one's mail failed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from postmeter.shared.events import BounceType, EventType
+from postmeter.tracking import addresses, fields
 from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
@@ -100,7 +100,7 @@ def _message(event: Told, recipient: str) -> str:
     message, transmission = event.text("message_id"), event.text("transmission_id")
     if message or not transmission or event.word("type") not in _GENERATION:
         return message
-    digest = hashlib.sha256(recipient.strip().lower().encode("utf-8", "replace")).hexdigest()
+    digest = fields.address_hash(recipient[: addresses.TEXT_CHARS])
     return f"{transmission}.{digest[:32]}"
 
 
