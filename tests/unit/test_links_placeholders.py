@@ -30,6 +30,7 @@ PLACES = st.sampled_from(
 @example("dealer", "%{}%", "https://a.example/{}")
 @example("add", "%{}%", "https://{}")
 @example("id", "%{}%", "https://a.example/{}add")
+@example("A", "[{}]", "https://a.example/?a=%20{}")
 def test_a_name_between_delimiters_is_a_placeholder_wherever_it_stands(name: str, form: str, place: str) -> None:
     url = place.format(form.format(name))
     if "-[" in url or url.startswith("#"):
