@@ -139,7 +139,7 @@ def _uuid(n: int) -> Any:
 
 
 BROKEN = {
-    "text that is no UTF-8": b"\xdd\x00\x00\x00\x01\x98\x04\x01\x01\xa1\xff\xc0\xc0",
+    "text that is not UTF-8": b"\xdd\x00\x00\x00\x01\x98\x04\x01\x01\xa1\xff\xc0\xc0",
     "nested without end": b"\xdd\x00\x00\x00\x01" + b"\x91" * 100_000,
     "no MessagePack": b"\xc1",
     "nothing": b"",

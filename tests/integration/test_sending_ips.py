@@ -38,10 +38,10 @@ def test_sending_ips_are_added_listed_and_removed(command: Callable[..., Result]
 @pytest.mark.parametrize(
     ("ip", "message"),
     [
-        ("mail.example.net", "is no IP address, such as"),
-        ("9.1.2", "is no IP address, such as"),
-        ("9.1.2.256", "is no IP address, such as"),
-        ("09.1.2.3", "is no IP address, such as"),
+        ("mail.example.net", "is not an IP address, such as"),
+        ("9.1.2", "is not an IP address, such as"),
+        ("9.1.2.256", "is not an IP address, such as"),
+        ("09.1.2.3", "is not an IP address, such as"),
         ("9.1.2.0/24", "but a network: name each address"),
         ("10.0.0.1", "is not public"),
         ("192.168.1.1", "is not public"),

@@ -99,7 +99,7 @@ def _texts(record: object) -> list[str]:
     fields = msgspec.structs.fields(type(record))  # type: ignore[arg-type]
     return [
         field.name for field in fields if field.type is str and field.name != "ip"
-    ]  # what is no address is not kept
+    ]  # what is not an address is not kept
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def unpack(entry: Entry) -> Batch:
     batch = Batch(_id(entry.batch or entry.id))
     try:
         found = records.decode(entry.packed)
-    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors; so is text that is no UTF-8
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors; so is text that is not UTF-8
         found, unreadable = records.decode_each(entry.packed)
         batch.rejected = [Rejected(f"unreadable: {reason}", packed, batch.id) for packed, reason in unreadable]
     refusals = [record for record in found if type(record) is Refusal]

@@ -17,12 +17,12 @@ _LONGEST = 45
 
 @lru_cache(16384)
 def user_agent(raw: bytes) -> str | None:
-    """The header's text; bytes that are no UTF-8 become U+FFFD, NULs go. None when there is none."""
+    """The header's text; bytes that are not UTF-8 become U+FFFD, NULs go. None when there is none."""
     return raw.decode("utf-8", "replace").replace("\0", "") or None
 
 
 def network(ip: str) -> str | None:
-    """The address without its host part: IPv4 keeps 24 bits, IPv6 48. None for what is no address.
+    """The address without its host part: IPv4 keeps 24 bits, IPv6 48. None for what is not an address.
 
     An IPv4 address inside IPv6 (::ffff:192.0.2.1) counts as IPv4.
     """

@@ -39,9 +39,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 async def create_workspace(connection: Connection, workspace: str, name: str, timezone: str) -> bool:
     """Add a workspace. Returns False when there is one of that id. Raises AdminError on bad values."""
     if not _WORKSPACE_ID.fullmatch(workspace):
-        raise AdminError(f"{workspace!r} is no workspace id: up to 64 letters, digits, `-` and `_`")
+        raise AdminError(f"{workspace!r} is not a workspace id: up to 64 letters, digits, `-` and `_`")
     if timezone not in zoneinfo.available_timezones():
-        raise AdminError(f"{timezone!r} is no IANA time zone, such as `Europe/Berlin`")
+        raise AdminError(f"{timezone!r} is not an IANA time zone, such as `Europe/Berlin`")
     number = await connection.fetchval(_QUERIES["create_workspace"], workspace, name, timezone)
     return number is not None
 
@@ -111,4 +111,4 @@ def _domain(name: str) -> str:
     try:
         return normal(name)
     except ValueError:
-        raise AdminError(f"{name!r} is no domain name, such as shop.example (--domain)") from None
+        raise AdminError(f"{name!r} is not a domain name, such as shop.example (--domain)") from None

@@ -37,7 +37,7 @@ def normal(text: str) -> Address:
     try:
         address = ip_address(text.strip())
     except ValueError:
-        raise AdminError(f"{text!r} is no IP address{_but_a_network(text)}") from None
+        raise AdminError(f"{text!r} is not an IP address{_but_a_network(text)}") from None
     if isinstance(address, IPv6Address):
         if address.scope_id:
             raise AdminError(f"{text!r} belongs to one link only: give the public address that servers see")

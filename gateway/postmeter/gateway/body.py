@@ -97,7 +97,7 @@ class Body:
 
     async def _inflated(self) -> AsyncIterator[bytes]:
         inflater = zlib.decompressobj(_GZIP)
-        broken = RequestError(400, "BAD_REQUEST", "The body is no whole gzip stream.")
+        broken = RequestError(400, "BAD_REQUEST", "The body is not a whole gzip stream.")
         try:
             async for piece in self._raw():
                 rest = piece

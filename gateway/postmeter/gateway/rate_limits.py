@@ -22,7 +22,7 @@ OFF = "off"
 def parse(text: str) -> dict[Limit, int]:
     """The limits of `class=number,...`; classes not named have their defaults, those that are off are left out.
 
-    Raises ValueError for what is no such list.
+    Raises ValueError for what is not such a list.
     """
     limits = dict(DEFAULTS)
     named = set()

@@ -33,7 +33,7 @@ class Cursors:
         return base64.urlsafe_b64encode(self._sign(body, scope, query) + body).decode().rstrip("=")
 
     def read(self, text: str, scope: Scope, query: bytes) -> Position:
-        """The position inside. Raises RequestError 400 for what is no cursor, or one of another tenant or query."""
+        """The position inside. Raises RequestError 400 for what is not a cursor, or one of another tenant or query."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             mac, body = raw[:16], raw[16:]

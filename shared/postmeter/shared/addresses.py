@@ -44,7 +44,7 @@ def masked(text: str, limit: int) -> str:
 
 
 def masked_bytes(raw: bytes, limit: int) -> bytes:
-    """The same of bytes, whatever their encoding: what is no UTF-8 stays as it is."""
+    """The same of bytes, whatever their encoding: what is not UTF-8 stays as it is."""
     text = raw[: limit + SPAN].decode("utf-8", "surrogateescape")
     found = _masked(text).encode("utf-8", "surrogateescape")
     return found[:limit] if len(raw) <= limit + SPAN else found[:-SPAN][:limit]

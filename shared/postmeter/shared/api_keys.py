@@ -21,7 +21,7 @@ def new() -> tuple[str, str]:
 
 
 def id_of(key: str) -> str | None:
-    """The id inside a key, or None for what is no key of ours."""
+    """The id inside a key, or None for what is not a key of ours."""
     match = _KEY.fullmatch(key)
     return match.group(1) if match else None
 

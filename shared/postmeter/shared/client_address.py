@@ -23,7 +23,7 @@ def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> s
     """The client's address: `hops` steps back from the peer along X-Forwarded-For, or Forwarded (RFC 7239) without it.
 
     Each is all headers of that name joined by commas. Entries before the trusted hops are the client's own claim and
-    never looked at; one that is no address (`unknown`, `_hidden`, anything else) ends the walk (ABUSE.md 22, 57).
+    never looked at; one that is not an address (`unknown`, `_hidden`, anything else) ends the walk (ABUSE.md 22, 57).
     """
     return _address(peer, x_forwarded_for[-_READ:], forwarded[-_READ:], hops)
 
@@ -63,7 +63,7 @@ def _host(node: str) -> str:
 
 
 def plain(text: str) -> str:
-    """An address in its usual form, without a zone, an IPv4 one as such; empty for what is none."""
+    """An address in its usual form, without a zone, an IPv4 one as such; empty for what is not one."""
     try:
         found = ip_address(text.partition("%")[0])
     except ValueError:

@@ -54,4 +54,4 @@ def _authority(authority: str) -> str:
     try:
         return idna.encode(host, uts46=True).decode() + port
     except idna.IDNAError:
-        raise DestinationRefused("the URL's host is no valid domain name") from None
+        raise DestinationRefused("the URL's host is not a valid domain name") from None

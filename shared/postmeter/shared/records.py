@@ -207,7 +207,7 @@ def join(encoded: list[bytes]) -> bytes:
 def decode(packed: bytes) -> list[Record]:
     """All records of a batch in one call.
 
-    Raises ValueError, of which msgspec.DecodeError is one and text that is no UTF-8 another, and RecursionError.
+    Raises ValueError, of which msgspec.DecodeError is one and text that is not UTF-8 another, and RecursionError.
     """
     return _decoder.decode(packed)
 

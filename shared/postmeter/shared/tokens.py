@@ -121,7 +121,7 @@ class KeyRing:
 
 
 def workspace_of(token: bytes) -> int:
-    """The number of the workspace that a token names, genuine or not; 0 for what is no token. Proves nothing."""
+    """The number of the workspace that a token names, genuine or not; 0 for what is not a token. Proves nothing."""
     try:
         raw = binascii.a2b_base64(token.translate(_ALPHABET), strict_mode=True)
         workspace: int = _TOKEN.unpack(raw)[3]

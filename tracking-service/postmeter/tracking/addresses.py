@@ -44,7 +44,7 @@ def read(text: str) -> tuple[str, str]:
 def canonical(address: str) -> str:
     """The form in which all ways to write an address are one: what `read` gave, lower-cased, its domain as there.
 
-    Of a plain ASCII address it is just that, lower-cased. What is no address is only trimmed and lower-cased.
+    Of a plain ASCII address it is just that, lower-cased. What is not an address is only trimmed and lower-cased.
     """
     bare = address.strip()
     local, at, host = bare.rpartition("@")

@@ -88,7 +88,7 @@ class Writes:
         principal = self._principal(request)
         authorization.require(CAMPAIGN, principal)
         body = await bodies.read(request, CAMPAIGN.max_body, self._timeout)
-        # The path as it was sent: aiohttp's own decoding leaves alone what is no UTF-8.
+        # The path as it was sent: aiohttp's own decoding leaves alone what is not UTF-8.
         segment = request.raw_path.partition("?")[0].rpartition("/")[2]
         answer = await self._campaigns.change(principal, segment, body)
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

@@ -22,7 +22,7 @@ from postmeter.tracking.lane import FAILURES, Lane
 from postmeter.tracking.spool import Spool, SpoolFull
 
 Kind = Literal["open", "click", "head"]
-"""What a hit was: head is a HEAD of a click's URL, which is recorded but is no click."""
+"""What a hit was: head is a HEAD of a click's URL, which is recorded but is not a click."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # A batch this big takes no more; with the two in flight this bounds the memory that waiting hits take.
 MAX_RECORDS = 10_000

@@ -23,7 +23,7 @@ TICK_SECONDS = 1.0
 
 
 class Front:
-    """The public port's shared state. `server` is aiohttp's, which takes over what is no tracking URL."""
+    """The public port's shared state. `server` is aiohttp's, which takes over what is not a tracking URL."""
 
     def __init__(
         self,

@@ -187,7 +187,7 @@ class Messages:
         untracked: list[UntrackedLink] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
-                raise fields.invalid("html", "half surrogate pairs are no text")
+                raise fields.invalid("html", "half surrogate pairs are not text")
             try:
                 done = instrument.apply(
                     html,

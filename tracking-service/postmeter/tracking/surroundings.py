@@ -26,7 +26,7 @@ class Surroundings:
     """Follows a scan, tag by tag; `place` then tells where to put something.
 
     Two readers count: a browser, to which a conditional comment is a comment, and Outlook, which shows or hides what
-    stands between its `[if` and `[endif]`. What either would not show is no place.
+    stands between its `[if` and `[endif]`. What either would not show is not a place for it.
     """
 
     def __init__(self, html: str) -> None:

@@ -35,7 +35,7 @@ class Networks:
         self._of_other = lru_cache(4096)(self._of_6)
 
     def of(self, ip: str) -> str | None:
-        """The name of an address' network, or None; None too for what is no address."""
+        """The name of an address' network, or None; None too for what is not an address."""
         try:
             # Most addresses are IPv4 and new, and `ipaddress` takes four times as long as all of this.
             packed = _MAPPED_PREFIX + socket.inet_pton(socket.AF_INET, ip)

@@ -98,7 +98,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
     else:
         good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
     if endpoint.path.startswith((OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH)):
-        # People see these: a page says what is wrong. Only what is no hit at all gets the document's envelope.
+        # People see these: a page says what is wrong. Only what is not a hit at all gets the document's envelope.
         other = {"description": "What is wrong, as a page.", "content": {"text/html": {}, **_error(endpoint, schemas)}}
         return {str(endpoint.status): good, "default": other}
     made = {str(endpoint.status): good}

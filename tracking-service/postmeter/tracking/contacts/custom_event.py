@@ -25,7 +25,7 @@ _decoder = msgspec.json.Decoder(Body)
 
 
 def read(workspace: int, body: bytes) -> CustomEvent:
-    """Check a body. Raises RequestError 400 for what is no JSON, else 422 that names the field."""
+    """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
     with values.unprocessable():
         given = bodies.decode(_decoder, body)
         received = datetime.now(UTC)

@@ -48,7 +48,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def read(workspace: int, body: bytes) -> Purchase:
-    """Check a body. Raises RequestError 400 for what is no JSON, else 422 that names the field."""
+    """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
     with values.unprocessable():
         given = bodies.decode(_decoder, body)
         received = datetime.now(UTC)

@@ -38,23 +38,23 @@ def of_list(body: bytes) -> list[bytes]:
     try:
         found = decoded(_list_decoder, body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, "INVALID_JSON", f"This is no JSON list: {error}") from None
+        raise RequestError(400, "INVALID_JSON", f"This is not a JSON list: {error}") from None
     if len(found) > MAX_ITEMS:
         raise _too_many()
     return [bytes(item) for item in found]
 
 
 def of_object(body: bytes) -> list[bytes]:
-    """The body itself, a JSON object. Raises RequestError 400 for what is no JSON."""
+    """The body itself, a JSON object. Raises RequestError 400 for what is not JSON."""
     try:
         decoded(_object_decoder, body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, "INVALID_JSON", f"This is no JSON object: {error}") from None
+        raise RequestError(400, "INVALID_JSON", f"This is not a JSON object: {error}") from None
     return [body]
 
 
 def mended(body: bytes) -> bytes:
-    """JSON with U+FFFD for what is no text: bytes that are no UTF-8, escapes of half a surrogate pair.
+    """JSON with U+FFFD for what is not text: bytes that are not UTF-8, escapes of half a surrogate pair.
 
     Readers' user agents and addresses may hold them, and nobody could send such an event in another form.
     """

@@ -35,7 +35,7 @@ class Provider:
     reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
     once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
     token signs something else with it. options: names of what a source must say besides. check: raises RequestError
-    for a source that no genuine delivery could fit, such as one whose secret is no key; asked when it is made.
+    for a source that no genuine delivery could fit, such as one whose secret is not a key; asked when it is made.
     password_in_url: the provider's console takes the secret as the URL's password only.
     """
 

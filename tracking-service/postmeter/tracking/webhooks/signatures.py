@@ -44,7 +44,7 @@ def fresh(delivery: Delivery, timestamp: str, seconds: float = CLOCK_SKEW) -> No
     try:
         off = abs(delivery.now - float(timestamp))
     except ValueError:
-        raise refused("The signed timestamp is no number.") from None
+        raise refused("The signed timestamp is not a number.") from None
     if not off <= seconds:
         raise refused("The signed timestamp is too old or too new.")
 

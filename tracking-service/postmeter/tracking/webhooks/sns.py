@@ -57,7 +57,7 @@ def message_of(body: bytes) -> Message:
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(400, "INVALID_JSON", f"This is no message of SNS: {error}") from None
+        raise RequestError(400, "INVALID_JSON", f"This is not a message of SNS: {error}") from None
 
 
 def require_topic(topic: str, topics: Sequence[str]) -> str:
@@ -68,10 +68,10 @@ def require_topic(topic: str, topics: Sequence[str]) -> str:
 
 
 def host_of(topic: str) -> str:
-    """The host of SNS in a topic's region. Raises the refusal of what is no topic's ARN: it could name any host."""
+    """The host of SNS in a topic's region. Raises the refusal of what is not a topic's ARN: it could name any host."""
     match = _TOPIC.fullmatch(topic)
     if match is None:
-        raise refused(f"This is no topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME): {quoting.quoted(topic)}")
+        raise refused(f"This is not a topic's ARN (arn:aws:sns:REGION:ACCOUNT:NAME): {quoting.quoted(topic)}")
     region = match.group(1)
     return f"sns.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 

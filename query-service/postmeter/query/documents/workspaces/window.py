@@ -75,7 +75,7 @@ def read(
 def between(start: str | None, end: str | None, default: Window, names: tuple[str, str]) -> Window:
     """A window with the ends that are given; one that is not is the default's.
 
-    Raises RequestError 400 INVALID_TIME_RANGE for what is no time, a start after the end, and too long a range.
+    Raises RequestError 400 INVALID_TIME_RANGE for what is not a time, a start after the end, and too long a range.
     """
     first = default.start if start is None else _instant(start, names[0], last=False)
     until = default.end_exclusive if end is None else _instant(end, names[1], last=True)

@@ -41,7 +41,7 @@ _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:
-    """The form's fields. Raises ValueError for what is no text, or has too many."""
+    """The form's fields. Raises ValueError for what is not text, or has too many."""
     # Of yarl, not of urllib: that takes seconds for megabytes of escapes, which anybody may send.
     return query_to_pairs(body.decode(), max_fields=_MAX_FIELDS)
 
@@ -59,7 +59,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
 def _items(delivery: Delivery) -> Sequence[bytes]:
     listed = dict(_form(delivery.body)).get(_FIELD)
     if listed is None:
-        raise RequestError(400, "INVALID_BODY", f"This is no form with the field {_FIELD}.")
+        raise RequestError(400, "INVALID_BODY", f"This is not a form with the field {_FIELD}.")
     return items.of_list(listed.encode())
 
 

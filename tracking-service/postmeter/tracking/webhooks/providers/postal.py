@@ -44,10 +44,10 @@ def _key(source: Source) -> RSAPublicKey:
         key = load_der_public_key(base64.b64decode(source.secret.reveal()))
     except (ValueError, UnsupportedAlgorithm):
         raise refused(
-            "The source's secret is no public key as `postal default-dkim-record` prints it after p=."
+            "The source's secret is not a public key as `postal default-dkim-record` prints it after p=."
         ) from None
     if not isinstance(key, RSAPublicKey):
-        raise refused("The source's public key is no RSA key.")
+        raise refused("The source's public key is not an RSA key.")
     return key
 
 

@@ -41,7 +41,7 @@ def _key(source: Source) -> bytes:
     except ValueError:  # also of what is not ASCII
         key = b""
     if not key:  # everybody can sign with an empty one
-        raise refused("The source's secret is no signing secret of Resend (whsec_...).")
+        raise refused("The source's secret is not a signing secret of Resend (whsec_...).")
     return key
 
 

@@ -53,9 +53,9 @@ def _key(source: Source) -> EllipticCurvePublicKey:
     try:
         key = load_der_public_key(base64.b64decode(source.secret.reveal(), validate=True))
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        raise refused("The source's secret is no verification key as SendGrid shows it.") from None
+        raise refused("The source's secret is not a verification key as SendGrid shows it.") from None
     if not isinstance(key, EllipticCurvePublicKey):
-        raise refused("The source's verification key is no ECDSA key.")
+        raise refused("The source's verification key is not an ECDSA key.")
     return key
 
 
