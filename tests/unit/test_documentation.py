@@ -1,4 +1,4 @@
-"""The operator's page knows every setting and the metrics that exist."""
+"""The operator's page knows every setting and the metrics that exist; links in all pages lead somewhere."""
 
 import re
 from dataclasses import fields
@@ -11,7 +11,8 @@ from postmeter.shared import rights
 from postmeter.tracking.settings import TrackingSettings
 from tests.metric_names import every_metric
 
-PAGE = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operating.md").read_text()
 SERVICES = (AggregatorSettings, GatewaySettings, QuerySettings, TrackingSettings)
 
 
@@ -24,3 +25,14 @@ def test_every_metric_that_is_named_exists() -> None:
     named = set(re.findall(r"postmeter_[a-z_]+[a-z]", PAGE))
     roles = {"postmeter_owner", *map(rights.role, rights.RIGHTS)}
     assert named - set(every_metric()) - roles == set()
+
+
+def test_every_link_to_a_file_leads_to_one() -> None:
+    pages = [page for page in ROOT.rglob("*.md") if not set(page.parts) & {".venv", "node_modules", ".postmeter"}]
+    links = [
+        (page.name, page.parent / target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", page.read_text())
+    ]
+    assert len(links) > 100
+    assert [(page, target.name) for page, target in links if not target.exists()] == []

@@ -57,7 +57,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Told:
+class Shown:
     """What somebody must be told after a change. secret: of our making, to be shown this once; else None.
 
     missing: nothing is taken before the provider's own secret is given.
@@ -89,7 +89,7 @@ async def create(
     secret: Secret | None = None,
     options: dict[str, str],
     engagement: str = sources.ENGAGEMENT[0],
-) -> Told:
+) -> Shown:
     """Make a source of a workspace (public id). Raises SourceRefused, TooManySources."""
     of = _provider(provider)
     _check_engagement(engagement)
@@ -115,7 +115,7 @@ async def create(
         options=options,
         created_at=created_at,
     )
-    return Told(source, made if secret is None and not missing else None, missing)
+    return Shown(source, made if secret is None and not missing else None, missing)
 
 
 async def listed(database: Database, workspace: str | None, *, revoked: bool = False) -> list[Source]:
@@ -140,7 +140,7 @@ async def change(
     rotate: bool = False,
     options: dict[str, str] | None = None,
     engagement: str | None = None,
-) -> Told:
+) -> Shown:
     """Change what is not None. Raises NoSuchSource, SourceRefused; SettingsError for a key that is not the source's."""
     row = await _row(database, workspace, source_id)
     source, of = _source(row), PROVIDERS[row["provider"]]
@@ -166,7 +166,7 @@ async def change(
         options=wanted,
         engagement=engagement or source.engagement,
     )
-    return Told(changed, given if rotate else None)
+    return Shown(changed, given if rotate else None)
 
 
 async def revoke(database: Database, workspace: str | None, source_id: str) -> datetime:

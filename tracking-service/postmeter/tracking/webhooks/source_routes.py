@@ -24,7 +24,7 @@ from postmeter.shared.source_log import Delivery, History, Unread
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry
-from postmeter.tracking.webhooks.registry import NoSuchSource, SourceRefused, Told, TooManySources
+from postmeter.tracking.webhooks.registry import NoSuchSource, Shown, SourceRefused, TooManySources
 
 NAME_CHARS = 200
 SECRET_CHARS = 8_192
@@ -160,7 +160,7 @@ class SourceRoutes:
             "last_error": None if error is None else _failure(error),
         }
 
-    def _made(self, told: Told, history: History) -> api.MadeSource:
+    def _made(self, told: Shown, history: History) -> api.MadeSource:
         return api.MadeSource(
             **self._shown(told.source, history),
             secret=None if told.secret is None else told.secret.reveal(),
