@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +15,11 @@ def need(file: str, how: str) -> str:
     """The path of a file that the test needs and a machine may lack. `how`: what to do to have it."""
     if Path(file).exists():
         return file
-    reason = f"{file} is missing; {how}"
+    lack(f"{file} is missing; {how}")
+
+
+def lack(reason: str) -> NoReturn:
+    """Leave the test out, or fail it where nothing may be left out."""
     if os.environ.get(MAY_LACK) == "nothing":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

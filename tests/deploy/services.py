@@ -1,0 +1,135 @@
+"""Services: an address each, behind it the pods that were ready a moment ago, as kube-proxy knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from tests.deploy.manifests import Doc, selects
+
+if TYPE_CHECKING:
+    from tests.deploy.cluster import Cluster
+    from tests.deploy.pod import Pod
+
+PROPAGATION = 1.0
+"""Seconds until the nodes know that a pod is ready, or on its way out."""
+_RESET = struct.pack("ii", 1, 0)
+CHUNK = 1 << 16
+
+
+class Service:
+    """`pods` is what the nodes know; who dials the service gets one of them, which may have gone by now."""
+
+    def __init__(self, cluster: Cluster, doc: Doc) -> None:
+        self._cluster, self._doc = cluster, doc
+        self.name: str = doc["metadata"]["name"]
+        self.headless = doc["spec"].get("clusterIP") == "None"
+        self.address = ""
+        self.pods: list[Pod] = []
+        self._coming: list[Pod] = []
+        self._servers: list[asyncio.Server] = []
+
+    @property
+    def ports(self) -> list[Doc]:
+        found: list[Doc] = self._doc["spec"]["ports"]
+        return found
+
+    async def start(self) -> None:
+        """Listen on the service's address."""
+        if self.headless:
+            return
+        self.address = await self._cluster.network.add_service()
+        for port in self.ports:
+            target = port.get("targetPort", port["port"])
+
+            async def serve(r: asyncio.StreamReader, w: asyncio.StreamWriter, target: int | str = target) -> None:
+                await self._serve(r, w, target)
+
+            self._servers.append(await asyncio.start_server(serve, self.address, port["port"], backlog=1024))
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def refresh(self) -> None:
+        """Tell the nodes, which learn it later, if something is other than before."""
+        now = [
+            pod
+            for pod in self._cluster.pods
+            if selects(self._doc["spec"].get("selector", {}), pod.labels) and not pod.terminating
+            if pod.ready or self._doc["spec"].get("publishNotReadyAddresses")
+        ]
+        if now != self._coming:
+            self._coming = now
+            asyncio.get_running_loop().call_later(PROPAGATION, self._learn, now)
+
+    def pick(self) -> Pod | None:
+        """Where a new connection goes."""
+        return random.choice(self.pods) if self.pods else None
+
+    def target(self, port: int | str) -> int | str:
+        """The pods' port behind one of the service's."""
+        return next(p.get("targetPort", p["port"]) for p in self.ports if port in (p["port"], p.get("name")))
+
+    def _learn(self, pods: list[Pod]) -> None:
+        self.pods = pods
+        self._cluster.changed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int | str) -> None:
+        pod = self.pick()
+        try:
+            if pod is None:
+                raise ConnectionRefusedError
+            there = await asyncio.open_connection(pod.address, pod.port(target))
+        except OSError:
+            reset(writer)
+            return
+        await splice((reader, writer), there)
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def splice(one: Ends, other: Ends) -> None:
+    """Pass bytes both ways until both sides have ended; a break on one is a break on the other."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(CHUNK):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+    try:
+        await asyncio.gather(pump(one[0], other[1]), pump(other[0], one[1]))
+    except OSError:
+        reset(one[1])
+        reset(other[1])
+    finally:
+        for writer in (one[1], other[1]):
+            writer.close()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection as one to a port that nobody listens on ends."""
+    sock = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()
+
+
+async def stand_in(path: str, address: str, port: int) -> asyncio.Server:
+    """A service whose only pod is a server of the test's, which listens on a Unix socket."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_unix_connection(path)
+        except OSError:
+            reset(writer)
+            return
+        await splice((reader, writer), there)
+
+    return await asyncio.start_server(serve, address, port, backlog=1024)
