@@ -15,7 +15,7 @@ from postmeter.aggregator import checks
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import ADDRESSED, BounceType, EventType
 from postmeter.shared.records import Event, decode, encode, join
-from postmeter.tracking import fields
+from postmeter.tracking import fields, outgoing
 from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
@@ -255,7 +255,7 @@ def test_hostile_texts_are_cut_and_cleaned() -> None:
     )
     assert found.mail is not None
     assert len(found.user_agent) == 512
-    assert (len(found.url), len(found.reason), len(found.mail.subject)) == (8192, 1000, 2000)
+    assert (len(found.url), len(found.reason), len(found.mail.subject)) == (8192, events.REASON_CHARS, 2000)
     assert "\0" not in found.url + found.mail.subject
     assert len(found.mail.campaign.encode()) <= 400
     assert len(found.mail.tags) <= fields.MAX_LABELS
@@ -317,3 +317,14 @@ def test_a_long_text_is_not_a_time_and_is_cut() -> None:
 def test_a_time_that_is_not_told() -> None:
     assert moments.of("") is None
     assert moments.of("  ") is None
+
+
+@pytest.mark.parametrize("at", [None, "yesterday"])
+def test_no_reason_is_cut_within_an_address(at: moments.At) -> None:
+    """Half of one would not be known for one, and would be stored."""
+    for before in (*range(870, 905), *range(970, 1005)):
+        found = the_event(at=at, reason="x" * before + " ada.lovelace@mail.example: unknown")
+        (stored,) = decode(join([outgoing.event(found)]))
+        assert isinstance(stored, Event)
+        assert "ada" not in stored.reason
+        assert len(stored.reason) <= outgoing.REASON_CHARS

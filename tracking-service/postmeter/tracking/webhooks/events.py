@@ -91,8 +91,8 @@ def _reason(reading: Reading) -> str:
     """Why, or what happened if that is unknown; and the time as it was told if nobody can read it."""
     reason = reading.reason if reading.type is not EventType.UNKNOWN else reading.name
     if isinstance(reading.at, str):
-        reason = f"{reason[:900]} (told time: {reading.at})".strip()
-    return _text(reason, 1000)
+        reason = f"{addresses.masked(reason, 900)} (told time: {reading.at})".strip()
+    return _text(reason, REASON_CHARS)
 
 
 def _our_id(text: str) -> bytes:
