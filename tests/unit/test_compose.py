@@ -5,6 +5,7 @@ By their text: no container engine is needed. What docs/compose.md writes into d
 
 import re
 import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,9 @@ def test_the_page_s_commands_exist() -> None:
             command = command.commands[word]
         options = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z]+", words)) <= options
+
+
+def test_the_file_is_as_the_compose_specification_wants_it() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, str(DEPLOY / "compose.yaml")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
