@@ -100,6 +100,9 @@ MARKS = [
     'rel="notrack noopener"',
     "rel=unsubscribe",
     'class="small Unsubscribe"',
+    "class=vendor_dontTrack",
+    "class=x-do-not-track",
+    "data-no-click-tracking",
 ]
 NO_MARKS = [
     "clicktracking=on",
@@ -111,6 +114,9 @@ NO_MARKS = [
     "data-track-id=0",
     'title="do not track"',
     'style="x:untracked"',
+    'class="suntrack-banner"',
+    'class="casino-tracker piano_tracks volcanoTrack"',
+    "data-casino-track-id=7",
 ]
 
 
@@ -118,6 +124,15 @@ NO_MARKS = [
 def test_a_mark_of_whichever_tool_is_honoured_and_stays(mark: str) -> None:
     assert only_reason(f'<a {mark} href="https://a.example/">') is Reason.MARKED
     assert only_reason(f'<v:rect href="https://a.example/" {mark}>') is Reason.MARKED
+
+
+@given(st.from_regex(r"[a-z]{2,8}", fullmatch=True), st.sampled_from(["no", "un", "dont", "disable"]))
+def test_a_mark_begins_a_word(before: str, forbids: str) -> None:
+    link = '<a class="{}" href="https://a.example/">'.format
+    for joint in ("-", "_", ":"):
+        assert only_reason(link(f"{before}{joint}{forbids}-track")) is Reason.MARKED
+    assert only_reason(link(f"{before}{forbids.title()}Track")) is Reason.MARKED
+    assert len(apply(link(f"x{before}{forbids}-track")).links) == 1
 
 
 @pytest.mark.parametrize("mark", NO_MARKS)

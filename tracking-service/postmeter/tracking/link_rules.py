@@ -52,10 +52,13 @@ _SKIP = "data-skip-click"
 _POSTAL = ("http+notrack:", "https+notrack:")
 _NO = frozenset({"0", "false", "off", "no", "none"})
 _UNWANTED = re.compile(
-    r"(?:no|dont|donot|un|disable|skip|exclude|ignore|without)(?:link|click)?track|trackingoff|dontconvertlink"
+    r"(?:^|-)(?:sp)?(?:no|don-?t|do-?not|un|disable|skip|exclude|ignore|without)-?(?:(?:link|click)-?)?track"
+    r"|tracking-?off|(?:^|-)don-?t-?convert-?link"
 )
+"""In a name as _words writes it: from the beginning of a word, so that `suntrack` and `casino-tracker` are none."""
 _TRACK = re.compile(r"track(?:ing|links?|clicks?|enabled?)*$")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
+_BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _TOKENS = ("class", "rel", "xt")
 
 
@@ -124,18 +127,23 @@ def is_marked(attributes: dict[str, str]) -> bool:
         return True
     for name, value in attributes.items():
         if name in _TOKENS:
-            tokens = value.lower().split()
-            if "unsubscribe" in tokens or any(_UNWANTED.search(_NOT_LETTERS.sub("", token)) for token in tokens):
+            tokens = value.split()
+            if any(token.lower() == "unsubscribe" or _UNWANTED.search(_words(token)) for token in tokens):
                 return True
         elif "track" in name or "convert" in name or "unsubscribe" in name:
             says = _NOT_LETTERS.sub("", name)
             refuses = value.strip().lower() in _NO
-            if says.endswith("unsubscribe") or _UNWANTED.search(says):
+            if says.endswith("unsubscribe") or _UNWANTED.search(_words(name)):
                 if not refuses:
                     return True
             elif refuses and _TRACK.search(says):
                 return True
     return False
+
+
+def _words(name: str) -> str:
+    """`mktNoTrack`, `mkt:no_track` and their like as `mkt-no-track`."""
+    return _BETWEEN_WORDS.sub("-", name).lower()
 
 
 def _encoded(blanks: re.Match[str]) -> str:
