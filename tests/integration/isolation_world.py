@@ -251,7 +251,12 @@ class Town:
             return answer.status, dict(answer.headers), await answer.text("utf-8", "replace")
 
     async def good(self, key: str, request: Request) -> Any:
+        """What is answered; a purchase whose campaign is not known in time says so, and is sent again."""
         status, _, text = await self.raw(key, request)
+        for _ in range(20):
+            if status != 503:
+                break
+            status, _, text = await self.raw(key, request)
         assert status < 300, text
         return json.loads(text)
 

@@ -7,7 +7,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from postmeter.shared import migrate
+from postmeter.shared import migrate, rights
+from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Record
 from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, Rollup
 from tests.aggregation import AT, SECOND, Bench, bench, registration
@@ -55,19 +56,24 @@ async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", rollup: Roll
     return found
 
 
+async def no_roles(connection: Connection) -> None:
+    """The version whose schema has one migration knew of none."""
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland"])
 async def test_what_was_counted_before_is_filled_in(
     postgres_dsn: str, empty_postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
     every = migrate.files()
-    monkeypatch.setattr(migrate, "files", lambda: every[:1])
-    await migrate.migrate(empty_postgres_dsn)
+    with monkeypatch.context() as of_the_first_version:
+        of_the_first_version.setattr(migrate, "files", lambda: every[:1])
+        of_the_first_version.setattr(rights, "give", no_roles)
+        await migrate.migrate(empty_postgres_dsn)
     new = await asyncpg.connect(empty_postgres_dsn)
     await new.execute(f"ALTER DATABASE \"{await new.fetchval('SELECT current_database()')}\" SET timezone = '{zone}'")
     async with bench(postgres_dsn, redis_url) as at:
         await count(at)
         await copy(at.db, new)
-        monkeypatch.setattr(migrate, "files", lambda: every)
         await migrate.migrate(empty_postgres_dsn)
         for rollup in (ACTIVITY, CREATED, SENT):
             counted = await rows_of(at.db, rollup)

@@ -140,7 +140,7 @@ async def test_clicks_that_wait_in_the_spool_come_first(postgres_dsn: str, serve
             link = await here.mail("ada@mail.example", f"c{n}")
             await here.at.counted()
             os.kill(server.pid, signal.SIGSTOP)
-            await asyncio.gather(*(here.click(link) for _ in range(30)))
+            await asyncio.gather(*(here.click(link) for _ in range(20)))
             if n % 2:
                 os.kill(server.pid, signal.SIGCONT)
                 assert await here.bought("ada@mail.example", 1) == f"c{n}"
@@ -199,7 +199,7 @@ async def test_what_is_to_come_behind_the_spool_goes_there_while_anything_is_in_
     redis_url: str, tmp_path: Path
 ) -> None:
     """Also when Redis already takes batches again: there, it would overtake the clicks that are on disk."""
-    spool = Spool(tmp_path / "spool", "me", 1 << 20)
+    spool = Spool(tmp_path / "spool", "me", 1 << 20, 1 << 20)
     lane = Lane(Secret(redis_url), 1, 1.0)
     committer = Committer([lane], spool, TrackingMetrics(CollectorRegistry()), "me", 1)
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)

@@ -78,4 +78,8 @@ async def test_names_are_ids_where_there_are_none(here: World) -> None:
     workspace = await here.workspace()
     await campaign(here, workspace, "b", name="Bee")
     await campaign(here, workspace, "a")
-    assert await campaigns.names(here.pool, workspace, ["b", "a", "z", "b"]) == {"b": "Bee", "a": "a", "z": "z"}
+    assert await campaigns.names(here.pool, Scope(workspace, None), ["b", "a", "z", "b"]) == {
+        "b": "Bee",
+        "a": "a",
+        "z": "z",
+    }
