@@ -159,7 +159,11 @@ def test_a_purchase_is_attributed_and_earns_its_campaign_something(caller: Calle
     assert wrong["error"].startswith("amount: ")
     event = caller.post("/api/v1/track/event", {"event_name": "trial_started", "contact_email": "x@y.example"})
     assert event == {"success": True, "event_id": event["event_id"]}
-    earned = {"metrics": ["conversions", "revenue"], "dimensions": ["campaign", "domain", "currency"]}
+    earned = {
+        "metrics": ["conversions", "revenue"],
+        "dimensions": ["campaign", "domain", "currency"],
+        "filters": {"currency": ["EUR", "USD"]},
+    }
     assert caller.post("/v1/query", earned)["data"] == [
         {"campaign": "", "domain": "", "currency": "EUR", "conversions": 1, "revenue": 0.1},
         {"campaign": "spring", "domain": "other.example", "currency": "USD", "conversions": 1, "revenue": 99.99},
