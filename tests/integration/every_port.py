@@ -60,13 +60,22 @@ def _ops(name: str, number: int) -> Port:
 
 
 @asynccontextmanager
-async def every_port(dsn: str, redis: str, folder: Path, **public: Any) -> AsyncIterator[tuple[list[Port], Service]]:
-    """Every port of running services, and tracking-service, which is a process of its own."""
-    stop = asyncio.Event()
+async def every_port(
+    dsn: str,
+    redis: str,
+    folder: Path,
+    *,
+    clocks: dict[str, float] = CLOCKS,
+    stop: asyncio.Event | None = None,
+    **public: Any,
+) -> AsyncIterator[tuple[list[Port], Service]]:
+    """Every port of running services, and tracking-service, which is a process of its own. stop: ends the others."""
+    stop = asyncio.Event() if stop is None else stop
+    clocks = {"stop_timeout": 1.0, **clocks}
     ports = {name: free_port() for name in ("gateway", "query", "gateway ops", "query ops", "aggregator ops")}
-    stores: dict[str, Any] = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis), **CLOCKS}
+    stores: dict[str, Any] = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis), **clocks}
     secret: dict[str, Any] = {"internal_secret": INTERNAL}
-    tracking = await asyncio.to_thread(Service, redis, folder / "spool", **CLOCKS, **public)
+    tracking = await asyncio.to_thread(Service, redis, folder / "spool", **clocks, **public)
     tasks = [
         asyncio.create_task(
             aggregator.serve(AggregatorSettings(**stores, ops_port=ports["aggregator ops"]), stop)
@@ -90,7 +99,6 @@ async def every_port(dsn: str, redis: str, folder: Path, **public: Any) -> Async
                     ops_port=ports["gateway ops"],
                     tracking_url=f"http://127.0.0.1:{tracking.port}",
                     query_url=f"http://127.0.0.1:{ports['query']}",
-                    stop_timeout=1.0,
                 ),
                 stop,
             )

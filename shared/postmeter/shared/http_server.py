@@ -7,6 +7,7 @@ What aiohttp itself would answer to bad input is its own text with the caller's 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ from postmeter.shared.errors import RequestError
 
 LINGER_SECONDS = 2.0
 """For the rest of a body that nobody reads, and for the last answer to leave."""
+LAST_REQUESTS = 0.1
+"""Part of the time to stop in which a connection may still ask: its request may have been on the way before that."""
 STALL_SECONDS = 120.0
 """For a client that takes nothing of its answer."""
 TICK_SECONDS = 1.0
@@ -66,13 +69,30 @@ class Server(web.Server):
             read_bufsize=READ_BUFFER,
         )
         self._timer = self._loop.call_later(TICK_SECONDS, self._sweep)
+        self.closing = False
+        self._empty = asyncio.Event()
 
     def __call__(self) -> Protocol:
         """The protocol of one new connection."""
         return Protocol(self, loop=self._loop, **self._kwargs)
 
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """One fewer."""
+        super().connection_lost(handler, exc)
+        if not self.connections:
+            self._empty.set()
+
+    def pre_shutdown(self) -> None:
+        """From now on each answer says that it is its connection's last."""
+        self.closing = True
+
     async def shutdown(self, timeout: float | None = None) -> None:
-        """Finish what is in flight, then close all connections."""
+        """Answer what is in flight or still on its way, then close all connections."""
+        if self.connections and timeout:
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout * LAST_REQUESTS)
+        super().pre_shutdown()
         await super().shutdown(timeout)
         self._timer.cancel()
 
@@ -266,6 +286,8 @@ class Protocol(RequestHandler):
         if isinstance(resp, web.StreamResponse) and not resp.prepared:
             resp.headers["Server"] = refusals.SERVER
             if self._ended and self._request_count == self._answered + 1 and not self._message_tail:
+                resp.force_close()
+            if self._server is not None and self._server.closing and not self._messages:
                 resp.force_close()
         try:
             return await super().finish_response(request, resp, start_time)

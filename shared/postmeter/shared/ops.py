@@ -23,6 +23,7 @@ Check = Callable[[], Awaitable[object]]
 CHECK_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """Between two looks at the checks for the metric postmeter_ready."""
+STOP_SECONDS = 10.0
 REASON_CHARS = 1000
 _CLOCKS = Clocks()
 
@@ -78,7 +79,7 @@ async def start(
     app = web.Application()
     app.cleanup_ctx.append(looking)
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
-    runner = AppRunner(app, clocks)
+    runner = AppRunner(app, clocks, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
         with listening.named_errors(host, port, "POSTMETER_OPS_PORT"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from postmeter.shared.connections import Connections
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http_server import Server
+from postmeter.shared.http_server import LAST_REQUESTS, Server
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.tracking.answers import Clock
 from postmeter.tracking.client import Clients
@@ -43,6 +43,7 @@ class Front:
         self._settings = settings
         self._server = server
         self._connections = connections
+        self.closing = False
         self._clients: set[HitProtocol] = set()
         self._empty = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -74,6 +75,12 @@ class Front:
         handler.data_received(unread)
         if ended:
             handler.last()
+
+    async def last_requests(self) -> None:
+        """Answer what is on its way, each answer its connection's last; who asks nothing is not waited for long."""
+        self.closing = True
+        self._server.pre_shutdown()
+        await self.closed(self._settings.stop_timeout * LAST_REQUESTS)
 
     def close(self) -> None:
         """Let no connection begin another request."""

@@ -219,7 +219,7 @@ class HitProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The head was the whole request."""
         self._complete = True
-        self._close = not self._parser.should_keep_alive()
+        self._close = not self._parser.should_keep_alive() or self._front.closing
 
     # -- requests
 
@@ -236,7 +236,7 @@ class HitProtocol(asyncio.Protocol):
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             # An upgrade that is not taken up is answered as if it had not been offered.
-            self._parser, self._close = httptools.HttpRequestParser(self), False
+            self._parser, self._close = httptools.HttpRequestParser(self), self._front.closing
         except httptools.HttpParserError:
             self._refuse(refusals.malformed())
             return True

@@ -135,6 +135,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     await stop.wait()
 
     listener.close()
+    await front.last_requests()
     front.close()
     await runner.cleanup()
     await mailboxes.close()
