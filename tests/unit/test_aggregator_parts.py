@@ -207,6 +207,7 @@ def test_queries_are_described() -> None:
         (asyncpg.UndefinedTableError("x"), False),
         (asyncpg.InternalServerError("x"), False),
         (asyncpg.InterfaceError("connection is closed"), False),
+        (asyncpg.exceptions._base.DataError("invalid input for query argument"), True),
         (asyncpg.InternalClientError("x"), False),
         (redis.exceptions.ConnectionError("x"), False),
         (redis.exceptions.ResponseError("x"), False),

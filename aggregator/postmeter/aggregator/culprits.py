@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from postmeter.aggregator.batches import Batch, reject
-from postmeter.aggregator.errors import is_of_the_data
+from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.lease import Lease
-from postmeter.shared import logs, partitions, quoting
+from postmeter.shared import logs, partitions
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Record
 
@@ -135,4 +135,4 @@ class Counting:
 
 
 def _reason(failure: Exception) -> str:
-    return f"refused: {type(failure).__name__}: {quoting.quoted(str(failure))}"
+    return f"refused: {in_words(failure)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 from redis.exceptions import RedisError
 
+from postmeter.shared import quoting
 from postmeter.shared.errors import PostmeterError
 
 
@@ -39,6 +40,11 @@ _OF_THE_DATA = frozenset({"21", "22", "23", "44", "54"})
 a limit such as an index entry's size."""
 
 
+def in_words(error: BaseException) -> str:
+    """The error's kind and what it says, which may hold a caller's text: quoted and cut."""
+    return f"{type(error).__name__}: {quoting.quoted(str(error))}"
+
+
 def is_of_the_data(error: BaseException) -> bool:
     """Whether what was to be written is to blame, so that it would fail again and again.
 
@@ -48,4 +54,6 @@ def is_of_the_data(error: BaseException) -> bool:
     """
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in _OF_THE_DATA
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return True  # a value that its column's type cannot hold, found before anything was sent
     return isinstance(error, Exception) and not isinstance(error, (*TROUBLE, PostmeterError, MemoryError))

@@ -28,7 +28,7 @@ from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.dead_letters import DeadLetters
 from postmeter.aggregator.dimensions import Dimensions, of_domain
-from postmeter.aggregator.errors import LeaseLost, is_of_the_data
+from postmeter.aggregator.errors import LeaseLost, in_words, is_of_the_data
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.links import Click, Links
@@ -144,7 +144,10 @@ class Flusher:
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
-                rejected = [*swept.rejected, *(reject(one, f"refused: {error!r}", b"") for one in swept.records)]
+                rejected = [
+                    *swept.rejected,
+                    *(reject(one, f"refused: {in_words(error)}", b"") for one in swept.records),
+                ]
                 await self._dead_letters.put_aside(connection, lease.shard, rejected)
                 outcome = Outcome(dead_letters=len(rejected))
             outcome.unclear = unclear

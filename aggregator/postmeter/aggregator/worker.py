@@ -11,7 +11,15 @@ import redis.asyncio
 from postmeter.aggregator.batches import unpack
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.culprits import Counting
-from postmeter.aggregator.errors import SERIALIZATION, TIME_OUTS, TROUBLE, LeaseLost, StreamSetBack, is_of_the_data
+from postmeter.aggregator.errors import (
+    SERIALIZATION,
+    TIME_OUTS,
+    TROUBLE,
+    LeaseLost,
+    StreamSetBack,
+    in_words,
+    is_of_the_data,
+)
 from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.live import LivePublisher
@@ -20,7 +28,7 @@ from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.waiting import SWEEP_LIMIT
-from postmeter.shared import logs, metrics, quoting, source_log
+from postmeter.shared import logs, metrics, source_log
 from postmeter.shared.postgres import Connection, Pool
 
 BLOCK_MS = 200
@@ -132,7 +140,7 @@ class Worker:
 
     def _fails(self, error: Exception) -> None:
         """Note the failure, and say it where the shard stands still."""
-        self._failure = f"{type(error).__name__}: {quoting.quoted(str(error))}"
+        self._failure = in_words(error)
         now = time.monotonic()
         if now - max(self._sound_at, self._said_at) >= STALLED_SECONDS:
             self._said_at = now

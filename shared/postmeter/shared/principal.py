@@ -10,7 +10,7 @@ HEADER = "Postmeter-Principal"
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A verified API key: its workspace (number and public id), role, scopes and request.
 
-    domains: as stored with the key; what they mean says `confined_to`.
+    domains: as stored with the key; `confined_to` tells what they mean.
     """
 
     key_id: str
