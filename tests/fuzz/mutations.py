@@ -212,7 +212,8 @@ def the_path(draft: Draft, chance: random.Random) -> str:
 
 def the_method(draft: Draft, chance: random.Random) -> str:
     """Another method."""
-    draft.method = chance.choice(METHODS)
+    # One DELETE would take away what all later requests for this source are about; they have a draft of their own.
+    draft.method = chance.choice([one for one in METHODS if one != "DELETE" or "sources" not in draft.path])
     return f"method {draft.method[:10]}"
 
 

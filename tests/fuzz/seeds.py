@@ -145,6 +145,8 @@ class Seeds:
             ],
             "POST /v1/events": [{"events": events}, {"events": events[:1]}, lines * 2],
             "POST /v1/query": [query],
+            "POST /v1/sources": [{"provider": "resend", "name": "ours", "engagement": "own", "options": {}}],
+            "PATCH /v1/sources/{id}": [{"name": "ours", "engagement": "provider", "rotate_secret": True}],
             "POST /api/v1/track/event": [contact],
             "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
         }.get(name, [])
