@@ -77,6 +77,22 @@ def test_an_answer_has_a_size_and_what_does_not_fit_is_told_and_not_registered(s
     assert peak_bytes(service) - before < 4 * messages.MAX_ANSWER
 
 
+def test_once_a_mail_found_no_room_no_other_is_read_but_one_too_large_for_any_answer_is_only_itself(
+    service: Service,
+) -> None:
+    def mail(letters: int) -> dict[str, str]:
+        return {**MAIL, "html": f'<a href="http://e.example/{"ä" * letters}">x</a>' * 500}
+
+    def rejected(*mails: dict[str, str]) -> list[int]:
+        body = json.dumps({"messages": mails}, ensure_ascii=False).encode()
+        return [one["index"] for one in service.post("/v1/messages", body).json()["rejected"]]
+
+    # Each is answered with some 9 MB, and a body takes 16 MiB: the fourth finds no room, the small one would.
+    assert rejected(*[mail(3000)] * 4, {**MAIL, "html": "<p>"}, MAIL) == [3, 4]
+    alone = "".join(f'<a href="http://e.example/{number}{"ä" * 2600}">x</a>' for number in range(990))
+    assert rejected({**MAIL, "html": alone}, {**MAIL, "html": "<p>"}) == [0]
+
+
 def test_of_a_tag_s_attributes_the_first_ones_say_what_its_link_is(service: Service) -> None:
     many = " ".join(f"a{number}=1" for number in range(200_000))
     html = f'<a data-skip-click {many} href="http://e.example/1">x</a><a {many} href="http://e.example/2">x</a>'

@@ -136,11 +136,12 @@ class Messages:
         accepted: list[msgspec.Raw] = []
         refused: list[Rejected] = []
         records: list[Registration] = []
-        status, room = 0, MAX_ANSWER
+        status, room, full = 0, MAX_ANSWER, False
         for index, item in enumerate(items):
             try:
-                answer, record = await self._take(principal, item, room)
+                answer, record = await self._take(principal, item, room, full)
             except RequestError as error:
+                full = full or isinstance(error, _Full)
                 refused.append(rejected(index, error))
                 status = error.status if status in (0, error.status) else 400
             else:
@@ -163,18 +164,23 @@ class Messages:
     def _encoded(self, record: Registration) -> bytes:
         return encode(msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain)))
 
-    async def _take(self, principal: Principal, body: bytes | msgspec.Raw, room: int) -> tuple[bytes, Registration]:
-        """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record."""
+    async def _take(
+        self, principal: Principal, body: bytes | msgspec.Raw, room: int, full: bool = False
+    ) -> tuple[bytes, Registration]:
+        """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record.
+
+        full: a mail before it found no room, so this one's is not even read: hundreds might be, for nothing.
+        """
         given = bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
         record = _registration(principal, message.bytes, given)
         html = given.html
+        if html is not None and len(html) > MAX_HTML:
+            raise _too_large(f"at most {MAX_HTML} characters; this has {len(html)}. Link to images instead")
+        if html is not None and (full or len(html) > room):
+            raise _over(room)
         if html is None or len(html) <= SHORT_HTML:
             answer, links = self._answer(principal.workspace, message, given, room)
-        elif len(html) > MAX_HTML:
-            raise _too_large(f"at most {MAX_HTML} characters; this has {len(html)}. Link to images instead")
-        elif len(html) > room:
-            raise _over(room)
         else:
             work = partial(self._answer, principal.workspace, message, given, room)
             answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -209,19 +215,24 @@ class Messages:
         open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
         answer = msgspec.json.encode(Registered(message, open_url, links, untracked, honeypot_url, html, offer))
-        if len(answer) > room:
+        if len(answer) > MAX_ANSWER:
             raise _over(room)
+        if len(answer) > room:
+            raise _over(room, _Full)
         return answer, len(links)
 
 
-def _over(room: int) -> RequestError:
-    return _too_large(
-        f"an answer takes {MAX_ANSWER} bytes at most, and {room} are left for this message. Send fewer at once"
-    )
+class _Full(RequestError):
+    """The list's answer has no room for a message that would fit into one of its own."""
 
 
-def _too_large(words: str) -> RequestError:
-    return RequestError(413, "PAYLOAD_TOO_LARGE", f"html: {words}", "html")
+def _over(room: int, kind: type[RequestError] = RequestError) -> RequestError:
+    words = f"an answer takes {MAX_ANSWER} bytes at most, and {room} are left for this message. Send fewer at once"
+    return _too_large(words, kind)
+
+
+def _too_large(words: str, kind: type[RequestError] = RequestError) -> RequestError:
+    return kind(413, "PAYLOAD_TOO_LARGE", f"html: {words}", "html")
 
 
 def _offer(url: str) -> Unsubscribe:
