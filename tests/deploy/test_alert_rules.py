@@ -89,3 +89,17 @@ def test_each_alert_says_what_it_is_what_to_do_and_where_more_stands() -> None:
         assert alert["annotations"]["runbook_url"] == f"docs/operating.md#{name.lower()}"
         for part in ("Symptom", "Means", "Look", "Do"):
             assert f"**{part}:** " in sections[name], (name, part)
+
+
+@pytest.mark.parametrize("name", ["scrape-host.yml", "scrape-compose.yml"])
+def test_the_scrape_configs_are_whole_and_find_the_rules(name: str) -> None:
+    said = promtool("check", "config", str(ROOT / "deploy/prometheus" / name))
+    assert all(f"{file.name}\n  SUCCESS" in said for file in RULE_FILES)
+
+
+def test_compose_has_the_services_that_its_scrape_config_names() -> None:
+    services = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
+    config = yaml.safe_load((ROOT / "deploy/prometheus/scrape-compose.yml").read_text())
+    (found,) = config["scrape_configs"][0]["dns_sd_configs"]
+    for service in found["names"]:
+        assert services[service]["environment"]["POSTMETER_OPS_PORT"] == str(found["port"])

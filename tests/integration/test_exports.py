@@ -136,7 +136,7 @@ async def test_nothing_to_export_is_insufficient_data(api: Api, export_type: str
     await message(api.here, api.workspace, at=noon(60))
     assert await api.failed(export_type=export_type) == "insufficient data"
     assert api.files() == []
-    assert await api.counted("failed") == 1
+    assert await api.counted("refused") == 1
 
 
 async def test_an_unknown_campaign_is_named(api: Api) -> None:

@@ -171,7 +171,7 @@ async def test_an_attempt_ends_when_its_time_is_over(postgres_dsn: str, redis_ur
         finally:
             await connection.close()
         assert reason == "it took more than 0.2 seconds; choose a shorter time range or fewer campaigns"
-        assert (await api.counted("failed"), await api.counted("retried")) == (1, 0)
+        assert (await api.counted("refused"), await api.counted("retried")) == (1, 0)
 
 
 async def test_a_heatmap_whose_hours_are_all_alike_is_exported(api: Api) -> None:

@@ -299,8 +299,9 @@ class ExportMetrics:
     def __init__(self, to: CollectorRegistry) -> None:
         self.exports = _counter(
             to, "postmeter_exports_total",
-            "Attempts at exports, by result (completed, failed, retried, lost, given_back).",
-            result=("completed", "failed", "retried", "lost", "given_back"),
+            "Attempts at exports, by result (completed; refused: no data, or over its bounds; failed, retried, lost:"
+            " by our fault; given_back).",
+            result=("completed", "refused", "failed", "retried", "lost", "given_back"),
         )  # fmt: skip
         self.seconds = Histogram(
             "postmeter_export_seconds", "Time of an attempt that completed an export.",

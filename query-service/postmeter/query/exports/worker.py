@@ -149,16 +149,16 @@ class Worker:
                 log.warning("export lost to another worker")
                 return
             case ExportFailed():
-                final, reason = True, str(error)
+                final, reason, ended = True, str(error), "refused"
                 log.info("export failed", reason=reason)
             case _:
-                final, reason = job.last, failures.reason(error)
+                final, reason, ended = job.last, failures.reason(error), "failed"
                 log.error("an attempt at an export failed", reason=reason, exc_info=error)
         if not final:
             await self.jobs.put_off(job, reason, RETRY_SECONDS * job.tries)
             self._count("retried")
         elif await self.jobs.fail(job, reason):
-            self._count("failed")
+            self._count(ended)
             await self._remove(_keys(job.id, job.attempt, job.order.format))
 
     async def _sweep(self, stop: asyncio.Event) -> None:
