@@ -32,7 +32,7 @@ class Prometheus:
 
     def value(self, expression: str) -> float:
         """Of the one series that it must have."""
-        return float(wait_for(expression, lambda: self.ask(expression))[0]["value"][1])
+        return float(wait_for(expression, lambda: self.ask(expression) or None)[0]["value"][1])
 
     def firing(self) -> set[str]:
         return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"] if alert["state"] == "firing"}
