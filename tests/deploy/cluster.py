@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.deploy import container
 from tests.deploy.manifests import Doc, Manifests, selects, share
 from tests.deploy.network import Network
 from tests.deploy.pod import Pod
@@ -134,6 +135,7 @@ class Cluster:
                 pod.kill()
         if self._timer is not None:
             self._timer.cancel()
+        container.remove_leftovers()
 
     async def news(self) -> None:
         """Return when something has changed, or time has passed that something may have waited for."""

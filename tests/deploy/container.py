@@ -85,10 +85,13 @@ class Container:
             return 137
         spec = self._describe()
         environment = [f"{name}={value}" for name, value in spec["environment"].items()]
-        process = await asyncio.create_subprocess_exec(
-            *("nsenter", "--target", str(pid), "--mount", "--net", "--pid", "--root", "--wd"),
-            *("env", "-i", *environment, "/usr/bin/setpriv", *spec["rights"], *command),
-        )
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *("nsenter", "--target", str(pid), "--mount", "--net", "--pid", "--root", "--wd"),
+                *("env", "-i", *environment, "/usr/bin/setpriv", *spec["rights"], *command),
+                stdout=log,
+                stderr=log,
+            )
         return await process.wait()
 
     def forget(self) -> None:
@@ -162,6 +165,15 @@ class Container:
         if reference["key"] not in data and not reference.get("optional"):
             raise KeyError(f"{reference['name']} has no key {reference['key']}")
         return data.get(reference["key"])
+
+
+def remove_leftovers() -> None:
+    """Remove the limits of this process's containers, and of those of processes that were killed."""
+    for folder in (*_VERSION_1.glob("pmtest-*"), *_VERSION_2.parent.glob("pmtest-*")):
+        pid = folder.name.split("-")[1]
+        if pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists():
+            with contextlib.suppress(OSError):  # a process in it is just ending
+                folder.rmdir()
 
 
 def _source(manifests: Manifests, source: Doc) -> dict[str, str]:
