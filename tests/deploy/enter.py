@@ -72,7 +72,9 @@ def main() -> None:
     os.umask(0o022)
     build(spec)
     os.chdir(spec["folder"])
-    os.execve("/usr/bin/setpriv", ["setpriv", *spec["rights"], *spec["command"]], spec["environment"])
+    # A change of the user takes away the signal that ends it with its parent.
+    command = ["setpriv", "--pdeathsig", "KILL", *spec["rights"], *spec["command"]]
+    os.execve("/usr/bin/setpriv", command, spec["environment"])
 
 
 if __name__ == "__main__":
