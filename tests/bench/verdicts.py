@@ -31,6 +31,7 @@ from tests.bench.letters import HIDDEN, Act, Letter
 from tests.bench.traffic import day
 from tests.integration.aggregator_model import micro
 from tests.integration.flushes import sides
+from tests.roles import make_roles
 
 AT_ONCE = 2000
 """Records in a flush."""
@@ -220,6 +221,7 @@ def outcome_in_own_database(found: list[tuple[int, Record]], acts: list[Act], me
     )
     try:
         postgres.start()
+        asyncio.run(make_roles(postgres.dsn()))
         asyncio.run(migrate(postgres.dsn()))
         return asyncio.run(outcome(postgres.dsn(), found, acts, messages))
     finally:

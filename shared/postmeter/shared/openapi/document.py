@@ -6,7 +6,7 @@ import importlib.metadata
 from typing import Any
 
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
-from postmeter.shared.openapi.operations import BEARER, LIMIT_HEADERS, operation
+from postmeter.shared.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, operation
 from postmeter.shared.openapi.schemas import Schemas
 
 VERSION = "3.1.0"
@@ -46,7 +46,8 @@ def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
         "components": {
             "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer", "description": _KEY}},
             "headers": {
-                **{name: _header(text) for name, text in LIMIT_HEADERS.items()},
+                **{name: {"description": text, "schema": {"type": "string"}} for name, text in LIMIT_FIELDS.items()},
+                **{name: _header(text) for name, text in LIMIT_NUMBERS.items()},
                 "Retry-After": _header("Seconds until the next request is let through."),
                 "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
             },

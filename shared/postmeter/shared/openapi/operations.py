@@ -15,13 +15,17 @@ from postmeter.shared.openapi.schemas import Schemas
 
 Part = dict[str, Any]
 BEARER = "bearer"
-LIMIT_HEADERS = {
+LIMIT_FIELDS = {
     "RateLimit-Policy": "The class of this endpoint with its requests (`q`) per seconds (`w`), a structured field.",
     "RateLimit": "What could come at once now (`r`), and the seconds (`t`) until the whole limit is back.",
+}
+"""Structured fields: texts."""
+LIMIT_NUMBERS = {
     "RateLimit-Limit": "Requests per minute of the workspace in this endpoint's class.",
     "RateLimit-Remaining": "Requests that could come at once now.",
     "RateLimit-Reset": "Seconds until the whole limit is back.",
 }
+LIMIT_HEADERS = LIMIT_FIELDS | LIMIT_NUMBERS
 
 
 def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
