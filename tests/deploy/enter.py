@@ -37,6 +37,13 @@ def bind(root: Path, source: str, target: str, *, read_only: bool) -> None:
         mount(source, str(place), flags=BIND | REMOUNT | READ_ONLY | NO_SUID)
 
 
+def show_image_again(root: Path, spec: dict[str, Any]) -> None:
+    """A clone may lie below `/tmp`, where a manifest has a volume: what an image really has never does."""
+    for folder in map(Path, spec["image"]):
+        if any(Path(target) in folder.parents for _, target, _ in spec["volumes"]):
+            bind(root, str(folder), str(folder), read_only=True)
+
+
 def build(spec: dict[str, Any]) -> None:
     """The root file system: a memory disk with the image's folders and the pod's volumes in it."""
     root = Path(spec["root"])
@@ -55,6 +62,7 @@ def build(spec: dict[str, Any]) -> None:
         bind(root, f"/dev/{device}", f"/dev/{device}", read_only=False)
     for source, target, read_only in spec["volumes"]:
         bind(root, source, target, read_only=read_only)
+    show_image_again(root, spec)
     mount("proc", str(root / "proc"), "proc", NO_SUID | NO_DEV)
     mount("shm", str(root / "dev/shm"), "tmpfs", NO_SUID | NO_DEV, "mode=1777,size=64m")
     if spec["read_only"]:
