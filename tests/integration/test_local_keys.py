@@ -53,11 +53,11 @@ def test_a_workspace_is_stored_as_given(command: Commands) -> None:
     ("workspace", "timezone", "message"),
     [
         ("acme", "UTC", "there is a workspace 'acme' already"),
-        ("a/b", "UTC", "no workspace id"),
-        ("", "UTC", "no workspace id"),
-        ("x" * 65, "UTC", "no workspace id"),
-        ("other", "Mars/Olympus", "no IANA time zone"),
-        ("other", "../../etc/passwd", "no IANA time zone"),
+        ("a/b", "UTC", "not a workspace id"),
+        ("", "UTC", "not a workspace id"),
+        ("x" * 65, "UTC", "not a workspace id"),
+        ("other", "Mars/Olympus", "not an IANA time zone"),
+        ("other", "../../etc/passwd", "not an IANA time zone"),
     ],
 )
 def test_a_bad_workspace_is_refused(command: Commands, workspace: str, timezone: str, message: str) -> None:
@@ -94,9 +94,9 @@ def test_a_key_is_shown_once_and_stored_as_hmac_only(command: Commands) -> None:
         (("--workspace", "acme", "--role", "admin", "--scope", "track", "--domain", "a.b"), "only a domain_admin"),
         (
             ("--workspace", "acme", "--role", "domain_admin", "--scope", "track", "--domain", "https://a.b"),
-            "no domain name",
+            "not a domain name",
         ),
-        (("--workspace", "acme", "--role", "domain_admin", "--scope", "track", "--domain", " "), "no domain name"),
+        (("--workspace", "acme", "--role", "domain_admin", "--scope", "track", "--domain", " "), "not a domain name"),
         (("--workspace", "acme", "--role", "king", "--scope", "track"), "'king' is not one of"),
         (("--workspace", "acme", "--role", "admin", "--scope", "everything"), "'everything' is not one of"),
         (("--workspace", "acme", "--role", "admin"), "Missing option '--scope'"),
