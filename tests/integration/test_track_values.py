@@ -202,9 +202,9 @@ def test_who_may_write(service: Service, path: str) -> None:
 def test_nothing_of_a_refused_request_is_stored_and_no_address_of_another(service: Service) -> None:
     contact = f"{uuid.uuid4().hex}@b.example"
     refused(service.post(EVENT, {**GOOD, "contact_email": contact, "event_name": "X"}), 422, "INVALID_FIELD")
-    before = len(once(service.redis_url))
+    before = once(service.redis_url)
     assert service.post(EVENT, {**GOOD, "contact_email": f"Ada <{contact.upper()}>"}).status == 200
-    found = once(service.redis_url)[before:]
+    found = [record for record in once(service.redis_url) if record not in before]
     assert [type(record) for record in found] == [CustomEvent]
     assert contact not in repr(found).lower()
 
