@@ -36,7 +36,7 @@ class Counting:
         """Count these entries. Raises LeaseLost and failures that are not the data's: the rest is to be read again."""
         failure = await self._flush(connection, work)
         if failure is not None:
-            # A month that is missing is refused as a record is, and is no record's fault.
+            # A month that is missing is refused as a record is, though no record is to blame.
             await partitions.ensure_now(connection)
             await self._in_parts(connection, work)
 
