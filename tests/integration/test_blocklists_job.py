@@ -69,7 +69,8 @@ async def test_of_two_replicas_one_does_the_work(world: World) -> None:
         await until(again)
         stop.set()
     asked = world.dns.questions(GOOD)
-    assert {asked.pop("2.0.0.127"), asked.pop("1.0.0.127")} == {2}, "two rounds"
+    rounds = {asked.pop("2.0.0.127"), asked.pop("1.0.0.127")}
+    assert rounds in ({1}, {2}), "the new one has a round of its own unless the first was not over yet"
     assert len(asked) == 41
     assert set(asked.values()) == {1}
 
