@@ -121,12 +121,14 @@ async def test_a_proxy_s_absolute_target_is_its_path(postgres_dsn: str, redis_ur
     async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
         for port in ports:
             for base in (b"http://t", b"HTTPS://[::1]:8080"):
-                heard = await heard_of(port, says(port.get.replace(b"GET /", b"GET " + base + b"/", 1)))
+                asked = port.get.replace(b"GET /", b"GET " + base + b"/", 1)
+                heard = await heard_of(port, says(asked, half_closes=True))
                 if port.name == "query-service":  # what is sealed is sealed for the path as the gateway asks
                     continue
                 assert b" 200 OK" in heard.partition(b"\r\n")[0], (port.name, base, heard)
         for port in ports[:4]:
-            heard = await heard_of(port, says(b"GET http://t.example" + click + b" HTTP/1.1\r\nHost: t\r\n\r\n"))
+            asked = b"GET http://t.example" + click + b" HTTP/1.1\r\nHost: t\r\n\r\n"
+            heard = await heard_of(port, says(asked, half_closes=True))
             assert f"\r\nLocation: {url}\r\n".encode() in heard, (port.name, heard)
     assert [hit.url for hit in hits_of(redis_url, message)] == [url] * 4
 
@@ -144,10 +146,11 @@ async def test_the_client_is_the_same_on_both_ports(postgres_dsn: str, redis_url
                 message = new_message()
                 for method in ("GET", "HEAD"):
                     open_ = f"{method} {open_target(message)} HTTP/1.1\r\nHost: t\r\n".encode()
-                    await heard_of(port, says(open_ + forwarded + b"\r\n"))
+                    await heard_of(port, says(open_ + forwarded + b"\r\n", half_closes=True))
                 token = KEYS.sign_unsubscribe(WORKSPACE, message)
                 leave = f"POST /api/v1/track/unsubscribe/{token} HTTP/1.1\r\nHost: t\r\nContent-Length: 26\r\n"
-                heard = await heard_of(port, says(leave.encode() + forwarded + b"\r\nList-Unsubscribe=One-Click"))
+                left = leave.encode() + forwarded + b"\r\nList-Unsubscribe=One-Click"
+                heard = await heard_of(port, says(left, half_closes=True))
                 assert b" 200 OK" in heard.partition(b"\r\n")[0], (port.name, heard)
                 found = [one.ip for one in once(redis_url) if getattr(one, "message", b"") == message]
                 assert found == [client] * 2, (port.name, forwarded)
@@ -163,7 +166,7 @@ async def test_cookies_are_bounded_alike_on_both_ports(
             one = head + b"Cookie: " + b"c" * size + b"\r\n\r\n"
             several = head + b"".join(b"Cookie: " + b"c" * (size // 8) + b"\r\n" for _ in range(8)) + b"\r\n"
             for sent in (one, several):
-                heard = await heard_of(port, says(sent))
+                heard = await heard_of(port, says(sent, half_closes=True))
                 assert heard.split()[1] == status, (port.name, heard[:200])
 
 
