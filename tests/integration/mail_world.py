@@ -87,10 +87,7 @@ async def ensure_message_months(dsn: str, first: date, last: date) -> None:
     (table,) = [table for table in partitions.TABLES if table.table == "message"]
     connection = await asyncpg.connect(dsn)
     try:
-        month = first.replace(day=1)
-        while month <= last:
-            await partitions.ensure(connection, table, month)
-            month = partitions.add_months(month, 1)
+        await partitions.ensure(connection, table, first.replace(day=1), last)
     finally:
         await connection.close()
 

@@ -47,10 +47,8 @@ async def ensure_months(dsn: str, first: date, last: date) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for table in partitions.TABLES:
-            month = first
-            while table.key == "time" and table.width == "month" and month <= last:
-                await partitions.ensure(connection, table, month)
-                month = partitions.add_months(month, 1)
+            if table.key == "time" and table.width == "month":
+                await partitions.ensure(connection, table, first, last)
     finally:
         await connection.close()
 

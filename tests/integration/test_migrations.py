@@ -73,7 +73,7 @@ async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: s
     low = partitions._bound(table, start)
     await connection.execute("INSERT INTO engagement VALUES (1, $1, 1, now(), NULL, 1)", low)
     assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 1
-    await partitions.ensure(connection, table, start)
+    await partitions.ensure(connection, table, start, start)
     assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 0
     assert await connection.fetchval(f"SELECT count(*) FROM {partitions.name(table, start)}") == 1
     await connection.close()

@@ -63,9 +63,7 @@ async def _renew(connection: Connection, table: Partitioned, settings: Aggregato
     else:
         oldest = start = today - timedelta(days=DEDUP_DAYS)
         last = today + timedelta(days=partitions.DAYS_AHEAD)
-    while start <= last:
-        await partitions.ensure(connection, table, start)
-        start = partitions.end_of(table, start)
+    await partitions.ensure(connection, table, start, last)
     dropped: list[str] = []
     for row in await connection.fetch(QUERIES["partitions_of"], table.table):
         if _is_over(row["relname"], table, oldest):

@@ -80,15 +80,22 @@ def _bound(table: Partitioned, day: date) -> str:
     return str(uuid7.floor(int(midnight.timestamp() * 1000))) if table.key == "uuid" else midnight.isoformat()
 
 
-async def ensure(connection: Connection, table: Partitioned, start: date) -> None:
-    """Make the partition that starts on `start`, unless it is there. Rows of the default move into it."""
-    partition = name(table, start)
-    if await connection.fetchval("SELECT to_regclass($1)", partition):
-        return
-    low, high = _bound(table, start), _bound(table, end_of(table, start))
-    await connection.execute(
-        "SELECT postmeter_make_partition($1, $2, $3, $4, $5)", table.table, partition, low, high, _id(table)
-    )
+async def ensure(connection: Connection, table: Partitioned, first: date, last: date) -> None:
+    """Make the partitions that start from `first` on, `last` included, unless they are there, or the table itself is
+    not. Either all that are missing are made or none. Rows of the default partition move into them.
+    """
+    starts = []
+    while first <= last:
+        starts.append(first)
+        first = end_of(table, first)
+    rows = await connection.fetch(_QUERIES["missing"], table.table, [name(table, start) for start in starts])
+    if missing := {row["partition"] for row in rows}:
+        wanted = [
+            (name(table, start), _bound(table, start), _bound(table, end_of(table, start)))
+            for start in starts
+            if name(table, start) in missing
+        ]
+        await connection.execute(_QUERIES["make_all"], table.table, *map(list, zip(*wanted, strict=True)), _id(table))
 
 
 async def drop(connection: Connection, table: Partitioned, partition: str) -> None:
@@ -114,11 +121,7 @@ async def ensure_now(connection: Connection, today: date | None = None) -> None:
     """Make every partition that an event accepted today can need, of the tables that are there."""
     today = today or datetime.now(UTC).date()
     for table in TABLES:
-        if not await connection.fetchval("SELECT to_regclass($1)", table.table):
-            continue
         if table.width == "month":
-            for months in range(-table.back, MONTHS_AHEAD + 1):
-                await ensure(connection, table, add_months(today, months))
+            await ensure(connection, table, add_months(today, -table.back), add_months(today, MONTHS_AHEAD))
         else:
-            for days in range(-1, DAYS_AHEAD + 1):
-                await ensure(connection, table, today + timedelta(days=days))
+            await ensure(connection, table, today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))

@@ -45,3 +45,13 @@ END $$
 -- Nobody calls these but whom the owner lets.
 REVOKE ALL ON FUNCTION postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text),
     postmeter_check_partition(text, text) FROM PUBLIC
+
+-- name: missing
+-- Those of the partitions $2 of the table $1 that are not there; none where the table itself is not.
+SELECT partition FROM unnest($2::text[]) AS partition
+WHERE to_regclass($1) IS NOT NULL AND to_regclass(partition) IS NULL
+
+-- name: make_all
+-- Make partitions of the table $1, all or none: $2 their names, $3 and $4 their bounds, $5 as the function's id.
+SELECT postmeter_make_partition($1, partition, low, high, $5)
+FROM unnest($2::text[], $3::text[], $4::text[]) AS wanted (partition, low, high)
