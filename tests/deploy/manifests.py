@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 Doc = dict[str, Any]
@@ -28,6 +29,10 @@ class Manifests:
         """Whether there is one."""
         return (kind, name) in self._docs
 
+    def all(self) -> list[Doc]:
+        """All of them."""
+        return list(self._docs.values())
+
     def of(self, *kinds: str) -> list[Doc]:
         """All of these kinds."""
         return [doc for (kind, _), doc in self._docs.items() if kind in kinds]
@@ -35,6 +40,10 @@ class Manifests:
     def add(self, doc: Doc) -> None:
         """As `kubectl apply` does, one document."""
         self._docs[doc["kind"], doc["metadata"]["name"]] = doc
+
+    def remove(self, kind: str, name: str) -> Doc:
+        """As `kubectl delete` does; what it was. Raises KeyError."""
+        return self._docs.pop((kind, name))
 
     def copy(self) -> Manifests:
         """One that can be changed alone."""
@@ -66,11 +75,63 @@ def share(value: str | int, whole: int, *, up: bool) -> int:
 
 
 def selects(selector: Doc, labels: dict[str, str]) -> bool:
-    """Whether a selector, as `matchLabels` or bare, picks these labels."""
-    if "matchExpressions" in selector:
-        raise ValueError("matchExpressions are not known here")
-    wanted = selector.get("matchLabels", selector)
-    return bool(wanted) and all(labels.get(name) == value for name, value in wanted.items())
+    """Whether a selector, as `matchLabels`, `matchExpressions` or bare, picks these labels. An empty one picks none."""
+    if not {"matchLabels", "matchExpressions"} & set(selector):
+        selector = {"matchLabels": selector}
+    wanted, expressions = selector.get("matchLabels", {}), selector.get("matchExpressions", [])
+    if any(one["operator"] != "In" for one in expressions):
+        raise ValueError("only In is known here")
+    return (
+        bool(wanted or expressions)
+        and all(labels.get(name) == value for name, value in wanted.items())
+        and all(labels.get(one["key"]) in one["values"] for one in expressions)
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pods of one template. `owner`: `Deployment/gateway`. `template`: their metadata and spec."""
+
+    owner: str
+    template: Doc
+
+    @property
+    def name(self) -> str:
+        return self.owner.partition("/")[2]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        found: dict[str, str] = self.template["metadata"].get("labels", {})
+        return found
+
+    @property
+    def spec(self) -> Doc:
+        found: Doc = self.template["spec"]
+        return found
+
+    @property
+    def containers(self) -> list[Doc]:
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The numbers of its ports by their names."""
+        return {port["name"]: port["containerPort"] for one in self.containers for port in one.get("ports", [])}
+
+    def port(self, port: int | str) -> int:
+        """One by number or name. Raises KeyError for one that no container has."""
+        if port in self.ports.values():
+            return int(port)
+        return self.ports[str(port)]
+
+
+def groups(manifests: Manifests) -> list[Group]:
+    """Whatever makes pods, and pods."""
+    found = [
+        Group(f"{doc['kind']}/{doc['metadata']['name']}", doc["spec"]["template"])
+        for doc in manifests.of("Deployment", "StatefulSet", "Job")
+    ]
+    return found + [Group(f"Pod/{doc['metadata']['name']}", doc) for doc in manifests.of("Pod")]
 
 
 def fingerprint(template: Doc) -> str:
