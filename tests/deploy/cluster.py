@@ -1,7 +1,7 @@
 """As much of a cluster as runs the manifests: nodes that are names, pods that are processes, controllers that watch.
 
-What is not here: network policies and seccomp profiles are not enforced, autoscalers do not scale (their least
-number of replicas runs), and all nodes share one machine.
+What is not here: seccomp profiles are not enforced, autoscalers do not scale (their least number of replicas runs), and
+all nodes share one machine. Network policies hold for whoever dials a service; what they refuse fails the test.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.deploy import container
-from tests.deploy.manifests import Doc, Manifests, selects, share
+from tests.deploy.manifests import Doc, Group, Manifests, selects, share
 from tests.deploy.network import Network
 from tests.deploy.pod import Pod
+from tests.deploy.policies import allows
 from tests.deploy.services import Service, stand_in
 from tests.deploy.workloads import KINDS, Workload
 from tests.product import PATIENCE
@@ -49,11 +50,15 @@ class Cluster:
 
     # -- what a person does
 
-    async def stand_in(self, name: str, socket: str, port: int) -> None:
-        """A service outside of the manifests: a server of the test's on a Unix socket."""
+    async def stand_in(self, group: Group, socket: str, port: int) -> None:
+        """A server of the test's on a Unix socket, as the Service and the pods of a group that are not run."""
         address = await self.network.add_service()
-        self._servers.append(await stand_in(socket, address, port))
-        self._names[name] = address
+
+        def admitted(peer: str) -> bool:
+            return self.admitted(peer, group, port)
+
+        self._servers.append(await stand_in(socket, address, port, admitted))
+        self._names[group.name] = address
         self.write_hosts()
 
     async def apply(self, manifests: Manifests) -> None:
@@ -162,6 +167,14 @@ class Cluster:
             return None
         templates = self.manifests.get(kind, name)["spec"].get("volumeClaimTemplates", [])
         return f"{volume}-{pod.name}" if any(t["metadata"]["name"] == volume for t in templates) else None
+
+    def admitted(self, peer: str, target: Group, port: int) -> bool:
+        """Whether policies let the pod of an address connect; the test itself is outside of the cluster."""
+        source = next((pod for pod in self.pods if pod.address == peer), None)
+        if allows(self.manifests, source.group if source else "", target, port):
+            return True
+        self.failures.append(f"{source.name if source else 'from outside'}: not let in to {target.owner}, {port}")
+        return False
 
     def service_links(self) -> dict[str, str]:
         """NAME_SERVICE_HOST, NAME_PORT and so on, of every service that has an address."""

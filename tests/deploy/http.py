@@ -24,7 +24,10 @@ class Answer:
 
 
 class Caller:
-    """One connection at a time to one service, kept if `keep`. A refused one is tried again, nothing else is."""
+    """One connection at a time to one service, kept if `keep`. A refused one is tried again, nothing else is.
+
+    refused: how often nobody was there, or who was there did not listen. Somebody else would have had no answer.
+    """
 
     def __init__(self, cluster: Cluster, service: str, *, keep: bool) -> None:
         self._cluster, self._service, self._keep = cluster, service, keep
@@ -61,6 +64,7 @@ class Caller:
         service = self._cluster.services[self._service]
         port = service.target(service.ports[0]["port"])
         while self._ends is None:
+            self.refused += not service.pods
             await self._cluster.until(f"an endpoint of {self._service}", lambda: bool(service.pods))
             pod = service.pick()
             assert pod is not None

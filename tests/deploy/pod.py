@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.deploy import probes
 from tests.deploy.container import Container
-from tests.deploy.manifests import Doc, contents
+from tests.deploy.manifests import Doc, Group, contents
 
 if TYPE_CHECKING:
     from tests.deploy.cluster import Cluster
@@ -30,8 +30,8 @@ class Pod:
 
     def __init__(self, cluster: Cluster, name: str, owner: str, template: Doc, revision: str, node: str) -> None:
         self.cluster, self.name, self.owner, self.revision, self.node = cluster, name, owner, revision, node
-        self.spec: Doc = template["spec"]
-        self.labels: dict[str, str] = dict(template["metadata"].get("labels", {}))
+        self.group = Group(owner, template)
+        self.spec, self.labels = self.group.spec, self.group.labels
         self.uid = cluster.next_uid()
         self.folder: Path = cluster.folder / f"{self.uid}-{name}"
         self.hosts, self.slow = cluster.hosts, cluster.slow
@@ -56,10 +56,7 @@ class Pod:
 
     def port(self, port: int | str) -> int:
         """A container's port by number or name."""
-        if isinstance(port, int):
-            return port
-        named = (p for c in self.spec["containers"] for p in c.get("ports", []) if p.get("name") == port)
-        return int(next(named)["containerPort"])
+        return self.group.port(port)
 
     def field(self, path: str) -> str:
         """The downward API."""
@@ -140,10 +137,18 @@ class Pod:
             self.changed()
 
     async def _until_done(self, container: Container) -> None:
-        """An init container, or one of a job: again until it succeeds."""
+        """An init container, or one of a job: again until it succeeds, or the pod is deleted."""
         for _ in range(3):
             process = await container.start()
-            if await process.wait() == 0 or self.terminating:
+            container.started = container.ready = True
+            self.changed()
+            ended, deleted = asyncio.create_task(process.wait()), asyncio.create_task(self._term.wait())
+            await asyncio.wait([ended, deleted], return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                await self._stop(container, ended)
+            deleted.cancel()
+            container.started = container.ready = False
+            if self.terminating or process.returncode == 0:
                 return
         raise RuntimeError(f"{container.name} fails: {container.log.read_text()[-2000:]}")
 

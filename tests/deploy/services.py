@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.deploy.manifests import Doc, selects
@@ -82,7 +83,8 @@ class Service:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int | str) -> None:
         pod = self.pick()
         try:
-            if pod is None:
+            peer = writer.get_extra_info("peername")[0]
+            if pod is None or not self._cluster.admitted(peer, pod.group, pod.port(target)):
                 raise ConnectionRefusedError
             there = await asyncio.open_connection(pod.address, pod.port(target))
         except OSError:
@@ -121,11 +123,13 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def stand_in(path: str, address: str, port: int) -> asyncio.Server:
-    """A service whose only pod is a server of the test's, which listens on a Unix socket."""
+async def stand_in(path: str, address: str, port: int, admitted: Callable[[str], bool]) -> asyncio.Server:
+    """A service whose only pod is a server of the test's, which listens on a Unix socket. Takes addresses admitted."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            if not admitted(writer.get_extra_info("peername")[0]):
+                raise ConnectionRefusedError
             there = await asyncio.open_unix_connection(path)
         except OSError:
             reset(writer)

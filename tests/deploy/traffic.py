@@ -44,9 +44,10 @@ class Ledger:
 
 
 class Traffic:
-    """Readers that keep their connections and readers that do not, at both doors; and a sender of events."""
+    """Readers that keep their connections and readers that do not, at both doors; senders of events and of mails."""
 
     MESSAGES = 5
+    """The first ones; from then on there is a new one every second."""
 
     def __init__(self, cluster: Cluster, doors: tuple[str, str], key: str, campaign: str) -> None:
         self._cluster, (self._tracking, self._gateway) = cluster, doors
@@ -58,13 +59,15 @@ class Traffic:
 
     async def start(self) -> None:
         """Register messages, then begin."""
+        sender = Caller(self._cluster, self._gateway, keep=False)
         for _ in range(self.MESSAGES):
-            await self._register()
+            await self._register(sender)
         doors = [self._tracking, self._tracking, self._gateway]
         for door, keep in itertools.product(doors, (True, False)):
             self._tasks.append(asyncio.create_task(self._read(Caller(self._cluster, door, keep=keep))))
         for keep in (True, False):
             self._tasks.append(asyncio.create_task(self._send(Caller(self._cluster, self._gateway, keep=keep))))
+        self._tasks.append(asyncio.create_task(self._mail(sender)))
 
     async def stop(self) -> Ledger:
         """Let what is under way end."""
@@ -77,7 +80,13 @@ class Traffic:
         goal = len(self.ledger.answered) + hits
         await self._cluster.until("answered hits", lambda: len(self.ledger.answered) >= goal)
 
-    async def _register(self) -> None:
+    async def _mail(self, caller: Caller) -> None:
+        while not self._stop.is_set():
+            await self._register(caller)
+            await asyncio.sleep(1)
+        self._end(caller)
+
+    async def _register(self, caller: Caller) -> None:
         body = {
             "id": str(uuid.uuid4()),
             "campaign_id": self.ledger.campaign,
@@ -85,14 +94,13 @@ class Traffic:
             "to": "b@c.example",
             "html": '<a href="http://c.example/x?y=1">x</a>',
         }
-        caller = Caller(self._cluster, self._gateway, keep=False)
-        answer = await caller.ask("POST", "/v1/messages", self._headers, json.dumps(body).encode())
-        assert answer.status == 201, answer
-        self.ledger.messages.append(json.loads(answer.body)["data"])
+        answer = await self._ask(caller, "POST", "/v1/messages", self._headers, json.dumps(body).encode())
+        if answer is not None:
+            self.ledger.messages.append(json.loads(answer.body)["data"])
 
     async def _read(self, caller: Caller) -> None:
         while not self._stop.is_set():
-            message = self._random.choice(self.ledger.messages)
+            message = self._pick()
             url = self._random.choice([message["open_url"], message["links"][0]["tracking_url"]])
             agent = f"{AGENT}{uuid.uuid4().hex}"
             self.ledger.sent.add(agent)
@@ -104,10 +112,15 @@ class Traffic:
             await asyncio.sleep(PACE)
         self._end(caller)
 
+    def _pick(self) -> dict[str, Any]:
+        """Half of all is about the newest mails, so that what was just signed is soon asked for."""
+        messages = self.ledger.messages
+        return self._random.choice(messages[-self.MESSAGES :] if self._random.random() < 0.5 else messages)
+
     async def _send(self, caller: Caller) -> None:
         while not self._stop.is_set():
             ids = {uuid.uuid4().hex for _ in range(3)}
-            message = self._random.choice(self.ledger.messages)["id"]
+            message = self._pick()["id"]
             events = [{"type": "delivered", "id": one, "message_id": message} for one in ids]
             self.ledger.events_sent |= ids
             body = json.dumps({"events": events}).encode()
@@ -122,7 +135,7 @@ class Traffic:
         except Unanswered as why:
             self.ledger.unanswered[str(why)] += 1
             return None
-        if answer.status not in (200, 202, 302):
+        if answer.status not in (200, 201, 202, 302):
             self.ledger.unanswered[f"{answer.status}: {request[1].split('/')[1]} {answer.body[:200]!r}"] += 1
             return None
         return answer

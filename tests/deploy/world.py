@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
-import secrets
+import re
 import uuid
 from collections import Counter
 from typing import Any
@@ -14,15 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from postmeter.cli import admin
-from postmeter.shared.secret import Secret
 from tests.deploy.cluster import Cluster
+from tests.deploy.environments import SERVICES, secrets
 from tests.deploy.http import Caller
-from tests.deploy.manifests import Manifests
+from tests.deploy.manifests import Manifests, groups
 from tests.deploy.traffic import Ledger, Traffic
 from tests.roles import make_roles, of_service
 
-SERVICES = ("tracking", "aggregator", "query", "gateway")
 DOORS = ("tracking", "gateway")
 METRICS = ["delivered", "opens", "clicks", "machine_opens", "machine_clicks"]
 
@@ -32,32 +28,56 @@ class World:
 
     def __init__(self, cluster: Cluster, manifests: Manifests, dsn: str, redis_url: str) -> None:
         self.cluster, self.manifests, self._dsn, self._redis_url = cluster, manifests, dsn, redis_url
-        self._pepper = secrets.token_urlsafe(32)
         self.key = ""
 
     async def start(self) -> None:
         """Stores, secrets, migration, services; ready when every workload is."""
-        await self.cluster.stand_in("postgres", f"{_postgres_folder(self._dsn)}/.s.PGSQL.5432", 5432)
-        await self.cluster.stand_in("valkey", unquote(urlsplit(self._redis_url).path), 6379)
+        await make_roles(self._dsn)
         self._add_secrets()
-        connection = await asyncpg.connect(self._dsn)
-        try:
-            await make_roles(self._dsn)
-            self.cluster.manifests = self.manifests
-            for job in self.manifests.of("Job"):
-                await self.cluster.run_job(job)
-            await admin.create_workspace(connection, "rollout", "Rollout", "UTC")
-            scopes = ["track", "analytics"]
-            self.key = await admin.create_key(connection, Secret(self._pepper), "rollout", "admin", scopes)
-        finally:
-            await connection.close()
+        self.cluster.manifests = self.manifests
+        await self._stand_in("postgres", f"{_postgres_folder(self._dsn)}/.s.PGSQL.5432", 5432)
+        await self._stand_in("valkey", unquote(urlsplit(self._redis_url).path), 6379)
+        await self.cluster.run_job(self.manifests.get("Job", "migrate"))
+        self.key = await self._make_key()
         await self.cluster.apply(self.manifests)
         await self.cluster.settled()
+
+    async def _stand_in(self, name: str, socket: str, port: int) -> None:
+        """The tests' own server in place of the overlay's; policies let in whom they let in to that."""
+        (group,) = (one for one in groups(self.manifests) if one.owner == f"StatefulSet/{name}")
+        assert group.port(port) == port
+        self.manifests.remove("StatefulSet", name)
+        self.manifests.remove("Service", name)
+        await self.cluster.stand_in(group, socket, port)
+
+    async def _make_key(self) -> str:
+        """As docs/kubernetes.md makes the first one: by commands in the pod `admin`."""
+        doc = self.manifests.get("Pod", "admin")
+        pod = self.cluster.create("admin", "Pod/admin", doc, "")
+        await self.cluster.until("the pod admin", lambda: pod.ready)
+        (container,) = pod.containers
+        for command in (
+            "workspace create rollout --name Rollout --timezone UTC",
+            "key create --workspace rollout --role admin --scope analytics --scope track",
+        ):
+            assert await container.execute(["postmeter", *command.split()]) == 0, container.log.read_text()
+        (key,) = re.findall(r"^(pm_\S+)", container.log.read_text(), re.MULTILINE)
+        pod.delete()
+        await self.cluster.until("the end of admin", lambda: pod.gone)
+        self.cluster.events.clear()  # `sleep` does not heed SIGTERM
+        return key
 
     async def apply(self, manifests: Manifests) -> None:
         """Apply changed ones."""
         self.manifests = manifests
         await self.cluster.apply(manifests)
+
+    @property
+    def token_keys(self) -> str:
+        """The ring as `secrets.sh` made it: one key."""
+        return next(
+            str(doc["stringData"]["POSTMETER_TOKEN_KEYS"]) for doc in secrets() if doc["metadata"]["name"] == "gateway"
+        )
 
     async def traffic(self, campaign: str) -> Traffic:
         """Running, and answered."""
@@ -98,16 +118,14 @@ class World:
             await connection.close()
 
     def _add_secrets(self) -> None:
-        shared = {
-            "POSTMETER_INTERNAL_SECRET": secrets.token_urlsafe(32),
-            "POSTMETER_TOKEN_KEYS": f"1:{base64.b64encode(os.urandom(32)).decode()}",
-            "POSTMETER_KEY_PEPPER": self._pepper,
-        }
-        for service in (*SERVICES, "migrate"):
-            dsn = self._inside() if service == "migrate" else of_service(self._inside(), service)
-            pool = {"POSTMETER_POSTGRES_POOL": "8"}
-            data = {**shared, **pool, "POSTMETER_POSTGRES_DSN": dsn}
-            self.manifests.add({"kind": "Secret", "metadata": {"name": service}, "stringData": data})
+        """Those of `secrets.sh`, but for the tests' own database."""
+        for doc in secrets():
+            name, data = doc["metadata"]["name"], doc["stringData"]
+            if "POSTMETER_POSTGRES_DSN" in data:
+                data["POSTMETER_POSTGRES_DSN"] = (
+                    of_service(self._inside(), name) if name in SERVICES else self._inside()
+                )
+            self.manifests.add(doc)
 
     def _inside(self) -> str:
         """The DSN as pods have it."""
