@@ -21,6 +21,7 @@ from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from tests import missing
+from tests.product import PREPARED
 from tests.roles import make_roles
 
 T = TypeVar("T")
@@ -38,6 +39,19 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
     return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for all workers of a run, for what tests/product.py prepares once."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=fast_place())
+        Path(folder).chmod(0o711)
+        os.environ[PREPARED] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(PREPARED), ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

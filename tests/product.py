@@ -1,11 +1,13 @@
 """The whole product as a user starts it: `postmeter up` as a process of its own, and what one needs to watch it."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import deque
@@ -129,9 +131,35 @@ def descendants(root: int) -> set[int]:
     return found - {root}
 
 
+PREPARED = "POSTMETER_TEST_PREPARED"
+"""Names a folder that the processes of one run of the tests share (tests/conftest.py)."""
+
+
+def prepare(data: Path) -> None:
+    """Copy what a first start makes to `data`: it takes longer than all else that most tests do with a product.
+
+    The first to ask makes it, by a first start. Without a shared folder, or with servers of the test's own, does nothing.
+    """
+    shared = os.environ.get(PREPARED)
+    own_servers = {"POSTMETER_POSTGRES_DSN", "POSTMETER_REDIS_URL"} & os.environ.keys()
+    if shared is None or own_servers or data.exists():
+        return
+    with (Path(shared) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Path(shared) / "made"
+        if not made.exists():
+            folder = Path(tempfile.mkdtemp(dir=shared))
+            folder.chmod(0o711)
+            assert Product(folder).stop() == 0
+            (folder / "data").rename(made)
+    subprocess.run(["cp", "-a", str(made), str(data)], check=True)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Product]:
-    """A product that runs for the `with` block, in `folder`."""
+def running(folder: Path, *, first: bool = False) -> Iterator[Product]:
+    """A product that runs for the `with` block, in `folder`. first: its first start is the test's subject."""
+    if not first:
+        prepare(folder / "data")
     product = Product(folder)
     try:
         yield product

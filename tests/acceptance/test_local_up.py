@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
 def product() -> Iterator[Product]:
     """One running product for the tests that do not end it."""
     made = Path(tempfile.mkdtemp(prefix="pm-"))
-    with running(made) as started:
+    with running(made, first=True) as started:
         yield started
     shutil.rmtree(made)
 
