@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -19,7 +20,7 @@ from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream, target
-from postmeter.shared import authorization, client_address, principal, request_ids, sealed, sources, tokens
+from postmeter.shared import authorization, client_address, principal, request_ids, sealed, sources, tokens, traces
 from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
@@ -27,6 +28,7 @@ from postmeter.shared.metrics import GatewayMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.refusals import finish, refusal
 from postmeter.shared.secret import Secret
+from postmeter.shared.traces import UNTRACED, Trace, Traces
 
 _PASSED_ON = ("Content-Type", "Accept", "User-Agent")
 _HELD_BACK = frozenset(
@@ -51,6 +53,7 @@ class Front:
     secret: Secret
     metrics: GatewayMetrics
     trusted_hops: int
+    traces: Traces
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises for what a caller sent."""
@@ -58,34 +61,48 @@ class Front:
         request_id = request_ids.of(request.headers.get(request_ids.HEADER))
         path = request.raw_path.partition("?")[0]
         label = "other"
-        exemplar: dict[str, str] | None = {"request_id": request_id}
+        exemplar = {"request_id": request_id}
         response: web.StreamResponse
         try:
             if self.hits.claims(path) and request.method in ("GET", "HEAD"):
                 label = OPEN_PATH if path.startswith(OPEN_PATH) else CLICK_PATH
-                exemplar = None  # a hit's id is in no log
+                exemplar = {}  # a hit's id is in no log
                 response = await self.hits.answer(request)
                 finish(response, request_id)
             else:
                 endpoint = self.routes.find(request.method, path)
                 label = endpoint.path
-                response = await self._api(request, endpoint, request_id)
+                with self._traced(request, endpoint, request_id) as trace:
+                    exemplar |= trace.exemplar
+                    response = await self._api(request, endpoint, request_id, trace)
+                    trace.answered(response.status)
         except RequestError as error:
             response = refusal(request.method, path, error, request_id)
             if error.status in (400, 408, 413, 415) and request.can_read_body:
                 response.force_close()  # the rest of the body is not worth reading
-        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began, exemplar)
+        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began, exemplar or None)
         return response
 
-    async def _api(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> web.StreamResponse:
+    def _traced(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> AbstractContextManager[Trace]:
+        """The request's trace: of what query-service answers, and of nothing else (ADR 0036)."""
+        if endpoint.service is not Service.QUERY:
+            return nullcontext(UNTRACED)
+        traceparent = request.headers.get(traces.HEADER)
+        return self.traces.begin(request.method, endpoint.path, request_id, traceparent)
+
+    async def _api(
+        self, request: web.BaseRequest, endpoint: Endpoint, request_id: str, trace: Trace
+    ) -> web.StreamResponse:
         if endpoint.service is Service.GATEWAY:
             page = self.pages.answer(request)
             finish(page, request_id)
             return page
         caller = await self._caller(request, endpoint)
+        if caller is not None:
+            trace.belongs_to(caller.workspace_id)
         counted = await self.limits.count(caller.workspace, endpoint.limit) if caller is not None else {}
         try:
-            return await self._pass_on(request, endpoint, caller, request_id, counted)
+            return await self._pass_on(request, endpoint, caller, request_id, counted, trace)
         except RequestError as error:
             error.headers = counted | error.headers
             raise
@@ -97,6 +114,7 @@ class Front:
         caller: Principal | None,
         request_id: str,
         counted: dict[str, str],
+        trace: Trace,
     ) -> web.StreamResponse:
         """The service's answer, with the headers of the limit that it was `counted` against."""
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
@@ -104,6 +122,7 @@ class Front:
             client = client_of(request, self.trusted_hops)
             headers[client_address.HEADER] = self._seal(client_address.HEADER, client, endpoint, request)
         headers[request_ids.HEADER] = request_id
+        trace.pass_on(headers)
         if caller is not None:
             who = msgspec.structs.replace(caller, request_id=request_id)
             headers[principal.HEADER] = self._seal(principal.HEADER, who, endpoint, request)

@@ -18,7 +18,7 @@ from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens
+from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens, traces
 from postmeter.shared.connections import Connections
 from postmeter.shared.endpoints import Service
 from postmeter.shared.http_server import Server
@@ -39,7 +39,14 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     registry = metrics.registry()
     measured = metrics.GatewayMetrics(registry)
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
-    pool = await postgres.connect(settings, "gateway", KEY_SECONDS, options={"default_transaction_read_only": "on"})
+    tracing = traces.of(settings, "gateway")
+    pool = await postgres.connect(
+        settings,
+        "gateway",
+        KEY_SECONDS,
+        options={"default_transaction_read_only": "on"},
+        connection_class=tracing.connection_class,
+    )
     redis = limits.client(settings.redis_url)
     client = HitClient(settings.tracking_url, settings.hits)
     share = max(1, settings.service_requests // WORKSPACE_SHARE)
@@ -78,6 +85,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         secret=settings.internal_secret,
         metrics=measured,
         trusted_hops=settings.trusted_hops,
+        traces=tracing,
     )
     server = Server(front.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
     runner = web.ServerRunner(server, shutdown_timeout=settings.stop_timeout)
@@ -102,6 +110,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             await upstream.close()
         await redis.aclose()
         await postgres.close(pool)
+        await tracing.close()
 
 
 async def _reach(url: str) -> None:

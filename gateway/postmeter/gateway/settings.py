@@ -9,11 +9,11 @@ from postmeter.gateway.rate_limits import RateLimits
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import NotNegative, Port, Positive, RedisUrl
-from postmeter.shared.settings import InternalSettings, PostgresSettings, PublicSettings, Settings
+from postmeter.shared.settings import InternalSettings, PostgresSettings, PublicSettings, Settings, TraceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings):
+class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings, TraceSettings):
     """port: the public one. tracking_url, query_url: where the services are. key_pepper: see api_keys.digest.
 
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 
 import asyncpg
 from aiohttp import web
@@ -25,7 +25,7 @@ from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
 from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
-from postmeter.shared import authorization, logs, principal
+from postmeter.shared import authorization, logs, principal, traces
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
@@ -37,6 +37,7 @@ from postmeter.shared.postgres import Pool
 from postmeter.shared.principal import Principal
 from postmeter.shared.sealed import Seals
 from postmeter.shared.secret import Secret
+from postmeter.shared.traces import UNTRACED, Traces
 
 MAX_HEAD = 1 << 20
 MESSAGES_PATH = "/v1/messages"
@@ -70,7 +71,14 @@ def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Ex
 
 
 def build(
-    pool: Pool, redis: Redis, secret: Secret, clock: Clock, metrics: QueryMetrics, exports: Exports, turns: Turns
+    pool: Pool,
+    redis: Redis,
+    secret: Secret,
+    clock: Clock,
+    metrics: QueryMetrics,
+    exports: Exports,
+    turns: Turns,
+    tracing: Traces = traces.OFF,
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
     app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
@@ -78,7 +86,7 @@ def build(
     by_path = handlers(pool, redis, secret, clock, exports)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns)
+            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns, tracing)
             # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
             path = endpoint.path.replace("}", ":[^/]+}")
             app.router.add_route(endpoint.method, path, answer)
@@ -95,30 +103,38 @@ def runner(application: web.Application, clocks: Clocks, stop_timeout: float) ->
 
 
 def _answerer(
-    endpoint: Endpoint, handler: Handler, seals: Seals, metrics: QueryMetrics, turns: Turns
+    endpoint: Endpoint, handler: Handler, seals: Seals, metrics: QueryMetrics, turns: Turns, tracing: Traces
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
+        exemplar: dict[str, str] = {}
         request_id = ""
-        try:
-            caller = NOBODY
-            if endpoint.scope is not None:
-                caller = seals.open(
-                    principal.HEADER,
-                    Principal,
-                    request.headers,
-                    request.method,
-                    request.raw_path,
-                    repeatable=endpoint.repeatable,
-                )
-                request_id = caller.request_id
-                authorization.require(endpoint, caller)
-            async with _turn(turns, endpoint, caller, request):
-                response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
-        except Exception as error:
-            response = _failure(error, endpoint.document, request.path, request_id)
-        exemplar = {"request_id": request_id} if request_id else None
-        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began, exemplar)
+        with ExitStack() as held:
+            trace = UNTRACED
+            try:
+                caller = NOBODY
+                if endpoint.scope is not None:
+                    caller = seals.open(
+                        principal.HEADER,
+                        Principal,
+                        request.headers,
+                        request.method,
+                        request.raw_path,
+                        repeatable=endpoint.repeatable,
+                    )
+                    request_id = caller.request_id
+                    # Whoever reaches this port may send a traceparent; the gateway's comes with a seal that is genuine.
+                    traceparent = request.headers.get(traces.HEADER)
+                    trace = held.enter_context(tracing.resume(request.method, endpoint.path, request_id, traceparent))
+                    trace.belongs_to(caller.workspace_id)
+                    exemplar = {"request_id": request_id, **trace.exemplar}
+                    authorization.require(endpoint, caller)
+                async with _turn(turns, endpoint, caller, request):
+                    response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
+            except Exception as error:
+                response = _failure(error, endpoint.document, request.path, request_id)
+            trace.answered(response.status)
+        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began, exemplar or None)
         return response
 
     return answer

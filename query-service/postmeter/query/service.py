@@ -12,7 +12,7 @@ from postmeter.query.answers import system_clock
 from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
-from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres
+from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, traces
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 PLANS = {"plan_cache_mode": "force_custom_plan"}
@@ -23,12 +23,21 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
     redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
-    pool = await postgres.connect(settings, "query", settings.statement_timeout, options=READ_ONLY | PLANS)
-    export_pool = await exports.connect(settings)
+    tracing = traces.of(settings, "query")
+    pool = await postgres.connect(
+        settings,
+        "query",
+        settings.statement_timeout,
+        options=READ_ONLY | PLANS,
+        connection_class=tracing.connection_class,
+    )
+    export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
     turns = Turns(settings.postgres_pool, settings.statement_timeout)
-    application = app.build(pool, redis, settings.internal_secret, system_clock, measured, export.requests, turns)
+    application = app.build(
+        pool, redis, settings.internal_secret, system_clock, measured, export.requests, turns, tracing
+    )
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:
@@ -44,6 +53,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         await redis.aclose()
         await postgres.close(export_pool)
         await postgres.close(pool)
+        await tracing.close()
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Bytes, Port, Seconds
-from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings
+from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings):
+class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, TraceSettings):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
 
     public_gateway_url: the gateway as its callers know it; download links begin with it. export_dir: local folder

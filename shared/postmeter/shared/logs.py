@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any, TextIO, cast
 
 import structlog
@@ -121,6 +122,11 @@ def _text(value: str) -> str:
 def bind_request(request_id: str) -> None:
     """Put this id on every line that is logged from here on while the request is handled."""
     structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def of_trace(trace_id: str) -> AbstractContextManager[None]:
+    """Put the trace's id on every line that is logged inside."""
+    return structlog.contextvars.bound_contextvars(trace_id=trace_id)
 
 
 def get() -> structlog.typing.FilteringBoundLogger:

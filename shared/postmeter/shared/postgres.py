@@ -13,6 +13,7 @@ from postmeter.shared.settings import PostgresSettings
 # asyncpg's classes are generic in its type stubs only.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+ConnectionClass: TypeAlias = "type[asyncpg.Connection[asyncpg.Record]]"
 
 
 async def connect(
@@ -21,10 +22,11 @@ async def connect(
     statement_timeout: float,
     init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
     options: dict[str, str] | None = None,
+    connection_class: ConnectionClass | None = None,
 ) -> Pool:
     """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
 
-    init: called once for each new connection. options: further settings of each session.
+    init: called once for each new connection. options: further settings of each session. connection_class: see Traces.
     It connects when first used, so that a service starts while Postgres is down and /readyz says so.
     """
     return await asyncpg.create_pool(
@@ -32,6 +34,7 @@ async def connect(
         min_size=0,
         max_size=settings.postgres_pool,
         init=init,
+        connection_class=connection_class or asyncpg.Connection,
         command_timeout=statement_timeout + 2,
         server_settings={
             "application_name": f"postmeter-{service}",

@@ -95,6 +95,13 @@ class InternalSettings:
     internal_secret: Secret
 
 
+@dataclass(frozen=True, kw_only=True)
+class TraceSettings:
+    """traces: whether requests for query-service are traced (traces.py); where to, OpenTelemetry's variables say."""
+
+    traces: bool = False
+
+
 S = TypeVar("S", bound="DataclassInstance")
 
 

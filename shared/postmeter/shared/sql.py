@@ -15,6 +15,13 @@ from itertools import dropwhile
 _NAME = "\n-- name: "
 
 
+def name_of(statement: str) -> str:
+    """The name of a query of `Queries`; empty for any other statement."""
+    start, _, rest = statement[:200].partition("/* ")
+    name, ends, _ = rest.partition(" */")
+    return name if ends and not start else ""
+
+
 class Queries:
     """The queries of one file, by name: `queries["fetch_message"]`."""
 

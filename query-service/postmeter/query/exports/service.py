@@ -18,7 +18,7 @@ from postmeter.query.settings import QuerySettings
 from postmeter.shared import postgres
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import ExportMetrics
-from postmeter.shared.postgres import Pool
+from postmeter.shared.postgres import ConnectionClass, Pool
 
 CONNECTIONS = 6
 """Of the exports' own pool: two for each export at work, two for requests and leases."""
@@ -34,12 +34,16 @@ class ExportService:
     worker: Worker
 
 
-async def connect(settings: QuerySettings) -> Pool:
+async def connect(settings: QuerySettings, connection_class: ConnectionClass | None = None) -> Pool:
     """The exports' pool: the one of query-service that may write, and only exports' table is written."""
     # Plans are made for the values of each statement: of a window's partitions only those that it needs are read.
     options = {"plan_cache_mode": "force_custom_plan"}
     return await postgres.connect(
-        replace(settings, postgres_pool=CONNECTIONS), "exports", STATEMENT_SECONDS, options=options
+        replace(settings, postgres_pool=CONNECTIONS),
+        "exports",
+        STATEMENT_SECONDS,
+        options=options,
+        connection_class=connection_class,
     )
 
 
