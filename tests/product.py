@@ -138,7 +138,8 @@ PREPARED = "POSTMETER_TEST_PREPARED"
 def prepare(data: Path) -> None:
     """Copy what a first start makes to `data`: it takes longer than all else that most tests do with a product.
 
-    The first to ask makes it, by a first start. Without a shared folder, or with servers of the test's own, does nothing.
+    The first to ask makes it, by a first start. Without a shared folder, or with servers of the test's own, it does
+    nothing.
     """
     shared = os.environ.get(PREPARED)
     own_servers = {"POSTMETER_POSTGRES_DSN", "POSTMETER_REDIS_URL"} & os.environ.keys()
