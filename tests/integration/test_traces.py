@@ -17,7 +17,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
-from structlog.contextvars import merge_contextvars
+from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 from yarl import URL
 
@@ -314,7 +314,7 @@ async def test_a_collector_that_fails_costs_spans_and_no_answer(
     async with raw_service(count) as url, service(answer) as query_url, world(postgres_dsn) as here:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url if talk else f"http://127.0.0.1:{free_port()}")
         key = await here.key(await here.workspace())
-        with capture_logs() as lines:
+        with capture_logs(processors=[merge_contextvars]) as lines, bound_contextvars(service="gateway"):
             async with gateway(postgres_dsn, query_url=query_url, traces=True) as at, client() as session:
 
                 async def ask() -> None:
@@ -333,8 +333,9 @@ async def test_a_collector_that_fails_costs_spans_and_no_answer(
     if talk is silent:
         # The service has stopped, and the collector has not yet said a word.
         assert stuck
-    said = [line["said"] for line in lines if line["event"] == "the collector of traces fails"]
+    said = [line for line in lines if line["event"] == "the collector of traces fails"]
     assert said or talk in (silent, endless)
+    assert [line for line in said if line["service"] != "gateway" or "trace_id" in line] == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import logging
 import os
@@ -213,7 +214,7 @@ class _Complaints(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
         self._line = logs.Seldom("the collector of traces fails")
         self._at_start: list[str] | None = []
         for name in _LIBRARIES:
@@ -248,4 +249,5 @@ class _Complaints(logging.Handler):
             if self._at_start is not None:
                 self._at_start.append(text)
             else:
-                self._loop.call_soon_threadsafe(functools.partial(self._line.note, said=text))
+                # In the service's own context: the line names the service, and not a request that is just on.
+                self._loop.call_soon_threadsafe(functools.partial(self._line.note, said=text), context=self._context)
