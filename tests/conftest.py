@@ -42,16 +42,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One folder for all workers of a run, for what tests/product.py prepares once."""
+    """One folder for all processes of a run: for their temporary files, and for what tests/product.py prepares once."""
     if not hasattr(config, "workerinput"):
-        folder = tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=fast_place())
-        Path(folder).chmod(0o711)
-        os.environ[PREPARED] = folder
+        place = fast_place()
+        remove_leftovers(place)
+        folder = Path(tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=place))
+        for part in (folder, folder / "tmp", folder / "prepared"):
+            part.mkdir(exist_ok=True)
+            part.chmod(0o711)
+        os.environ |= {"TMPDIR": str(folder / "tmp"), PREPARED: str(folder / "prepared")}
+        tempfile.tempdir = None
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop(PREPARED), ignore_errors=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Of a run that failed the folder is kept until the next."""
+    if not hasattr(session.config, "workerinput") and exitstatus == 0:
+        shutil.rmtree(Path(os.environ[PREPARED]).parent, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -80,11 +86,13 @@ def fixture_loop() -> _Loop:
     return _Loop()
 
 
-ROOM = 2 << 30
+ROOM = 4 << 30
 
 
 def fast_place() -> Path:
-    """Memory if there is room in it: cloning the template for a test is twenty times faster than on a disk."""
+    """Memory if there is room in it, else the disk: a database for a test is made there twenty times faster, and what
+    products write to be safe is not waited for.
+    """
     memory = Path("/dev/shm")
     if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM:
         return memory
@@ -104,9 +112,7 @@ def remove_leftovers(place: Path) -> None:
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A short folder that Postgres, which never runs as root, can reach."""
-    place = fast_place()
-    remove_leftovers(place)
-    folder = Path(tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=f"pmtest-{os.getpid()}-", dir=fast_place()))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -160,7 +160,7 @@ async def test_the_progress_rises_while_an_export_is_made(api: Api) -> None:
         seen.append(data["progress"])
         return bool(data["status"] == "completed")
 
-    async with working(api, export_lease=0.5):
+    async with working(api):
         await until(over)
     assert seen == sorted(seen)
     assert len(set(seen)) > 2
@@ -168,13 +168,13 @@ async def test_the_progress_rises_while_an_export_is_made(api: Api) -> None:
 
 
 async def test_memory_does_not_grow_with_an_export(api: Api, postgres_dsn: str, redis_url: str) -> None:
-    await fill(api.here, api.workspace, 300_000, noon(), campaign="large")
-    await fill(api.here, api.workspace, 25_000, noon(2), campaign="small")
+    await fill(api.here, api.workspace, 120_000, noon(), campaign="large")
+    await fill(api.here, api.workspace, 10_000, noon(2), campaign="small")
     with query_service(postgres_dsn, redis_url, Path(api.settings.export_dir)) as made:
         for name in ("csv", "parquet"):
             small = await api.completed(export_type="messages", format=name, campaign_ids=["small"])
             before = made.peak()
             large = await api.completed(export_type="messages", format=name, campaign_ids=["large"])
             assert large["file_size_bytes"] > 8 * small["file_size_bytes"]
-            # The rows of the large one take several hundred MB as Python objects.
-            assert made.peak() - before < 48 << 20
+            # The rows of the large one take more than a hundred MB as Python objects.
+            assert made.peak() - before < 32 << 20

@@ -149,7 +149,7 @@ views = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(both=told, view=views, timezone=st.sampled_from(["UTC", "America/New_York"]), seed=st.integers(0, 2**16))
 async def test_every_answer_is_the_oracle_s(
     place: Place, both: tuple[Story, Story], view: tuple[str, Any], timezone: str, seed: int

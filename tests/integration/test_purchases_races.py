@@ -65,10 +65,10 @@ async def test_under_load_over_several_shards_and_aggregators(
     async with open_shop(postgres_dsn, redis_url, tmp_path) as here, here.at.aggregator(shards=SHARDS):
         done = asyncio.Event()
         busy = asyncio.create_task(noise(here, done))
-        await asyncio.gather(*(shopping(here, f"c{n}@mail.example", 6) for n in range(20)))
+        await asyncio.gather(*(shopping(here, f"c{n}@mail.example", 4) for n in range(12)))
         done.set()
         await busy
-        assert await conversions(here) == (120, 120)
+        assert await conversions(here) == (48, 48)
 
 
 @contextlib.contextmanager
