@@ -30,8 +30,6 @@ class Collected:
     attributes: dict[str, Any]
     links: list[str]
     failed: bool
-    start: int
-    end: int
 
     @classmethod
     def of(cls, span: Span, service: str) -> "Collected":
@@ -45,8 +43,6 @@ class Collected:
             attributes={one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes},
             links=[link.trace_id.hex() for link in span.links],
             failed=span.status.code == Status.STATUS_CODE_ERROR,
-            start=span.start_time_unix_nano,
-            end=span.end_time_unix_nano,
         )
 
 
