@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from postmeter.shared import logs, quoting
 from postmeter.shared.errors import MESSAGE_CHARS, RequestError
+from postmeter.shared.masking import masked
 
 # Half surrogates and control characters, too: what JSON can escape can be in a caller's text.
 ANY_TEXT = st.text(st.characters(), max_size=400) | st.builds(
@@ -50,6 +51,33 @@ def test_an_error_is_harmless_even_where_nobody_quoted(message: str, field: str)
     assert storable(error.message)
     assert storable(error.field)
     assert str(error) == error.message
+
+
+PERSON = "pqrstuvwxyz"
+
+
+@given(
+    st.sampled_from(["x ", "ü ", "\x00 ", "a@b.example ", "' "]),
+    st.integers(0, 2400),
+    st.sampled_from(
+        [f"<{PERSON}@b.example>", f"{PERSON}@b.example", f'"{PERSON} x"@b.example', f"{PERSON}%40b.example"]
+    ),
+    st.integers(0, 800),
+)
+def test_an_address_that_a_cut_goes_through_leaves_nothing_that_a_log_would_show(
+    filler: str, before: int, address: str, after: int
+) -> None:
+    """Whatever cuts the text first: what comes later knows an address by its sign only."""
+    text = (filler * before)[:before] + address + " end" * after
+    cuts = [
+        quoting.quoted(text),
+        quoting.quoted(text.encode()),
+        f"unknown type {quoting.quoted(text)}; and more",
+        quoting.clean(text, 300),
+        RequestError(400, "INVALID_FIELD", f"{text} is not known", text).message,
+        RequestError(400, "INVALID_FIELD", "", text).field or "",
+    ]
+    assert not [cut for cut in cuts if PERSON[:3] in masked(cut, 10_000)]
 
 
 @given(ANY_TEXT)

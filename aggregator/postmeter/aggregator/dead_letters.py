@@ -15,7 +15,7 @@ import msgspec
 from postmeter.aggregator import texts
 from postmeter.aggregator.batches import Rejected
 from postmeter.aggregator.queries import QUERIES
-from postmeter.shared import addresses, metrics, quoting, records
+from postmeter.shared import masking, metrics, quoting, records
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import REFUSAL_BYTES, Event, Hit
 
@@ -61,7 +61,7 @@ class DeadLetters:
 
     def _storable(self, one: Rejected) -> tuple[str, str, bytes]:
         """(batch, reason, bytes) as Postgres takes them for certain, and without what nobody may keep."""
-        reason = quoting.clean(addresses.masked(one.reason, 2 * REASON_CHARS), REASON_CHARS)
+        reason = quoting.clean(masking.masked(one.reason, 2 * REASON_CHARS), REASON_CHARS)
         if isinstance(one.record, bytes):
             packed = texts.without_hosts(one.record[:REFUSAL_BYTES], self._network)
         elif isinstance(one.record, Hit | Event):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from postmeter.shared import quoting
 from postmeter.shared.errors import RequestError
 
 NAME_CHARS = 100
@@ -31,7 +32,7 @@ def refusal(text: bytes | msgspec.Raw, kind: Any, place: str = "") -> RequestErr
     field = place + (path if path.startswith("[") or not place or not path else f".{path}")
     for beginning, meaning in ((_UNKNOWN, "There is no such field."), (_MISSING, "This field is required.")):
         if words.startswith(beginning):
-            name = words[len(beginning) : -1][:NAME_CHARS]
+            name = quoting.clean(words[len(beginning) : -1], NAME_CHARS)
             field, words = f"{field}.{name}" if field else name, meaning
             break
     return RequestError(400, "INVALID_FIELD", f"{field or 'body'}: {words}", field or None)

@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from postmeter.shared import addresses, quoting
+from postmeter.shared import masking, quoting
 
 VALUE_CHARS = 1000
 TRACEBACK_CHARS = 20_000
@@ -116,7 +116,7 @@ def _harmless(value: Any, depth: int = 3) -> Any:
 
 
 def _text(value: str) -> str:
-    return quoting.clean(addresses.masked(value, 2 * VALUE_CHARS), VALUE_CHARS)
+    return quoting.clean(masking.masked(value, 2 * VALUE_CHARS), VALUE_CHARS)
 
 
 def bind_request(request_id: str) -> None:

@@ -2,11 +2,16 @@
 
 `quoted` is for a caller's text inside a sentence of ours. `clean` is the net behind it, for whole messages: errors,
 log lines and dead letters pass through it, so that a text that somebody forgot to quote does no harm there.
+
+Both mask email addresses in what they cut: half an address has lost the sign by which a later reader, such as the log,
+would have known it. A text that is shown whole is left as it is.
 """
 
 from __future__ import annotations
 
 import re
+
+from postmeter.shared.masking import SPAN, masked
 
 QUOTED = 200
 """Characters of a caller's text that are shown."""
@@ -21,13 +26,16 @@ def quoted(text: str | bytes, limit: int = QUOTED) -> str:
 
     Bytes are read as UTF-8; others show as escapes.
     """
-    cut = text[: 4 * limit].decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
-    escaped = repr(cut[:limit])[1:-1]
-    whole = len(cut) <= limit and len(escaped) <= limit
-    return f"'{escaped}'" if whole else f"'{escaped[:limit]}{ELLIPSIS}'"
+    # Of four bytes each there are still more characters than `masked` looks at.
+    given = text[: 4 * (limit + 2 * SPAN)].decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    if len(given) <= limit:
+        escaped = repr(given)[1:-1]
+        if len(escaped) <= limit:
+            return f"'{escaped}'"
+    return f"'{repr(masked(given, limit))[1:-1][:limit]}{ELLIPSIS}'"
 
 
 def clean(text: str, limit: int) -> str:
     """The text on one line, at most `limit` characters, with U+FFFD for what cannot be stored or does not print."""
-    cut = text if len(text) <= limit else text[: limit - len(ELLIPSIS)] + ELLIPSIS
+    cut = text if len(text) <= limit else masked(text, limit - len(ELLIPSIS)) + ELLIPSIS
     return cut if cut.isascii() and cut.isprintable() else _HARMFUL.sub("\ufffd", cut)

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from postmeter.shared import logs, streams
-from postmeter.shared.addresses import masked
+from postmeter.shared.masking import masked
 from postmeter.shared.quoting import clean
 
 KEPT = {"taken": 20, "refused": 20, "unread": 50}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from postmeter.shared import addresses, quoting
+from postmeter.shared import masking, quoting
 from postmeter.shared.records import REFUSAL_BYTES, Event, Refusal, encode
 
 REASON_CHARS = 1000
@@ -17,11 +17,11 @@ REASON_CHARS = 1000
 
 def event(given: Event) -> bytes:
     """The record of an event. Its reason may be longer than what is kept of it."""
-    reason = addresses.masked(given.reason, REASON_CHARS)
+    reason = masking.masked(given.reason, REASON_CHARS)
     return encode(given if reason == given.reason else msgspec.structs.replace(given, reason=reason))
 
 
 def refusal(at: int, workspace: int, origin: str, reason: str, body: bytes, most: int = REFUSAL_BYTES) -> bytes:
     """The dead letter of an item that could not be read. most: bytes that are kept of it."""
-    said = quoting.clean(addresses.masked(reason, REASON_CHARS), REASON_CHARS)
-    return encode(Refusal(at, workspace, origin, said, addresses.masked_bytes(body, most)))
+    said = quoting.clean(masking.masked(reason, REASON_CHARS), REASON_CHARS)
+    return encode(Refusal(at, workspace, origin, said, masking.masked_bytes(body, most)))

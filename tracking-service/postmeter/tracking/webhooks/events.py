@@ -7,7 +7,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from postmeter.shared import addresses
+from postmeter.shared import masking
 from postmeter.shared.domains import normal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import ADDRESSED, EventType
@@ -22,7 +22,7 @@ from postmeter.tracking.webhooks.reading import Reading, Unreadable
 _OLDEST = int(fields.OLDEST / timedelta(microseconds=1))
 _NEWEST = int(fields.NEWEST / timedelta(microseconds=1))
 _ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", re.ASCII)
-REASON_CHARS = outgoing.REASON_CHARS + addresses.SPAN
+REASON_CHARS = outgoing.REASON_CHARS + masking.SPAN
 """More than is kept, for addresses are masked later and none may be cut in two before that."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -91,7 +91,7 @@ def _reason(reading: Reading) -> str:
     """Why, or what happened if that is unknown; and the time as it was told if nobody can read it."""
     reason = reading.reason if reading.type is not EventType.UNKNOWN else reading.name
     if isinstance(reading.at, str):
-        reason = f"{addresses.masked(reason, 900)} (told time: {reading.at})".strip()
+        reason = f"{masking.masked(reason, 900)} (told time: {reading.at})".strip()
     return _text(reason, REASON_CHARS)
 
 

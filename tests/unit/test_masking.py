@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import addresses as addresses_module
-from postmeter.shared import bounces
-from postmeter.shared.addresses import MASK, WITHHELD, masked, masked_bytes
+from postmeter.shared import bounces, masking
+from postmeter.shared.masking import MASK, WITHHELD, masked, masked_bytes
 
 LIMIT = 1000
 SECRET = "pqrsecretvwx"
@@ -131,7 +130,7 @@ def test_a_bounce_has_the_same_reason_as_with_the_address(text: str) -> None:
 def test_the_work_grows_with_the_length(piece: str) -> None:
     """Signs are looked at one by one; a text of nothing else is withheld, and others are looked at once as a whole."""
     text = (piece * 65_536)[:65_536]
-    signs = len(addresses_module._SIGN.findall(text))
+    signs = len(masking._SIGN.findall(text))
     assert (masked(text, 65_536) == WITHHELD) == (signs > 50 + len(text) // 100)
     sparse = "x" * 200 + piece
     assert masked(sparse * 300, 90_000) != WITHHELD
