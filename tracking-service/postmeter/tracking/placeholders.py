@@ -2,8 +2,10 @@
 
 Each language has delimiters of its own, so they are known by what they share: a name between characters that no URL
 can hold (RFC 3986, appendix A; WHATWG URL, "URL code points"), or cannot hold in that place, such as most signs in a
-host; and a few that it could, but that mean nothing there, such as `$name$`. What careless people leave unescaped is
-not a name in such delimiters: `100%-off`, `f[0]=`, JSON in braces, a GUID in braces.
+host; and a few that it could, but that mean nothing there, such as `$name$`, or that the documentation of a platform
+gives as its own. What careless people leave unescaped is not a name in such delimiters: `100%-off`, `f[0]=`, JSON in
+braces, a GUID in braces. Nor is what no platform is known to fill in, and URLs do hold: `__name__`, `!name!`, `~name~`,
+`|name|`.
 """
 
 from __future__ import annotations
@@ -35,16 +37,23 @@ _PLACEHOLDER = re.compile(
     | \*\| [^|*]{{1,200}} \|\*                        # *|NAME|*
     | < (?!{_ESCAPE}) [%?\#$@!=/\ ]? [=\ ]{{0,2}} \$? [A-Za-z_][^<>]{{0,299}} >     # <%= name %>, <name>
     | \#{{2,3}} {_PHRASE} \#{{2,3}}                   # ###NAME###
-    | \# [A-Za-z_][\w.\\-]{{0,99}} \# (?!\w)            # #NAME#, #LISTRAK\NAME#, not #part#another
+    | \# [A-Za-z_][\w.\\:-]{{0,99}} \# (?!\w)           # #NAME#, #LISTRAK\NAME#, #pf:NAME#, not #part#another
     | ([$^`]) {_NAME} \1                              # $name$
     | ([$@~!*^]) \2 {_PHRASE} \2\2                    # @@name@@
+    | \$\( {_NAME} \)                                # $(name)
+    | \(\( [A-Za-z_][^()]{{0,199}} \)\)                # ((name)), ((name??text)): GOV.UK Notify
+    | @ {_NAME} @ (?!\w)                             # @NAME@: Dotdigital; not @user@host.example
+    | ~ [A-Z][A-Za-z]{{0,30}} \. {_NAME} ~            # ~Contact.Id~: Keap
+    | (?<![\w-]) -- [A-Za-z][\w.]{{0,60}} -- (?![\w-])  # --name--: Etelligent
+    | =- [A-Za-z]\w{{0,30}} - (?=[&\#]|\Z)              # =-name-, the whole value: SendGrid's substitutions
+    | \[\* [^\[\]]{{1,200}} \*\]                        # [* name *]: Adestra
+    | \{{\| {_NAME} \|\}}                               # {{|name|}}: Sitefinity
     """,
     re.VERBOSE | re.ASCII,
 )
 # The common case, in one match: nothing that could be a delimiter.
-_ORDINARY = re.compile(
-    rf"https?://\w(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+(?:\#(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+)?", re.ASCII
-)
+_PLAIN = rf"(?:[\w./?&;:+,']|-(?!-)|=(?!-)|{_ESCAPE})*+"
+_ORDINARY = re.compile(rf"https?://\w{_PLAIN}(?:\#{_PLAIN})?", re.ASCII)
 # What may stand for a host: a name, an address in brackets; and what is refused for other reasons: blanks, user info.
 _HOST = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.IGNORECASE)
 _SOME_HOST = re.compile(rf"(?:[\w.:@\s-]|[^\x00-\x7f]|{_ESCAPE})*|\[[0-9A-Fa-f:.]*\](?::[0-9]*)?", re.ASCII)
