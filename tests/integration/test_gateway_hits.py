@@ -76,10 +76,19 @@ async def test_path_and_query_pass_byte_for_byte(postgres_dsn: str, target: str)
     assert b"evil.example" not in seen[0]
 
 
-@pytest.mark.parametrize("raw", [b"\xc3\xa9", b"\xc0\xaf", b"\0"])
-async def test_a_target_beyond_ascii_goes_no_further(postgres_dsn: str, raw: bytes) -> None:
+@pytest.mark.parametrize(
+    ("raw", "passed"),
+    [(b"\xc3\xa9", b"%C3%A9"), (b"\xc0\xaf", b"%C0%AF"), (b"a b", b"a%20b"), (b"\0", b""), (b"\r", b"")],
+)
+async def test_what_no_target_may_hold_passes_encoded_or_not_at_all(
+    postgres_dsn: str, raw: bytes, passed: bytes
+) -> None:
     async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
-        answer = await speak(url, f"GET {CLICK_PATH}abc?url=".encode() + raw + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        target = f"{CLICK_PATH}abc?url=".encode()
+        answer = await speak(url, b"GET " + target + raw + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    if passed:
+        assert seen[0].startswith(b"GET " + target + passed + b" HTTP/1.1\r\n")
+        return
     assert b" 400 Bad Request\r\n" in answer
     assert b'"meta":' in answer
     assert not seen

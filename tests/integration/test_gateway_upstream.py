@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from aiohttp import web
 from yarl import URL
 
 from postmeter.gateway import routes, upstream
-from postmeter.shared import turns
+from postmeter.shared import http_server, turns
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from tests.integration.gateway_world import Handler, Talk, bearer, client, gateway, raw_service, service, speak
 from tests.integration.query_world import world
@@ -222,6 +222,80 @@ async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) 
             task.cancel()
         for _, writer in dribblers:
             writer.close()
+
+
+async def begun_body(at: Door, key: str, path: str, size: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request that has sent one byte of its body."""
+    host, _, port = at.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {size}\r\n\r\n "
+    writer.write(head.encode())
+    return reader, writer
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workspaces hold all turns with bodies on their way; a third gets through, and who sends is not disturbed."""
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    begun = 0
+
+    async def take(request: web.Request) -> web.Response:
+        nonlocal begun
+        begun += 1
+        return await echo(request)
+
+    async with before(postgres_dsn, take, service_requests=2) as at, world(postgres_dsn) as here:
+        keys = [await here.key(await here.workspace(), "admin", SCOPES) for _ in range(2)]
+        (slow, idle), (steady, sending) = [await begun_body(at, key, "/v1/events", 4 << 20) for key in keys]
+        await until(lambda: begun == 2)
+        third = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
+        sent = 1
+        while not third.done():
+            sending.write(b" " * 1000)
+            sent += 1000
+            await asyncio.sleep(0.01)
+        assert (await third)[0] == 200
+        assert await slow.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+        assert await slow.read() != b""  # to its end: the connection is closed
+        sending.write(b" " * ((4 << 20) - sent))
+        assert await steady.readline() == b"HTTP/1.1 200 OK\r\n"
+        for writer in (idle, sending):
+            writer.close()
+
+
+async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    looked_at, go_on = 0, asyncio.Event()
+    is_awaited = http_server.is_awaited
+
+    def spied(content: aiohttp.StreamReader) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return is_awaited(content)
+
+    async def take(request: web.Request) -> web.Response:
+        await go_on.wait()
+        return await echo(request)
+
+    monkeypatch.setattr(http_server, "is_awaited", spied)
+    async with before(postgres_dsn, take, service_requests=1) as at, world(postgres_dsn) as here:
+        size = 15 << 20  # more than the kernel keeps on the way
+        key = await here.key(await here.workspace(), "admin", SCOPES)
+        reader, writer = await begun_body(at, key, "/v1/messages", size)
+        writer.write(b" " * (size - 1))
+        second = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
+        await until(lambda: looked_at > 0)
+        go_on.set()
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert (await second)[0] == 200
+        writer.close()
 
 
 async def dying(talk: Talk, dsn: str, method: str, path: str, **options: Any) -> tuple[int, str]:

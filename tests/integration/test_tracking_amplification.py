@@ -10,6 +10,7 @@ import pytest
 from postmeter.shared.pixel import GIF
 from postmeter.tracking import bodies, event_batch, messages
 from postmeter.tracking.html_links import MAX_LINKS
+from tests import sealing
 from tests.integration.tracking_service import Reply, Service, new_message, open_target
 
 MAIL = {"from_address": "a@b.example", "to": "c@d.example"}
@@ -121,6 +122,22 @@ def test_large_registrations_take_turns_and_nothing_else_waits_for_them(service:
         for wire in slow:
             wire.close()
     assert service.post("/v1/messages", large).status == 201
+
+
+def test_slow_large_registrations_of_two_workspaces_hold_up_no_third(service: Service) -> None:
+    """They hold all turns there are; who sends nothing loses its own."""
+    large = {**MAIL, "html": "x" * 400_000}
+    slow = [service.connect() for _ in range(4)]
+    try:
+        for number, wire in enumerate(slow):
+            sealed = sealing.line(service.principal(workspace=100 + number % 2), "POST", "/v1/messages")
+            head = ["POST /v1/messages HTTP/1.1", "Host: t", f"Content-Length: {1 << 20}", sealed, "", "{"]
+            wire.send("\r\n".join(head).encode() + b" " * (bodies.LARGE + 1))
+        for _ in range(4):  # the first may come before the slow ones have their turns
+            assert service.post("/v1/messages", large, service.principal(workspace=102)).status == 201
+    finally:
+        for wire in slow:
+            wire.close()
 
 
 def until_refused(service: Service, large: object) -> Reply:

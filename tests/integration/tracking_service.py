@@ -144,11 +144,15 @@ class Service:
         return self.ask("\r\n".join([*sealed, "", ""]).encode() + data)
 
     def principal(
-        self, scopes: tuple[str, ...] = ("track",), domains: list[str] | None = None, role: str = "admin"
+        self,
+        scopes: tuple[str, ...] = ("track",),
+        domains: list[str] | None = None,
+        role: str = "admin",
+        workspace: int = WORKSPACE,
     ) -> str:
         """Who asks, for `post`: the header in which the gateway says so."""
         principal = Principal(
-            key_id="k", workspace=WORKSPACE, workspace_id="w", role=role, scopes=list(scopes), domains=domains
+            key_id="k", workspace=workspace, workspace_id="w", role=role, scopes=list(scopes), domains=domains
         )
         return f"{HEADER}: {sealing.named(principal)[HEADER]}"
 

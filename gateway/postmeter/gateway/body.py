@@ -33,7 +33,7 @@ def require_media(request: web.BaseRequest, endpoint: Endpoint) -> None:
 
 
 class Body:
-    """A request's body, to be read once. `begun` and `ended` say how far that has come.
+    """The body of `request`, to be read once. `begun` and `ended` say how far that has come.
 
     error: what is wrong with it, found while it was passed on.
     """
@@ -42,7 +42,7 @@ class Body:
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip", ""):
             raise RequestError(415, "UNSUPPORTED_MEDIA_TYPE", "The body may be plain or gzip, in no other encoding.")
-        self._request = request
+        self.request = request
         self._limit = limit
         self._gzip = encoding.endswith("gzip")
         self._first: bytes | None = None
@@ -91,7 +91,7 @@ class Body:
     async def _piece(self) -> bytes:
         """The next one, empty at the end. The server that the request came to bounds the time (shared/clocks.py)."""
         try:
-            return await self._request.content.readany()
+            return await self.request.content.readany()
         except (web.RequestPayloadError, HTTPException, ValueError, ConnectionError):
             raise refusals.broken_off() from None
 

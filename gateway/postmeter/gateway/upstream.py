@@ -65,13 +65,15 @@ class Upstream:
         Raises RequestError: 502, 503, 504, or the body's own.
         """
         payload: bytes | Body | None = body
+        arriving = None
         if body is not None and endpoint.max_body <= BUFFERED:
             payload = await body.read()
         elif body is not None:
             await body.begin()  # who sends none takes no turn, and nobody waits for it behind us
+            arriving = body.request
         async with AsyncExitStack() as held:
             try:
-                await self._turns.take(held, names)
+                await self._turns.take(held, names, arriving)
             except TimeoutError:
                 raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
             response = await self._send(endpoint, raw_path, headers, payload)

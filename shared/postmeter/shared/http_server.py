@@ -15,7 +15,7 @@ from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
-from postmeter.shared import logs, refusals, request_ids
+from postmeter.shared import logs, refusals, request_ids, request_lines
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.connections import Connections
 from postmeter.shared.errors import RequestError
@@ -113,13 +113,16 @@ class Server(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         protocol = request.protocol
         assert isinstance(protocol, Protocol)
-        protocol.understood()
+        protocol.understood(request.content)
         timer: asyncio.TimerHandle | None = None
         if request.body_exists:
-            timer = self._loop.call_later(self.clocks.body, protocol.give_up, request.content)
+            late = RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.")
+            timer = self._loop.call_later(self.clocks.body, give_up, request, late)
             request.content.on_eof(timer.cancel)
+        closes = True
         try:
             self._check(request)
+            closes = False
             return await self._answer(request)
         except RequestError as refused:
             error = refused
@@ -132,8 +135,8 @@ class Server(web.Server):
                 timer.cancel()
         request_id = request_ids.of(request.headers.get(request_ids.HEADER))
         response = refusals.refusal(request.method, request.raw_path.partition("?")[0], error, request_id)
-        if error.status in (400, 408, 413, 415) and request.body_exists:
-            response.force_close()  # the rest of the body is not worth reading
+        if closes or (error.status in (400, 408, 413, 415) and request.body_exists):
+            response.force_close()  # the rest of the body is not worth reading, or ends who knows where
         return response
 
     def _check(self, request: web.BaseRequest) -> None:
@@ -141,6 +144,9 @@ class Server(web.Server):
             raise refusals.malformed()
         if request.version >= HttpVersion11 and len(request.headers.getall("Host", ())) != 1:
             raise refusals.no_host()
+        codings = request.headers.getall("Transfer-Encoding", ())
+        if codings and (request.version < HttpVersion11 or [*map(str.lower, codings)] != ["chunked"]):
+            raise refusals.not_chunked()
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > self._fields:
             raise refusals.too_large()
         # aiohttp's router says itself what it does not expect, in the caller's bytes, which may be no text.
@@ -152,13 +158,14 @@ class Protocol(RequestHandler):
     """One connection. Its clocks are looked at once a second; whose time has run out is told so, and closed."""
 
     __slots__ = (
-        "_answered", "_begun", "_closing_since", "_deadline", "_ended", "_fresh", "_line", "_next", "_peer", "_size",
-        "_stalled_since", "_wire",
+        "_answered", "_begun", "_body", "_closing_since", "_deadline", "_ended", "_fresh", "_held", "_line", "_next",
+        "_peer", "_size", "_stalled_since", "_wire",
     )  # fmt: skip
 
     def __init__(self, server: Server, **settings: Any) -> None:
         super().__init__(server, **settings)
-        self._line = b""
+        self._line = self._held = b""
+        self._body: StreamReader | None = None
         self._next = self._fresh = True
         self._begun = self._ended = False
         self._size = self._answered = 0
@@ -202,7 +209,9 @@ class Protocol(RequestHandler):
         server = self._server
         if server is None:
             return
-        if not self._busy:
+        size = len(data)
+        lingers = self._body is not None and not self._body.is_eof()
+        if not (self._busy or lingers):
             if not self._begun and data:
                 self._begun = True
                 if not self._fresh:
@@ -212,18 +221,30 @@ class Protocol(RequestHandler):
             before = b"" if self._next else self._line
             self._line = (before + data[: refusals.LINE_KEPT]).lstrip(b"\r\n")[: refusals.LINE_KEPT]
             self._next = False
+            if self._held or not before:
+                data = self._with_whole_line(data)
         try:
             super().data_received(data)
         except Exception as fault:  # the parser's own faults; the loop would log them with all that they hold
             logs.get().warning("a connection is not understood", error=type(fault).__name__)
             self._end(refusals.of_fault(400, None))
             return
-        if self._busy:
+        if self._busy or lingers:
             self._size = 0
             return
-        self._size += len(data)
+        self._size += size
         if self._size > refusals.LINE_LIMIT + max(self.max_field_size, self.max_line_size):
             self._end(refusals.too_large())
+
+    def _with_whole_line(self, data: bytes) -> bytes:
+        """Bytes with which a request begins, readable for the parser; none while its line has not all come.
+
+        What comes before the last answer has gone is read as it is: where a request begins there is not known here.
+        """
+        data = (self._held + data).lstrip(b"\r\n")  # empty lines may come before a request
+        whole = b"\n" in data or len(data) > refusals.LINE_LIMIT or not data[:1].isupper()  # a method's letter
+        self._held = b"" if whole else data
+        return request_lines.readable(data) if whole else b""
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes it, aiohttp's gives none
         """Who closes its way out still gets its answers, unless here a request ends with whoever has asked it."""
@@ -270,14 +291,10 @@ class Protocol(RequestHandler):
             else:
                 self.force_close()
 
-    def understood(self) -> None:
-        """The head was well-formed: what comes after this request is another one."""
+    def understood(self, body: StreamReader) -> None:
+        """The head was well-formed: what comes after this request with its body is another one."""
         self._next = True
-
-    def give_up(self, content: StreamReader) -> None:
-        """Wait no longer for a body: who reads it gets the error, and the rest is not waited for either."""
-        self._lingering_time = 0.0
-        content.set_exception(RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time."))
+        self._body = body
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -318,14 +335,29 @@ class Protocol(RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp's log of a connection that breaks: without what the client sent, and without a traceback."""
-        logs.get().warning("a connection failed", error=type(kw.get("exc_info")).__name__)
+        """aiohttp's log of a connection that breaks: without what the client sent, and without a traceback.
+
+        That one is closed while the rest of a body is read which nobody wants is nothing to tell.
+        """
+        if not self._wire.is_closing():
+            logs.get().warning("a connection failed", error=type(kw.get("exc_info")).__name__)
 
     def _end(self, error: RequestError) -> None:
         """Say why, unless an answer is on its way, and close."""
         if not self._busy:
             self._wire.write(refusals.wire(self._line, error))
         self.force_close()
+
+
+def give_up(request: web.BaseRequest, why: RequestError) -> None:
+    """Wait no longer for a body: who reads it gets the error, and the rest is not waited for either."""
+    request.protocol._lingering_time = 0.0
+    request.content.set_exception(why)
+
+
+def is_awaited(content: StreamReader) -> bool:
+    """Whether more of a body has to come, and all that has come is read."""
+    return not content.is_eof() and content.exception() is None and content._size == 0
 
 
 class AppRunner(web.AppRunner):

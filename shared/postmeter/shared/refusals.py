@@ -110,6 +110,12 @@ def broken_off() -> RequestError:
     return RequestError(400, "BAD_REQUEST", "The body is not what its headers announced.")
 
 
+def not_chunked() -> RequestError:
+    """RFC 9112, 6.1: of a coding that we do not know, or of one that an HTTP/1.0 client does not."""
+    message = "The only Transfer-Encoding is chunked, said once, by a client of HTTP/1.1."
+    return RequestError(400, "BAD_REQUEST", message)
+
+
 def no_host() -> RequestError:
     """RFC 9112, 3.2: none, or more than one."""
     return RequestError(400, "BAD_REQUEST", "A request of HTTP/1.1 has one Host header.")

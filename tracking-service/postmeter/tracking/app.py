@@ -68,7 +68,7 @@ class Writes:
 
             async def turn() -> None:
                 try:
-                    await self._large.take(held, (principal.workspace,))
+                    await self._large.take(held, (principal.workspace,), request)
                 except TimeoutError:
                     raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
 

@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from postmeter.shared import refusals
+from postmeter.shared import refusals, request_lines
 from postmeter.shared.client_address import plain
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
@@ -238,8 +238,7 @@ class HitProtocol(asyncio.Protocol):
             # An upgrade that is not taken up is answered as if it had not been offered.
             self._parser, self._close = httptools.HttpRequestParser(self), self._front.closing
         except httptools.HttpParserError:
-            self._refuse(refusals.malformed())
-            return True
+            return self._serve_anyway(head)
         if self._hosts != 1 and self._parser.get_http_version() != "1.0":
             self._refuse(refusals.no_host())
             return True
@@ -248,6 +247,18 @@ class HitProtocol(asyncio.Protocol):
             return False
         self.fresh = False
         self._visit(head[:1] == b"H", self._close)
+        return True
+
+    def _serve_anyway(self, head: bytes) -> bool:
+        """`_serve` a head that the parser does not take, if its line is all that is wrong with it."""
+        self._parser = httptools.HttpRequestParser(self)
+        readable = request_lines.readable(head)
+        if readable == head:
+            self._refuse(refusals.malformed())
+        elif readable.find(b"\r\n", 0, LINE_LIMIT + 2) < 0:
+            self._refuse(refusals.line_too_long())
+        else:
+            return self._serve(readable)
         return True
 
     def _visit(self, is_head: bool, close: bool) -> None:
@@ -338,8 +349,7 @@ class HitProtocol(asyncio.Protocol):
     def _next_head(self) -> bytes | None:
         """The next complete head, still in the buffer; None if it has not all come yet, or was refused."""
         buffer = self._buffer
-        while buffer.startswith(b"\r\n"):
-            del buffer[:2]
+        del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # empty lines may come before a request
         end = buffer.find(_END, self._searched)
         if end >= 0:
             return bytes(buffer[: end + 4]) if self._fits(buffer[: end + 4]) else None
@@ -356,7 +366,7 @@ class HitProtocol(asyncio.Protocol):
             self._refuse(refusals.too_large())
         elif head.count(b"\n") > HEADERS_LIMIT + 2:
             self._refuse(refusals.too_many())
-        elif head and head != b"\r" and not 65 <= head[0] <= 90:  # an empty line may come before a request
+        elif head and (not 65 <= head[0] <= 90 or head.count(b"\n") != head.count(b"\r\n")):
             self._refuse(refusals.malformed())
         else:
             return True
@@ -371,7 +381,7 @@ class HitProtocol(asyncio.Protocol):
     def _hand_over(self, head: bytes) -> None:
         """Give the connection and all unread bytes to aiohttp, if the head is valid HTTP."""
         try:
-            httptools.HttpRequestParser(self).feed_data(head)
+            httptools.HttpRequestParser(self).feed_data(request_lines.readable(head))
         except httptools.HttpParserUpgrade:
             pass
         except httptools.HttpParserError:
