@@ -26,7 +26,8 @@ Kind = Literal["open", "click", "head"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # A batch this big takes no more; with the two in flight this bounds the memory that waiting hits take.
 MAX_RECORDS = 10_000
-# The same for clicks' records and answers; an open's record is bounded by its parts, some 600 bytes.
+# The same for bytes of clicks' records and answers, and of writes; an open's record is bounded by its parts, some 600
+# bytes. What is larger than that by itself shares its batch with nothing: where a disk is nearly full it may not fit.
 MAX_BYTES = 4 << 20
 # Seconds that a batch waits for Redis or the spool to take it. With as many for the batch before it, and that is all,
 # an answer comes before the gateway, a mail client or a person gives up.
@@ -76,9 +77,9 @@ class Batch:
         """How many of its records are hits."""
         return sum(self.counts.values())
 
-    def takes(self, shard: int | None) -> bool:
-        """Whether more records for `shard` may join."""
-        return self.shard == shard and len(self.records) < MAX_RECORDS
+    def takes(self, shard: int | None, size: int) -> bool:
+        """Whether records of `size` bytes for `shard` may join."""
+        return self.shard == shard and len(self.records) < MAX_RECORDS and self.bytes + size <= MAX_BYTES
 
 
 class Committer:
@@ -90,6 +91,7 @@ class Committer:
         self.trouble = asyncio.Event()
         self._writes: deque[Batch] = deque()
         self._room = asyncio.Event()
+        self._taken = asyncio.Event()
         self._idle = list(lanes)
         self._lanes = len(lanes)
         self._spool = spool
@@ -108,7 +110,7 @@ class Committer:
 
     @property
     def full(self) -> bool:
-        """Whether hits have to wait: for `follow`."""
+        """Whether hits have to wait until `hits` is a new batch."""
         return len(self.hits.records) >= MAX_RECORDS or self.hits.bytes >= MAX_BYTES
 
     def schedule(self) -> None:
@@ -126,14 +128,16 @@ class Committer:
         while len(self._writes) >= MAX_QUEUED:
             self._room.clear()
             await self._room.wait()
-        if shard is None and not self.full:
+        size = sum(map(len, encoded))
+        if self.hits.takes(shard, size):
             batch = self.hits
         else:
-            batch = next((queued for queued in self._writes if queued.takes(shard)), Batch(shard))
+            batch = next((queued for queued in self._writes if queued.takes(shard, size)), Batch(shard))
             if not batch.records:
                 self._writes.append(batch)
         done = self._loop.create_future()
         batch.records += encoded
+        batch.bytes += size
         batch.behind = batch.behind or behind
         batch.waiting.append(done)
         self.schedule()
@@ -141,8 +145,12 @@ class Committer:
 
     async def append_hit(self, record: bytes, kind: Kind) -> str | None:
         """Return None once the hit is durable, or why it is dropped: a visitor is answered in any case."""
+        while self.full:
+            self._taken.clear()
+            await self._taken.wait()
         batch, done = self.hits, self._loop.create_future()
         batch.records.append(record)
+        batch.bytes += len(record)
         batch.counts[kind] += 1
         batch.waiting.append(done)
         self.schedule()
@@ -170,6 +178,7 @@ class Committer:
                 self._room.set()
             elif hits_wait:
                 batch, self.hits = self.hits, Batch()
+                self._taken.set()
             else:
                 return
             self._writes_turn = not self._writes_turn

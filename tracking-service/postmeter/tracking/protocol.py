@@ -126,7 +126,8 @@ class HitProtocol(asyncio.Protocol):
         """Take bytes; the usual case, exactly one request, is not copied."""
         if not self._buffer:
             alone = self._batch is None and data.find(_END) == len(data) - 4 <= LINE_LIMIT
-            if alone and data.startswith(_HOT) and not self._closing and self._serve(data):
+            ready = alone and not self._closing and not self._front.committer.full
+            if ready and data.startswith(_HOT) and self._serve(data):
                 self.since = self._front.clock.now
                 self._begun = False
                 return
