@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmeter.shared import records, uuid7
@@ -51,6 +51,7 @@ def test_a_byte_that_changes_costs_at_most_its_own_frame_and_old_ones_are_never_
 
 
 @given(uses, st.floats(0, 1))
+@example([[Spooled(0, b"", b"")], []], 0.046875)
 def test_a_torn_last_frame_over_an_earlier_use_is_not_read(rounds: list[list[Spooled]], part: float) -> None:
     """The last write reached the disk up to some byte, what lies behind is of the use before."""
     with tempfile.TemporaryDirectory() as name:
@@ -87,6 +88,17 @@ def test_segments_of_the_version_before_are_read(tmp_path: Path) -> None:
     damaged[len(frames[0]) + 9] ^= 1
     old.write_bytes(damaged)
     assert list(segment.read(old)) == [found[0], found[2]]
+
+
+def test_segments_whose_checksum_is_of_the_payload_alone_are_read(tmp_path: Path) -> None:
+    found = [Spooled(3, b"a-1", b"one"), Spooled(0, b"a-2", b"two")]
+    marker = bytes(range(8))
+    payloads = [msgspec.msgpack.encode(one) for one in found]
+    frames = [marker + struct.pack(">II", len(payload), zlib.crc32(payload)) + payload for payload in payloads]
+    old = tmp_path / f"00000001-{marker.hex()}.segment"
+    old.write_bytes(b"".join(frames))
+    assert list(segment.read(old)) == found
+    assert segment.number_of(old) == segment.number_of(tmp_path / segment.new_name(1)) == 1
 
 
 def test_what_is_not_of_the_reserve_s_size_is_made_anew_and_never_more_than_asked_for(tmp_path: Path) -> None:

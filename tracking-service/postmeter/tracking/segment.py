@@ -1,11 +1,12 @@
 """A segment of the spool: a file of frames, each of which is one batch.
 
-A frame is the segment's marker, length and CRC32 of the payload, and the payload (MessagePack: shard, batch id,
-packed records). The marker is made anew for each use of a file and stands in its name, so that what an earlier use
-has left in a file that was set aside is never read, and a damaged frame does not hide the ones after it: they are
-found by the marker, which nobody outside can know. A frame counts once it is synced; a torn one was never answered.
+A frame is the segment's marker, the payload's length, a CRC32 of both and the payload, and the payload (MessagePack:
+shard, batch id, packed records). The marker is made anew for each use of a file and stands in its name, so that what an
+earlier use has left in a file that was set aside is never read, not even behind a head that is torn; and a damaged
+frame does not hide the ones after it: they are found by the marker, which nobody outside can know. A frame counts once
+it is synced; a torn one was never answered.
 
-Segments of the version before have no marker in their names and none in their frames; they are still read.
+Segments of before are still read: those without a marker, and those whose CRC32 is of the payload alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from postmeter.shared import logs
+from postmeter.shared.errors import PostmeterError
 
 SUFFIX = ".segment"
 MARKER_BYTES = 8
@@ -29,7 +31,7 @@ _FRAME = struct.Struct(f">{MARKER_BYTES}sII")
 _OLD_FRAME = struct.Struct(">II")
 # A frame's bytes beside the records, generously: marker, length, checksum, MessagePack's heads, shard, batch id.
 FRAME_BYTES = 128
-_NAME = re.compile(r"(\d{8})(?:-([0-9a-f]{16}))?\.segment")
+_NAME = re.compile(r"(\d{8})(?:-([0-9a-f]{16})(-2)?)?\.segment")
 
 
 class Spooled(msgspec.Struct, array_like=True, frozen=True):
@@ -43,6 +45,10 @@ class Spooled(msgspec.Struct, array_like=True, frozen=True):
 _decoder = msgspec.msgpack.Decoder(Spooled)
 
 
+class Unreadable(PostmeterError):
+    """The disk does not give a segment's bytes. The message names it and says why."""
+
+
 class Segment:
     """A segment that is written, by one thread. `room`: bytes that it may hold.
 
@@ -53,7 +59,7 @@ class Segment:
         self.path = path
         self.size = 0
         self.is_set_aside = is_set_aside
-        self._marker = bytes.fromhex(path.stem.partition("-")[2])
+        self._marker = bytes.fromhex(path.stem.split("-")[1])
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
         self._room = room
 
@@ -69,7 +75,7 @@ class Segment:
     def append(self, batch: Spooled) -> int:
         """Return the frame's bytes once it is on disk. Raises OSError; the segment is then to be ended."""
         payload = msgspec.msgpack.encode(batch)
-        data = _FRAME.pack(self._marker, len(payload), zlib.crc32(payload)) + payload
+        data = _FRAME.pack(self._marker, len(payload), _checksum(self._marker, payload)) + payload
         try:
             written = 0
             while written < len(data):
@@ -91,7 +97,7 @@ class Segment:
 
 def new_name(number: int) -> str:
     """A name for the next use of a file."""
-    return f"{number:08}-{secrets.token_hex(MARKER_BYTES)}{SUFFIX}"
+    return f"{number:08}-{secrets.token_hex(MARKER_BYTES)}-2{SUFFIX}"
 
 
 def number_of(segment: Path) -> int:
@@ -113,19 +119,26 @@ def written(folder: Path) -> Iterator[float]:
 
 
 def read(segment: Path) -> Iterator[Spooled]:
-    """The batches of a segment. Damaged frames are left out and logged; a torn one at the end looks the same."""
+    """The batches of a segment. Damaged frames are left out and logged; a torn one at the end looks the same.
+
+    Holds the segment in memory. Raises Unreadable.
+    """
     found = _NAME.fullmatch(segment.name)
-    data = segment.read_bytes()
+    try:
+        data = segment.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{segment} cannot be read: {error.strerror or repr(error)}") from error
     if found is None or found.group(2) is None:
         yield from _read_old(segment, data)
         return
     marker, position = bytes.fromhex(found.group(2)), 0
+    covered = marker if found.group(3) else b""
     damaged = 0
     while (position := data.find(marker, position)) >= 0 and len(data) - position >= _FRAME.size:
         _, size, checksum = _FRAME.unpack_from(data, position)
         start = position + _FRAME.size
         payload = data[start : start + size]
-        batch = _batch(payload) if len(payload) == size and zlib.crc32(payload) == checksum else None
+        batch = _batch(payload) if len(payload) == size and _checksum(covered, payload) == checksum else None
         if batch is None:
             damaged += 1
             position += MARKER_BYTES
@@ -152,6 +165,11 @@ def _read_old(segment: Path, data: bytes) -> Iterator[Spooled]:
             yield batch
         else:
             logs.get().error("damaged frame in the spool", segment=str(segment), position=position)
+
+
+def _checksum(marker: bytes, payload: bytes) -> int:
+    """Of a frame; without a marker that of the payload alone."""
+    return zlib.crc32(payload, zlib.crc32(marker + len(payload).to_bytes(4)) if marker else 0)
 
 
 def _batch(payload: bytes) -> Spooled | None:
