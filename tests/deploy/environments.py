@@ -54,6 +54,11 @@ def environment(manifests: Manifests, group: Group) -> dict[str, str]:
             kind, where = ("ConfigMap", manifests) if "configMapRef" in source else ("Secret", printed)
             reference = source.get("configMapRef") or source["secretRef"]
             found |= {name: text.decode() for name, text in contents(where.get(kind, reference["name"])).items()}
-        found |= {entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry}
+        for entry in container.get("env", []):
+            if "value" in entry:
+                found[entry["name"]] = entry["value"]
+            elif "secretKeyRef" in (origin := entry.get("valueFrom", {})):
+                key = origin["secretKeyRef"]
+                found[entry["name"]] = contents(printed.get("Secret", key["name"]))[key["key"]].decode()
     name = service(group)
     return {key: value for key, value in found.items() if name is None or key in known(name)}

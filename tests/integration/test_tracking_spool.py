@@ -1,5 +1,6 @@
 """Redis goes away, the service dies: no answered hit is lost, none is counted twice."""
 
+import json
 import os
 import signal
 import struct
@@ -16,11 +17,12 @@ import msgspec
 import pytest
 import redis
 
-from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import records
 from postmeter.shared.events import Mark
 from postmeter.shared.pixel import GIF
+from postmeter.tracking import holder
+from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import (
     WORKSPACE,
     Reply,
@@ -40,15 +42,8 @@ URL = "https://shop.example/"
 
 @pytest.fixture
 def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis of this test's own, durable, to be stopped and killed."""
-    sockets = server_folder / f"own-{tmp_path.name[-12:]}"
-    sockets.mkdir()
-    own = RedisServer(
-        binary=find_redis(), data=tmp_path / "redis", sockets=sockets, log=tmp_path / "redis.log", memory="64mb"
-    )
-    own.start()
-    yield own
-    own.stop()
+    with own_redis(server_folder, tmp_path) as own:
+        yield own
 
 
 @pytest.fixture
@@ -185,6 +180,20 @@ def test_a_living_process_adopts_the_spool_of_a_dead_one(server: RedisServer, se
     assert len(hits_of(server.url, message)) == 6
 
 
+def test_a_service_does_not_start_where_one_of_another_host_lives(redis_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "shared" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    lock = holder.try_lock(folder)
+    assert lock is not None
+    os.pwrite(lock, b'{"host":"tracking-1","boot":"b","pid":1,"work":"tracking-service"}'.ljust(512, b"\0"), 0)
+    with pytest.raises(AssertionError) as refused:
+        Service(redis_url, tmp_path / "shared")
+    assert f"postmeter tracking: POSTMETER_SPOOL_DIR: in {folder} works tracking-service of host tracking-1" in str(
+        refused.value
+    )
+    holder.release(lock)
+
+
 def test_a_spool_of_the_version_before_is_drained(server: RedisServer, tmp_path: Path) -> None:
     """Its segments have no marker: length, checksum, payload; the folder is taken over with all that is in it."""
     folder, message = tmp_path / "old" / "0123456789abcdef", new_message()
@@ -234,6 +243,31 @@ def test_a_torn_tail_and_a_damaged_frame_cost_nothing_else(server: RedisServer, 
     assert [len(hits_of(server.url, message)) for message in messages] == [1, 0, 1]
     assert "damaged or torn frames" in heir.log.read_text()
     assert heir.terminate() == 0
+
+
+def test_a_disk_that_fails_keeps_nothing_else_from_redis_and_is_told_as_what_it_is(
+    server: RedisServer, service: Service
+) -> None:
+    """A folder in a segment's place cannot be read either, whoever asks."""
+    messages = [new_message() for _ in range(3)]
+    server.kill()
+    assert service.get(open_target(messages[0])).body == GIF
+    (folder,) = service.spool.iterdir()
+    other = folder.parent / "0123456789abcdef"
+    for bad in (folder, other):
+        (bad / "00000000-00112233445566aa.segment").mkdir(parents=True)
+    assert service.get(open_target(messages[1])).body == GIF
+    server.start()
+    wait_for("the good segments", lambda: not [one for one in service.spool.glob("*/*.segment") if one.is_file()])
+    direct = service.metric("postmeter_batches_total", '{place="stream"}')
+    assert service.get(open_target(messages[2])).body == GIF
+    assert service.metric("postmeter_batches_total", '{place="stream"}') > direct
+    assert [len(hits_of(server.url, message)) for message in messages] == [1, 1, 1]
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    told = [line for line in lines if "disk of the spool fails" in line["event"]]
+    assert {line["level"] for line in told} == {"error"}
+    assert "00112233445566aa.segment cannot be read: Is a directory" in told[0]["error"]
+    assert service.terminate() == 0
 
 
 def _by_other_ways(service: Service, message: bytes) -> Iterator[Reply]:

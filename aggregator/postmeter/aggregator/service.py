@@ -43,7 +43,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         "redis": client.ping,
         "shards": shards.check,
     }
-    runner = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
+    runner = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop)
     logs.get().info("aggregator runs", shards=settings.shards, ops_port=settings.ops_port)
     try:
         async with asyncio.TaskGroup() as tasks:

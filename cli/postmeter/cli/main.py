@@ -13,6 +13,7 @@ from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option
 from postmeter.cli.sending_ips import sending_ip_commands
 from postmeter.cli.sources import source_commands
+from postmeter.cli.spool import spool_commands
 from postmeter.cli.verdicts import verdict_commands
 from postmeter.shared.errors import PostmeterError
 
@@ -98,6 +99,7 @@ main.add_command(key_commands)
 main.add_command(source_commands)
 main.add_command(verdict_commands)
 main.add_command(sending_ip_commands)
+main.add_command(spool_commands)
 
 if __name__ == "__main__":
     main()

@@ -99,9 +99,11 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }
-        operations = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
+        operations = await ops.start(
+            settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop
+        )
         logs.get().info("gateway answers", port=settings.port)
-        await stop.wait()
+        await lifecycle.stopping(settings, stop)
         await runner.cleanup()
         await operations.cleanup()
     finally:

@@ -44,9 +44,12 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
-        operations = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks)
+        operations = await ops.start(
+            settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop
+        )
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
+        await lifecycle.stopping(settings, stop)
         await runner.cleanup()
         await operations.cleanup()
     finally:

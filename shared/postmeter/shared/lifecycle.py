@@ -13,9 +13,15 @@ from postmeter.shared import logs
 from postmeter.shared.errors import PostmeterError, SettingsError
 from postmeter.shared.settings import S, Settings, load
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def run(service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
-    """Load the settings and run `serve(settings, stop)`; it returns soon after `stop` is set by a signal."""
+    """Load the settings and run `serve(settings, stop)`; it returns soon after `stop` is set by a signal.
+
+    The first SIGTERM or SIGINT sets it; from then on both are ignored to the process's very end, so that a clean stop
+    is one however often it is asked for.
+    """
     try:
         settings = load(struct)
     except SettingsError as error:
@@ -26,11 +32,24 @@ def run(service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Await
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+
+        def ask(*_: object) -> None:
+            # Not the loop's own handlers: they end with the loop, and the next signal would end the process.
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            loop.call_soon_threadsafe(stop.set)
+
+        for number in SIGNALS:
+            signal.signal(number, ask)
         await serve(settings, stop)
 
     try:
         uvloop.run(main())
     except (PostmeterError, OSError) as error:
         sys.exit(f"postmeter {service}: {error}")
+
+
+async def stopping(settings: Settings, stop: asyncio.Event) -> None:
+    """Return when `stop` is set and whoever goes by /readyz has had stop_delay to see it."""
+    await stop.wait()
+    await asyncio.sleep(settings.stop_delay)

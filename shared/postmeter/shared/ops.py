@@ -25,6 +25,7 @@ LOOK_SECONDS = 5.0
 """Between two looks at the checks for the metric postmeter_ready."""
 STOP_SECONDS = 10.0
 REASON_CHARS = 1000
+STOPPING = "the service was told to stop; what still comes is answered"
 _CLOCKS = Clocks()
 
 
@@ -35,9 +36,10 @@ async def start(
     checks: dict[str, Check],
     warnings: dict[str, Callable[[], str | None]] | None = None,
     clocks: Clocks = _CLOCKS,
+    stop: asyncio.Event | None = None,
 ) -> web.AppRunner:
     """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
-    /readyz answer 503; all are asked at once.
+    /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
 
     warnings: what a person should look at although requests are still answered as they should be; each returns a
     sentence or None. They stand in /readyz's answer and do not change its status.
@@ -71,7 +73,7 @@ async def start(
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        failed = await failing()
+        failed = await failing() | _stopping(stop)
         said = {name: text for name, warn in (warnings or {}).items() if (text := warn())}
         body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
@@ -88,6 +90,11 @@ async def start(
         await runner.cleanup()
         raise
     return runner
+
+
+def _stopping(stop: asyncio.Event | None) -> dict[str, str]:
+    """Not a check: what was told to stop is not broken, and postmeter_ready does not say so."""
+    return {"stopping": STOPPING} if stop is not None and stop.is_set() else {}
 
 
 async def _reason(check: Check) -> str | None:

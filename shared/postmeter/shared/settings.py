@@ -40,7 +40,8 @@ class Settings:
 
     host: address that all its ports listen on. ops_port: /metrics, /healthz, /readyz.
     log_format: `json`, `console`, or `auto` (console on a terminal). stop_timeout: seconds given to
-    requests in flight after SIGTERM. header_timeout, body_timeout, idle_timeout: see Clocks; for all its ports.
+    requests in flight after SIGTERM. stop_delay: seconds before that in which /readyz already answers 503 and
+    connections are still taken. header_timeout, body_timeout, idle_timeout: see Clocks; for all its ports.
     """
 
     host: str = "127.0.0.1"
@@ -48,6 +49,7 @@ class Settings:
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     stop_timeout: Pause = 10.0
+    stop_delay: Pause = 0.0
     header_timeout: Seconds = 10.0
     body_timeout: Seconds = 20.0
     idle_timeout: Seconds = 75.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from postmeter.tracking.desk import Desk
 from postmeter.tracking.drainer import Drainer
 from postmeter.tracking.events import Events
 from postmeter.tracking.front import Front
+from postmeter.tracking.holder import SpoolTaken
 from postmeter.tracking.instrumentation import Instrument
 from postmeter.tracking.lane import FAILURES, Lane
 from postmeter.tracking.mailboxes import Mailboxes
@@ -56,6 +56,7 @@ def main() -> None:
 
 async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     """Serve until `stop`; then answer what is pending and make it durable."""
+    loop = asyncio.get_running_loop()
     registry = metrics.registry()
     figures = metrics.TrackingMetrics(registry)
     keys = KeyRing.parse(settings.token_keys)
@@ -128,12 +129,21 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     with listening.named_errors(settings.host, settings.port):
         listener = await _listen(settings, front)
     ops_runner = await ops.start(
-        settings.host, settings.ops_port, registry, {"redis_or_spool": durable}, {"disk": disk_low}, settings.clocks
+        settings.host,
+        settings.ops_port,
+        registry,
+        {"redis_or_spool": durable},
+        {"disk": disk_low},
+        settings.clocks,
+        stop,
     )
-    draining = asyncio.create_task(drainer.run())
+    tasks = [asyncio.create_task(work) for work in (drainer.run(), spool.live())]
     logs.get().info("serving", port=settings.port, producer=producer)
     await stop.wait()
 
+    # /readyz says so from now on; what waits is drained while new connections are still taken.
+    emptied_by = loop.time() + settings.stop_timeout
+    await asyncio.gather(asyncio.sleep(settings.stop_delay), drainer.finish(settings.stop_timeout))
     listener.close()
     await front.last_requests()
     front.close()
@@ -141,9 +151,11 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     await mailboxes.close()
     await committer.finish()
     await front.closed(settings.stop_timeout)
-    draining.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await draining
+    if spool.waiting:
+        await drainer.finish(max(0.0, emptied_by - loop.time()))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     await ops_runner.cleanup()
     for lane in lanes:
         await lane.close()
@@ -166,6 +178,8 @@ async def _pool(settings: TrackingSettings) -> postgres.Pool | None:
 def _spool(settings: TrackingSettings, producer: str) -> Spool:
     try:
         return Spool(Path(settings.spool_dir), producer, settings.spool_bytes, settings.spool_reserve)
+    except SpoolTaken as error:
+        raise SettingsError(f"POSTMETER_SPOOL_DIR: {error}") from None
     except OSError as error:
         raise SettingsError(f"POSTMETER_SPOOL_DIR: {settings.spool_dir} cannot be written: {error.strerror}") from None
 

@@ -10,70 +10,34 @@ Segments grow as long as the disk takes them; when it does not, batches go into 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from postmeter.shared import logs
 from postmeter.shared.errors import PostmeterError
-from postmeter.tracking import reserve, segment
+from postmeter.tracking import holder, reserve, segment
 from postmeter.tracking.reserve import Reserve
 from postmeter.tracking.segment import Segment, Spooled
 
 T = TypeVar("T")
 SEGMENT_BYTES = 16 << 20
 USUAL_BYTES = 4096
-LOCK = "lock"
 
 
 class SpoolFull(PostmeterError):
     """The spool holds as many bytes as POSTMETER_SPOOL_BYTES allows, or nothing can be written."""
 
 
-def try_lock(folder: Path) -> int | None:
-    """Lock a process's folder: a file descriptor to hold on to, or None if its process lives."""
-    path = folder / LOCK
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever emptied the folder meanwhile has removed the file that we hold.
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None
-
-
 def remove(folder: Path) -> None:
     """Delete a folder without segments whose lock is ours, and what is set aside there."""
     for path in folder.glob(f"*{reserve.SUFFIX}"):
         path.unlink()
-    (folder / LOCK).unlink(missing_ok=True)
+    (folder / holder.LOCK).unlink(missing_ok=True)
     folder.rmdir()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _left_by_dead(root: Path) -> tuple[Path, int] | None:
-    """A folder that nobody holds, with our lock on it."""
-    for folder in sorted(root.iterdir()):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            lock = try_lock(folder)
-            if lock is not None:
-                return folder, lock
-    return None
 
 
 class Spool:
@@ -85,14 +49,9 @@ class Spool:
     def __init__(self, root: Path, producer: str, limit: int, reserved: int) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = _left_by_dead(root)
-        if found is None:
-            folder = root / producer
-            folder.mkdir(mode=0o700)
-            _sync_folder(root)
-            found = folder, -1
-        self.folder, lock = found
-        self._lock = try_lock(self.folder) if lock < 0 else lock
+        self.folder, lock = holder.settle(root, producer)
+        self._locks = {self.folder: lock}
+        self._beats: dict[Path, int] = {}
         self._limit = limit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._segment: Segment | None = None
@@ -130,12 +89,12 @@ class Spool:
         if self.disk_free_bytes < USUAL_BYTES or not os.access(self.folder, os.W_OK):
             raise SpoolFull(f"the disk of {self.root} is full or not writable, and what was set aside is used up")
 
-    async def ended(self) -> list[Path]:
+    async def ended(self, left_out: Collection[Path] = ()) -> list[Path]:
         """Segments that are never written again, oldest first; the present one is ended if there is no other.
 
-        So one that cannot be moved does not cost the reserve a new file at each attempt.
+        So one that cannot be moved does not cost the reserve a new file at each attempt. left_out: not these.
         """
-        return await self._in_thread(self._ended)
+        return await self._in_thread(lambda: self._ended(left_out))
 
     async def forget(self, path: Path) -> None:
         """Let go of a segment whose batches are all in Redis."""
@@ -146,18 +105,28 @@ class Spool:
         if not self._reserve.is_complete:
             await self._in_thread(self._fill)
 
-    async def adopt(self) -> list[tuple[Path, int]]:
-        """The folders of dead processes with our lock on each; their bytes count as ours from now."""
+    async def adopt(self) -> list[Path]:
+        """Further folders of dead processes, which are locked by us and whose bytes count as ours from now."""
         return await self._in_thread(self._adopt)
 
+    async def abandon(self, folder: Path, *, keep: bool) -> None:
+        """Let go of a folder that was adopted, and delete it unless it is to be kept with what is set aside in it."""
+        await self._in_thread(lambda: self._abandon(folder, keep))
+
+    async def live(self) -> None:
+        """Show other hosts that we live, until cancelled."""
+        while True:
+            await self._in_thread(self._beat)
+            await asyncio.sleep(holder.BEAT_SECONDS)
+
     def close(self) -> None:
-        """Let go of the folder. It stays, with what is set aside, for the process that comes next."""
+        """Let go of all folders. Ours stays, with what is set aside, for the process that comes next."""
         self._thread.shutdown()
         self._end()
         if not segment.segments(self.folder) and not self._reserve.bytes:
             remove(self.folder)
-        if self._lock is not None:
-            os.close(self._lock)
+        for lock in self._locks.values():
+            holder.release(lock)
 
     # -- in the thread
 
@@ -185,7 +154,7 @@ class Spool:
         is_new = not chosen.size
         chosen.append(batch)
         if is_new:
-            _sync_folder(self.folder)
+            holder.sync(self.folder)
         self._held[chosen.path] = chosen.size
         self._count()
 
@@ -219,12 +188,12 @@ class Spool:
             if not ended.size and not self._reserve.give_back(ended.path):
                 ended.path.unlink()
 
-    def _ended(self) -> list[Path]:
+    def _ended(self, left_out: Collection[Path]) -> list[Path]:
         present = self._segment.path if self._segment is not None else None
-        found = [path for path in segment.segments(self.folder) if path != present]
+        found = [path for path in segment.segments(self.folder) if path != present and path not in left_out]
         if not found:
             self._end()
-            found = segment.segments(self.folder)
+            found = [path for path in segment.segments(self.folder) if path not in left_out]
         return found
 
     def _forget(self, path: Path) -> None:
@@ -233,20 +202,47 @@ class Spool:
         self._held.pop(path, None)
         self._count()
 
-    def _adopt(self) -> list[tuple[Path, int]]:
+    def _adopt(self) -> list[Path]:
         adopted = []
-        for folder in self.root.iterdir():
-            if folder == self.folder or not folder.is_dir():
+        for folder in holder.folders(self.root):
+            if folder in self._locks or self._is_elsewhere(folder):
                 continue
             try:
-                lock = try_lock(folder)
+                lock = holder.try_lock(folder)
             except FileNotFoundError:
                 continue  # another process was faster
             if lock is not None:
+                self._locks[folder] = lock
                 self._held |= {path: path.stat().st_size for path in segment.segments(folder)}
-                adopted.append((folder, lock))
+                adopted.append(folder)
         self._count()
         return adopted
+
+    def _is_elsewhere(self, folder: Path) -> bool:
+        """Whether a process of another host may live there: it must not be heard of from one look to the next."""
+        found = holder.holder(folder)
+        if found is None or found.is_here:
+            return False
+        try:
+            now = holder.last_beat(folder)
+        except OSError:
+            return True
+        before, self._beats[folder] = self._beats.get(folder), now
+        if before is not None and before != now:
+            logs.get().error("another host works in the spool; each needs its own", folder=str(folder), holder=found)
+        return before != now
+
+    def _beat(self) -> None:
+        for lock in self._locks.values():
+            holder.beat(lock)
+
+    def _abandon(self, folder: Path, keep: bool) -> None:
+        lock = self._locks.pop(folder)
+        try:
+            if not keep:
+                remove(folder)
+        finally:
+            holder.release(lock)
 
     def _fill(self) -> None:
         try:
