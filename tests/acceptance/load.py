@@ -54,7 +54,7 @@ class Load:
             await asyncio.sleep(pause)
 
     async def _read(self, session: aiohttp.ClientSession) -> None:
-        await self._until_stopped(lambda: self._hit(session), 0.02)
+        await self._until_stopped(lambda: self._hit(session), 0.05)
 
     async def _send(self, session: aiohttp.ClientSession) -> None:
         async def step() -> None:

@@ -97,7 +97,7 @@ async def flush_in_parts(three: list[Side], found: list[Record], noise: random.R
     await three[0].sweep()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=crowded(), seed=st.integers(0, 2**32))
 async def test_order_and_flushes_decide_nothing(at: Bench, three: list[Side], found: list[Record], seed: int) -> None:
     workspace = next(WORKSPACES)
@@ -111,7 +111,7 @@ async def running(at: Bench) -> AsyncIterator[Bench]:
         yield at
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=crowded(), seed=st.integers(0, 2**32))
 async def test_shards_that_count_at_once_end_the_same(running: Bench, found: list[Record], seed: int) -> None:
     at, workspace = running, next(WORKSPACES)

@@ -144,7 +144,7 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
         yield made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=histories(), seed=st.integers(0, 2**32))
 async def test_any_order_ends_in_the_same_tables(at: Bench, found: list[tuple[Record, str]], seed: int) -> None:
     workspace = next(WORKSPACES)

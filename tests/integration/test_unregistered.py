@@ -238,7 +238,7 @@ async def settle(at: Bench, side: Side) -> None:
     await again(side.sweep)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=histories(), seed=st.integers(0, 2**32), at_once=st.booleans())
 async def test_any_interleaving_ends_as_if_registrations_had_come_first(
     at: Bench, three: list[Side], found: list[Record], seed: int, at_once: bool
