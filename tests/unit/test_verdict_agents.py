@@ -21,7 +21,7 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605
 ANDROID = "Mozilla/5.0 (Linux; Android 9; {}) " + CHROME + " Mobile Safari/537.36"
 MODELS = [
     "CUBOT", "CUBOT_X19", "CUBOT KINGKONG 5 Pro", "Hubot", "M bot 51", "M_bot_tab_1150", "C Bot Tab 100", "POWER BOT",
-    "VR BOT 552 PLUS", "B BOT 550", "ID bot 53+", "IDbot553", "XBot_Senior", "Spider 8", "SM-S911B; wv", "K",
+    "VR BOT 552 PLUS", "B BOT 550", "ID bot 53+", "IDbot553", "XBot_Senior", "Spider 8", "SM-S911B; wv", "Camo X1", "K",
 ]  # fmt: skip
 ORDINARY = [
     "",
@@ -175,6 +175,10 @@ def test_an_agent_that_names_itself_is_a_machines(agent: str, machine: str) -> N
         ("Shortwave Image Fetcher", "shortwave_image_proxy"),
         ("Camo Asset Proxy 2.3.0", "camo"),
         ("github-camo (0f0e0d0c)", "camo"),
+        ("go-camo", "camo"),
+        ("Go-Camo/2.6.1", "camo"),
+        ("camo-rs/1.3.0 (+https://forum.example)", "camo"),
+        ("Gamo Asset Proxy", "camo"),
         ("imgproxy/3.21.0", "image_proxy"),
         ("Superhuman Image Proxy", "image_proxy"),
         ("RamblerMail/6.0 (incompatible; ImageProxy/6.0)", "rambler_image_proxy"),

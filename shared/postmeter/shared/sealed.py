@@ -7,7 +7,19 @@ MAC covers the version, the header's name, and the method and target of the one 
 read on the wire, it is worth nothing for another request, nor in place of a header of another kind. It is good for
 LIFETIME seconds, and for a write once.
 
-Not promised: that it covers the body. Bodies are passed on while they come.
+So who can reach a service and cannot read what goes there has nothing: no seal ever goes to a caller, the gateway takes
+no `Postmeter-` header from one, and what is made up is a 401 (of a hit: as if it were not there).
+
+Not promised:
+- The body. Bodies are passed on while they come; a hash of one could only follow it. Who can write on the way between
+  gateway and service can change a body, as they can change the answer.
+- Once, beyond this process and its life. Another process of the same service, or one that was started again, takes the
+  header of a write a second time, with whatever body, until it has expired.
+- That nobody reads it: the JSON is not encrypted. A read that is repeated answers again, what is new in it included;
+  a hit that is repeated counts again under the same address, as it would from anybody who has its URL.
+
+All three need somebody who reads or writes between gateway and service: that network is closed to others or encrypted
+(SECURITY.md).
 """
 
 from __future__ import annotations

@@ -19,15 +19,16 @@ PROXIES = (
     (b"via secureurl.fwdcdn.com", "ukrnet_mail_proxy"),
     # crawler-user-agents. Superhuman's own is documented nowhere that we found: it has to say `image proxy` at least.
     (b"shortwave image fetcher", "shortwave_image_proxy"),
-    # Proxies that anybody may run in front of the images of a mail (imgproxy.net, github.com/atmos/camo).
-    (b"camo asset proxy", "camo"),
-    (b"github-camo", "camo"),
+    # Proxies that anybody may run in front of the images of a mail (imgproxy.net).
     (b"image proxy", "image_proxy"),
     (b"imageproxy", "image_proxy"),
     (b"imgproxy/", "image_proxy"),
 )
 """Parts of lower-cased user agents of those that fetch an image when the reader sees it, for the reader. Public lists
 call them bots."""
+PROXY_WORDS = ((b" camo ", "camo"), (b" asset proxy ", "camo"))
+"""The same as whole words: github.com/atmos/camo and what was made after it (go-camo, camo-rs, ...), in whose setting
+CAMO_HEADER_VIA whoever runs it may write something else."""
 
 SCANNERS = (
     b"barracuda",  # Barracuda Sentinel (EE): Braze's documentation of bot filtering, Matomo's device detector

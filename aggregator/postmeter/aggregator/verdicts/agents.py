@@ -21,6 +21,7 @@ from postmeter.aggregator.verdicts.agent_words import (
     PLATFORMS,
     PLAYERS,
     PROXIES,
+    PROXY_WORDS,
 )
 from postmeter.aggregator.verdicts.programs import is_program
 from postmeter.shared.events import EventType, Verdict
@@ -56,8 +57,9 @@ def by_agent(kind: EventType, user_agent: bytes, names: AgentNames) -> Judgement
     named = _OWN.kind(said)
     if named:
         return Verdict.MACHINE, f"agent:{named}"
-    for part, proxy in PROXIES:
-        if part in lowered:
+    for parts, text in ((PROXIES, lowered), (PROXY_WORDS, said)):
+        proxy = next((proxy for part, proxy in parts if part in text), None)
+        if proxy:
             # A proxy fetches images; a click that says it is one is somebody else's.
             return (Verdict.PROXY, proxy) if kind is EventType.OPENED else (Verdict.MACHINE, proxy)
     machine = _machine(lowered, bare, said, names)
