@@ -12,7 +12,7 @@ import pytest
 from postmeter.shared.endpoints import CLICK_PATH
 from postmeter.shared.pixel import GIF
 from tests.integration.every_port import CLOCKS, Port, every_port
-from tests.integration.test_slow_clients import heard_of, says
+from tests.integration.test_slow_clients import answer, connect, heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, open_target
 
 URL = "https://shop.example/a?b=%20c#d"
@@ -51,6 +51,20 @@ def is_last_refusal(heard: bytes) -> bool:
     return statuses(heard) == [b"400"] and ends
 
 
+async def heard_in_turn(port: Port, *requests: bytes) -> list[int]:
+    """The statuses of requests on one connection; an empty one only waits. The first comes byte by byte."""
+    reader, writer = await connect(port)
+    found = []
+    for place, request in enumerate(requests):
+        for piece in [request] if place else [bytes([byte]) for byte in request]:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        found.append((await answer(reader))[0])
+    writer.close()
+    return found
+
+
 async def test_a_reader_arrives_whatever_stands_in_the_query(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     message = new_message()
     url = f"url={quote(URL, safe='')}".encode()
@@ -80,6 +94,15 @@ async def test_a_reader_arrives_whatever_stands_in_the_query(postgres_dsn: str, 
             assert all(one.startswith(b"HTTP/1.1 302 Found\r\n") for one in heard[1:]), told
             assert all(b"\r\nLocation: https://shop.example/a?b=%20c" in one for one in heard[1:]), told
             opens, clicks = opens + 1, clicks + 2
+        odd = b"GET " + pixel + "ü a".encode() + b" HTTP/1.1\r\nHost: t\r\n\r\n"
+        other = b"POST /elsewhere HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nGET / \xff\r\n"
+        for port in ports[:4]:
+            assert await heard_in_turn(port, odd, other, odd, odd * 2, b"") == [200, 404, 200, 200, 200]
+            opens += 4
+        for port in ports:
+            assert await heard_in_turn(port, b"GET /n\xc3\xb6\xff HTTP/1.1\r\nHost: t\r\n\r\n") == [404], port.name
+            # Elsewhere a blank may hide something from a filter before us.
+            assert is_last_refusal(await heard_of(port, says(b"GET /a b HTTP/1.1\r\nHost: t\r\n\r\n"))), port.name
     found = Counter(hit.url for hit in hits_of(redis_url, message))
     assert found == {"": opens, URL: clicks}
 
