@@ -40,9 +40,10 @@ RUN = "from postmeter.aggregator.service import main; main()"
 
 async def noise(here: Shop, done: asyncio.Event) -> None:
     """Clicks of others, so that flushes are busy and no two shards stand at the same place."""
-    link = await here.mail("noise@mail.example", "noise")
+    links = [await here.mail(f"noise{n}@mail.example", "noise") for n in range(10)]
     while not done.is_set():
-        await asyncio.gather(*(here.click(link) for _ in range(20)))
+        await asyncio.gather(*map(here.click, links))
+        await asyncio.sleep(0.05)  # faster than it is counted it would only pile up
 
 
 async def shopping(here: Shop, contact: str, rounds: int) -> None:
@@ -65,10 +66,10 @@ async def test_under_load_over_several_shards_and_aggregators(
     async with open_shop(postgres_dsn, redis_url, tmp_path) as here, here.at.aggregator(shards=SHARDS):
         done = asyncio.Event()
         busy = asyncio.create_task(noise(here, done))
-        await asyncio.gather(*(shopping(here, f"c{n}@mail.example", 4) for n in range(12)))
+        await asyncio.gather(*(shopping(here, f"c{n}@mail.example", 6) for n in range(20)))
         done.set()
         await busy
-        assert await conversions(here) == (48, 48)
+        assert await conversions(here) == (120, 120)
 
 
 @contextlib.contextmanager
