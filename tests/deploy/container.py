@@ -80,7 +80,8 @@ class Container:
 
     async def execute(self, command: list[str]) -> int:
         """Run a command in the container, as `exec` probes and hooks do; its exit status."""
-        pid = self.first_process()
+        while (pid := self.first_process()) is not None and not _is_inside(pid):
+            await self.pod.cluster.news()
         if pid is None:
             return 137
         spec = self._describe()
@@ -165,6 +166,14 @@ class Container:
         if reference["key"] not in data and not reference.get("optional"):
             raise KeyError(f"{reference['name']} has no key {reference['key']}")
         return data.get(reference["key"])
+
+
+def _is_inside(pid: int) -> bool:
+    """Whether a process has gone into the file system that it makes for itself."""
+    try:
+        return os.stat(f"/proc/{pid}/root").st_dev != os.stat("/").st_dev
+    except OSError:
+        return False
 
 
 def remove_leftovers() -> None:

@@ -25,6 +25,10 @@ ip link set lo up; ip addr add "$0/16" dev eth0; ip link set eth0 up; ip route a
 """
 
 
+LINGER = 15.0
+"""Seconds that a pod's network outlives its processes: what they sent last may still be on its way."""
+
+
 class Forbidden(Exception):
     """This process may not make namespaces."""
 
@@ -50,6 +54,7 @@ class Network:
         self._ready = threading.Event()
         self._pods = 0
         self._services = 0
+        self._holders: set[asyncio.subprocess.Process] = set()
         self._error: BaseException | None = None
         threading.Thread(target=self._live, daemon=True).start()
         self._ready.wait()
@@ -63,6 +68,8 @@ class Network:
     def close(self) -> None:
         """Ends the thread and what still runs in it."""
         self.run(self._cancel())
+        for holder in self._holders:
+            holder.kill()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _cancel(self) -> None:
@@ -102,10 +109,20 @@ class Network:
             *("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", "echo; exec sleep infinity"),
             stdout=asyncio.subprocess.PIPE,
         )
+        self._holders.add(holder)
         assert holder.stdout is not None
         await holder.stdout.readline()
         await _do("sh", "-ec", _POD, "sh", str(holder.pid), str(number), address, GATEWAY)
         return holder, address
+
+    def remove_pod(self, holder: asyncio.subprocess.Process) -> None:
+        """Take a pod's network away in a while."""
+
+        def end() -> None:
+            holder.kill()
+            self._holders.discard(holder)
+
+        self._loop.call_later(LINGER, end)
 
 
 async def _do(*command: str) -> None:

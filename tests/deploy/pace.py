@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.deploy.manifests import Manifests
 
-TIMES = 4
-"""With the hook's 10 seconds at 2.5, that nodes learn in one (services.PROPAGATION) stands for four."""
+TIMES = 8
+"""With the hook's 10 seconds at 1.25, the quarter of one in which nodes learn (services.PROPAGATION) stands for two."""
 
 
 def hurried(manifests: Manifests) -> Manifests:

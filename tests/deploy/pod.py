@@ -129,8 +129,8 @@ class Pod:
             self.cluster.failures.append(f"{self.name}: {error!r}")
             raise
         finally:
-            if self.holder is not None and self.holder.returncode is None:
-                self.holder.kill()
+            if self.holder is not None:
+                self.cluster.network.remove_pod(self.holder)
             self.gone = True
             for container in self.containers:
                 container.forget()

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from tests.deploy.cluster import Cluster
     from tests.deploy.pod import Pod
 
-PROPAGATION = 1.0
+PROPAGATION = 0.25
 """Seconds until the nodes know that a pod is ready, or on its way out."""
 _RESET = struct.pack("ii", 1, 0)
 CHUNK = 1 << 16
 
 
 class Service:
-    """`pods` is what the nodes know; who dials the service gets one of them, which may have gone by now."""
+    """`pods` is what the nodes know; who dials the service gets one of them, which may have gone by now.
+
+    Nobody listens while there are none, as kube-proxy refuses connections then.
+    """
 
     def __init__(self, cluster: Cluster, doc: Doc) -> None:
         self._cluster, self._doc = cluster, doc
@@ -33,6 +36,8 @@ class Service:
         self.pods: list[Pod] = []
         self._coming: list[Pod] = []
         self._servers: list[asyncio.Server] = []
+        self._taking = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def ports(self) -> list[Doc]:
@@ -40,10 +45,11 @@ class Service:
         return found
 
     async def start(self) -> None:
-        """Listen on the service's address."""
-        if self.headless:
-            return
-        self.address = await self._cluster.network.add_service()
+        """Take an address; connections are taken when there is a pod for them."""
+        if not self.headless:
+            self.address = await self._cluster.network.add_service()
+
+    async def _listen(self) -> None:
         for port in self.ports:
             target = port.get("targetPort", port["port"])
 
@@ -53,8 +59,10 @@ class Service:
             self._servers.append(await asyncio.start_server(serve, self.address, port["port"], backlog=1024))
 
     def stop(self) -> None:
+        """Take no more connections."""
         for server in self._servers:
             server.close()
+        self._servers = []
 
     def refresh(self) -> None:
         """Tell the nodes, which learn it later, if something is other than before."""
@@ -78,7 +86,15 @@ class Service:
 
     def _learn(self, pods: list[Pod]) -> None:
         self.pods = pods
+        self._task = asyncio.create_task(self._take())
         self._cluster.changed()
+
+    async def _take(self) -> None:
+        async with self._taking:
+            if not self.pods:
+                self.stop()
+            elif self.address and not self._servers:
+                await self._listen()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int | str) -> None:
         pod = self.pick()

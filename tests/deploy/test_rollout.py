@@ -123,7 +123,7 @@ def test_all_are_updated_at_once_by_pods_that_come_up_slowly(net: network.Networ
         traffic = await world.traffic("all")
         old = set(world.cluster.pods)
         await world.apply(with_token_keys(world.manifests, NEW, world.token_keys))
-        world.cluster.slow = 4.0
+        world.cluster.slow = 2.0
         await world.apply(restarted(world.manifests, "second", world.cluster.workloads))
         await world.cluster.settled()
         world.cluster.slow = 0.0

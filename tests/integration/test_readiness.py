@@ -33,11 +33,13 @@ def _query(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -
     return asyncio.create_task(query.serve(settings, stop))
 
 
-def _gateway(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -> "asyncio.Task[None]":
+def _gateway(
+    dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path, *, query_port: int = 0
+) -> "asyncio.Task[None]":
     stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
     secrets = {"internal_secret": SECRET, "key_pepper": SECRET}
     # Its own ops port stands in for the services: something that takes connections.
-    urls = {"tracking_url": f"http://127.0.0.1:{port}", "query_url": f"http://127.0.0.1:{port}"}
+    urls = {"tracking_url": f"http://127.0.0.1:{port}", "query_url": f"http://127.0.0.1:{query_port or port}"}
     settings = GatewaySettings(**secrets, **urls, **stores, ops_port=port, port=free_port())
     return asyncio.create_task(gateway.serve(settings, stop))
 
@@ -56,6 +58,31 @@ async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, re
             await migrate.migrate(empty_postgres_dsn)
             async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
                 assert (answer.status, await answer.read()) == (200, b'{"ready":true,"failed":{},"warnings":{}}')
+    finally:
+        stop.set()
+        await task
+
+
+async def test_a_gateway_waits_for_a_service_once(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    port, query_port, stop = free_port(), free_port(), asyncio.Event()
+    task = _gateway(postgres_dsn, redis_url, port, stop, tmp_path, query_port=query_port)
+    try:
+        await reachable(port, task)
+        async with client() as session:
+
+            async def asked() -> tuple[int, set[str], set[str], bool]:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    status, told = answer.status, json.loads(await answer.read())
+                async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                    up = 'postmeter_ready{check="query"} 1.0' in await answer.text()
+                return status, set(told["failed"]), set(told["warnings"]), up
+
+            assert await asked() == (503, {"query"}, set(), False)
+            server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", query_port)
+            assert await asked() == (200, set(), set(), True)
+            server.close()
+            # Every gateway misses it now: were none ready, nobody would take hits or events either.
+            assert await asked() == (200, set(), {"query"}, False)
     finally:
         stop.set()
         await task

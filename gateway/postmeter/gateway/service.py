@@ -99,8 +99,13 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }
+        # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
+        # but queries works.
         operations = await ops.start(
-            settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop
+            *(settings.host, settings.ops_port, registry, checks),
+            clocks=settings.clocks,
+            stop=stop,
+            stays_ready=True,
         )
         logs.get().info("gateway answers", port=settings.port)
         await lifecycle.stopping(settings, stop)

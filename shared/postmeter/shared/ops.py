@@ -37,33 +37,18 @@ async def start(
     warnings: dict[str, Callable[[], str | None]] | None = None,
     clocks: Clocks = _CLOCKS,
     stop: asyncio.Event | None = None,
+    *,
+    stays_ready: bool = False,
 ) -> web.AppRunner:
     """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
     /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
 
     warnings: what a person should look at although requests are still answered as they should be; each returns a
     sentence or None. They stand in /readyz's answer and do not change its status.
+    stays_ready: a check that has passed once is only a warning when it fails later. For a service that has an answer
+    without what it checks: all its replicas miss that at once, and if none was ready nobody would answer.
     """
-
-    figures = OpsMetrics(registry)
-
-    async def failing() -> dict[str, str]:
-        reasons = await asyncio.gather(*map(_reason, checks.values()))
-        for name, reason in zip(checks, reasons, strict=True):
-            figures.ready.labels(name).set(reason is None)
-        return {name: reason for name, reason in zip(checks, reasons, strict=True) if reason is not None}
-
-    async def look() -> None:
-        while True:
-            await failing()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def looking(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(look())
-        yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    readiness = _Readiness(OpsMetrics(registry), checks, warnings or {}, stop, stays_ready=stays_ready)
 
     async def metrics(request: web.Request) -> web.Response:
         encode, media = _encoder(request.headers.get("Accept", ""))
@@ -72,15 +57,9 @@ async def start(
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def ready(_: web.Request) -> web.Response:
-        failed = await failing() | _stopping(stop)
-        said = {name: text for name, warn in (warnings or {}).items() if (text := warn())}
-        body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
-        return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
-
     app = web.Application()
-    app.cleanup_ctx.append(looking)
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", ready)])
+    app.cleanup_ctx.append(readiness.looking)
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", readiness.answer)])
     runner = AppRunner(app, clocks, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
@@ -95,6 +74,52 @@ async def start(
 def _stopping(stop: asyncio.Event | None) -> dict[str, str]:
     """Not a check: what was told to stop is not broken, and postmeter_ready does not say so."""
     return {"stopping": STOPPING} if stop is not None and stop.is_set() else {}
+
+
+class _Readiness:
+    """The answer of /readyz and the metric postmeter_ready; see `start`."""
+
+    def __init__(
+        self,
+        figures: OpsMetrics,
+        checks: dict[str, Check],
+        warnings: dict[str, Callable[[], str | None]],
+        stop: asyncio.Event | None,
+        *,
+        stays_ready: bool,
+    ) -> None:
+        self._figures, self._checks, self._warnings, self._stop = figures, checks, warnings, stop
+        self._stays_ready = stays_ready
+        self._passed: set[str] = set()
+
+    async def looking(self, _: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._look())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def answer(self, _: web.Request) -> web.Response:
+        failed = await self._failing()
+        said = {name: text for name, warn in self._warnings.items() if (text := warn())}
+        if self._stays_ready:
+            said |= {name: failed.pop(name) for name in self._passed & set(failed)}
+        failed |= _stopping(self._stop)
+        body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
+        return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
+
+    async def _failing(self) -> dict[str, str]:
+        reasons = await asyncio.gather(*map(_reason, self._checks.values()))
+        told = dict(zip(self._checks, reasons, strict=True))
+        for name, reason in told.items():
+            self._figures.ready.labels(name).set(reason is None)
+        self._passed |= {name for name, reason in told.items() if reason is None}
+        return {name: reason for name, reason in told.items() if reason is not None}
+
+    async def _look(self) -> None:
+        while True:
+            await self._failing()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _reason(check: Check) -> str | None:
