@@ -217,7 +217,9 @@ def test_the_grace_period_is_longer_than_the_hook_and_the_last_requests(manifest
         settings: Settings = load(SERVICES[name], environment(manifests, group))
         word, seconds = group.containers[0]["lifecycle"]["preStop"]["exec"]["command"]
         assert word == "sleep"
-        least = int(seconds) + (settings.stop_timeout + ops.STOP_SECONDS) * (1 + LAST_REQUESTS)
+        least = int(seconds) + settings.stop_delay + (settings.stop_timeout + ops.STOP_SECONDS) * (1 + LAST_REQUESTS)
+        if name == "tracking":  # its spool, first
+            least += settings.stop_timeout
         assert group.spec["terminationGracePeriodSeconds"] >= least
 
 
