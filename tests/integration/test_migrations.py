@@ -79,6 +79,22 @@ async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: s
     await connection.close()
 
 
+async def test_a_partition_that_two_make_at_once_is_made_by_one(postgres_dsn: str) -> None:
+    """A migration, and an aggregator that looks after its tables."""
+    one, other = await asyncpg.connect(postgres_dsn), await asyncpg.connect(postgres_dsn)
+    table = next(table for table in partitions.TABLES if table.table == "event")
+    start = partitions.add_months(datetime.now(UTC).date(), 30)
+    async with one.transaction():
+        await partitions.ensure(one, table, start, start)
+        second = asyncio.create_task(partitions.ensure(other, table, start, start))
+        async with asyncio.timeout(60):
+            while not await one.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+    await second
+    await one.close()
+    await other.close()
+
+
 async def test_the_longest_labels_fit_into_the_index_of_series(postgres_dsn: str) -> None:
     """Labels share an index entry of at most 2704 bytes; random ones, which do not compress."""
     draw = random.Random(1)

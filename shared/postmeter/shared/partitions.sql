@@ -5,10 +5,12 @@ CREATE OR REPLACE FUNCTION postmeter_make_partition(parent text, partition text,
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
 BEGIN
     PERFORM postmeter_check_partition(parent, partition);
+    PERFORM set_config('lock_timeout', '5s', true);
+    -- A migration and aggregators may be at it at once. ATTACH takes this lock in any case.
+    EXECUTE format('LOCK TABLE %I IN SHARE UPDATE EXCLUSIVE MODE', parent);
     IF to_regclass(quote_ident(partition)) IS NOT NULL THEN
         RETURN;
     END IF;
-    PERFORM set_config('lock_timeout', '5s', true);
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', partition, parent);
     IF id <> '' THEN
         EXECUTE format(
