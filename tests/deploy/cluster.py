@@ -17,7 +17,7 @@ from tests.deploy.manifests import Doc, Group, Manifests, selects, share
 from tests.deploy.network import Network
 from tests.deploy.pod import Pod
 from tests.deploy.policies import allows
-from tests.deploy.services import Service, stand_in
+from tests.deploy.services import Service, StandIn
 from tests.deploy.workloads import KINDS, Workload
 from tests.product import PATIENCE
 
@@ -45,21 +45,20 @@ class Cluster:
         self._moved = 0.0
         self._names: dict[str, str] = {}
         self._news = asyncio.Event()
-        self._servers: list[asyncio.Server] = []
+        self._stand_ins: list[StandIn] = []
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what a person does
 
-    async def stand_in(self, group: Group, socket: str, port: int) -> None:
+    async def stand_in(self, group: Group, socket: str, port: int) -> StandIn:
         """A server of the test's on a Unix socket, as the Service and the pods of a group that are not run."""
         address = await self.network.add_service()
-
-        def admitted(peer: str) -> bool:
-            return self.admitted(peer, group, port)
-
-        self._servers.append(await stand_in(socket, address, port, admitted))
+        stand_in = StandIn(socket, address, port, lambda peer: self.admitted(peer, group, port))
+        await stand_in.start()
+        self._stand_ins.append(stand_in)
         self._names[group.name] = address
         self.write_hosts()
+        return stand_in
 
     async def apply(self, manifests: Manifests) -> None:
         """`kubectl apply`: what is new is made, what is changed is rolled out."""
@@ -87,7 +86,7 @@ class Cluster:
 
     async def drain(self, node: str) -> int:
         """`kubectl drain`: no new pods there, and each one that is there goes when its budget lets it. How many."""
-        self.nodes[node] = False
+        self.cordon(node)
         evicted: set[Pod] = set()
 
         def step() -> bool:
@@ -100,6 +99,10 @@ class Cluster:
 
         await self.until(f"an empty {node}", step)
         return len(evicted)
+
+    def cordon(self, node: str) -> None:
+        """No new pods there."""
+        self.nodes[node] = False
 
     def uncordon(self, node: str) -> None:
         self.nodes[node] = True
@@ -127,8 +130,8 @@ class Cluster:
     async def close(self) -> None:
         """End everything at once."""
         self.workloads.clear()
-        for server in self._servers:
-            server.close()
+        for stand_in in self._stand_ins:
+            stand_in.stop()
         for service in self.services.values():
             service.stop()
         for pod in self.pods:

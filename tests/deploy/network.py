@@ -68,8 +68,6 @@ class Network:
     def close(self) -> None:
         """Ends the thread and what still runs in it."""
         self.run(self._cancel())
-        for holder in self._holders:
-            holder.kill()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _cancel(self) -> None:
@@ -77,6 +75,9 @@ class Network:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for holder in self._holders:
+            holder.kill()
+        await asyncio.gather(*(holder.wait() for holder in self._holders))
 
     def _live(self) -> None:
         try:
@@ -118,11 +119,7 @@ class Network:
     def remove_pod(self, holder: asyncio.subprocess.Process) -> None:
         """Take a pod's network away in a while."""
 
-        def end() -> None:
-            holder.kill()
-            self._holders.discard(holder)
-
-        self._loop.call_later(LINGER, end)
+        self._loop.call_later(LINGER, holder.kill)
 
 
 async def _do(*command: str) -> None:

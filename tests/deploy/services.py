@@ -139,17 +139,35 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def stand_in(path: str, address: str, port: int, admitted: Callable[[str], bool]) -> asyncio.Server:
+class StandIn:
     """A service whose only pod is a server of the test's, which listens on a Unix socket. Takes addresses admitted."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, path: str, address: str, port: int, admitted: Callable[[str], bool]) -> None:
+        self._path, self._address, self._port, self._admitted = path, address, port, admitted
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        """Be there, or be there again."""
+        self._server = await asyncio.start_server(self._serve, self._address, self._port, backlog=1024)
+
+    def stop(self) -> None:
+        """Be gone: connections break, new ones are refused."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            reset(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if not admitted(writer.get_extra_info("peername")[0]):
+            if not self._admitted(writer.get_extra_info("peername")[0]):
                 raise ConnectionRefusedError
-            there = await asyncio.open_unix_connection(path)
+            there = await asyncio.open_unix_connection(self._path)
         except OSError:
             reset(writer)
             return
-        await splice((reader, writer), there)
-
-    return await asyncio.start_server(serve, address, port, backlog=1024)
+        self._open.add(writer)
+        try:
+            await splice((reader, writer), there)
+        finally:
+            self._open.discard(writer)

@@ -1,10 +1,12 @@
 """The overlay `small` runs: each container is a process in a network, a file system and a memory limit of its own.
 
-Under load every workload is updated, alone and then all at once by pods that come up slowly, a node is drained, every
-pod is killed: every answered hit is counted once, and while nothing is killed none is left unanswered and no connection
-is refused. The updates rotate the token keys as docs/operating.md says.
+Under load every workload is updated, alone and then all at once by pods that come up slowly, a node that all are on is
+drained, first while Valkey is away, every pod is killed: every answered hit is counted once, and while nothing is
+killed none is left unanswered and no connection is refused. The updates rotate the token keys, as docs/operating.md
+says.
 """
 
+import asyncio
 import base64
 import os
 from collections.abc import Iterable, Iterator
@@ -124,9 +126,11 @@ def test_all_are_updated_at_once_by_pods_that_come_up_slowly(net: network.Networ
         old = set(world.cluster.pods)
         await world.apply(with_token_keys(world.manifests, NEW, world.token_keys))
         world.cluster.slow = 2.0
+        world.cluster.cordon("node-1")
         await world.apply(restarted(world.manifests, "second", world.cluster.workloads))
         await world.cluster.settled()
         world.cluster.slow = 0.0
+        world.cluster.uncordon("node-1")
         assert not old & set(world.cluster.pods)
         await traffic.grown(50)
         await check(world, await traffic.stop())
@@ -134,11 +138,16 @@ def test_all_are_updated_at_once_by_pods_that_come_up_slowly(net: network.Networ
     net.run(scenario())
 
 
-def test_a_node_is_drained_under_load(net: network.Network, world: World) -> None:
+def test_a_node_with_everything_on_it_is_drained_while_valkey_is_away(net: network.Network, world: World) -> None:
     async def scenario() -> None:
         traffic = await world.traffic("drain")
-        evicted = await world.cluster.drain("node-0")
-        assert evicted >= len(world.cluster.workloads)
+        world.valkey.stop()
+        await traffic.grown(50)
+        (spooling,) = (pod for pod in world.cluster.pods if pod.name == "tracking-0")
+        drained = asyncio.create_task(world.cluster.drain("node-0"))
+        await world.cluster.until("the end of a pod with a spool", lambda: spooling.gone)
+        await world.valkey.start()
+        assert await drained == sum(workload.replicas for workload in world.cluster.workloads.values())
         await world.cluster.settled()
         world.cluster.uncordon("node-0")
         await traffic.grown(50)

@@ -16,6 +16,7 @@ from tests.deploy.cluster import Cluster
 from tests.deploy.environments import SERVICES, secrets
 from tests.deploy.http import Caller
 from tests.deploy.manifests import Manifests, groups
+from tests.deploy.services import StandIn
 from tests.deploy.traffic import Ledger, Traffic
 from tests.roles import make_roles, of_service
 
@@ -36,19 +37,19 @@ class World:
         self._add_secrets()
         self.cluster.manifests = self.manifests
         await self._stand_in("postgres", f"{_postgres_folder(self._dsn)}/.s.PGSQL.5432", 5432)
-        await self._stand_in("valkey", unquote(urlsplit(self._redis_url).path), 6379)
+        self.valkey = await self._stand_in("valkey", unquote(urlsplit(self._redis_url).path), 6379)
         await self.cluster.run_job(self.manifests.get("Job", "migrate"))
         self.key = await self._make_key()
         await self.cluster.apply(self.manifests)
         await self.cluster.settled()
 
-    async def _stand_in(self, name: str, socket: str, port: int) -> None:
+    async def _stand_in(self, name: str, socket: str, port: int) -> StandIn:
         """The tests' own server in place of the overlay's; policies let in whom they let in to that."""
         (group,) = (one for one in groups(self.manifests) if one.owner == f"StatefulSet/{name}")
         assert group.port(port) == port
         self.manifests.remove("StatefulSet", name)
         self.manifests.remove("Service", name)
-        await self.cluster.stand_in(group, socket, port)
+        return await self.cluster.stand_in(group, socket, port)
 
     async def _make_key(self) -> str:
         """As docs/kubernetes.md makes the first one: by commands in the pod `admin`."""

@@ -326,3 +326,26 @@ async def test_a_gateway_without_redis_answers_and_is_ready(postgres_dsn: str) -
             assert ready.status == 200
         async with session.get(f"http://127.0.0.1:{ops_port}/metrics") as metrics:
             assert 'postmeter_rate_limit_skipped_total{limit="read"} 5.0' in await metrics.text()
+
+
+async def test_connections_that_break_under_a_request_let_it_pass(redis_url: str) -> None:
+    """uvloop says so by a RuntimeError, at the moment of writing."""
+    redis = limits.client(Secret(redis_url))
+    counted, sample = counting(redis, {Limit.READ: 1000}, Clock())
+    try:
+        assert await counted.count(1, Limit.READ)
+        connections: list[Any] = redis.connection_pool._available_connections
+        send = type(connections[0]).send_packed_command
+
+        async def send_on_broken(connection: Any, *command: Any, **more: Any) -> None:
+            connection._writer.transport.abort()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await send(connection, *command, **more)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(connections[0]), "send_packed_command", send_on_broken)
+            assert await counted.count(1, Limit.READ) == {}
+        assert sample("limit_skipped") == 1
+    finally:
+        await redis.aclose()

@@ -89,7 +89,7 @@ async def test_a_partition_that_two_make_at_once_is_made_by_one(postgres_dsn: st
         second = asyncio.create_task(partitions.ensure(other, table, start, start))
         async with asyncio.timeout(60):
             while not await one.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                await asyncio.sleep(0.01)
+                await one.execute("SELECT pg_sleep(0.01)")
     await second
     await one.close()
     await other.close()

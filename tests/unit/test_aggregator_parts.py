@@ -215,6 +215,8 @@ def test_queries_are_described() -> None:
         (TimeoutError("x"), False),
         (OSError(28, "no space left"), False),
         (MemoryError(), False),
+        (RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"), False),
+        (RuntimeError("of our own"), True),
         (LeaseLost("x"), False),
         (asyncio.CancelledError(), False),
     ],

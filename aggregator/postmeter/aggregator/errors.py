@@ -32,6 +32,9 @@ TROUBLE = (
 )
 """Trouble of Postgres, Redis and the network that passes; time-outs are OSErrors. Everything is tried again."""
 
+CLOSED = "the handler is closed"
+"""uvloop says so, in a RuntimeError, of a connection that the other side has closed: trouble of the network, too."""
+
 TIME_OUTS = (asyncpg.QueryCanceledError, TimeoutError)
 """A statement took too long; so may what is read next, but less of it does not."""
 
@@ -54,6 +57,8 @@ def is_of_the_data(error: BaseException) -> bool:
     """
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in _OF_THE_DATA
+    if isinstance(error, RuntimeError) and CLOSED in str(error):
+        return False
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return True  # a value that its column's type cannot hold, found before anything was sent
     return isinstance(error, Exception) and not isinstance(error, (*TROUBLE, PostmeterError, MemoryError))

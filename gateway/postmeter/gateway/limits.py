@@ -11,12 +11,12 @@ from importlib import resources
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from postmeter.shared import logs, streams
 from postmeter.shared.endpoints import Limit
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.secret import Secret
 
 DEADLINE_SECONDS = 0.1
@@ -116,7 +116,7 @@ class Limits:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 passed, remaining, reset, wait = await self._script([streams.limit(workspace, limit)], [rate])
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             if self._ask_again is None:
                 logs.get().warning("requests pass without a limit: Redis does not answer", error=repr(error))
             self._ask_again = self._now() + PAUSE_SECONDS

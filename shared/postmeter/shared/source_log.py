@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from postmeter.shared import logs, streams
 from postmeter.shared.masking import masked
 from postmeter.shared.quoting import clean
+from postmeter.shared.redis_failures import FAILURES
 
 KEPT = {"taken": 20, "refused": 20, "unread": 50}
 """How many of each are kept of one source."""
@@ -81,13 +81,13 @@ async def note_unread(redis: Redis, source: str, unread: Sequence[Unread]) -> No
 
 
 async def history(redis: Redis, source: str) -> History:
-    """All that is kept of a source. Raises RedisError."""
+    """All that is kept of a source. Raises one of FAILURES."""
     found = await _read(redis, [source], -1)
     return found[source]
 
 
 async def last(redis: Redis, sources: Sequence[str]) -> dict[str, History]:
-    """The latest of each kind of several sources. Raises RedisError."""
+    """The latest of each kind of several sources. Raises one of FAILURES."""
     return await _read(redis, sources, 0)
 
 
@@ -112,7 +112,7 @@ async def _push(redis: Redis, source: str, found: dict[str, list[bytes]]) -> Non
                     pipeline.ltrim(key, 0, KEPT[kind] - 1)
                     pipeline.expire(key, KEPT_SECONDS)
             await pipeline.execute()
-    except (RedisError, OSError, TimeoutError) as error:
+    except FAILURES as error:
         logs.get().debug("a source's delivery is not remembered", source=source, error=repr(error))
 
 

@@ -17,8 +17,9 @@ from postmeter.shared import logs, records
 from postmeter.shared.errors import RequestError
 from postmeter.shared.logs import Seldom
 from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.tracking.answers import marked
-from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.lane import Lane
 from postmeter.tracking.spool import Spool, SpoolFull
 
 Kind = Literal["open", "click", "head"]

@@ -11,9 +11,10 @@ from pathlib import Path
 from postmeter.shared import logs
 from postmeter.shared.logs import Seldom
 from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.tracking import segment
 from postmeter.tracking.committer import Committer
-from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled, Unreadable
 from postmeter.tracking.spool import Spool
 

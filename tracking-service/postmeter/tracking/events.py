@@ -14,11 +14,11 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Event
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.streams import event_seen, shard_of
 from postmeter.tracking import event_body, fields, outgoing
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.event_batch import Item
-from postmeter.tracking.lane import FAILURES
 from postmeter.tracking.messages import Rejected, rejected
 
 # How long a repetition is told as one; the aggregator's own memory is longer and decides.

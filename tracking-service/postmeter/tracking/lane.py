@@ -9,14 +9,12 @@ import hiredis
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from postmeter.shared.records import BATCH, RECORDS
 from postmeter.shared.secret import Secret
 from postmeter.shared.streams import stream
 
-# What an append can fail with: all of it means that the batch goes to the spool.
-FAILURES = (RedisError, OSError, asyncio.TimeoutError)
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 

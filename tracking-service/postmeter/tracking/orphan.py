@@ -12,10 +12,11 @@ from pathlib import Path
 from postmeter.shared import records
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.records import Hit
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.settings import RedisSettings
 from postmeter.tracking import drainer, holder, segment, spool
 from postmeter.tracking.holder import SpoolTaken
-from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Unreadable
 
 WORK = "postmeter spool drain"

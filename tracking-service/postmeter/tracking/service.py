@@ -14,6 +14,7 @@ from postmeter.shared import lifecycle, listening, logs, metrics, ops, postgres
 from postmeter.shared.connections import Connections
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http_server import AppRunner, Server
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.sealed import Seals
 from postmeter.shared.settings import PostgresSettings
 from postmeter.shared.tokens import KeyRing
@@ -30,7 +31,7 @@ from postmeter.tracking.events import Events
 from postmeter.tracking.front import Front
 from postmeter.tracking.holder import SpoolTaken
 from postmeter.tracking.instrumentation import Instrument
-from postmeter.tracking.lane import FAILURES, Lane
+from postmeter.tracking.lane import Lane
 from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol

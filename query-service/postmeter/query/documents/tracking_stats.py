@@ -11,7 +11,6 @@ import asyncio
 import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from postmeter.query.answers import Asked, json, stamp
 from postmeter.shared import live, logs, streams
@@ -19,6 +18,7 @@ from postmeter.shared.envelopes import meta
 from postmeter.shared.errors import RequestError
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Pool
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
@@ -58,6 +58,6 @@ class TrackingStats:
             async with asyncio.timeout(REDIS_SECONDS):
                 found = await self._redis.hgetall(streams.live(workspace))
             return {int(shard): msgspec.json.decode(text, type=LiveTotals) for shard, text in found.items()}
-        except (RedisError, OSError, TimeoutError, ValueError) as error:
+        except (*FAILURES, ValueError) as error:
             logs.get().warning("live totals not readable in Redis", error=repr(error))
             return {}

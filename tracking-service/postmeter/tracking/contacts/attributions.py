@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from postmeter.shared import conversions, logs
 from postmeter.shared.conversions import Answer
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.streams import purchase_answer
-from postmeter.tracking.lane import FAILURES
 
 MOST = 512
 """Purchases that may wait at once."""

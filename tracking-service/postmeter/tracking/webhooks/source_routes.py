@@ -10,7 +10,6 @@ import asyncpg
 import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from postmeter.shared import authorization, logs, source_log
 from postmeter.shared.apis import sources as api
@@ -18,6 +17,7 @@ from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.postgres import Pool
 from postmeter.shared.principal import HEADER, Principal
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.sealed import Seals
 from postmeter.shared.secret import Secret
 from postmeter.shared.source_log import Delivery, History, Unread
@@ -136,14 +136,14 @@ class SourceRoutes:
     async def _last(self, ids: list[str]) -> dict[str, History]:
         try:
             return await source_log.last(self._redis, ids)
-        except (RedisError, OSError, TimeoutError):
+        except FAILURES:
             # Sources can be seen and changed while Redis is away; what they brought cannot.
             return dict.fromkeys(ids, History())
 
     async def _history(self, source_id: str) -> History:
         try:
             return await source_log.history(self._redis, source_id)
-        except (RedisError, OSError, TimeoutError):
+        except FAILURES:
             return History()
 
     def _shown(self, source: registry.Source, history: History) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.streams import token_seen
-from postmeter.tracking.lane import FAILURES
 from postmeter.tracking.webhooks.delivery import Source
 from postmeter.tracking.webhooks.provider import refused
 
