@@ -123,6 +123,7 @@ def test_careless_but_none(rest: str) -> None:
         "?x=--formalName--",
         "?a=<<First%20Name>>",
         "?a=[[x]]",
+        "?n=[First Name]",
         "[* link.unsub_url *]",
     ],
 )

@@ -239,7 +239,8 @@ class Protocol(RequestHandler):
     def _with_whole_line(self, data: bytes) -> bytes:
         """Bytes with which a request begins, readable for the parser; none while its line has not all come.
 
-        What comes before the last answer has gone is read as it is: where a request begins there is not known here.
+        What comes before the last answer has gone, or behind the rest of a body that nobody reads, is taken as it is:
+        where a request begins there is not known here.
         """
         data = (self._held + data).lstrip(b"\r\n")  # empty lines may come before a request
         whole = b"\n" in data or len(data) > refusals.LINE_LIMIT or not data[:1].isupper()  # a method's letter
