@@ -75,7 +75,7 @@ async def test_a_reader_arrives_whatever_stands_in_the_query(postgres_dsn: str, 
     ends = b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
     clicks = opens = 0
     async with every_port(postgres_dsn, redis_url, tmp_path, clocks=LONG) as (ports, _):
-        cases = [(port, noise) for port in ports[:4] for noise in (*NAMED, *noises(port.number, 60))]
+        cases = [(port, noise) for port in ports[:4] for noise in (*NAMED, *noises(port.number, 40))]
 
         turns = asyncio.Semaphore(40)
 
@@ -101,6 +101,8 @@ async def test_a_reader_arrives_whatever_stands_in_the_query(postgres_dsn: str, 
         for port in ports[:4]:
             assert await heard_in_turn(port, odd, other, odd, odd * 2, b"") == [200, 404, 200, 200, 200]
             opens += 4
+            longer = b"GET " + pixel + "ü".encode() * 6000 + ends
+            assert statuses(await heard_of(port, says(longer))) == [b"414"], port.name
         for port in ports:
             assert await heard_in_turn(port, b"GET /n\xc3\xb6\xff HTTP/1.1\r\nHost: t\r\n\r\n") == [404], port.name
             # Elsewhere a blank may hide something from a filter before us.
