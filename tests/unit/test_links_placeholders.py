@@ -131,6 +131,18 @@ def test_what_platforms_document_is_one(rest: str) -> None:
     assert holds_placeholder("https://a.example/" + rest)
 
 
-@pytest.mark.parametrize("url", ["https://-url-", "https://((name))/x", "https://a!b.example/", "https://{a/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://-url-",
+        "https://__X__/a",
+        "https://|X|/",
+        "https://!x!",
+        "https://~x~",
+        "https://((name))/x",
+        "https://a!b.example/",
+        "https://{a/",
+    ],
+)
 def test_what_cannot_be_a_host_is_one(url: str) -> None:
     assert holds_placeholder(url)

@@ -51,9 +51,9 @@ _PLACEHOLDER = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-# The common case, in one match: nothing that could be a delimiter.
-_PLAIN = rf"(?:[\w./?&;:+,']|-(?!-)|=(?!-)|{_ESCAPE})*+"
-_ORDINARY = re.compile(rf"https?://\w{_PLAIN}(?:\#{_PLAIN})?", re.ASCII)
+# The common case, in one match: nothing that could be a delimiter, nor twice what could.
+_PLAIN = rf"(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+"
+_ORDINARY = re.compile(rf"https?://[A-Za-z0-9]{_PLAIN}(?:\#{_PLAIN})?", re.ASCII)
 # What may stand for a host: a name, an address in brackets; and what is refused for other reasons: blanks, user info.
 _HOST = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.IGNORECASE)
 _SOME_HOST = re.compile(rf"(?:[\w.:@\s-]|[^\x00-\x7f]|{_ESCAPE})*|\[[0-9A-Fa-f:.]*\](?::[0-9]*)?", re.ASCII)
@@ -61,7 +61,7 @@ _SOME_HOST = re.compile(rf"(?:[\w.:@\s-]|[^\x00-\x7f]|{_ESCAPE})*|\[[0-9A-Fa-f:.
 
 def holds_placeholder(url: str) -> bool:
     """Whether something is still to be filled in. Linear in the length of `url`."""
-    if _ORDINARY.fullmatch(url):
+    if _ORDINARY.fullmatch(url) and "--" not in url and "=-" not in url and "((" not in url:
         return False
     if _PLACEHOLDER.search(url):
         return True
@@ -69,4 +69,4 @@ def holds_placeholder(url: str) -> bool:
     if host is None:
         return False
     name = host.group(1)
-    return not _SOME_HOST.fullmatch(name) or (name.startswith("-") and name.endswith("-"))
+    return not _SOME_HOST.fullmatch(name) or (name[:1] == name[-1:] and name.startswith(("-", "_")))
