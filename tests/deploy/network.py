@@ -76,7 +76,7 @@ class Network:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for holder in self._holders:
-            holder.kill()
+            _kill(holder)
         await asyncio.gather(*(holder.wait() for holder in self._holders))
 
     def _live(self) -> None:
@@ -119,7 +119,12 @@ class Network:
     def remove_pod(self, holder: asyncio.subprocess.Process) -> None:
         """Take a pod's network away in a while."""
 
-        self._loop.call_later(LINGER, holder.kill)
+        self._loop.call_later(LINGER, _kill, holder)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
 
 
 async def _do(*command: str) -> None:

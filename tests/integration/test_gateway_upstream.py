@@ -5,9 +5,10 @@ import contextlib
 import gzip
 import json
 import re
+import socket
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -365,6 +366,29 @@ async def test_a_restarting_service_is_waited_for(postgres_dsn: str) -> None:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         assert (await asked)[0] == 200
         await runner.cleanup()
+
+
+async def test_a_node_that_says_nothing_is_not_asked_only_once(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(upstream, "RESTART_SECONDS", 100.0)
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = silent.getsockname()
+        # Its queue is full: whoever else dials hears nothing.
+        stack.enter_context(socket.create_connection(address))
+        async with door(postgres_dsn, tracking_url=f"http://127.0.0.1:{address[1]}") as at:
+            asked = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(asked), 0.5)  # long enough to be tried more than once
+            app = web.Application()
+            app.router.add_route("*", "/{rest:.*}", echo)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            await web.SockSite(runner, silent).start()
+            assert (await asked)[0] == 200
+            await runner.cleanup()
 
 
 async def test_a_body_is_asked_for_only_when_it_is_welcome(postgres_dsn: str) -> None:

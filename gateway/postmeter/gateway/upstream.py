@@ -17,6 +17,8 @@ from postmeter.shared.metrics import GatewayMetrics
 from postmeter.shared.turns import Turns
 
 CONNECT_SECONDS = 1.0
+UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""Nobody there, or a node that is gone and says nothing: either way another replica may be reached."""
 RESTART_SECONDS = 2.0
 """How long a service that refuses connections, as one that restarts does, is waited for."""
 BUFFERED = 1 << 20
@@ -91,18 +93,12 @@ class Upstream:
         while True:
             try:
                 return await self._once(endpoint, raw_path, headers, payload)
-            except TimeoutError as error:
+            except (TimeoutError, aiohttp.ClientError) as error:
                 if isinstance(payload, Body) and payload.error is not None:
                     raise payload.error from None
-                if isinstance(error, aiohttp.ConnectionTimeoutError):
-                    raise self._failure("connect", 502, "BAD_GATEWAY", "The service cannot be reached.") from None
-                raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
-            except aiohttp.ClientError as error:
-                if isinstance(payload, Body) and payload.error is not None:
-                    raise payload.error from None
-                never_left = isinstance(error, aiohttp.ClientConnectorError) and not (
-                    isinstance(payload, Body) and payload.begun
-                )
+                if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+                    raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
+                never_left = isinstance(error, UNREACHED) and not (isinstance(payload, Body) and payload.begun)
                 if not (never_left or repeatable) or loop.time() + pause > give_up:
                     logs.get().warning("a service does not answer", service=self._service, error=repr(error))
                     raise self._failure("connect", 502, "BAD_GATEWAY", "The service does not answer.") from None
