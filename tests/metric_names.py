@@ -7,6 +7,7 @@ from postmeter.shared import metrics
 
 CLASSES = (
     metrics.OpsMetrics,
+    metrics.HopsMetrics,
     metrics.TrackingMetrics,
     metrics.AggregatorMetrics,
     metrics.QueryMetrics,

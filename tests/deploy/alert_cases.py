@@ -35,6 +35,7 @@ WELL = {
     'up{job="postmeter"}': "1x5000",
     'postmeter_ready{check="postgres"}': "1x5000",
     'postmeter_ready{check="schema"}': "1x5000",
+    'postmeter_warning{warning="redis"}': "0x5000",
     'postmeter_key_refusals_total{reason="unknown"}': "0+1x5000",
     'postmeter_rate_limit_skipped_total{limit="read"}': "5x5000",
     'postmeter_exports_total{result="failed"}': "2x5000",
@@ -128,6 +129,7 @@ CASES = (
         20,
         {'postmeter_ready{check="postgres"}': "1x10 0x100", 'postmeter_ready{check="schema"}': "1x10 0x100"},
     ),
+    Case("PostmeterWarns", 40, {'postmeter_warning{warning="redis"}': "0x10 1x100"}),
     Case("PostmeterSchemaBehind", 20, {'postmeter_ready{check="schema"}': "1x10 0x100"}),
     Case("PostmeterApiErrors", 20, {f'postmeter_gateway_seconds_count{{{API}, status="503"}}': "0x5 0+60x100"}),
     Case(

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.client_address import address
+from postmeter.shared import client_address
 
 PEER = "192.0.2.9"
 ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6).filter(lambda one: one.ipv4_mapped is None))
 ODD = ("", " ", "unknown", "_hidden", '"_x"', "x", ":", "[", "[]", "]", '"', "1.2.3", "1.2.3.4.5", "::g", "[::1",
        "=", ";", "for", "for=", "\0", "\xff", "1" * 500)  # fmt: skip
+
+
+def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> str:
+    return client_address.address(peer, x_forwarded_for, forwarded, hops)[0]
 
 
 def spellings(one: IPv4Address | IPv6Address) -> list[str]:

@@ -15,7 +15,8 @@ from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres
+from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, stores
+from postmeter.shared.advice import Advice
 from postmeter.shared.errors import SettingsError
 
 STATEMENT_SECONDS = 20.0
@@ -43,7 +44,8 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         "redis": client.ping,
         "shards": shards.check,
     }
-    runner = await ops.start(settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop)
+    advice = Advice({"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)})
+    runner = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
     logs.get().info("aggregator runs", shards=settings.shards, ops_port=settings.ops_port)
     try:
         async with asyncio.TaskGroup() as tasks:

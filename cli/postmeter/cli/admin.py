@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postmeter.shared import api_keys
+from postmeter.shared import api_keys, fingerprints
 from postmeter.shared.domains import normal
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.postgres import Connection
@@ -101,10 +101,26 @@ async def _store_key(
     scopes: Sequence[str],
     domains: Sequence[str],
 ) -> bool:
+    await _check_pepper(connection, pepper)
     digest = api_keys.digest(key, pepper)
     # Said twice is said once; the order stays.
     arguments = (key_id, workspace, digest, role, list(dict.fromkeys(scopes)), list(dict.fromkeys(domains)) or None)
     return await connection.fetchval(_QUERIES["create_key"], *arguments) is not None
+
+
+async def _check_pepper(connection: Connection, pepper: Secret) -> None:
+    """Refuse a pepper that is not the keys' own; where there is no key yet it is from now on."""
+    name = fingerprints.KEY_PEPPER
+    own = fingerprints.of(name, pepper.reveal().encode())
+    row = await connection.fetchrow(fingerprints.QUERIES["of_keys"], name)
+    assert row is not None
+    if row["value"] not in (None, own):
+        raise AdminError(
+            "POSTMETER_KEY_PEPPER is not the one under which this database's API keys are stored: the gateway would"
+            f" refuse the new one. Give the gateway's, or give up all keys by `postmeter secret forget {name}`"
+        )
+    if row["value"] is None and not row["has_keys"]:
+        await fingerprints.keep(connection, name, own)
 
 
 def _domain(name: str) -> str:

@@ -11,6 +11,7 @@ from postmeter.cli import access, checks
 from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option
+from postmeter.cli.secrets import secret_commands
 from postmeter.cli.sending_ips import sending_ip_commands
 from postmeter.cli.sources import source_commands
 from postmeter.cli.spool import spool_commands
@@ -100,6 +101,7 @@ main.add_command(source_commands)
 main.add_command(verdict_commands)
 main.add_command(sending_ip_commands)
 main.add_command(spool_commands)
+main.add_command(secret_commands)
 
 if __name__ == "__main__":
     main()

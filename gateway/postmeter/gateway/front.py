@@ -29,6 +29,7 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.refusals import finish, refusal
 from postmeter.shared.secret import Secret
 from postmeter.shared.traces import UNTRACED, Trace, Traces
+from postmeter.shared.trusted_hops import TrustedHops
 
 _PASSED_ON = ("Content-Type", "Accept", "User-Agent")
 _HELD_BACK = frozenset(
@@ -52,7 +53,7 @@ class Front:
     downloads: Upstream
     secret: Secret
     metrics: GatewayMetrics
-    trusted_hops: int
+    hops: TrustedHops
     traces: Traces
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -119,7 +120,7 @@ class Front:
         """The service's answer, with the headers of the limit that it was `counted` against."""
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         if endpoint.service is Service.TRACKING:
-            client = client_of(request, self.trusted_hops)
+            client = client_of(request, self.hops)
             headers[client_address.HEADER] = self._seal(client_address.HEADER, client, endpoint, request)
         headers[request_ids.HEADER] = request_id
         trace.pass_on(headers)

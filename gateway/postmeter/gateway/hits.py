@@ -19,6 +19,7 @@ from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused
 from postmeter.shared.metrics import GatewayMetrics
 from postmeter.shared.secret import Secret
+from postmeter.shared.trusted_hops import TrustedHops
 
 RESTART_SECONDS = 2.0
 """How long a restarting tracking-service is waited for."""
@@ -54,13 +55,13 @@ class Hits:
         client: HitClient,
         ring: tokens.KeyRing | None,
         metrics: GatewayMetrics,
-        trusted_hops: int,
+        hops: TrustedHops,
         secret: Secret,
     ) -> None:
         self._client = client
         self._ring = ring
         self._metrics = metrics
-        self._hops = trusted_hops
+        self._hops = hops
         self._secret = secret
         self._passed_on, self._dropped, self._refused, self._unavailable = (
             metrics.hits.labels(outcome) for outcome in ("passed_on", "dropped", "refused", "unavailable")
@@ -139,14 +140,14 @@ def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> we
     return web.Response(body=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
 
-def client_of(request: web.BaseRequest, hops: int) -> Client:
+def client_of(request: web.BaseRequest, hops: TrustedHops) -> Client:
     """Who has asked, by what the trusted hops before us say (ABUSE.md 22)."""
     claimed = {b"x-forwarded-for": b"", b"forwarded": b""}
     for name, value in request.raw_headers:
         if (lowered := name.lower()) in claimed:
             claimed[lowered] = claimed[lowered] + b"," + value if claimed[lowered] else value
     x_forwarded_for, forwarded = claimed.values()
-    return Client(client_address.address(request.remote or "", x_forwarded_for, forwarded, hops))
+    return Client(hops.address(request.remote or "", x_forwarded_for, forwarded))
 
 
 def _response(answer: HitAnswer) -> web.Response:

@@ -35,12 +35,19 @@ class _Known:
 
 
 class Keys:
-    """Verifies API keys. `now`: seconds of a clock that never goes back."""
+    """Verifies API keys. `now`: seconds of a clock that never goes back. verified: called for each that is genuine."""
 
-    def __init__(self, pool: Pool, pepper: Secret, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        pepper: Secret,
+        now: Callable[[], float] = time.monotonic,
+        verified: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pool = pool
         self._pepper = pepper
         self._now = now
+        self._verified = verified
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._down_until = 0.0
 
@@ -52,6 +59,7 @@ class Keys:
         known = await self._find(key_id)
         if known is None or not hmac.compare_digest(known.digest, api_keys.digest(key, self._pepper)):
             raise _unknown()
+        self._verified()
         return known.principal
 
     async def _find(self, key_id: str) -> _Known | None:

@@ -14,14 +14,29 @@ from postmeter.gateway.hits import Hits
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
+from postmeter.gateway.pepper import Pepper
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream
-from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, tokens, traces
+from postmeter.shared import (
+    lifecycle,
+    links,
+    listening,
+    logs,
+    metrics,
+    migrate,
+    ops,
+    postgres,
+    stores,
+    tokens,
+    traces,
+)
+from postmeter.shared.advice import Advice, Look
 from postmeter.shared.connections import Connections
 from postmeter.shared.endpoints import Service
 from postmeter.shared.http_server import Server
+from postmeter.shared.trusted_hops import TrustedHops
 from postmeter.shared.turns import Turns
 
 KEY_SECONDS = 2.0
@@ -47,6 +62,11 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         options={"default_transaction_read_only": "on"},
         connection_class=tracing.connection_class,
     )
+    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
+    pepper = Pepper(pool, settings.key_pepper)
+    looks: dict[str, Look] = {"clock": lambda: stores.clocks(pool)}
+    if ring is not None:
+        looks["token_keys"] = lambda: links.verifiable(pool, ring, signs=False)
     redis = limits.client(settings.redis_url)
     client = HitClient(settings.tracking_url, settings.hits)
     share = max(1, settings.service_requests // WORKSPACE_SHARE)
@@ -75,22 +95,25 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     )
     front = Front(
         routes=Routes(),
-        keys=Keys(pool, settings.key_pepper),
+        keys=Keys(pool, settings.key_pepper, verified=pepper.is_right),
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
         pages=Pages(),
         sources=SourceBook(pool),
-        hits=Hits(client, ring, measured, settings.trusted_hops, settings.internal_secret),
+        hits=Hits(client, ring, measured, hops, settings.internal_secret),
         upstreams=upstreams,
         downloads=downloads,
         secret=settings.internal_secret,
         metrics=measured,
-        trusted_hops=settings.trusted_hops,
+        hops=hops,
         traces=tracing,
     )
     server = Server(front.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
     runner = web.ServerRunner(server, shutdown_timeout=settings.stop_timeout)
     await runner.setup()
+    checking = asyncio.create_task(pepper.until_checked())
     try:
+        # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
+        await pepper.check()
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
@@ -99,19 +122,18 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }
+        advice = Advice(looks, {"trusted_hops": hops.warning})
         # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
         # but queries works.
         operations = await ops.start(
-            *(settings.host, settings.ops_port, registry, checks),
-            clocks=settings.clocks,
-            stop=stop,
-            stays_ready=True,
+            *(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop), stays_ready=True
         )
         logs.get().info("gateway answers", port=settings.port)
-        await lifecycle.stopping(settings, stop)
+        await lifecycle.stopping(settings, stop, checking)
         await runner.cleanup()
         await operations.cleanup()
     finally:
+        checking.cancel()
         client.close()
         for upstream in (*upstreams.values(), downloads):
             await upstream.close()

@@ -12,7 +12,8 @@ from postmeter.query.answers import system_clock
 from postmeter.query.exports import service as exports
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
-from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, traces
+from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, stores, traces
+from postmeter.shared.advice import Advice
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 PLANS = {"plan_cache_mode": "force_custom_plan"}
@@ -44,9 +45,8 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
-        operations = await ops.start(
-            settings.host, settings.ops_port, registry, checks, clocks=settings.clocks, stop=stop
-        )
+        advice = Advice({"clock": lambda: stores.clocks(pool)})
+        operations = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
         await lifecycle.stopping(settings, stop)

@@ -7,6 +7,8 @@ from ipaddress import IPv6Address, ip_address
 
 import msgspec
 
+from postmeter.shared import connections
+
 HEADER = "Postmeter-Client"
 """By which the gateway vouches for the client to tracking-service (sealed.py)."""
 _READ = 4096
@@ -19,29 +21,39 @@ class Client(msgspec.Struct, frozen=True):
     address: str
 
 
-def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> str:
+def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> tuple[str, int | None]:
     """The client's address: `hops` steps back from the peer along X-Forwarded-For, or Forwarded (RFC 7239) without it.
 
     Each is all headers of that name joined by commas. Entries before the trusted hops are the client's own claim and
     never looked at; one that is not an address (`unknown`, `_hidden`, anything else) ends the walk (ABUSE.md 22, 57).
+
+    Beside it, where the request does not look as if there were so many proxies, how many entries it has: fewer than
+    `hops`, though the peer is not one of our own hosts; or any, from one of them, where none is trusted.
     """
     return _address(peer, x_forwarded_for[-_READ:], forwarded[-_READ:], hops)
 
 
 @lru_cache(maxsize=4096)
-def _address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> str:
+def _address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> tuple[str, int | None]:
     client = plain(peer) or peer
+    given = x_forwarded_for or forwarded
+    entries = given.split(b",") if given else []
+    doubt = len(entries) if _is_doubtful(len(entries), hops, is_private=connections.is_private(client)) else None
     if not hops:
-        return client
+        return client, doubt
     # From the right: a quote that the client has opened cannot swallow what the proxies behind it have added.
-    entries = (x_forwarded_for or forwarded).split(b",")[-hops:]
-    for entry in reversed(entries):
+    for entry in reversed(entries[-hops:]):
         node = entry if x_forwarded_for else _for(entry)
         found = plain(_host(node.decode("ascii", "replace")))
         if not found:
             break
         client = found
-    return client
+    return client, doubt
+
+
+def _is_doubtful(entries: int, hops: int, *, is_private: bool) -> bool:
+    """A private peer without entries is a probe, or another service of ours; a public one with some may claim them."""
+    return entries < hops and (entries > 0 or not is_private) if hops else entries > 0 and is_private
 
 
 def _for(element: bytes) -> bytes:

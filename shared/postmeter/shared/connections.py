@@ -32,6 +32,18 @@ def read_networks(text: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
+def is_private(peer: str) -> bool:
+    """Whether an address is not of the internet; what is not an address, such as a Unix socket's, is not either."""
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return True
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return any(address in network for network in _PRIVATE)
+
+
 NetworksSetting = Annotated[
     str, Takes("networks such as 192.0.2.0/24,2001:db8::/32, or private", is_read_by(read_networks))
 ]

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvloop
 
@@ -49,7 +50,15 @@ def run(service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Await
         sys.exit(f"postmeter {service}: {error}")
 
 
-async def stopping(settings: Settings, stop: asyncio.Event) -> None:
-    """Return when `stop` is set and whoever goes by /readyz has had stop_delay to see it."""
-    await stop.wait()
+async def stopping(settings: Settings, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Return when `stop` is set and whoever goes by /readyz has had stop_delay to see it.
+
+    Raises what ends one of the tasks before that.
+    """
+    told = asyncio.create_task(stop.wait())
+    waiting: set[asyncio.Task[Any]] = {told, *tasks}
+    while told in waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     await asyncio.sleep(settings.stop_delay)

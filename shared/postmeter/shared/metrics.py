@@ -48,6 +48,26 @@ class OpsMetrics:
             ["check"],
             registry=to,
         )
+        self.warning = Gauge(
+            "postmeter_warning",
+            "Whether /readyz warns, by name (disk, redis, clock, token_keys, source_key, trusted_hops): 1 or 0, looked"
+            " at every few seconds.",
+            ["warning"],
+            registry=to,
+        )
+
+
+class HopsMetrics:
+    """The public ports of tracking-service and the gateway."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.doubts = _counter(
+            to, "postmeter_forwarded_doubts_total",
+            "Requests that do not look as if there were POSTMETER_TRUSTED_HOPS proxies, by kind (untrusted: it is 0,"
+            " and a private address sends X-Forwarded-For; few: fewer entries than that; missing: none, from a public"
+            " address).",
+            kind=("untrusted", "few", "missing"),
+        )  # fmt: skip
 
 
 class TrackingMetrics:

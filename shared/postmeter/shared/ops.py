@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from postmeter.shared import listening, quoting
+from postmeter.shared.advice import Advice
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http_server import AppRunner
@@ -34,7 +35,7 @@ async def start(
     port: int,
     registry: CollectorRegistry,
     checks: dict[str, Check],
-    warnings: dict[str, Callable[[], str | None]] | None = None,
+    advice: Advice | None = None,
     clocks: Clocks = _CLOCKS,
     stop: asyncio.Event | None = None,
     *,
@@ -43,12 +44,12 @@ async def start(
     """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
     /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
 
-    warnings: what a person should look at although requests are still answered as they should be; each returns a
-    sentence or None. They stand in /readyz's answer and do not change its status.
+    advice: stands in /readyz's answer as `warnings`, and does not change its status. Looked at as long as the port is
+    served.
     stays_ready: a check that has passed once is only a warning when it fails later. For a service that has an answer
     without what it checks: all its replicas miss that at once, and if none was ready nobody would answer.
     """
-    readiness = _Readiness(OpsMetrics(registry), checks, warnings or {}, stop, stays_ready=stays_ready)
+    readiness = _Readiness(OpsMetrics(registry), checks, advice or Advice({}), stop, stays_ready=stays_ready)
 
     async def metrics(request: web.Request) -> web.Response:
         encode, media = _encoder(request.headers.get("Accept", ""))
@@ -77,23 +78,23 @@ def _stopping(stop: asyncio.Event | None) -> dict[str, str]:
 
 
 class _Readiness:
-    """The answer of /readyz and the metric postmeter_ready; see `start`."""
+    """The answer of /readyz and the metrics that say the same; see `start`."""
 
     def __init__(
         self,
         figures: OpsMetrics,
         checks: dict[str, Check],
-        warnings: dict[str, Callable[[], str | None]],
+        advice: Advice,
         stop: asyncio.Event | None,
         *,
         stays_ready: bool,
     ) -> None:
-        self._figures, self._checks, self._warnings, self._stop = figures, checks, warnings, stop
+        self._figures, self._checks, self._advice, self._stop = figures, checks, advice, stop
         self._stays_ready = stays_ready
         self._passed: set[str] = set()
 
     async def looking(self, _: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._look())
+        task = asyncio.gather(self._look(), self._advice.run())
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -101,7 +102,7 @@ class _Readiness:
 
     async def answer(self, _: web.Request) -> web.Response:
         failed = await self._failing()
-        said = {name: text for name, warn in self._warnings.items() if (text := warn())}
+        said = self._warnings()
         if self._stays_ready:
             said |= {name: failed.pop(name) for name in self._passed & set(failed)}
         failed |= _stopping(self._stop)
@@ -116,9 +117,16 @@ class _Readiness:
         self._passed |= {name for name, reason in told.items() if reason is None}
         return {name: reason for name, reason in told.items() if reason is not None}
 
+    def _warnings(self) -> dict[str, str]:
+        told = self._advice.now()
+        for name, text in told.items():
+            self._figures.warning.labels(name).set(text is not None)
+        return {name: text for name, text in told.items() if text is not None}
+
     async def _look(self) -> None:
         while True:
             await self._failing()
+            self._warnings()
             await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -17,14 +17,19 @@ _COUNTED = (
     "bounce_reason_1d", "purchase", "custom_event", "live_total",
 )  # fmt: skip
 _READ = "SELECT"
+_KEEP = "SELECT, INSERT"
 _WRITE = "SELECT, INSERT, UPDATE, DELETE"
 PARTITIONS = "postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text)"
 
 RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
-    "gateway": {_READ: ("migration", "workspace", "api_key", "webhook_source")},
+    "gateway": {
+        _READ: ("migration", "workspace", "api_key", "webhook_source"),
+        _KEEP: ("fingerprint",),
+    },
     "tracking": {
         _READ: ("workspace",),
         "SELECT, INSERT, UPDATE": ("webhook_source",),
+        _KEEP: ("fingerprint",),
     },
     "query": {
         _READ: ("migration", "workspace", "sending_ip", *_COUNTED),

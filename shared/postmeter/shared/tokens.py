@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import struct
 
+from postmeter.shared import fingerprints
 from postmeter.shared.errors import SettingsError, TokenRejected
 from postmeter.shared.secret import Secret
 
@@ -46,6 +47,10 @@ class KeyRing:
         if not keys:
             raise SettingsError("POSTMETER_TOKEN_KEYS holds no key; it takes id:base64, the signing key first")
         self._signing = next(iter(keys))
+        self.signing = fingerprints.of_token_key(self._signing)
+        """The name of the key that signs, and of each key its fingerprint."""
+        names = {fingerprints.of_token_key(key_id): key for key_id, key in keys.items()}
+        self.fingerprints = {name: fingerprints.of(name, key) for name, key in names.items()}
         self._hashers = {
             key_id: hashlib.blake2b(key=key, digest_size=MAC_BYTES, person=b"postmeter-token")
             for key_id, key in keys.items()

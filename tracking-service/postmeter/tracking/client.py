@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postmeter.shared import client_address
 from postmeter.shared.client_address import HEADER, Client
 from postmeter.shared.errors import RequestError
 from postmeter.shared.sealed import Seals
+from postmeter.shared.trusted_hops import TrustedHops
 
 USER_AGENT_BYTES = 512
 # Headers by which browsers and mail clients say that nobody is looking yet (ABUSE.md 24).
@@ -25,11 +25,12 @@ def is_prefetch(value: bytes) -> bool:
 
 
 class Clients:
-    """Who asks, of a request's own headers. `hops`: proxies before this port whose word is believed."""
+    """Who asks, of a request's own headers. `always`: whether also a request without any of them is looked at."""
 
-    def __init__(self, seals: Seals, hops: int) -> None:
+    def __init__(self, seals: Seals, hops: TrustedHops) -> None:
         self._seals = seals
         self._hops = hops
+        self.always = hops.hops > 0
 
     def address(
         self, peer: str, method: str, target: str, vouched: bytes, x_forwarded_for: bytes, forwarded: bytes
@@ -41,7 +42,7 @@ class Clients:
                 return self._seals.open(HEADER, Client, headers, method, target, repeatable=True).address
             except RequestError:
                 pass
-        return client_address.address(peer, x_forwarded_for, forwarded, self._hops)
+        return self._hops.address(peer, x_forwarded_for, forwarded)
 
     def of(self, request: web.BaseRequest) -> str:
         """The client's address of a request that aiohttp has read."""

@@ -265,7 +265,7 @@ class HitProtocol(asyncio.Protocol):
     def _visit(self, is_head: bool, close: bool) -> None:
         front, url = self._front, self._url
         ip = self._peer
-        if self._claimed or self._forwarded or self._vouched:
+        if self._claimed or self._forwarded or self._vouched or front.clients.always:
             method = "HEAD" if is_head else "GET"
             ip = front.clients.address(ip, method, url.decode("latin-1"), self._vouched, self._claimed, self._forwarded)
         path, _, query = url.partition(b"?")

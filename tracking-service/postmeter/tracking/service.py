@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from postmeter.shared import lifecycle, listening, logs, metrics, ops, postgres
+from postmeter.shared import lifecycle, links, listening, logs, metrics, ops, postgres, stores
+from postmeter.shared.advice import Advice, Look
 from postmeter.shared.connections import Connections
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http_server import AppRunner, Server
@@ -18,6 +19,7 @@ from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.sealed import Seals
 from postmeter.shared.settings import PostgresSettings
 from postmeter.shared.tokens import KeyRing
+from postmeter.shared.trusted_hops import TrustedHops
 from postmeter.tracking import app
 from postmeter.tracking.campaigns import Campaigns
 from postmeter.tracking.client import Clients
@@ -38,6 +40,7 @@ from postmeter.tracking.protocol import HitProtocol
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.spool import Spool
 from postmeter.tracking.unsubscribe import Unsubscribes
+from postmeter.tracking.webhooks import registry as sources_registry
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
@@ -94,7 +97,8 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     pool = await _pool(settings)
     routes = WebhookRoutes(settings, seals, Webhooks(settings, committer, redis, figures, mailboxes))
     sources = SourceRoutes(settings, seals, pool, redis)
-    clients = Clients(seals, settings.trusted_hops)
+    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
+    clients = Clients(seals, hops)
     visits = app.Visits(desk, committer, clients)
     track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
@@ -134,7 +138,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         settings.ops_port,
         registry,
         {"redis_or_spool": durable},
-        {"disk": disk_low},
+        Advice(_looks(settings, redis, pool, keys), {"disk": disk_low, "trusted_hops": hops.warning}),
         settings.clocks,
         stop,
     )
@@ -166,6 +170,16 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     await answers.aclose()
     spool.close()
     logs.get().info("stopped")
+
+
+def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None, keys: KeyRing) -> dict[str, Look]:
+    looks: dict[str, Look] = {"redis": lambda: stores.keeping(redis)}
+    if pool is not None:
+        looks["clock"] = lambda: stores.clocks(pool)
+        looks["token_keys"] = lambda: links.verifiable(pool, keys, signs=True)
+        if (key := settings.source_key) is not None:
+            looks["source_key"] = lambda: sources_registry.opens(pool, key)
+    return looks
 
 
 async def _pool(settings: TrackingSettings) -> postgres.Pool | None:

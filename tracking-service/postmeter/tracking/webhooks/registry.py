@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from postmeter.shared import sources
-from postmeter.shared.errors import PostmeterError, RequestError
+from postmeter.shared.errors import PostmeterError, RequestError, SettingsError
 from postmeter.shared.postgres import Connection, Pool
 from postmeter.shared.quoting import quoted
 from postmeter.shared.secret import Secret
@@ -177,6 +177,20 @@ async def revoke(database: Database, workspace: str | None, source_id: str) -> d
     if at is None:
         raise _no_such(source_id)
     return at
+
+
+async def opens(database: Database, key: Secret) -> str | None:
+    """Whether sources' secrets are stored under this key, by the newest one of them: a look for Advice."""
+    stored = await database.fetchval(_QUERIES["newest_secret"])
+    try:
+        if stored:
+            sources.decrypt(stored, key)
+    except SettingsError:
+        return (
+            "POSTMETER_SOURCE_KEY is not the one that secrets of webhook sources are stored under: their webhooks get"
+            " 503. Put the old one back, or give each source a new secret (`postmeter source secret`)"
+        )
+    return None
 
 
 async def _row(database: Database, workspace: str | None, source_id: str) -> asyncpg.Record:

@@ -35,3 +35,7 @@ RETURNING id
 UPDATE webhook_source s SET revoked_at = coalesce(s.revoked_at, now()) FROM workspace w
 WHERE w.number = s.workspace AND ($1::text IS NULL OR w.id = $1) AND s.id = $2
 RETURNING s.revoked_at
+
+-- name: newest_secret
+-- The encrypted secret that was stored last, of sources that are not revoked; null where none has one.
+SELECT secret FROM webhook_source WHERE revoked_at IS NULL AND secret <> '' ORDER BY created_at DESC, id LIMIT 1
