@@ -1,9 +1,13 @@
 """Callers' text in errors and logs: quoted and cut, on one line, fit for Postgres and for a terminal."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +84,13 @@ def test_an_address_that_a_cut_goes_through_leaves_nothing_that_a_log_would_show
     assert not [cut for cut in cuts if PERSON[:3] in masked(cut, 10_000)]
 
 
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_no_address_stands_in_a_log_line_wherever_it_is(before: int, after: int) -> None:
+    text = f"{'x ' * before}{PERSON}@b.example{' end' * after}"
+    line = logs.harmless(None, "", {"event": text, "error": [ValueError(text)], "deep": {text: {"a": {text: text}}}})
+    assert PERSON[:3] not in json.dumps(line)
+
+
 @given(ANY_TEXT)
 def test_a_log_line_is_harmless_whatever_it_is_given(text: str) -> None:
     def lines(value: Any) -> list[str]:
@@ -101,6 +112,35 @@ def test_a_log_line_is_harmless_whatever_it_is_given(text: str) -> None:
     assert all(storable(one) and len(one) <= logs.VALUE_CHARS for one in lines(line))
     assert all(storable(one) and len(one) <= logs.VALUE_CHARS for one in traceback.split("\n"))
     assert len(json.dumps(line)) < 1_000_000
+
+
+@contextmanager
+def configured() -> Iterator[None]:
+    """Logs as a service has them."""
+    before = structlog.get_config()
+    logs.configure("test", "json", "info")
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        structlog.contextvars.clear_contextvars()
+        for name in logs._LIBRARIES:
+            logging.getLogger(name).handlers.clear()
+
+
+def test_what_a_library_logs_is_a_line_like_ours(capfd: pytest.CaptureFixture[str]) -> None:
+    with configured():
+        logging.getLogger("redis.connection").info("not of interest")
+        try:
+            raise ValueError(f"{PERSON}@b.example\x1b")
+        except ValueError as error:
+            logging.getLogger("asyncio").error("Task failed\nfuture: %s@b.example", PERSON, exc_info=error)
+    said = capfd.readouterr().err
+    (line,) = map(json.loads, said.splitlines())
+    assert (line["level"], line["service"], line["logger"]) == ("error", "test", "asyncio")
+    assert line["event"] == "Task failed\ufffdfuture: ***@b.example"
+    assert "ValueError: ***@b.example" in line["exception"]
+    assert PERSON not in said
 
 
 @pytest.mark.parametrize("n", [5, 200, 201, 5000])

@@ -20,6 +20,7 @@ TRACEBACK_CHARS = 20_000
 _ITEMS = 50
 _PLAIN = (int, float, bool, type(None))
 SELDOM_SECONDS = 10.0
+_LIBRARIES = ("asyncio", "aiohttp", "asyncpg", "redis")
 
 
 class _Lenient:
@@ -35,6 +36,14 @@ class _Lenient:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._to.flush()
+
+
+class _Libraries(logging.Handler):
+    """What libraries say of their own accord, such as asyncio of a task that failed unseen: lines like ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):  # logging must fail nobody
+            get().log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 class Seldom:
@@ -87,6 +96,8 @@ def configure(service: str, log_format: str, log_level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lenient(sys.stderr))),
     )
     structlog.contextvars.bind_contextvars(service=service)
+    for name in _LIBRARIES:
+        logging.getLogger(name).handlers = [_Libraries(logging.WARNING)]
 
 
 def harmless(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -109,14 +120,14 @@ def _harmless(value: Any, depth: int = 3) -> Any:
         return value
     if depth and isinstance(value, dict):
         few = list(value.items())[:_ITEMS]
-        return {quoting.clean(str(name), quoting.QUOTED): _harmless(one, depth - 1) for name, one in few}
+        return {_text(str(name), quoting.QUOTED): _harmless(one, depth - 1) for name, one in few}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [_harmless(one, depth - 1) for one in list(value)[:_ITEMS]]
     return _text(value if isinstance(value, str) else repr(value))
 
 
-def _text(value: str) -> str:
-    return quoting.clean(masking.masked(value, 2 * VALUE_CHARS), VALUE_CHARS)
+def _text(value: str, limit: int = VALUE_CHARS) -> str:
+    return quoting.clean(masking.masked(value, 2 * limit), limit)
 
 
 def bind_request(request_id: str) -> None:
