@@ -103,7 +103,7 @@ class Seeds:
             "to": "b@c.example",
             "subject": "Half off", "provider": "postmark", "provider_account_id": "1", "provider_message_id": "m-1",
             "template": "offer", "tags": ["a", "b"], "html": SITE, "track_opens": True, "track_clicks": True,
-            "honeypot": True,
+            "honeypot": True, "recipient_ref": "reader-7",
         }  # fmt: skip
         events = [
             {"type": "opened", "message_id": self.messages[0], "user_agent": "Mail/1", "ip": "192.0.2.1", "id": "e-1"},

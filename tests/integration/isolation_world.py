@@ -42,6 +42,7 @@ class Ids:
     export: str = ""
     cursor: str = ""
     campaigns_cursor: str = ""
+    search_cursor: str = ""
     source: str = ""
 
     @property
@@ -78,6 +79,14 @@ SECOND = f"cmp-{OURS}-b"
 def query(ids: Ids, dimension: str) -> Request:
     body = {"metrics": ["clicks"], "dimensions": [dimension], "filters": {dimension: [ids.labels[dimension]]}}
     return Request("POST", "/v1/query", body)
+
+
+def searched(ids: Ids, dimension: str) -> Request:
+    return Request("POST", "/v1/messages/search", {"filters": {dimension: [ids.labels[dimension]]}})
+
+
+def given(name: str, value: str) -> dict[str, str]:
+    return {name: value} if value else {}
 
 
 def base(ids: Ids) -> str:
@@ -168,6 +177,15 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         lambda ids: Request("POST", "/v1/query", paged(ids.cursor)),
         lambda ids: Request("POST", "/v1/query", {**paged(None), "workspace": ids.workspace, "limit": 100}),
     ],
+    ("POST", "/v1/messages/search"): [
+        lambda ids: searched(ids, "campaign"),
+        lambda ids: searched(ids, "domain"),
+        lambda ids: searched(ids, "template"),
+        lambda ids: searched(ids, "provider"),
+        lambda ids: searched(ids, "tag"),
+        lambda ids: Request("POST", "/v1/messages/search", {"engagement": "opened", "workspace": ids.workspace}),
+        lambda ids: Request("POST", "/v1/messages/search", {"limit": 1, **given("cursor", ids.search_cursor)}),
+    ],
     ("GET", "/v1/campaigns"): [
         lambda ids: get("/v1/campaigns"),
         lambda ids: get("/v1/campaigns", limit="1", cursor=ids.campaigns_cursor),
@@ -215,7 +233,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         ),
     ],
 }
-FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "source")
+FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source")
 
 
 def named(build: Build, own: Ids, other: Ids) -> list[str]:
@@ -280,6 +298,7 @@ def records_of(mark: str, n: int, first: bytes) -> list[Record]:
             provider_message=mark if k == 0 else f"{mark}-{k}",
             template=f"tpl-{mark}",
             tags=[f"tag-{mark}"],
+            recipient_ref=f"ref-{mark}",
         )
         found.append(one)
         for kind in (EventType.SENT, EventType.DELIVERED, EventType.COMPLAINED, EventType.REPLIED):
@@ -335,6 +354,7 @@ async def make_exports(town: Town) -> None:
         ordered = await town.good(key, Request("POST", f"/api/v1/workspaces/{ids.workspace}/analytics/export", body))
         page = await town.good(key, Request("POST", "/v1/query", paged(None)))
         campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
+        messages = await town.good(key, Request("POST", "/v1/messages/search", {"limit": 1}))
         source = await town.good(key, Request("POST", "/v1/sources", {"provider": "postmark", "name": f"src-{mark}"}))
         # The other tenant's key and order are of something else: the same ones of ours would be conflicts, were they
         # looked for there.
@@ -346,6 +366,7 @@ async def make_exports(town: Town) -> None:
             export=ordered["data"]["export_id"],
             cursor=page["next_cursor"],
             campaigns_cursor=campaigns["next_cursor"],
+            search_cursor=messages["next_cursor"],
             source=source["data"]["id"],
         )
     other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))
@@ -353,8 +374,9 @@ async def make_exports(town: Town) -> None:
     nobody_s = {"export": f"exp_{'0' * (len(ours.export) - 4)}", "cursor": other["next_cursor"]}
     nobody_s["source"] = f"src_{'0' * 20}"
     # Nobody's cursor: one of another question; one that nobody signed.
-    town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, campaigns_cursor=other["next_cursor"])
-    town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s, campaigns_cursor=other["next_cursor"])
+    nobody_s["campaigns_cursor"] = nobody_s["search_cursor"] = other["next_cursor"]
+    town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s)
+    town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s)
 
 
 @asynccontextmanager

@@ -88,6 +88,7 @@ def test_a_message_is_registered_with_all_it_has(service: Service) -> None:
             "provider_message_id": "pm-1",
             "template": "t1",
             "tags": ["b", "a", "b"],
+            "recipient_ref": " Reader 7/ä ",
             "created_at": created.isoformat(),
         },
     )
@@ -109,6 +110,7 @@ def test_a_message_is_registered_with_all_it_has(service: Service) -> None:
         provider_message="pm-1",
         template="t1",
         tags=["b", "a"],
+        recipient_ref=" Reader 7/ä ",
     )
     assert abs(found.at - micros(now())) < 60_000_000
 
@@ -207,6 +209,8 @@ def test_a_list_has_a_length(service: Service) -> None:
         ({"id": "7"}, "id"),
         ({"subject": "x" * 2001}, "subject"),
         ({"subject": "a\0b"}, "subject"),
+        ({"recipient_ref": "x" * 201}, "recipient_ref"),
+        ({"recipient_ref": 7}, "recipient_ref"),
         ({"campaign_id": 7}, "campaign_id"),
         ({"tags": ["x" * 101]}, "tags[0]"),
         ({"tags": ["x", 7]}, "tags[1]"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from tests.oracle import campaigns, native
+from tests.oracle import campaigns, native, search
 from tests.oracle.asking import Asking
 from tests.oracle.questions import ZONES, Ask, get, instants
 from tests.oracle.stories import CHANGES
@@ -15,6 +15,7 @@ from tests.oracle.times import stamp
 METRICS = sorted(native.ACTIVITY - {"human_clicks"} | {"opens", "clicks", "bounced"})
 OUTBOUND = [metric for metric in METRICS if metric not in ("received", "spam", "size_bytes")]
 """What is counted by more than the domain."""
+ENGAGEMENTS = (None, *search.ENGAGED, *search.STATES, "not_opened", "not_clicked")
 DAYS = {"quarter_hour": 2, "hour": 9}
 """How far back series of fine resolution are asked for, so that no answer is too large."""
 
@@ -28,8 +29,27 @@ def of_native(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         if body["resolution"] in PAGES and noise.random() < 0.5:
             body["limit"] = PAGES[body["resolution"]]
         yield Ask("/v1/query", "/v1/query", partial(native.query, asking, body), body)
+    for engagement in noise.sample(ENGAGEMENTS, 4):
+        body = searched(asking, noise, engagement)
+        yield Ask("/v1/messages/search", "/v1/messages/search", partial(search.search, asking, body), body)
     for limit in (None, "1", "2"):
         yield get("/v1/campaigns", "/v1/campaigns", partial(campaigns.campaigns, asking), limit=limit)
+
+
+def searched(asking: Asking, noise: random.Random, engagement: str | None) -> dict[str, Any]:
+    """Which messages: by what became of them, of what, created when; page by page."""
+    choices: dict[str, list[list[str]]] = {
+        "campaign": [["spring", "nobody"], [""]],
+        "domain": [["shop.example", "mail.example"]],
+        "provider": [["SENDGRID"], ["", "POSTMARK"]],
+        "template": [["welcome", ""]],
+        "tag": [["a", "welcome"], ["Zeta", ""]],
+    }
+    chosen = noise.sample(sorted(choices), noise.choice((0, 0, 1, 2)))
+    start, end = instants(asking.now, noise) if noise.random() < 0.5 else (None, None)
+    given = {"engagement": engagement, "from": start, "to": end, "limit": noise.choice((None, None, 3, 5))}
+    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return body | ({"filters": {name: noise.choice(choices[name]) for name in chosen}} if chosen else {})
 
 
 def counted(noise: random.Random, *, by_tag: bool, by_link: bool) -> dict[str, Any]:

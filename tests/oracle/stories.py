@@ -120,6 +120,7 @@ def registered(now: datetime, n: int, draw: random.Random) -> Registration:
         template=draw.choice(["", "welcome", "Receipt"]),
         tags=list(draw.choice(TAGS)),
         subject=draw.choice(SUBJECTS),
+        recipient_ref=draw.choice(["", f"reader {n}", "<b>ä"]),
     )
 
 

@@ -75,6 +75,7 @@ _REGISTRATION_TEXTS = attrgetter(
     "provider_message",
     "template",
     "mailbox_provider",
+    "recipient_ref",
 )
 
 

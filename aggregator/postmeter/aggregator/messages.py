@@ -168,6 +168,7 @@ def _row(r: Registration, series: int, created: int, also: int) -> tuple[object,
         int(flags),
         r.links,
         (r.from_domain or None) if flags & (Flag.PROVISIONAL | Flag.CONFINED) else None,
+        r.recipient_ref,
     )
 
 

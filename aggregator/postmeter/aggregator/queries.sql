@@ -129,16 +129,16 @@ SELECT count(*) FROM series WHERE workspace = $1;
 -- Messages not known before, column by column; the first registration wins.
 INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links, domain)
+    flags, links, domain, recipient_ref)
 SELECT workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at,
-    flags, links, domain
+    flags, links, domain, recipient_ref
 FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[], $16::int[],
-    $17::text[])
+    $17::text[], $18::text[])
     AS n (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links, domain)
+    flags, links, domain, recipient_ref)
 ORDER BY workspace, id
 ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
 

@@ -23,6 +23,7 @@ from postmeter.query.documents.workspaces import handlers as workspaces
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
+from postmeter.query.message_search import MessageSearch
 from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
 from postmeter.shared import authorization, logs, principal, traces
@@ -61,6 +62,7 @@ def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Ex
         "/v1/metrics/summary": optail.summary,
         MESSAGES_PATH: messages.page,
         "/v1/messages/{id}": messages.one,
+        "/v1/messages/search": MessageSearch(pool, cursors, clock).handle,
         **workspaces.handlers(engine, pool, clock),
         **misar.handlers(engine, pool, clock),
         EXPORT_PATH: exports.order,

@@ -1,4 +1,4 @@
-"""Filters of the native query: dimensions to values, in the form that values are stored in."""
+"""Filters of the native queries: dimensions to values, in the form that values are stored in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Filters = dict[str, tuple[str, ...]]
 """Dimension to the values that it may have."""
 
 
-def read(given: dict[str, msgspec.Raw]) -> Filters:
-    """The values of each dimension as stored. Raises RequestError 400 that names the dimension."""
-    check_names("filters", list(given), tuple(DIMENSIONS))
+def read(given: dict[str, msgspec.Raw], known: tuple[str, ...] = tuple(DIMENSIONS)) -> Filters:
+    """The values of each dimension, of those `known`, as stored. Raises RequestError 400 that names the dimension."""
+    check_names("filters", list(given), known)
     return {name: _values(name, raw) for name, raw in given.items()}
 
 

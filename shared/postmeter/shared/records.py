@@ -43,6 +43,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
 
     tracks_opens, tracks_clicks: it was given our pixel, our links. links: how many different destinations its links
     of ours have, without the honeypot; 0: not known. confined: registered by a key that is confined to its domain.
+    recipient_ref: what the sender calls the recipient.
     """
 
     at: int
@@ -66,6 +67,7 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     tracks_clicks: bool = True
     links: int = 0
     confined: bool = False
+    recipient_ref: str = ""
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):

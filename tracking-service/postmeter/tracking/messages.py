@@ -51,6 +51,7 @@ class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     track_opens: bool = True
     track_clicks: bool = True
     honeypot: bool = False
+    recipient_ref: str | None = None
 
 
 class _List(msgspec.Struct):
@@ -273,6 +274,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         tracks_opens=given.track_opens,
         tracks_clicks=given.track_clicks,
         confined=principal.confined_to is not None,
+        recipient_ref=fields.text("recipient_ref", given.recipient_ref, 200),
     )
 
 

@@ -1,0 +1,51 @@
+-- name: chosen_series
+-- The series of workspace $1 that the conditions choose; their values are the other parameters.
+SELECT coalesce(array_agg(id), '{{}}') FROM series WHERE workspace = $1 AND {conditions}
+
+-- name: hours
+-- The hours from $2 to before $3 in which workspace $1 has messages of series $4 in some states, the latest first; and
+-- since when hours are kept.
+SELECT (
+    SELECT to_date(min(right(relname, 6)), 'YYYYMM')::timestamp AT TIME ZONE 'UTC'
+    FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+    WHERE inhparent = 'cohort_created_1h'::regclass AND relname ~ '^cohort_created_1h_[0-9]{{6}}$') AS kept,
+array(
+    SELECT bucket FROM cohort_created_1h
+    WHERE workspace = $1 AND series = ANY ($4::bigint[]) AND bucket >= $2 AND bucket < $3
+    GROUP BY bucket HAVING sum({count}) > 0 ORDER BY bucket DESC) AS hours
+
+-- name: between
+-- Messages that were created from $2 to before $3.
+created_at >= $2 AND created_at < $3
+
+-- name: beside
+-- Messages that were created at $2, those behind the id $3.
+created_at = $2 AND id > $3
+
+-- name: first
+-- When a message's first counted engagement of a kind was, or null. Infinite: none of its clicks is a person's. By the
+-- primary key, message by message: what other messages' engagements are is not looked at.
+(SELECT nullif(at, 'infinity') FROM engagement
+    WHERE engagement.workspace = $1 AND engagement.message = examined.id AND kind = {kind})
+
+-- name: walk
+-- Of workspace $1, by the index on (workspace, created_at DESC, id): up to $5 messages of a stretch ($2, $3), of series
+-- $6 and in states $7 (null: any), for which the condition holds, among its first $4. The row at place $4 comes in any
+-- case: it says how far was read. Kinds: 1 open, 2 click.
+SELECT *,
+    (SELECT nullif(at, 'infinity') FROM engagement
+        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = 1) AS opened,
+    (SELECT nullif(at, 'infinity') FROM engagement
+        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = 2) AS clicked
+FROM (
+    SELECT *, CASE WHEN ($6::bigint[] IS NULL OR series = ANY ($6)) AND ($7::smallint[] IS NULL OR state = ANY ($7))
+        THEN {condition} ELSE false END AS chosen
+    FROM (
+        SELECT *, row_number() OVER (ORDER BY created_at DESC, id) AS place
+        FROM (
+            SELECT id, series, state, campaign, recipient_ref, to_hash, subject, created_at, sent_at FROM message
+            WHERE workspace = $1 AND {stretch}
+            ORDER BY created_at DESC, id LIMIT $4) AS newest) AS examined
+    OFFSET 0) AS chosen
+WHERE chosen.chosen OR place = $4
+LIMIT $5
