@@ -2,6 +2,8 @@
 and deploy/container/sbom.cdx.json, which the image's wheel carries in its place, of what the image holds.
 
 CycloneDX 1.6. The same locks give the same bytes. Licences are not in it: each package's own metadata has them.
+A wheel runs wherever its user likes, so its bill also lists what only some Pythons need, and says so. The image has one
+Python: its bill lists what that one takes.
 """
 
 import base64
@@ -12,10 +14,32 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).resolve().parents[1]
-FILES = {"sbom.cdx.json": "requirements.lock", "deploy/container/sbom.cdx.json": "requirements-services.lock"}
+IMAGE_LOCK = "requirements-services.lock"
+FILES = {"sbom.cdx.json": "requirements.lock", "deploy/container/sbom.cdx.json": IMAGE_LOCK}
 """Each file with the lock that it is made from."""
 VENDORED = ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json"
+
+
+def is_in_image(marker: str) -> bool:
+    """Whether the Python of the image's base takes what has this marker."""
+    version = re.search(
+        r"^ARG PYTHON=\S+python:(\d+\.\d+)", (ROOT / "deploy/container/Containerfile").read_text(), re.MULTILINE
+    )
+    assert version
+    return Marker(marker).evaluate(
+        {
+            "python_version": version[1],
+            "python_full_version": f"{version[1]}.0",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "os_name": "posix",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+        }
+    )
 
 
 def locked(lock: str) -> list[dict[str, Any]]:
@@ -26,7 +50,10 @@ def locked(lock: str) -> list[dict[str, Any]]:
         reference = f"pkg:pypi/{name}@{version}"
         component = {"type": "library", "name": name, "version": version, "purl": reference, "bom-ref": reference}
         marker = re.search(r" ; (.+?) \\", block)
-        if marker:
+        if marker and lock == IMAGE_LOCK:
+            if not is_in_image(marker[1]):
+                continue
+        elif marker:
             component["description"] = f"Only where {marker[1]}"
         hashes = [{"alg": "SHA-256", "content": digest} for digest in re.findall(r"sha256:([0-9a-f]{64})", block)]
         found.append(component | {"hashes": hashes})

@@ -23,6 +23,8 @@ bills = pytest.mark.parametrize(
 @bills
 def test_it_lists_exactly_what_the_lock_names_and_the_page_s_files(file: Path, lock: str) -> None:
     locked = set(re.findall(r"^(\S+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+    if file == IMAGE:  # Its Python is newer than those that need this one: deploy/container/check looks into the image.
+        locked = {(name, version) for name, version in locked if name != "async-timeout"}
     origin = json.loads((ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json").read_text())
     components = json.loads(file.read_text())["components"]
     listed = {(component["name"], component["version"]) for component in components}
