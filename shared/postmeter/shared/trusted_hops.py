@@ -34,14 +34,15 @@ class TrustedHops:
         """The client's address (client_address.py)."""
         found, doubt = client_address.address(peer, x_forwarded_for, forwarded, self.hops)
         if doubt is not None:
-            self._note(peer, doubt)
+            self.note(peer, doubt)
         return found
 
     def warning(self) -> str | None:
         """What the last doubtful request says, for as long as it is remembered."""
         return self._last if self._now() - self._seen < REMEMBERED_SECONDS else None
 
-    def _note(self, peer: str, entries: int) -> None:
+    def note(self, peer: str, entries: int) -> None:
+        """A request raises doubts: what client_address.address says of it."""
         kind = "untrusted" if not self.hops else "few" if entries else "missing"
         self._doubts.labels(kind).inc()
         self._seen = self._now()
