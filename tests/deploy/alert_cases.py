@@ -36,6 +36,7 @@ WELL = {
     'postmeter_ready{check="postgres"}': "1x5000",
     'postmeter_ready{check="schema"}': "1x5000",
     'postmeter_warning{warning="redis"}': "0x5000",
+    'postmeter_warning{warning="disk"}': "1x5000",
     'postmeter_key_refusals_total{reason="unknown"}': "0+1x5000",
     'postmeter_rate_limit_skipped_total{limit="read"}': "5x5000",
     'postmeter_exports_total{result="failed"}': "2x5000",

@@ -157,7 +157,8 @@ def test_exemplars_lead_to_requests(watched: Watched) -> None:
 
 
 def test_what_settings_break(watched: Watched) -> None:
-    watched.prometheus.fires("PostmeterSpoolDiskLow", "PostmeterListsNotRefreshed")
+    assert requests.get(watched.pixel, headers={"X-Forwarded-For": "198.51.100.7"}, timeout=60).status_code == 200
+    watched.prometheus.fires("PostmeterSpoolDiskLow", "PostmeterListsNotRefreshed", "PostmeterWarns")
 
 
 def test_callers_and_providers_that_are_refused(watched: Watched) -> None:
