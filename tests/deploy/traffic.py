@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.deploy.cluster import Cluster
 
 AGENT = "rollout-test/"
-PACE = 0.03
+PACE = 0.05
 """Seconds between two requests of one reader: the load is bounded, not as much as goes."""
 
 
@@ -47,7 +47,7 @@ class Traffic:
     """Readers that keep their connections and readers that do not, at both doors; senders of events and of mails."""
 
     MESSAGES = 5
-    """The first ones; from then on there is a new one every second."""
+    """The first ones; from then on there are four new ones a second."""
 
     def __init__(self, cluster: Cluster, doors: tuple[str, str], key: str, campaign: str) -> None:
         self._cluster, (self._tracking, self._gateway) = cluster, doors
@@ -83,7 +83,7 @@ class Traffic:
     async def _mail(self, caller: Caller) -> None:
         while not self._stop.is_set():
             await self._register(caller)
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.25)
         self._end(caller)
 
     async def _register(self, caller: Caller) -> None:
