@@ -1,5 +1,6 @@
 """A spool belongs to one host: another one's process is seen by its lock or, where locks do not hold, by its beats."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 from postmeter.tracking import holder
 from postmeter.tracking.holder import Holder, SpoolTaken
 from postmeter.tracking.spool import Spool
+from tests.product import wait_for
 
 NAME = "0123456789abcdef"
 OTHERS = [Holder("tracking-1", "b", 7, "tracking-service"), Holder(socket.gethostname(), "another boot", 7, "x")]
@@ -89,6 +91,16 @@ async def test_a_living_process_takes_nothing_that_another_host_may_hold(tmp_pat
     assert await own.adopt() == [tmp_path / NAME]
     await own.abandon(tmp_path / NAME, keep=False)
     assert [one.name for one in holder.folders(tmp_path)] == [own.folder.name]
+    own.close()
+
+
+async def test_a_living_process_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "BEAT_SECONDS", 0.01)
+    own = spool(tmp_path)
+    os.utime(own.folder / "lock", (0, 0))
+    living = asyncio.create_task(own.live())
+    await asyncio.to_thread(wait_for, "a beat", lambda: holder.last_beat(own.folder) > 0)
+    living.cancel()
     own.close()
 
 

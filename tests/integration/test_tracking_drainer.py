@@ -1,0 +1,51 @@
+"""What the disk does not let go is in Redis once, not once for each time that it is tried."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from postmeter.shared.metrics import TrackingMetrics
+from postmeter.shared.secret import Secret
+from postmeter.tracking.committer import Committer
+from postmeter.tracking.drainer import Drainer
+from postmeter.tracking.lane import Lane
+from postmeter.tracking.spool import Spool
+from tests.integration.tracking_service import SHARDS, batches
+
+
+async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that has become read-only."""
+    spool, metrics = Spool(tmp_path, "0123456789abcdef", 1 << 20, 0), TrackingMetrics(CollectorRegistry())
+    lanes = [Lane(Secret(redis_url), SHARDS, 60.0) for _ in range(2)]
+    committer = Committer(lanes[1:], spool, metrics, "me", SHARDS)
+    drainer = Drainer(lanes[0], spool, committer, metrics, SHARDS, 0)
+    try:
+        await spool.write(0, b"me-1", b"\x90")
+        with monkeypatch.context() as disk, capture_logs() as lines:
+
+            def fail(_: object, path: Path) -> None:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+            disk.setattr(Spool, "_forget", fail)
+            for _ in range(3):
+                committer.redis_up = False
+                await drainer.drain()
+                assert committer.redis_up, "new batches go to Redis all the same"
+        assert [batch_id for _, batch_id, _ in batches(redis_url)] == ["me-1"]
+        (told,) = [line for line in lines if line["log_level"] == "error"]
+        assert "the disk of the spool fails" in told["event"]
+        assert told["error"].endswith(".segment: Read-only file system")
+        assert spool.waiting > 0
+        await drainer.drain()
+        assert spool.waiting == 0
+        assert len(batches(redis_url)) == 1
+    finally:
+        for lane in lanes:
+            await lane.close()
+        spool.close()
