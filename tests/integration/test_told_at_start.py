@@ -24,6 +24,7 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
 from postmeter.shared.tokens import KeyRing
 from postmeter.tracking.webhooks import registry
+from tests.integration.every_port import every_port
 from tests.integration.gateway_world import NO_REDIS, client
 from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import INTERNAL, KEY, OLD_KEY, Service, new_message, open_target
@@ -225,3 +226,31 @@ def test_a_service_warns_in_its_readiness_its_log_and_its_metrics(
         assert service.metric("postmeter_forwarded_doubts_total", '{kind="untrusted"}') == 1
     finally:
         assert service.terminate() == 0
+
+
+async def test_every_service_looks_at_what_concerns_it(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "MOST_APART", -1.0)
+    with redis.Redis.from_url(redis_url) as direct:
+        before = direct.config_get("maxmemory-policy")["maxmemory-policy"]
+        direct.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _), client() as session:
+                at = {port.name: port.number for port in ports}
+                headers = {"X-Forwarded-For": "198.51.100.7"}
+                async with session.get(f"http://127.0.0.1:{at['gateway']}/api/v1/track/open/x", headers=headers):
+                    pass
+
+                async def warned(name: str, expected: set[str]) -> None:
+                    said: set[str] = set()
+                    while said != expected:
+                        async with session.get(f"http://127.0.0.1:{at[name]}/readyz") as answer:
+                            said = set((await answer.json())["warnings"])
+
+                async with asyncio.timeout(PATIENCE):
+                    await warned("gateway's ops port", {"clock", "trusted_hops"})
+                    await warned("query's ops port", {"clock"})
+                    await warned("aggregator's ops port", {"clock", "redis"})
+        finally:
+            direct.config_set("maxmemory-policy", before)

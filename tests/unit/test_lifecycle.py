@@ -1,0 +1,45 @@
+"""How a service waits for its end: for the signal, for whoever goes by /readyz, or for what cannot go on."""
+
+import asyncio
+
+import pytest
+
+from postmeter.shared import lifecycle
+from postmeter.shared.errors import SettingsError
+from postmeter.shared.settings import Settings
+
+
+async def turns() -> None:
+    """Let all that can go on go on."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_it_goes_on_for_the_delay_after_it_was_told() -> None:
+    for delay, ended in ((0.0, True), (600.0, False)):
+        stop = asyncio.Event()
+        stopping = asyncio.create_task(lifecycle.stopping(Settings(stop_delay=delay), stop))
+        await turns()
+        assert not stopping.done()
+        stop.set()
+        await turns()
+        assert stopping.done() is ended
+        stopping.cancel()
+
+
+async def test_what_ends_a_task_ends_it_and_one_that_has_nothing_more_to_do_does_not() -> None:
+    async def fine() -> None:
+        return
+
+    async def fails() -> None:
+        await failing.wait()
+        raise SettingsError("another pepper")
+
+    failing, tasks = asyncio.Event(), [asyncio.create_task(fine())]
+    tasks.append(asyncio.create_task(fails()))
+    stopping = asyncio.create_task(lifecycle.stopping(Settings(), asyncio.Event(), *tasks))
+    await turns()
+    assert not stopping.done()
+    failing.set()
+    with pytest.raises(SettingsError, match="another pepper"):
+        await stopping
