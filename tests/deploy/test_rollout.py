@@ -157,6 +157,33 @@ def test_a_node_with_everything_on_it_is_drained_while_valkey_is_away(net: netwo
     net.run(scenario())
 
 
+def test_a_claim_that_a_scale_down_left_is_drained_by_the_job(net: network.Network, world: World) -> None:
+    async def scenario() -> None:
+        traffic = await world.traffic("left")
+        world.valkey.stop()
+        await traffic.grown(50)
+        fewer = world.manifests.copy()
+        fewer.get("StatefulSet", "tracking")["spec"]["replicas"] = 1
+        (going,) = (pod for pod in world.cluster.pods if pod.name == "tracking-1")
+        before = world.manifests
+        await world.apply(fewer)
+        await world.cluster.until("the end of the second pod", lambda: going.gone)
+        claim = world.cluster.folder / "claims/data-tracking-1/spool"
+        assert list(claim.glob("*/*.segment"))
+        await world.valkey.start()
+        (job,) = rendered_folder("drain").of("Job")
+        (data,) = (one for one in job["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in one)
+        data["persistentVolumeClaim"]["claimName"] = "data-tracking-1"
+        await world.cluster.run_job(job)
+        assert list(claim.iterdir()) == []
+        await traffic.grown(50)
+        await check(world, await traffic.stop())
+        await world.apply(before)
+        await world.cluster.settled()
+
+    net.run(scenario())
+
+
 def test_every_pod_is_killed_under_load(net: network.Network, world: World) -> None:
     async def scenario() -> None:
         traffic = await world.traffic("kills")
