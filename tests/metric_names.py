@@ -12,6 +12,7 @@ CLASSES = (
     metrics.AggregatorMetrics,
     metrics.QueryMetrics,
     metrics.ExportMetrics,
+    metrics.LiveMetrics,
     metrics.GatewayMetrics,
 )
 

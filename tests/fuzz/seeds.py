@@ -41,7 +41,7 @@ class Seeds:
         self.drafts += hooks.drafts_of(product, self.messages)
         self.drafts += [_plain(f"ops-{name}", path) for name in OPS for path in ("/metrics", "/healthz", "/readyz")]
         covered = {draft.name for draft in self.drafts}
-        missing = {f"{one.method} {one.path}" for one in ENDPOINTS} - covered
+        missing = {f"{one.method} {one.path}" for one in ENDPOINTS if not one.streams} - covered
         assert not missing, f"no good request for {missing}: see tests/fuzz/seeds.py"
 
     def event(self, number: int) -> Draft:
@@ -60,8 +60,8 @@ class Seeds:
 
     def _of(self, endpoint: Endpoint) -> list[Draft]:
         name = f"{endpoint.method} {endpoint.path}"
-        if name == "POST /v1/webhooks/{provider}/{source}":
-            return []  # of each provider, above
+        if name == "POST /v1/webhooks/{provider}/{source}" or endpoint.streams:
+            return []  # of each provider, above; or an answer without an end
         path, _, query = self.world.path(endpoint).partition("?")
         pairs: list[tuple[str | bytes, str | bytes]] = [*parse_qsl(query, keep_blank_values=True)]
         pairs += self._parameters(endpoint)

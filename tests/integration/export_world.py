@@ -21,6 +21,7 @@ from postmeter.query import app
 from postmeter.query.answers import system_clock
 from postmeter.query.exports import service
 from postmeter.query.exports.service import ExportService
+from postmeter.query.live.live import Live
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import metrics, uuid7
@@ -228,7 +229,8 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
     async with world(dsn) as here, sealing.session() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
         turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
-        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, turns)
+        live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
+        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, turns)
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             task = asyncio.create_task(made.worker.run(stop)) if work else None

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from postmeter.query import app
 from postmeter.query.answers import Clock
 from postmeter.query.exports import service as exports
+from postmeter.query.live.live import Live
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import api_keys, metrics, partitions, rollups
@@ -164,10 +165,12 @@ async def query_service(
         export = exports.build(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
         )
-        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, turns)
+        live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
+        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, turns)
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url
+                await live.close()
         finally:
             await redis.aclose()
 

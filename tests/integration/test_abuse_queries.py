@@ -80,7 +80,7 @@ RAW_BODIES = {
 D1 = Document.D1
 KNOWN = {"workspaceId": f"ws-{OURS}", "campaignId": f"cmp-{OURS}", "id": f"cmp-{OURS}"}
 DOUBT = re.compile(r"Traceback|asyncpg|syntax error at|site-packages|\.py\b|relation \"|pg_catalog", re.IGNORECASE)
-ASKED = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY]
+ASKED = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY and not endpoint.streams]
 KEYED = [endpoint for endpoint in ASKED if endpoint.scope is not None]
 BODIES = [endpoint for endpoint in ENDPOINTS if endpoint.scope is not None and endpoint.max_body]
 
@@ -226,6 +226,7 @@ def fields_of(endpoint: Endpoint) -> list[str]:
 
 GOOD: dict[str, dict[str, Any]] = {
     "/v1/query": {"metrics": ["sent"]},
+    "/v1/messages/search": {"engagement": "opened"},
     "/v1/messages": {"from_address": f"a@{OURS}.example", "to": "b@c.example"},
     "/v1/events": {"events": [{"type": "received", "domain": f"{OURS}.example"}]},
     "/v1/campaigns/{id}": {"name": "x"},

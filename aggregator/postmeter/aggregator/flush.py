@@ -33,6 +33,7 @@ from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.links import Click, Links
 from postmeter.aggregator.messages import Key, MessageCache
+from postmeter.aggregator.onlookers import Onlookers, Shown
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.settings import AggregatorSettings
@@ -54,7 +55,7 @@ class Outcome:
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
     judged: clicks of which their company changed the verdict, by reason. swept: events that waited and were taken out.
-    unclear: by webhooks' source, events that nobody can tell whose they are.
+    unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who look on.
     """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Outcome:
     dead_letters: int = 0
     swept: int = 0
     unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
+    shown: Shown = field(default_factory=dict)
 
 
 class Flusher:
@@ -83,6 +85,7 @@ class Flusher:
         self.agents = ListKeeper(
             AgentNames.shipped(), AgentNames.read, settings.agents, settings.agents_interval, agents
         )
+        self.onlookers = Onlookers()
         self._judge = Judge(lambda: self.networks.known, lambda: self.agents.known)
         self._network = texts.network if settings.keep_networks else texts.no_network
         self._counters = counters
@@ -259,6 +262,7 @@ class Flusher:
         rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(connection, shard, changes, changes.links)
         outcome.judged = changes.judged
+        outcome.shown = self.onlookers.of(changes.history)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await self._dead_letters.put_aside(connection, shard, rejected)

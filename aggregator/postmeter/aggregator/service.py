@@ -53,6 +53,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
             tasks.create_task(resolver.run(stop))
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(flusher.agents.run(stop))
+            tasks.create_task(flusher.onlookers.run(client, stop))
             tasks.create_task(retention.run(pool, settings, stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:

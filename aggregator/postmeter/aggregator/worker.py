@@ -8,6 +8,7 @@ import time
 
 import redis.asyncio
 
+from postmeter.aggregator import onlookers
 from postmeter.aggregator.batches import unpack
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.culprits import Counting
@@ -264,6 +265,7 @@ class Worker:
         for source, unread in outcome.unclear.items():
             await source_log.note_unread(self._redis, source, unread)
         await self._publisher.publish(outcome.live)
+        await onlookers.show(self._redis, outcome.shown)
 
     def _is_due(self, what: str, seconds: float) -> bool:
         if time.monotonic() < self._due[what]:

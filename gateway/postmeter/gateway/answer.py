@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientError, ClientResponse, web
 
@@ -21,7 +21,9 @@ _PASSED_BACK = (
     "Content-Security-Policy",
     "Referrer-Policy",
     "WWW-Authenticate",
+    "X-Accel-Buffering",
 )
+Until = Callable[[], Awaitable[bytes | None]]
 WHOLE = 1 << 20
 """Answers up to this many bytes are passed back in one piece."""
 PIECE = 64 * 1024
@@ -33,9 +35,16 @@ UNSENT = 2 * PIECE
 
 
 async def pass_back(
-    request: web.BaseRequest, answer: ClientResponse, request_id: str, counted: dict[str, str]
+    request: web.BaseRequest,
+    answer: ClientResponse,
+    request_id: str,
+    counted: dict[str, str],
+    until: Until | None = None,
 ) -> web.StreamResponse:
-    """The caller's answer, with the headers `counted`. Raises RequestError 502 where the service's breaks off."""
+    """The caller's answer, with the headers `counted`. Raises RequestError 502 where the service's breaks off.
+
+    until: asked after each piece of a large one, what it is to end with.
+    """
     headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers} | counted
     length = answer.content_length
     response = web.StreamResponse(status=answer.status, headers=headers)
@@ -48,7 +57,7 @@ async def pass_back(
             whole = web.Response(status=answer.status, body=await answer.read(), headers=headers)
             finish(whole, request_id)
             return whole
-        await _stream(request, answer, response)
+        await _stream(request, answer, response, until)
     except (ClientError, ConnectionError, TimeoutError) as error:
         path = request.raw_path.partition("?")[0]  # a download's query opens it for everybody
         logs.get().warning("an answer broke off", path=path, request_id=request_id, error=repr(error))
@@ -60,7 +69,9 @@ async def pass_back(
     return response
 
 
-async def _stream(request: web.BaseRequest, answer: ClientResponse, response: web.StreamResponse) -> None:
+async def _stream(
+    request: web.BaseRequest, answer: ClientResponse, response: web.StreamResponse, until: Until | None
+) -> None:
     connection = request.get_extra_info("socket")
     if connection is not None:
         # Else the kernel takes megabytes at once, and for a slow reader nothing moves for longer than it may.
@@ -69,6 +80,10 @@ async def _stream(request: web.BaseRequest, answer: ClientResponse, response: we
     await response.prepare(request)
     while piece:
         await _taken(response.write(piece))
+        if until is not None and (last := await until()) is not None:
+            await _taken(response.write(last))
+            response.force_close()
+            break
         piece = await answer.content.read(PIECE)
     await _taken(response.write_eof())
 

@@ -15,6 +15,7 @@ from postmeter.gateway.answer import pass_back
 from postmeter.gateway.body import Body, require_media
 from postmeter.gateway.hits import Hits, client_of
 from postmeter.gateway.keys import Keys
+from postmeter.gateway.lifetimes import Lifetime
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
 from postmeter.gateway.routes import Routes
@@ -22,6 +23,7 @@ from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream, target
 from postmeter.shared import authorization, client_address, principal, request_ids, sealed, sources, tokens, traces
 from postmeter.shared.apis import exports, unsubscribe, webhooks
+from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import GatewayMetrics
@@ -31,7 +33,8 @@ from postmeter.shared.secret import Secret
 from postmeter.shared.traces import UNTRACED, Trace, Traces
 from postmeter.shared.trusted_hops import TrustedHops
 
-_PASSED_ON = ("Content-Type", "Accept", "User-Agent")
+LIVE_PATH = LIVE_ENDPOINT.path
+_PASSED_ON = ("Content-Type", "Accept", "User-Agent", "Last-Event-ID")
 _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")
@@ -51,6 +54,7 @@ class Front:
     hits: Hits
     upstreams: dict[Service, Upstream]
     downloads: Upstream
+    live: Upstream
     secret: Secret
     metrics: GatewayMetrics
     hops: TrustedHops
@@ -81,7 +85,8 @@ class Front:
             response = refusal(request.method, path, error, request_id)
             if error.status in (400, 408, 413, 415) and request.can_read_body:
                 response.force_close()  # the rest of the body is not worth reading
-        self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began, exemplar or None)
+        if label != LIVE_PATH or response.status != 200:  # how long somebody looked on is not how long an answer took
+            self.metrics.requests.labels(label, response.status).observe(time.perf_counter() - began, exemplar or None)
         return response
 
     def _traced(self, request: web.BaseRequest, endpoint: Endpoint, request_id: str) -> AbstractContextManager[Trace]:
@@ -141,8 +146,12 @@ class Front:
             body = Body(request, endpoint.max_body)
             await _continue(request)
         upstream = self.downloads if endpoint.path == exports.DOWNLOAD_PATH else self.upstreams[endpoint.service]
+        until = None
+        if endpoint.streams:
+            upstream = self.live
+            until = Lifetime(request, lambda: self._caller(request, endpoint)).ends
         async with upstream.ask(endpoint, request.raw_path, headers, body, names) as answer:
-            return await pass_back(request, answer, request_id, counted)
+            return await pass_back(request, answer, request_id, counted, until)
 
     def _seal(self, name: str, struct: msgspec.Struct, endpoint: Endpoint, request: web.BaseRequest) -> str:
         return sealed.seal(name, struct, self.secret, endpoint.method, target(request.raw_path))

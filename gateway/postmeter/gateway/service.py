@@ -45,6 +45,10 @@ WORKSPACE_SHARE = 4
 """One workspace may hold this part of a service's turns: a quarter."""
 DOWNLOADS = 64
 """Files of exports at once. They take as long as their readers: no other request waits for one of these turns."""
+LIVE = 1024
+"""Live streams at once; no request waits for one of these turns."""
+LIVE_SHARE = 2
+"""One workspace may hold a half of them."""
 DOWNLOADS_OF_ONE = 4
 """Of the same export: whoever has its link."""
 
@@ -93,6 +97,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         measured,
         settings.body_timeout,
     )
+    live = Upstream(Service.QUERY, settings.query_url, Turns(LIVE, LIVE // LIVE_SHARE), measured, settings.body_timeout)
     front = Front(
         routes=Routes(),
         keys=Keys(pool, settings.key_pepper, verified=pepper.is_right),
@@ -102,6 +107,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         hits=Hits(client, ring, measured, hops, settings.internal_secret),
         upstreams=upstreams,
         downloads=downloads,
+        live=live,
         secret=settings.internal_secret,
         metrics=measured,
         hops=hops,
@@ -135,7 +141,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     finally:
         checking.cancel()
         client.close()
-        for upstream in (*upstreams.values(), downloads):
+        for upstream in (*upstreams.values(), downloads, live):
             await upstream.close()
         await redis.aclose()
         await postgres.close(pool)

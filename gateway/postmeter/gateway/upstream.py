@@ -111,17 +111,19 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         # The service's seconds are its own: a body may take all of its time before they begin.
         passed_on = isinstance(payload, Body)
+        if endpoint.streams:
+            total, sock_read = None, endpoint.timeout
+        elif passed_on:
+            total, sock_read = endpoint.timeout + self._body_seconds, endpoint.timeout
+        else:
+            total, sock_read = endpoint.timeout, None
         return await self._session.request(
             endpoint.method,
             URL(self._url + raw_path, encoded=True),
             headers=headers,
             data=payload.pieces() if isinstance(payload, Body) else payload,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(
-                total=endpoint.timeout + self._body_seconds if passed_on else endpoint.timeout,
-                sock_read=endpoint.timeout if passed_on else None,
-                sock_connect=CONNECT_SECONDS,
-            ),
+            timeout=aiohttp.ClientTimeout(total=total, sock_read=sock_read, sock_connect=CONNECT_SECONDS),
         )
 
     def _failure(self, cause: str, status: int, code: str, message: str) -> RequestError:

@@ -23,11 +23,13 @@ from postmeter.query.documents.workspaces import handlers as workspaces
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
+from postmeter.query.live.live import Live
 from postmeter.query.message_search import MessageSearch
 from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
 from postmeter.shared import authorization, logs, principal, traces
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
+from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.envelopes import error_body
@@ -46,7 +48,9 @@ NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin",
 """Who asks an endpoint that is public."""
 
 
-def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Exports) -> dict[str, Handler]:
+def handlers(
+    pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Exports, live: Live
+) -> dict[str, Handler]:
     """Who answers which path."""
     engine = Engine(pool)
     optail, messages, krafter = Metrics(engine, clock), Messages(pool), Krafter(engine, clock)
@@ -68,6 +72,7 @@ def handlers(pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Ex
         EXPORT_PATH: exports.order,
         STATUS_PATH: exports.status,
         DOWNLOAD_PATH: exports.download,
+        LIVE_ENDPOINT.path: live.handle,
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }
 
@@ -79,13 +84,14 @@ def build(
     clock: Clock,
     metrics: QueryMetrics,
     exports: Exports,
+    live: Live,
     turns: Turns,
     tracing: Traces = traces.OFF,
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
     app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
     seals = Seals(secret)
-    by_path = handlers(pool, redis, secret, clock, exports)
+    by_path = handlers(pool, redis, secret, clock, exports, live)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
             answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns, tracing)
@@ -136,7 +142,10 @@ def _answerer(
             except Exception as error:
                 response = _failure(error, endpoint.document, request.path, request_id)
             trace.answered(response.status)
-        metrics.requests.labels(endpoint.path, response.status).observe(time.perf_counter() - began, exemplar or None)
+        if not endpoint.streams or response.status != 200:
+            metrics.requests.labels(endpoint.path, response.status).observe(
+                time.perf_counter() - began, exemplar or None
+            )
         return response
 
     return answer
@@ -147,6 +156,8 @@ def _turn(
 ) -> AbstractAsyncContextManager[None]:
     if caller is NOBODY:
         return nullcontext()  # download links: the exports have connections of their own
+    if endpoint.streams:
+        return nullcontext()  # it takes turns for each look of its own
     search = endpoint.path == MESSAGES_PATH and bool(request.query.get("search"))
     return turns.take(caller.workspace, search=search)
 

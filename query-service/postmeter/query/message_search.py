@@ -21,7 +21,7 @@ from postmeter.query.fields import invalid
 from postmeter.query.filters import Filters
 from postmeter.query.stretches import Place, Wanted
 from postmeter.shared import quoting
-from postmeter.shared.apis.native import FoundMessage, SearchAnswer
+from postmeter.shared.apis.search import FoundMessage, SearchAnswer
 from postmeter.shared.events import Engagement, State
 from postmeter.shared.postgres import Pool
 from postmeter.shared.sql import Queries

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from postmeter.query import app
 from postmeter.query.answers import system_clock
 from postmeter.query.exports import service as exports
+from postmeter.query.live.live import Live
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, stores, traces
@@ -36,8 +37,9 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
     turns = Turns(settings.postgres_pool, settings.statement_timeout)
+    live = Live(pool, redis, turns, metrics.LiveMetrics(registry))
     application = app.build(
-        pool, redis, settings.internal_secret, system_clock, measured, export.requests, turns, tracing
+        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, turns, tracing
     )
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
@@ -50,6 +52,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
         await lifecycle.stopping(settings, stop)
+        await live.close()
         await runner.cleanup()
         await operations.cleanup()
     finally:

@@ -356,6 +356,12 @@ def give_up(request: web.BaseRequest, why: RequestError) -> None:
     request.content.set_exception(why)
 
 
+def is_closing(request: web.BaseRequest) -> bool:
+    """Whether the server that the request came to has begun to stop."""
+    server = request.protocol._manager
+    return server is None or cast("Server", server).closing
+
+
 def is_awaited(content: StreamReader) -> bool:
     """Whether more of a body has to come, and all that has come is read."""
     return not content.is_eof() and content.exception() is None and content._size == 0

@@ -313,6 +313,17 @@ class QueryMetrics:
         )  # fmt: skip
 
 
+class LiveMetrics:
+    """query-service's live streams."""
+
+    def __init__(self, to: CollectorRegistry) -> None:
+        self.readers = Gauge("postmeter_live_readers", "Readers of GET /v1/live.", registry=to)
+        self.dropped = Counter(
+            "postmeter_live_readers_dropped_total", "Readers of GET /v1/live who took too little, and were cut off.",
+            registry=to,
+        )  # fmt: skip
+
+
 class ExportMetrics:
     """query-service's exports."""
 

@@ -29,6 +29,15 @@ def live(workspace: int) -> str:
     return f"postmeter:live:{{{workspace}}}"
 
 
+WATCHED = "postmeter:watched"
+"""Sorted set: workspaces whose events somebody looks at, each until when (seconds of Redis' own clock)."""
+
+
+def live_events(workspace: int) -> str:
+    """Stream: a watched workspace's last events (live_events.py)."""
+    return f"postmeter:live:{{{workspace}}}:events"
+
+
 def limit(workspace: int, kind: Limit) -> str:
     """String: when a workspace has all of a limit free again (see the gateway's limits.py)."""
     return f"postmeter:limit:{{{workspace}}}:{kind.value}"

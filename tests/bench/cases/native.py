@@ -8,7 +8,7 @@ from typing import Any
 from tests.bench.cases.case import Answer, Case, Comparable, FromRaw
 from tests.bench.raw import Raw, moment, picked
 
-QUERY, CAMPAIGNS = "/v1/query", "/v1/campaigns"
+QUERY, CAMPAIGNS, SEARCH = "/v1/query", "/v1/campaigns", "/v1/messages/search"
 
 
 def cases() -> list[Case]:
@@ -28,6 +28,14 @@ def cases() -> list[Case]:
         ),
         _query("the 100 best links", links | {"limit": 100}, _rows("link"), _by_link),
         _query("hours in Kathmandu", hours, _rows("timestamp"), _in_kathmandu),
+        Case(
+            "native search, bounced",
+            ("POST", SEARCH),
+            SEARCH,
+            {"engagement": "bounced", "limit": 20},
+            read=lambda answer: [row["id"] for row in answer["data"]],
+            raw=_bounced,
+        ),
         Case("native campaigns", ("GET", CAMPAIGNS), CAMPAIGNS, read=_campaigns, raw=_first_sendings),
     ]
 
@@ -79,6 +87,10 @@ async def _in_kathmandu(raw: Raw, answer: Answer) -> Comparable:
     rows = await raw.rows("zone_hours", *_window(answer), "Asia/Kathmandu")
     found = {(row["bucket"],): picked(row, ("sent", "opens")) for row in rows}
     return {key: counts for key, counts in found.items() if any(counts)}
+
+
+async def _bounced(raw: Raw, answer: Answer) -> Comparable:
+    return [str(row["id"]) for row in await raw.rows("bounced_messages")]
 
 
 def _campaigns(answer: Answer) -> Comparable:

@@ -49,7 +49,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     service. max_body: bytes, after inflation; 0: no body. body_media: what media types the body may have.
     repeatable: a POST that changes nothing. parameters, body, answer: the msgspec structs of the query string, the
     body and the good answer (`status`), from which the OpenAPI document is made; answer None: no JSON, but `media`.
-    failures: statuses of errors to expect beside those that follow from the rest.
+    failures: statuses of errors to expect beside those that follow from the rest. streams: the answer goes on until one
+    side ends it; timeout: seconds without a byte of it.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     media: str = "application/json"
     failures: tuple[int, ...] = ()
+    streams: bool = False
 
 
 def one_of(*values: str) -> msgspec.Meta:
