@@ -104,8 +104,8 @@ class MessageSearch:
         start = min(end, now) - timedelta(days=DEFAULT_DAYS)
         if body.start is not None:
             start = times.instant(body.start, "from", UTC, last=False)
-            if body.end is None and start > now:
-                raise invalid("from", "lies in the future, and without `to` a range ends now")
+            if body.end is None and start > end:
+                raise invalid("from", "lies in the future, where no mail is dated yet")
         times.check_range(start, end, "from", "to", ends_a_day=body.end is not None and times.is_date(body.end))
         return start, end, None
 
