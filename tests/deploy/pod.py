@@ -21,6 +21,8 @@ ENTRYPOINT = ["postmeter"]
 """The image's own."""
 BACKOFF = 10.0
 """Seconds before a container that ended is started for the second time; the first time is at once."""
+MOST_STARTS = 6
+"""Of one container: what needs more of them never comes up, and nobody has to wait for it."""
 LEAST_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL that a pod has even if its hook has taken all."""
 
@@ -125,9 +127,9 @@ class Pod:
                 for container in self.containers:
                     tasks.create_task(run(container))
             self.succeeded = once
-        except BaseException as error:
+        except Exception as error:
+            # Whoever waits for anything raises it; nobody awaits this task.
             self.cluster.failures.append(f"{self.name}: {error!r}")
-            raise
         finally:
             if self.holder is not None:
                 self.cluster.network.remove_pod(self.holder)
@@ -155,6 +157,8 @@ class Pod:
     async def _keep(self, container: Container) -> None:
         """Start a container again whenever it ends or fails its probes, until the pod is deleted."""
         while not self._term.is_set():
+            if container.starts == MOST_STARTS:
+                raise RuntimeError(f"{container.name} ends again and again: {container.log.read_text()[-2000:]}")
             process = await container.start()
             ended = asyncio.create_task(process.wait())
             probed = asyncio.create_task(probes.watch(container))

@@ -164,6 +164,8 @@ def test_policies_and_monitors_pick_somebody(manifests: Manifests) -> None:
             assert not selector or picked(manifests, selector), doc["metadata"]["name"]
     (monitor,) = manifests.of("PodMonitor")
     assert picked(manifests, monitor["spec"]["selector"]) == four
+    # The targets' job is named after it, and an alert of deploy/prometheus looks for that.
+    assert "postmeter" in monitor["metadata"]["name"]
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     for name, group in services(manifests).items():
         settings: Settings = load(SERVICES[name], environment(manifests, group))
