@@ -259,12 +259,12 @@ async def test_who_may_not_look_on_is_told_so(place: Place) -> None:
 
 
 async def test_nothing_is_added_where_nobody_looks(place: Place) -> None:
-    """Neither to a stream that nobody began, nor for a workspace that nobody watches any more."""
+    """No stream that nobody began, and none that stays."""
     other = await place.here.workspace()
     await place.is_watched()
     client = place.bench.client
-    await client.zrem(streams.WATCHED, str(place.workspace))
-    await place.bench.streams.append(0, event(EventType.RECEIVED, domain="a.example", workspace=other))
-    await place.bench.counted()
+    for _ in range(2):  # what one flush shows, it shows before the next one
+        await place.bench.streams.append(0, event(EventType.RECEIVED, domain="a.example", workspace=other))
+        await place.bench.counted()
     assert not await client.exists(streams.live_events(other))
     assert 0 < await client.ttl(streams.live_events(place.workspace)) <= live_events.KEPT_SECONDS
