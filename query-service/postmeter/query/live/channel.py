@@ -70,7 +70,7 @@ class Channel:
             with self._trouble("counters"):
                 async with asyncio.timeout(LOOK_SECONDS):
                     counters = await self._counters()
-                last = frames.frame("counters", self._at or (0, 0), counters, int(time.time()))
+                last = frames.frame("counters", self._at or (0, 0), counters, time.time_ns() // 1_000_000)
             self._began.set()
             self._tell(last)
             due = max(due + POLL_SECONDS, loop.time())

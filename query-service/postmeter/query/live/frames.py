@@ -1,7 +1,7 @@
 """Server-sent events as they go out, each with its id: where a reader that comes again goes on.
 
 An event's id is that of its entry in the workspace's stream, `1764385200123-0`. The counters' is that of the last event
-before them and the second, `1764385200123-0.1764385205`.
+before them and the millisecond, `1764385200123-0.1764385205004`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.live_events import LiveEvent
 
 Position = tuple[int, int]
-_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,10})(?:\.[0-9]{1,12})?", re.ASCII)
+_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,10})(?:\.[0-9]{1,15})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RETRY = b"retry: 2000\n\n"
 HEARTBEAT = b": nothing to tell now\n\n"
@@ -35,9 +35,9 @@ def written(at: Position) -> str:
     return f"{at[0]}-{at[1]}"
 
 
-def frame(event: str, at: Position, data: Any, second: int | None = None) -> bytes:
-    """One event. second: of counters."""
-    mark = "" if second is None else f".{second}"
+def frame(event: str, at: Position, data: Any, millisecond: int | None = None) -> bytes:
+    """One event. millisecond: of counters, since 1970."""
+    mark = "" if millisecond is None else f".{millisecond}"
     return f"id: {written(at)}{mark}\nevent: {event}\ndata: {msgspec.json.encode(data).decode()}\n\n".encode()
 
 
