@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from postmeter.aggregator.changes import HISTORY
 from postmeter.shared import live_events, streams
 from postmeter.shared.live_events import LiveEvent
+from postmeter.shared.redis_failures import FAILURES
 
 LOOK_SECONDS = 1.0
 MOST = 200
@@ -40,7 +40,7 @@ class Onlookers:
                     pipeline.zrange(streams.WATCHED, 0, -1, withscores=True)
                     (now, _), found = await pipeline.execute()
                 self.watched = frozenset(int(workspace) for workspace, until in found if until > now)
-            except (RedisError, OSError, TimeoutError, ValueError):
+            except (*FAILURES, ValueError):
                 self.watched = frozenset()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
@@ -59,7 +59,7 @@ async def show(client: Redis, shown: Shown) -> None:
     """Add events that are committed. To show them is no promise: where Redis fails they are not shown."""
     if not shown:
         return
-    with suppress(RedisError, OSError, TimeoutError):
+    with suppress(*FAILURES):
         async with client.pipeline(transaction=False) as pipeline:
             for workspace, events in shown.items():
                 for entry in _entries(events):
