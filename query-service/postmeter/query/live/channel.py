@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.query.live import frames
@@ -24,6 +23,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.live_events import LiveEvent
 from postmeter.shared.metrics import LiveMetrics
 from postmeter.shared.postgres import Pool
+from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.rollups import ACTIVITY
 from postmeter.shared.sql import Queries
 
@@ -85,14 +85,7 @@ class Channel:
         """Whatever happens to one look, the next one comes."""
         try:
             yield
-        except (
-            RedisError,
-            OSError,
-            TimeoutError,
-            RequestError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-        ) as error:
+        except (*FAILURES, RequestError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             logs.get().warning("live streams have a pause", what=what, error=repr(error))
         except Exception:
             logs.get().exception("live streams have a pause", what=what)
