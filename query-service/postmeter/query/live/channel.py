@@ -31,6 +31,9 @@ _QUERIES = Queries("postmeter.query.live", "live.sql")
 POLL_SECONDS = 1.0
 LOOK_SECONDS = 3.0
 """How long a store may take for one look; then readers get a comment, and the next look comes."""
+LOOK_EVENTS = 1_000
+MOST_LOOKS = 6
+"""Events are read so many at a time, and so often in a second: each part is told, however long the next one takes."""
 RING_BYTES = 1 << 20
 """Events that are kept here for readers that come again; fewer bytes than may wait for a reader."""
 MAX_SERIES = 10_000
@@ -64,8 +67,10 @@ class Channel:
         due = loop.time()
         while True:
             with self._trouble("events"):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._events()
+                for _ in range(MOST_LOOKS):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        if not await self._events():
+                            break
             last = frames.HEARTBEAT
             with self._trouble("counters"):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -119,8 +124,11 @@ class Channel:
             row = await self._pool.fetchrow(_COUNTERS, self._workspace)
         return dict(row) if row is not None else {}
 
-    async def _events(self) -> None:
-        """Tell what has come since the last look. Told at once when it is kept: who joins meanwhile gets it once."""
+    async def _events(self) -> bool:
+        """Tell what has come since the last look; whether there may be more.
+
+        Told at once when it is kept: who joins meanwhile gets it once.
+        """
         entries = await self._look()
         found = [(at, fields) for at, fields in entries if self._at is None or at > self._at]
         torn = self._at is not None and (not entries or entries[0][0] != self._at)
@@ -147,6 +155,7 @@ class Channel:
         for reader in self.readers:
             if reader.events:
                 reader.offer(b"".join(out))
+        return len(entries) >= LOOK_EVENTS
 
     async def _look(self) -> list[tuple[Position, dict[bytes, bytes]]]:
         """Say that somebody watches, and read from the last event on, that one included where it is kept still."""
@@ -156,7 +165,7 @@ class Channel:
             pipeline.zremrangebyscore(streams.WATCHED, "-inf", now)
             pipeline.zadd(streams.WATCHED, {str(self._workspace): now + live_events.WATCH_SECONDS})
             pipeline.expire(self._key, live_events.KEPT_SECONDS)
-            pipeline.xrange(self._key, since, "+", count=2 * live_events.KEPT)
+            pipeline.xrange(self._key, since, "+", count=LOOK_EVENTS)
             *_, entries = await pipeline.execute()
         if not entries:
             # An entry in any case: without one there is no place to go on from.
