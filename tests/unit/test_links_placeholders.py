@@ -33,6 +33,7 @@ PLACES = st.sampled_from(
 @example("add", "%{}%", "https://{}")
 @example("id", "%{}%", "https://a.example/{}add")
 @example("A", "[{}]", "https://a.example/?a=%20{}")
+@example("A", "--{}--", "https://a.example/?a=%20{}")
 def test_a_name_between_delimiters_is_a_placeholder_wherever_it_stands(name: str, form: str, place: str) -> None:
     url = place.format(form.format(name))
     if "-[" in url or "---" in url or url.startswith("#"):

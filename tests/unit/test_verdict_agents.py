@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmeter.aggregator.verdicts.agent_names import AgentNames, AgentNamesError, words
@@ -218,6 +218,7 @@ WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789 -_", max_size=30)
 
 
 @given(WORDS, st.sampled_from(sorted(LISTED)))
+@example("", b"googleimageproxy")
 def test_a_telephone_may_be_named_like_anything(model: str, listed: bytes) -> None:
     agent = ANDROID.format(f"{model} {listed.decode()} bot Build/MRA58K; wv")
     assert by_agent(CLICK, agent.encode()) == (Verdict.HUMAN, None)

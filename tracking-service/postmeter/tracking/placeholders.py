@@ -44,7 +44,8 @@ _PLACEHOLDER = re.compile(
     | \(\( [A-Za-z_][^()]{{0,199}} \)\)                # ((name)), ((name??text)): GOV.UK Notify
     | @ {_NAME} @ (?!\w)                             # @NAME@: Dotdigital; not @user@host.example
     | ~ [A-Z][A-Za-z]{{0,30}} \. {_NAME} ~            # ~Contact.Id~: Keap
-    | (?<![\w-]) -- [A-Za-z][\w.]{{0,60}} -- (?![\w-])  # --name--: Etelligent
+    # --name--: Etelligent
+    | (?: (?<![\w-]) | (?<=%[0-9A-Fa-f][0-9A-Fa-f]) ) -- [A-Za-z][\w.]{{0,60}} -- (?![\w-])
     | =- [A-Za-z]\w{{0,30}} - (?=[&\#]|\Z)              # =-name-, the whole value: SendGrid's substitutions
     | \[\* [^\[\]]{{1,200}} \*\]                        # [* name *]: Adestra
     | \{{\| {_NAME} \|\}}                               # {{|name|}}: Sitefinity

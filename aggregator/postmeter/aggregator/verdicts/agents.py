@@ -57,7 +57,7 @@ def by_agent(kind: EventType, user_agent: bytes, names: AgentNames) -> Judgement
     named = _OWN.kind(said)
     if named:
         return Verdict.MACHINE, f"agent:{named}"
-    for parts, text in ((PROXIES, lowered), (PROXY_WORDS, said)):
+    for parts, text in ((PROXIES, bare), (PROXY_WORDS, said)):
         proxy = next((proxy for part, proxy in parts if part in text), None)
         if proxy:
             # A proxy fetches images; a click that says it is one is somebody else's.
