@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.deploy.alert_cases import CASES, MINUTES, WELL, Case
+from tests.deploy.render import rendered
 from tests.deploy.rule_files import INSTALL, PROMTOOL, ROOT, RULE_FILES, alerts
 from tests.missing import need
 
@@ -74,6 +75,30 @@ def test_each_alert_fires_when_it_should_and_no_other(every: str, least: int, mo
     """What takes days is evaluated more seldom, or it would take minutes."""
     cases = [of_case(number, case) for number, case in enumerate(CASES) if least <= case.minute < most]
     run(tmp_path / "cases.yml", every, cases)
+
+
+def test_an_autoscaler_gets_one_series_however_many_shards_and_pods_there_are(tmp_path: Path) -> None:
+    """It adds up all series of an external metric; what it is to see is the shard that is furthest behind."""
+    (metric,) = {
+        one["external"]["metric"]["name"]
+        for scaler in rendered("standard").of("HorizontalPodAutoscaler")
+        for one in scaler["spec"]["metrics"]
+        if one["type"] == "External"
+    }
+    behind = {
+        ("a", "pod-1", 0): 2,
+        ("a", "pod-1", 1): 3,
+        ("a", "pod-2", 2): 2,
+        ("a", "pod-2", 3): 2,
+        ("b", "pod-1", 0): 7,
+    }
+    given = [
+        {"series": f'postmeter_lag_seconds{{namespace="{space}", pod="{pod}", shard="{shard}"}}', "values": f"{lag}x9"}
+        for (space, pod, shard), lag in behind.items()
+    ]
+    seen = [{"labels": f'{metric}{{namespace="{space}"}}', "value": lag} for space, lag in (("a", 3), ("b", 7))]
+    asked = [{"expr": metric, "eval_time": "5m", "exp_samples": seen}]
+    run(tmp_path / "lag.yml", "1m", [{"interval": "1m", "input_series": given, "promql_expr_test": asked}])
 
 
 def test_no_alert_is_without_a_case() -> None:
