@@ -59,6 +59,32 @@ def test_answers_keep_their_order_under_pipelining(service: Service) -> None:
     assert len(hits_of(service.redis_url, message)) == 2 * rounds
 
 
+@pytest.mark.parametrize("elsewhere", [None, 0, 700], ids=("hits", "taken over", "taken over meanwhile"))
+def test_a_client_that_reads_nothing_is_not_read_from(service: Service, elsewhere: int | None) -> None:
+    """Else its answers would fill the memory. All come when it reads, whoever gives them by then."""
+    url = URL + "a" * 6000
+    click, other = get(click_target(new_message(), url, f"url={quote(url, safe='')}")), get("/elsewhere")
+    most = (64 << 20) // len(click)
+    with closing(service.connect()) as wire:
+        wire.socket.settimeout(1.0)
+        sent = 0
+        try:
+            while sent < most:
+                rest = other if sent == elsewhere else click
+                while rest:
+                    rest = rest[wire.socket.send(rest) :]
+                sent += 1
+        except TimeoutError:
+            pass
+        assert sent < most, "the service has read everything: nothing bounds its memory"
+        wire.socket.settimeout(60.0)
+        sender = threading.Thread(target=wire.send, args=(rest,))
+        sender.start()
+        statuses = [wire.reply().status for _ in range(sent + 1)]
+        sender.join()
+    assert statuses == [404 if number == elsewhere else 302 for number in range(sent + 1)]
+
+
 def test_heads_and_gets_keep_their_order_under_pipelining(service: Service) -> None:
     """A HEAD of a click waits for its batch, that of a pixel waits for nothing but what came before it."""
     message, rounds = new_message(), 100

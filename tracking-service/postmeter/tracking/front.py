@@ -65,13 +65,25 @@ class Front:
             self._empty.set()
 
     def hand_over(
-        self, client: HitProtocol, peer: str, transport: asyncio.Transport, unread: bytes, *, ended: bool
+        self,
+        client: HitProtocol,
+        peer: str,
+        transport: asyncio.Transport,
+        unread: bytes,
+        *,
+        ended: bool,
+        does_not_read: bool,
     ) -> None:
-        """Let aiohttp go on with a connection, from the beginning of a request; ended: the client will send no more."""
+        """Let aiohttp go on with a connection, from the beginning of a request.
+
+        ended: the client will send no more. does_not_read: it has answers to take before it gets others.
+        """
         self.release(client, peer)
         handler = self._server()
         transport.set_protocol(handler)
         handler.connection_made(transport)
+        if does_not_read:
+            handler.pause_writing()  # the transport says so once, and has
         handler.data_received(unread)
         if ended:
             handler.last()

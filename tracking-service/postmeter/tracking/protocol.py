@@ -59,6 +59,7 @@ class HitProtocol(asyncio.Protocol):
         "_prefetch",
         "_searched",
         "_transport",
+        "_unread",
         "_url",
         "_vouched",
         "_write",
@@ -72,7 +73,7 @@ class HitProtocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._searched = 0
         self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
-        self._begun = False
+        self._begun = self._unread = False
         self._hosts = 0
         self._url = self._agent = self._vouched = self._claimed = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
@@ -115,10 +116,12 @@ class HitProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
+        self._unread = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Read again, unless too much waits already."""
+        self._unread = False
         if not self._paused:
             self._transport.resume_reading()
 
@@ -167,7 +170,8 @@ class HitProtocol(asyncio.Protocol):
             self._transport.close()
         if self._paused and len(self._buffer) <= _BUFFER_LIMIT and not self._closing:
             self._paused = False
-            self._transport.resume_reading()
+            if not self._unread:
+                self._transport.resume_reading()
 
     # -- the sweep's side
 
@@ -394,4 +398,4 @@ class HitProtocol(asyncio.Protocol):
         self._write = _nowhere
         if not self._transport.is_reading():
             self._transport.resume_reading()
-        self._front.hand_over(self, self._peer, self._transport, unread, ended=self._ended)
+        self._front.hand_over(self, self._peer, self._transport, unread, ended=self._ended, does_not_read=self._unread)
