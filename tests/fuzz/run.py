@@ -31,7 +31,8 @@ STATED = {
     "POST /mail/v1/track/purchase": "the same",
     "POST /v1/webhooks/{provider}/{source}": "docs/webhooks/README.md: Redis or a certificate is away",
     "POST /v1/query": "docs/api/limits.md: too much to do",
-    "POST /v1/messages": "docs/api/limits.md: as many large registrations as are taken at once",
+    "POST /v1/messages": "docs/api/limits.md: as many large bodies as are taken at once",
+    "POST /v1/events": "docs/api/limits.md: the same",
 }
 """Where the documentation names a 503."""
 

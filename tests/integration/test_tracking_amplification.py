@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from postmeter.shared import sealed, sources
+from postmeter.shared.apis import webhooks
 from postmeter.shared.pixel import GIF
 from postmeter.tracking import bodies, event_batch, messages
 from postmeter.tracking.html_links import MAX_LINKS
 from tests import sealing
-from tests.integration.tracking_service import Reply, Service, new_message, open_target
+from tests.integration.tracking_service import WORKSPACE, Reply, Service, new_message, open_target
 
 MAIL = {"from_address": "a@b.example", "to": "c@d.example"}
 
@@ -124,6 +126,26 @@ def test_large_registrations_take_turns_and_nothing_else_waits_for_them(service:
     assert service.post("/v1/messages", large).status == 201
 
 
+def test_large_events_and_deliveries_take_the_same_turns(service: Service) -> None:
+    """A body of them is as large, and whoever sends many at once must not fill the process's memory."""
+    source = sources.Source(id="src_1", workspace=WORKSPACE, provider="resend", secret="", options={})
+    path = webhooks.PATH.format(provider=source.provider, source=source.id)
+
+    def of_source() -> str:
+        return f"{sources.HEADER}: {sealed.seal(sources.HEADER, source, sealing.INTERNAL, 'POST', path)}"
+
+    for way, header in (("/v1/events", lambda: service.sealed("/v1/events")), (path, of_source)):
+        slow = [service.connect() for _ in range(2)]
+        try:
+            for wire in slow:
+                head = [f"POST {way} HTTP/1.1", "Host: t", f"Content-Length: {1 << 20}", header(), "", "{"]
+                wire.send("\r\n".join(head).encode() + b" " * (bodies.LARGE + 1))
+            until_refused(service, {**MAIL, "html": "x" * 400_000})
+        finally:
+            for wire in slow:
+                wire.close()
+
+
 def test_slow_large_registrations_of_two_workspaces_hold_up_no_third(service: Service) -> None:
     """They hold all turns there are; who sends nothing loses its own."""
     large = {**MAIL, "html": "x" * 400_000}
@@ -146,7 +168,7 @@ def until_refused(service: Service, large: object) -> Reply:
         reply = service.post("/v1/messages", large)
         if reply.status == 503:
             return reply
-    raise AssertionError("large registrations take no turns")
+    raise AssertionError("large bodies take no turns")
 
 
 def test_a_compressed_body_is_whole_beyond_its_turn(service: Service) -> None:

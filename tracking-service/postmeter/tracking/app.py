@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 import msgspec
 from aiohttp import web
 
@@ -15,7 +13,6 @@ from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.sealed import Seals
-from postmeter.shared.turns import Turns
 from postmeter.tracking import answers, bodies, event_batch
 from postmeter.tracking.answers import Answer
 from postmeter.tracking.campaigns import Campaigns
@@ -24,6 +21,7 @@ from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.desk import Desk
 from postmeter.tracking.events import Events
+from postmeter.tracking.large_bodies import LargeBodies
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.unsubscribe import Unsubscribes
@@ -36,23 +34,24 @@ CAMPAIGN = next(one for one in ENDPOINTS if (one.method, one.path) == ("PUT", "/
 _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpoint.method == "POST"}
 
 
-LARGE_AT_ONCE = 4
-LARGE_OF_A_WORKSPACE = 2
-_BUSY = "There are as many large registrations as are taken at once; try again in a second, or send smaller ones."
-
-
 class Writes:
     """The handlers of /v1/messages, /v1/events and /v1/campaigns."""
 
     def __init__(
-        self, settings: TrackingSettings, seals: Seals, messages: Messages, taker: Events, campaigns: Campaigns
+        self,
+        settings: TrackingSettings,
+        seals: Seals,
+        large: LargeBodies,
+        messages: Messages,
+        taker: Events,
+        campaigns: Campaigns,
     ) -> None:
         self._seals = seals
         self._timeout = settings.body_timeout
         self._messages = messages
         self._events = taker
         self._campaigns = campaigns
-        self._large = Turns(LARGE_AT_ONCE, LARGE_OF_A_WORKSPACE)
+        self._large = large
 
     def _principal(self, request: web.Request) -> Principal:
         principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
@@ -62,16 +61,9 @@ class Writes:
         return principal
 
     async def post_messages(self, request: web.Request) -> web.Response:
-        """Register one message or a list. Large bodies take turns, for each takes several times its bytes of memory."""
+        """Register one message or a list."""
         principal = self._principal(request)
-        async with AsyncExitStack() as held:
-
-            async def turn() -> None:
-                try:
-                    await self._large.take(held, (principal.workspace,), request)
-                except TimeoutError:
-                    raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
-
+        async with self._large.of(principal.workspace, request) as turn:
             body = await bodies.read(request, _MAX_BODY[MESSAGES_PATH], self._timeout, turn)
             status, answer = await self._messages.register(principal, body)
             return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
@@ -79,9 +71,10 @@ class Writes:
     async def post_events(self, request: web.Request) -> web.Response:
         """Take events, as JSON or NDJSON."""
         principal = self._principal(request)
-        body = await bodies.read(request, _MAX_BODY[EVENTS_PATH], self._timeout)
-        outcome = await self._events.take(principal, event_batch.items_of(body, request.content_type))
-        return web.Response(status=202, body=msgspec.json.encode(outcome), content_type="application/json")
+        async with self._large.of(principal.workspace, request) as turn:
+            body = await bodies.read(request, _MAX_BODY[EVENTS_PATH], self._timeout, turn)
+            outcome = await self._events.take(principal, event_batch.items_of(body, request.content_type))
+            return web.Response(status=202, body=msgspec.json.encode(outcome), content_type="application/json")
 
     async def put_campaign(self, request: web.Request) -> web.Response:
         """Name a campaign, or say its status."""

@@ -34,6 +34,7 @@ from postmeter.tracking.front import Front
 from postmeter.tracking.holder import SpoolTaken
 from postmeter.tracking.instrumentation import Instrument
 from postmeter.tracking.lane import Lane
+from postmeter.tracking.large_bodies import LargeBodies
 from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol
@@ -87,15 +88,17 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         retry=Retry(NoBackoff(), 1),
     )
     desk, seals = Desk(keys, figures), Seals(settings.internal_secret)
+    large = LargeBodies()
     writes = app.Writes(
         settings,
         seals,
+        large,
         Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
         Events(committer, redis, figures, settings.shards),
         Campaigns(committer),
     )
     pool = await _pool(settings)
-    routes = WebhookRoutes(settings, seals, Webhooks(settings, committer, redis, figures, mailboxes))
+    routes = WebhookRoutes(settings, seals, large, Webhooks(settings, committer, redis, figures, mailboxes))
     sources = SourceRoutes(settings, seals, pool, redis)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     clients = Clients(seals, hops)

@@ -11,6 +11,7 @@ from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.sealed import Seals
 from postmeter.shared.sources import Source
 from postmeter.tracking import bodies
+from postmeter.tracking.large_bodies import LargeBodies
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events
 from postmeter.tracking.webhooks.handler import Webhooks
@@ -22,8 +23,9 @@ _MAX_BODY = max(endpoint.max_body for endpoint in webhooks.ENDPOINTS)
 class WebhookRoutes:
     """The handlers of webhooks.PATH."""
 
-    def __init__(self, settings: TrackingSettings, seals: Seals, taker: Webhooks) -> None:
+    def __init__(self, settings: TrackingSettings, seals: Seals, large: LargeBodies, taker: Webhooks) -> None:
         self._seals = seals
+        self._large = large
         self._timeout = settings.body_timeout
         self._taker = taker
         self._refusals = Refusals()
@@ -37,8 +39,9 @@ class WebhookRoutes:
         """One delivery: 200 once its events are in the streams."""
         source = self._source(request)
         try:
-            body = await bodies.read_raw(request, _MAX_BODY, self._timeout)
-            outcome = await self._taker.take(source, request.headers, body)
+            async with self._large.of(source.workspace, request) as turn:
+                body = await bodies.read_raw(request, _MAX_BODY, self._timeout, turn)
+                outcome = await self._taker.take(source, request.headers, body)
         except RequestError as error:
             await self._refused(source, error)
             raise
