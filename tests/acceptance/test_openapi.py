@@ -190,6 +190,7 @@ def filled(product: Product) -> World:
         "amount": 12,
         "name": "Spring",
         "order_id": "order-1",
+        "api_key": product.ready["api_key"],
         "provider": "postmark",
     }
     world.ids = {

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from postmeter.gateway import keys
+from postmeter.gateway import keys, remembered
 from postmeter.shared import api_keys, principal, sealed
 from postmeter.shared.errors import RequestError
 from postmeter.shared.principal import Principal
@@ -155,9 +155,9 @@ async def test_a_revoked_key_is_dead_within_seconds(postgres_dsn: str) -> None:
         key = await here.key(await here.workspace())
         await verifier.verify(key)
         await here.pool.execute("UPDATE api_key SET revoked_at = now()")
-        clock.now += keys.FRESH_SECONDS + 0.01
+        clock.now += remembered.FRESH_SECONDS + 0.01
         assert await refused(verifier, key) == 401
-        assert keys.FRESH_SECONDS <= 2.0
+        assert remembered.FRESH_SECONDS <= 2.0
 
 
 async def test_a_look_up_is_remembered_for_a_moment_only(postgres_dsn: str) -> None:
@@ -168,7 +168,7 @@ async def test_a_look_up_is_remembered_for_a_moment_only(postgres_dsn: str) -> N
         await verifier.verify(key)
         await here.pool.execute("UPDATE api_key SET role = 'member'")
         assert (await verifier.verify(key)).role == "admin"
-        clock.now += keys.FRESH_SECONDS + 0.01
+        clock.now += remembered.FRESH_SECONDS + 0.01
         assert (await verifier.verify(key)).role == "member"
 
 
@@ -187,7 +187,7 @@ async def test_while_postgres_is_away_known_keys_have_a_grace_and_unknown_ones_n
     known, unknown = await here.key(workspace), await here.key(workspace)
     await verifier.verify(known)
     await pool.close()
-    for passed in (keys.FRESH_SECONDS + 0.1, 30.0, keys.GRACE_SECONDS - 32.2):
+    for passed in (remembered.FRESH_SECONDS + 0.1, 30.0, remembered.GRACE_SECONDS - 32.2):
         clock.now += passed
         assert (await verifier.verify(known)).workspace == workspace
         assert await refused(verifier, unknown) == 503

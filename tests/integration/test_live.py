@@ -15,6 +15,8 @@ import pytest
 
 from postmeter.aggregator import onlookers
 from postmeter.gateway import lifetimes
+from postmeter.gateway.people import sessions, users
+from postmeter.gateway.people.cookie import NAME
 from postmeter.query.live import channel, reader
 from postmeter.shared import live_events, streams
 from postmeter.shared.events import EventType
@@ -249,6 +251,29 @@ async def test_it_ends_when_the_key_is_revoked(place: Place) -> None:
         assert (found[-1].event, found[-1].data["code"]) == ("end", "UNAUTHORIZED")
     async with place.looking() as answer:
         assert answer.status == 401
+
+
+ENDS = {
+    "signed out": "UPDATE session SET revoked_at = now()",
+    "idle": "UPDATE session SET seen_at = now() - interval '25 hours'",
+    "over": "UPDATE session SET expires_at = now()",
+    "the user disabled": "UPDATE user_account SET disabled_at = now()",
+    "a viewer of nothing": "UPDATE user_account SET role = 'of another release'",
+}
+
+
+@pytest.mark.parametrize("ended", ENDS)
+async def test_it_ends_with_the_session(place: Place, ended: str) -> None:
+    async with place.here.pool.acquire() as connection, connection.transaction():
+        workspace = await connection.fetchval("SELECT id FROM workspace WHERE number = $1", place.workspace)
+        user = await users.create(connection, workspace, "ada@shop.example", "viewer", None)
+        cookie = {"Cookie": f"{NAME}={await sessions.begin(connection, *user, None)}"}
+    async with place.session.get(f"{place.url}/v1/live", headers=cookie) as answer:
+        await until(answer, lambda one: one.event == "counters")
+        await place.here.pool.execute(ENDS[ended])
+        async with asyncio.timeout(PATIENCE):
+            found = [one async for one in told(answer)]
+        assert (found[-1].event, found[-1].data["code"][:4]) == ("end", "FORB" if "nothing" in ended else "UNAU")
 
 
 @pytest.mark.parametrize("stopped", ["gateway", "query"])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from postmeter.query import bodies as query_bodies
 from postmeter.query.parameters import LARGE, whole
+from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
 from postmeter.shared.json_refusals import refusal
-from postmeter.tracking import bodies as tracking_bodies
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +66,7 @@ def test_a_callers_name_cannot_pass_for_a_path(name: str, inside: bool) -> None:
         query_bodies.decode(text, Body)
     told.append(found.value)
     with pytest.raises(RequestError) as found:
-        tracking_bodies.decode(msgspec.json.Decoder(Body), text)
+        json_bodies.decode(msgspec.json.Decoder(Body), text)
     told.append(found.value)
     shown = RequestError(400, "INVALID_FIELD", "", f"{place}{name[:100]}").field
     assert [error.field for error in told] == [shown or None] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -13,15 +13,16 @@ from aiohttp import web
 
 from postmeter.gateway.answer import pass_back
 from postmeter.gateway.body import Body, require_media
+from postmeter.gateway.callers import Callers
 from postmeter.gateway.hits import Hits, client_of
-from postmeter.gateway.keys import Keys
 from postmeter.gateway.lifetimes import Lifetime
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
-from postmeter.gateway.routes import Routes
+from postmeter.gateway.remembered import AWAY
+from postmeter.gateway.routes import Handler, Routes
 from postmeter.gateway.sources import SourceBook
 from postmeter.gateway.upstream import Upstream, target
-from postmeter.shared import authorization, client_address, principal, request_ids, sealed, sources, tokens, traces
+from postmeter.shared import client_address, logs, principal, request_ids, sealed, sources, tokens, traces
 from postmeter.shared.apis import exports, unsubscribe, webhooks
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH, Endpoint, Service
@@ -47,9 +48,10 @@ class Front:
     """The gateway's handler and what it needs."""
 
     routes: Routes
-    keys: Keys
+    callers: Callers
     limits: Limits
     pages: Pages
+    own: Mapping[tuple[str, str], Handler]
     sources: SourceBook
     hits: Hits
     upstreams: dict[Service, Upstream]
@@ -99,19 +101,51 @@ class Front:
     async def _api(
         self, request: web.BaseRequest, endpoint: Endpoint, request_id: str, trace: Trace
     ) -> web.StreamResponse:
-        if endpoint.service is Service.GATEWAY:
-            page = self.pages.answer(request)
-            finish(page, request_id)
-            return page
         caller = await self._caller(request, endpoint)
         if caller is not None:
             trace.belongs_to(caller.workspace_id)
         counted = await self.limits.count(caller.workspace, endpoint.limit) if caller is not None else {}
         try:
+            if endpoint.service is Service.GATEWAY:
+                return await self._own(request, endpoint, caller, request_id, counted)
             return await self._pass_on(request, endpoint, caller, request_id, counted, trace)
         except RequestError as error:
             error.headers = counted | error.headers
             raise
+
+    async def _own(
+        self,
+        request: web.BaseRequest,
+        endpoint: Endpoint,
+        caller: Principal | None,
+        request_id: str,
+        counted: dict[str, str],
+    ) -> web.Response:
+        """The gateway's own answer."""
+        handler = self.own.get((endpoint.method, endpoint.path))
+        if handler is None:
+            response = self.pages.answer(request)
+        else:
+            body = await self._body(request, endpoint)
+            read = await body.read() if body is not None else b""
+            try:
+                response = await handler(request, caller, read)
+            except AWAY as error:
+                logs.get().warning("what people asked for was not done", path=endpoint.path, error=repr(error))
+                message = "The database does not answer now; try again."
+                raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
+        response.headers.update(counted)
+        finish(response, request_id)
+        return response
+
+    async def _body(self, request: web.BaseRequest, endpoint: Endpoint) -> Body | None:
+        """Not yet read; None where none is taken."""
+        if not endpoint.max_body:
+            return None
+        require_media(request, endpoint)
+        body = Body(request, endpoint.max_body)
+        await _continue(request)
+        return body
 
     async def _pass_on(
         self,
@@ -140,38 +174,20 @@ class Front:
             named = msgspec.structs.replace(source, request_id=request_id)
             headers = _of_webhook(request) | headers
             headers[sources.HEADER] = self._seal(sources.HEADER, named, endpoint, request)
-        body = None
-        if endpoint.max_body:
-            require_media(request, endpoint)
-            body = Body(request, endpoint.max_body)
-            await _continue(request)
+        body = await self._body(request, endpoint)
         upstream = self.downloads if endpoint.path == exports.DOWNLOAD_PATH else self.upstreams[endpoint.service]
         until = None
         if endpoint.streams:
             upstream = self.live
-            until = Lifetime(request, lambda: self._caller(request, endpoint)).ends
+            until = Lifetime(request, lambda: self._caller(request, endpoint, is_use=False)).ends
         async with upstream.ask(endpoint, request.raw_path, headers, body, names) as answer:
             return await pass_back(request, answer, request_id, counted, until)
 
     def _seal(self, name: str, struct: msgspec.Struct, endpoint: Endpoint, request: web.BaseRequest) -> str:
         return sealed.seal(name, struct, self.secret, endpoint.method, target(request.raw_path))
 
-    async def _caller(self, request: web.BaseRequest, endpoint: Endpoint) -> Principal | None:
-        if endpoint.scope is None:
-            return None
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        try:
-            caller = await self.keys.verify(key.strip() if scheme.lower() == "bearer" else None)
-        except RequestError as error:
-            if error.status == 401:
-                self.metrics.key_refusals.labels("unknown" if key else "missing").inc()
-            raise
-        try:
-            authorization.require(endpoint, caller)
-        except RequestError:
-            self.metrics.key_refusals.labels("forbidden").inc()
-            raise
-        return caller
+    async def _caller(self, request: web.BaseRequest, endpoint: Endpoint, *, is_use: bool = True) -> Principal | None:
+        return None if endpoint.scope is None else await self.callers.require(request, endpoint, is_use=is_use)
 
 
 def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Hashable, ...]:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from postmeter.shared.errors import RequestError
+from postmeter.shared.principal import Principal
+
+Handler = Callable[[web.BaseRequest, Principal | None, bytes], Awaitable[web.Response]]
+"""What answers an endpoint of the gateway itself: from the request, who asks (None where anybody may), and the body."""
 
 
 class Routes:

@@ -19,7 +19,8 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that
     service is down; without them such a click gets a page that tries again. service_requests: API requests
     in flight to one service; hits: the same for tracking URLs. redis_url: where requests are counted;
-    rate_limits: how many each workspace has (see rate_limits.py).
+    rate_limits: how many each workspace has (see rate_limits.py). public_gateway_url: this gateway as people know it;
+    with https, a session's cookie is for https only.
     """
 
     port: Port = 8080
@@ -33,18 +34,21 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     hits: Positive = 256
     redis_url: RedisUrl
     rate_limits: RateLimits = ""
+    public_gateway_url: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tracking_url", "query_url"):
-            if not _is_base(getattr(self, name)):
+            if not _is_base(getattr(self, name), "http"):
                 raise SettingsError(f"POSTMETER_{name.upper()} takes http://host:port")
+        if self.public_gateway_url and not _is_base(self.public_gateway_url, "http", "https"):
+            raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
 
 
-def _is_base(url: str) -> bool:
+def _is_base(url: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(url)
         return (
-            parts.scheme == "http"
+            parts.scheme in schemes
             and bool(parts.hostname)
             and parts.port != 0
             and not (parts.path.strip("/") + parts.query)

@@ -11,6 +11,7 @@ from postmeter.shared.apis import (
     native,
     optail,
     search,
+    session,
     sources,
     unsubscribe,
     vectis,
@@ -36,6 +37,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *webhooks.ENDPOINTS,
     *sources.ENDPOINTS,
     *unsubscribe.ENDPOINTS,
+    *session.ENDPOINTS,
     *meta.ENDPOINTS,
 )
 

@@ -376,8 +376,9 @@ class GatewayMetrics:
         )  # fmt: skip
         self.key_refusals = _counter(
             to, "postmeter_key_refusals_total",
-            "Requests refused, by reason (missing, unknown, forbidden).",
-            reason=("missing", "unknown", "forbidden"),
+            "Requests refused, by reason (missing or unknown: the key; session: it has ended; origin: a write that"
+            " another site's page sent; forbidden).",
+            reason=("missing", "unknown", "session", "origin", "forbidden"),
         )  # fmt: skip
         self.limited = _counter(
             to, "postmeter_rate_limited_total",

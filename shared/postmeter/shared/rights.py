@@ -25,6 +25,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gateway": {
         _READ: ("migration", "workspace", "api_key", "webhook_source"),
         _KEEP: ("fingerprint",),
+        _WRITE: ("user_account", "one_time_link", "session"),
     },
     "tracking": {
         _READ: ("workspace",),

@@ -7,11 +7,12 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from postmeter.shared import json_bodies
 from postmeter.shared.apis.native import CampaignChange as Accepted
 from postmeter.shared.apis.native import CampaignChangeAnswer
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import CampaignChange, encode
-from postmeter.tracking import bodies, fields
+from postmeter.tracking import fields
 from postmeter.tracking.committer import Committer
 
 
@@ -37,7 +38,7 @@ class Campaigns:
         Raises RequestError 400 that names the field, 503 where it cannot be made durable.
         """
         campaign = fields.label("id", _decoded(segment), 200)
-        given = bodies.decode(_decoder, body)
+        given = json_bodies.decode(_decoder, body)
         if given.name is msgspec.UNSET and given.status is msgspec.UNSET:
             raise fields.invalid("name", "say a name, a status, or both")
         change = CampaignChange(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
 from postmeter.tracking import bodies
 
@@ -54,7 +55,7 @@ def _lines(body: bytes) -> Iterator[Item]:
 def _events(body: bytes) -> list[msgspec.Raw]:
     bodies.refuse_array(body, _WRAP)
     try:
-        return bodies.decode(_list_decoder, body).events
+        return json_bodies.decode(_list_decoder, body).events
     except RequestError as error:
         raise _explained(body, error) from None
 
@@ -62,9 +63,9 @@ def _events(body: bytes) -> list[msgspec.Raw]:
 def _explained(body: bytes, error: RequestError) -> RequestError:
     """What to do instead, if the body is an event or lines of them."""
     try:
-        bare = bodies.decode(_bare_decoder, body)
+        bare = json_bodies.decode(_bare_decoder, body)
     except RequestError as other:
-        if bodies.TRAILING in other.message:
+        if json_bodies.TRAILING in other.message:
             return RequestError(400, "INVALID_JSON", f"This is not one JSON value. For lines of them: {_WRAP}.")
         return error
     if bare.events is msgspec.UNSET:

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared import quoting
+from postmeter.shared import json_bodies, quoting
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import SIZE_LIMIT, Event, idempotency_key
-from postmeter.tracking import bodies, fields
+from postmeter.tracking import fields
 from postmeter.tracking.client import USER_AGENT_BYTES
 
 REJECTED = "rejected"
@@ -59,7 +59,7 @@ _decoder = msgspec.json.Decoder(EventBody)
 
 def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
     """Check one event. Raises RequestError that names the field; 403 if the principal may not write it."""
-    given = bodies.decode(_decoder, item)
+    given = json_bodies.decode(_decoder, item)
     kind = _kind(given.type)
     if principal.confined_to is not None and kind is not EventType.RECEIVED:
         # Which domain a message is of stands in Postgres, where only the aggregator looks.

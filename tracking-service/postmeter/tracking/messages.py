@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared import uuid7
+from postmeter.shared import json_bodies, uuid7
 from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
@@ -127,11 +127,11 @@ class Messages:
         A list of which nothing can be accepted is answered with the first item's error, and with all of them.
         """
         bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
-        if bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
+        if json_bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
             answer, record = await self._take(principal, body, MAX_ANSWER)
             await self._commit([record])
             return 201, {"data": msgspec.Raw(answer)}
-        items = bodies.decode(_only_list_decoder, body).messages
+        items = json_bodies.decode(_only_list_decoder, body).messages
         if len(items) > MAX_MESSAGES:
             raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
         accepted: list[msgspec.Raw] = []
@@ -172,7 +172,7 @@ class Messages:
 
         full: a mail before it found no room, so this one's is not even read: hundreds might be, for nothing.
         """
-        given = bodies.decode(_message_decoder, body)
+        given = json_bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
         record = _registration(principal, message.bytes, given)
         html = given.html

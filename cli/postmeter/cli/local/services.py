@@ -78,6 +78,7 @@ def environment(
             own |= {"TOKEN_KEYS": vault.token_keys.reveal()}
             own |= {"PORT": str(ports.gateway), "KEY_PEPPER": vault.key_pepper.reveal()}
             own |= {"TRACKING_URL": url(ports.tracking), "QUERY_URL": url(ports.query)}
+            own |= {"PUBLIC_GATEWAY_URL": gateway_url(ports)}
         case _:
             raise ValueError(service)
     return {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}

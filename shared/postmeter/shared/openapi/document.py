@@ -6,7 +6,7 @@ import importlib.metadata
 from typing import Any
 
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
-from postmeter.shared.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, operation
+from postmeter.shared.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, SESSION, operation
 from postmeter.shared.openapi.schemas import Schemas
 
 VERSION = "3.1.0"
@@ -23,6 +23,8 @@ answered from the same counts; each keeps the paths, shapes and errors of its do
 
 Send an API key as `Authorization: Bearer KEY`. HEAD is answered wherever GET is. Fields may be added to answers."""
 _KEY = "An API key of one workspace: `postmeter key create`. The scopes it needs stand at each endpoint."
+
+_SESSION = "The cookie that POST /session gives: the rights of the user, or of the key, that signed in."
 
 
 def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
@@ -44,7 +46,10 @@ def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
         "tags": [{"name": name, "description": text} for name, text in TAGS.values()],
         "paths": paths,
         "components": {
-            "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer", "description": _KEY}},
+            "securitySchemes": {
+                BEARER: {"type": "http", "scheme": "bearer", "description": _KEY},
+                SESSION: {"type": "apiKey", "in": "cookie", "name": "postmeter_session", "description": _SESSION},
+            },
             "headers": {
                 **{name: {"description": text, "schema": {"type": "string"}} for name, text in LIMIT_FIELDS.items()},
                 **{name: _header(text) for name, text in LIMIT_NUMBERS.items()},

@@ -15,6 +15,7 @@ from postmeter.shared.openapi.schemas import Schemas
 
 Part = dict[str, Any]
 BEARER = "bearer"
+SESSION = "session"
 LIMIT_FIELDS = {
     "RateLimit-Policy": "The class of this endpoint with its requests (`q`) per seconds (`w`), a structured field.",
     "RateLimit": "What could come at once now (`r`), and the seconds (`t`) until the whole limit is back.",
@@ -34,7 +35,7 @@ def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
         "operationId": _name(endpoint),
         "summary": endpoint.summary,
         "tags": [tag],
-        "security": [] if endpoint.scope is None else [{BEARER: [endpoint.scope]}],
+        "security": [] if endpoint.scope is None else [{BEARER: [endpoint.scope]}, {SESSION: []}],
         "responses": _responses(endpoint, schemas),
     }
     if description := _description(endpoint):
@@ -99,7 +100,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
         good["headers"] = _headers(*LIMIT_HEADERS)
     if endpoint.status == HTTPStatus.FOUND:
         good["headers"] = {"Location": {"description": "Where the link leads.", "schema": {"type": "string"}}}
-    else:
+    elif endpoint.status != HTTPStatus.NO_CONTENT:
         good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
     if endpoint.path.startswith((OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH)):
         # People see these: a page says what is wrong. Only what is not a hit at all gets the document's envelope.

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared import uuid7
+from postmeter.shared import json_bodies, uuid7
 from postmeter.shared.records import CustomEvent
-from postmeter.tracking import bodies, fields
+from postmeter.tracking import fields
 from postmeter.tracking.contacts import values
 
 
@@ -27,7 +27,7 @@ _decoder = msgspec.json.Decoder(Body)
 def read(workspace: int, body: bytes) -> CustomEvent:
     """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
     with values.unprocessable():
-        given = bodies.decode(_decoder, body)
+        given = json_bodies.decode(_decoder, body)
         received = datetime.now(UTC)
         at, claimed = values.timestamp(given.timestamp, received)
         address, _ = fields.address("contact_email", given.contact_email)

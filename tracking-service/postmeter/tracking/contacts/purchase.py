@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared import uuid7
+from postmeter.shared import json_bodies, uuid7
 from postmeter.shared.records import Purchase
-from postmeter.tracking import bodies, fields
+from postmeter.tracking import fields
 from postmeter.tracking.contacts import values
 
 MAX_ITEMS = 200
@@ -50,7 +50,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def read(workspace: int, body: bytes) -> Purchase:
     """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
     with values.unprocessable():
-        given = bodies.decode(_decoder, body)
+        given = json_bodies.decode(_decoder, body)
         received = datetime.now(UTC)
         at, claimed = values.timestamp(given.timestamp, received)
         address, _ = fields.address("contact_email", given.contact_email)
@@ -69,7 +69,7 @@ def read(workspace: int, body: bytes) -> Purchase:
             contact=contact,
             amount=amount,
             currency=currency.code,
-            items=_items(given.items, bodies.decode(_lines, body).items if given.items else []),
+            items=_items(given.items, json_bodies.decode(_lines, body).items if given.items else []),
             digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
             claimed=claimed,
         )

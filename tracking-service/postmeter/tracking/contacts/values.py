@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 from iso4217 import Currency
 
+from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
-from postmeter.tracking import bodies, fields
+from postmeter.tracking import fields
 
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
@@ -111,7 +112,7 @@ def properties(value: msgspec.Raw, field: str = "properties") -> str:
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise fields.invalid(field, bodies.reason(text, str(error))) from None
+        raise fields.invalid(field, json_bodies.reason(text, str(error))) from None
     except RecursionError:
         raise fields.invalid(field, f"takes at most {OBJECT_DEPTH} levels") from None
     if not isinstance(found, dict):

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.shared import authorization, logs, source_log
+from postmeter.shared import authorization, json_bodies, logs, source_log
 from postmeter.shared.apis import sources as api
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.errors import RequestError, SettingsError
@@ -80,7 +80,7 @@ class SourceRoutes:
 
     async def _create(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
-        given = bodies.decode(_new_decoder, body)
+        given = json_bodies.decode(_new_decoder, body)
         told = await registry.create(
             pool,
             key,
@@ -114,7 +114,7 @@ class SourceRoutes:
 
     async def _change(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
-        given = bodies.decode(_change_decoder, body)
+        given = json_bodies.decode(_change_decoder, body)
         told = await registry.change(
             pool,
             key,

@@ -1,0 +1,65 @@
+"""One-time links: how a person comes in without a password, or gets to choose one. Each works once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+from postmeter.gateway.people import bearer_tokens
+from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.gateway.people", "links.sql")
+
+
+class Purpose(StrEnum):
+    """What a link is for: to sign in; to set a password, for the first time or anew."""
+
+    SIGN_IN = "sign-in"
+    INVITATION = "invitation"
+    RESET = "reset"
+
+
+LIFETIMES = {
+    Purpose.SIGN_IN: timedelta(hours=24),
+    Purpose.INVITATION: timedelta(days=7),
+    Purpose.RESET: timedelta(hours=24),
+}
+
+
+async def make(connection: Connection, workspace: int, user: str, purpose: Purpose) -> str:
+    """The token of a new link; one that the user had before for the purpose is worthless. Run in a transaction."""
+    token, digest = bearer_tokens.new(workspace)
+    await connection.execute(_QUERIES["void"], workspace, user, purpose.value)
+    await connection.execute(_QUERIES["make"], workspace, digest, user, purpose.value, LIFETIMES[purpose])
+    return token
+
+
+def url(base: str, purpose: Purpose, token: str) -> str:
+    """The link that a person opens. base: the gateway's URL.
+
+    The token stands in the fragment: no server, proxy or Referer header is told it, and who only fetches the page, as
+    scanners do, has not used it.
+    """
+    return f"{base.rstrip('/')}/login#{purpose.value}={token}"
+
+
+async def purpose(pool: Pool, token: str) -> tuple[Purpose, str] | None:
+    """(what a link is for, the email of whom), and it stays good; None for one that is not (any more)."""
+    place = bearer_tokens.read(token)
+    row = None if place is None else await pool.fetchrow(_QUERIES["purpose"], *place)
+    return None if row is None else (Purpose(row["purpose"]), row["email"])
+
+
+async def use(connection: Connection, token: str) -> tuple[int, str] | None:
+    """(workspace number, user) of a link, used up by this; None where it was before, also a moment ago."""
+    place = bearer_tokens.read(token)
+    if place is None:
+        return None
+    user = await connection.fetchval(_QUERIES["use"], *place)
+    return None if user is None else (place[0], str(user))
+
+
+async def void(connection: Connection, workspace: int, user: str) -> None:
+    """Make all links of a user worthless."""
+    await connection.execute(_QUERIES["void"], workspace, user, None)

@@ -1,0 +1,108 @@
+"""Who is signed in: sessions in Postgres, remembered for moments as API keys are, so that they end within seconds."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from postmeter.gateway.people import bearer_tokens, roles
+from postmeter.gateway.remembered import AWAY, Clock, Remembered
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.principal import Principal
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.gateway.people", "sessions.sql")
+LIFETIME = timedelta(days=14)
+"""How long a session lasts at most."""
+IDLE = timedelta(hours=24)
+"""How long it lasts without a request."""
+SEEN_SECONDS = 60.0
+"""How often the use of a session is noted."""
+MOST = 100
+"""Sessions of one user or API key; a further one ends the oldest."""
+Id = tuple[int, bytes]
+"""Workspace number and the token's hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has signed in, or has an API key. email: of a user. role: the user's, or the key's."""
+
+    principal: Principal
+    email: str | None
+    role: str
+
+
+@dataclass(slots=True)
+class _Session:
+    holder: Holder
+    seen: float
+
+
+class Sessions:
+    """pool: to look up; writes: to note their use and their end. now: seconds of a clock that never goes back."""
+
+    def __init__(self, pool: Pool, writes: Pool, now: Clock = time.monotonic) -> None:
+        self._pool = pool
+        self._writes = writes
+        self._now = now
+        self._known: Remembered[Id, _Session] = Remembered("Sessions", self._look_up, now)
+
+    async def verify(self, token: str, *, is_use: bool = True) -> Holder:
+        """Who holds the session. Raises RequestError 401, or 503 when it cannot be looked up now.
+
+        is_use: whether it counts against IDLE; a stream that stays open is nobody's doing.
+        """
+        place = bearer_tokens.read(token)
+        known = None if place is None else await self._known.find(place)
+        if place is None or known is None:
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise RequestError(401, "UNAUTHORIZED", "The session has ended; sign in again.", None, challenge)
+        if is_use and self._now() - known.seen > SEEN_SECONDS:
+            known.seen = self._now()
+            with suppress(*AWAY):  # noted a minute later, then
+                await self._writes.execute(_QUERIES["seen"], *place)
+        return known.holder
+
+    async def end(self, token: str) -> None:
+        """End the session, if it is one; elsewhere it ends within seconds."""
+        if (place := bearer_tokens.read(token)) is not None:
+            await self._writes.execute(_QUERIES["end"], *place)
+            self._known.forget(place)
+
+    async def _look_up(self, place: Id) -> _Session | None:
+        row = await self._pool.fetchrow(_QUERIES["session"], *place, IDLE)
+        return None if row is None else _Session(_holder(place[0], row), self._now() - row["unused"])
+
+
+async def begin(connection: Connection, workspace: int, user: str | None, api_key: str | None) -> str:
+    """The token of a new session of a user or an API key. Run in a transaction."""
+    token, digest = bearer_tokens.new(workspace)
+    await connection.execute(_QUERIES["begin"], workspace, digest, user, api_key, LIFETIME)
+    await connection.execute(_QUERIES["clear"], workspace, user, api_key, MOST)
+    return token
+
+
+async def end_all(connection: Connection, workspace: int, user: str) -> None:
+    """End every session of a user."""
+    await connection.execute(_QUERIES["end_all"], workspace, user)
+
+
+def _holder(workspace: int, row: asyncpg.Record) -> Holder:
+    if row["api_key"] is None:
+        who = (str(row["user_account"]), workspace, row["workspace_id"], row["user_role"], row["user_domains"])
+        return Holder(roles.principal(*who), row["email"], row["user_role"])
+    caller = Principal(
+        key_id=row["api_key"],
+        workspace=workspace,
+        workspace_id=row["workspace_id"],
+        role=row["key_role"],
+        scopes=row["scopes"],
+        domains=row["key_domains"],
+    )
+    return Holder(caller, None, row["key_role"])

@@ -1,0 +1,85 @@
+"""Ways to sign in. Each ends in a session that is new, whatever the browser had before."""
+
+from __future__ import annotations
+
+from postmeter.gateway.keys import Keys
+from postmeter.gateway.people import links, passwords, sessions, users
+from postmeter.gateway.people.links import Purpose
+from postmeter.gateway.people.passwords import Passwords
+from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
+
+
+class SignIn:
+    """Each way returns the token of a session, or raises RequestError: 401 for what does not let in, 400, 503."""
+
+    def __init__(self, writes: Pool, keys: Keys, passwords: Passwords) -> None:
+        self._writes = writes
+        self._keys = keys
+        self._passwords = passwords
+
+    async def with_key(self, given: KeySignIn) -> str:
+        """The session has the key's rights, as long as the key has."""
+        caller = await self._keys.verify(given.api_key)
+        async with self._writes.acquire() as connection, connection.transaction():
+            return await sessions.begin(connection, caller.workspace, None, caller.key_id)
+
+    async def with_password(self, given: PasswordSignIn) -> str:
+        """One hash is worked out whatever the email is, so that an unknown one is not told by the time."""
+        if len(given.password.encode(errors="replace")) > passwords.MOST:
+            raise RequestError(400, "INVALID_FIELD", f"password: {passwords.MOST} bytes at most", "password")
+        try:
+            account = await users.by_email(self._writes, users.normal(given.email), given.workspace)
+        except ValueError:
+            account = None  # no email at all: as unknown as any
+        stored = None if account is None else account.password
+        if not await self._passwords.verify(stored, given.password) or account is None:
+            raise _wrong()
+        outdated = self._passwords.is_outdated(account.password)
+        renewed = await self._passwords.hash(given.password) if outdated else None
+        async with self._writes.acquire() as connection, connection.transaction():
+            if not await users.note_sign_in(connection, account.workspace, account.id):
+                raise _wrong()
+            if renewed is not None:
+                await users.set_password(connection, account.workspace, account.id, renewed)
+            return await sessions.begin(connection, account.workspace, account.id, None)
+
+    async def with_link(self, given: LinkSignIn) -> str:
+        """Uses the link up. A password that it sets ends the user's other sessions and links."""
+        found = await links.purpose(self._writes, given.link)
+        if found is None:
+            raise _spent()
+        purpose, email = found
+        if purpose is Purpose.SIGN_IN:
+            if given.password is not None:
+                raise RequestError(400, "INVALID_FIELD", "password: this link signs in and sets none", "password")
+            digest = None
+        else:
+            if given.password is None:
+                raise RequestError(400, "INVALID_FIELD", "password: choose one", "password")
+            passwords.check(given.password, email)
+            digest = await self._passwords.hash(given.password)
+        async with self._writes.acquire() as connection, connection.transaction():
+            used = await links.use(connection, given.link)
+            if used is None:
+                raise _spent()
+            if digest is not None:
+                await users.set_password(connection, *used, digest)
+                await sessions.end_all(connection, *used)
+                await links.void(connection, *used)
+            await users.note_sign_in(connection, *used)
+            return await sessions.begin(connection, *used, None)
+
+
+def _wrong() -> RequestError:
+    message = (
+        "The email or the password is wrong, or the account is closed. An email that is in several workspaces needs"
+        " `workspace`."
+    )
+    return RequestError(401, "UNAUTHORIZED", message, None, {"WWW-Authenticate": "Bearer"})
+
+
+def _spent() -> RequestError:
+    message = "This link was used, has expired or was replaced by a newer one; ask for a new one."
+    return RequestError(401, "UNAUTHORIZED", message, None, {"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,77 @@
+"""Sessions: signing in and out, and who one is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from postmeter.shared.apis.endpoint import Document, Endpoint, Service, described
+
+PATH = "/session"
+MAX_BODY = 16 * 1024
+
+
+class KeySignIn(Struct, forbid_unknown_fields=True):
+    """Body of POST /session: with an API key."""
+
+    api_key: str
+
+
+class PasswordSignIn(Struct, forbid_unknown_fields=True):
+    """Body of POST /session: with a password."""
+
+    email: str
+    password: str
+    workspace: Annotated[
+        str | None, described("Where one email is in several workspaces: which. Else the one where it was first.")
+    ] = None
+
+
+class LinkSignIn(Struct, forbid_unknown_fields=True):
+    """Body of POST /session: with a one-time link, the part behind `=`."""
+
+    link: str
+    password: Annotated[
+        str | None, described("The new one: with an invitation and a reset needed, else not taken.")
+    ] = None
+
+
+class Session(Struct):
+    """Who asks. email: null for an API key. role: of the user, or of the key."""
+
+    email: str | None
+    role: str
+    workspace: str
+    scopes: list[str]
+
+
+class SessionAnswer(Struct):
+    """GET /session."""
+
+    data: Session
+
+
+def _endpoint(method: str, summary: str, **others: object) -> Endpoint:
+    given = {
+        "method": method,
+        "path": PATH,
+        "document": Document.NATIVE,
+        "service": Service.GATEWAY,
+        "summary": summary,
+    }
+    return Endpoint(**{**given, **others})  # type: ignore[arg-type]
+
+
+ENDPOINTS = (
+    _endpoint(
+        "POST",
+        "Sign in: the answer sets the cookie `postmeter_session`",
+        max_body=MAX_BODY,
+        body=KeySignIn | PasswordSignIn | LinkSignIn,
+        status=204,
+        failures=(401, 403, 503),
+    ),
+    _endpoint("GET", "Who asks", answer=SessionAnswer, failures=(401, 503)),
+    _endpoint("DELETE", "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
+)

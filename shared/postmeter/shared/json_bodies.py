@@ -1,0 +1,42 @@
+"""JSON that callers send, decoded into structs; whoever reads it, the same words say what is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from postmeter.shared import json_refusals
+from postmeter.shared.errors import RequestError
+
+T = TypeVar("T")
+TRAILING = "trailing characters"
+# A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
+_HALF_OF_A_PAIR = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise json_refusals.refusal(body, decoder.type) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {reason(body, str(error))}") from None
+    except RecursionError:
+        raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
+
+
+def reason(body: bytes | msgspec.Raw, message: str) -> str:
+    """Why a body is not JSON: msgspec's `message`, or what it does not say."""
+    if "truncated" in message or "surrogate" in message:
+        half = _HALF_OF_A_PAIR.match(body)
+        if half is not None:
+            return f"{half.group(1).decode()} is half of a surrogate pair (byte {half.start(1)})"
+        if not bytes(body).strip():
+            return "it is empty"
+    return message

@@ -1,0 +1,117 @@
+"""People before a real gateway: users, links and browsers' cookies; behind it a service that tells who asks."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from postmeter.gateway.people import links, users
+from postmeter.gateway.people.links import Purpose
+from postmeter.gateway.people.passwords import Passwords
+from postmeter.shared.principal import Principal
+from tests import sealing
+from tests.integration.gateway_world import gateway, service
+from tests.integration.query_world import World, world
+
+PASSWORD = "correct horse battery"
+COOKIE = "postmeter_session"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An answer."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+    cookie: str | None
+    """What the browser was told to keep; empty: to forget it."""
+
+
+@dataclass
+class House:
+    """A gateway, a workspace, and requests as browsers and others send them."""
+
+    here: World
+    url: str
+    session: aiohttp.ClientSession
+    workspace: int
+    asked: list[web.Request] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, body: Any = None, cookie: str | None = None, **headers: str) -> Seen:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if cookie is not None:
+            given["Cookie"] = f"{COOKIE}={cookie}"
+        async with self.session.request(method, self.url + path, json=body, headers=given) as answer:
+            text = await answer.read()
+            said = answer.cookies.get(COOKIE)
+            told = await answer.json() if text else None
+            return Seen(answer.status, told, answer.headers.copy(), None if said is None else said.value)
+
+    async def sign_in(self, **body: str) -> str:
+        """The cookie's value."""
+        seen = await self.ask("POST", "/session", body)
+        assert seen.status == 204, seen.body
+        assert seen.cookie
+        return seen.cookie
+
+    async def user(
+        self,
+        email: str = "ada@shop.example",
+        role: str = "admin",
+        domains: list[str] | None = None,
+        password: str | None = PASSWORD,
+        workspace: str = "ours",
+    ) -> tuple[int, str]:
+        async with self.here.pool.acquire() as connection:
+            made = await users.create(connection, workspace, email, role, domains)
+            if password is not None:
+                await users.set_password(connection, *made, await _hash(password))
+        return made
+
+    async def link(self, user: tuple[int, str], purpose: Purpose = Purpose.SIGN_IN) -> str:
+        async with self.here.pool.acquire() as connection, connection.transaction():
+            return await links.make(connection, *user, purpose)
+
+    def principal(self) -> Principal:
+        """Of the last request that was passed on."""
+        asked = self.asked[-1]
+        return sealing.opened(asked.headers, asked.method, asked.raw_path)
+
+
+_hashes: dict[str, str] = {}
+
+
+async def _hash(password: str) -> str:
+    """The same one each time: the tests need many users, and few hashes."""
+    if password not in _hashes:
+        passwords = Passwords()
+        _hashes[password] = await passwords.hash(password)
+        passwords.close()
+    return _hashes[password]
+
+
+@asynccontextmanager
+async def house(dsn: str, **settings: Any) -> AsyncIterator[House]:
+    asked: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.json_response({"data": "of the service"})
+
+    async with (
+        world(dsn) as here,
+        service(answer) as upstream,
+        gateway(dsn, query_url=upstream, tracking_url=upstream, **settings) as url,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        yield House(here, url, session, await here.workspace("ours"), asked)
+
+
+def nobody_s_token(workspace: int) -> str:
+    """Of the right form."""
+    return f"{workspace}.{uuid.uuid4().hex:A<43}"

@@ -1,0 +1,316 @@
+"""Sessions: the ways in, what they stand for, and how they end (ADR 0042)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from postmeter.gateway import remembered
+from postmeter.gateway.people import sessions
+from postmeter.gateway.people.links import Purpose
+from postmeter.gateway.people.sessions import Sessions
+from postmeter.shared import api_keys
+from postmeter.shared.errors import RequestError
+from tests.integration.gateway_world import bearer
+from tests.integration.people_world import PASSWORD, House, house
+from tests.integration.test_gateway_keys import Clock
+from tests.product import PATIENCE
+
+READ, WRITE, ADMINS = ("GET", "/api/v1/analytics"), ("POST", "/v1/messages"), ("GET", "/api/v1/tracking/stats")
+MAIL = ("GET", "/api/v1/mail/stats")
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has ended is known after a tenth of a second."""
+    monkeypatch.setattr(remembered, "FRESH_SECONDS", 0.1)
+
+
+@pytest.fixture
+async def place(postgres_dsn: str) -> AsyncIterator[House]:
+    async with house(postgres_dsn) as made:
+        yield made
+
+
+async def test_a_password_gives_a_cookie_that_scripts_do_not_see(place: House) -> None:
+    await place.user()
+    seen = await place.ask("POST", "/session", {"email": " Ada@SHOP.example ", "password": PASSWORD})
+    assert (seen.status, seen.body) == (204, None)
+    parts = {part.strip().lower() for part in seen.headers["Set-Cookie"].split(";")[1:]}
+    assert parts == {"httponly", "samesite=lax", "path=/", "max-age=1209600"}
+    told = await place.ask("GET", "/session", cookie=seen.cookie)
+    assert told.body == {
+        "data": {
+            "email": "ada@shop.example",
+            "role": "admin",
+            "workspace": "ours",
+            "scopes": list(api_keys.SCOPES),
+        }
+    }
+    assert told.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("role", "domains", "status", "principal"),
+    [
+        ("admin", None, {READ: 200, MAIL: 200, WRITE: 200, ADMINS: 200}, "admin"),
+        ("member", None, {READ: 200, MAIL: 200, WRITE: 200, ADMINS: 403}, "member"),
+        ("viewer", None, {READ: 200, MAIL: 403, WRITE: 403, ADMINS: 403}, "member"),
+        ("admin", ["shop.example"], {READ: 200, MAIL: 200, WRITE: 200, ADMINS: 403}, "domain_admin"),
+        ("member", ["shop.example"], {READ: 200, MAIL: 200, WRITE: 200, ADMINS: 403}, "domain_admin"),
+        ("viewer", ["shop.example"], {READ: 200, MAIL: 403, WRITE: 403, ADMINS: 403}, "domain_admin"),
+        ("of another release", None, {READ: 403, MAIL: 403, WRITE: 403, ADMINS: 403}, None),
+    ],
+)
+async def test_a_role_is_the_rights_of_a_key(
+    place: House, role: str, domains: list[str] | None, status: dict[tuple[str, str], int], principal: str | None
+) -> None:
+    number, user = await place.user(role=role, domains=domains)
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    for (method, path), expected in status.items():
+        seen = await place.ask(method, path, {} if method == "POST" else None, cookie)
+        assert seen.status == expected, (method, path)
+        if expected == 200:
+            who = place.principal()
+            assert (who.key_id, who.workspace, who.workspace_id) == (f"user:{user}", number, "ours")
+            assert (who.role, who.domains) == (principal, domains)
+            assert who.confined_to == (None if domains is None else tuple(domains))
+            assert "Cookie" not in place.asked[-1].headers
+
+
+async def test_an_api_key_signs_in_to_its_own_rights(place: House) -> None:
+    key = await place.here.key(place.workspace, "domain_admin", ("analytics",), ["shop.example"])
+    cookie = await place.sign_in(api_key=key)
+    seen = await place.ask("GET", "/session", cookie=cookie)
+    whole = {"email": None, "role": "domain_admin", "workspace": "ours", "scopes": ["analytics"]}
+    assert seen.body["data"] == whole
+    assert (await place.ask("GET", "/session", Authorization=f"Bearer {key}")).body["data"] == whole
+    assert (await place.ask(*READ, cookie=cookie)).status == 200
+    assert (place.principal().key_id, place.principal().domains) == (api_keys.id_of(key), ["shop.example"])
+    assert (await place.ask(*WRITE, {}, cookie)).status == 403
+    await place.here.pool.execute("UPDATE api_key SET revoked_at = now()")
+    await ends(place, cookie)
+
+
+async def ends(place: House, cookie: str) -> None:
+    """Within seconds, and for good."""
+    async with asyncio.timeout(PATIENCE):
+        while (seen := await place.ask(*READ, cookie=cookie)).status == 200:
+            pass
+    assert (seen.status, seen.body["error"]["code"]) == (401, "UNAUTHORIZED")
+
+
+async def test_a_sign_in_link_works_once(place: House) -> None:
+    link = await place.link(await place.user(password=None))
+    assert (await place.ask("GET", "/session")).status == 401
+    cookie = await place.sign_in(link=link)
+    assert (await place.ask(*READ, cookie=cookie)).status == 200
+    again = await place.ask("POST", "/session", {"link": link})
+    assert (again.status, again.body["error"]["code"], again.cookie) == (401, "UNAUTHORIZED", None)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.INVITATION, Purpose.RESET])
+async def test_a_link_that_sets_a_password_waits_for_a_good_one(place: House, purpose: Purpose) -> None:
+    user = await place.user()
+    before = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    link, other = await place.link(user, purpose), await place.link(user)
+    for password in (None, "short", "ADA@shop.example ", "a" * 20, "x" * 2000):
+        body = {"link": link} | ({} if password is None else {"password": password})
+        refused = await place.ask("POST", "/session", body)
+        assert (refused.status, refused.body["error"]["field"]) == (400, "password"), password
+    cookie = await place.sign_in(link=link, password="a new one, quite long")
+    assert (await place.ask(*READ, cookie=cookie)).status == 200
+    await ends(place, before)
+    assert (await place.ask("POST", "/session", {"link": other})).status == 401, "a reset voids what was given before"
+    await place.sign_in(email="ada@shop.example", password="a new one, quite long")
+    assert (await place.ask("POST", "/session", {"email": "ada@shop.example", "password": PASSWORD})).status == 401
+
+
+async def test_a_newer_link_replaces_the_one_before(place: House) -> None:
+    user = await place.user()
+    first, second = await place.link(user), await place.link(user)
+    assert (await place.ask("POST", "/session", {"link": first})).status == 401
+    assert (await place.ask("POST", "/session", {"link": second, "password": PASSWORD})).status == 400
+    await place.sign_in(link=second)
+
+
+async def test_signing_out_ends_the_session_here_at_once(place: House) -> None:
+    await place.user()
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    assert (await place.ask("GET", "/session", cookie=cookie)).status == 200
+    seen = await place.ask("DELETE", "/session", cookie=cookie)
+    assert (seen.status, seen.cookie) == (204, "")
+    assert (await place.ask("GET", "/session", cookie=cookie)).status == 401
+    assert (await place.ask("DELETE", "/session", cookie=cookie)).status == 204
+
+
+async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: House) -> None:
+    await place.user()
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    link = await place.link((await place.here.pool.fetchrow("SELECT workspace, id FROM user_account"))[0:2])
+    await place.here.pool.execute("UPDATE user_account SET disabled_at = now()")
+    await ends(place, cookie)
+    assert (await place.ask("POST", "/session", {"link": link})).status == 401
+    assert (await place.ask("POST", "/session", {"email": "ada@shop.example", "password": PASSWORD})).status == 401
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "expires_at = now()",
+        "revoked_at = now()",
+        "seen_at = now() - interval '24 hours 1 second'",
+    ],
+)
+async def test_a_session_ends_by_its_limits(place: House, change: str) -> None:
+    await place.user()
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    await place.here.pool.execute(f"UPDATE session SET {change}")
+    await ends(place, cookie)
+
+
+async def test_one_user_s_sessions_are_bounded(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST", 2)
+    user = await place.user(password=None)
+    other = await place.sign_in(link=await place.link(await place.user("bob@shop.example", password=None)))
+    cookies = [await place.sign_in(link=await place.link(user)) for _ in range(4)]
+    found = [(await place.ask("GET", "/session", cookie=cookie)).status for cookie in [*cookies, other]]
+    assert found == [401, 401, 200, 200, 200]
+
+
+async def test_authorization_wins_over_a_cookie(place: House) -> None:
+    await place.user(role="viewer")
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
+    key = await place.here.key(place.workspace, "admin", ("track",))
+    assert (await place.ask(*WRITE, {}, cookie, **bearer(key))).status == 200
+    assert (await place.ask(*READ, None, cookie, **bearer(key))).status == 403
+    assert (await place.ask(*READ, None, cookie, Authorization="Bearer nobody")).status == 401
+
+
+async def test_use_is_noted_once_a_minute_and_a_stream_that_stays_open_is_none(postgres_dsn: str) -> None:
+    async with house(postgres_dsn) as place:
+        token = await place.sign_in(link=await place.link(await place.user(password=None)))
+        clock = Clock()
+        known = Sessions(place.here.pool, place.here.pool, clock)
+        await place.here.pool.execute("UPDATE session SET seen_at = now() - interval '1 hour'")
+
+        async def unused() -> float:
+            passed = "SELECT extract(epoch FROM now() - seen_at)::float8 FROM session"
+            found: float = await place.here.pool.fetchval(passed)
+            return found
+
+        await known.verify(token, is_use=False)
+        assert await unused() > 3000
+        await known.verify(token)
+        assert await unused() < PATIENCE
+        await place.here.pool.execute("UPDATE session SET seen_at = now() - interval '50 seconds'")
+        clock.now += remembered.FRESH_SECONDS + 0.1
+        await known.verify(token)
+        assert await unused() > 49
+
+
+async def test_while_postgres_is_away_known_sessions_have_a_grace(postgres_dsn: str) -> None:
+    async with house(postgres_dsn) as place:
+        user = await place.user(password=None)
+        known, unknown = [await place.sign_in(link=await place.link(user)) for _ in range(2)]
+    clock = Clock()
+    pool = await asyncpg.create_pool(postgres_dsn, min_size=0, max_size=2)
+    verifier = Sessions(pool, pool, clock)
+    holder = await verifier.verify(known)
+    await pool.close()
+    fresh = remembered.FRESH_SECONDS + 0.1
+    for passed in (fresh, 30.0, remembered.GRACE_SECONDS - 30.1 - fresh):
+        clock.now += passed
+        assert await verifier.verify(known) == holder
+        assert await refused(verifier, unknown) == 503
+    clock.now += 0.2
+    assert await refused(verifier, known) == 503
+
+
+async def refused(verifier: Sessions, token: str) -> int:
+    with pytest.raises(RequestError) as error:
+        await verifier.verify(token)
+    return error.value.status
+
+
+async def test_nobody_signs_in_while_postgres_is_away(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError
+
+    cookie = await place.sign_in(link=await place.link(await place.user()))
+    monkeypatch.setattr(asyncpg.Pool, "acquire", away)
+    monkeypatch.setattr(asyncpg.Pool, "fetchrow", away)
+    monkeypatch.setattr(asyncpg.Pool, "execute", away)
+    for method, body in (("POST", {"email": "ada@shop.example", "password": PASSWORD}), ("DELETE", None)):
+        seen = await place.ask(method, "/session", body, cookie)
+        assert (seen.status, seen.headers["Retry-After"], seen.cookie) == (503, "1", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "expected"),
+    [
+        ({}, {}, False),
+        ({"public_gateway_url": "https://mail.shop.example/"}, {}, True),
+        ({"public_gateway_url": "http://127.0.0.1:8080"}, {}, False),
+        ({}, {"X_Forwarded_Proto": "https"}, False),
+        ({"trusted_hops": 1}, {"X_Forwarded_Proto": "https"}, True),
+        ({"trusted_hops": 1}, {"X_Forwarded_Proto": "https, http"}, False),
+        ({"trusted_hops": 2}, {"X_Forwarded_Proto": "http, https, http"}, True),
+        ({"trusted_hops": 2}, {"X_Forwarded_Proto": "HTTPS"}, True),
+        ({"trusted_hops": 1}, {}, False),
+    ],
+)
+async def test_behind_https_the_cookie_is_for_https_only(
+    postgres_dsn: str, settings: dict[str, object], headers: dict[str, str], expected: bool
+) -> None:
+    async with house(postgres_dsn, **settings) as place:
+        key = await place.here.key(place.workspace)
+        seen = await place.ask("POST", "/session", {"api_key": key}, **headers)
+        assert seen.status == 204
+        assert ("; secure" in seen.headers["Set-Cookie"].lower()) is expected
+
+
+PUBLIC = {"public_gateway_url": "https://mail.shop.example"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "status"),
+    [
+        ({}, {}, 200),
+        ({}, {"Sec_Fetch_Site": "same-origin"}, 200),
+        ({}, {"Sec_Fetch_Site": "none"}, 200),
+        ({}, {"Sec_Fetch_Site": "same-origin", "Origin": "null"}, 200),
+        ({}, {"Sec_Fetch_Site": "same-site"}, 403),
+        ({}, {"Sec_Fetch_Site": "cross-site", "Origin": "http://HERE"}, 403),
+        ({}, {"Sec_Fetch_Site": ""}, 403),
+        ({}, {"Origin": "http://HERE"}, 200),
+        ({}, {"Origin": "https://HERE"}, 200),
+        ({}, {"Origin": "HERE"}, 403),
+        ({}, {"Origin": "null"}, 403),
+        ({}, {"Origin": ""}, 403),
+        ({}, {"Origin": "http://evil.example"}, 403),
+        ({}, {"Origin": "http://HERE.evil.example"}, 403),
+        ({}, {"Origin": "http://HERE/"}, 403),
+        ({}, {"Origin": "http://x@HERE"}, 403),
+        ({}, {"Origin": "http://127.0.0.1"}, 403),
+        (PUBLIC, {"Origin": "https://mail.shop.example"}, 200),
+        (PUBLIC, {"Origin": "http://mail.shop.example", "Host": "mail.shop.example"}, 403),
+        (PUBLIC, {"Origin": "https://shop.example"}, 403),
+    ],
+)
+async def test_a_cookie_s_writes_come_from_our_own_pages(
+    postgres_dsn: str, settings: dict[str, object], headers: dict[str, str], status: int
+) -> None:
+    async with house(postgres_dsn, **settings) as place:
+        key = await place.here.key(place.workspace, "admin", ("track", "analytics"))
+        cookie = await place.sign_in(api_key=key)
+        given = {name: value.replace("HERE", place.url.removeprefix("http://")) for name, value in headers.items()}
+        for method, path in (WRITE, ("PUT", "/v1/campaigns/spring"), ("DELETE", "/v1/sources/x")):
+            body = None if method == "DELETE" else {}
+            assert (await place.ask(method, path, body, cookie, **given)).status == status
+            assert (await place.ask(method, path, body, **bearer(key), **given)).status == 200, "a key is no cookie"
+        assert (await place.ask(*READ, None, cookie, **given)).status == 200
+        for method, own_body in (("POST", {"api_key": key}), ("DELETE", None)):
+            seen = await place.ask(method, "/session", own_body, cookie, **given)
+            assert seen.status == (204 if status == 200 else 403)
