@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from postmeter.cli.main import main
-from tests.deploy.manifests import Manifests
+from tests.deploy.manifests import Doc, Manifests
 from tests.deploy.render import K8S, KUBECTL, OVERLAYS, ROOT, rendered, whole
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
@@ -43,7 +43,9 @@ def test_what_a_command_names_is_there(command: str) -> None:
             assert (ROOT / value / "kustomization.yaml").is_file()
         if option == "--namespace":
             assert small.has("Namespace", value)
-        if option == "delete" and "/" not in value:
+        if option == "--selector":
+            assert any(value == "=".join(pair) for doc in small.all() for pair in labels(doc).items())
+        elif option == "delete" and "/" not in value and "--selector" not in words:
             assert small.has(KINDS[value], words[words.index(value) + 1])
     for word in words:
         kind, slash, name = word.partition("/")
@@ -55,6 +57,12 @@ def test_what_a_command_names_is_there(command: str) -> None:
     if within:
         assert small.has("Pod", words[words.index("exec") + 1])
         understood(main, shlex.split(within))
+
+
+def labels(doc: Doc) -> dict[str, str]:
+    """A document's own, or those of the pods that it makes."""
+    template = doc.get("spec", {}).get("template", {})
+    return {**template.get("metadata", {}).get("labels", {}), **doc["metadata"].get("labels", {})}
 
 
 def understood(command: click.Command, words: list[str]) -> None:

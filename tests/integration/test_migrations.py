@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from postmeter.shared import migrate, partitions
+from postmeter.shared import migrate, partitions, rights, uuid7
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.rollups import COUNTERS, DIMENSIONS, TIERS
 from postmeter.tracking import fields
@@ -116,3 +116,52 @@ async def test_the_longest_labels_fit_into_the_index_of_series(postgres_dsn: str
         tags,
     )
     await connection.close()
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+async def test_an_index_over_all_messages_is_built_before_its_migration(
+    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, *, is_broken: bool
+) -> None:
+    """It takes longer than the migration may where there are many, and holds nobody up."""
+    files, give = migrate.files(), rights.give
+
+    async def to_nobody(_: object) -> None:
+        """The schema of before lacks tables that roles of now have rights to."""
+
+    monkeypatch.setattr(rights, "give", to_nobody)
+    monkeypatch.setattr(migrate, "files", lambda: [file for file in files if file[0] < "0012"])
+    await migrate.migrate(empty_postgres_dsn)
+    monkeypatch.setattr(migrate, "files", lambda: files)
+    monkeypatch.setattr(rights, "give", give)
+    connection = await asyncpg.connect(empty_postgres_dsn)
+    await connection.execute(
+        "INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,"
+        " provider_account, provider_message, template, tags, created_at, flags, links)"
+        " VALUES (1, $1, 1, '', '', 'h', '', '', '', '', '', '', '{}', now(), 0, 0)",
+        uuid7.new(),
+    )
+    # With this in its way the migration itself does nothing.
+    await connection.execute("ALTER TABLE waiting ADD COLUMN to_hash text")
+    with pytest.raises(MigrationError, match=r"0012_addressed\.sql: column \"to_hash\""):
+        await migrate.migrate(empty_postgres_dsn)
+    (built,) = await recipients_indexes(connection)
+    assert built["valid"] and built["parent"] is None
+    if is_broken:  # as when it was cut off
+        await connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1", built["oid"])
+    await connection.execute("ALTER TABLE waiting DROP COLUMN to_hash")
+    await migrate.migrate(empty_postgres_dsn)
+    (taken,) = [row for row in await recipients_indexes(connection) if row["table"] == built["table"]]
+    assert taken["valid"] and taken["parent"] == "message_recipient"
+    assert (taken["oid"] == built["oid"]) is not is_broken
+    assert await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'message_recipient'::regclass")
+    await connection.close()
+
+
+async def recipients_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+    """Of partitions of the messages, those over recipients, and what they are a part of."""
+    return await connection.fetch(
+        "SELECT x.indexrelid AS oid, x.indrelid::regclass::text AS table, x.indisvalid AS valid,"
+        " i.inhparent::regclass::text AS parent FROM pg_index x LEFT JOIN pg_inherits i ON i.inhrelid = x.indexrelid"
+        " WHERE x.indrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'message'::regclass)"
+        " AND pg_get_indexdef(x.indexrelid) LIKE '%(workspace, to_hash, created_at)'"
+    )

@@ -1,5 +1,7 @@
 """Brings the schema up to date: the numbered files in `migrations/`, each in a transaction of its own.
 
+What of them takes longer than a transaction may is done before it (index_builds.py).
+
 Several may start at once: they take turns by polling `pg_try_advisory_lock` (waiting inside
 `pg_advisory_lock` would deadlock with CREATE INDEX CONCURRENTLY).
 """
@@ -13,7 +15,7 @@ from importlib import resources
 
 import asyncpg
 
-from postmeter.shared import partitions, rights
+from postmeter.shared import index_builds, partitions, rights
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.postgres import Connection, Pool
 
@@ -88,6 +90,7 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
         if name in done:
             continue
         try:
+            await index_builds.before(connection, name)
             async with connection.transaction():
                 await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '300s'")
                 await connection.execute(sql)
