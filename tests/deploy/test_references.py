@@ -40,7 +40,7 @@ def most(manifests: Manifests, owner: str) -> int:
         for doc in manifests.of("HorizontalPodAutoscaler")
         if (doc["spec"]["scaleTargetRef"]["kind"], doc["spec"]["scaleTargetRef"]["name"]) == (kind, name)
     ]
-    return max([*scalers, int(manifests.get(kind, name)["spec"]["replicas"])])
+    return max([*scalers, manifests.replicas(manifests.get(kind, name))])
 
 
 def test_each_service_has_the_settings_it_needs_and_no_secret_that_is_not_its_own(manifests: Manifests) -> None:
@@ -234,6 +234,8 @@ def test_what_scales_and_what_may_be_away_is_a_workload_of_the_same_name(manifes
         assert (target["kind"], target["name"]) in workloads
         assert doc["metadata"]["name"] == target["name"]
         assert 2 <= doc["spec"]["minReplicas"] < doc["spec"]["maxReplicas"]
+        # Else each `kubectl apply` would undo what the autoscaler has done.
+        assert "replicas" not in manifests.get(target["kind"], target["name"])["spec"]
         # What is scaled by CPU asks for some, else there is nothing to take a share of.
         assert manifests.get(target["kind"], target["name"])["spec"]["template"]["spec"]["containers"][0]["resources"]
     for name, group in services(manifests).items():
