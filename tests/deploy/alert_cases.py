@@ -125,6 +125,11 @@ CASES = (
     Case("PostmeterSpoolDiskLow", 20, {"postmeter_spool_disk_free_bytes": "3000x10 1999x100"}),
     Case("PostmeterTargetDown", 20, {'up{job="postmeter"}': "1x10 0x100"}),
     Case("PostmeterTargetDown", 20, {'up{job="monitoring/postmeter-gateway"}': "1x10 0x100"}),
+    # The last one of a service is gone, and with it its target: nothing is scraped, and nothing is down.
+    Case("PostmeterTargetDown", 20, {one: "0x10 stale" for one in WELL if one.startswith("postmeter_hits_answered")}),
+    Case("PostmeterTargetDown", 20, {one: "0x10 stale" for one in WELL if "gateway_hits_answered" in one}),
+    Case("PostmeterTargetDown", 20, {one: "2x10 stale" for one in WELL if one.startswith("postmeter_exports")}),
+    Case("PostmeterTargetDown", 20, {'up{job="postmeter"}': "1x10 stale"}),
     Case(
         "PostmeterNotReady",
         20,
