@@ -37,16 +37,7 @@ def test_what_a_command_names_is_there(command: str) -> None:
     words = shlex.split(command.replace("$CLAIM", "data-tracking-2"))
     small = whole("small")
     for option, value in itertools.pairwise(words):
-        if option in ("--filename", "-f") and value not in ("-", "secrets.yaml"):
-            assert (ROOT / value).is_file()
-        if option == "--kustomize" and value != "my":
-            assert (ROOT / value / "kustomization.yaml").is_file()
-        if option == "--namespace":
-            assert small.has("Namespace", value)
-        if option == "--selector":
-            assert any(value == "=".join(pair) for doc in small.all() for pair in labels(doc).items())
-        elif option == "delete" and "/" not in value and "--selector" not in words:
-            assert small.has(KINDS[value], words[words.index(value) + 1])
+        assert names_what_is_there(small, option, value, words), f"{option} {value}"
     for word in words:
         kind, slash, name = word.partition("/")
         if slash and kind == "pvc":
@@ -57,6 +48,22 @@ def test_what_a_command_names_is_there(command: str) -> None:
     if within:
         assert small.has("Pod", words[words.index("exec") + 1])
         understood(main, shlex.split(within))
+
+
+def names_what_is_there(small: Manifests, option: str, value: str, words: list[str]) -> bool:
+    """Whether a word that follows another names what is there; so does one that names nothing."""
+    match option:
+        case "--filename" | "-f":
+            return value in ("-", "secrets.yaml") or (ROOT / value).is_file()
+        case "--kustomize":
+            return value == "my" or (ROOT / value / "kustomization.yaml").is_file()
+        case "--namespace":
+            return small.has("Namespace", value)
+        case "--selector":
+            return any(value == "=".join(pair) for doc in small.all() for pair in labels(doc).items())
+        case "delete" if "/" not in value and "--selector" not in words:
+            return small.has(KINDS[value], words[words.index(value) + 1])
+    return True
 
 
 def labels(doc: Doc) -> dict[str, str]:

@@ -145,13 +145,13 @@ async def test_an_index_over_all_messages_is_built_before_its_migration(
     with pytest.raises(MigrationError, match=r"0012_addressed\.sql: column \"to_hash\""):
         await migrate.migrate(empty_postgres_dsn)
     (built,) = await recipients_indexes(connection)
-    assert built["valid"] and built["parent"] is None
+    assert (built["valid"], built["parent"]) == (True, None)
     if is_broken:  # as when it was cut off
         await connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1", built["oid"])
     await connection.execute("ALTER TABLE waiting DROP COLUMN to_hash")
     await migrate.migrate(empty_postgres_dsn)
     (taken,) = [row for row in await recipients_indexes(connection) if row["table"] == built["table"]]
-    assert taken["valid"] and taken["parent"] == "message_recipient"
+    assert (taken["valid"], taken["parent"]) == (True, "message_recipient")
     assert (taken["oid"] == built["oid"]) is not is_broken
     assert await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'message_recipient'::regclass")
     await connection.close()
