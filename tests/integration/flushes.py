@@ -11,6 +11,7 @@ from postmeter.aggregator.batches import Batch
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.lease import Lease, Leases
+from postmeter.aggregator.waiting import BEGINNING, Place
 from postmeter.shared import postgres
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.metrics import AggregatorMetrics
@@ -38,9 +39,9 @@ class Side:
         await self._flusher.flush(self.connection, self._lease, [batch], position)
         self._lease.position = position
 
-    async def sweep(self) -> None:
-        """Count what waited for a message that another side was registering."""
-        await self._flusher.sweep(self.connection, self._lease, 1e9, 5000)
+    async def sweep(self, behind: Place = BEGINNING, most: int = 5000) -> Place | None:
+        """Count what waited for a message that another side was registering. Returns where to go on, if anywhere."""
+        return (await self._flusher.sweep(self.connection, self._lease, 1e9, behind, most)).sweep_behind
 
     async def adopt(self) -> None:
         """Move what was counted of messages that are registered by now."""

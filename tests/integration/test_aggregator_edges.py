@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from postmeter.aggregator.waiting import SWEEP_LIMIT
+from postmeter.aggregator.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared import records, streams
 from postmeter.shared.events import BounceType, EventType, State
 from postmeter.shared.records import Event
 from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
+from tests.integration.flushes import sides
 
 YEAR = 366 * 86400 * SECOND
 
@@ -164,6 +165,31 @@ async def test_the_sweep_counts_what_slipped_through(at: Bench) -> None:
 
         await until(swept)
     assert await at.total() == {"human_opens": 2, "unique_opens": 1}
+
+
+async def test_a_sweep_looks_at_so_many_and_goes_on_behind_them(at: Bench) -> None:
+    """However many wait whose messages never come, a look is bounded, and each is looked at."""
+    await at.streams.append(0, registration(1))
+    await count(at)
+    for minutes in (9, 9, 9, 5, 5, 5, 1):  # as one flush parks them: at one moment
+        await at.db.execute(
+            "INSERT INTO waiting (workspace, message, since, record)"
+            f" VALUES (1, gen_random_uuid(), date_trunc('day', now()) - interval '{minutes} min', $1)",
+            records.encode(hit(2)),
+        )
+    await at.db.execute(
+        "INSERT INTO waiting (workspace, message, since, record)"
+        " SELECT 1, id, date_trunc('day', now()) - interval '5 min', $1 FROM message",
+        records.encode(hit(1)),
+    )
+    async with sides(at, 1) as (side,):
+        place: Place | None = BEGINNING
+        left = []
+        while place is not None:
+            place = await side.sweep(place, 3)
+            left.append(await at.value("SELECT count(*) FROM waiting"))
+    assert left == [8, 8, 7]
+    assert await at.total() == {"human_opens": 1, "unique_opens": 1}
 
 
 async def test_a_full_sweep_is_followed_by_the_next_one(at: Bench) -> None:

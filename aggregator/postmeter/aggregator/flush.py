@@ -42,7 +42,7 @@ from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
-from postmeter.aggregator.waiting import WaitingRoom
+from postmeter.aggregator.waiting import Place, WaitingRoom
 from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
@@ -54,8 +54,9 @@ class Outcome:
     """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
-    judged: clicks of which their company changed the verdict, by reason. swept: events that waited and were taken out.
-    unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who look on.
+    judged: clicks of which their company changed the verdict, by reason. sweep_behind: where a sweep goes on; None: it
+    has seen all. unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who
+    look on.
     """
 
     live: dict[int, LiveTotals] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Outcome:
     judged: Counter[str] = field(default_factory=Counter)
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
-    swept: int = 0
+    sweep_behind: Place | None = None
     unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
     shown: Shown = field(default_factory=dict)
 
@@ -120,9 +121,11 @@ class Flusher:
             await _advance(connection, lease, position)
         return Outcome(dead_letters=len(rejected))
 
-    async def sweep(self, connection: Connection, lease: Lease, younger_than: float, most: int) -> Outcome:
-        """Count at most so many events that waited for messages that are known by now, and of those that name only an
-        address. Raises LeaseLost.
+    async def sweep(
+        self, connection: Connection, lease: Lease, younger_than: float, behind: Place, most: int
+    ) -> Outcome:
+        """Count, of the next so many events that wait, those whose messages are known by now, and at most so many of
+        those that name only an address. Raises LeaseLost.
 
         One that cannot be counted is put aside where it is looked at alone (most is 1); else its error is raised.
         """
@@ -130,7 +133,7 @@ class Flusher:
         learnt: dict[Key, int] = {}
         unclear: dict[str, list[source_log.Unread]] = {}
         async with connection.transaction():
-            swept = await self._waiting.sweep(connection, younger_than, most)
+            swept, last = await self._waiting.sweep(connection, younger_than, behind, most)
             if most > 1 or not (swept.records or swept.rejected):
                 settled = await addressed.settle(connection, most)
                 self._counters.waiting.labels("released").inc(len(settled.records) + len(settled.rejected))
@@ -138,7 +141,7 @@ class Flusher:
                 swept.rejected += settled.rejected
                 unclear = settled.unclear
             if not (swept.records or swept.rejected):
-                return Outcome()
+                return Outcome(sweep_behind=last)
             try:
                 async with connection.transaction():
                     outcome, learnt = await self._fold(
@@ -154,7 +157,7 @@ class Flusher:
                 await self._dead_letters.put_aside(connection, lease.shard, rejected)
                 outcome = Outcome(dead_letters=len(rejected))
             outcome.unclear = unclear
-            outcome.swept = len(swept.records) + len(swept.rejected)
+            outcome.sweep_behind = last
             await _advance(connection, lease, lease.position)
         self._cache.remember(learnt)
         return outcome

@@ -183,16 +183,27 @@ WHERE w.message IS NULL AND w.workspace = n.workspace AND w.provider = n.provide
     AND w.provider_message = n.provider_message
 RETURNING w.record;
 
--- name: sweep
--- Take out up to $2 events younger than $1 seconds whose message has become known elsewhere meanwhile.
-DELETE FROM waiting WHERE id IN (
-    SELECT w.id FROM waiting w
-    WHERE w.since > clock_timestamp() - $1::float8 * interval '1 second' AND (
-        EXISTS (SELECT FROM message m WHERE m.workspace = w.workspace AND m.id = w.message)
-        OR w.message IS NULL AND EXISTS (
-            SELECT FROM message m WHERE m.workspace = w.workspace AND m.provider = w.provider
-                AND m.provider_message = w.provider_message AND m.provider_message <> '' AND m.flags & 8 = 0))
-    LIMIT $2 FOR UPDATE OF w SKIP LOCKED)
+-- name: look_through
+-- Up to $4 events that wait, younger than $1 seconds and behind the one of time $2 and id $3, in that order, and whether
+-- their message has become known elsewhere meanwhile. One by one: read whole, the messages of a provider may be all there
+-- are.
+SELECT e.id, e.since, by_id.known OR by_name.known AS known
+FROM (
+    SELECT * FROM waiting
+    WHERE since > clock_timestamp() - $1::float8 * interval '1 second' AND (since, id) > ($2::timestamptz, $3::bigint)
+    ORDER BY since, id LIMIT $4) AS e
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM message m WHERE m.workspace = e.workspace AND m.id = e.message LIMIT 1) AS by_id ON true
+LEFT JOIN LATERAL (
+    SELECT true AS known FROM message m
+    WHERE e.message IS NULL AND m.workspace = e.workspace AND m.provider = e.provider
+        AND m.provider_message = e.provider_message AND m.provider_message <> '' AND m.flags & 8 = 0
+    LIMIT 1) AS by_name ON true
+ORDER BY e.since, e.id;
+
+-- name: take_known
+-- Take out those of events $1 that nobody else is just taking out.
+DELETE FROM waiting WHERE id IN (SELECT id FROM waiting WHERE id = ANY ($1::bigint[]) FOR UPDATE SKIP LOCKED)
 RETURNING record;
 
 -- name: raise_live

@@ -24,6 +24,10 @@ from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
 
 RECOUNT_SECONDS = 10.0
 SWEEP_LIMIT = 5000
+"""Events that a sweep looks at in one transaction."""
+Place = tuple[int, int]
+"""Since when an event waits, and its number: the sweep has seen all before it."""
+BEGINNING: Place = (0, 0)
 
 
 class WaitingRoom:
@@ -74,10 +78,17 @@ class WaitingRoom:
             packed += [row["record"] for row in rows]
         return self._released(packed)
 
-    async def sweep(self, connection: Connection, younger_than: float, most: int) -> Batch:
-        """Take out at most so many of those that are younger than that many seconds and whose message is known now."""
-        rows = await connection.fetch(QUERIES["sweep"], younger_than, most)
-        return self._released([row["record"] for row in rows])
+    async def sweep(
+        self, connection: Connection, younger_than: float, behind: Place, most: int
+    ) -> tuple[Batch, Place | None]:
+        """Look at the next `most` of those that are younger than that many seconds, and take out those whose message is
+        known now. Also returns behind which to go on; None: that was the last.
+        """
+        rows = await connection.fetch(QUERIES["look_through"], younger_than, *behind, most)
+        known = [row["id"] for row in rows if row["known"]]
+        taken = await connection.fetch(QUERIES["take_known"], known) if known else []
+        last = (rows[-1]["since"], rows[-1]["id"]) if len(rows) == most else None
+        return self._released([row["record"] for row in taken]), last
 
     def _released(self, packed: list[bytes]) -> Batch:
         if packed:

@@ -28,7 +28,7 @@ from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.reader import StreamReader
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.aggregator.waiting import SWEEP_LIMIT
+from postmeter.aggregator.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared import logs, metrics, source_log
 from postmeter.shared.postgres import Connection, Pool
 
@@ -71,6 +71,7 @@ class Worker:
         self._limit = settings.batch_records
         self._counting = Counting(flusher, lease, self._done)
         self._sweep_most = SWEEP_LIMIT
+        self._sweep_behind: dict[str, Place] = {}
         self._trouble = TroubleLog(shard=lease.shard)
         self._adopting = TroubleLog(shard=lease.shard)
         self._stopping = False
@@ -199,32 +200,35 @@ class Worker:
             self._limit = min(most, max(1, most // 4, int(size * self._settings.flush_seconds / seconds)))
 
     async def _sweep(self) -> None:
-        if self._is_due("sweep_all", SWEEP_ALL_SECONDS):
-            which, age = "sweep_all", ANY_AGE_SECONDS
-        elif self._is_due("sweep", SWEEP_SECONDS):
+        # The young first: a look at all that wait takes many rounds where it is much.
+        if self._is_due("sweep", SWEEP_SECONDS):
             which, age = "sweep", YOUNG_SECONDS
+        elif self._is_due("sweep_all", SWEEP_ALL_SECONDS):
+            which, age = "sweep_all", ANY_AGE_SECONDS
         else:
             return
         async with self._pool.acquire() as connection:
-            more = await self._sweep_waiting(connection, age)
+            more = await self._sweep_waiting(connection, which, age)
             if time.monotonic() >= self._due["adopt"]:
                 more = await self._adopt(connection) or more
         if more:
-            self._due[which] = 0.0  # after an outage there may be many more
+            self._due[which] = 0.0
 
-    async def _sweep_waiting(self, connection: Connection, age: float) -> bool:
+    async def _sweep_waiting(self, connection: Connection, which: str, age: float) -> bool:
         """Whether there may be more. Fewer are looked at together until what cannot be counted is found."""
         most = self._sweep_most
+        behind = self._sweep_behind.get(which, BEGINNING)
         try:
-            outcome = await self._flusher.sweep(connection, self.lease, age, most)
+            outcome = await self._flusher.sweep(connection, self.lease, age, behind, most)
         except Exception as error:
             if not is_of_the_data(error):
                 raise
             self._sweep_most = max(1, most // 2)
             return True
         self._sweep_most = min(SWEEP_LIMIT, 2 * most)
+        self._sweep_behind[which] = outcome.sweep_behind or BEGINNING
         await self._done(outcome)
-        return outcome.swept >= most
+        return outcome.sweep_behind is not None
 
     async def _adopt(self, connection: Connection) -> bool:
         """Whether there may be more. A failure that is the data's holds up nothing but this."""
