@@ -72,20 +72,20 @@ def wait_for(what: str, probe: Callable[[], T | None], seconds: float = PATIENCE
 
 
 class Product:
-    """A running `postmeter up`: its ready.json, its processes, its output."""
+    """A running `postmeter up`, or another command that does as much: its ready.json, its processes, its output."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *command: str) -> None:
         self.data = folder / "data"
         self.output = folder / "output.txt"
-        command = [str(Path(sys.executable).with_name("postmeter")), "up", "--data", str(self.data)]
-        command += ["--port", "0", "--tracking-port", "0"]
+        arguments = [str(Path(sys.executable).with_name("postmeter")), *(command or ("up",)), "--data", str(self.data)]
+        arguments += ["--port", "0", "--tracking-port", "0"]
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
         self.ready: dict[str, Any] = wait_for("ready.json", self._ready)
 
     def _ready(self) -> dict[str, Any] | None:
         if self.process.poll() is not None:
-            raise AssertionError(f"postmeter up ended: {self.output.read_text()}")
+            raise AssertionError(f"postmeter ended: {self.output.read_text()}")
         file = self.data / "ready.json"
         return json.loads(file.read_text()) if file.exists() else None
 
@@ -157,11 +157,11 @@ def prepare(data: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path, *, first: bool = False) -> Iterator[Product]:
+def running(folder: Path, *command: str, first: bool = False) -> Iterator[Product]:
     """A product that runs for the `with` block, in `folder`. first: its first start is the test's subject."""
     if not first:
         prepare(folder / "data")
-    product = Product(folder)
+    product = Product(folder, *command)
     try:
         yield product
     finally:

@@ -64,6 +64,15 @@ def test_secrets_fit_what_uses_them() -> None:
     assert api_keys.id_of(made.api_key.reveal())
 
 
+def test_each_workspace_that_local_mode_makes_has_a_key_of_its_own() -> None:
+    made = vault.fresh()
+    assert made.key_of("default") == made.api_key
+    keys = {made.key_of(name).reveal() for name in ("default", "demo", "other")}
+    assert len({api_keys.id_of(key) for key in keys} - {None}) == 3
+    assert made.key_of("demo").reveal() in keys, "the same each time"
+    assert vault.fresh().key_of("demo").reveal() not in keys
+
+
 def test_secrets_have_no_repr() -> None:
     made = vault.fresh()
     for secret in (made.token_keys, made.key_pepper, made.internal_secret, made.postgres_password, made.api_key):

@@ -13,13 +13,13 @@ from postmeter.cli.local import database, ready_file, vault
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.stores import POSTGRES_FOLDER, Stores
+from postmeter.cli.options import DEFAULT_DATA
 from postmeter.shared import migrate
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.postgres import Connection
 from postmeter.shared.secret import Secret
 
 T = TypeVar("T")
-DEFAULT_DATA = Path(".postmeter")
 DSN = "POSTMETER_POSTGRES_DSN"
 PEPPER = "POSTMETER_KEY_PEPPER"
 SOURCE_KEY = "POSTMETER_SOURCE_KEY"

@@ -4,19 +4,23 @@ import asyncio
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from postmeter.cli import access, checks
 from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
-from postmeter.cli.options import data_option
+from postmeter.cli.options import data_option, local_options
 from postmeter.cli.secrets import secret_commands
 from postmeter.cli.sending_ips import sending_ip_commands
 from postmeter.cli.sources import source_commands
 from postmeter.cli.spool import spool_commands
 from postmeter.cli.verdicts import verdict_commands
 from postmeter.shared.errors import PostmeterError
+
+if TYPE_CHECKING:
+    from postmeter.cli.local.ready_file import Ready
 
 SERVICES = ("gateway", "tracking", "query", "aggregator")
 
@@ -40,27 +44,37 @@ def main() -> None:
 
 
 @main.command()
-@data_option(default=access.DEFAULT_DATA)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Gateway; 0: any.")
-@click.option(
-    "--tracking-port", default=8081, show_default=True, type=click.IntRange(0, 65535), help="Tracking; 0: any."
-)
+@local_options
 def up(data: Path, port: int, tracking_port: int) -> None:
     """Run the whole product on this machine, in the foreground."""
     # Imported here: a single service shall not load what only local mode needs.
+    from postmeter.cli.local.ready_file import FILE
+    from postmeter.cli.local.supervisor import Supervisor
+
+    Supervisor(data, port, tracking_port, _say).run(lambda ready: _announce(ready, data / FILE))
+
+
+@main.command()
+@local_options
+@click.option(
+    "--people",
+    default=3600,
+    show_default=True,
+    type=click.IntRange(20, 50_000),
+    help="On the mailing lists; fewer are filled in sooner. Counts when a demo is begun.",
+)
+def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
+    """Run the whole product with a workspace of made-up mail: 90 days of it, then live traffic."""
+    from postmeter.cli.demo.companion import companion
     from postmeter.cli.local.ready_file import FILE, Ready
     from postmeter.cli.local.supervisor import Supervisor
 
-    def say(text: str) -> None:
-        click.echo(f"postmeter: {text}", err=True)
-
     def announce(ready: Ready) -> None:
-        click.echo(f"gateway   {ready.gateway}")
-        click.echo(f"tracking  {ready.tracking}")
-        click.echo(f"workspace {ready.workspace}; its API key is in {data / FILE}")
-        click.echo("Ctrl-C stops everything.")
+        _announce(ready, data / FILE)
+        click.echo("In it: an invented coffee roaster's 40 campaigns of 90 days, filled in now, the newest day first.")
+        click.echo(f"Then live traffic, as long as this runs. When you have seen enough: rm -r {data}")
 
-    Supervisor(data, port, tracking_port, say).run(announce)
+    Supervisor(data, port, tracking_port, _say, companion(people)).run(announce)
 
 
 @main.command()
@@ -102,6 +116,18 @@ main.add_command(verdict_commands)
 main.add_command(sending_ip_commands)
 main.add_command(spool_commands)
 main.add_command(secret_commands)
+
+
+def _say(text: str) -> None:
+    click.echo(f"postmeter: {text}", err=True)
+
+
+def _announce(ready: "Ready", file: Path) -> None:
+    click.echo(f"gateway   {ready.gateway}")
+    click.echo(f"tracking  {ready.tracking}")
+    click.echo(f"workspace {ready.workspace}; its API key is in {file}")
+    click.echo("Ctrl-C stops everything.")
+
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+DEFAULT_DATA = Path(".postmeter")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -18,3 +19,15 @@ def data_option(default: Path | None = None) -> Callable[[F], F]:
         show_default=default is not None,
         help="Data directory of `postmeter up`." + ("" if default else " Default: POSTMETER_POSTGRES_DSN."),
     )
+
+
+def local_options(command: F) -> F:
+    """What local mode may be told: --data, --port, --tracking-port."""
+    port = click.IntRange(0, 65535)
+    for option in (
+        click.option("--tracking-port", default=8081, show_default=True, type=port, help="Tracking; 0: any."),
+        click.option("--port", default=8080, show_default=True, type=port, help="Gateway; 0: any."),
+        data_option(default=DEFAULT_DATA),
+    ):
+        command = option(command)
+    return command

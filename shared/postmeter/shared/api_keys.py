@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -17,7 +18,12 @@ _KEY = re.compile(r"pm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 def new() -> tuple[str, str]:
     """(id, key): the id names the key in lists and in `revoke`; the key is to be shown once."""
     key_id = secrets.token_hex(8)
-    return key_id, f"pm_{key_id}_{secrets.token_urlsafe(32)}"
+    return key_id, of(key_id, secrets.token_bytes(32))
+
+
+def of(key_id: str, secret: bytes) -> str:
+    """The key of that id, 16 hexadecimal digits, and of 32 bytes that nobody can guess."""
+    return f"pm_{key_id}_{base64.urlsafe_b64encode(secret).rstrip(b'=').decode()}"
 
 
 def id_of(key: str) -> str | None:

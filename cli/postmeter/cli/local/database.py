@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import asyncpg
 
 from postmeter.cli import admin
+from postmeter.cli.local import vault
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.vault import Vault
@@ -17,7 +19,17 @@ from postmeter.shared.sql import Queries
 _QUERIES = Queries("postmeter.cli.local", "database.sql")
 NAME = "postmeter"
 OWNER = "postmeter_owner"
-WORKSPACE = "default"
+
+
+class Workspace(NamedTuple):
+    """A workspace that local mode makes: its id, its name, its IANA time zone."""
+
+    id: str
+    name: str
+    timezone: str
+
+
+DEFAULT = Workspace(vault.DEFAULT, "Default", "UTC")
 
 
 @contextmanager
@@ -70,14 +82,16 @@ async def _hand_over(server: PostgresServer) -> None:
         await connection.close()
 
 
-async def prepare(dsn: str, vault: Vault) -> list[str]:
-    """Apply migrations, make the workspace `default` and its first key. Returns the migrations applied."""
+async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
+    """Apply migrations, make the workspace `default` and the one wanted, with their first keys. Returns the migrations
+    applied."""
     with named_errors():
         applied = await migrate(dsn)
         connection = await asyncpg.connect(dsn)
         try:
-            await admin.create_workspace(connection, WORKSPACE, "Default", "UTC")
-            await admin.ensure_key(connection, vault.key_pepper, WORKSPACE, vault.api_key)
+            for workspace in dict.fromkeys((DEFAULT, wanted)):
+                await admin.create_workspace(connection, *workspace)
+                await admin.ensure_key(connection, secrets.key_pepper, workspace.id, secrets.key_of(workspace.id))
         finally:
             await connection.close()
         return applied

@@ -47,9 +47,16 @@ def gateway_url(ports: Ports) -> str:
 
 
 def environment(
-    service: str, *, ports: Ports, data: Path, vault: Vault, postgres_dsn: str, redis_url: str
+    service: str,
+    *,
+    ports: Ports,
+    data: Path,
+    vault: Vault,
+    postgres_dsn: str,
+    redis_url: str,
+    more: Mapping[str, str],
 ) -> Mapping[str, str]:
-    """Return a service's whole environment: ours, with its settings on top.
+    """Return a service's whole environment: ours and `more`, with its settings on top.
 
     A service gets no secret and no store that it does not use.
     """
@@ -81,7 +88,7 @@ def environment(
             own |= {"PUBLIC_GATEWAY_URL": gateway_url(ports)}
         case _:
             raise ValueError(service)
-    return {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}
+    return {**os.environ, **more, **{f"POSTMETER_{name}": value for name, value in own.items()}}
 
 
 def starter(service: str, environ: Mapping[str, str]) -> Callable[[], Process]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from postmeter.cli.local import database, services, vault
+from postmeter.cli.local.companion import Companion
 from postmeter.cli.local.drain import wait_drained
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.folders import make_folder
@@ -31,10 +32,13 @@ class StopRequested(BaseException):
 class Supervisor:
     """Runs the whole product on one data directory."""
 
-    def __init__(self, data: Path, gateway_port: int, tracking_port: int, say: Say) -> None:
+    def __init__(
+        self, data: Path, gateway_port: int, tracking_port: int, say: Say, companion: Companion | None = None
+    ) -> None:
         self._data = data.absolute()
         self._asked = (gateway_port, tracking_port)
         self._say = say
+        self._companion = companion
         self._stopping = False
         self._ports = HeldPorts()
         self._members: dict[str, Member] = {}
@@ -53,6 +57,7 @@ class Supervisor:
                 ready = self._start()
                 self._ready_file.write(ready)
                 announce(ready)
+                self._start_companion()
                 while True:
                     time.sleep(POLL_SECONDS)
                     for member in self._members.values():
@@ -80,16 +85,17 @@ class Supervisor:
         self._stores = Stores(self._data, secrets)
         if first:
             self._say(f"first start: making everything in {self._data}")
+        workspace = self._companion.workspace if self._companion else database.DEFAULT
         self._start_stores(self._stores, secrets)
         self._stores.check_redis()
         with self._step("schema"):
-            asyncio.run(database.prepare(self._stores.postgres_dsn, secrets))
+            asyncio.run(database.prepare(self._stores.postgres_dsn, secrets, workspace))
         self._start_services(self._stores, chosen, secrets)
         return Ready(
             gateway=services.url(chosen.gateway),
             tracking=services.url(chosen.tracking),
-            workspace=database.WORKSPACE,
-            api_key=secrets.api_key.reveal(),
+            workspace=workspace.id,
+            api_key=secrets.key_of(workspace.id).reveal(),
             ops={name: services.url(chosen.ops[name]) for name in services.STOP_ORDER},
         )
 
@@ -105,6 +111,7 @@ class Supervisor:
     def _start_services(self, stores: Stores, chosen: services.Ports, secrets: vault.Vault) -> None:
         # It holds hits, with addresses and user agents of people.
         make_folder(self._data / "spool", 0o700)
+        more = self._companion.prepare(self._data) if self._companion else {}
         for name in services.START_ORDER:
             environ = services.environment(
                 name,
@@ -113,6 +120,7 @@ class Supervisor:
                 vault=secrets,
                 postgres_dsn=stores.postgres_dsn_of(name),
                 redis_url=stores.redis_url,
+                more=more,
             )
             self._add(Member(name, services.starter(name, environ), self._say))
         for name in services.START_ORDER:
@@ -121,13 +129,19 @@ class Supervisor:
                 assert process is not None
                 wait_ready(process, chosen.ops[name], START_SECONDS)
 
+    def _start_companion(self) -> None:
+        companion = self._companion
+        if companion is not None:
+            self._add(Member(companion.name, lambda: companion.start(self._data), self._say))
+
     def _add(self, member: Member) -> None:
         self._members[member.name] = member
         member.start()
 
     def _stop(self) -> None:
         self._ready_file.remove()
-        for name in (*services.STOP_ORDER, "redis", "postgres"):
+        companion = (self._companion.name,) if self._companion else ()
+        for name in (*companion, *services.STOP_ORDER, "redis", "postgres"):
             member = self._members.get(name)
             if member is None:
                 continue

@@ -15,6 +15,8 @@ from postmeter.shared import api_keys
 from postmeter.shared.secret import Secret
 
 FILE = "secrets.json"
+DEFAULT = "default"
+"""The workspace that `api_key` is of."""
 
 
 class Vault(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,14 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
         """What the secrets of webhook sources are stored under; follows from the pepper."""
         pepper = self.key_pepper.reveal().encode()
         return Secret(base64.b64encode(hmac.new(pepper, b"webhook sources", hashlib.sha256).digest()).decode())
+
+    def key_of(self, workspace: str) -> Secret:
+        """The first API key of a workspace that local mode makes: that of `default` is kept, others follow."""
+        if workspace == DEFAULT:
+            return self.api_key
+        pepper = self.key_pepper.reveal().encode()
+        digest = hmac.new(pepper, b"first api key of " + workspace.encode(), hashlib.sha512).digest()
+        return Secret(api_keys.of(digest[:8].hex(), digest[8:40]))
 
     def password_of(self, role: str) -> Secret:
         """The password of one of the local Postgres' roles; follows from its superuser's."""

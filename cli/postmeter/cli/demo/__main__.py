@@ -1,0 +1,68 @@
+"""The process beside the services that plays the demo: `python -m postmeter.cli.demo DIR PEOPLE`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+
+from postmeter.cli.demo import progress as progresses
+from postmeter.cli.demo.audience import Audience
+from postmeter.cli.demo.calendar import Calendar
+from postmeter.cli.demo.feed import Feed, FeedError
+from postmeter.cli.demo.fill import Fill
+from postmeter.cli.demo.history import History
+from postmeter.cli.demo.play import Play, now
+from postmeter.cli.demo.progress import Progress
+from postmeter.cli.local import ready_file
+from postmeter.cli.local.errors import LocalError
+
+REQUEST_SECONDS = 30.0
+
+
+async def run(data: Path, people: int) -> None:
+    """Fill what is left of the history, then play until cancelled. Raises FeedError and LocalError."""
+    ready = ready_file.read(data)
+    progress = progresses.load(data) or Progress.begun(now(), people)
+    save = partial(progresses.save, data, progress)
+    save()
+    calendar = Calendar(progress.first)
+    history = History(progress.seed, calendar, Audience(progress.seed, progress.people, calendar))
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
+        feed = Feed(session, ready.gateway, ready.api_key)
+        if progress.days:
+            await Fill(history, feed, progress, save).run(say)
+        say("live traffic is on")
+        await Play(history, feed, progress, save).run()
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(f"demo: {text}", file=sys.stderr, flush=True)
+
+
+async def _until_told(data: Path, people: int) -> None:
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(run(data, people))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+def main() -> None:
+    """Run it; ends with 1 and a line where the product does not take what it is sent."""
+    try:
+        asyncio.run(_until_told(Path(sys.argv[1]), int(sys.argv[2])))
+    except* (FeedError, LocalError, OSError) as group:
+        say("; ".join(str(error) for error in group.exceptions))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
