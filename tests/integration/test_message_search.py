@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.query import message_search
+from postmeter.query import message_search, stretches
 from postmeter.shared.events import Engagement, State
 from tests.integration.mail_world import Api, Mail, asking, register
 from tests.integration.query_world import sealed
@@ -66,9 +66,10 @@ async def open_some(api: Api, found: list[Mail], chance: random.Random) -> set[u
     examined=st.sampled_from([1, 3, 20, message_search.EXAMINED]),
     engagement=st.sampled_from([None, "opened", "not_opened", "complained"]),
     domain=st.sampled_from([None, "a.example"]),
+    counts=st.sampled_from([1, 4, stretches.MAX_COUNTS]),
 )
 async def test_every_message_comes_once_whatever_is_registered_meanwhile(
-    api: Api, seed: int, limit: int, examined: int, engagement: str | None, domain: str | None
+    api: Api, seed: int, limit: int, examined: int, engagement: str | None, domain: str | None, counts: int
 ) -> None:
     chance, api.workspace = random.Random(seed), await api.here.workspace()
     before = mails(chance, chance.choice((0, 5, 25)))
@@ -85,6 +86,7 @@ async def test_every_message_comes_once_whatever_is_registered_meanwhile(
     body = {"limit": limit, "engagement": engagement, "filters": {"domain": [domain]} if domain else {}}
     found: list[uuid.UUID] = []
     message_search.EXAMINED, usual = examined, message_search.EXAMINED
+    stretches.MAX_COUNTS, usually = counts, stretches.MAX_COUNTS
     try:
         cursor = None
         for _ in range(500):
@@ -101,6 +103,7 @@ async def test_every_message_comes_once_whatever_is_registered_meanwhile(
                 created |= {mail.id: mail.created for mail in more}
     finally:
         message_search.EXAMINED = usual
+        stretches.MAX_COUNTS = usually
     assert cursor is None, "the pages do not end"
     assert len(found) == len(set(found))
     assert [message for message in found if message in wanted] == [m for m in in_order(created) if m in wanted]
@@ -124,6 +127,20 @@ async def test_a_page_reads_so_many_messages_and_no_more(api: Api, monkeypatch: 
         cursor = page["next_cursor"]
         pages.append([message["id"] for message in page["data"]])
     assert pages == [[], [str(sent[5].id)], []]
+
+
+async def test_no_more_counts_are_read_than_are_worth_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand series with mail in each hour of a year have ten million, which took longer than a statement may."""
+    await register(api.here, api.workspace, *(Mail(NOW - n * timedelta(hours=30)) for n in range(20)))
+    monkeypatch.setattr(stretches, "MAX_COUNTS", 5)
+    async with api.here.pool.acquire() as connection:
+        series = [
+            row["id"] for row in await connection.fetch("SELECT id FROM series WHERE workspace = $1", api.workspace)
+        ]
+        wanted = stretches.Wanted(api.workspace, series, None, NOW - timedelta(days=30), NOW)
+        assert [(part.low, part.high) for part in await stretches.of(connection, wanted)] == [
+            (wanted.start, wanted.end)
+        ]
 
 
 async def test_hours_that_are_not_counted_any_more_are_read(api: Api) -> None:

@@ -3,16 +3,17 @@
 SELECT coalesce(array_agg(id), '{{}}') FROM series WHERE workspace = $1 AND {conditions}
 
 -- name: hours
--- The hours from $2 to before $3 in which workspace $1 has messages of series $4 in some states, the latest first; and
--- since when hours are kept.
+-- The hours from $2 to before $3 in which workspace $1 has messages of series $4 in some states, the latest first; how many
+-- counts were read for it, at most $5; and since when hours are kept.
+WITH counted AS MATERIALIZED (
+    SELECT bucket, {count} AS n FROM cohort_created_1h
+    WHERE workspace = $1 AND series = ANY ($4::bigint[]) AND bucket >= $2 AND bucket < $3 LIMIT $5)
 SELECT (
     SELECT to_date(min(right(relname, 6)), 'YYYYMM')::timestamp AT TIME ZONE 'UTC'
     FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
     WHERE inhparent = 'cohort_created_1h'::regclass AND relname ~ '^cohort_created_1h_[0-9]{{6}}$') AS kept,
-array(
-    SELECT bucket FROM cohort_created_1h
-    WHERE workspace = $1 AND series = ANY ($4::bigint[]) AND bucket >= $2 AND bucket < $3
-    GROUP BY bucket HAVING sum({count}) > 0 ORDER BY bucket DESC) AS hours
+(SELECT count(*) FROM counted) AS read,
+array(SELECT bucket FROM counted GROUP BY bucket HAVING sum(n) > 0 ORDER BY bucket DESC) AS hours
 
 -- name: between
 -- Messages that were created from $2 to before $3.

@@ -21,7 +21,10 @@ HOUR = timedelta(hours=1)
 MAX_STRETCHES = 8
 """What lies apart more often than that is one stretch from the last one on."""
 MAX_SERIES = 1_000
-"""Of more series hours are not looked up: they are likely to be in most of them."""
+MAX_COUNTS = 250_000
+"""Of more series, or where they have more counts by the hour, hours are not looked up: they are likely to be in most of
+them, and to read a million counts takes as long as some pages.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ async def _before(connection: Connection, wanted: Wanted, end: datetime) -> list
     sql = _QUERIES["hours"].format(count=" + ".join(counters))
     series = [TOTAL] if wanted.series is None else wanted.series
     first = start.replace(minute=0, second=0, microsecond=0)
-    row = await connection.fetchrow(sql, wanted.workspace, first, end, series)
+    row = await connection.fetchrow(sql, wanted.workspace, first, end, series, MAX_COUNTS)
     assert row is not None
+    if row["read"] == MAX_COUNTS:
+        return [Stretch("between", start, end)]
     found = [(hour, hour + HOUR) for hour in row["hours"]]
     if row["kept"] is None or row["kept"] > start:  # hours are not counted that far back
         found.append((start, end if row["kept"] is None else row["kept"]))
