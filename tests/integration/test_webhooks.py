@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,7 +19,8 @@ from redis.asyncio import Redis
 from postmeter.cli.main import main
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import EventType
-from postmeter.tracking.webhooks import sns_certificates
+from postmeter.shared.records import Event
+from postmeter.tracking.webhooks import handler, sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.aggregation import until
 from tests.integration.gateway_world import NO_REDIS, service
@@ -66,6 +68,33 @@ async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: Post, slug: 
     rows = await post.history(3)
     assert {row["type"] for row in rows} == {EventType.DELIVERED}
     assert await post.dead_letters() == []
+
+
+async def test_hits_have_their_turn_between_large_items(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, turns, seen = SendGrid(), 0, list[int]()
+    door = await post.source("sendgrid", account.secret)
+    read = handler.read
+
+    def reading(*given: Any) -> list[Event]:
+        seen.append(turns)
+        return read(*given)
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(handler, "read", reading)
+    going_on = asyncio.create_task(others())
+    large = [sendgrid.event("delivered", sg_event_id=f"large {n}", padding="x" * handler.TURN_WORK) for n in range(10)]
+    small = [sendgrid.event("delivered", sg_event_id=f"small {n}") for n in range(200)]
+    try:
+        assert (await post.take(door, account.signed(large + small)))["accepted"] == 210
+    finally:
+        going_on.cancel()
+    assert len(set(seen[:10])) == 10
+    assert len(set(seen[10:])) > 4
 
 
 @pytest.mark.parametrize("slug", sorted(ACCOUNTS))

@@ -1,6 +1,7 @@
 """An item that is bad, or odd, costs neither the other items of its delivery nor the memory of the service."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.records import Event
-from postmeter.tracking.webhooks import items
+from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
@@ -116,6 +117,32 @@ def test_an_event_tells_of_so_many_recipients() -> None:
     assert len(read(provider, of, bounce(MAX_RECIPIENTS), RECEIVED)) == MAX_RECIPIENTS
     with pytest.raises(Unreadable, match="recipients"):
         read(provider, of, bounce(MAX_RECIPIENTS + 1), RECEIVED)
+
+
+def test_what_an_event_tells_of_all_its_recipients_is_read_once() -> None:
+    """Its size and its recipients add up and do not multiply: in steps, and in what is kept of its texts."""
+
+    def steps(recipients: int, size: int) -> int:
+        """Calls of functions that an event takes with so much beside its recipients."""
+        beside = {"headers": [{"name": "x", "value": "y"}] * size, "tags": {f"t{n}": ["v"] for n in range(size)}}
+        named = [{"emailAddress": f"r{one}@mail.example"} for one in range(recipients)]
+        details = ses.BOUNCE | {"bouncedRecipients": named, "reason": "r" * 10 * size, "bounceSubType": "s" * 10 * size}
+        item = json.dumps(ses.event("Bounce", details, mail=ses.mail(**beside))).encode()
+        calls = 0
+
+        def count(_: object, what: str, __: object) -> None:
+            nonlocal calls
+            calls += what in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            read(PROVIDERS["ses"], source("ses", "a secret"), item, RECEIVED)
+        finally:
+            sys.setprofile(None)
+        assert all(len(one.reason) < 3 * events.REASON_CHARS for one in PROVIDERS["ses"].read(item))
+        return calls
+
+    assert steps(MAX_RECIPIENTS, 2000) < 2 * (steps(MAX_RECIPIENTS, 1) + steps(1, 2000))
 
 
 def test_an_item_is_of_so_many_bytes() -> None:

@@ -24,6 +24,8 @@ _NEWEST = int(fields.NEWEST / timedelta(microseconds=1))
 _ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}", re.ASCII)
 REASON_CHARS = outgoing.REASON_CHARS + masking.SPAN
 """More than is kept, for addresses are masked later and none may be cut in two before that."""
+MOST_TAGS = 100
+"""Tags that are looked at: some are the same, and few are kept."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -60,7 +62,7 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
         bounce=int(reading.bounce or 0),
         reason=_reason(reading),
         url=_text(reading.url, 8192),
-        user_agent=reading.user_agent.encode("utf-8", "replace")[:USER_AGENT_BYTES],
+        user_agent=reading.user_agent[:USER_AGENT_BYTES].encode("utf-8", "replace")[:USER_AGENT_BYTES],
         ip=_ip(reading.ip),
         domain="",
         size_bytes=0,
@@ -112,7 +114,7 @@ def _address(text: str) -> tuple[str, str]:
 
 
 def _text(text: str, limit: int) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)[:limit]
+    return _UNSTORABLE.sub("\ufffd", text[:limit])
 
 
 def _label(text: str, limit: int) -> str:
@@ -121,7 +123,7 @@ def _label(text: str, limit: int) -> str:
 
 
 def _labels(texts: tuple[str, ...]) -> list[str]:
-    found = list(dict.fromkeys(_text(text, 100) for text in texts if text))[: fields.MAX_LABELS]
+    found = list(dict.fromkeys(_text(text, 100) for text in texts[:MOST_TAGS] if text))[: fields.MAX_LABELS]
     while sum(len(text.encode()) for text in found) > fields.LABELS_BYTES:
         found.pop()
     return found

@@ -29,6 +29,9 @@ from postmeter.tracking.webhooks.tokens import Tokens
 SOURCES = 1000
 """That have a label of their own in the metrics of a process."""
 OTHER = "other"
+TURN_WORK = 32 << 10
+"""Bytes of items that are read before hits have their turn; of each item ITEM_WORK more, however small it is."""
+ITEM_WORK = 600
 REASON_CHARS = 300
 """Of why an item could not be read, in the answer to its provider."""
 
@@ -111,7 +114,12 @@ class Webhooks:
     async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
         outcome, taken, by_shard = Outcome(), list[Event](), dict[int | None, list[bytes]]()
         unread: list[source_log.Unread] = []
+        work = 0
         for index, item in enumerate(provider.items(delivery)):
+            work += len(item) + ITEM_WORK
+            if work > TURN_WORK:
+                await asyncio.sleep(0)
+                work = 0
             try:
                 found = read(provider, source, item, delivery.received)
             except Unreadable as error:
@@ -123,8 +131,6 @@ class Webhooks:
                 by_shard.setdefault(None, []).append(refusal)
             else:
                 taken += found
-            if index % 50 == 49:
-                await asyncio.sleep(0)
         await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
         for index, event in enumerate(taken):
             by_shard.setdefault(self._shard(event), []).append(outgoing.event(self._named(event)))

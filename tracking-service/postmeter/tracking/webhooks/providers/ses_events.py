@@ -8,8 +8,11 @@ Our id travels as the message tag `postmeter_id` (only event publishing tells ta
 
 from __future__ import annotations
 
+import msgspec
+
 from postmeter.shared.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments, told
+from postmeter.tracking.webhooks.events import MOST_TAGS, REASON_CHARS
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from postmeter.tracking.webhooks.told import Told
@@ -31,8 +34,8 @@ _DETAILS = {"deliverydelay": "deliveryDelay", "rendering failure": "failure"}
 _NOT_TRIED = frozenset({"suppressed", "onaccountsuppressionlist", "unsubscribedrecipient"})
 """Sub-types of bounces and complaints with which SES says that it did not try to deliver."""
 _NAMED = ("bouncedRecipients", "complainedRecipients", "delayedRecipients")
-MAX_RECIPIENTS = 1_000
-"""Of one event; a mail of SES has 50 at most."""
+MAX_RECIPIENTS = 100
+"""Of one event; a mail of SES has 50 at most. What is told of all of them is read once, for it may be long."""
 _ONCE = frozenset({EventType.SENT, EventType.DELIVERED, EventType.FAILED})
 """Types that happen to a recipient of a message once."""
 
@@ -43,26 +46,27 @@ def readings(item: bytes) -> list[Reading]:
     word, mail = body.word("eventType", "notificationType"), body.object("mail")
     details = body.object(_DETAILS.get(word, word)) if word in _TYPES else Told()
     kind, headers, message = _kind(word, details), mail.object("commonHeaders"), mail.text("messageId")
+    told_of_all = Reading(
+        type=kind,
+        name=body.text("eventType", "notificationType"),
+        # A Send, a Reject and a Rendering Failure have no time but the mail's.
+        at=moments.of(details.text("timestamp") or mail.text("timestamp")),
+        event_id=details.text("feedbackId") or (message if kind in _ONCE else ""),
+        message=_our_id(mail),
+        provider_message=message,
+        bounce=_bounce(details) if kind is EventType.BOUNCED else None,
+        url=details.text("link"),
+        user_agent=details.text("userAgent"),
+        ip=details.text("ipAddress"),
+        from_address=next(iter(headers.texts("from")), mail.text("source")),
+        subject=headers.text("subject"),
+        template=details.text("templateName"),
+        tags=_own_tags(mail.object("tags")),
+    )
+    kind_of_it = details.text("bounceSubType", "delayType", "complaintSubType", "complaintFeedbackType")
+    why = details.text("reason", "errorMessage")
     return [
-        Reading(
-            type=kind,
-            name=body.text("eventType", "notificationType"),
-            # A Send, a Reject and a Rendering Failure have no time but the mail's.
-            at=moments.of(details.text("timestamp") or mail.text("timestamp")),
-            event_id=details.text("feedbackId") or (message if kind in _ONCE else ""),
-            message=_our_id(mail),
-            provider_message=message,
-            recipient=recipient,
-            bounce=_bounce(details) if kind is EventType.BOUNCED else None,
-            reason=_reason(details, said),
-            url=details.text("link"),
-            user_agent=details.text("userAgent"),
-            ip=details.text("ipAddress"),
-            from_address=next(iter(headers.texts("from")), mail.text("source")),
-            subject=headers.text("subject"),
-            template=details.text("templateName"),
-            tags=_own_tags(mail.object("tags")),
-        )
+        msgspec.structs.replace(told_of_all, recipient=recipient, reason=_reason(kind_of_it, said, why))
         for recipient, said in _recipients(kind, mail, details)
     ]
 
@@ -97,13 +101,8 @@ def _recipients(kind: EventType, mail: Told, details: Told) -> list[tuple[str, s
     return [(address, "") for address in addresses] or [("", "")]
 
 
-def _reason(details: Told, said: str) -> str:
-    words = (
-        details.text("bounceSubType", "delayType", "complaintSubType", "complaintFeedbackType"),
-        said,
-        details.text("reason", "errorMessage"),
-    )
-    return " ".join(word for word in words if word)
+def _reason(*words: str) -> str:
+    return " ".join(word[:REASON_CHARS] for word in words if word)
 
 
 def _our_id(mail: Told) -> str:
@@ -115,4 +114,4 @@ def _our_id(mail: Told) -> str:
 def _own_tags(tags: Told) -> tuple[str, ...]:
     """The sender's own tags; those that SES adds itself begin with `ses:`."""
     own = [name for name in tags.names() if name != MESSAGE_KEY and not name.startswith("ses:")]
-    return tuple(f"{name}:{value}" for name in own for value in tags.texts(name))
+    return tuple(f"{name}:{value}" for name in own[:MOST_TAGS] for value in tags.texts(name))
