@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGE_LOCK = "requirements-services.lock"
 FILES = {"sbom.cdx.json": "requirements.lock", "deploy/container/sbom.cdx.json": IMAGE_LOCK}
 """Each file with the lock that it is made from."""
-VENDORED = ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json"
+SITE = ROOT / "gateway/postmeter/gateway/site"
+"""Below it lie packages whose files are kept in the repository, each with its ORIGIN.json."""
 
 
 def is_in_image(marker: str) -> bool:
@@ -60,9 +61,9 @@ def locked(lock: str) -> list[dict[str, Any]]:
     return found
 
 
-def vendored() -> dict[str, Any]:
-    """The component whose files are kept in the repository."""
-    origin = json.loads(VENDORED.read_text())
+def vendored(file: Path) -> dict[str, Any]:
+    """The component whose files are kept beside this ORIGIN.json."""
+    origin = json.loads(file.read_text())
     reference = f"pkg:npm/{origin['package']}@{origin['version']}"
     algorithm, _, digest = origin["integrity"].partition("-")
     assert algorithm == "sha512"
@@ -82,7 +83,7 @@ def document(lock: str) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     name, version = project["name"], project["version"]
     itself = f"pkg:pypi/{name}@{version}"
-    components = [*locked(lock), vendored()]
+    components = [*locked(lock), *map(vendored, sorted(SITE.glob("*/ORIGIN.json")))]
     bom: dict[str, Any] = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

@@ -131,6 +131,8 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         lambda ids: get("/v1/messages", search=f"Secret of {ids.mark}"),
     ],
     ("GET", "/v1/messages/{id}"): [lambda ids: get(f"/v1/messages/{ids.message}")],
+    ("GET", "/v1/messages/{id}/events"): [lambda ids: get(f"/v1/messages/{ids.message}/events")],
+    ("GET", "/v1/workspace"): [lambda ids: get("/v1/workspace")],
     ("GET", "/api/v1/mail/stats"): [lambda ids: get("/api/v1/mail/stats")],
     ("GET", "/api/v1/mail/stats/daily"): [lambda ids: get("/api/v1/mail/stats/daily")],
     ("GET", f"{D3}/campaigns/{{campaignId}}/analytics"): [

@@ -4,18 +4,22 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
-from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Request, Response, async_playwright
 
-from postmeter.shared.endpoints import ENDPOINTS
+from postmeter.gateway import page
+from postmeter.shared.apis.meta import SCREENS
+from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from tests import browser as chromium
 from tests.integration.gateway_world import client, gateway
 
+SITE = Path(page.__file__).parent / "site"
 FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-ui.css")
 
 
@@ -52,11 +56,10 @@ async def test_the_page_is_whole_and_guarded(url: str, path: str) -> None:
     assert (await get(url + path, **{"If-None-Match": headers["ETag"]}))[::2] == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/", "/?x=1"])
-async def test_who_looks_for_the_page_finds_it(url: str, path: str) -> None:
-    async with client() as session, session.get(url + path, allow_redirects=False) as answer:
+async def test_who_looks_for_the_page_finds_it(url: str) -> None:
+    async with client() as session, session.get(url + "/docs/", allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"], await answer.read()) == (302, "/docs", b"")
-    async with client() as session, session.get(url + path) as answer:
+    async with client() as session, session.get(url + "/docs/") as answer:
         assert (answer.status, answer.url.path) == (200, "/docs")
 
 
@@ -65,13 +68,51 @@ async def test_there_is_no_other_file(url: str) -> None:
         assert (await get(f"{url}/docs/{name}"))[0] == 404
 
 
-def test_the_pages_files_are_those_that_were_released() -> None:
-    folder = resources.files("postmeter.gateway") / "site" / "swagger-ui"
+@pytest.mark.parametrize(
+    ("folder", "licences"),
+    [
+        (SITE / "swagger-ui", {"LICENSE", "NOTICE"}),
+        (SITE / "htm", {"LICENSE", "LICENSE.preact"}),
+        (SITE / "uplot", {"LICENSE"}),
+        (Path(__file__).parents[1] / "axe-core", {"LICENSE", "LICENSE-3RD-PARTY.txt"}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_files_of_others_are_those_that_were_released(folder: Path, licences: set[str]) -> None:
     listed = json.loads((folder / "ORIGIN.json").read_text())["files"]
     found = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "ORIGIN.json"}
     digests = {name: base64.b64encode(hashlib.sha256(content).digest()).decode() for name, content in found.items()}
     assert {name: f"sha256-{digest}" for name, digest in digests.items()} == listed
-    assert {"LICENSE", "NOTICE"} < set(listed)
+    assert licences < set(listed)
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.path)
+async def test_every_screen_is_the_same_guarded_page(url: str, screen: Endpoint) -> None:
+    status, headers, body = await get(url + screen.path.replace("{id}", "%2e%2e%2fx") + "?period=7d")
+    assert (status, headers["Content-Type"], headers["Cache-Control"]) == (200, "text/html; charset=utf-8", "no-cache")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    policy = headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'"} < set(policy)
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert "http" not in headers["Content-Security-Policy"]
+    assert (await get(url + screen.path, **{"If-None-Match": headers["ETag"]}))[::2] == (304, b"")
+    for path in re.findall(rb'(?:href|src)="(/dashboard/[^"]+)"', body):
+        status, headers, _ = await get(url + path.decode())
+        assert (status, headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+
+
+async def test_the_dashboard_has_no_other_file(url: str) -> None:
+    _, _, body = await get(url + "/")
+    (base,) = {b"/".join(path.split(b"/")[:3]).decode() for path in re.findall(rb'"(/dashboard/[^"]+)"', body)}
+    assert (await get(f"{url}{base}/main.js"))[0] == 200
+    for path in (
+        f"{base}/index.html",
+        f"{base}/nothing.js",
+        f"{base}/parts/..%2fmain.js",
+        "/dashboard/0/main.js",
+        "/x",
+    ):
+        assert (await get(url + path))[0] == 404, path
 
 
 async def test_a_browser_shows_every_endpoint_and_loads_nothing_from_elsewhere(url: str) -> None:

@@ -25,11 +25,13 @@ def test_it_lists_exactly_what_the_lock_names_and_the_page_s_files(file: Path, l
     locked = set(re.findall(r"^(\S+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
     if file == IMAGE:  # Its Python is newer than those that need this one: deploy/container/check looks into the image.
         locked = {(name, version) for name, version in locked if name != "async-timeout"}
-    origin = json.loads((ROOT / "gateway/postmeter/gateway/site/swagger-ui/ORIGIN.json").read_text())
+    files = sorted((ROOT / "gateway/postmeter/gateway/site").glob("*/ORIGIN.json"))
+    origins = [json.loads(file.read_text()) for file in files]
+    assert {origin["package"] for origin in origins} == {"swagger-ui-dist", "htm", "uplot"}
     components = json.loads(file.read_text())["components"]
     listed = {(component["name"], component["version"]) for component in components}
     assert len(listed) == len(components)
-    assert listed == locked | {(origin["package"], origin["version"])}
+    assert listed == locked | {(origin["package"], origin["version"]) for origin in origins}
     assert [component["name"] for component in components if not component["hashes"]] == []
 
 
@@ -54,3 +56,10 @@ def test_a_wheel_carries_it_and_the_page_s_files(tmp_path: Path) -> None:
         assert archive.read(bill) == FILE.read_bytes()
         for name in ("swagger-ui-bundle.js", "LICENSE", "NOTICE"):
             assert f"postmeter/gateway/site/swagger-ui/{name}" in archive.namelist()
+        for name in (
+            "dashboard/index.html",
+            "dashboard/texts/de.json",
+            "htm/standalone.module.js",
+            "uplot/uPlot.esm.js",
+        ):
+            assert f"postmeter/gateway/site/{name}" in archive.namelist()

@@ -124,7 +124,7 @@ class Front:
         """The gateway's own answer."""
         handler = self.own.get((endpoint.method, endpoint.path))
         if handler is None:
-            response = self.pages.answer(request)
+            response = self.pages.answer(request, endpoint)
         else:
             body = await self._body(request, endpoint)
             read = await body.read() if body is not None else b""

@@ -1,21 +1,22 @@
-"""What the gateway answers by itself: the OpenAPI document, and the page to read and try it (ADR 0015).
+"""What the gateway answers by itself: the OpenAPI document, the page to read and try it (ADR 0015), and the dashboard
+(ADR 0043).
 
-The page is swagger-ui, whose files lie in site/swagger-ui as they were released (ADR 0033); whatever the page needs is
+The page is swagger-ui, whose files lie in site/swagger-ui as they were released (ADR 0033); whatever a page needs is
 served from here, and its policy lets it load nothing from elsewhere.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis.meta import DOCS_PATH, LEAD_TO_DOCS, OPENAPI_PATH
+from postmeter.gateway import dashboard
+from postmeter.gateway.page import Page
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.meta import DOCS_PATH, LEADS_TO_DOCS, OPENAPI_PATH
 from postmeter.shared.errors import RequestError
 from postmeter.shared.openapi import document
 
@@ -35,63 +36,33 @@ _OURS = {"start.js": "text/javascript", "style.css": "text/css", "icon.svg": "im
 _SWAGGER = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    media: str
-    plain: bytes
-    packed: bytes
-    tag: str
-
-
 class Pages:
     """Answers what the gateway itself has."""
 
     def __init__(self) -> None:
         self._pages = _all()
 
-    def answer(self, request: web.BaseRequest) -> web.Response:
-        """The page at the request's path. Raises RequestError 404."""
+    def answer(self, request: web.BaseRequest, endpoint: Endpoint) -> web.Response:
+        """The page at the request's path, or else at the endpoint's. Raises RequestError 404."""
         path = request.raw_path.partition("?")[0]
-        if path in LEAD_TO_DOCS:
+        if path == LEADS_TO_DOCS:
             return web.Response(status=302, headers={"Location": DOCS_PATH})
-        page = self._pages.get(path)
+        page = self._pages.get(path) or self._pages.get(endpoint.path)
         if page is None:
             raise RequestError(404, "NOT_FOUND", "There is nothing at this path.")
-        headers = {
-            "Content-Security-Policy": _POLICY,
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-cache",
-            "Vary": "Accept-Encoding",
-            "ETag": page.tag,
-        }
-        if page.tag in request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=headers)
-        body = page.plain
-        if "gzip" in request.headers.get("Accept-Encoding", ""):
-            body, headers["Content-Encoding"] = page.packed, "gzip"
-        return web.Response(body=body, content_type=page.media, charset=_charset(page.media), headers=headers)
+        return page.answer(request)
 
 
 @cache
-def _all() -> dict[str, _Page]:
+def _all() -> dict[str, Page]:
     """Every page by its path, read and packed once."""
     ours = resources.files("postmeter.gateway") / "site"
     found = {
-        OPENAPI_PATH: _page("application/json", msgspec.json.encode(document.build())),
-        DOCS_PATH: _page("text/html", (ours / "index.html").read_bytes()),
+        OPENAPI_PATH: Page.of("application/json", msgspec.json.encode(document.build()), _POLICY),
+        DOCS_PATH: Page.of("text/html", (ours / "index.html").read_bytes(), _POLICY),
     }
     for name, media in _OURS.items():
-        found[f"{DOCS_PATH}/{name}"] = _page(media, (ours / name).read_bytes())
+        found[f"{DOCS_PATH}/{name}"] = Page.of(media, (ours / name).read_bytes(), _POLICY)
     for name, media in _SWAGGER.items():
-        found[f"{DOCS_PATH}/{name}"] = _page(media, (ours / "swagger-ui" / name).read_bytes())
-    return found
-
-
-def _page(media: str, content: bytes) -> _Page:
-    # Weak: one tag names the plain and the packed form.
-    tag = f'W/"{hashlib.sha256(content).hexdigest()[:16]}"'
-    return _Page(media, content, gzip.compress(content, 6, mtime=0), tag)
-
-
-def _charset(media: str) -> str | None:
-    return "utf-8" if media.startswith("text/") else None
+        found[f"{DOCS_PATH}/{name}"] = Page.of(media, (ours / "swagger-ui" / name).read_bytes(), _POLICY)
+    return found | dashboard.pages()

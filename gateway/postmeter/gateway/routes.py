@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from postmeter.shared.apis.meta import PAGES
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from postmeter.shared.errors import RequestError
 from postmeter.shared.principal import Principal
@@ -17,7 +18,7 @@ Handler = Callable[[web.BaseRequest, Principal | None, bytes], Awaitable[web.Res
 class Routes:
     """Which endpoint a request is for."""
 
-    def __init__(self, endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> None:
+    def __init__(self, endpoints: tuple[Endpoint, ...] = ENDPOINTS + PAGES) -> None:
         self._exact: dict[str, dict[str, Endpoint]] = {}
         self._templates: dict[int, list[tuple[list[str], dict[str, Endpoint]]]] = {}
         """By the number of segments."""

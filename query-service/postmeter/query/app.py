@@ -24,9 +24,11 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
 from postmeter.query.live.live import Live
+from postmeter.query.message_events import MessageEvents
 from postmeter.query.message_search import MessageSearch
 from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
+from postmeter.query.workspace import WorkspaceShown
 from postmeter.shared import authorization, logs, principal, traces
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
@@ -66,6 +68,7 @@ def handlers(
         "/v1/metrics/summary": optail.summary,
         MESSAGES_PATH: messages.page,
         "/v1/messages/{id}": messages.one,
+        "/v1/messages/{id}/events": MessageEvents(pool).handle,
         "/v1/messages/search": MessageSearch(pool, cursors, clock).handle,
         **workspaces.handlers(engine, pool, clock),
         **misar.handlers(engine, pool, clock),
@@ -73,6 +76,7 @@ def handlers(
         STATUS_PATH: exports.status,
         DOWNLOAD_PATH: exports.download,
         LIVE_ENDPOINT.path: live.handle,
+        "/v1/workspace": WorkspaceShown(pool).handle,
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }
 

@@ -6,6 +6,7 @@ from postmeter.shared.apis import (
     exports,
     krafter,
     live,
+    message_events,
     meta,
     misar,
     native,
@@ -16,9 +17,11 @@ from postmeter.shared.apis import (
     unsubscribe,
     vectis,
     webhooks,
+    workspace,
     workspaces,
 )
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
+from postmeter.shared.apis.message_events import HISTORY
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
 __all__ = ["CLICK_PATH", "ENDPOINTS", "OPEN_PATH", "Document", "Endpoint", "Limit", "Service", "document_of"]
@@ -33,6 +36,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *native.ENDPOINTS,
     *native.CAMPAIGN_ENDPOINTS,
     *search.ENDPOINTS,
+    *message_events.ENDPOINTS,
+    *workspace.ENDPOINTS,
     live.LIVE_ENDPOINT,
     *webhooks.ENDPOINTS,
     *sources.ENDPOINTS,
@@ -56,5 +61,5 @@ _PREFIXES = (
 def document_of(path: str, method: str = "GET") -> Document:
     """The document whose envelope an answer on `path` has, also for paths that do not exist."""
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
-        return Document.NATIVE if method == "POST" else Document.D2
+        return Document.NATIVE if method == "POST" or path.endswith(HISTORY) else Document.D2
     return next((document for prefix, document in _PREFIXES if path.startswith(prefix)), Document.NATIVE)

@@ -1,4 +1,4 @@
-"""What the gateway says about itself: the OpenAPI document and the page to try it."""
+"""What the gateway says about itself, the OpenAPI document and the page to try it; and the dashboard's pages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from postmeter.shared.apis.endpoint import Document, Endpoint, Service
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
-LEAD_TO_DOCS = ("/", DOCS_PATH + "/")
+LEADS_TO_DOCS = DOCS_PATH + "/"
 """What people type who look for that page."""
+ASSETS_PATH = "/dashboard"
+"""What the dashboard consists of, below it."""
 
 
 def _endpoint(path: str, summary: str, **more: Any) -> Endpoint:
@@ -19,6 +21,18 @@ def _endpoint(path: str, summary: str, **more: Any) -> Endpoint:
 ENDPOINTS = (
     _endpoint(OPENAPI_PATH, "This document", answer=dict[str, Any]),
     _endpoint(DOCS_PATH, "A page to read and try all of this", media="text/html"),
-    *(_endpoint(path, "Leads to that page", status=302) for path in LEAD_TO_DOCS),
+    _endpoint(LEADS_TO_DOCS, "Leads to that page", status=302),
     _endpoint(DOCS_PATH + "/{file}", "What that page consists of", media="*/*"),
 )
+
+SCREENS = tuple(
+    _endpoint(path, "A screen of the dashboard", media="text/html")
+    for path in ("/", "/login", "/campaigns", "/campaigns/{id}", "/messages/{id}", "/explore")
+)
+"""The dashboard's addresses, all answered by the same page; site/dashboard/screens.js says what each one shows."""
+ASSETS = tuple(
+    _endpoint(f"{ASSETS_PATH}/{{version}}/{rest}", "What the dashboard consists of", media="*/*")
+    for rest in ("{file}", "{folder}/{file}")
+)
+PAGES = SCREENS + ASSETS
+"""Pages for people: routed like endpoints, and no part of the API that the OpenAPI document describes."""

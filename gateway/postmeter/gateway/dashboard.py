@@ -1,0 +1,69 @@
+"""The dashboard's files (ADR 0043): site/dashboard as it stands there, and the two libraries that it uses.
+
+There is no build step. All files but the page itself lie below a path that is named by the content of all of them, so
+that a browser keeps them for ever, and asks for none of them with one of another release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from postmeter.gateway.page import FOR_EVER, Page, digest
+from postmeter.shared.apis.meta import ASSETS_PATH, SCREENS
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        # No text becomes markup or script, and nobody may make a policy by which it could.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+_MEDIA = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
+_LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.esm.js", "uplot/uPlot.min.css")
+_INDEX = "index.html"
+_PLACE_OF_ASSETS = b"{assets}"
+_PLACE_OF_MODULES = b"<!-- modules -->"
+_LATER = "screens/"
+"""Modules that are loaded when their screen is looked at."""
+
+
+def pages() -> dict[str, Page]:
+    """Every file by its path; the page itself by the path of each screen."""
+    site = resources.files("postmeter.gateway") / "site"
+    index = (site / "dashboard" / _INDEX).read_bytes()
+    assets = dict(_files(site / "dashboard")) | {name: (site / name).read_bytes() for name in _LIBRARIES}
+    del assets[_INDEX]
+    assets["icon.svg"] = (site / "icon.svg").read_bytes()
+    base = f"{ASSETS_PATH}/{digest(b''.join(name.encode() + assets[name] for name in sorted(assets)))}"
+    found = {f"{base}/{name}": Page.of(_media(name), content, POLICY, FOR_EVER) for name, content in assets.items()}
+    page = Page.of("text/html", _filled(index, base, sorted(assets)), POLICY)
+    return found | dict.fromkeys((screen.path for screen in SCREENS), page)
+
+
+def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _files(file, f"{prefix}{file.name}/")
+        else:
+            yield prefix + file.name, file.read_bytes()
+
+
+def _media(name: str) -> str:
+    return _MEDIA[name[name.rindex(".") :]]
+
+
+def _filled(index: bytes, base: str, names: list[str]) -> bytes:
+    """The page, with the modules that every screen needs named in its head: else a browser learns of one by another."""
+    early = [name for name in names if name.endswith(".js") and not name.startswith(_LATER)]
+    tags = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in early)
+    return index.replace(_PLACE_OF_MODULES, tags.encode()).replace(_PLACE_OF_ASSETS, base.encode())

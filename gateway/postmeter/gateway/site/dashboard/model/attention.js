@@ -1,0 +1,65 @@
+/** What needs somebody: rates beyond the limits that mailbox providers hold senders to, and what fell away. */
+
+import { to } from "../address.js";
+import { count, rate } from "./numbers.js";
+
+/** The limits of the health score (hard bounces, unsubscribes) and of Gmail and Yahoo (complaints), as fractions. */
+const LIMITS = [
+  { measure: "hard_bounced", metric: "hard_bounced", of: "sent", limit: 0.02 },
+  { measure: "complained", metric: "complained", of: "delivered", limit: 0.001 },
+  { measure: "unsubscribed", metric: "unique_unsubscribed", of: "delivered", limit: 0.01 },
+];
+/** Mail below which a rate says little. */
+const ENOUGH = 200;
+/** A fall in volume to less than this part. */
+const FALL = 0.5;
+const MOST = 6;
+
+function beyond(counts, limit) {
+  return counts[limit.of] >= ENOUGH && counts[limit.metric] / counts[limit.of] >= limit.limit;
+}
+
+const words = (counts, { metric, of }) => ({ rate: rate(counts[metric], counts[of]), of: count(counts[of]) });
+
+/**
+ * Findings, the worst of their kind first: {text, values, address}; `text` is a text below `attention.`.
+ * @param {object} now counts of the period
+ * @param {object} before counts of the days before
+ * @param {object[]} campaigns counts by campaign
+ * @param {object[]} providers counts by mailbox provider
+ */
+export function findings(now, before, campaigns, providers) {
+  const found = [];
+  for (const limit of LIMITS) {
+    if (!beyond(now, limit)) continue;
+    found.push({ text: limit.measure, values: words(now, limit), address: to("/explore", { metric: limit.measure, by: "mailbox_provider" }) });
+  }
+  const groups = [["campaign", campaigns], ["mailbox_provider", providers]];
+  for (const [dimension, rows] of groups) {
+    for (const limit of LIMITS) {
+      const worst = rows.filter((row) => row[dimension] && beyond(row, limit));
+      worst.sort((a, b) => b[limit.metric] / b[limit.of] - a[limit.metric] / a[limit.of]);
+      for (const row of worst.slice(0, 1)) {
+        const address = dimension === "campaign" ? to(`/campaigns/${encodeURIComponent(row.campaign)}`) : to("/", { mailbox_provider: row.mailbox_provider });
+        found.push({ text: `${limit.measure}.in`, values: words(row, limit), dimension, value: row[dimension], address });
+      }
+    }
+  }
+  if (before.sent >= ENOUGH && now.sent < before.sent * FALL) {
+    found.push({ text: "volume", values: { now: count(now.sent), before: count(before.sent) }, address: to("/explore", { metric: "sent", by: "domain" }) });
+  }
+  return found.slice(0, MOST);
+}
+
+/** Campaigns whose share of opened mail is further from all others' than chance takes it: {row, overall, sign}. */
+export function outstanding(campaigns, now) {
+  const overall = now.delivered ? now.unique_opens / now.delivered : 0;
+  if (overall <= 0 || overall >= 1) return [];
+  return campaigns
+    .filter((row) => row.campaign && row.delivered >= ENOUGH)
+    .map((row) => ({ row, z: (row.unique_opens / row.delivered - overall) / Math.sqrt((overall * (1 - overall)) / row.delivered) }))
+    .filter(({ z }) => Math.abs(z) > 3)
+    .sort((a, b) => Math.abs(b.z) - Math.abs(a.z))
+    .slice(0, 5)
+    .sort((a, b) => b.row.unique_opens / b.row.delivered - a.row.unique_opens / a.row.delivered);
+}

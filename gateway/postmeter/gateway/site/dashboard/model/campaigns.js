@@ -1,0 +1,56 @@
+/** The workspace's campaigns, all of them, kept for a minute: their names stand beside numbers everywhere. */
+
+import { useEffect, useState } from "../htm/standalone.module.js";
+import { ask } from "../api.js";
+import { get } from "./requests.js";
+
+const PAGE = 1000;
+/** Beyond so many pages a list is no longer what a person looks through. */
+const PAGES = 10;
+const KEPT = 60_000;
+
+let last = { at: 0, list: null };
+
+async function all() {
+  if (Date.now() - last.at < KEPT) return last.list;
+  const found = [];
+  let cursor = null;
+  for (let page = 0; page < PAGES; page++) {
+    const more = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    const answer = await ask(get(`/v1/campaigns?limit=${PAGE}${more}`));
+    found.push(...answer.data);
+    cursor = answer.next_cursor;
+    if (!cursor) break;
+  }
+  last = { at: Date.now(), list: found };
+  return found;
+}
+
+/**
+ * All campaigns.
+ * @returns {{list: object[] | null, named: (id: string) => string, error: Failure | null}} named: a campaign's name, or
+ *   its id where it has none
+ */
+export function useCampaigns() {
+  const [state, setState] = useState({ list: last.list, error: null });
+  useEffect(() => {
+    let gone = false;
+    all().then(
+      (list) => gone || setState({ list, error: null }),
+      (error) => gone || setState({ list: null, error }),
+    );
+    return () => {
+      gone = true;
+    };
+  }, []);
+  const names = new Map((state.list ?? []).map(({ id, name }) => [id, name]));
+  return { ...state, named: (id) => names.get(id) ?? id };
+}
+
+/** The campaigns that were sent before one, the latest first. */
+export function predecessors(list, campaign, most) {
+  return list
+    .filter((one) => one.id !== campaign.id && one.sent_at && one.sent_at < campaign.sent_at)
+    .sort((a, b) => b.sent_at.localeCompare(a.sent_at))
+    .slice(0, most);
+}

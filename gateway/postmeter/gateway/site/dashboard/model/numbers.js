@@ -1,0 +1,56 @@
+/** Numbers as they are printed: thousands apart by a thin space, rates with one decimal, money with its currency. */
+
+import { language } from "../texts.js";
+
+const THIN = "\u202f";
+
+function thin(format, value) {
+  return format
+    .formatToParts(value)
+    .map(({ type, value: text }) => (type === "group" ? THIN : text))
+    .join("");
+}
+
+/** A count: `4 900`. */
+export function count(value) {
+  return thin(new Intl.NumberFormat(language(), { maximumFractionDigits: 0 }), value);
+}
+
+/** A number with at most one decimal, for axes. */
+export function short(value) {
+  return thin(new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }), value);
+}
+
+/** Percent in tenths, rounded half-up on whole numbers; 0 where there is nothing to divide by. */
+function tenths(part, whole) {
+  return whole === 0 ? 0 : Math.floor((part * 2000 + whole) / (2 * whole));
+}
+
+/** `34.2 %`; digits: decimals, 1 or 2. */
+export function percent(value, digits = 1) {
+  const format = new Intl.NumberFormat(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${thin(format, value)}${THIN}%`;
+}
+
+/** A rate: `34.2 %`. */
+export function rate(part, whole) {
+  return percent(tenths(part, whole) / 10);
+}
+
+/** Money: `1 204.50 €`. */
+export function money(value, currency) {
+  try {
+    return thin(new Intl.NumberFormat(language(), { style: "currency", currency }), value);
+  } catch {
+    return `${count(value)} ${currency}`;
+  }
+}
+
+/** The change from before to now: `+12.4 %`, or null where there was nothing before. */
+export function change(now, before) {
+  if (!before) return null;
+  const value = ((now - before) / before) * 100;
+  const size = percent(Math.abs(value) < 9.95 ? Math.abs(value) : Math.round(Math.abs(value)), Math.abs(value) < 9.95 ? 1 : 0);
+  const sign = value > 0.05 ? "+" : value < -0.05 ? "\u2212" : "±";
+  return { text: sign + size, direction: Math.sign(Math.abs(value) < 0.05 ? 0 : value) };
+}

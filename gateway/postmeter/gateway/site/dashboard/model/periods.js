@@ -1,0 +1,46 @@
+/** Periods: which days are looked at, by which buckets, and which days came before. */
+
+import { dayOf, daysBetween, shifted } from "./times.js";
+
+/** Periods that end now, with their days; today is one of them. */
+export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
+const USUAL = "30d";
+const DAY_PATTERN = /^\d{4}-\d\d-\d\d$/;
+const DAY = 86_400_000;
+
+/** Buckets that are few enough for a curve and fine enough for its days. */
+function resolutionOf(days) {
+  if (days <= 2) return "hour";
+  if (days <= 92) return "day";
+  return days <= 732 ? "week" : "month";
+}
+
+const isDay = (text) => DAY_PATTERN.test(text ?? "") && !Number.isNaN(Date.parse(text));
+
+/**
+ * The period that an address asks for. `from` and `to` are as POST /v1/query takes them: days of the zone, or an
+ * instant; the days before are as many, and where the period ends now they end at the same time of the day.
+ * @returns {{name: string, first: string, last: string, from: string, to: string | undefined, days: number,
+ *   resolution: string, endsNow: boolean, before: {from: string, to: string}}}
+ */
+export function periodOf(params, zone, now = Date.now()) {
+  const today = dayOf(now, zone);
+  let name = params.get("period") ?? USUAL;
+  let first = params.get("from");
+  let last = params.get("to");
+  if (isDay(first) && isDay(last) && first <= last && daysBetween(first, last) < 3650) {
+    name = "custom";
+  } else {
+    if (!Object.hasOwn(PERIODS, name)) name = USUAL;
+    last = today;
+    first = shifted(today, 1 - PERIODS[name]);
+  }
+  const days = daysBetween(first, last) + 1;
+  const endsNow = last >= today;
+  const minute = Math.floor(now / 60_000) * 60_000;
+  const before = {
+    from: shifted(first, -days),
+    to: endsNow ? new Date(minute - days * DAY).toISOString() : shifted(first, -1),
+  };
+  return { name, first, last, from: first, to: endsNow ? undefined : last, days, resolution: resolutionOf(days), endsNow, before };
+}

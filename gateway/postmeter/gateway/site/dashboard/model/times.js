@@ -1,0 +1,78 @@
+/** Times as they are printed: relative up to a day, then dates in the zone that is looked at. */
+
+import { language } from "../texts.js";
+
+const DAY = 86_400_000;
+const STEPS = [["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
+
+/** Whether a browser knows the zone. */
+export function isZone(zone) {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The day of a moment in a zone: `2026-04-03`. */
+export function dayOf(moment, zone) {
+  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" }).format(moment);
+}
+
+/** A day some days later (or earlier): `2026-04-03`. */
+export function shifted(day, days) {
+  const moved = new Date(`${day}T00:00:00Z`);
+  moved.setUTCDate(moved.getUTCDate() + days);
+  return moved.toISOString().slice(0, 10);
+}
+
+/** Days from one to another, the first not counted. */
+export function daysBetween(first, last) {
+  return Math.round((Date.parse(`${last}T00:00:00Z`) - Date.parse(`${first}T00:00:00Z`)) / DAY);
+}
+
+/** `12 minutes ago` up to a day, then the date and time. */
+export function ago(moment, zone, now = Date.now()) {
+  const passed = now - moment;
+  if (passed < 0 || passed >= DAY) return exact(moment, zone);
+  const format = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
+  for (const [unit, size] of STEPS) if (passed >= size) return format.format(-Math.floor(passed / size), unit);
+  return format.format(0, "second");
+}
+
+/** Date and time: `3 Apr 2026, 14:31`. seconds: with them. */
+export function exact(moment, zone, seconds = false) {
+  const style = { dateStyle: "medium", timeStyle: seconds ? "medium" : "short", timeZone: zone };
+  return new Intl.DateTimeFormat(locale(), style).format(moment);
+}
+
+/** A day without its time: `3 Apr 2026`. */
+export function day(moment, zone) {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeZone: zone }).format(moment);
+}
+
+/** English as it is written where days come before months and hours count to 24. */
+function locale() {
+  return language() === "en" ? "en-GB" : language();
+}
+
+const BUCKETS = {
+  quarter_hour: { hour: "2-digit", minute: "2-digit" },
+  hour: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
+  day: { day: "numeric", month: "short" },
+  week: { day: "numeric", month: "short" },
+  month: { month: "short", year: "numeric" },
+};
+
+/** A bucket's name, by its first instant: `3 Apr`. */
+export function bucket(start, resolution, zone) {
+  return new Intl.DateTimeFormat(locale(), { ...BUCKETS[resolution], timeZone: zone }).format(new Date(start));
+}
+
+/** A duration: `36 hours`, `4 days`; narrow: `36h`. */
+export function duration(hours, unitDisplay = "long") {
+  const whole = hours % 24 === 0 && hours >= 48;
+  const unit = whole ? "day" : "hour";
+  return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay }).format(whole ? hours / 24 : hours);
+}

@@ -1,0 +1,28 @@
+/** Who is signed in, the language, and the way out. */
+
+import { html } from "../htm/standalone.module.js";
+import { ask } from "../api.js";
+import { LANGUAGES, chooseLanguage, language, t } from "../texts.js";
+
+async function signOut() {
+  await ask({ method: "DELETE", path: "/session" }).catch(() => null);
+  location.assign("/login");
+}
+
+/** The choice of the language; the page is loaded in it. */
+export function Language() {
+  return html`<label class="choice"><span>${t("frame.language")}</span>
+    <select value=${language()} onChange=${(event) => chooseLanguage(event.target.value)}>
+      ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}
+    </select></label>`;
+}
+
+/** The end of the head. */
+export function Account({ session }) {
+  return html`<div class="account">
+    <span class="soft">${session.email ?? session.workspace}</span>
+    <${Language} />
+    <a href="/docs" data-leave>${t("frame.api")}</a>
+    <button class="plain" onClick=${signOut}>${t("frame.signout")}</button>
+  </div>`;
+}

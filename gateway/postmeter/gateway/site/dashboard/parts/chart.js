@@ -1,0 +1,78 @@
+/**
+ * A curve: zero line always, lines named where they end, machines dashed, the days before thin and grey, what is not
+ * over yet dotted, a gap where nothing is known. Hovering, tapping and the arrow keys show the same; beneath it a table
+ * that says the same.
+ */
+
+import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { count } from "../model/numbers.js";
+import { t } from "../texts.js";
+import { Plot } from "./plot.js";
+import { useScheme } from "./scheme.js";
+
+const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Infinity, End: Infinity };
+
+function Reading({ lines, names, at, format }) {
+  const named = lines.filter(({ values }) => values[at] !== null && values[at] !== undefined);
+  return html`<p class="reading" aria-live="polite"><b>${names[at] ?? ""}</b>
+    ${named.map((line) => html`<span key=${line.name} class=${line.kind}> ${line.name} <b>${format(line.values[at])}</b></span>`)}</p>`;
+}
+
+function Numbers({ title, lines, names, format, first }) {
+  return html`<details class="same"><summary>${t("chart.table")}</summary><div class="table"><table class="rows">
+    <caption class="hidden">${title}</caption>
+    <thead><tr><th scope="col">${first}</th>${lines.map(({ name }) => html`<th scope="col" class="number" key=${name}>${name}</th>`)}</tr></thead>
+    <tbody>${names.map((name, at) => html`<tr key=${at}><th scope="row">${name}</th>
+      ${lines.map((line) => html`<td class="number" key=${line.name}>${line.values[at] === null || line.values[at] === undefined ? "" : format(line.values[at])}</td>`)}</tr>`)}</tbody>
+  </table></div></details>`;
+}
+
+/**
+ * @param {object} given
+ * @param {string} given.title what it shows
+ * @param {string[]} given.names its buckets
+ * @param {{name: string, kind: "plain" | "people" | "proxies" | "machines" | "before", values: (number | null)[]}[]} given.lines
+ *   at most three, and `before`
+ * @param {boolean} [given.unfinished] whether the last bucket is not over yet
+ * @param {string} [given.first] what a bucket is
+ * @param {(first: number, last: number) => void} [given.zoom] called with the buckets that somebody has drawn a span
+ *   over, or chosen by the buttons
+ * @param {() => void} [given.widen] the way back
+ * @param {number} [given.most] what the scale reaches to, where several charts are to have the same
+ * @param {(n: number) => string} [given.mark] how a number is written beside a line of the grid
+ */
+export function Chart({ title, names, lines, unfinished = false, first, format = count, mark, most, height = 260, zoom, widen }) {
+  const place = useRef(null);
+  const plot = useRef(null);
+  const [at, setAt] = useState(names.length - 1);
+  const scheme = useScheme();
+  const content = JSON.stringify([names, lines, unfinished, height, most, scheme]);
+  useEffect(() => {
+    setAt(names.length - 1);
+    plot.current = new Plot(place.current, { names, lines, unfinished, height, format, mark, most, look: setAt, zoom });
+    const watch = new ResizeObserver(() => plot.current.fit());
+    watch.observe(place.current);
+    return () => {
+      watch.disconnect();
+      plot.current.destroy();
+    };
+  }, [content]);
+  const turn = (event) => {
+    const step = KEYS[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const next = Math.min(Math.max(at + step, 0), names.length - 1);
+    setAt(next);
+    plot.current.point(next);
+  };
+  const middle = () => zoom(Math.floor(names.length / 4), Math.ceil((names.length * 3) / 4) - 1);
+  return html`<div class="chart">
+    <${Reading} lines=${lines} names=${names} at=${Math.min(at, names.length - 1)} format=${format} />
+    <div class="plot" tabindex="0" role="group" aria-label=${t("chart.keys", { title })} onKeyDown=${turn} ref=${place}
+      style=${{ height: `${height}px` }}></div>
+    <div class="chart-foot">
+      ${zoom && names.length > 3 && html`<button class="plain" onClick=${middle}>${t("chart.in")}</button>`}
+      ${widen && html`<button class="plain" onClick=${widen}>${t("chart.out")}</button>`}
+      <${Numbers} title=${title} lines=${lines} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
+    </div></div>`;
+}

@@ -1,0 +1,95 @@
+/** The controls of the head: period, zone, the switch of whom to count, filters. Each changes the address. */
+
+import { html } from "../htm/standalone.module.js";
+import { FILTERS, go, here } from "../address.js";
+import { useCampaigns } from "../model/campaigns.js";
+import { AUDIENCES } from "../model/measures.js";
+import { PERIODS } from "../model/periods.js";
+import { day } from "../model/times.js";
+import { t } from "../texts.js";
+
+const noon = (date) => new Date(`${date}T12:00:00Z`);
+
+/** A period's days in words, in the zone that they are days of. */
+export function spanOf({ first, last }) {
+  return first === last ? day(noon(first), "UTC") : `${day(noon(first), "UTC")} \u2013 ${day(noon(last), "UTC")}`;
+}
+
+function chosenDays(event) {
+  event.preventDefault();
+  const { from, to } = Object.fromEntries(new FormData(event.target));
+  if (from && to) go(here({ period: null, from: from < to ? from : to, to: from < to ? to : from }));
+}
+
+function Period({ period }) {
+  return html`<div class="group" role="group" aria-label=${t("control.period")}>
+    ${Object.keys(PERIODS).map((name) => html`<a key=${name} href=${here({ period: name, from: null, to: null })}
+      aria-current=${period.name === name ? "true" : null}>${t(`period.${name}`)}</a>`)}
+    <details class="drop"><summary>${period.name === "custom" ? spanOf(period) : t("period.custom")}</summary>
+      <form class="dropped" onSubmit=${chosenDays}>
+        <label>${t("control.from")}<input type="date" name="from" value=${period.first} required /></label>
+        <label>${t("control.to")}<input type="date" name="to" value=${period.last} required /></label>
+        <button>${t("control.show")}</button>
+      </form></details>
+  </div>`;
+}
+
+function Who({ who }) {
+  return html`<div class="group" role="group" aria-label=${t("control.who")}>
+    ${AUDIENCES.map((name) => html`<a key=${name} href=${here({ who: name })}
+      aria-current=${who === name ? "true" : null}>${t(`who.${name}`)}</a>`)}
+  </div>`;
+}
+
+/** Zones that browsers know; the one that is looked at among them. */
+function zones(zone) {
+  const known = Intl.supportedValuesOf?.("timeZone") ?? [];
+  return [...new Set(["UTC", zone, ...known])];
+}
+
+function Zone({ zone }) {
+  return html`<label class="choice"><span>${t("control.zone")}</span>
+    <select value=${zone} onChange=${(event) => go(here({ zone: event.target.value }))}>
+      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${name.replaceAll("_", " ")}</option>`)}
+    </select></label>`;
+}
+
+function added(event, filters) {
+  event.preventDefault();
+  const { dimension, value } = Object.fromEntries(new FormData(event.target));
+  go(here({ [dimension]: [...new Set([...(filters[dimension] ?? []), value.trim()])] }));
+  event.target.reset();
+  event.target.closest("details").open = false;
+}
+
+function Filters({ filters }) {
+  const { named } = useCampaigns();
+  const chosen = FILTERS.flatMap((name) => (filters[name] ?? []).map((value) => [name, value]));
+  const words = (name, value) => (name === "campaign" ? named(value) : value) || t("value.none");
+  return html`<div class="group filters" role="group" aria-label=${t("control.filters")}>
+    ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
+      href=${here({ [name]: filters[name].filter((one) => one !== value) })}
+      aria-label=${t("control.unfilter", { name: t(`dimension.${name}`), value: words(name, value) })}>
+      ${t(`dimension.${name}`)}: ${words(name, value)} <span aria-hidden="true">×</span></a>`)}
+    <details class="drop"><summary>${t("control.filter")}</summary>
+      <form class="dropped" onSubmit=${(event) => added(event, filters)}>
+        <label>${t("control.dimension")}<select name="dimension">
+          ${FILTERS.map((name) => html`<option value=${name}>${t(`dimension.${name}`)}</option>`)}</select></label>
+        <label>${t("control.value")}<input name="value" maxlength="200" autocomplete="off" /></label>
+        <button>${t("control.add")}</button>
+      </form></details>
+  </div>`;
+}
+
+/** The controls that a screen takes: `period`, `who`, `filters`. */
+export function Controls({ shown, view, again }) {
+  if (!shown.length) return null;
+  const has = (name) => shown.includes(name);
+  return html`<section class="controls" aria-label=${t("control.all")}>
+    ${has("period") && html`<${Period} period=${view.period} />`}
+    ${has("who") && html`<${Who} who=${view.who} />`}
+    ${has("filters") && html`<${Filters} filters=${view.filters} />`}
+    ${has("period") && html`<${Zone} zone=${view.zone} />`}
+    <button class="plain" onClick=${again}>${t("control.again")}</button>
+  </section>`;
+}

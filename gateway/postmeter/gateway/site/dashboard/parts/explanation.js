@@ -1,0 +1,68 @@
+/** Explain this number: formula in words, filters and window, the counts that enter, the split, the messages behind. */
+
+import { html } from "../htm/standalone.module.js";
+import { curl } from "../api.js";
+import { FILTERS } from "../address.js";
+import { useCampaigns } from "../model/campaigns.js";
+import { MEASURES, valueOf, wholeOf } from "../model/measures.js";
+import { count, rate } from "../model/numbers.js";
+import { search } from "../model/requests.js";
+import { t } from "../texts.js";
+import { Command } from "./command.js";
+import { Dialog } from "./dialog.js";
+import { Messages } from "./messages.js";
+import { Split } from "./split.js";
+
+const place = (zone) => zone.replaceAll("_", " ");
+
+function Formula({ measure, counts, who }) {
+  const value = valueOf(measure, counts, who);
+  const whole = wholeOf(measure, counts);
+  const { of } = MEASURES[measure];
+  if (whole === null) return null;
+  return html`<p class="formula">${t(`measure.${measure}`)} ÷ ${t(`measure.${of}`)}
+    = ${count(value)} ÷ ${count(whole)} = <b>${rate(value, whole)}</b></p>`;
+}
+
+function Counts({ measure, counts, who }) {
+  const parts = MEASURES[measure].parts(who);
+  const { of } = MEASURES[measure];
+  return html`<table class="numbers"><caption>${t("explain.counts")}</caption>
+    <tbody>${parts.map((metric) => html`<tr key=${metric}><th scope="row">${t(`metric.${metric}`)}</th><td>${count(counts[metric] ?? 0)}</td></tr>`)}
+    ${parts.length > 1 && html`<tr class="sum"><th scope="row">${t(`measure.${measure}`)}</th><td>${count(valueOf(measure, counts, who))}</td></tr>`}
+    ${of && html`<tr><th scope="row">${t(`metric.${of}`)}</th><td>${count(counts[of] ?? 0)}</td></tr>`}</tbody></table>`;
+}
+
+function Window({ body }) {
+  const { named } = useCampaigns();
+  const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
+  const words = (name) => body.filters[name].map((value) => (name === "campaign" ? named(value) : value) || t("value.none"));
+  return html`<p>${t("explain.window", { from: body.from, to: body.to ?? t("explain.now"), zone: place(body.timezone ?? "UTC") })}
+    ${" "}${chosen.length === 0 ? t("explain.no_filter") : chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`).join("; ")}</p>`;
+}
+
+/** Messages are searched by when they were created; what happened in a window may be of older ones, which is said. */
+function Behind({ measure, request, view }) {
+  const { found } = MEASURES[measure];
+  const { filters, from, to } = request.body;
+  const body = { filters, from, to, ...(found && { engagement: found }) };
+  return html`<h3>${t("explain.behind")}</h3>
+    <p class="soft">${t(found ? "explain.behind.found" : "explain.behind.any")}</p>
+    <${Messages} request=${search(body)} view=${view} most=${10} without=${["sent_at", "first_clicked_at"]} />`;
+}
+
+/** The dialog. request: the query whose counts these are. */
+export function Explanation({ measure, counts, view, request, close }) {
+  const { split } = MEASURES[measure];
+  const kind = split ?? { opened: "opens", clicked: "clicks" }[measure];
+  const title = `${count(valueOf(measure, counts, view.who))} · ${t(`measure.${measure}`)}`;
+  return html`<${Dialog} title=${title} close=${close}>
+    <p>${t(`measure.${measure}.what`)}${split && ` ${t(`who.${view.who}.what`)}`}</p>
+    <${Formula} measure=${measure} counts=${counts} who=${view.who} />
+    <${Window} body=${request.body} />
+    <${Counts} measure=${measure} counts=${counts} who=${view.who} />
+    ${kind && html`<h3>${t(`explain.split.${kind}`)}</h3><${Split} what=${kind} counts=${counts} who=${view.who} />`}
+    <${Behind} measure=${measure} request=${request} view=${view} />
+    <h3>${t("panel.curl")}</h3><${Command} text=${curl(request)} />
+  </${Dialog}>`;
+}

@@ -1,0 +1,53 @@
+/** A part of a screen under its title, with the request that gives it as a command, and its rows as a CSV file. */
+
+import { html, useState } from "../htm/standalone.module.js";
+import { curl } from "../api.js";
+import { t } from "../texts.js";
+import { Command } from "./command.js";
+import { Dialog } from "./dialog.js";
+
+/** What a spreadsheet would take for a formula begins with one of these. */
+const FORMULA = /^[=+\-@\t\r]/;
+
+function cell(value) {
+  const text = value === null || value === undefined ? "" : String(value);
+  const safe = typeof value === "number" || !FORMULA.test(text) ? text : `'${text}`;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** Rows as CSV: the first row's fields are the columns. */
+export function csv(rows) {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cell).join(",") + "\r\n").join("");
+}
+
+/** Gives a file to whoever looks. */
+export function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  const link = Object.assign(document.createElement("a"), { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/**
+ * @param {{title: string, note?: any, requests?: object[], rows?: object[] | (() => Promise<object[]>), name: string}} given
+ *   requests: what "copy as curl" shows. rows: what the CSV file holds. name: the file's.
+ */
+export function Panel({ title, note, requests = [], rows, name, wide, children }) {
+  const [open, setOpen] = useState(false);
+  const save = async () => download(`${name}.csv`, csv(typeof rows === "function" ? await rows() : rows));
+  return html`<section class=${wide ? "panel wide" : "panel"} aria-label=${title}>
+    <div class="panel-head"><h2>${title}</h2>
+      <div class="actions">
+        ${requests.length > 0 && html`<button class="plain" onClick=${() => setOpen(true)}
+          aria-label=${t("panel.curl.of", { title })}>${t("panel.curl")}</button>`}
+        ${rows && html`<button class="plain" onClick=${save} aria-label=${t("panel.csv.of", { title })}>${t("panel.csv")}</button>`}
+      </div></div>
+    ${note && html`<p class="soft note">${note}</p>`}
+    ${children}
+    ${open && html`<${Dialog} title=${t("panel.curl.of", { title })} close=${() => setOpen(false)}>
+      <p>${t("panel.curl.what")}</p>
+      ${requests.map((request) => html`<${Command} text=${curl(request)} />`)}
+    </${Dialog}>`}
+  </section>`;
+}

@@ -1,0 +1,165 @@
+/** uPlot as our charts use it: buckets side by side, a zero line, names at the ends of lines. */
+
+import uPlot from "../uplot/uPlot.esm.js";
+import { short } from "../model/numbers.js";
+import { colour } from "./scheme.js";
+
+const FONT = "13px system-ui, sans-serif";
+const LINE_HEIGHT = 16;
+const AXIS_HEIGHT = 26;
+/** Pixels between two names of buckets. */
+const APART = 74;
+
+const STYLES = {
+  plain: { colour: "ink", width: 2 },
+  people: { colour: "people", width: 2 },
+  proxies: { colour: "proxies", width: 2 },
+  machines: { colour: "machines", width: 1.5, dash: [6, 4] },
+  before: { colour: "before", width: 1 },
+};
+const DOTS = [2, 4];
+
+/** The widest of some texts, in pixels. */
+function widest(texts) {
+  const context = document.createElement("canvas").getContext("2d");
+  context.font = FONT;
+  return Math.max(0, ...texts.map((text) => context.measureText(text).width));
+}
+
+/** Round numbers from 0 to at least `most`, few of them; whole ones where only whole ones are counted. */
+export function ticks(most, whole) {
+  const size = 10 ** Math.floor(Math.log10(Math.max(most, 1e-9) / 3));
+  const step = Math.max(...[[1, 2, 5, 10].map((n) => n * size).find((one) => one * 4 >= most)], whole ? 1 : 0);
+  const n = Math.max(1, Math.ceil(most / step - 1e-9));
+  return Array.from({ length: n + 1 }, (_, place) => place * step);
+}
+
+/** One chart on the page. */
+export class Plot {
+  /**
+   * @param {HTMLElement} place
+   * @param {{names: string[], lines: object[], unfinished: boolean, height: number, format: (n: number) => string,
+   *   look: (at: number) => void, zoom?: (first: number, last: number) => void,
+   *   mark?: (n: number) => string, most?: number}} given look: called with the bucket that
+   *   is pointed at. most: what the scale reaches to
+   */
+  constructor(place, given) {
+    this.place = place;
+    this.given = given;
+    this.last = given.names.length - 1;
+    const { lines } = given;
+    const most = given.most ?? Math.max(0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
+    const whole = lines.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)));
+    this.marks = ticks(most || 1, whole);
+    const named = lines.length > 1 ? widest(lines.map(({ name }) => name)) + 10 : 12;
+    this.plot = new uPlot(this.options(named), this.data(), place);
+  }
+
+  /** Follows its place's width. */
+  fit() {
+    const width = this.place.clientWidth;
+    if (width && width !== this.plot.width) this.plot.setSize({ width, height: this.given.height });
+  }
+
+  /** Points at a bucket. */
+  point(at) {
+    this.plot.setCursor({ left: this.plot.valToPos(at, "x"), top: 0 }, false);
+  }
+
+  destroy() {
+    this.plot.destroy();
+  }
+
+  /** Each line, and of one that is not over yet its last stretch apart, to be dotted. */
+  data() {
+    const { lines, names, unfinished } = this.given;
+    const rows = [names.map((_, at) => at)];
+    for (const { values, kind } of lines) {
+      const padded = names.map((_, at) => values[at] ?? null);
+      if (unfinished && kind !== "before" && this.last > 0) {
+        rows.push(padded.map((value, at) => (at === this.last ? null : value)));
+        rows.push(padded.map((value, at) => (at >= this.last - 1 ? value : null)));
+      } else rows.push(padded);
+    }
+    return rows;
+  }
+
+  series() {
+    const { lines, unfinished } = this.given;
+    return lines.flatMap(({ kind }) => {
+      const { colour: name, width, dash } = STYLES[kind];
+      const line = { stroke: colour(name), width, dash, points: { show: this.last === 0, size: 7 } };
+      const dotted = unfinished && kind !== "before" && this.last > 0;
+      return dotted ? [line, { ...line, dash: DOTS, points: { show: false } }] : [line];
+    });
+  }
+
+  options(named) {
+    const soft = colour("soft");
+    const axis = { stroke: soft, font: FONT, ticks: { show: false } };
+    const numbers = this.marks.map(this.given.mark ?? short);
+    return {
+      width: this.place.clientWidth || 300,
+      height: this.given.height,
+      padding: [10, named, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, points: { size: 7, fill: colour("ground") }, drag: { x: Boolean(this.given.zoom), y: false, setScale: false } },
+      scales: {
+        x: { time: false, range: () => (this.last > 0 ? [0, this.last] : [-1, 1]) },
+        y: { range: () => [0, this.marks.at(-1)] },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, size: AXIS_HEIGHT, gap: 6, splits: (u) => this.splits(u), values: (_, at) => at.map((n) => this.given.names[n] ?? "") },
+        { ...axis, grid: { stroke: colour("line"), width: 1 }, size: widest(numbers) + 14, gap: 6, splits: () => this.marks, values: () => numbers },
+      ],
+      series: [{}, ...this.series()],
+      hooks: { setCursor: [(u) => this.looked(u)], setSelect: [(u) => this.selected(u)], draw: [(u) => this.names(u)] },
+    };
+  }
+
+  /** The buckets that are named beneath: as many as there is room for. */
+  splits(u) {
+    const room = Math.max(1, Math.floor((u.bbox.width / uPlot.pxRatio || this.place.clientWidth) / APART));
+    const step = Math.max(1, Math.ceil((this.last + 1) / room));
+    return Array.from({ length: Math.floor(this.last / step) + 1 }, (_, n) => n * step);
+  }
+
+  looked({ cursor }) {
+    if (cursor.idx !== null && cursor.idx !== undefined && cursor.left >= 0) this.given.look(cursor.idx);
+    else if (cursor.left < 0) this.given.look(this.last);
+  }
+
+  selected(u) {
+    const { left, width } = u.select;
+    if (width < 8 || !this.given.zoom) return;
+    const [first, last] = [u.posToIdx(left), u.posToIdx(left + width)];
+    u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    if (last > first) this.given.zoom(first, last);
+  }
+
+  /** Writes the name of each line where it ends; names that would lie on each other are moved apart. */
+  names(u) {
+    const { lines } = this.given;
+    if (lines.length < 2) return;
+    const ratio = uPlot.pxRatio;
+    const ends = lines.flatMap(({ name, kind, values }) => {
+      const at = values.slice(0, this.last + 1).findLastIndex((value) => value !== null && value !== undefined);
+      return at < 0 ? [] : [{ name, kind, y: u.valToPos(values[at], "y", true) }];
+    });
+    ends.sort((a, b) => a.y - b.y);
+    const apart = LINE_HEIGHT * ratio;
+    for (let n = 1; n < ends.length; n++) ends[n].y = Math.max(ends[n].y, ends[n - 1].y + apart);
+    const floor = u.bbox.top + u.bbox.height;
+    for (let n = ends.length - 1, most = floor; n >= 0; n--, most -= apart) ends[n].y = Math.min(ends[n].y, most);
+    const { ctx } = u;
+    ctx.save();
+    ctx.font = FONT.replace("13px", `${13 * ratio}px`);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    for (const { name, kind, y } of ends) {
+      ctx.fillStyle = colour(kind === "before" ? "soft" : STYLES[kind].colour);
+      ctx.fillText(name, u.bbox.left + u.bbox.width + 6 * ratio, y);
+    }
+    ctx.restore();
+  }
+}

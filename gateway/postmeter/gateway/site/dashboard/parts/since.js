@@ -1,0 +1,76 @@
+/** How a campaign went since its sending, beside those that were sent before it: the part of its mail that was opened. */
+
+import { html } from "../htm/standalone.module.js";
+import { here, useAddress } from "../address.js";
+import { useAnswer } from "../answers.js";
+import { percent } from "../model/numbers.js";
+import { query } from "../model/requests.js";
+import { duration } from "../model/times.js";
+import { t } from "../texts.js";
+import { Chart } from "./chart.js";
+import { Panel } from "./panel.js";
+import { Answered } from "./states.js";
+
+/** Hours that can be looked at. */
+const SPANS = [24, 72, 168, 720];
+const USUAL = 72;
+const WHAT = { opened: "unique_opens", clicked: "unique_clicks" };
+const HOUR = 3_600_000;
+const QUARTER = HOUR / 4;
+/** Beyond so many hours a bucket is a day. */
+const HOURLY = 168;
+const SHORT = 18;
+
+function requestOf(campaign, span, zone) {
+  const from = Math.floor(Date.parse(campaign.sent_at) / QUARTER) * QUARTER;
+  const now = Math.ceil(Date.now() / QUARTER) * QUARTER;
+  return query({
+    metrics: ["delivered", ...Object.values(WHAT)],
+    filters: { campaign: [campaign.id] },
+    from: new Date(from).toISOString(),
+    to: new Date(Math.min(from + span * HOUR, Math.max(now, from + QUARTER))).toISOString(),
+    timezone: span <= HOURLY ? "UTC" : zone,
+    resolution: span <= HOURLY ? "hour" : "day",
+  });
+}
+
+/** The part of what was delivered, in percent, that had been opened (clicked) by the end of each bucket. */
+export function grown(rows, metric) {
+  const delivered = rows.reduce((sum, row) => sum + row.delivered, 0);
+  let sum = 0;
+  return rows.map((row) => {
+    sum += row[metric];
+    return delivered ? Math.round((sum / delivered) * 1000) / 10 : null;
+  });
+}
+
+/** A request's answer for each campaign; as many hooks as there may be campaigns, whatever their number. */
+function useRows(campaigns, span, zone) {
+  const requests = [0, 1, 2, 3].map((n) => (campaigns[n] ? requestOf(campaigns[n], span, zone) : null));
+  return { requests: requests.filter(Boolean), answers: requests.map((request) => useAnswer(request)) };
+}
+
+const cut = (name) => (name.length > SHORT ? `${name.slice(0, SHORT - 1)}…` : name);
+
+/** before: its predecessors, the latest first. */
+export function Since({ campaign, before, zone }) {
+  const [, params] = useAddress();
+  const span = SPANS.includes(Number(params.get("span"))) ? Number(params.get("span")) : USUAL;
+  const what = Object.hasOwn(WHAT, params.get("since") ?? "") ? params.get("since") : "opened";
+  const campaigns = [campaign, ...before];
+  const { requests, answers } = useRows(campaigns, span, zone);
+  const title = t(`since.${what}`);
+  const step = span <= HOURLY ? 1 : 24;
+  const choice = (name, value, label, chosen) => html`<a key=${value} href=${here({ [name]: value })} aria-current=${chosen ? "true" : null}>${label}</a>`;
+  const lines = answers.flatMap(({ value }, n) => (value ? [{ name: cut(campaigns[n].name), kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }] : []));
+  const names = Array.from({ length: Math.max(1, ...lines.map(({ values }) => values.length)) }, (_, n) => duration((n + 1) * step, "narrow"));
+  const rows = names.map((name, at) => ({ after: name, ...Object.fromEntries(lines.map((line) => [line.name, line.values[at] ?? ""])) }));
+  return html`<${Panel} title=${title} note=${t("since.what")} requests=${requests} rows=${rows} name="since-sending">
+    <div class="group" role="group" aria-label=${t("since.choose")}>
+      ${Object.keys(WHAT).map((name) => choice("since", name, t(`measure.${name}`), name === what))}
+      <span class="soft" aria-hidden="true">·</span>
+      ${SPANS.map((hours) => choice("span", hours, duration(hours), hours === span))}</div>
+    <${Answered} answer=${answers[0]} lines=${12}>${() => html`<${Chart} title=${title} names=${names} lines=${lines} first=${t("since.after")}
+      format=${(value) => percent(value)} mark=${(value) => percent(value, 0)} />`}</${Answered}>
+  </${Panel}>`;
+}

@@ -1,0 +1,36 @@
+/** What stands where a number will be, where there is none, and where one could not be had. */
+
+import { html } from "../htm/standalone.module.js";
+import { has, t } from "../texts.js";
+import { Command } from "./command.js";
+
+/** Something is on its way; it holds the place. lines: how many lines of text it will be. */
+export function Loading({ lines = 4 }) {
+  return html`<div class="loading" role="status" style=${{ minHeight: `${lines * 24}px` }}>${t("state.loading")}</div>`;
+}
+
+/** Nothing is there yet: what would fill it, with the command. */
+export function Empty({ title, what, command }) {
+  return html`<div class="empty"><p class="lead">${title}</p><p>${what}</p>
+    ${command && html`<${Command} text=${command} />`}</div>`;
+}
+
+/** Something is wrong: what, and what to do. */
+export function Trouble({ title, what, children }) {
+  return html`<div class="trouble" role="alert"><p class="lead">${title}</p><p>${what}</p>${children}</div>`;
+}
+
+/** A failure of the API in words: the API's own message says which field is wrong, ours what to do. */
+export function Failed({ error }) {
+  const known = [`failure.${error.code}`, `failure.${error.status}`].find(has) ?? "failure.other";
+  const said = error.message && html`<p class="soft">${error.message}</p>`;
+  const id = error.requestId && html`<p class="soft">${t("failure.id", { id: error.requestId })}</p>`;
+  return html`<${Trouble} title=${t(known)} what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}</${Trouble}>`;
+}
+
+/** An answer's content, or what stands in its place. children: a function of the value. */
+export function Answered({ answer, lines, children }) {
+  if (answer.error) return html`<${Failed} error=${answer.error} />`;
+  if (answer.value === null) return html`<${Loading} lines=${lines} />`;
+  return html`<div aria-busy=${answer.loading ? "true" : null}>${children(answer.value)}</div>`;
+}

@@ -1,0 +1,55 @@
+/** A table of rows: numbers right-aligned, sorted by the column that the address names. */
+
+import { html } from "../htm/standalone.module.js";
+import { here, useAddress } from "../address.js";
+import { t } from "../texts.js";
+
+/** Rows as the address wants them: `sort=opens` ascending, `sort=-opens` descending. */
+export function sorted(rows, columns, order) {
+  const name = order?.replace(/^-/, "");
+  const column = columns.find(({ key }) => key === name);
+  if (!column) return rows;
+  const sign = order.startsWith("-") ? -1 : 1;
+  const value = column.value ?? ((row) => row[column.key]);
+  const compared = (a, b) => (typeof a === "string" || typeof b === "string" ? String(a ?? "").localeCompare(String(b ?? "")) : (a ?? -1) - (b ?? -1));
+  return [...rows].sort((a, b) => sign * compared(value(a), value(b)));
+}
+
+/** How a column looks: numbers to the right, texts broken anywhere, what is minor left out where the page is narrow. */
+function looks({ numeric, minor, text }, isFirst) {
+  return [numeric && "number", minor && "minor", (text || isFirst) && "text"].filter(Boolean).join(" ");
+}
+
+function Head({ column, order, sorts, name }) {
+  const { key, title, numeric } = column;
+  const kind = looks(column);
+  if (!sorts || column.fixed) return html`<th scope="col" class=${kind}>${title}</th>`;
+  const down = order === `-${key}`;
+  const up = order === key;
+  const next = down || (!up && !numeric) ? key : `-${key}`;
+  return html`<th scope="col" class=${kind} aria-sort=${down ? "descending" : up ? "ascending" : null}>
+    <a href=${here({ [name]: next })}>${title}<span aria-hidden="true">${down ? " ↓" : up ? " ↑" : ""}</span></a></th>`;
+}
+
+/**
+ * @param {object} given
+ * @param {{key: string, title: string, numeric?: boolean, minor?: boolean, text?: boolean, fixed?: boolean, cell?: Function, value?: Function}[]} given.columns
+ *   minor: left out where the page is narrow. text: long, and from outside. fixed: not to be sorted by. cell: a row's content. value: what it is sorted by.
+ * @param {object[]} given.rows
+ * @param {string} given.caption for those who do not see it
+ * @param {string} [given.sort] the parameter of the address that sorts it; none: as it is
+ * @param {string} [given.usual] the order where the address names none
+ */
+export function Table({ columns, rows, caption, sort, usual, most = 200 }) {
+  const [, params] = useAddress();
+  const order = sort ? params.get(sort) ?? usual : null;
+  const listed = sorted(rows, columns, order);
+  return html`<div class="table"><table class="rows"><caption class="hidden">${caption}</caption>
+    <thead><tr>${columns.map((column) => html`<${Head} key=${column.key} column=${column} order=${order} sorts=${Boolean(sort)} name=${sort} />`)}</tr></thead>
+    <tbody>${listed.slice(0, most).map((row, place) => html`<tr key=${row.key ?? place}>${columns.map((column, at) => {
+      const kind = looks(column, at === 0);
+      const content = column.cell ? column.cell(row) : row[column.key];
+      return at === 0 ? html`<th scope="row" class=${kind}>${content}</th>` : html`<td class=${kind}>${content}</td>`;
+    })}</tr>`)}</tbody></table>
+    ${listed.length > most && html`<p class="soft">${t("table.more", { n: listed.length - most })}</p>`}</div>`;
+}

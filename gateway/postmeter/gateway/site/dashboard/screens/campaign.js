@@ -1,0 +1,140 @@
+/** One campaign: how did it do, and why? All of its life, whatever period other screens look at. */
+
+import { html } from "../htm/standalone.module.js";
+import { here, to, useAddress } from "../address.js";
+import { useAnswer } from "../answers.js";
+import { predecessors, useCampaigns } from "../model/campaigns.js";
+import { METRICS, total } from "../model/measures.js";
+import { count, money } from "../model/numbers.js";
+import { get, query, search, segment, viewed } from "../model/requests.js";
+import { ago, exact } from "../model/times.js";
+import { Figure, Part, Rate } from "../parts/figure.js";
+import { Freshness } from "../parts/freshness.js";
+import { allMessages, Messages } from "../parts/messages.js";
+import { Panel } from "../parts/panel.js";
+import { Since } from "../parts/since.js";
+import { Split } from "../parts/split.js";
+import { Answered, Empty, Failed, Loading, Trouble } from "../parts/states.js";
+import { Table } from "../parts/table.js";
+import { has, say, t } from "../texts.js";
+
+const LISTS = ["opened", "clicked", "not_opened", "not_clicked", "replied", "bounced", "complained", "unsubscribed"];
+const PREDECESSORS = 3;
+/** Messages of a file; all of a large campaign are an export's (docs/api/exports.md). */
+const FILE = 10_000;
+const LINKS = 50;
+
+/** The view of a campaign's whole life: from its first moment that is known. */
+function lifeOf(view, campaign) {
+  const first = [campaign.created_at, campaign.sent_at].filter(Boolean).sort()[0];
+  return { ...view, filters: { campaign: [campaign.id] }, period: { from: first, to: undefined } };
+}
+
+function Funnel({ counts, view, request }) {
+  const figure = (measure) => html`<b><${Figure} measure=${measure} counts=${counts} view=${view} request=${request} /></b>`;
+  const part = (measure) => html`<${Rate} measure=${measure} counts=${counts} view=${view} />`;
+  const named = (...measures) => Object.fromEntries(measures.flatMap((name) => [[name, figure(name)], [`${name}_rate`, part(name)]]));
+  return html`<p class="sentence">${say("campaign.funnel", named("sent", "delivered", "opened", "clicked"))}</p>
+    <p>${say("campaign.lost", named("bounced", "complained", "unsubscribed", "replied"))}</p>
+    <div class="desk"><div class="half"><h3>${t("campaign.opens")} <${Figure} measure="opens" counts=${counts} view=${view} request=${request} /></h3><${Split} what="opens" counts=${counts} who=${view.who} /></div>
+    <div class="half"><h3>${t("campaign.clicks")} <${Figure} measure="clicks" counts=${counts} view=${view} request=${request} /></h3><${Split} what="clicks" counts=${counts} who=${view.who} /></div></div>`;
+}
+
+function Links({ life }) {
+  const request = query(viewed(life, { metrics: ["clicks", "machine_clicks"], dimensions: ["link"], order_by: "-clicks", limit: LINKS }));
+  const answer = useAnswer(request);
+  const rows = (answer.value?.data ?? []).map((row) => ({ ...row, key: row.link }));
+  const most = Math.max(1, ...rows.map((row) => row.clicks));
+  const columns = [
+    { key: "link", title: t("dimension.link"), cell: (row) => html`${row.link}<span class="share" style=${{ width: `${(row.clicks / most) * 100}%` }}></span>` },
+    { key: "clicks", title: t("metric.clicks"), numeric: true, cell: (row) => count(row.clicks) },
+    { key: "machine_clicks", title: t("metric.machine_clicks"), numeric: true, minor: true, cell: (row) => count(row.machine_clicks) },
+  ];
+  return html`<${Panel} title=${t("campaign.links")} requests=${[request]} rows=${answer.value?.data} name="links">
+    <${Answered} answer=${answer}>${() => (rows.length ? html`<${Table} columns=${columns} rows=${rows} caption=${t("campaign.links")} />` : html`<p class="soft">${t("campaign.no_links")}</p>`)}</${Answered}></${Panel}>`;
+}
+
+function Providers({ life }) {
+  const request = query(viewed(life, { metrics: METRICS, dimensions: ["mailbox_provider"], order_by: "-sent", limit: 100 }));
+  const answer = useAnswer(request);
+  const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${life} />`;
+  const columns = [
+    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => row.mailbox_provider || t("value.unknown") },
+    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
+    { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened") },
+    { key: "clicked", title: t("measure.clicked"), numeric: true, minor: true, cell: part("clicked") },
+    { key: "bounced", title: t("measure.bounced"), numeric: true, minor: true, cell: part("bounced") },
+  ];
+  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${answer.value?.data} name="mailbox-providers">
+    <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data} caption=${t("overview.providers")} most=${12} />`}</${Answered}></${Panel}>`;
+}
+
+/** A reason's name in words; reasons are a closed list, and what is not on it is shown as it is. */
+const reasonOf = (reason) => (has(`bounce.${reason}`) ? t(`bounce.${reason}`) : reason.replaceAll("_", " "));
+
+function Reasons({ campaign, session }) {
+  const request = get(`/api/v1/workspaces/${segment(session.workspace)}/analytics/deliverability?timeRange=90d&campaignId=${segment(campaign.id)}`);
+  const answer = useAnswer(request);
+  const rows = answer.value?.data.bounce_analysis.top_bounce_reasons ?? [];
+  const columns = [
+    { key: "reason", title: t("campaign.reason"), cell: (row) => reasonOf(row.reason) },
+    { key: "count", title: t("measure.bounced"), numeric: true, cell: (row) => count(row.count) },
+  ];
+  return html`<${Panel} title=${t("campaign.reasons")} note=${t("campaign.reasons.days")} requests=${[request]} rows=${rows} name="bounce-reasons">
+    <${Answered} answer=${answer}>${() => (rows.length ? html`<${Table} columns=${columns} rows=${rows} caption=${t("campaign.reasons")} />` : html`<p class="soft">${t("campaign.no_reasons")}</p>`)}</${Answered}></${Panel}>`;
+}
+
+function Revenue({ life }) {
+  const request = query(viewed(life, { metrics: ["conversions", "revenue"], dimensions: ["currency"] }));
+  const answer = useAnswer(request);
+  const columns = [
+    { key: "currency", title: t("dimension.currency") },
+    { key: "conversions", title: t("metric.conversions"), numeric: true, cell: (row) => count(row.conversions) },
+    { key: "revenue", title: t("overview.revenue"), numeric: true, cell: (row) => money(row.revenue, row.currency) },
+  ];
+  return html`<${Panel} title=${t("overview.revenue")} requests=${[request]} rows=${answer.value?.data} name="revenue">
+    <${Answered} answer=${answer}>${({ data }) => (data.length ? html`<${Table} columns=${columns} rows=${data} caption=${t("overview.revenue")} />` : html`<p class="soft">${t("campaign.no_revenue")}</p>`)}</${Answered}></${Panel}>`;
+}
+
+function Who({ life, campaign }) {
+  const [, params] = useAddress();
+  const list = LISTS.includes(params.get("list")) ? params.get("list") : LISTS[0];
+  const request = search({ engagement: list, filters: { campaign: [campaign.id] }, from: life.period.from });
+  return html`<${Panel} title=${t("campaign.who")} note=${t(`list.${list}.what`)} requests=${[request]} rows=${() => allMessages(request, FILE)} name=${`who-${list}`}>
+    <div class="group" role="group" aria-label=${t("campaign.lists")}>${LISTS.map((name) => html`<a key=${name} href=${here({ list: name })}
+      aria-current=${name === list ? "true" : null}>${t(`list.${name}`)}</a>`)}</div>
+    <${Messages} request=${request} view=${life} without=${["campaign"]} />
+  </${Panel}>`;
+}
+
+function Parts({ campaign, list, view, session }) {
+  const life = lifeOf(view, campaign);
+  const request = query(viewed(life, { metrics: METRICS }));
+  const answer = useAnswer(request);
+  const sent = campaign.sent_at ? Date.parse(campaign.sent_at) : null;
+  return html`<div class="title"><div><h1>${campaign.name}</h1>
+      <p class="soft">${sent ? t("campaign.sent", { ago: ago(sent, view.zone), exact: exact(sent, view.zone), zone: view.zone.replaceAll("_", " ") }) : t("campaign.unsent")}
+        ${campaign.status !== "sent" && ` · ${campaign.status}`}</p></div>
+      <${Freshness} at=${answer.at} /></div>
+    <${Answered} answer=${answer} lines=${12}>${({ data }) => {
+      const counts = total(data);
+      if (METRICS.every((metric) => counts[metric] === 0)) return html`<${Empty} title=${t("campaign.empty")} what=${t("campaign.empty.do")} />`;
+      return html`<${Funnel} counts=${counts} view=${life} request=${request} />`;
+    }}</${Answered}>
+    <div class="desk parts">
+      ${sent && html`<${Since} campaign=${campaign} before=${predecessors(list, campaign, PREDECESSORS)} zone=${view.zone} />`}
+      <div class="most"><${Links} life=${life} /></div><div class="rest"><${Revenue} life=${life} /></div>
+      <div class="most"><${Providers} life=${life} /></div><div class="rest"><${Reasons} campaign=${campaign} session=${session} /></div>
+      <${Who} life=${life} campaign=${campaign} />
+    </div>`;
+}
+
+/** The screen. */
+export default function Campaign({ view, id, session }) {
+  const { list, error } = useCampaigns();
+  if (error) return html`<${Failed} error=${error} />`;
+  if (!list) return html`<${Loading} lines=${24} />`;
+  const campaign = list.find((one) => one.id === id);
+  if (!campaign) return html`<${Trouble} title=${t("campaign.unknown")} what=${t("campaign.unknown.do")}><a href=${to("/campaigns")}>${t("screen.campaigns")}</a></${Trouble}>`;
+  return html`<${Parts} campaign=${campaign} list=${list} view=${view} session=${session} />`;
+}

@@ -1,0 +1,155 @@
+/** Explore: any other question, as a sentence that can be edited; its address is the saved view. */
+
+import { html } from "../htm/standalone.module.js";
+import { FILTERS, go, here, to, useAddress } from "../address.js";
+import { useAnswer } from "../answers.js";
+import { useCampaigns } from "../model/campaigns.js";
+import { zoomed } from "../model/curves.js";
+import { count, money, short } from "../model/numbers.js";
+import { query, segment, viewed } from "../model/requests.js";
+import { bucket } from "../model/times.js";
+import { Chart } from "../parts/chart.js";
+import { spanOf } from "../parts/controls.js";
+import { Freshness } from "../parts/freshness.js";
+import { Panel } from "../parts/panel.js";
+import { Answered, Empty } from "../parts/states.js";
+import { Table } from "../parts/table.js";
+import { say, t } from "../texts.js";
+
+const MAIL = [
+  "sent", "delivered", "deferred", "bounced", "hard_bounced", "soft_bounced", "failed", "complained", "unsubscribed",
+  "unique_unsubscribed", "opens", "unique_opens", "human_opens", "proxy_opens", "machine_opens", "clicks",
+  "unique_clicks", "machine_clicks", "replies", "unique_replies",
+];
+const INBOUND = ["received", "spam", "size_bytes"];
+const BOUGHT = ["conversions", "revenue"];
+const METRICS = [...MAIL, ...INBOUND, ...BOUGHT];
+const DIMENSIONS = ["", ...FILTERS, "link", "currency"];
+const RESOLUTIONS = ["total", "hour", "day", "week", "month"];
+const MOST = 3;
+const CHARTS = 12;
+const ROWS = 500;
+
+/** Dimensions that a metric is counted by: links know clicks, money has currencies, inbound mail has a domain. */
+function dimensionsOf(metric) {
+  if (INBOUND.includes(metric)) return ["", "domain"];
+  if (metric === "revenue") return ["currency"];
+  if (metric === "conversions") return ["", ...FILTERS, "currency"];
+  return ["clicks", "machine_clicks"].includes(metric) ? ["", ...FILTERS, "link"] : ["", ...FILTERS];
+}
+
+const kindOf = (metric) => (INBOUND.includes(metric) ? "in" : BOUGHT.includes(metric) ? "bought" : "mail");
+
+/** The question that an address asks, made whole: metrics of one kind, by a dimension that they have. */
+export function questionOf(params) {
+  const asked = params.getAll("metric").filter((name, at, all) => METRICS.includes(name) && all.indexOf(name) === at);
+  const first = asked[0] ?? "opens";
+  const dimensions = dimensionsOf(first);
+  const by = dimensions.includes(params.get("by") ?? "") ? params.get("by") ?? "" : dimensions[0];
+  const metrics = [first, ...asked.slice(1)].filter((name) => kindOf(name) === kindOf(first) && dimensionsOf(name).includes(by)).slice(0, MOST);
+  const per = RESOLUTIONS.includes(params.get("per")) ? params.get("per") : "total";
+  return { metrics, by, per };
+}
+
+function Choice({ label, value, options, words, choose }) {
+  return html`<select aria-label=${label} value=${value} onChange=${(event) => choose(event.target.value)}>
+    ${options.map((one) => html`<option key=${one} value=${one} selected=${one === value}>${words(one)}</option>`)}</select>`;
+}
+
+function Question({ question, view }) {
+  const { metrics, by, per } = question;
+  const change = (at) => (name) => go(here({ metric: metrics.map((one, n) => (n === at ? name : one)).filter(Boolean) }));
+  const free = METRICS.filter((name) => kindOf(name) === kindOf(metrics[0]) && !metrics.includes(name) && dimensionsOf(name).includes(by));
+  const chosen = metrics.map((metric, at) => html`${at > 0 && `${t("explore.and")} `}<${Choice} label=${t("explore.metric")} value=${metric}
+    options=${at === 0 ? METRICS : [metric, "", ...free]} words=${(name) => (name ? t(`metric.${name}`) : t("explore.without"))} choose=${change(at)} />${" "}`);
+  const more = metrics.length < MOST && free.length > 0 && html`<button class="plain" onClick=${() => go(here({ metric: [...metrics, free[0]] }))}>${t("explore.more")}</button>`;
+  const values = {
+    metrics: html`${chosen}${more}`,
+    by: html`<${Choice} label=${t("explore.dimension")} value=${by} options=${DIMENSIONS.filter((one) => dimensionsOf(metrics[0]).includes(one))}
+      words=${(name) => (name ? t(`dimension.${name}`) : t("explore.whole"))} choose=${(name) => go(here({ by: name || null }))} />`,
+    per: html`<${Choice} label=${t("explore.resolution")} value=${per} options=${RESOLUTIONS} words=${(name) => t(`explore.per.${name}`)}
+      choose=${(name) => go(here({ per: name }))} />`,
+    days: spanOf(view.period),
+  };
+  return html`<p class="question">${say("explore.question", values)}</p>`;
+}
+
+function wordsOf(by, named) {
+  return (value) => {
+    if (!value) return by === "mailbox_provider" ? t("value.unknown") : t("value.none");
+    return by === "campaign" ? named(value) : value;
+  };
+}
+
+const written = (metric, row) => (metric === "revenue" ? money(row.revenue, row.currency) : count(row[metric]));
+
+function Rows({ rows, question, view, words, title }) {
+  const { metrics, by } = question;
+  const most = Math.max(1, ...rows.map((row) => row[metrics[0]]));
+  const link = (row) => (by === "campaign" && row.campaign ? html`<a href=${to(`/campaigns/${segment(row.campaign)}`)}>${words(row.campaign)}</a>` : words(row[by]));
+  const columns = [
+    ...(by ? [{ key: by, title: t(`dimension.${by}`), cell: (row) => html`${link(row)}<span class="share" style=${{ width: `${(row[metrics[0]] / most) * 100}%` }}></span>` }]
+      : [{ key: "whole", title: t("explore.days"), fixed: true, cell: () => spanOf(view.period) }]),
+    ...metrics.map((metric) => ({ key: metric, title: t(`metric.${metric}`), numeric: true, cell: (row) => written(metric, row) })),
+  ];
+  return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`} most=${ROWS} />`;
+}
+
+/** One chart for each metric; by a dimension, one for each group, of the first metric: small multiples. */
+function Charts({ rows, question, view, words, title }) {
+  const { metrics, by, per } = question;
+  const charts = by ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]]) : metrics.map((metric) => [t(`metric.${metric}`), rows, metric]);
+  const one = charts.length === 1;
+  const most = by ? Math.max(0, ...rows.map((row) => row[metrics[0]])) : undefined;
+  const drawn = charts.slice(0, CHARTS).map(([name, list, metric]) => {
+    const chart = html`<${Chart} title=${`${title}: ${name}`} names=${list.map(({ timestamp }) => bucket(timestamp, per, view.zone))} height=${one ? 260 : 140} most=${most}
+      lines=${[{ name: t(`metric.${metric}`), kind: "plain", values: list.map((row) => row[metric]) }]} unfinished=${view.period.endsNow}
+      format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, view) : undefined} />`;
+    return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
+  });
+  return html`<div class=${one ? null : "multiples"}>${drawn}</div>${charts.length > CHARTS && html`<p class="soft">${t("explore.more_groups", { n: charts.length - CHARTS })}</p>`}`;
+}
+
+/** Rows by group, the largest first. */
+function groups(rows, by, metric) {
+  const found = new Map();
+  for (const row of rows) found.set(row[by], [...(found.get(row[by]) ?? []), row]);
+  const size = ([, list]) => list.reduce((sum, row) => sum + row[metric], 0);
+  return [...found].sort((a, b) => size(b) - size(a));
+}
+
+const QUESTIONS = {
+  bounces: { metric: ["hard_bounced", "soft_bounced"], by: "mailbox_provider", per: null },
+  machines: { metric: ["human_opens", "proxy_opens", "machine_opens"], by: null, per: "day" },
+  links: { metric: ["clicks", "machine_clicks"], by: "link", per: null },
+  hours: { metric: "clicks", by: null, per: "hour" },
+  domains: { metric: ["sent", "delivered", "complained"], by: "domain", per: null },
+};
+
+function Suggestions() {
+  return html`<${Panel} title=${t("explore.questions")} note=${t("explore.questions.what")}>
+    <ul class="list">${Object.entries(QUESTIONS).map(([name, changes]) => html`<li key=${name}><a href=${here({ ...changes, sort: null })}>${t(`explore.question.${name}`)}</a></li>`)}</ul></${Panel}>`;
+}
+
+/** The screen. */
+export default function Explore({ view }) {
+  const [, params] = useAddress();
+  const { named } = useCampaigns();
+  const question = questionOf(params);
+  const { metrics, by, per } = question;
+  const ordered = per === "total" && by ? { order_by: `-${metrics[0]}`, limit: ROWS } : {};
+  const request = query(viewed(view, { metrics, dimensions: by ? [by] : [], resolution: per, ...ordered }));
+  const answer = useAnswer(request);
+  const words = wordsOf(by, named);
+  const title = metrics.map((metric) => t(`metric.${metric}`)).join(", ");
+  return html`<div class="title"><h1>${t("screen.explore")}</h1><${Freshness} at=${answer.at} /></div>
+    <${Question} question=${question} view=${view} />
+    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${answer.value?.data} name="explore">
+      <${Answered} answer=${answer} lines=${16}>${({ data, query: understood }) => {
+        if (understood.resolution !== per || (by && data.some((row) => row[by] === undefined)) || data.some((row) => row[metrics[0]] === undefined)) return null;
+        if (!data.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
+        const given = { rows: data, question, view, words, title };
+        return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;
+      }}</${Answered}></${Panel}>
+    <${Suggestions} /></div>`;
+}

@@ -1,0 +1,82 @@
+/** Signing in: by email and password, by an API key, or by a one-time link, which is used by pressing a button. */
+
+import { html, useState } from "../htm/standalone.module.js";
+import { addressAfterSignIn, ask } from "../api.js";
+import { Language } from "../parts/account.js";
+import { Failed, Trouble } from "../parts/states.js";
+import { t } from "../texts.js";
+
+/** What a one-time link is for, and its token: they stand behind `#`, where no server is told them. */
+function linkIn(hash) {
+  const [, purpose, token] = /^#(sign-in|invitation|reset)=(.+)$/.exec(hash) ?? [];
+  return token ? { purpose, token } : null;
+}
+
+function useSignIn() {
+  const [state, setState] = useState({ busy: false, error: null });
+  const signIn = async (body) => {
+    setState({ busy: true, error: null });
+    try {
+      await ask({ method: "POST", path: "/session", body });
+      location.replace(addressAfterSignIn());
+    } catch (error) {
+      setState({ busy: false, error });
+    }
+  };
+  return { ...state, signIn };
+}
+
+const fields = (event) => {
+  event.preventDefault();
+  return Object.fromEntries(new FormData(event.target));
+};
+
+function Refused({ error, refused }) {
+  if (!error) return null;
+  if (error.status !== 401 && error.status !== 403) return html`<${Failed} error=${error} />`;
+  return html`<${Trouble} title=${t(refused)} what=${t(`${refused}.do`)} />`;
+}
+
+function ByLink({ link }) {
+  const { busy, error, signIn } = useSignIn();
+  const submit = (event) => {
+    const { password } = fields(event);
+    signIn({ link: link.token, ...(password && { password }) });
+  };
+  return html`<p>${t(`login.${link.purpose}.what`)}</p>
+    <form class="form" onSubmit=${submit}>
+      ${link.purpose !== "sign-in" && html`<label>${t("login.new_password")}
+        <input type="password" name="password" autocomplete="new-password" required minlength="12" /></label>`}
+      <button class="main" disabled=${busy}>${t(`login.${link.purpose}`)}</button>
+    </form>
+    <${Refused} error=${error} refused="login.link_refused" />
+    <p><a href="/login" data-leave>${t("login.otherwise")}</a></p>`;
+}
+
+function ByPassword() {
+  const { busy, error, signIn } = useSignIn();
+  return html`<form class="form" onSubmit=${(event) => signIn(fields(event))}>
+      <label>${t("login.email")}<input type="email" name="email" autocomplete="username" required /></label>
+      <label>${t("login.password")}<input type="password" name="password" autocomplete="current-password" required /></label>
+      <button class="main" disabled=${busy}>${t("login.do")}</button>
+    </form>
+    <${Refused} error=${error} refused="login.refused" />`;
+}
+
+function ByKey() {
+  const { busy, error, signIn } = useSignIn();
+  return html`<details class="panel"><summary>${t("login.by_key")}</summary>
+    <form class="form" onSubmit=${(event) => signIn(fields(event))}>
+      <label>${t("login.key")}<input type="password" name="api_key" autocomplete="off" required /></label>
+      <button disabled=${busy}>${t("login.do")}</button>
+    </form>
+    <${Refused} error=${error} refused="login.key_refused" /></details>`;
+}
+
+/** The screen. */
+export default function Login() {
+  const link = linkIn(location.hash);
+  return html`<h1>Postmeter</h1>
+    ${link ? html`<${ByLink} link=${link} />` : html`<${ByPassword} /><${ByKey} />`}
+    <p class="soft"><${Language} /></p>`;
+}

@@ -1,0 +1,70 @@
+/** One message: what happened to it, in words, each event with its verdict and the reason for it. */
+
+import { html } from "../htm/standalone.module.js";
+import { to } from "../address.js";
+import { useAnswer } from "../answers.js";
+import { useCampaigns } from "../model/campaigns.js";
+import { get, segment } from "../model/requests.js";
+import { exact } from "../model/times.js";
+import { Panel } from "../parts/panel.js";
+import { Failed, Loading } from "../parts/states.js";
+import { has, t } from "../texts.js";
+
+/** A verdict's reason in words; what is behind a colon (a network's, an agent's kind) is said as it is. */
+function reasonOf(reason) {
+  if (has(`verdict.${reason}`)) return t(`verdict.${reason}`);
+  const [kind, name] = reason.split(":");
+  return has(`verdict.${kind}`) ? t(`verdict.${kind}`, { name }) : reason;
+}
+
+function Event({ event, zone }) {
+  const verdict = event.verdict && t(`event.verdict.${event.verdict}`, { what: t(`event.what.${event.type}`) });
+  const said = event.type === "bounced" && event.bounce_type ? t(`event.bounced.${event.bounce_type}`) : t(`event.${event.type}`);
+  const notes = [
+    event.verdict_reason && reasonOf(event.verdict_reason),
+    event.reason && t("event.reason", { reason: event.reason }),
+    event.url && t("event.url", { url: event.url }),
+    event.user_agent && t("event.agent", { agent: event.user_agent }),
+    event.network && t("event.network", { network: event.network }),
+    !event.counted && t("event.uncounted"),
+    event.claimed_at && t("event.claimed", { at: exact(Date.parse(event.claimed_at), zone, true) }),
+  ].filter(Boolean);
+  return html`<li class=${event.verdict === "machine" || !event.counted ? "aside" : null}>
+    <time datetime=${event.at}>${exact(Date.parse(event.at), zone, true)}</time>
+    <div><p>${said}${verdict && html` <span class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`}</p>
+      ${notes.map((note) => html`<p class="soft" key=${note}>${note}</p>`)}</div></li>`;
+}
+
+function Facts({ message, named }) {
+  const rows = [
+    ["recipient_ref", message.recipient_ref],
+    ["from_address", message.from_address],
+    ["campaign", message.campaign && html`<a href=${to(`/campaigns/${segment(message.campaign)}`)}>${named(message.campaign)}</a>`],
+    ["mailbox_provider", message.mailbox_provider],
+    ["provider", message.provider],
+    ["template", message.template],
+    ["tags", message.tags.join(", ")],
+    ["to_hash", message.to_hash],
+    ["provider_message_id", message.provider_message_id],
+    ["id", message.id],
+  ].filter(([, value]) => value);
+  return html`<dl class="facts">${rows.map(([name, value]) => html`<dt key=${name}>${t(`fact.${name}`)}</dt><dd>${value}</dd>`)}</dl>`;
+}
+
+/** The screen. */
+export default function Message({ view, id }) {
+  const request = get(`/v1/messages/${segment(id)}/events`);
+  const { value, error } = useAnswer(request);
+  const { named } = useCampaigns();
+  if (error) return html`<${Failed} error=${error} />`;
+  if (!value) return html`<${Loading} lines=${24} />`;
+  const message = value.data;
+  return html`<div class="title"><div><h1>${message.subject || t("message.no_subject")}</h1>
+      <p class="soft">${t(`status.${message.status}`)} · ${t("message.zone", { zone: view.zone.replaceAll("_", " ") })}</p></div></div>
+    <div class="desk"><div class="most"><${Panel} title=${t("message.life")} requests=${[request]} rows=${message.events} name="message">
+        <ol class="life">
+          <li><time datetime=${message.created_at}>${exact(Date.parse(message.created_at), view.zone, true)}</time><p>${t("event.registered")}</p></li>
+          ${message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`)}
+        </ol></${Panel}></div>
+      <div class="rest"><${Panel} title=${t("message.facts")}><${Facts} message=${message} named=${named} /></${Panel}></div></div>`;
+}

@@ -1,0 +1,158 @@
+/** Overview: is all well? Four numbers with their change, one curve, what needs attention. */
+
+import { html } from "../htm/standalone.module.js";
+import { here, to, useAddress } from "../address.js";
+import { useAnswer } from "../answers.js";
+import { findings, outstanding } from "../model/attention.js";
+import { useCampaigns } from "../model/campaigns.js";
+import { linesOf, namesOf, widened, zoomed } from "../model/curves.js";
+import { METRICS, total, valueOf } from "../model/measures.js";
+import { count, money, rate } from "../model/numbers.js";
+import { query, segment, viewed, viewedBefore } from "../model/requests.js";
+import { Chart } from "../parts/chart.js";
+import { spanOf } from "../parts/controls.js";
+import { Change, Figure, Part, Rate } from "../parts/figure.js";
+import { Freshness } from "../parts/freshness.js";
+import { Panel } from "../parts/panel.js";
+import { Answered, Empty } from "../parts/states.js";
+import { Table } from "../parts/table.js";
+import { say, t } from "../texts.js";
+
+const FIRST = ["delivered", "opens", "clicks", "bounced"];
+const THEN = ["complained", "unsubscribed", "replied"];
+const CURVES = ["opens", "clicks", "sent", "delivered", "bounced", "complained"];
+/** What stands under opens and clicks: each message once, which has a rate. */
+const ONCE = { opens: "opened", clicks: "clicked" };
+const GROUPS = 200;
+
+function useOverview(view) {
+  const { resolution } = view.period;
+  const by = (dimension) => query(viewed(view, { metrics: METRICS, dimensions: [dimension], order_by: "-sent", limit: GROUPS }));
+  const requests = {
+    now: query(viewed(view, { metrics: METRICS, resolution })),
+    before: query(viewedBefore(view, { metrics: METRICS, resolution })),
+    campaigns: by("campaign"),
+    providers: by("mailbox_provider"),
+    revenue: query(viewed(view, { metrics: ["conversions", "revenue"], dimensions: ["currency"] })),
+  };
+  const answers = Object.fromEntries(Object.entries(requests).map(([name, request]) => [name, useAnswer(request)]));
+  return { requests, answers };
+}
+
+function Number({ measure, now, before, view, request }) {
+  const values = { measure, counts: now, view, request };
+  const once = ONCE[measure];
+  return html`<li><h2>${t(`measure.${measure}`)}${once ? ` ${t(`who.${view.who}.${measure}`)}` : ""}</h2>
+    <p class="big"><${Figure} ...${values} /></p>
+    <p><${Change} now=${valueOf(measure, now, view.who)} before=${before && valueOf(measure, before, view.who)} good=${measure === "bounced" ? -1 : 1} /></p>
+    <p>${once
+      ? html`<${Figure} ...${values} measure=${once} /> ${t(`measure.${once}.of_mail`)}, <${Rate} measure=${once} counts=${now} view=${view} />`
+      : html`<${Rate} measure=${measure} counts=${now} view=${view} />`}</p></li>`;
+}
+
+function Small({ measure, now, before, view, request }) {
+  return html`<li><h2>${t(`measure.${measure}`)}</h2>
+    <p class="big"><${Figure} measure=${measure} counts=${now} view=${view} request=${request} /></p>
+    <p><${Rate} measure=${measure} counts=${now} view=${view} /></p>
+    <p><${Change} now=${valueOf(measure, now, view.who)} before=${before && valueOf(measure, before, view.who)} good=${-1} /></p></li>`;
+}
+
+function Revenue({ answer }) {
+  const rows = answer.value?.data ?? [];
+  return html`<li><h2>${t("overview.revenue")}</h2>
+    <p class="big">${rows.length ? rows.map((row) => html`<span key=${row.currency}>${money(row.revenue, row.currency)}${" "}</span>`) : "0"}</p>
+    <p class="soft">${t("overview.purchases", { n: rows.reduce((sum, row) => sum + row.conversions, 0), count: count(rows.reduce((sum, row) => sum + row.conversions, 0)) })}</p></li>`;
+}
+
+function Numbers({ now, before, view, request, revenue }) {
+  const given = { now, before, view, request };
+  return html`<ul class="figures">${FIRST.map((measure) => html`<${Number} key=${measure} measure=${measure} ...${given} />`)}</ul>
+    <ul class="figures small">${THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`)}<${Revenue} answer=${revenue} /></ul>`;
+}
+
+function Curve({ rows, before, view, requests }) {
+  const [, params] = useAddress();
+  const measure = CURVES.includes(params.get("curve")) ? params.get("curve") : CURVES[0];
+  const lines = linesOf(measure, rows, before, view.who);
+  const names = namesOf(rows, view);
+  const table = rows.map((row, at) => ({ from: row.timestamp, ...Object.fromEntries(lines.map(({ name, values }) => [name, values[at] ?? ""])) }));
+  const title = t("overview.curve", { what: t(`measure.${measure}`), per: t(`per.${view.period.resolution}`) });
+  return html`<${Panel} title=${title} requests=${requests} rows=${table} name=${`overview-${measure}`}>
+    <div class="group" role="group" aria-label=${t("overview.curves")}>${CURVES.map((name) => html`<a key=${name} href=${here({ curve: name })}
+      aria-current=${name === measure ? "true" : null}>${t(`measure.${name}`)}</a>`)}</div>
+    <${Chart} title=${title} names=${names} lines=${lines} unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)} widen=${widened(view)} />
+  </${Panel}>`;
+}
+
+function Attention({ now, before, campaigns, providers }) {
+  const { named } = useCampaigns();
+  const found = findings(now, before, campaigns, providers);
+  const where = ({ dimension, value }) => (dimension === "campaign" ? named(value) : value);
+  return html`<${Panel} title=${t("overview.attention")}>
+    ${found.length === 0 && html`<p>${t("overview.calm")}</p>`}
+    <ul class="list">${found.map((one) => html`<li key=${one.text + one.value}><a href=${one.address}>${t(`attention.${one.text}`, { ...one.values, where: where(one) })}</a>
+      <div class="soft">${t(`attention.${one.text.replace(/\.in$/, "")}.do`)}</div></li>`)}</ul>
+  </${Panel}>`;
+}
+
+function Outstanding({ rows, now, request }) {
+  const { named } = useCampaigns();
+  const found = outstanding(rows, now);
+  const overall = rate(now.unique_opens, now.delivered);
+  return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
+    ${found.length === 0 && html`<p>${t("overview.alike")}</p>`}
+    <ul class="list">${found.map(({ row }) => html`<li key=${row.campaign}><a href=${to(`/campaigns/${segment(row.campaign)}`)}>${named(row.campaign)}</a>
+      <div class="soft">${t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall })}</div></li>`)}</ul>
+  </${Panel}>`;
+}
+
+function Providers({ rows, view, request }) {
+  const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${view} />`;
+  const columns = [
+    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => html`<a href=${here({ mailbox_provider: row.mailbox_provider })}>${row.mailbox_provider || t("value.unknown")}</a>` },
+    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
+    { key: "delivered", title: t("measure.delivered"), numeric: true, minor: true, cell: part("delivered"), value: (row) => row.delivered / (row.sent || 1) },
+    { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened"), value: (row) => row.unique_opens / (row.delivered || 1) },
+    { key: "bounced", title: t("measure.bounced"), numeric: true, minor: true, cell: part("bounced"), value: (row) => (row.hard_bounced + row.soft_bounced) / (row.sent || 1) },
+    { key: "complained", title: t("measure.complained"), numeric: true, minor: true, cell: part("complained"), value: (row) => row.complained / (row.delivered || 1) },
+  ];
+  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${rows} name="mailbox-providers">
+    <${Table} columns=${columns} rows=${rows} caption=${t("overview.providers")} sort="providers" usual="-sent" most=${12} /></${Panel}>`;
+}
+
+const COMMAND = () => `curl -s ${location.origin}/v1/messages -H "Authorization: Bearer $KEY" \\
+  -H 'Content-Type: application/json' \\
+  -d '{"from_address": "news@shop.example", "to": "reader@example.org", "campaign_id": "spring",
+       "subject": "Half off", "html": "<a href=\\"https://shop.example/\\">Look</a>"}'`;
+
+function Nothing() {
+  const { list } = useCampaigns();
+  if (list?.length) return html`<${Empty} title=${t("overview.quiet")} what=${say("overview.quiet.do", { year: html`<a href=${here({ period: "12m", from: null, to: null })}>${t("period.12m")}</a>` })} />`;
+  return html`<${Empty} title=${t("overview.empty")} what=${t("overview.empty.do")} command=${COMMAND()} />`;
+}
+
+const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
+
+/** The screen. */
+export default function Overview({ view }) {
+  const { requests, answers } = useOverview(view);
+  return html`<div class="title"><div><h1>${t("screen.overview")}</h1>
+      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p></div>
+      <${Freshness} at=${answers.now.at} /></div>
+    <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
+      const now = total(data);
+      const rowsBefore = answers.before.value?.data ?? null;
+      const sumBefore = rowsBefore && total(rowsBefore);
+      const before = sumBefore && !isIdle(sumBefore) ? sumBefore : null;
+      const campaigns = answers.campaigns.value?.data ?? [];
+      const providers = answers.providers.value?.data ?? [];
+      if (isIdle(now) && sumBefore && !before) return html`<${Nothing} />`;
+      return html`<${Numbers} now=${now} before=${before} view=${view} request=${requests.now} revenue=${answers.revenue} />
+        <div class="desk">
+          <${Curve} rows=${data} before=${before && rowsBefore} view=${view} requests=${[requests.now, requests.before]} />
+          <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns} providers=${providers} /></div>
+          <div class="half"><${Outstanding} rows=${campaigns} now=${now} request=${requests.campaigns} /></div>
+          <${Providers} rows=${providers} view=${view} request=${requests.providers} />
+        </div>`;
+    }}</${Answered}>`;
+}

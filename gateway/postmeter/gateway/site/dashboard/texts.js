@@ -1,0 +1,63 @@
+/** All words of the page, from one file for each language. */
+
+/** Languages that there is a file of, each by its own name. */
+export const LANGUAGES = { en: "English", de: "Deutsch" };
+
+const PLACE = "postmeter-language";
+let texts = {};
+let chosen = "en";
+let plural = new Intl.PluralRules("en");
+
+/** The language of the page. */
+export const language = () => chosen;
+
+function wanted() {
+  let own = null;
+  try {
+    own = localStorage.getItem(PLACE);
+  } catch {
+    // A browser that keeps nothing: the languages that it asks for count.
+  }
+  const asked = [own, ...navigator.languages].filter(Boolean).map((name) => name.split("-")[0]);
+  return asked.find((name) => Object.hasOwn(LANGUAGES, name)) ?? "en";
+}
+
+/** Loads the texts of the language that was chosen here, or else of those that the browser asks for. */
+export async function loadTexts() {
+  chosen = wanted();
+  plural = new Intl.PluralRules(chosen);
+  const answer = await fetch(new URL(`./texts/${chosen}.json`, import.meta.url));
+  if (!answer.ok) throw new Error("no texts");
+  texts = await answer.json();
+  document.documentElement.lang = chosen;
+}
+
+/** Chooses a language for this browser, and loads the page in it. */
+export function chooseLanguage(name) {
+  try {
+    localStorage.setItem(PLACE, name);
+  } catch {
+    return;
+  }
+  location.reload();
+}
+
+/** Whether there is such a text. */
+export const has = (key) => Object.hasOwn(texts, key);
+
+function pattern(key, n) {
+  const found = texts[key] ?? key;
+  return typeof found === "string" ? found : found[plural.select(n ?? 0)] ?? found.other;
+}
+
+/** A text; `{name}` stands for a value. Where there are forms for numbers, `n` chooses one. */
+export function t(key, values = {}) {
+  return pattern(key, values.n).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** A text whose values are elements: a list of its parts. */
+export function say(key, values) {
+  return pattern(key, values.n)
+    .split(/(\{\w+\})/)
+    .map((part) => (part.startsWith("{") && part.endsWith("}") ? values[part.slice(1, -1)] : part));
+}

@@ -1,0 +1,39 @@
+"""`GET /v1/workspace`: what a key's workspace is called, and its time zone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, described
+
+PATH = "/v1/workspace"
+
+
+class Workspace(Struct):
+    """The workspace that the key belongs to."""
+
+    id: str
+    name: str
+    timezone: Annotated[str, described("IANA zone: the one that its people think in.")]
+
+
+class WorkspaceAnswer(Struct):
+    """GET /v1/workspace."""
+
+    data: Workspace
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path=PATH,
+        document=Document.NATIVE,
+        service=Service.QUERY,
+        summary="The key's workspace: its name and time zone",
+        scope="analytics",
+        limit=Limit.READ,
+        answer=WorkspaceAnswer,
+    ),
+)

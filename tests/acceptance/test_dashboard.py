@@ -1,0 +1,463 @@
+"""The dashboard in a real Chromium, on the whole product: what stands on a screen is what the API says."""
+
+import csv
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, Route, expect, sync_playwright
+
+from tests import browser as browsers
+from tests.acceptance.dashboard_world import CAMPAIGNS, HOSTILE, MARKUP, World
+from tests.product import running
+
+AXE = (Path(__file__).parents[1] / "axe-core" / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+TEXTS = Path(__file__).parents[2] / "gateway/postmeter/gateway/site/dashboard/texts"
+FOREIGN = "body img, body iframe, body object, #page script"
+"""What no screen has of its own."""
+WIRE = 150_000
+"""Bytes that the page itself may take, all its screens together."""
+UNSPLIT = ("sent", "delivered", "hard_bounced", "soft_bounced", "complained", "unique_opens", "unique_clicks")
+OPENS = {
+    "people": ("human_opens",),
+    "proxies": ("human_opens", "proxy_opens"),
+    "all": ("human_opens", "proxy_opens", "machine_opens"),
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("dashboard")) as product:
+        yield World(product)
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(
+        executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
+    )
+    yield browser
+    browser.close()
+
+
+class Visit:
+    """A page of a browser of its own, and all that it complained of and asked for."""
+
+    def __init__(self, world: World, page: Page) -> None:
+        self.world, self.page = world, page
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        page.set_default_timeout(60_000)
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def to(self, path: str) -> Page:
+        """The page at a path, once nothing is loading there any more."""
+        self.page.goto(self.world.url + path)
+        self.page.locator("main h1").wait_for()
+        self.settled()
+        return self.page
+
+    def was_quiet(self) -> None:
+        """Nothing was complained of, and nobody else asked."""
+        assert self.complaints == []
+        hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith("blob:")}
+        assert hosts <= {urlsplit(self.world.url).netloc}
+
+    def settled(self) -> None:
+        expect(self.page.locator(".loading")).to_have_count(0)
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+Visiting = Callable[..., Visit]
+
+
+def signed_in(world: World, browser: Browser, **options: Any) -> BrowserContext:
+    context = browser.new_context(**({"locale": "en-GB", "viewport": {"width": 1280, "height": 800}} | options))
+    answer = context.request.post(world.url + "/session", data={"api_key": world.product.ready["api_key"]})
+    assert answer.status == 204, answer.text()
+    return context
+
+
+@pytest.fixture
+def visiting(world: World, browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Makes visits of somebody who is signed in; in the end nothing was complained of, nor asked of anybody else."""
+    contexts, visits = [], []
+
+    def visit(**options: Any) -> Visit:
+        contexts.append(signed_in(world, browser, **options))
+        visits.append(Visit(world, contexts[-1].new_page()))
+        return visits[-1]
+
+    yield visit
+    for context in contexts:
+        context.close()
+    for made in visits:
+        made.was_quiet()
+
+
+def number(text: str) -> int:
+    """A count as the page prints it."""
+    return int(re.sub(r"[^0-9]", "", text))
+
+
+def figure(place: Page | Locator, name: str) -> int:
+    """The number of the figure whose explanation is of `name`."""
+    return number(place.locator("button.figure", has_text=re.compile("")).and_(
+        place.get_by_role("button", name=re.compile(f", {name}: explain"))).first.inner_text())  # fmt: skip
+
+
+def counted(world: World, **more: Any) -> dict[str, int]:
+    metrics = [*UNSPLIT, "human_opens", "proxy_opens", "machine_opens", "clicks", "machine_clicks", "bounced"]
+    rows = world.ask("POST", "/v1/query", {"metrics": metrics} | more)["data"]
+    assert len(rows) == 1
+    return dict(rows[0])
+
+
+def screens(world: World) -> dict[str, str]:
+    """Every screen by an address that has something to show."""
+    return {
+        "overview": "/?who=all",
+        "campaigns": "/campaigns",
+        "campaign": "/campaigns/june?who=all",
+        "hostile campaign": f"/campaigns/{quote(HOSTILE, safe='')}?list=bounced",
+        "message": f"/messages/{world.hostile}",
+        "explore": "/explore?per=day&by=mailbox_provider",
+        "explored": "/explore?metric=clicks&metric=machine_clicks&by=link",
+        "explained": "/?explain=opened",
+    }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one screen showed. barriers: what axe finds of WCAG 2.2 A and AA, in light, and of contrast in dark. width:
+    of the page where the window has 360 pixels. sizes: bytes of answers' bodies, by URL; 0: was kept.
+    """
+
+    barriers: list[Any]
+    width: int
+    elements: int
+    title: str
+    text: str
+    sizes: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def tour(world: World, browser: Browser) -> dict[str, Seen]:
+    """Every screen, looked at once by somebody who looks at everything."""
+    context = signed_in(world, browser)
+    visit = Visit(world, context.new_page())
+    sizes: dict[str, int] = {}
+    # What was kept has a size below zero there.
+    visit.page.on(
+        "requestfinished",
+        lambda request: sizes.update({request.url: max(0, request.sizes()["responseBodySize"])}),
+    )
+    seen = {}
+    for name, path in screens(world).items():
+        sizes.clear()
+        visit.page.emulate_media(color_scheme="light")
+        visit.page.set_viewport_size({"width": 1280, "height": 800})
+        page = visit.to(path)
+        page.evaluate(AXE)
+        barriers = barriers_of(page, {"type": "tag", "values": RULES})
+        page.emulate_media(color_scheme="dark")
+        barriers += barriers_of(page, {"type": "rule", "values": ["color-contrast"]})
+        page.set_viewport_size({"width": 360, "height": 740})
+        width = page.evaluate("document.documentElement.scrollWidth")
+        elements = page.locator(FOREIGN).count()
+        seen[name] = Seen(barriers, width, elements, page.title(), page.locator("body").inner_text(), dict(sizes))
+    context.close()
+    visit.was_quiet()
+    return seen
+
+
+def barriers_of(page: Page, rules: dict[str, Any]) -> list[Any]:
+    run = page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules)
+    assert run["passes"]
+    return [
+        (one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
+        for one in run["violations"]
+    ]
+
+
+@pytest.mark.parametrize("who", OPENS)
+def test_the_overview_s_numbers_are_the_api_s(world: World, visiting: Visiting, who: str) -> None:
+    page = visiting().to(f"/?who={who}&period=90d")
+    told = counted(world, **{"from": (world.now.date().replace(year=world.now.year - 1)).isoformat()})
+    assert figure(page, "Delivered") == told["delivered"]
+    assert figure(page, "Opens") == sum(told[metric] for metric in OPENS[who])
+    assert figure(page, "Opened") == told["unique_opens"]
+    assert figure(page, "Clicks") == told["clicks"] + (told["machine_clicks"] if who == "all" else 0)
+    assert figure(page, "Clicked") == told["unique_clicks"]
+    assert figure(page, "Bounced") == told["bounced"]
+
+
+def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/?period=90d")
+    before = figure(page, "Opens")
+    lines = page.locator(".reading span").count()
+    page.get_by_role("link", name="All", exact=True).click()
+    page.wait_for_url(re.compile("who=all"))
+    expect(page.locator(".reading span")).to_have_count(lines + 1)
+    assert figure(page, "Opens") > before
+    page.get_by_role("link", name="Campaigns", exact=True).click()
+    page.wait_for_url(re.compile("/campaigns\\?.*who=all"))
+    row = page.get_by_role("row", name=re.compile("June news"))
+    told = counted(world, filters={"campaign": ["june"]})
+    assert figure(row, "Opens") == sum(told[metric] for metric in OPENS["all"])
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("link", name="People and proxies")).to_have_attribute("aria-current", "true")
+
+
+@pytest.mark.parametrize("campaign", [campaign for campaign, *_ in CAMPAIGNS[-2:]])
+def test_a_campaign_s_numbers_are_those_of_another_api(world: World, visiting: Visiting, campaign: str) -> None:
+    page = visiting().to(f"/campaigns/{campaign}")
+    workspace = world.product.ready["workspace"]
+    answer = world.ask("GET", f"/api/v1/workspaces/{workspace}/campaigns/{campaign}/analytics?timeRange=90d")
+    told = answer["data"]["summary"]
+    names = {"Sent": "sent", "Delivered": "delivered", "Opened": "opened", "Clicked": "clicked", "Bounced": "bounced"}
+    for name, field in names.items():
+        assert figure(page, name) == told[f"emails_{field}"], name
+    assert figure(page, "Unsubscribes") == told["unsubscribes"]
+    links = world.ask(
+        "POST",
+        "/v1/query",
+        {"metrics": ["clicks"], "dimensions": ["link"], "filters": {"campaign": [campaign]}, "order_by": "-clicks"},
+    )["data"]
+    shown = page.get_by_role("region", name="Links").locator("tbody tr")
+    assert [(row.locator("th").inner_text(), number(row.locator("td").first.inner_text())) for row in shown.all()] == [
+        (link["link"], link["clicks"]) for link in links
+    ]
+
+
+@pytest.mark.parametrize("engagement", ["clicked", "not_opened", "bounced"])
+def test_who_is_listed_page_by_page(world: World, visiting: Visiting, engagement: str) -> None:
+    page = visiting().to(f"/campaigns/june?list={engagement}")
+    search = {"engagement": engagement, "filters": {"campaign": ["june"]}, "limit": 1000}
+    told = [message["recipient_ref"] for message in world.ask("POST", "/v1/messages/search", search)["data"]]
+    rows = page.get_by_role("region", name="Who").locator("tbody th")
+    while page.get_by_role("button", name="Show more").count():
+        page.get_by_role("button", name="Show more").click()
+        expect(page.locator(".loading")).to_have_count(0)
+    assert rows.all_inner_texts() == told
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV: Who").click()
+    rows_of_file = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert [row["recipient_ref"] for row in rows_of_file] == told
+
+
+def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/explore?metric=sent&metric=unique_opens&by=mailbox_provider")
+    body = {"metrics": ["sent", "unique_opens"], "dimensions": ["mailbox_provider"], "order_by": "-sent"}
+    told = sorted((row["sent"], row["unique_opens"]) for row in world.ask("POST", "/v1/query", body)["data"])
+    rows = page.locator("main tbody tr").all()
+    assert sorted(tuple(map(number, row.locator("td").all_inner_texts())) for row in rows) == told
+    page.get_by_label("In what steps").select_option("day")
+    page.wait_for_url(re.compile("per=day"))
+    expect(page.locator(".multiples section")).to_have_count(len(told))
+
+
+def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=90d")
+    page.get_by_role("button", name=re.compile(", Opened: explain")).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("tbody tr").first).to_be_visible()
+    visit.settled()
+    told = counted(world)
+    assert f"{told['unique_opens']} ÷ {told['delivered']}" in dialog.locator(".formula").inner_text()
+    command = shlex.split(dialog.locator("code").inner_text())
+    url = next(word for word in command if word.startswith(world.url))
+    answer = requests.post(url, data=command[command.index("-d") + 1], headers=world.product.headers, timeout=60)
+    assert sum(row["unique_opens"] for row in answer.json()["data"]) == told["unique_opens"]
+    # Its address opens it for somebody else, and a message behind it has a screen.
+    other = visiting().to(urlsplit(page.url).path + "?" + urlsplit(page.url).query)
+    other.get_by_role("dialog").locator("tbody th a").first.click()
+    other.wait_for_url(re.compile("/messages/"))
+    expect(other.locator(".life li").first).to_be_visible()
+
+
+def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: World, visiting: Visiting) -> None:
+    page = visiting().to(f"/messages/{world.scanned}")
+    told = world.ask("GET", f"/v1/messages/{world.scanned}/events")["data"]["events"]
+    assert page.locator(".life li").count() == len(told) + 1
+    machine = page.locator(".life li", has_text="by a machine: not counted as an open")
+    expect(machine).to_contain_text("says that it is a robot")
+    assert sum(event["verdict"] == "machine" for event in told) == machine.count() == 1
+
+
+def test_nothing_stands_in_anybody_s_way(tour: dict[str, Seen]) -> None:
+    found = {name: seen.barriers for name, seen in tour.items()}
+    assert found == {name: [] for name in tour}
+
+
+def test_a_telephone_need_not_scroll_sideways(tour: dict[str, Seen]) -> None:
+    assert {name: seen.width for name, seen in tour.items()} == dict.fromkeys(tour, 360)
+
+
+def test_no_text_is_missing_from_a_screen(tour: dict[str, Seen]) -> None:
+    keys = json.loads((TEXTS / "en.json").read_text()).keys()
+    beginnings = tuple({key.partition(".")[0] + "." for key in keys})
+    for name, seen in tour.items():
+        words = (word.strip(".,") for word in seen.text.split())
+        keys_shown = [word for word in words if word.startswith(beginnings)]
+        assert keys_shown == [], name
+
+
+def test_all_of_it_works_by_the_keyboard(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/?period=90d")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    until_focused(page, "[aria-label*=', Opens: explain']")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("document.activeElement.matches('[aria-label*=\", Opens: explain\"]')")
+    until_focused(page, ".plot")
+    last = page.locator(".reading").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".reading").inner_text() != last
+    page.keyboard.press("End")
+    assert page.locator(".reading").inner_text() == last
+    until_focused(page, ".same > summary")
+    page.keyboard.press("Enter")
+    expect(page.locator(".same tbody tr")).to_have_count(90)
+
+
+def until_focused(page: Page, selector: str) -> None:
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never comes to {selector}")
+
+
+def test_markup_is_text_wherever_it_stands(tour: dict[str, Seen], visiting: Visiting) -> None:
+    assert {name: seen.elements for name, seen in tour.items()} == dict.fromkeys(tour, 0)
+    assert [name for name, seen in tour.items() if "stolen" in seen.title] == []
+    for name in ("campaigns", "hostile campaign", "message"):
+        assert MARKUP in tour[name].text, name
+    everything = quote(MARKUP, safe="")
+    named = ("zone", "period", "who", "curve", "explain", "from", "to", "tag", "sort", "providers")
+    page = visiting().to("/?" + "&".join(f"{name}={everything}" for name in named))
+    assert page.locator(FOREIGN).count() == 0
+    assert MARKUP in page.locator("body").inner_text()
+
+
+def test_the_page_is_light_and_is_kept(tour: dict[str, Seen], visiting: Visiting) -> None:
+    sizes: dict[str, int] = {}
+    for seen in tour.values():
+        sizes |= {url: max(size, sizes.get(url, 0)) for url, size in seen.sizes.items()}
+    own = [size for url, size in sizes.items() if "/v1/" not in url]
+    assert len(own) > 20
+    assert sum(own) < WIRE, sum(own)
+    again = {url: size for url, size in tour["explained"].sizes.items() if "/dashboard/" in url}
+    assert again
+    assert not any(again.values())
+
+
+def test_every_language_says_everything(world: World, visiting: Visiting) -> None:
+    texts = {file.stem: json.loads(file.read_text()) for file in TEXTS.iterdir()}
+    assert {"en", "de"} <= texts.keys()
+    for said in texts.values():
+        assert said.keys() == texts["en"].keys()
+        for key, text in said.items():
+            assert placeholders(text) == placeholders(texts["en"][key]), key
+    page = visiting(locale="de-CH").to("/")
+    assert page.locator("html").get_attribute("lang") == "de"
+    expect(page.locator("h1")).to_have_text("Überblick")
+    page.get_by_label("Sprache").select_option("en")
+    expect(page.locator("h1")).to_have_text("Overview")
+
+
+def placeholders(text: str | dict[str, str]) -> set[str]:
+    forms = [text] if isinstance(text, str) else text.values()
+    return {name for form in forms for name in re.findall(r"\{(\w+)\}", form)}
+
+
+@contextmanager
+def answering(page: Page, path: str, *answers: dict[str, Any]) -> Iterator[list[str]]:
+    """Gives these answers to the first requests for a path, and the true ones after."""
+    left, given = list(answers), []
+
+    def answer(route: Route) -> None:
+        given.append(route.request.url)
+        if not left:
+            route.continue_()
+        elif left[0].get("abort"):
+            left.pop(0)
+            route.abort()
+        else:
+            route.fulfill(**left.pop(0))
+
+    page.route("**" + path, answer)
+    yield given
+    page.unroute("**" + path)
+
+
+def refusal(status: int, code: str, **headers: str) -> dict[str, Any]:
+    return {"status": status, "json": {"error": {"code": code, "message": "said by the server"}}, "headers": headers}
+
+
+def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.page
+    with answering(page, "/v1/messages/*/events", refusal(503, "UNAVAILABLE", **{"Retry-After": "0"})) as asked:
+        visit.to(f"/messages/{world.hostile}")  # told to wait, it waits and asks again
+        assert len(asked) == 2
+    for given, words in (
+        (refusal(500, "INTERNAL_ERROR", **{"X-Request-Id": "abc-1"}), "Number of the request: abc-1"),
+        (refusal(429, "RATE_LIMITED", **{"Retry-After": "60"}), "Wait a minute"),
+        (refusal(403, "FORBIDDEN"), "right analytics"),
+        ({"abort": True}, "Is it running"),
+    ):
+        with answering(page, "/v1/messages/*/events", given):
+            page.goto(f"{world.url}/messages/{world.hostile}")
+            expect(page.get_by_role("alert")).to_contain_text(words)
+    page.goto(world.url + "/campaigns/nothing")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such campaign.")
+    page.goto(world.url + "/?from=2020-01-01&to=2020-01-02")
+    expect(page.locator(".empty")).to_contain_text("Nothing happened in these days.")
+    # The browser itself says of each of these that it was not what one hopes for.
+    visit.complaints[:] = [said for said in visit.complaints if "Failed to load resource" not in said]
+
+
+def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: Browser) -> None:
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(world.url + "/campaigns/june?who=people")
+    page.wait_for_url(re.compile("/login"))
+    page.get_by_text("Sign in with an API key").click()
+    page.get_by_label("API key").fill("pm_nothing")
+    page.locator("details").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not known")
+    page.get_by_label("API key").fill(world.product.ready["api_key"])
+    page.locator("details").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("/campaigns/june\\?who=people"))
+    expect(page.locator("h1")).to_have_text("June news")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile("/login"))
+    page.goto(world.url + "/login?next=//evil.example/")
+    assert page.evaluate("location.host") == urlsplit(world.url).netloc
+    context.close()
