@@ -1,6 +1,8 @@
 """A spool belongs to one host: another one's process is seen by its lock or, where locks do not hold, by its beats."""
 
 import asyncio
+import errno
+import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -113,3 +115,32 @@ def test_a_note_that_is_not_one_is_nobody_s(tmp_path: Path, waits: list[Callable
     assert own.folder == tmp_path / NAME
     own.close()
     assert [one.name for one in (tmp_path / "lost+found").iterdir()] == []
+
+
+@pytest.mark.parametrize("left", [False, True], ids=("empty", "with a folder"))
+def test_a_disk_that_takes_no_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bool) -> None:
+    """Not tried for ever, with a new folder each time."""
+    tries = 0
+
+    def fail(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        assert tries < 10
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if left:
+        os.close(left_by(tmp_path, OTHERS[0]))
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="No locks available"):
+        spool(tmp_path)
+
+
+async def test_a_folder_that_cannot_be_used_keeps_no_other_one_from_being_drained(tmp_path: Path) -> None:
+    own = spool(tmp_path)
+    for name in ("1" * 16, "2" * 16):
+        (tmp_path / name).mkdir()
+    (tmp_path / ("f" * 16) / "lock").mkdir(parents=True)
+    assert await own.adopt() == [tmp_path / ("1" * 16), tmp_path / ("2" * 16)]
+    with pytest.raises(IsADirectoryError):
+        await own.adopt()
+    own.close()

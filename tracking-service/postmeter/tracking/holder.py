@@ -95,20 +95,24 @@ def is_folder(path: Path) -> bool:
 def try_lock(folder: Path, work: str = "tracking-service") -> int | None:
     """Lock a process's folder and note who we are: a descriptor to hold on to, or None if its process lives.
 
-    Raises OSError where the folder cannot be used, FileNotFoundError where it is gone.
+    Raises OSError where the folder cannot be used or takes no locks, FileNotFoundError where it is gone.
     """
     path = folder / LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    is_ours = False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever emptied the folder meanwhile has removed the file that we hold.
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            _write(descriptor, msgspec.json.encode(Holder(*_here(), os.getpid(), work)))
-            return descriptor
-    except OSError:
+        is_ours = os.fstat(descriptor).st_ino == path.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
         pass
-    os.close(descriptor)
-    return None
+    finally:
+        if not is_ours:
+            os.close(descriptor)
+    if not is_ours:
+        return None
+    _write(descriptor, msgspec.json.encode(Holder(*_here(), os.getpid(), work)))
+    return descriptor
 
 
 def release(lock: int) -> None:
@@ -161,14 +165,14 @@ def elsewhere(root: Path) -> tuple[Path, Holder] | None:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the folder's lock, as far as this machine can tell."""
+    """Whether a process holds the folder's lock, as far as this machine can tell. Raises OSError where nobody can."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
     finally:
         os.close(descriptor)

@@ -199,7 +199,8 @@ def _spool(settings: TrackingSettings, producer: str) -> Spool:
     except SpoolTaken as error:
         raise SettingsError(f"POSTMETER_SPOOL_DIR: {error}") from None
     except OSError as error:
-        raise SettingsError(f"POSTMETER_SPOOL_DIR: {settings.spool_dir} cannot be written: {error.strerror}") from None
+        place = error.filename or settings.spool_dir
+        raise SettingsError(f"POSTMETER_SPOOL_DIR: {place} cannot be used: {error.strerror}") from None
 
 
 async def _listen(settings: TrackingSettings, front: Front) -> asyncio.Server:

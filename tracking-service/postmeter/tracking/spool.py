@@ -204,19 +204,33 @@ class Spool:
 
     def _adopt(self) -> list[Path]:
         adopted = []
+        failure: OSError | None = None
         for folder in holder.folders(self.root):
             if folder in self._locks or self._is_elsewhere(folder):
                 continue
             try:
-                lock = holder.try_lock(folder)
+                if self._take_over(folder):
+                    adopted.append(folder)
             except FileNotFoundError:
                 continue  # another process was faster
-            if lock is not None:
-                self._locks[folder] = lock
-                self._held |= {path: path.stat().st_size for path in segment.segments(folder)}
-                adopted.append(folder)
+            except OSError as error:
+                failure = error  # what waits in the others is drained all the same
         self._count()
+        if failure is not None and not adopted:
+            raise failure
         return adopted
+
+    def _take_over(self, folder: Path) -> bool:
+        lock = holder.try_lock(folder)
+        if lock is None:
+            return False
+        try:
+            self._held |= {path: path.stat().st_size for path in segment.segments(folder)}
+        except OSError:
+            holder.release(lock)
+            raise
+        self._locks[folder] = lock
+        return True
 
     def _is_elsewhere(self, folder: Path) -> bool:
         """Whether a process of another host may live there: it must not be heard of from one look to the next."""
