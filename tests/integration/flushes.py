@@ -25,10 +25,10 @@ HOUR = 3600 * SECOND
 class Side:
     """One shard's worker: a connection, a lease, and what it remembers of messages."""
 
-    def __init__(self, at: Bench, connection: Connection, lease: Lease) -> None:
+    def __init__(self, connection: Connection, lease: Lease, flusher: Flusher) -> None:
         self.connection = connection
         self._lease = lease
-        self._flusher = Flusher(at.settings, AggregatorMetrics(CollectorRegistry()))
+        self._flusher = flusher
         self._flushes = 0
 
     async def flush(self, found: list[Record], name: str | None = None) -> None:
@@ -59,14 +59,20 @@ class Side:
 
 
 @asynccontextmanager
-async def sides(at: Bench, number: int) -> AsyncIterator[list[Side]]:
-    """So many sides, each with a shard of its own."""
+async def sides(at: Bench, number: int, *, together: bool = False) -> AsyncIterator[list[Side]]:
+    """So many sides, each with a shard of its own, each a process of its own unless they are `together` in one."""
+
+    def flusher() -> Flusher:
+        return Flusher(at.settings, AggregatorMetrics(CollectorRegistry()))
+
+    shared = flusher()
     pool = await postgres.connect(at.settings, "test", 60, moments.prepare, moments.PLANS)
     leases = Leases(pool, "test", 600.0, AggregatorMetrics(CollectorRegistry()))
     await leases.enlist(number)
     async with AsyncExitStack() as stack:
         yield [
-            Side(at, await stack.enter_async_context(pool.acquire()), lease) for lease in await leases.acquire(number)
+            Side(await stack.enter_async_context(pool.acquire()), lease, shared if together else flusher())
+            for lease in await leases.acquire(number)
         ]
     await pool.close()
 

@@ -34,6 +34,7 @@ from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.links import Click, Links
 from postmeter.aggregator.messages import Key, MessageCache
 from postmeter.aggregator.onlookers import Onlookers, Shown
+from postmeter.aggregator.plans import Plans
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.settings import AggregatorSettings
@@ -99,6 +100,7 @@ class Flusher:
         self._verdicts = VerdictSettings()
         self._cache = MessageCache(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
+        self._plans = Plans()
 
     async def flush(
         self, connection: Connection, lease: Lease, batches: list[Batch], position: str, *, release: bool = True
@@ -112,6 +114,7 @@ class Flusher:
             outcome, learnt = await self._count(connection, lease, batches, prepared, self._counters, release=release)
             await _advance(connection, lease, position)
         self._cache.remember(learnt)
+        self._plans.count(learnt)
         return outcome
 
     async def bury(self, connection: Connection, lease: Lease, rejected: list[Rejected], position: str) -> Outcome:
@@ -200,6 +203,7 @@ class Flusher:
         return None
 
     async def _refresh(self, connection: Connection) -> None:
+        await self._plans.renew(connection)
         await self._choice.refresh(connection)
         await self._verdicts.refresh(connection)
 

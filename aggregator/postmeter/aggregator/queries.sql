@@ -245,3 +245,7 @@ DELETE FROM waiting WHERE since < now() - $1::int * interval '1 day';
 -- name: drop_dead_letters
 -- Forget dead letters older than $1 days.
 DELETE FROM dead_letter WHERE at < now() - $1::int * interval '1 day';
+
+-- name: discard_plans
+-- Have this connection plan its statements anew (plans.py).
+DISCARD PLANS;

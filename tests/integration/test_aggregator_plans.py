@@ -1,0 +1,73 @@
+"""Statements find a message by its key, however few there were when they were planned."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import pytest
+
+from postmeter.aggregator.plans import ENOUGH, _month
+from postmeter.shared import uuid7
+from postmeter.shared.events import EventType
+from postmeter.shared.records import Record
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
+from tests.integration.flushes import Side, sides
+
+FEW, MANY = 40, ENOUGH + 200
+READ = """
+    SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes WHERE relname LIKE 'message\\_%'
+"""
+
+
+def in_another_month(n: int) -> bytes:
+    """The id of a message of the month before that of `message`."""
+    return uuid7.floor(AT // 1000 - 31 * 86_400_000).bytes[:6] + message(n)[6:]
+
+
+def registered(numbers: range, of: Callable[[int], bytes]) -> list[Record]:
+    return [registration(n, message=of(n)) for n in numbers]
+
+
+def happening(numbers: range, of: Callable[[int], bytes]) -> list[Record]:
+    found: list[Record] = []
+    for n in numbers:
+        found += [
+            event(EventType.SENT, at=AT + SECOND, message=of(n)),
+            event(EventType.DELIVERED, at=AT + 2 * SECOND, message=of(n)),
+            hit(n, AT + 60 * SECOND, message=of(n)),
+            hit(n, AT + 70 * SECOND, message=of(n), url="https://shop.example/"),
+        ]
+    return found
+
+
+async def read(at: Bench, side: Side) -> int:
+    """Rows of indexes on messages that were read so far."""
+    await side.connection.fetchval("SELECT pg_stat_force_next_flush()")
+    await side.connection.fetchval("SELECT 1")
+    return int(await at.value(READ))
+
+
+async def test_a_plan_of_an_empty_month_is_not_kept_when_the_month_is_full(postgres_dsn: str) -> None:
+    async with bench(postgres_dsn, "redis://127.0.0.1:1") as at, sides(at, 2, together=True) as (one, other):
+        # Often enough for generic plans, and of so many messages that these seem cheaper than plans of the moment.
+        for side, start in ((one, 0), (other, FEW)):
+            for _ in range(10):
+                few = range(start, start + FEW)
+                await side.flush([*registered(few, message), *happening(few, message)])
+        await one.flush(registered(range(2 * FEW, MANY), in_another_month))
+        for side, numbers in ((one, range(2 * FEW, MANY // 2)), (other, range(MANY // 2, MANY))):
+            before = await read(at, side)
+            await side.flush(happening(numbers, in_another_month))
+            assert await read(at, side) - before < 40 * len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "same"),
+    [("2026-01-01", "2026-01-31", True), ("2026-01-31", "2026-02-01", False), ("2025-03-01", "2026-03-01", False)],
+)
+def test_a_month_is_that_of_the_partition(earlier: str, later: str, same: bool) -> None:
+    first, second = (
+        _month(uuid7.new(int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)).bytes)
+        for day in (earlier, later)
+    )
+    assert (first == second) is same
+    assert _month(b"\xff" * 16) == date.max.year * 12 + 12
