@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from postmeter.shared.apis import exports
+
 HIT = 'endpoint="/api/v1/track/open/"'
 API = 'endpoint="/v1/query"'
+DOWNLOAD = f'endpoint="{exports.DOWNLOAD_PATH}"'
 WELL = {
     'postmeter_hits_answered_total{outcome="recorded"}': "0+100000x5000",
     'postmeter_hits_stored_total{place="stream"}': "0+100000x5000",
@@ -15,7 +18,12 @@ WELL = {
     f'postmeter_gateway_seconds_count{{{HIT}, status="200"}}': "0+50x5000",
     f'postmeter_gateway_seconds_count{{{API}, status="200"}}': "0+600x5000",
     f'postmeter_gateway_seconds_bucket{{{API}, status="200", le="0.1"}}': "0+600x5000",
+    f'postmeter_gateway_seconds_bucket{{{API}, status="200", le="10.0"}}': "0+600x5000",
     f'postmeter_gateway_seconds_bucket{{{API}, status="200", le="+Inf"}}': "0+600x5000",
+    # A download takes as long as its reader does; some in a hundred of the answers are.
+    f'postmeter_gateway_seconds_count{{{DOWNLOAD}, status="200"}}': "0+20x5000",
+    f'postmeter_gateway_seconds_bucket{{{DOWNLOAD}, status="200", le="10.0"}}': "0x5000",
+    f'postmeter_gateway_seconds_bucket{{{DOWNLOAD}, status="200", le="+Inf"}}': "0+20x5000",
     'postmeter_connections_refused_total{bound="all"}': "0x5000",
     'postmeter_lag_seconds{shard="0"}': "0.2x5000",
     'postmeter_shard_stalled_seconds{shard="0"}': "1x5000",
