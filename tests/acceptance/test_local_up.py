@@ -66,7 +66,7 @@ def all_gone(pids: set[int]) -> bool:
 def test_ready_json_is_as_the_contract_says(product: Product) -> None:
     assert stat.S_IMODE((product.data / "ready.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((product.data / "spool").stat().st_mode) == 0o700
-    assert set(product.ready) == {"gateway", "tracking", "workspace", "api_key", "ops"}
+    assert set(product.ready) == {"gateway", "tracking", "workspace", "api_key", "ops", "dashboard"}
     assert set(product.ready["ops"]) == set(SERVICES)
     for url in product.ready["ops"].values():
         assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
@@ -80,6 +80,40 @@ def test_the_first_key_reads_and_the_urls_are_printed(product: Product) -> None:
     printed = product.output.read_text()
     assert product.ready["gateway"] in printed
     assert product.ready["api_key"] not in printed
+
+
+def signed_in(product: Product, link: str, **more: str) -> requests.Session:
+    """A browser that has posted a link's token."""
+    session = requests.Session()
+    body = {"link": link.partition("=")[2], **more}
+    assert session.post(f"{product.ready['gateway']}/session", json=body, timeout=30).status_code in (204, 401)
+    return session
+
+
+def who(product: Product, session: requests.Session) -> tuple[str, str] | None:
+    answer = session.get(f"{product.ready['gateway']}/session", timeout=10)
+    return (answer.json()["data"]["email"], answer.json()["data"]["role"]) if answer.ok else None
+
+
+def test_the_printed_link_signs_an_administrator_in_once(product: Product) -> None:
+    link = product.ready["dashboard"]
+    assert link.startswith(product.ready["gateway"] + "/login#sign-in=")
+    assert link in product.output.read_text()
+    assert who(product, signed_in(product, link)) == ("admin@localhost", "admin")
+    assert who(product, signed_in(product, link)) is None
+
+
+def test_a_user_is_made_while_the_product_runs(product: Product) -> None:
+    words = ("--workspace", "default", "--email", "ada@shop.example", "--role", "viewer")
+    made = postmeter("user", "create", *words, "--data", str(product.data))
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith(product.ready["gateway"] + "/login#invitation=")
+    session = signed_in(product, made.stdout.strip(), password="a long new password")
+    assert who(product, session) == ("ada@shop.example", "viewer")
+    assert session.get(f"{product.ready['gateway']}/api/v1/analytics", timeout=10).status_code == 200
+    disabled = postmeter("user", "disable", "ada@shop.example", "--data", str(product.data))
+    assert disabled.returncode == 0, disabled.stderr
+    wait_for("the end of the session", lambda: who(product, session) is None)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
@@ -188,12 +222,14 @@ def test_sigterm_stops_everything_and_the_next_start_has_everything(folder: Path
     with running(folder) as first:
         children = descendants(first.process.pid)
         assert postmeter("workspace", "create", "kept", "--name", "K", "--data", str(first.data)).returncode == 0
+        assert postmeter("user", "disable", "admin@localhost", "--data", str(first.data)).returncode == 0
         assert first.stop() == 0
         assert all_gone(children)
         assert not (first.data / "ready.json").exists()
         assert "was killed" not in first.output.read_text()
     with running(folder) as second:
         assert second.ready["api_key"] == first.ready["api_key"]
+        assert second.ready["dashboard"] is None
         again = postmeter("workspace", "create", "kept", "--name", "K", "--data", str(second.data))
         assert "already" in again.stderr
 
@@ -202,6 +238,7 @@ def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) ->
     with running(folder) as first:
         children = descendants(first.process.pid)
         assert len(children) > 6
+        link = first.ready["dashboard"]
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
         wait_for("the end of every child", lambda: all_gone(children))
@@ -209,6 +246,8 @@ def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) ->
     with running(folder) as second:
         answer = requests.get(f"{second.ready['gateway']}/api/v1/analytics", headers=first.headers, timeout=10)
         assert answer.status_code == 200
+        assert who(second, signed_in(second, link)) is None, "a start voids the link of the one before"
+        assert who(second, signed_in(second, second.ready["dashboard"])) is not None
 
 
 def test_commands_work_on_a_directory_that_is_not_running(folder: Path) -> None:

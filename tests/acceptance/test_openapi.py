@@ -7,6 +7,7 @@ body needs are in `World.values` by name; what has none there gets one of its ty
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,15 +56,22 @@ class World:
         if endpoint.path in self.links:
             return self.links[endpoint.path]
         if endpoint.method == "DELETE":  # what is gone cannot go again
-            self.ids[endpoint.path] = self.made_source()
+            self.ids[endpoint.path] = self.made(endpoint.path)
         path = endpoint.path
         for name, value in {**self.values, "id": self.ids.get(endpoint.path, "")}.items():
             path = path.replace(f"{{{name}}}", str(value))
         return path
 
-    def made_source(self) -> str:
-        """The id of a new source."""
-        return str(self.ask("POST", "/v1/sources", json={"provider": "postmark"}).json()["data"]["id"])
+    def made(self, path: str) -> str:
+        """The id of a new one of what is at a path; empty for what has none."""
+        bodies = {
+            "/v1/sources/{id}": {"provider": "postmark"},
+            "/v1/users/{id}": {"email": f"{uuid.uuid4()}@c.example", "role": "viewer"},
+            "/v1/keys/{id}": {"role": "member", "scopes": ["track"]},
+        }
+        if path not in bodies:
+            return ""
+        return str(self.ask("POST", path.removesuffix("/{id}"), json=bodies[path]).json()["data"]["id"])
 
     def operation(self, endpoint: Endpoint) -> dict[str, Any]:
         found: dict[str, Any] = self.document["paths"][endpoint.path][endpoint.method.lower()]
@@ -197,7 +205,8 @@ def filled(product: Product) -> World:
         "/v1/messages/{id}": first["id"],
         "/api/v1/analytics/campaigns/{id}": "spring",
         "/v1/campaigns/{id}": "spring",
-        "/v1/sources/{id}": world.made_source(),
+        "/v1/sources/{id}": world.made("/v1/sources/{id}"),
+        "/v1/users/{id}": world.made("/v1/users/{id}"),
     }
     webhook, world.webhook = source(product)
     world.links = {

@@ -148,6 +148,11 @@ class Seeds:
             "POST /v1/query": [query],
             "POST /v1/sources": [{"provider": "resend", "name": "ours", "engagement": "own", "options": {}}],
             "PATCH /v1/sources/{id}": [{"name": "ours", "engagement": "provider", "rotate_secret": True}],
+            "POST /v1/users": [{"email": "fuzz@c.example", "role": "member", "domains": ["shop.example"]}],
+            "PATCH /v1/users/{id}": [{"role": "viewer", "domains": None, "disabled": False, "reset": True}],
+            "POST /v1/keys": [
+                {"role": "domain_admin", "scopes": ["track"], "domains": ["shop.example"], "name": "theirs"}
+            ],
             "POST /api/v1/track/event": [contact],
             "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
         }.get(name, [])

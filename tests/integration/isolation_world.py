@@ -28,7 +28,7 @@ from tests.oracle.stories import Story, micros
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 OURS, SIBLING, THEIRS, NOBODY = "zqmine", "zqmin2", "zqthem", "zqnone"
 """Marks in labels: a tenant's first and second domain, another tenant, nobody. Equally long."""
-SCOPES = ("analytics", "mail:read", "track")
+SCOPES = ("access", "analytics", "mail:read", "track")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Ids:
     campaigns_cursor: str = ""
     search_cursor: str = ""
     source: str = ""
+    user: str = ""
+    key: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
@@ -219,6 +221,17 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         lambda ids: Request("PATCH", f"/v1/sources/{ids.source}", {"name": "another"}),
     ],
     ("DELETE", "/v1/sources/{id}"): [lambda ids: Request("DELETE", f"/v1/sources/{ids.source}")],
+    ("POST", "/v1/users"): [
+        lambda ids: Request("POST", "/v1/users", {"email": "new@c.example", "role": "viewer"}),
+    ],
+    ("GET", "/v1/users"): [lambda ids: get("/v1/users")],
+    ("PATCH", "/v1/users/{id}"): [
+        lambda ids: Request("PATCH", f"/v1/users/{ids.user}", {"role": "member", "reset": True}),
+    ],
+    ("DELETE", "/v1/users/{id}"): [lambda ids: Request("DELETE", f"/v1/users/{ids.user}")],
+    ("POST", "/v1/keys"): [lambda ids: Request("POST", "/v1/keys", {"role": "member", "scopes": ["track"]})],
+    ("GET", "/v1/keys"): [lambda ids: get("/v1/keys")],
+    ("DELETE", "/v1/keys/{id}"): [lambda ids: Request("DELETE", f"/v1/keys/{ids.key}")],
     ("POST", "/v1/messages"): [
         lambda ids: Request(
             "POST",
@@ -236,7 +249,10 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         ),
     ],
 }
-FIELDS = ("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source")
+FIELDS = (
+    *("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source"),
+    *("user", "key"),
+)
 
 
 def named(build: Build, own: Ids, other: Ids) -> list[str]:
@@ -372,14 +388,28 @@ async def make_exports(town: Town) -> None:
             search_cursor=messages["next_cursor"],
             source=source["data"]["id"],
         )
+    for mark, key in ((OURS, town.keys["admin"]), (SIBLING, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
+        town.ids[mark] = replace(town.ids[mark], **await who_comes_in(town, mark, key))
     other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))
     ours = town.ids[OURS]
     nobody_s = {"export": f"exp_{'0' * (len(ours.export) - 4)}", "cursor": other["next_cursor"]}
     nobody_s["source"] = f"src_{'0' * 20}"
+    nobody = {"user": str(uuid.uuid4()), "key": "0" * 16}
     # Nobody's cursor: one of another question; one that nobody signed.
     nobody_s["campaigns_cursor"] = nobody_s["search_cursor"] = other["next_cursor"]
-    town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s)
+    town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, **nobody)
     town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s)
+
+
+async def who_comes_in(town: Town, mark: str, key: str) -> dict[str, str]:
+    """A user and a key of one domain."""
+    domains = [f"{mark}.example"]
+    user = {"email": f"usr-{mark}@c.example", "role": "viewer", "domains": domains}
+    made = {"role": "domain_admin", "scopes": ["track"], "domains": domains, "name": f"key-{mark}"}
+    return {
+        "user": (await town.good(key, Request("POST", "/v1/users", user)))["data"]["id"],
+        "key": (await town.good(key, Request("POST", "/v1/keys", made)))["data"]["id"],
+    }
 
 
 @asynccontextmanager

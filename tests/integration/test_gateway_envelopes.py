@@ -189,7 +189,7 @@ async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: py
         service(accept) as url,
         door(postgres_dsn, redis_url=Secret(redis_url), rate_limits=ones, query_url=url, tracking_url=url) as at,
     ):
-        firsts = {endpoint.limit: endpoint for endpoint in limited}
+        firsts = {endpoint.limit: endpoint for endpoint in limited if endpoint in PASSED_ON}
         for endpoint in firsts.values():
             assert (await at.ask(endpoint.method, path_of(endpoint)))[0] == 200
         answers = await at.expect(429, "RATE_LIMITED", calls_of(limited))

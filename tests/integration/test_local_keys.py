@@ -11,6 +11,7 @@ from postmeter.cli import access
 from postmeter.cli.local import vault
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.main import main
+from postmeter.gateway import key_registry
 from postmeter.shared import api_keys
 from postmeter.shared.secret import Secret
 
@@ -217,3 +218,23 @@ def test_a_file_that_cannot_be_used_is_not_called_postgres(tmp_path: Path) -> No
     assert result.exit_code != 0
     assert "Postgres" not in result.output
     assert isinstance(result.exception, SystemExit)
+
+
+def test_the_first_key_gets_scopes_that_are_new_unless_it_was_revoked(command: Commands) -> None:
+    key = Secret(api_keys.new()[1])
+
+    async def ensure() -> None:
+        connection = await asyncpg.connect(command.dsn)
+        try:
+            await key_registry.ensure(connection, Secret(PEPPER), "acme", key)
+        finally:
+            await connection.close()
+
+    for change, expected in (("now() IS NULL", True), ("true", False)):
+        asyncio.run(ensure())
+        command.rows(
+            f"UPDATE api_key SET scopes = '{{track}}', revoked_at = CASE WHEN {change} THEN now() END RETURNING 1"
+        )
+        asyncio.run(ensure())
+        (row,) = command.rows("SELECT role, scopes FROM api_key")
+        assert (row["role"], row["scopes"] == list(api_keys.SCOPES)) == ("super_admin", expected)

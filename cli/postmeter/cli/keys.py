@@ -6,6 +6,7 @@ import click
 
 from postmeter.cli import access, admin
 from postmeter.cli.options import data_option
+from postmeter.gateway import key_registry
 from postmeter.shared.api_keys import ROLES, SCOPES
 
 
@@ -43,9 +44,9 @@ def key_commands() -> None:
 def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tuple[str, ...], data: Path | None) -> None:
     """Create a key and print it, this once."""
     pepper = access.key_pepper(data)
-    key = access.with_connection(
+    _, key = access.with_connection(
         data,
-        lambda connection: admin.create_key(connection, pepper, workspace, role, scopes, domains),
+        lambda connection: key_registry.create(connection, pepper, workspace, role, scopes, domains),
     )
     click.echo(key)
 
@@ -55,7 +56,7 @@ def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tupl
 @data_option()
 def list_keys(workspace: str | None, data: Path | None) -> None:
     """List keys: id, workspace, role, scopes, domains, state."""
-    keys = access.with_connection(data, lambda connection: admin.list_keys(connection, workspace))
+    keys = access.with_connection(data, lambda connection: key_registry.listed(connection, workspace, revoked=True))
     click.echo("id\tworkspace\trole\tscopes\tdomains\tstate")
     for key in keys:
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "valid"
@@ -68,5 +69,5 @@ def list_keys(workspace: str | None, data: Path | None) -> None:
 @data_option()
 def revoke_key(key: str, data: Path | None) -> None:
     """Revoke the key with this id; it stops working within seconds."""
-    key_id = access.with_connection(data, lambda connection: admin.revoke_key(connection, key))
+    key_id, _ = access.with_connection(data, lambda connection: key_registry.revoke(connection, key))
     click.echo(f"key {key_id} revoked")

@@ -16,6 +16,7 @@ from postmeter.cli.secrets import secret_commands
 from postmeter.cli.sending_ips import sending_ip_commands
 from postmeter.cli.sources import source_commands
 from postmeter.cli.spool import spool_commands
+from postmeter.cli.users import user_commands
 from postmeter.cli.verdicts import verdict_commands
 from postmeter.shared.errors import PostmeterError
 
@@ -111,6 +112,7 @@ def check() -> None:
 
 main.add_command(workspace_commands)
 main.add_command(key_commands)
+main.add_command(user_commands)
 main.add_command(source_commands)
 main.add_command(verdict_commands)
 main.add_command(sending_ip_commands)
@@ -126,6 +128,8 @@ def _announce(ready: "Ready", file: Path) -> None:
     click.echo(f"gateway   {ready.gateway}")
     click.echo(f"tracking  {ready.tracking}")
     click.echo(f"workspace {ready.workspace}; its API key is in {file}")
+    if ready.dashboard:
+        click.echo(f"sign in   {ready.dashboard} (once, within a day)")
     click.echo("Ctrl-C stops everything.")
 
 

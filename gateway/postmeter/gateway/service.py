@@ -16,11 +16,13 @@ from postmeter.gateway.hits import Hits
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
+from postmeter.gateway.people.key_routes import KeyRoutes
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.session_routes import SessionRoutes
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
+from postmeter.gateway.people.user_routes import UserRoutes
 from postmeter.gateway.pepper import Pepper
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
@@ -118,7 +120,11 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         callers=callers,
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
         pages=Pages(),
-        own=SessionRoutes(callers, sessions, SignIn(writes, keys, passwords), origins).handlers(),
+        own={
+            **SessionRoutes(callers, sessions, SignIn(writes, keys, passwords), origins).handlers(),
+            **UserRoutes(writes, origins).handlers(),
+            **KeyRoutes(writes, settings.key_pepper).handlers(),
+        },
         sources=SourceBook(pool),
         hits=Hits(client, ring, measured, hops, settings.internal_secret),
         upstreams=upstreams,

@@ -11,7 +11,8 @@ import secrets
 from postmeter.shared.secret import Secret
 
 ROLES = ("super_admin", "admin", "member", "domain_admin")
-SCOPES = ("analytics", "track", "mail:read")
+SCOPES = ("analytics", "track", "mail:read", "access")
+"""access: who may come in, users and keys."""
 _KEY = re.compile(r"pm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from postmeter.shared.apis import (
     exports,
+    keys,
     krafter,
     live,
     message_events,
@@ -15,6 +16,7 @@ from postmeter.shared.apis import (
     session,
     sources,
     unsubscribe,
+    users,
     vectis,
     webhooks,
     workspace,
@@ -43,6 +45,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *sources.ENDPOINTS,
     *unsubscribe.ENDPOINTS,
     *session.ENDPOINTS,
+    *users.ENDPOINTS,
+    *keys.ENDPOINTS,
     *meta.ENDPOINTS,
 )
 

@@ -23,8 +23,9 @@ PARTITIONS = "postmeter_make_partition(text, text, text, text, text), postmeter_
 
 RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gateway": {
-        _READ: ("migration", "workspace", "api_key", "webhook_source"),
-        _KEEP: ("fingerprint",),
+        _READ: ("migration", "workspace", "webhook_source"),
+        _KEEP: ("fingerprint", "api_key"),
+        "UPDATE (revoked_at)": ("api_key",),
         _WRITE: ("user_account", "one_time_link", "session"),
     },
     "tracking": {

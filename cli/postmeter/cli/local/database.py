@@ -1,7 +1,7 @@
 """What local mode needs in its database before the services start."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import asyncpg
@@ -11,6 +11,9 @@ from postmeter.cli.local import vault
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.vault import Vault
+from postmeter.gateway import key_registry
+from postmeter.gateway.people import links, users
+from postmeter.gateway.people.links import Purpose
 from postmeter.shared import rights
 from postmeter.shared.migrate import migrate
 from postmeter.shared.postgres import Connection
@@ -19,6 +22,8 @@ from postmeter.shared.sql import Queries
 _QUERIES = Queries("postmeter.cli.local", "database.sql")
 NAME = "postmeter"
 OWNER = "postmeter_owner"
+ADMINISTRATOR = "admin@localhost"
+"""Email of the user whom `up` signs in."""
 
 
 class Workspace(NamedTuple):
@@ -91,7 +96,24 @@ async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
         try:
             for workspace in dict.fromkeys((DEFAULT, wanted)):
                 await admin.create_workspace(connection, *workspace)
-                await admin.ensure_key(connection, secrets.key_pepper, workspace.id, secrets.key_of(workspace.id))
+                await key_registry.ensure(connection, secrets.key_pepper, workspace.id, secrets.key_of(workspace.id))
         finally:
             await connection.close()
         return applied
+
+
+async def sign_in_link(dsn: str, workspace: str, base: str) -> str | None:
+    """A link by which a workspace's administrator signs in; he is made where there is none. None: he is disabled."""
+    with named_errors():
+        connection = await asyncpg.connect(dsn)
+        try:
+            async with connection.transaction():
+                with suppress(users.UserExists):
+                    await users.create(connection, workspace, ADMINISTRATOR, "admin", None)
+                user = await users.of_email(connection, ADMINISTRATOR, workspace)
+                if user.disabled_at is not None:
+                    return None
+                token = await links.make(connection, *user.place, Purpose.SIGN_IN)
+        finally:
+            await connection.close()
+    return links.url(base, Purpose.SIGN_IN, token)

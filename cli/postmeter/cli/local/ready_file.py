@@ -13,12 +13,16 @@ FILE = "ready.json"
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file holds: base URLs, the workspace's id and a key with every scope."""
+    """What the file holds: base URLs, the workspace's id and a key with every scope.
+
+    dashboard: a link by which the administrator signs in, once; null where that user was disabled.
+    """
 
     gateway: str
     tracking: str
     workspace: str
     api_key: str
+    dashboard: str | None = None
     ops: dict[str, str]
 
 

@@ -91,11 +91,13 @@ class Supervisor:
         with self._step("schema"):
             asyncio.run(database.prepare(self._stores.postgres_dsn, secrets, workspace))
         self._start_services(self._stores, chosen, secrets)
+        link = asyncio.run(database.sign_in_link(self._stores.postgres_dsn, workspace.id, services.gateway_url(chosen)))
         return Ready(
             gateway=services.url(chosen.gateway),
             tracking=services.url(chosen.tracking),
             workspace=workspace.id,
             api_key=secrets.key_of(workspace.id).reveal(),
+            dashboard=link,
             ops={name: services.url(chosen.ops[name]) for name in services.STOP_ORDER},
         )
 

@@ -21,6 +21,7 @@ class Origins:
     """public_url: the gateway as people know it, empty where nobody has said it. hops: trusted proxies before it."""
 
     def __init__(self, public_url: str, hops: int) -> None:
+        self._url = public_url.rstrip("/")
         parts = urlsplit(public_url)
         self._public = (parts.scheme, parts.netloc.lower()) if public_url else None
         self._hops = hops
@@ -31,6 +32,12 @@ class Origins:
             return True
         said = ",".join(request.headers.getall("X-Forwarded-Proto", ())) if self._hops else ""
         return said != "" and said.split(",")[-self._hops :][0].strip().lower() == "https"
+
+    def base(self, request: web.BaseRequest) -> str:
+        """The gateway's URL as people know it, without a slash at its end; where nobody has said, as who asks does."""
+        if self._url:
+            return self._url
+        return f"{'https' if self.is_secure(request) else 'http'}://{request.host}"
 
     def require_own(self, request: web.BaseRequest) -> None:
         """Raises RequestError 403 for a write that a page of somebody else has a browser send."""

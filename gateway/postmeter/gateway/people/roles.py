@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from postmeter.shared import api_keys
 from postmeter.shared.principal import Principal
 
-ROLES = ("admin", "member", "viewer")
 _SCOPES: dict[str, tuple[str, ...]] = {
     "admin": api_keys.SCOPES,
     "member": ("analytics", "track", "mail:read"),

@@ -1,19 +1,30 @@
-"""Users: the people of a workspace."""
+"""Users: the people of a workspace; made and changed by the command `postmeter user` and by /v1/users alike."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+import asyncpg
+import msgspec
+
+from postmeter.gateway.people import links, roles, sessions
+from postmeter.gateway.people.links import Purpose
 from postmeter.shared import domains as domain_names
+from postmeter.shared.apis.users import ROLES
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.principal import Principal
 from postmeter.shared.quoting import quoted
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.people", "users.sql")
 EMAIL_CHARS = 254
+MOST = 1000
+"""Users of a workspace."""
+_LISTED = 100_000
 
 
 class UserRefused(PostmeterError):
@@ -22,6 +33,39 @@ class UserRefused(PostmeterError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class UserExists(UserRefused):
+    """The workspace has a user of that email."""
+
+
+class NoSuchUser(PostmeterError):
+    """There is no such user."""
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as the database knows him. workspace: its number."""
+
+    workspace_id: str
+    workspace: int
+    id: uuid.UUID
+    email: str
+    role: str
+    domains: list[str] | None
+    has_password: bool
+    created_at: datetime
+    signed_in_at: datetime | None
+    disabled_at: datetime | None
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where he is kept: workspace number and id."""
+        return self.workspace, str(self.id)
+
+    @property
+    def principal(self) -> Principal:
+        """What he may do."""
+        return roles.principal(str(self.id), self.workspace, self.workspace_id, self.role, self.domains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +89,74 @@ async def create(
     connection: Connection, workspace: str, email: str, role: str, domains: Sequence[str] | None
 ) -> tuple[int, str]:
     """(workspace number, id) of a new user of a workspace (public id), without a password. Raises UserRefused."""
-    try:
-        address = normal(email)
-    except ValueError:
-        raise UserRefused("email", f"{quoted(email)} is not an email address") from None
+    address, confined = _normal(email), check(role, domains)
     user = uuid.uuid4()
-    number = await connection.fetchval(_QUERIES["create"], workspace, user, address, role, domains)
-    if number is None:
-        raise UserRefused("email", f"there is no workspace {quoted(workspace)}, or it has a user {quoted(address)}")
-    return number, str(user)
+    number = await connection.fetchval(_QUERIES["create"], workspace, user, address, role, confined, MOST)
+    if number is not None:
+        return number, str(user)
+    if await connection.fetchrow(_QUERIES["of_email"], address, workspace, 1) is not None:
+        raise UserExists("email", f"the workspace has a user {quoted(address)} already")
+    if await connection.fetchval(_QUERIES["workspace"], workspace):
+        raise UserRefused("workspace", f"the workspace has {MOST} users; remove those that are gone")
+    raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}")
+
+
+def check(role: str, domains: Sequence[str] | None) -> list[str] | None:
+    """The domains in the form in which they are stored. Raises UserRefused."""
+    if role not in ROLES:
+        raise UserRefused("role", f"role takes {', '.join(ROLES)}")
+    if domains is None:
+        return None
+    try:
+        return sorted({domain_names.normal(name) for name in domains})
+    except ValueError:
+        raise UserRefused("domains", "domains takes domain names, such as shop.example") from None
+
+
+async def listed(connection: Connection | Pool, workspace: str | None) -> list[User]:
+    """The users of a workspace (public id), or of all, by email."""
+    return [_user(row) for row in await connection.fetch(_QUERIES["all"], workspace, _LISTED)]
+
+
+async def of_email(connection: Connection, email: str, workspace: str | None) -> User:
+    """The user of an email, in a workspace (public id) or the only one that has it. Raises NoSuchUser, UserRefused."""
+    rows = await connection.fetch(_QUERIES["of_email"], _normal(email), workspace, 2)
+    if not rows:
+        raise NoSuchUser(f"there is no user {quoted(email)}; `postmeter user list` shows all")
+    if len(rows) > 1:
+        raise UserRefused("workspace", f"{quoted(email)} is in several workspaces: name one (--workspace)")
+    return _user(rows[0])
+
+
+async def hold(connection: Connection, workspace: int, user: str) -> User:
+    """A user of a workspace; nobody else changes him until the transaction ends. Raises NoSuchUser."""
+    try:
+        row = await connection.fetchrow(_QUERIES["one"], workspace, uuid.UUID(user))
+    except ValueError:
+        row = None
+    if row is None:
+        raise NoSuchUser(f"there is no user {quoted(user)}")
+    return _user(row)
+
+
+async def change(connection: Connection, user: User) -> None:
+    """Store role, domains and disabled_at. Who may not come in any more is signed out. Run in a transaction."""
+    is_disabled = user.disabled_at is not None
+    await connection.execute(_QUERIES["change"], *user.place, user.role, user.domains, is_disabled)
+    if is_disabled:
+        await sessions.end_all(connection, *user.place)
+        await links.void(connection, *user.place)
+
+
+async def remove(connection: Connection, user: User) -> None:
+    """Remove him with his sessions and links."""
+    await connection.execute(_QUERIES["remove"], *user.place)
+
+
+async def password_link(connection: Connection, user: User) -> tuple[Purpose, str]:
+    """(purpose, token) of a link to choose a password, for the first time or anew. Run in a transaction."""
+    purpose = Purpose.RESET if user.has_password else Purpose.INVITATION
+    return purpose, await links.make(connection, *user.place, purpose)
 
 
 async def by_email(pool: Pool, email: str, workspace: str | None) -> Account | None:
@@ -67,6 +170,17 @@ async def note_sign_in(connection: Connection, workspace: int, user: str) -> boo
     return await connection.fetchval(_QUERIES["signed_in"], workspace, user) is not None
 
 
-async def set_password(connection: Connection | Pool, workspace: int, user: str, password: str) -> None:
+async def set_password(connection: Connection, workspace: int, user: str, password: str) -> None:
     """Keep a password's hash."""
     await connection.execute(_QUERIES["set_password"], workspace, user, password)
+
+
+def _normal(email: str) -> str:
+    try:
+        return normal(email)
+    except ValueError:
+        raise UserRefused("email", f"{quoted(email)} is not an email address") from None
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(**dict(row))

@@ -21,6 +21,7 @@ from postmeter.shared.redis_failures import FAILURES
 from postmeter.shared.sealed import Seals
 from postmeter.shared.secret import Secret
 from postmeter.shared.source_log import Delivery, History, Unread
+from postmeter.shared.stamps import stamp
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry
@@ -131,7 +132,7 @@ class SourceRoutes:
     async def _revoke(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool = self._stores()[0]
         at = await registry.revoke(pool, principal.workspace_id, source_id)
-        return api.RevokedAnswer(api.Revoked(source_id, _stamp(at)))
+        return api.RevokedAnswer(api.Revoked(source_id, stamp(at)))
 
     async def _last(self, ids: list[str]) -> dict[str, History]:
         try:
@@ -155,7 +156,7 @@ class SourceRoutes:
             "engagement": source.engagement,
             "options": source.options,
             "url": registry.url(self._base, source),
-            "created_at": _stamp(source.created_at),
+            "created_at": stamp(source.created_at),
             "last_delivery": _delivery(history.taken[0]) if history.taken else None,
             "last_error": None if error is None else _failure(error),
         }
@@ -209,8 +210,4 @@ def _failure(one: Delivery | Unread) -> api.Failure:
 
 
 def _stamp_of(micros: int) -> str:
-    return _stamp(datetime.fromtimestamp(micros // 1_000_000, UTC))
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return stamp(datetime.fromtimestamp(micros // 1_000_000, UTC))

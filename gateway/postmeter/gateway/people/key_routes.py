@@ -1,0 +1,97 @@
+"""/v1/keys: API keys of a workspace."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from postmeter.gateway import key_registry
+from postmeter.gateway.key_registry import Key, KeyRefused, NoSuchKey
+from postmeter.gateway.people import delegation
+from postmeter.gateway.routes import Handler
+from postmeter.shared import json_bodies
+from postmeter.shared.apis import keys as api
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Pool
+from postmeter.shared.principal import Principal
+from postmeter.shared.secret import Secret
+from postmeter.shared.stamps import stamp
+
+
+class KeyRoutes:
+    """The handlers of api.ENDPOINTS. pepper: see api_keys.digest."""
+
+    def __init__(self, writes: Pool, pepper: Secret) -> None:
+        self._writes = writes
+        self._pepper = pepper
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """By method and path."""
+        return {
+            ("POST", api.PATH): self._create,
+            ("GET", api.PATH): self._list,
+            ("DELETE", api.ONE_PATH): self._revoke,
+        }
+
+    async def _create(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        given = json_bodies.decode(_new, body)
+        if "\0" in given.name:
+            raise RequestError(400, "INVALID_FIELD", "name: NUL cannot be stored.", "name")
+        async with self._writes.acquire() as connection, connection.transaction():
+            try:
+                made, key = await key_registry.create(
+                    connection, self._pepper, caller.workspace_id, given.role, given.scopes, given.domains, given.name
+                )
+            except KeyRefused as error:
+                status, code = (409, "CONFLICT") if error.field == "workspace" else (400, "INVALID_FIELD")
+                raise RequestError(status, code, f"{error.field}: {error}.", error.field) from None
+            delegation.require(caller, _rights(caller, made))
+        shown = msgspec.structs.asdict(_shown(made))
+        return _answer(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
+
+    async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        found = await key_registry.listed(self._writes, caller.workspace_id)
+        return _answer(api.KeysAnswer([_shown(key) for key in found if delegation.sees(caller, _rights(caller, key))]))
+
+    async def _revoke(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        key_id = request.raw_path.partition("?")[0].rpartition("/")[2]
+        async with self._writes.acquire() as connection, connection.transaction():
+            try:
+                key = await key_registry.find(connection, caller.workspace_id, key_id)
+            except NoSuchKey:
+                raise _no_such() from None
+            if not delegation.sees(caller, _rights(caller, key)):
+                raise _no_such()
+            delegation.require(caller, _rights(caller, key))
+            _, revoked_at = await key_registry.revoke(connection, key.id)
+        return _answer(api.RevokedKeyAnswer(api.RevokedKey(key.id, stamp(revoked_at))))
+
+
+def _rights(caller: Principal, key: Key) -> Principal:
+    """What a key of the caller's workspace may do."""
+    return msgspec.structs.replace(caller, key_id=key.id, role=key.role, scopes=key.scopes, domains=key.domains)
+
+
+def _shown(key: Key) -> api.Key:
+    return api.Key(
+        id=key.id,
+        name=key.name,
+        role=key.role,
+        scopes=key.scopes,
+        domains=key.domains,
+        created_at=stamp(key.created_at),
+    )
+
+
+def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(told), content_type="application/json")
+
+
+def _no_such() -> RequestError:
+    return RequestError(404, "NOT_FOUND", "There is no such key.")
+
+
+_new = msgspec.json.Decoder(api.NewKey)

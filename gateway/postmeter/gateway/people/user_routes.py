@@ -1,0 +1,149 @@
+"""/v1/users: who of a workspace may come in by the page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+
+from postmeter.gateway.people import delegation, links, roles, users
+from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
+from postmeter.gateway.routes import Handler
+from postmeter.shared import json_bodies
+from postmeter.shared.apis import users as api
+from postmeter.shared.errors import RequestError
+from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.principal import Principal
+from postmeter.shared.stamps import stamp
+
+
+class UserRoutes:
+    """The handlers of api.ENDPOINTS."""
+
+    def __init__(self, writes: Pool, origins: Origins) -> None:
+        self._writes = writes
+        self._origins = origins
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """By method and path."""
+        return {
+            ("POST", api.PATH): self._create,
+            ("GET", api.PATH): self._list,
+            ("PATCH", api.ONE_PATH): self._change,
+            ("DELETE", api.ONE_PATH): self._remove,
+        }
+
+    async def _create(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        given = json_bodies.decode(_new, body)
+        try:
+            domains = users.check(given.role, given.domains)
+            wanted = roles.principal("", caller.workspace, caller.workspace_id, given.role, domains)
+            delegation.require(caller, wanted)  # before it is told whether there is one of that email
+            async with self._writes.acquire() as connection, connection.transaction():
+                place = await users.create(connection, caller.workspace_id, given.email, given.role, domains)
+                user = await users.hold(connection, *place)
+                link = await self._link(connection, request, user)
+        except UserRefused as error:
+            raise _refused(error) from None
+        return _answer(api.LinkedUserAnswer(_linked(user, link)), 201)
+
+    async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        found = await users.listed(self._writes, caller.workspace_id)
+        return _answer(api.UsersAnswer([_shown(one) for one in found if delegation.sees(caller, one.principal)]))
+
+    async def _change(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        given = json_bodies.decode(_changes, body)
+        async with self._writes.acquire() as connection, connection.transaction():
+            before = await _hold(connection, caller, request)
+            delegation.require(caller, before.principal)
+            after = _changed(before, given)
+            delegation.require(caller, after.principal)
+            if after != before:
+                _require_other(caller, before)
+                await users.change(connection, after)
+            link = await self._link(connection, request, after) if given.reset else None
+        return _answer(api.LinkedUserAnswer(_linked(after, link)))
+
+    async def _remove(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        async with self._writes.acquire() as connection, connection.transaction():
+            user = await _hold(connection, caller, request)
+            delegation.require(caller, user.principal)
+            _require_other(caller, user)
+            await users.remove(connection, user)
+        return _answer(api.RemovedUserAnswer(api.RemovedUser(str(user.id))))
+
+    async def _link(self, connection: Connection, request: web.BaseRequest, user: User) -> str:
+        if user.disabled_at is not None:
+            raise RequestError(409, "CONFLICT", "A disabled user has no use for a link; enable the account first.")
+        return links.url(self._origins.base(request), *await users.password_link(connection, user))
+
+
+async def _hold(connection: Connection, caller: Principal, request: web.BaseRequest) -> User:
+    user_id = request.raw_path.partition("?")[0].rpartition("/")[2]
+    try:
+        user = await users.hold(connection, caller.workspace, user_id)
+    except NoSuchUser:
+        raise _no_such() from None
+    if not delegation.sees(caller, user.principal):
+        raise _no_such()
+    return user
+
+
+def _changed(user: User, given: api.UserChange) -> User:
+    role = user.role if given.role is msgspec.UNSET else given.role
+    try:
+        domains = user.domains if given.domains is msgspec.UNSET else users.check(role, given.domains)
+        users.check(role, None)
+    except UserRefused as error:
+        raise _refused(error) from None
+    disabled_at = user.disabled_at
+    if given.disabled is not msgspec.UNSET and given.disabled != (disabled_at is not None):
+        disabled_at = datetime.now(UTC) if given.disabled else None
+    return msgspec.structs.replace(user, role=role, domains=domains, disabled_at=disabled_at)
+
+
+def _require_other(caller: Principal, user: User) -> None:
+    """Else an administrator locks himself out by a slip, and maybe everybody."""
+    if caller.key_id == user.principal.key_id:
+        raise RequestError(409, "CONFLICT", "This is your own account; ask another administrator.")
+
+
+def _shown(user: User) -> api.User:
+    return api.User(
+        id=str(user.id),
+        email=user.email,
+        role=user.role,
+        domains=user.domains,
+        disabled=user.disabled_at is not None,
+        has_password=user.has_password,
+        created_at=stamp(user.created_at),
+        signed_in_at=None if user.signed_in_at is None else stamp(user.signed_in_at),
+    )
+
+
+def _linked(user: User, link: str | None) -> api.LinkedUser:
+    return api.LinkedUser(**msgspec.structs.asdict(_shown(user)), link=link)
+
+
+def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(told), content_type="application/json")
+
+
+def _refused(error: UserRefused) -> RequestError:
+    if isinstance(error, UserExists):
+        return RequestError(409, "CONFLICT", f"{error}.", error.field)
+    return RequestError(400, "INVALID_FIELD", f"{error.field}: {error}.", error.field)
+
+
+def _no_such() -> RequestError:
+    return RequestError(404, "NOT_FOUND", "There is no such user.")
+
+
+_new = msgspec.json.Decoder(api.NewUser)
+_changes = msgspec.json.Decoder(api.UserChange)
