@@ -143,7 +143,7 @@ async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> As
             bench(dsn, redis_url) as rig,
             world(dsn) as here,
             rig.aggregator(),
-            _tracking(redis_url, rig.settings.shards, folder, settings) as tracking_url,
+            running_tracking(redis_url, rig.settings.shards, folder, settings) as tracking_url,
             gateway(dsn, tracking_url=tracking_url) as url,
             client() as session,
         ):
@@ -153,7 +153,7 @@ async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> As
 
 
 @asynccontextmanager
-async def _tracking(redis_url: str, shards: int, folder: Path, given: dict[str, Any]) -> AsyncIterator[str]:
+async def running_tracking(redis_url: str, shards: int, folder: Path, given: dict[str, Any]) -> AsyncIterator[str]:
     """The base URL of a running tracking-service."""
     port, ops_port = free_port(), free_port()
     settings = TrackingSettings(

@@ -1,5 +1,6 @@
 """Destinations: what may be redirected to, and that it arrives as it was written."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -103,6 +104,24 @@ def test_refused(url: str) -> None:
 )
 def test_converted(url: str, result: str) -> None:
     assert location(url) == result
+
+
+def test_what_is_not_ascii_passes_for_no_letter_of_the_scheme() -> None:
+    """Some characters are letters in another case: \u017f is an s."""
+    scheme = "https://"
+    for place in range(len(scheme)):
+        for code in (*range(0x80, 0x3000), 0xFF1A, 0xFF0F, 0xFF53):
+            with pytest.raises(DestinationRefused):
+                location(f"{scheme[:place]}{chr(code)}{scheme[place + 1 :]}a.example/")
+
+
+@given(
+    st.text(st.sampled_from("hHtTpPsS\u017f:/ab.@%?#\u212a\u3002\u00e4\u00df\u2024\uff0f\U0001f600[]0"), max_size=20)
+)
+def test_a_location_is_ascii(rest: str) -> None:
+    for url in (rest, f"https://{rest}", f"httpS://a.example{rest}"):
+        with suppress(DestinationRefused):
+            assert location(url).isascii()
 
 
 def test_the_limit_is_in_bytes() -> None:

@@ -148,6 +148,7 @@ def test_what_is_no_mark_is_tracked(mark: str) -> None:
         ("", Reason.NOT_HTTP),
         ("/x", Reason.NOT_HTTP),
         ("httpx://a.example", Reason.NOT_HTTP),
+        ("http\u017f://a.example", Reason.NOT_HTTP),
         ("https+notrack://a.example/", Reason.MARKED),
         ("{{ url }}", Reason.PLACEHOLDER),
         ("https://{{ host }}/", Reason.PLACEHOLDER),

@@ -59,6 +59,7 @@ def hrefs(html: str) -> list[str]:
         pytest.param('<![if !mso]><a href="x"><![endif]>', ["x"], id="downlevel-revealed"),
         pytest.param('<script>"<a href=x>"</script><a href=y>', ["y"], id="script"),
         pytest.param("<STYLE>a{b:'<a href=x>'}</Style ><a href=y>", ["y"], id="style"),
+        pytest.param("<script></\u017fcript><a href=x></script><a href=y>", ["y"], id="not-the-end-of-a-script"),
         pytest.param("<script><!-- </scripty><a href=x></script><a href=y>", ["y"], id="almost-the-end-of-a-script"),
         pytest.param("<title><a href=x></title><textarea><a href=y></textarea>", [], id="text-only-elements"),
         pytest.param('a < b <a href="x"> 1<2', ["x"], id="less-than"),

@@ -39,6 +39,13 @@ def test_nothing_matches_behind_the_inventory() -> None:
     assert inventory.hidden() == []
 
 
+def test_what_ignores_case_knows_ascii_letters_alone() -> None:
+    """Else \u017f is an s and \u212a a k: to nobody who reads the same text after us."""
+    for found in PATTERNS:
+        if isinstance(found.pattern.pattern, str) and found.pattern.flags & re.IGNORECASE:
+            assert found.pattern.flags & re.ASCII, found.place
+
+
 def test_the_inventory_sees_each_way_to_make_a_pattern() -> None:
     tree = ast.parse("import fnmatch\nfrom re import compile\nName = msgspec.Meta(pattern='x')")
     assert len(inventory.hidden_in("somewhere", tree)) == 3

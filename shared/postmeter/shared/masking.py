@@ -19,7 +19,7 @@ _QUOTED = 140
 # The sign itself and its wide forms; encoded as in URLs, in quoted-printable, JSON and HTML, where it may be a number.
 _SIGN = re.compile(
     r"[@\uff20\ufe6b]|%(?:25){0,3}40|=40|\\u0040|&(?:\#0{0,5}64|\#x0{0,5}40|commat);",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 _PLAIN = frozenset("@\uff20\ufe6b")
 # What follows an encoded sign that is one: a domain of two labels, with a letter in the first.

@@ -201,10 +201,12 @@ class Committer:
             hits = batch.hits
             self._metrics.dropped.labels(error.reason).inc(hits)
             self._losses.note(hits, records=len(batch.records), reason=repr(failure))
-        self._answer(batch, error)
-        self._idle.append(lane)
-        # Not at once: what the loop has read by now is to be in the next batch too.
-        self.schedule()
+        try:
+            self._answer(batch, error)
+        finally:
+            self._idle.append(lane)
+            # Not at once: what the loop has read by now is to be in the next batch too.
+            self.schedule()
 
     async def _keep_trying(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, batch: Batch) -> None:
         """Store a batch. Raises what the last attempt failed with; once one has waited in vain the next ones do not."""

@@ -17,7 +17,7 @@ import msgspec
 from postmeter.tracking.surroundings import Surroundings
 
 _MARKUP = re.compile(r"<(?:(?P<tag>/?[A-Za-z][^ \t\n\f\r/>]*+)|(?P<comment>!--)|(?P<bogus>[!?/]))")
-_CONDITIONAL = re.compile(r"<!--\[if[^>]*>", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!--\[if[^>]*>", re.ASCII | re.IGNORECASE)
 _COMMENT_END = re.compile(r"--!?>")
 _GAP = re.compile(r"[ \t\n\f\r/]*+")
 _NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+")
@@ -25,7 +25,7 @@ _EQUALS = re.compile(r"[ \t\n\f\r]*+=[ \t\n\f\r]*+")
 _UNQUOTED = re.compile(r"[^ \t\n\f\r>]*+")
 _REFERENCE = re.compile(r"&(?:#[0-9]++;?|#[xX][0-9a-fA-F]++;?|[A-Za-z][A-Za-z0-9]*+;?)")
 _RAW_TEXT = {
-    name: re.compile(rf"</{name}(?=[ \t\n\f\r/>])", re.IGNORECASE)
+    name: re.compile(rf"</{name}(?=[ \t\n\f\r/>])", re.ASCII | re.IGNORECASE)
     for name in ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
 }
 # What numeric references to the C1 range mean (WHATWG HTML, 13.2.5.80).

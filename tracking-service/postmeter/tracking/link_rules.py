@@ -45,7 +45,7 @@ _ENDS = "".join(map(chr, range(0x21)))
 _DROPPED = str.maketrans("", "", "\t\n\r")
 # ... and this is percent-encoded.
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]+")
-_HTTP = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.IGNORECASE)
+_HTTP = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.ASCII | re.IGNORECASE)
 
 _SKIP = "data-skip-click"
 # Postal's links end their scheme with this; it takes it out itself.

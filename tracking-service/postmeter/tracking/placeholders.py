@@ -56,7 +56,7 @@ _PLACEHOLDER = re.compile(
 _PLAIN = rf"(?:[\w./?=&;:+,()'-]|{_ESCAPE})*+"
 _ORDINARY = re.compile(rf"https?://[A-Za-z0-9]{_PLAIN}(?:\#{_PLAIN})?", re.ASCII)
 # What may stand for a host: a name, an address in brackets; and what is refused for other reasons: blanks, user info.
-_HOST = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.IGNORECASE)
+_HOST = re.compile(r"https?:[/\\]*([^/\\?#]*)", re.ASCII | re.IGNORECASE)
 _SOME_HOST = re.compile(rf"(?:[\w.:@\s-]|[^\x00-\x7f]|{_ESCAPE})*|\[[0-9A-Fa-f:.]*\](?::[0-9]*)?", re.ASCII)
 
 

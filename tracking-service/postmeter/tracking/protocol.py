@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from postmeter.shared import refusals, request_lines
+from postmeter.shared import logs, refusals, request_lines
 from postmeter.shared.client_address import plain
 from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
@@ -251,7 +251,11 @@ class HitProtocol(asyncio.Protocol):
             self._parser = httptools.HttpRequestParser(self)
             return False
         self.fresh = False
-        self._visit(head[:1] == b"H", self._close)
+        try:
+            self._visit(head[:1] == b"H", self._close)
+        except Exception as fault:  # ours; whoever else waits for the same batch must not wait in vain
+            logs.get().error("a hit was not understood", exc_info=fault)
+            self._refuse(refusals.of_fault(500, fault))
         return True
 
     def _serve_anyway(self, head: bytes) -> bool:

@@ -18,8 +18,8 @@ _VOID = frozenset(
 )  # fmt: skip
 _OPTIONS = frozenset({"option", "optgroup"})
 _COMMENT_END = re.compile(r"-->|--!>")
-_IF = re.compile(r"<!(?:--)?\[if", re.IGNORECASE)
-_END_IF = re.compile(r"<!(?:--\s{0,9}<!)?\[endif", re.IGNORECASE)
+_IF = re.compile(r"<!(?:--)?\[if", re.ASCII | re.IGNORECASE)
+_END_IF = re.compile(r"<!(?:--\s{0,9}<!)?\[endif", re.ASCII | re.IGNORECASE)
 
 
 class Surroundings:

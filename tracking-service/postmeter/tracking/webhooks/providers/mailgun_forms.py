@@ -17,7 +17,7 @@ from postmeter.tracking.webhooks.delivery import Delivery
 
 MAX_FIELDS = 1_000
 _URLENCODED = "application/x-www-form-urlencoded"
-_BOUNDARY = re.compile(r'multipart/form-data\s*;.{0,100}?boundary="?([^";\s]{1,70})', re.IGNORECASE)
+_BOUNDARY = re.compile(r'multipart/form-data\s*;.{0,100}?boundary="?([^";\s]{1,70})', re.ASCII | re.IGNORECASE)
 _NAME = re.compile(rb'[;\s]name="([^"]{1,200})"')
 _HEAD_BYTES = 1_000
 _STATUS = {"code": "code", "error": "message", "description": "description"}
