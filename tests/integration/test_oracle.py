@@ -73,7 +73,7 @@ class Place:
             listed = ["zone.example"] if checked and noise.random() < 0.3 else []
             query = "INSERT INTO sending_ip (workspace, ip, checked_at, listed_in) VALUES ($1, $2, $3, $4)"
             await self.here.pool.execute(query, workspace, f"192.0.2.{n}", checked, listed)
-            found.append(SendingIp(checked, bool(listed)))
+            found.append(SendingIp(f"192.0.2.{n}", checked, listed))
         return found
 
     async def answer(self, ask: Ask, asking: Asking) -> Answer:

@@ -50,7 +50,19 @@ async def test_the_heatmap_equals_its_messages_counted(api: Api, zone: str) -> N
             assert cell["emails_opened"] == sum(k["opened"] for k in own)
             assert cell["open_rate"] == percent(cell["emails_opened"], cell["emails_sent"])
             assert cell["engagement_score"] == percent(points(own), cell["emails_sent"])
-    assert data["optimal_send_time"] == best_hour(local)
+    best = best_hour(local)
+    assert data["optimal_send_time"] == best
+    total = sum(k["mailed"] for _, k in local)
+    for hour in data["hours"]:
+        place = WEEKDAYS.index(hour["day_of_week"]), hour["hour"]
+        own = [k for at, k in local if (at.weekday(), at.hour) == place]
+        for ours, theirs in (("sent", "mailed"), ("opened", "opened"), ("clicked", "clicked"), ("replied", "replied")):
+            assert hour[f"emails_{ours}"] == sum(k[theirs] for k in own)
+        assert hour["engagement_score"] == percent(points(own), hour["emails_sent"])
+        assert hour["compared"] == (100 * hour["emails_sent"] >= total)
+    assert sum(hour["emails_sent"] for hour in data["hours"]) == total
+    compared = [hour["engagement_score"] for hour in data["hours"] if hour["compared"]]
+    assert max(compared) == best["engagement_score"]
 
 
 def points(own: list[dict[str, int]]) -> Fraction:

@@ -220,6 +220,12 @@ async def test_deliverability_equals_its_facts_counted(api: Api) -> None:
         "top_bounce_reasons": [],
     }
     assert [p["score"] for p in data["reputation_trend"]] == [health(facts, FIRST + n * DAY) for n in range(31)]
+    lost = sum(Fraction(str(part["points"])) for part in data["health_parts"])
+    assert abs(100 - lost - data["overall"]["health_score"]) <= Fraction("0.52")
+    week = [fact for fact in facts if TOMORROW - 7 * DAY <= fact.at < TOMORROW]
+    told = {part["part"]: (part["count"], part["of"]) for part in data["health_parts"]}
+    assert told["complaints"] == (count(week, "complained"), count(week, "delivered"))
+    assert list(told) == ["hard_bounces", "complaints", "unsubscribes", "volume"]
 
 
 def health(facts: list[Fact], day: datetime) -> int:
@@ -278,3 +284,15 @@ async def test_the_status_of_blocklists(api: Api) -> None:
         "ips_checked": 2,
         "last_check": "2025-11-26T10:20:30Z",
     }
+    ips = (await api.read("deliverability"))["sending_ips"]
+    assert ips == [
+        {"ip": "2001:db8::1", "last_check": "2025-11-26T10:20:30Z", "listed_in": ["zone.example"]},
+        {"ip": "192.0.2.1", "last_check": None, "listed_in": []},
+        {"ip": "192.0.2.2", "last_check": "2025-11-25T10:20:30Z", "listed_in": []},
+    ]
+
+
+async def test_without_mail_health_has_no_parts(api: Api) -> None:
+    await api.add(Fact(NOW - 8 * DAY, counters={"sent": 1000, "hard_bounced": 500}))
+    data = await api.read("deliverability")
+    assert (data["overall"]["health_score"], data["health_parts"]) == (100, [])

@@ -30,8 +30,9 @@ class Domain:
 class SendingIp:
     """An IP that the workspace sends from, and what the last look-up found."""
 
+    address: str
     checked: datetime | None
-    listed: bool
+    listed: list[str]
 
 
 @dataclass(frozen=True)

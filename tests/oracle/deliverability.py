@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from fractions import Fraction
+from ipaddress import IPv4Address
 from typing import Any
 
 from postmeter.shared import bounces
@@ -61,6 +62,8 @@ def deliverability(
                 {"date": day.date().isoformat(), "score": score} for day, score in zip(days, scores, strict=True)
             ],
             "blacklist_status": blacklist_status(asking),
+            "health_parts": health_parts(counts, days[-1]),
+            "sending_ips": sending_ips(asking),
         },
     }
 
@@ -77,19 +80,57 @@ def penalty(value: Fraction, none: Fraction, full: Fraction) -> Fraction:
     return 100 * min(max((value - none) / (full - none), Fraction(0)), Fraction(1))
 
 
-def health_score(counts: list[Count], day: datetime) -> int:
-    """SEMANTICS.md, "health_score (D3)": the trailing 7 days, of which `day` is the last."""
+LIMITS = {
+    "hard_bounces": (Fraction(2, 100), Fraction(10, 100), 35),
+    "complaints": (Fraction(1, 1000), Fraction(5, 1000), 35),
+    "unsubscribes": (Fraction(1, 100), Fraction(5, 100), 15),
+    "volume": (Fraction(50, 100), Fraction(1), 15),
+}
+"""SEMANTICS.md, "health_score (D3)": from where a penalty rises, to where, and its weight in percent."""
+
+
+def troubles(counts: list[Count], day: datetime) -> dict[str, tuple[int, int, Fraction]]:
+    """What is held against LIMITS in the trailing 7 days, of which `day` is the last: counts and their rate."""
     week = summed(between(counts, day + DAY - WEEK, day + DAY))
-    before = summed(between(counts, day + DAY - 2 * WEEK, day + DAY - WEEK))
+    before = summed(between(counts, day + DAY - 2 * WEEK, day + DAY - WEEK))["sent"]
     if not week["sent"]:
-        return 100
-    drop = Fraction(before["sent"] - week["sent"], before["sent"]) if before["sent"] else Fraction(0)
-    bounce = penalty(ratio(week["hard_bounced"], week["sent"]), Fraction(2, 100), Fraction(10, 100))
-    complaint = penalty(ratio(week["complained"], week["delivered"]), Fraction(1, 1000), Fraction(5, 1000))
-    gone = penalty(ratio(week["unique_unsubscribed"], week["delivered"]), Fraction(1, 100), Fraction(5, 100))
-    volume = penalty(drop, Fraction(50, 100), Fraction(1))
-    score = 100 - (35 * bounce + 35 * complaint + 15 * gone + 15 * volume) / 100
-    return int(half_up(score, 0))
+        return {}
+    shares = {
+        "hard_bounces": (week["hard_bounced"], week["sent"]),
+        "complaints": (week["complained"], week["delivered"]),
+        "unsubscribes": (week["unique_unsubscribed"], week["delivered"]),
+    }
+    found = {name: (part, whole, ratio(part, whole)) for name, (part, whole) in shares.items()}
+    drop = max(ratio(before - week["sent"], before), Fraction(0))
+    return found | {"volume": (week["sent"], before, drop)}
+
+
+def points(name: str, rate: Fraction) -> Fraction:
+    none, full, weight = LIMITS[name]
+    return penalty(rate, none, full) * weight / 100
+
+
+def health_score(counts: list[Count], day: datetime) -> int:
+    """Of `day`. "No mail sent: 100.\""""
+    lost = [points(name, rate) for name, (_, _, rate) in troubles(counts, day).items()]
+    return int(half_up(100 - sum(lost, Fraction(0)), 0))
+
+
+def health_parts(counts: list[Count], day: datetime) -> list[dict[str, Any]]:
+    """Our addition: what each penalty takes off."""
+    return [
+        {
+            "part": name,
+            "count": part,
+            "of": whole,
+            "rate": half_up(100 * rate, 2),
+            "none_at": half_up(100 * LIMITS[name][0], 2),
+            "full_at": half_up(100 * LIMITS[name][1], 2),
+            "weight": LIMITS[name][2],
+            "points": half_up(points(name, rate), 2),
+        }
+        for name, (part, whole, rate) in troubles(counts, day).items()
+    ]
 
 
 def top_reasons(counts: list[Count]) -> list[dict[str, Any]]:
@@ -117,3 +158,14 @@ def blacklist_status(asking: Asking) -> dict[str, Any]:
         "ips_checked": len(checked),
         "last_check": stamp(max(checked)) if checked else None,
     }
+
+
+def sending_ips(asking: Asking) -> list[dict[str, Any]]:
+    """Our addition: each IP, the listed ones first; none for a key that is confined to domains."""
+    if asking.confined is not None:
+        return []
+    ips = sorted(asking.workspace.ips, key=lambda ip: (not ip.listed, IPv4Address(ip.address)))
+    return [
+        {"ip": ip.address, "last_check": stamp(ip.checked) if ip.checked else None, "listed_in": list(ip.listed)}
+        for ip in ips
+    ]

@@ -204,8 +204,34 @@ class BlacklistStatus(Struct):
     last_check: Timestamp | None
 
 
+class HealthPart(Struct):
+    """What one kind of trouble takes off the last day's health_score (our addition).
+
+    part: hard_bounces, complaints, unsubscribes, volume. rate: percent that `count` is of `of`; for volume, the percent
+    by which `count`, the mail of the seven days, falls short of `of`, that of the seven days before. Up to `none_at`
+    it takes nothing, from `full_at` on `weight` points.
+    """
+
+    part: str
+    count: int
+    of: int
+    rate: Decimal
+    none_at: Decimal
+    full_at: Decimal
+    weight: int
+    points: Decimal
+
+
+class SendingIp(Struct):
+    """A sending IP, and the DNSBL zones that list it (our addition). last_check: null before the first one."""
+
+    ip: str
+    last_check: Timestamp | None
+    listed_in: list[str]
+
+
 class Deliverability(Struct):
-    """Deliverability of a workspace."""
+    """Deliverability of a workspace. health_parts: empty where nothing was sent in the last seven days."""
 
     workspace_id: str
     time_range: Window
@@ -213,6 +239,8 @@ class Deliverability(Struct):
     bounce_analysis: BounceAnalysis
     reputation_trend: list[ReputationPoint]
     blacklist_status: BlacklistStatus
+    health_parts: list[HealthPart]
+    sending_ips: list[SendingIp]
 
 
 class DeliverabilityAnswer(Struct):
@@ -241,13 +269,28 @@ class HeatmapCell(Struct):
     engagement_score: Decimal
 
 
+class HeatmapHour(Struct):
+    """One hour of the week in which mail was sent (our addition). compared: whether it can be the best one."""
+
+    day_of_week: str
+    hour: int
+    emails_sent: int
+    emails_opened: int
+    emails_clicked: int
+    emails_replied: int
+    open_rate: Decimal
+    engagement_score: Decimal
+    compared: bool
+
+
 class Heatmap(Struct):
-    """All 7 x 4 cells, Monday first. optimal_send_time: null where nothing was sent."""
+    """All 7 x 4 cells, Monday first. optimal_send_time: null where no hour is `compared`. hours: those with mail."""
 
     workspace_id: str
     timezone: str
     optimal_send_time: OptimalSendTime | None
     heatmap: list[HeatmapCell]
+    hours: list[HeatmapHour]
 
 
 class HeatmapAnswer(Struct):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 from postmeter.query import rates
 from postmeter.query.answers import stamp
@@ -14,6 +16,7 @@ from postmeter.shared.apis import workspaces as api
 from postmeter.shared.postgres import Pool
 
 TOP_REASONS = 5
+MOST_IPS = 100
 _METRICS = (*health.METRICS, "soft_bounced")
 
 
@@ -44,7 +47,8 @@ class DeliverabilityReport:
         if domain_id is not None:
             filters["domain"] = (await lookups.domain(self._pool, scope, domain_id),)
         days = await self._days(scope, window, filters)
-        scores = health.trend([health.Day(*day[:-1]) for day in days])
+        known = [health.Day(*day[:-1]) for day in days]
+        scores = health.trend(known)
         inside = days[health.DAYS_BEFORE :]
         counts = {metric: sum(day[place] for day in inside) for place, metric in enumerate(_METRICS)}
         sent, complained = counts["sent"], counts["complained"]
@@ -70,6 +74,8 @@ class DeliverabilityReport:
                 for number, score in enumerate(scores)
             ],
             blacklist_status=await self._blacklists(scope),
+            health_parts=[_health_part(part) for part in health.last_parts(known)],
+            sending_ips=await self._sending_ips(scope),
         )
 
     async def _days(self, scope: Scope, window: Window, filters: dict[str, tuple[str, ...]]) -> list[tuple[int, ...]]:
@@ -104,3 +110,30 @@ class DeliverabilityReport:
         assert row is not None
         checked = row["last_check"]
         return api.BlacklistStatus(row["any_listed"], row["ips_checked"], stamp(checked) if checked else None)
+
+    async def _sending_ips(self, scope: Scope) -> list[api.SendingIp]:
+        """The workspace's IPs, the listed ones first; none for who may see some domains only."""
+        if scope.domains is not None:
+            return []
+        rows = await self._pool.fetch(lookups.QUERIES["sending_ips"], scope.workspace, MOST_IPS)
+        return [
+            api.SendingIp(str(row["ip"]), stamp(row["checked_at"]) if row["checked_at"] else None, row["listed_in"])
+            for row in rows
+        ]
+
+
+def _health_part(part: health.Part) -> api.HealthPart:
+    return api.HealthPart(
+        part=part.name,
+        count=part.count,
+        of=part.of,
+        rate=_percent(part.rate),
+        none_at=_percent(part.none_at),
+        full_at=_percent(part.full_at),
+        weight=part.weight,
+        points=_percent(part.points / 100),
+    )
+
+
+def _percent(value: Fraction) -> Decimal:
+    return rates.percent(value.numerator, value.denominator)

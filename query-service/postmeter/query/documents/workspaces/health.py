@@ -34,23 +34,49 @@ def trend(days: Sequence[Day]) -> list[int]:
     ]
 
 
+@dataclass(frozen=True)
+class Part:
+    """One kind of trouble. rate: what is held against `none_at` and `full_at`; all three are fractions of 1."""
+
+    name: str
+    count: int
+    of: int
+    rate: Fraction
+    none_at: Fraction
+    full_at: Fraction
+    weight: int
+
+    @property
+    def points(self) -> Fraction:
+        """What it takes off: 0 up to `none_at`, then linearly more, up to `weight` at `full_at`."""
+        risen = (self.rate - self.none_at) / (self.full_at - self.none_at)
+        return min(max(risen, Fraction(0)), Fraction(1)) * self.weight
+
+
+def last_parts(days: Sequence[Day]) -> tuple[Part, ...]:
+    """What the score of the last day is made of. days: as for `trend`."""
+    return parts(_sum(days[-WEEK:]), sum(day.sent for day in days[-2 * WEEK : -WEEK]))
+
+
+def parts(week: Day, sent_before: int) -> tuple[Part, ...]:
+    """What the score of a week is made of; sent_before: what was sent in the week before. Nothing sent: none."""
+    if week.sent == 0:
+        return ()
+    taken, bounced, complained, gone = week.delivered, week.hard_bounced, week.complained, week.unsubscribed
+    drop = max(1 - Fraction(week.sent, sent_before), Fraction(0)) if sent_before else Fraction(0)
+    percent = Fraction(1, 100)
+    return (
+        Part("hard_bounces", bounced, week.sent, _share(bounced, week.sent), 2 * percent, 10 * percent, 35),
+        Part("complaints", complained, taken, _share(complained, taken), percent / 10, percent / 2, 35),
+        Part("unsubscribes", gone, taken, _share(gone, taken), percent, 5 * percent, 15),
+        Part("volume", week.sent, sent_before, drop, 50 * percent, 100 * percent, 15),
+    )
+
+
 def score(week: Day, sent_before: int) -> int:
     """The score of a week; sent_before: what was sent in the week before it. Rounded half-up."""
-    if week.sent == 0:
-        return 100
-    drop = 1 - Fraction(week.sent, sent_before) if sent_before else Fraction(0)
-    penalty = (
-        _rising(Fraction(week.hard_bounced, week.sent), Fraction(2, 100), Fraction(10, 100)) * 35
-        + _rising(_share(week.complained, week.delivered), Fraction(1, 1000), Fraction(5, 1000)) * 35
-        + _rising(_share(week.unsubscribed, week.delivered), Fraction(1, 100), Fraction(5, 100)) * 15
-        + _rising(drop, Fraction(50, 100), Fraction(1)) * 15
-    )
-    return (100 - penalty + Fraction(1, 2)).__floor__()
-
-
-def _rising(value: Fraction, low: Fraction, high: Fraction) -> Fraction:
-    """0 up to `low`, then linearly to 1 at `high`."""
-    return min(max((value - low) / (high - low), Fraction(0)), Fraction(1))
+    lost = sum((part.points for part in parts(week, sent_before)), Fraction(0))
+    return (100 - lost + Fraction(1, 2)).__floor__()
 
 
 def _share(part: int, whole: int) -> Fraction:

@@ -108,13 +108,19 @@ class HeatmapReport:
             timezone=zone_name,
             optimal_send_time=_optimal(week),
             heatmap=[_cell(week, day, period) for day in range(7) for period in PERIODS],
+            hours=_hours(week),
         )
+
+
+def _compared(week: dict[tuple[int, int], Cell]) -> set[tuple[int, int]]:
+    """The hours that hold enough of the mail."""
+    total = sum(cell.mailed for cell in week.values())
+    return {place for place, cell in week.items() if cell.mailed and LEAST_SHARE * cell.mailed >= total}
 
 
 def _optimal(week: dict[tuple[int, int], Cell]) -> api.OptimalSendTime | None:
     """The best hour; of equal ones that with more mail, then the earlier in the week."""
-    total = sum(cell.mailed for cell in week.values())
-    compared = [place for place, cell in week.items() if cell.mailed and LEAST_SHARE * cell.mailed >= total]
+    compared = _compared(week)
     if not compared:
         return None
     day, hour = min(compared, key=lambda place: (-week[place].exact_score, -week[place].mailed, place))
@@ -131,3 +137,22 @@ def _cell(week: dict[tuple[int, int], Cell], day: int, period: str) -> api.Heatm
         open_rate=rates.percent(cell.opened, cell.mailed),
         engagement_score=cell.score,
     )
+
+
+def _hours(week: dict[tuple[int, int], Cell]) -> list[api.HeatmapHour]:
+    compared = _compared(week)
+    return [
+        api.HeatmapHour(
+            day_of_week=WEEKDAYS[day],
+            hour=hour,
+            emails_sent=cell.mailed,
+            emails_opened=cell.opened,
+            emails_clicked=cell.clicked,
+            emails_replied=cell.replied,
+            open_rate=rates.percent(cell.opened, cell.mailed),
+            engagement_score=cell.score,
+            compared=(day, hour) in compared,
+        )
+        for (day, hour), cell in sorted(week.items())
+        if cell.mailed
+    ]

@@ -56,3 +56,7 @@ series = ANY (ARRAY(SELECT id FROM series WHERE workspace = $1
 -- What the last look-ups of the sending IPs of workspace $1 found.
 SELECT count(*) AS ips_checked, coalesce(bool_or(listed_in <> '{}'), false) AS any_listed, max(checked_at) AS last_check
 FROM sending_ip WHERE workspace = $1 AND checked_at IS NOT NULL
+
+-- name: sending_ips
+-- At most $2 sending IPs of workspace $1 and the zones that list them, the listed ones first.
+SELECT ip, checked_at, listed_in FROM sending_ip WHERE workspace = $1 ORDER BY listed_in = '{}', ip LIMIT $2
