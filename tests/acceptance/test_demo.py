@@ -119,6 +119,8 @@ def test_every_read_of_the_documents_has_something_to_show(demo: Demo) -> None:
         "/v1/metrics/summary": demo.ask("/v1/metrics/summary")["data"]["totalClicked"],
         "/v1/messages": demo.ask("/v1/messages", status="BOUNCED")["data"],
         "/v1/messages/{id}": demo.ask(f"/v1/messages/{message}")["data"]["subject"],
+        "/v1/messages/{id}/events": demo.ask(f"/v1/messages/{message}/events")["data"]["events"],
+        "/v1/workspace": demo.ask("/v1/workspace")["data"]["timezone"],
         f"{base}/campaigns/{{campaignId}}/analytics": of_workspace(f"/campaigns/{star}/analytics")["rates"][
             "click_rate"
         ],

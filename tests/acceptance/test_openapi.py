@@ -203,6 +203,7 @@ def filled(product: Product) -> World:
     }
     world.ids = {
         "/v1/messages/{id}": first["id"],
+        "/v1/messages/{id}/events": first["id"],
         "/api/v1/analytics/campaigns/{id}": "spring",
         "/v1/campaigns/{id}": "spring",
         "/v1/sources/{id}": world.made("/v1/sources/{id}"),

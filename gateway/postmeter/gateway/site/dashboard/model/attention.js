@@ -1,7 +1,8 @@
 /** What needs somebody: rates beyond the limits that mailbox providers hold senders to, and what fell away. */
 
 import { to } from "../address.js";
-import { count, rate } from "./numbers.js";
+import { rateOf } from "./measures.js";
+import { count } from "./numbers.js";
 
 /** The limits of the health score (hard bounces, unsubscribes) and of Gmail and Yahoo (complaints), as fractions. */
 const LIMITS = [
@@ -19,7 +20,7 @@ function beyond(counts, limit) {
   return counts[limit.of] >= ENOUGH && counts[limit.metric] / counts[limit.of] >= limit.limit;
 }
 
-const words = (counts, { metric, of }) => ({ rate: rate(counts[metric], counts[of]), of: count(counts[of]) });
+const words = (counts, { measure, of }) => ({ rate: rateOf(measure, counts), of: count(counts[of]) });
 
 /**
  * Findings, the worst of their kind first: {text, values, address}; `text` is a text below `attention.`.

@@ -3,6 +3,8 @@
  * are the texts `measure.NAME`, `measure.NAME.what`.
  */
 
+import { rate } from "./numbers.js";
+
 /** Whom the switch counts. Every open is a person's, an image proxy's or a machine's; clicks know no proxies. */
 export const AUDIENCES = ["people", "proxies", "all"];
 
@@ -20,7 +22,7 @@ const plain = (metric) => () => [metric];
 /**
  * parts: the metrics of POST /v1/query whose sum it is, by audience. of: the metric that its rate is of. good: whether
  * more of it is (1), or less (-1). found: how POST /v1/messages/search finds its messages; null: by nothing.
- * split: whether people, proxies and machines are told apart.
+ * digits: decimals of its rate, where one is too few for the limits that it is held against. split: whether people, proxies and machines are told apart.
  */
 export const MEASURES = {
   sent: { parts: plain("sent"), good: 0, found: null },
@@ -33,7 +35,7 @@ export const MEASURES = {
   bounced: { parts: () => ["hard_bounced", "soft_bounced"], of: "sent", good: -1, found: "bounced" },
   hard_bounced: { parts: plain("hard_bounced"), of: "sent", good: -1, found: "bounced" },
   soft_bounced: { parts: plain("soft_bounced"), of: "sent", good: -1, found: "bounced" },
-  complained: { parts: plain("complained"), of: "delivered", good: -1, found: "complained" },
+  complained: { parts: plain("complained"), of: "delivered", good: -1, found: "complained", digits: 2 },
   unsubscribed: { parts: plain("unique_unsubscribed"), of: "delivered", good: -1, found: "unsubscribed" },
   failed: { parts: plain("failed"), of: "sent", good: -1, found: null },
   deferred: { parts: plain("deferred"), good: -1, found: null },
@@ -49,6 +51,11 @@ export const METRICS = [
 /** The value of a measure in a row of counts. */
 export function valueOf(name, counts, who) {
   return MEASURES[name].parts(who).reduce((sum, metric) => sum + (counts[metric] ?? 0), 0);
+}
+
+/** The measure's rate in a row of counts: `34.2 %`. */
+export function rateOf(name, counts, who) {
+  return rate(valueOf(name, counts, who), wholeOf(name, counts), MEASURES[name].digits);
 }
 
 /** What the measure's rate is of in a row of counts, or null where it has none. */

@@ -21,10 +21,6 @@ export function short(value) {
   return thin(new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }), value);
 }
 
-/** Percent in tenths, rounded half-up on whole numbers; 0 where there is nothing to divide by. */
-function tenths(part, whole) {
-  return whole === 0 ? 0 : Math.floor((part * 2000 + whole) / (2 * whole));
-}
 
 /** `34.2 %`; digits: decimals, 1 or 2. */
 export function percent(value, digits = 1) {
@@ -32,9 +28,11 @@ export function percent(value, digits = 1) {
   return `${thin(format, value)}${THIN}%`;
 }
 
-/** A rate: `34.2 %`. */
-export function rate(part, whole) {
-  return percent(tenths(part, whole) / 10);
+/** A rate: `34.2 %`, rounded half-up on whole numbers; a dash where there is nothing to divide by. */
+export function rate(part, whole, digits = 1) {
+  if (!whole) return "\u2013";
+  const steps = 10 ** digits;
+  return percent(Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps, digits);
 }
 
 /** Money: `1 204.50 €`. */

@@ -3,6 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { FILTERS, go, here } from "../address.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { mailboxName } from "../model/mailboxes.js";
 import { AUDIENCES } from "../model/measures.js";
 import { PERIODS } from "../model/periods.js";
 import { day } from "../model/times.js";
@@ -36,6 +37,7 @@ function Period({ period }) {
 
 function Who({ who }) {
   return html`<div class="group" role="group" aria-label=${t("control.who")}>
+    <span class="soft">${t("control.count")}</span>
     ${AUDIENCES.map((name) => html`<a key=${name} href=${here({ who: name })}
       aria-current=${who === name ? "true" : null}>${t(`who.${name}`)}</a>`)}
   </div>`;
@@ -65,7 +67,8 @@ function added(event, filters) {
 function Filters({ filters }) {
   const { named } = useCampaigns();
   const chosen = FILTERS.flatMap((name) => (filters[name] ?? []).map((value) => [name, value]));
-  const words = (name, value) => (name === "campaign" ? named(value) : value) || t("value.none");
+  const names = { campaign: named, mailbox_provider: mailboxName };
+  const words = (name, value) => (names[name]?.(value) ?? value) || t("value.none");
   return html`<div class="group filters" role="group" aria-label=${t("control.filters")}>
     ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
       href=${here({ [name]: filters[name].filter((one) => one !== value) })}

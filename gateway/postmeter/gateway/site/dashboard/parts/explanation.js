@@ -4,8 +4,9 @@ import { html } from "../htm/standalone.module.js";
 import { curl } from "../api.js";
 import { FILTERS } from "../address.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { MEASURES, valueOf, wholeOf } from "../model/measures.js";
-import { count, rate } from "../model/numbers.js";
+import { mailboxName } from "../model/mailboxes.js";
+import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
+import { count } from "../model/numbers.js";
 import { search } from "../model/requests.js";
 import { t } from "../texts.js";
 import { Command } from "./command.js";
@@ -21,7 +22,7 @@ function Formula({ measure, counts, who }) {
   const { of } = MEASURES[measure];
   if (whole === null) return null;
   return html`<p class="formula">${t(`measure.${measure}`)} ÷ ${t(`measure.${of}`)}
-    = ${count(value)} ÷ ${count(whole)} = <b>${rate(value, whole)}</b></p>`;
+    = ${count(value)} ÷ ${count(whole)} = <b>${rateOf(measure, counts, who)}</b></p>`;
 }
 
 function Counts({ measure, counts, who }) {
@@ -36,7 +37,8 @@ function Counts({ measure, counts, who }) {
 function Window({ body }) {
   const { named } = useCampaigns();
   const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
-  const words = (name) => body.filters[name].map((value) => (name === "campaign" ? named(value) : value) || t("value.none"));
+  const names = { campaign: named, mailbox_provider: mailboxName };
+  const words = (name) => body.filters[name].map((value) => (names[name]?.(value) ?? value) || t("value.none"));
   return html`<p>${t("explain.window", { from: body.from, to: body.to ?? t("explain.now"), zone: place(body.timezone ?? "UTC") })}
     ${" "}${chosen.length === 0 ? t("explain.no_filter") : chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`).join("; ")}</p>`;
 }

@@ -2,8 +2,8 @@
 
 import { html } from "../htm/standalone.module.js";
 import { go, here, useAddress } from "../address.js";
-import { valueOf, wholeOf } from "../model/measures.js";
-import { change, count, rate } from "../model/numbers.js";
+import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
+import { change, count } from "../model/numbers.js";
 import { t } from "../texts.js";
 import { Explanation } from "./explanation.js";
 
@@ -19,7 +19,7 @@ import { Explanation } from "./explanation.js";
 export function Figure({ measure, counts, view, request, id = measure, as = "count" }) {
   const [, params] = useAddress();
   const value = valueOf(measure, counts, view.who);
-  const text = as === "rate" ? rate(value, wholeOf(measure, counts)) : count(value);
+  const text = as === "rate" ? rateOf(measure, counts, view.who) : count(value);
   const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
   return html`<button class="figure" onClick=${() => go(here({ explain: id }))} aria-label=${label}>${text}</button>
     ${params.get("explain") === id && html`<${Explanation} measure=${measure} counts=${counts} view=${view}
@@ -30,22 +30,32 @@ export function Figure({ measure, counts, view, request, id = measure, as = "cou
 export function Rate({ measure, counts, view }) {
   const whole = wholeOf(measure, counts);
   if (whole === null) return null;
-  return html`<span class="soft">${t(`measure.${measure}.rate`, { rate: rate(valueOf(measure, counts, view.who), whole), of: count(whole) })}</span>`;
+  return html`<span class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
 }
 
 /** The same where a column says what it is of: `34.2 % of 4 900`. */
 export function Part({ measure, counts, view }) {
   const whole = wholeOf(measure, counts);
-  return html`${rate(valueOf(measure, counts, view.who), whole)} <span class="soft">${t("figure.of", { of: count(whole) })}</span>`;
+  return html`${rateOf(measure, counts, view.who)} <span class="soft">${t("figure.of", { of: count(whole) })}</span>`;
 }
 
-/** The change against the days before, in words and with its direction. */
-export function Change({ now, before, good = 0 }) {
+/** A rate that grew by less than this part is no worse. */
+const WORSE = 1.2;
+
+/** Whether more of what nobody wants came back than before, measured by what was sent; few say nothing. */
+function isWorse(measure, now, before, who) {
+  const share = (counts) => valueOf(measure, counts, who) / (wholeOf(measure, counts) || 1);
+  return MEASURES[measure].good < 0 && valueOf(measure, now, who) >= 20 && share(now) > share(before) * WORSE;
+}
+
+/** The change of a measure's counts against those of the days before, null where there are none. */
+export function Change({ measure, now, before, view }) {
   if (before === null) return null;
-  const changed = change(now, before);
+  const [value, past] = [now, before].map((counts) => valueOf(measure, counts, view.who));
+  const changed = change(value, past);
   if (!changed) return html`<span class="soft">${t("figure.nothing_before")}</span>`;
   const direction = changed.direction === 0 ? "same" : changed.direction > 0 ? "up" : "down";
-  const bad = changed.direction * good < 0 && Math.abs(now - before) / before > 0.2 && good < 0;
-  return html`<span class=${bad ? "change bad" : "change soft"}>${changed.text} <span>${t("figure.against", { before: count(before) })}</span>
+  const bad = isWorse(measure, now, before, view.who);
+  return html`<span class=${bad ? "change bad" : "change soft"}>${changed.text} ${t("figure.against", { before: count(past) })}
     <span class="hidden">${t(`figure.${direction}`)}</span></span>`;
 }

@@ -4,6 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { predecessors, useCampaigns } from "../model/campaigns.js";
+import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money } from "../model/numbers.js";
 import { get, query, search, segment, viewed } from "../model/requests.js";
@@ -59,7 +60,7 @@ function Providers({ life }) {
   const answer = useAnswer(request);
   const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${life} />`;
   const columns = [
-    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => row.mailbox_provider || t("value.unknown") },
+    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => mailboxName(row.mailbox_provider) },
     { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
     { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened") },
     { key: "clicked", title: t("measure.clicked"), numeric: true, minor: true, cell: part("clicked") },

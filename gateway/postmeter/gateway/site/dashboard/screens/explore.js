@@ -5,6 +5,7 @@ import { FILTERS, go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { zoomed } from "../model/curves.js";
+import { mailboxName } from "../model/mailboxes.js";
 import { count, money, short } from "../model/numbers.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { bucket } from "../model/times.js";
@@ -76,7 +77,8 @@ function Question({ question, view }) {
 
 function wordsOf(by, named) {
   return (value) => {
-    if (!value) return by === "mailbox_provider" ? t("value.unknown") : t("value.none");
+    if (by === "mailbox_provider") return mailboxName(value);
+    if (!value) return t("value.none");
     return by === "campaign" ? named(value) : value;
   };
 }

@@ -4,6 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { to } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { mailboxName } from "../model/mailboxes.js";
 import { get, segment } from "../model/requests.js";
 import { exact } from "../model/times.js";
 import { Panel } from "../parts/panel.js";
@@ -40,7 +41,7 @@ function Facts({ message, named }) {
     ["recipient_ref", message.recipient_ref],
     ["from_address", message.from_address],
     ["campaign", message.campaign && html`<a href=${to(`/campaigns/${segment(message.campaign)}`)}>${named(message.campaign)}</a>`],
-    ["mailbox_provider", message.mailbox_provider],
+    ["mailbox_provider", message.mailbox_provider && mailboxName(message.mailbox_provider)],
     ["provider", message.provider],
     ["template", message.template],
     ["tags", message.tags.join(", ")],

@@ -6,7 +6,8 @@ import { useAnswer } from "../answers.js";
 import { findings, outstanding } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { linesOf, namesOf, widened, zoomed } from "../model/curves.js";
-import { METRICS, total, valueOf } from "../model/measures.js";
+import { mailboxName } from "../model/mailboxes.js";
+import { METRICS, total } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore } from "../model/requests.js";
 import { Chart } from "../parts/chart.js";
@@ -44,7 +45,7 @@ function Number({ measure, now, before, view, request }) {
   const once = ONCE[measure];
   return html`<li><h2>${t(`measure.${measure}`)}${once ? ` ${t(`who.${view.who}.${measure}`)}` : ""}</h2>
     <p class="big"><${Figure} ...${values} /></p>
-    <p><${Change} now=${valueOf(measure, now, view.who)} before=${before && valueOf(measure, before, view.who)} good=${measure === "bounced" ? -1 : 1} /></p>
+    <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p>
     <p>${once
       ? html`<${Figure} ...${values} measure=${once} /> ${t(`measure.${once}.of_mail`)}, <${Rate} measure=${once} counts=${now} view=${view} />`
       : html`<${Rate} measure=${measure} counts=${now} view=${view} />`}</p></li>`;
@@ -54,7 +55,7 @@ function Small({ measure, now, before, view, request }) {
   return html`<li><h2>${t(`measure.${measure}`)}</h2>
     <p class="big"><${Figure} measure=${measure} counts=${now} view=${view} request=${request} /></p>
     <p><${Rate} measure=${measure} counts=${now} view=${view} /></p>
-    <p><${Change} now=${valueOf(measure, now, view.who)} before=${before && valueOf(measure, before, view.who)} good=${-1} /></p></li>`;
+    <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p></li>`;
 }
 
 function Revenue({ answer }) {
@@ -87,7 +88,7 @@ function Curve({ rows, before, view, requests }) {
 function Attention({ now, before, campaigns, providers }) {
   const { named } = useCampaigns();
   const found = findings(now, before, campaigns, providers);
-  const where = ({ dimension, value }) => (dimension === "campaign" ? named(value) : value);
+  const where = ({ dimension, value }) => (dimension === "campaign" ? named(value) : mailboxName(value));
   return html`<${Panel} title=${t("overview.attention")}>
     ${found.length === 0 && html`<p>${t("overview.calm")}</p>`}
     <ul class="list">${found.map((one) => html`<li key=${one.text + one.value}><a href=${one.address}>${t(`attention.${one.text}`, { ...one.values, where: where(one) })}</a>
@@ -109,7 +110,7 @@ function Outstanding({ rows, now, request }) {
 function Providers({ rows, view, request }) {
   const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${view} />`;
   const columns = [
-    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => html`<a href=${here({ mailbox_provider: row.mailbox_provider })}>${row.mailbox_provider || t("value.unknown")}</a>` },
+    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => html`<a href=${here({ mailbox_provider: row.mailbox_provider })}>${mailboxName(row.mailbox_provider)}</a>` },
     { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
     { key: "delivered", title: t("measure.delivered"), numeric: true, minor: true, cell: part("delivered"), value: (row) => row.delivered / (row.sent || 1) },
     { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened"), value: (row) => row.unique_opens / (row.delivered || 1) },
