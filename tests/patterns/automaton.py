@@ -54,6 +54,7 @@ class Automaton:
         """What does not lead out of a possessive repetition, by its position."""
         self.atoms: list[Automaton] = []
         """What possessive repetitions repeat: each time is matched once and for all."""
+        self._forks = 0
         self.whole = self._sequence(parsed)
         self.accepting = set(self.whole.sure_last)
 
@@ -63,6 +64,7 @@ class Automaton:
         atom._bytes, atom._state, atom._groups, atom._asserts = outer._bytes, outer._state, outer._groups, False
         atom.alphabet, atom.widest = outer.alphabet, outer.widest
         atom.positions, atom.edges, atom.barred, atom.atoms = [], [], {}, outer.atoms
+        atom._forks = 0
         atom.whole = atom._sequence(nodes)
         atom.accepting = set(atom.whole.sure_last)
         outer.atoms.append(atom)
@@ -99,6 +101,7 @@ class Automaton:
                 return self._sequence(self._groups[value])
             case op.BRANCH:
                 pieces = [self._sequence(branch) for branch in value[1]]
+                self._forks += sum(piece.nullable for piece in pieces) > 1
                 return Piece(
                     any(piece.nullable for piece in pieces),
                     [first for piece in pieces for first in piece.first],
@@ -138,7 +141,10 @@ class Automaton:
         piece = Piece(True, [], [], True, set())
         for _ in range(copies - 1):
             piece = self._joined(piece, self._sequence(body))
+        forks = self._forks
         loop = self._sequence(body)
+        if self._forks > forks:  # nothing is taken in several ways, which are not among the paths
+            raise Unprovable("alternatives that take nothing, again and again")
         self._lead(loop.last, loop.first)
         if least > COPIES:
             loop = loop._replace(sure_nullable=False, sure_last=set())
