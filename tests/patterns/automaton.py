@@ -134,7 +134,9 @@ class Automaton:
         if most is not op.MAXREPEAT and most <= COPIES:
             piece = Piece(True, [], [], True, set())
             for number in range(most, 0, -1):
-                piece = self._joined(self._sequence(body), piece)
+                one = self._sequence(body)
+                self._forks += one.nullable  # once, or not at all
+                piece = self._joined(one, piece)
                 piece = piece if number <= least else _optional(piece)
             return piece
         copies = least if least <= COPIES else 1
@@ -143,8 +145,9 @@ class Automaton:
             piece = self._joined(piece, self._sequence(body))
         forks = self._forks
         loop = self._sequence(body)
+        self._forks += loop.nullable
         if self._forks > forks:  # nothing is taken in several ways, which are not among the paths
-            raise Unprovable("alternatives that take nothing, again and again")
+            raise Unprovable("several ways to take nothing, again and again")
         self._lead(loop.last, loop.first)
         if least > COPIES:
             loop = loop._replace(sure_nullable=False, sure_last=set())

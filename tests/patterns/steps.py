@@ -81,23 +81,22 @@ class Steps:
             self._ones[key] = _compiler.compile(_parser.SubPattern(state, [(kind, value)]), state.flags)
         return self._ones[key]
 
-    def _greedy(self, least: int, most: Any, body: Any, position: int) -> Iterator[int]:
-        if most is op.MAXREPEAT or most > 0:
+    def _greedy(self, least: int, most: Any, body: Any, position: int, last: int = -1) -> Iterator[int]:
+        """last: where the time before began: behind one that took nothing there is no other."""
+        if (most is op.MAXREPEAT or most > 0) and (least > 0 or position != last):
             fewer = most if most is op.MAXREPEAT else most - 1
             for end in self._at(list(body), position):
-                if end > position or least > 0:
-                    yield from self._greedy(max(least - 1, 0), fewer, body, end)
+                yield from self._greedy(max(least - 1, 0), fewer, body, end, position)
         if least <= 0:
             yield position
 
-    def _lazy(self, least: int, most: Any, body: Any, position: int) -> Iterator[int]:
+    def _lazy(self, least: int, most: Any, body: Any, position: int, last: int = -1) -> Iterator[int]:
         if least <= 0:
             yield position
-        if most is op.MAXREPEAT or most > 0:
+        if (most is op.MAXREPEAT or most > 0) and (least > 0 or position != last):
             fewer = most if most is op.MAXREPEAT else most - 1
             for end in self._at(list(body), position):
-                if end > position or least > 0:
-                    yield from self._lazy(max(least - 1, 0), fewer, body, end)
+                yield from self._lazy(max(least - 1, 0), fewer, body, end, position)
 
     def _possessive(self, least: int, most: Any, body: Any, position: int) -> Iterator[int]:
         times = 0
