@@ -18,7 +18,7 @@ T = TypeVar("T")
 MAILS_AT_ONCE = 1000
 EVENTS_AT_ONCE = 2500
 REQUESTS_AT_ONCE = 4
-PURCHASES_AT_ONCE = 24
+PURCHASES_AT_ONCE = 64
 PATIENCE = 60.0
 """Seconds for which a request is sent again while the product is busy or a service of it is started again."""
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -132,7 +132,6 @@ def _message(mail: Mail) -> dict[str, Any]:
         "to": person.address,
         "subject": campaign.subject,
         "provider": campaign.kind.sender.provider,
-        "provider_message_id": f"{mail.id.hex[:24]}@{campaign.kind.sender.domain}",
         "template": campaign.kind.template,
         "tags": campaign.kind.tags,
         "created_at": stamp(mail.letter.created),

@@ -15,7 +15,7 @@ from postmeter.cli.demo.history import Day, History, campaigns
 from postmeter.cli.demo.progress import Progress
 
 SAY_SECONDS = 2.0
-DAYS_BEHIND = 4
+DAYS_BEHIND = 8
 """Days whose purchases may wait while others are sent: what is not counted yet is bounded by that."""
 
 
