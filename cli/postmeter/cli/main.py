@@ -73,7 +73,8 @@ def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
     def announce(ready: Ready) -> None:
         _announce(ready, data / FILE)
         click.echo("In it: an invented coffee roaster's 40 campaigns of 90 days, filled in now, the newest day first.")
-        click.echo(f"Then live traffic, as long as this runs. When you have seen enough: rm -r {data}")
+        click.echo("Then live traffic, as long as this runs.")
+        click.echo(f"When you have seen enough: rm -r {data} (with whatever else you keep in it)")
 
     Supervisor(data, port, tracking_port, _say, companion(people)).run(announce)
 
