@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from postmeter.shared import metrics
+from postmeter.shared import metrics, people_metrics
 
 CLASSES = (
     metrics.OpsMetrics,
@@ -14,6 +14,7 @@ CLASSES = (
     metrics.ExportMetrics,
     metrics.LiveMetrics,
     metrics.GatewayMetrics,
+    people_metrics.PeopleMetrics,
 )
 
 

@@ -13,6 +13,7 @@ from postmeter.gateway.people import links, users
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.principal import Principal
+from postmeter.shared.secret import Secret
 from tests import sealing
 from tests.integration.gateway_world import gateway, service
 from tests.integration.query_world import World, world
@@ -96,7 +97,10 @@ async def _hash(password: str) -> str:
 
 
 @asynccontextmanager
-async def house(dsn: str, **settings: Any) -> AsyncIterator[House]:
+async def house(dsn: str, redis_url: str | None = None, **settings: Any) -> AsyncIterator[House]:
+    """redis_url: without it nobody signs in by password."""
+    if redis_url is not None:
+        settings["redis_url"] = Secret(redis_url)
     asked: list[web.Request] = []
 
     async def answer(request: web.Request) -> web.Response:

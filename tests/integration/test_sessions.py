@@ -28,8 +28,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def place(postgres_dsn: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn) as made:
+async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
+    async with house(postgres_dsn, redis_url) as made:
         yield made
 
 

@@ -1,10 +1,10 @@
 -- One request against a limit (GCRA). KEYS[1]: microseconds of this server's clock at which the whole limit is free
--- again. ARGV[1]: requests per minute, all of which may come at once.
+-- again. ARGV[1]: requests in ARGV[2] seconds, all of which may come at once.
 -- Returns {let through, requests left, seconds until the whole limit is free, seconds until one request is}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local limit = tonumber(ARGV[1])
-local interval = math.floor(60000000 / limit)
+local interval = math.floor(tonumber(ARGV[2]) * 1000000 / limit)
 local burst = interval * limit
 
 -- Never further ahead than a full limit: a clock that was set back must not lock anybody out.

@@ -54,14 +54,15 @@ class Standing:
         }
 
 
-def client(url: Secret) -> Redis:
-    """A client whose attempts are few and short, and whose connections are bounded."""
+def client(url: Secret, seconds: float | None = None) -> Redis:
+    """A client whose attempts are few and short (DEADLINE_SECONDS by default), and whose connections are bounded."""
+    seconds = seconds or DEADLINE_SECONDS
     pool = BlockingConnectionPool.from_url(
         url.reveal(),
         max_connections=CONNECTIONS,
-        timeout=DEADLINE_SECONDS,
-        socket_timeout=DEADLINE_SECONDS,
-        socket_connect_timeout=DEADLINE_SECONDS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
     )
     return Redis.from_pool(pool)
@@ -115,7 +116,8 @@ class Limits:
             self._ask_again = self._now() + PAUSE_SECONDS
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                passed, remaining, reset, wait = await self._script([streams.limit(workspace, limit)], [rate])
+                counted = [streams.limit(workspace, limit)], [rate, WINDOW_SECONDS]
+                passed, remaining, reset, wait = await self._script(*counted)
         except FAILURES as error:
             if self._ask_again is None:
                 logs.get().warning("requests pass without a limit: Redis does not answer", error=repr(error))

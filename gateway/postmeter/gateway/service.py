@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from postmeter.gateway import limits, rate_limits
-from postmeter.gateway.callers import Callers
 from postmeter.gateway.front import Front
 from postmeter.gateway.hit_client import HitClient
 from postmeter.gateway.hits import Hits
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.limits import Limits
 from postmeter.gateway.pages import Pages
-from postmeter.gateway.people.key_routes import KeyRoutes
-from postmeter.gateway.people.origins import Origins
-from postmeter.gateway.people.passwords import Passwords
-from postmeter.gateway.people.session_routes import SessionRoutes
-from postmeter.gateway.people.sessions import Sessions
-from postmeter.gateway.people.sign_in import SignIn
-from postmeter.gateway.people.user_routes import UserRoutes
+from postmeter.gateway.people import people
+from postmeter.gateway.people.people import People
 from postmeter.gateway.pepper import Pepper
 from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
@@ -49,9 +42,7 @@ from postmeter.shared.trusted_hops import TrustedHops
 from postmeter.shared.turns import Turns
 
 KEY_SECONDS = 2.0
-"""How long a key may take to be looked up, and a statement of somebody who signs in."""
-PEOPLE_POOL = 4
-"""Connections for what people change. They are their own, so that a flood of sign-ins keeps no key waiting."""
+"""How long a key may take to be looked up."""
 WORKSPACE_SHARE = 4
 """One workspace may hold this part of a service's turns: a quarter."""
 DOWNLOADS = 64
@@ -77,7 +68,6 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         options={"default_transaction_read_only": "on"},
         connection_class=tracing.connection_class,
     )
-    writes = await postgres.connect(dataclasses.replace(settings, postgres_pool=PEOPLE_POOL), "gateway", KEY_SECONDS)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     pepper = Pepper(pool, settings.key_pepper)
     looks: dict[str, Look] = {"clock": lambda: stores.clocks(pool)}
@@ -111,20 +101,13 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     )
     live = Upstream(Service.QUERY, settings.query_url, Turns(LIVE, LIVE // LIVE_SHARE), measured, settings.body_timeout)
     keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
-    sessions = Sessions(pool, writes)
-    origins = Origins(settings.public_gateway_url, settings.trusted_hops)
-    passwords = Passwords()
-    callers = Callers(keys, sessions, origins, measured)
+    persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
     front = Front(
         routes=Routes(),
-        callers=callers,
+        callers=persons.callers,
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
         pages=Pages(),
-        own={
-            **SessionRoutes(callers, sessions, SignIn(writes, keys, passwords), origins).handlers(),
-            **UserRoutes(writes, origins).handlers(),
-            **KeyRoutes(writes, settings.key_pepper).handlers(),
-        },
+        own=persons.handlers,
         sources=SourceBook(pool),
         hits=Hits(client, ring, measured, hops, settings.internal_secret),
         upstreams=upstreams,
@@ -165,9 +148,8 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         client.close()
         for upstream in (*upstreams.values(), downloads, live):
             await upstream.close()
-        passwords.close()
+        await persons.close()
         await redis.aclose()
-        await postgres.close(writes)
         await postgres.close(pool)
         await tracing.close()
 

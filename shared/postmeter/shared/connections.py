@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated
 
 from prometheus_client import Counter
@@ -47,6 +47,20 @@ def is_private(peer: str) -> bool:
 NetworksSetting = Annotated[
     str, Takes("networks such as 192.0.2.0/24,2001:db8::/32, or private", is_read_by(read_networks))
 ]
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, of IPv6 the /64; what is no address stays as it is."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return _network_of(found)
+
+
+def _network_of(address: IPv4Address | IPv6Address) -> str:
+    address = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return str(address) if address.version == 4 else str(ip_network((address, _IPV6_SITE), strict=False))
 
 
 class Connections:
@@ -105,4 +119,4 @@ class Connections:
             address = address.ipv4_mapped or address
         if any(address in network for network in self._free):
             return ""
-        return str(address) if address.version == 4 else str(ip_network((address, _IPV6_SITE), strict=False))
+        return _network_of(address)

@@ -27,7 +27,7 @@ def registry() -> CollectorRegistry:
     return fresh
 
 
-def _counter(to: CollectorRegistry, name: str, meaning: str, **labels: tuple[str, ...]) -> Counter:
+def counter(to: CollectorRegistry, name: str, meaning: str, **labels: tuple[str, ...]) -> Counter:
     """A counter, and all values that its labels may have. Each begins at 0: Prometheus' increase() takes no notice of
     the first value of a series, so the first loss would go unseen if its series began with it.
     """
@@ -61,7 +61,7 @@ class HopsMetrics:
     """The public ports of tracking-service and the gateway."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.doubts = _counter(
+        self.doubts = counter(
             to, "postmeter_forwarded_doubts_total",
             "Requests that do not look as if there were POSTMETER_TRUSTED_HOPS proxies, by kind (untrusted: it is 0,"
             " and a private address sends X-Forwarded-For; few: fewer entries than that; missing: none, from a public"
@@ -74,23 +74,23 @@ class TrackingMetrics:
     """tracking-service."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.hits = _counter(
+        self.hits = counter(
             to, "postmeter_hits_total",
             "Answered and recorded hits, by kind (open, click, head: a HEAD of a click's URL).",
             kind=("open", "click", "head"),
         )  # fmt: skip
-        self.dropped = _counter(
+        self.dropped = counter(
             to, "postmeter_hits_dropped_total",
             "Hits answered but not counted, by reason (malformed, version, purpose, unknown_key, signature,"
             " destination, url, head: of a pixel, spool_full, spool_failed).",
             reason=DROPS,
         )  # fmt: skip
-        self.answered = _counter(
+        self.answered = counter(
             to, "postmeter_hits_answered_total",
             "Genuine hits by what their answer said: recorded, or dropped, which carries the header Postmeter-Dropped.",
             outcome=("recorded", "dropped"),
         )  # fmt: skip
-        self.stored = _counter(
+        self.stored = counter(
             to, "postmeter_hits_stored_total",
             "Hits that Redis or the disk has acknowledged, counted there and not where they are answered, by place"
             " (stream, spool).",
@@ -102,14 +102,14 @@ class TrackingMetrics:
             ["status"],
             registry=to,
         )
-        self.connections_refused = _counter(
+        self.connections_refused = counter(
             to, "postmeter_connections_refused_total",
             "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
             " POSTMETER_CLIENT_CONNECTIONS).",
             bound=BOUNDS,
         )  # fmt: skip
         self.connections = Gauge("postmeter_connections", "Open client connections.", registry=to)
-        self.batches = _counter(
+        self.batches = counter(
             to, "postmeter_batches_total",
             "Batches acknowledged, by place (stream, spool).",
             place=PLACES,
@@ -143,12 +143,12 @@ class TrackingMetrics:
             "postmeter_spool_drained_total", "Batches moved from the spool to a stream.", registry=to
         )
         self.messages = Counter("postmeter_messages_total", "Messages registered.", registry=to)
-        self.events = _counter(
+        self.events = counter(
             to, "postmeter_events_total",
             "API events, by outcome (accepted, duplicate, rejected).",
             outcome=("accepted", "duplicate", "rejected"),
         )  # fmt: skip
-        self.contact_events = _counter(
+        self.contact_events = counter(
             to, "postmeter_contact_events_total",
             "What the track API took, by kind (custom, purchase) and outcome: accepted; conflict (an order with another"
             " amount); unanswered (stored, but its campaign was not known in time); refused (too many wait).",
@@ -171,7 +171,7 @@ class TrackingMetrics:
             ["provider", "source", "outcome"],
             registry=to,
         )
-        self.mailbox_lookups = _counter(
+        self.mailbox_lookups = counter(
             to, "postmeter_mailbox_lookups_total",
             "Look-ups of recipients' domains by their MX records, by result: named, unnamed (nobody that has a name"
             " here), failed (no answer), skipped (too many waited already).",
@@ -188,12 +188,12 @@ class AggregatorMetrics:
     """aggregator."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.records = _counter(
+        self.records = counter(
             to, "postmeter_records_total",
             "Records committed, by kind (hit, event, registration, campaign, purchase, custom).",
             kind=("hit", "event", "registration", "campaign", "purchase", "custom"),
         )  # fmt: skip
-        self.duplicates = _counter(
+        self.duplicates = counter(
             to, "postmeter_duplicates_total",
             "Repetitions not counted, by kind (batch, event, purchase).",
             kind=("batch", "event", "purchase"),
@@ -206,7 +206,7 @@ class AggregatorMetrics:
             "Records that were not put aside because their workspace has too many there already.",
             registry=to,
         )
-        self.waiting = _counter(
+        self.waiting = counter(
             to, "postmeter_waiting_total",
             "Events without a message that is known, by step (parked, released).",
             step=("parked", "released"),
@@ -217,17 +217,17 @@ class AggregatorMetrics:
             ["reason"],
             registry=to,
         )
-        self.networks_refreshes = _counter(
+        self.networks_refreshes = counter(
             to, "postmeter_networks_refreshes_total",
             "Readings of the list of machines' networks, by result (read, failed).",
             result=READ,
         )  # fmt: skip
-        self.agents_refreshes = _counter(
+        self.agents_refreshes = counter(
             to, "postmeter_agents_refreshes_total",
             "Readings of the list of machines' user agents, by result (read, failed).",
             result=READ,
         )  # fmt: skip
-        self.unregistered = _counter(
+        self.unregistered = counter(
             to, "postmeter_unregistered_total",
             "Messages that nobody had registered, by step: made from what a webhook told, registered afterwards.",
             step=("made", "registered"),
@@ -251,7 +251,7 @@ class AggregatorMetrics:
         self.shards = Gauge("postmeter_shards", "Shards that there are, for all aggregators together.", registry=to)
         self.leases = Gauge("postmeter_leases", "Shards that this aggregator holds.", registry=to)
         self.takeovers = Counter("postmeter_takeovers_total", "Leases taken over from another owner.", registry=to)
-        self.retries = _counter(
+        self.retries = counter(
             to, "postmeter_flush_retries_total",
             "Flushes tried again, by cause (serialization, connection, error).",
             cause=("serialization", "connection", "error"),
@@ -271,7 +271,7 @@ class AggregatorMetrics:
             "URLs beyond a workspace's limit of links: their clicks count for the link (other).",
             registry=to,
         )
-        self.purchases = _counter(
+        self.purchases = counter(
             to, "postmeter_purchases_total",
             "Purchases attributed to a campaign or to none (attributed, unattributed); unwaited: without a shard that"
             " stood still for too long, so that a click may have been missed.",
@@ -281,7 +281,7 @@ class AggregatorMetrics:
             "postmeter_purchases_open_seconds", "Seconds that the oldest purchase waits for its attribution.",
             registry=to,
         )  # fmt: skip
-        self.dnsbl_lookups = _counter(
+        self.dnsbl_lookups = counter(
             to, "postmeter_dnsbl_lookups_total",
             "Look-ups of a sending IP in a DNSBL zone, by result (listed, not_listed, error, failed, skipped).",
             result=("listed", "not_listed", "error", "failed", "skipped"),
@@ -328,7 +328,7 @@ class ExportMetrics:
     """query-service's exports."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.exports = _counter(
+        self.exports = counter(
             to, "postmeter_exports_total",
             "Attempts at exports, by result (completed; refused: no data, or over its bounds; failed, retried, lost:"
             " by our fault; given_back).",
@@ -346,7 +346,7 @@ class GatewayMetrics:
     """gateway."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.connections_refused = _counter(
+        self.connections_refused = counter(
             to, "postmeter_gateway_connections_refused_total",
             "Connections turned away, by the bound that they were over (all: POSTMETER_MAX_CONNECTIONS; client:"
             " POSTMETER_CLIENT_CONNECTIONS).",
@@ -356,37 +356,37 @@ class GatewayMetrics:
             "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
             buckets=LATENCY, registry=to,
         )  # fmt: skip
-        self.dropped = _counter(
+        self.dropped = counter(
             to, "postmeter_gateway_hits_dropped_total",
             "Hits served by the gateway itself and not counted, by kind (open, click), while tracking-service"
             " did not answer.",
             kind=("open", "click"),
         )  # fmt: skip
-        self.hits = _counter(
+        self.hits = counter(
             to, "postmeter_gateway_hits_answered_total",
             "Requests for tracking URLs, by what the answer was: passed_on (tracking-service's), dropped (served here,"
             " not counted), refused (a link that never works), unavailable (503: without POSTMETER_TOKEN_KEYS a click"
             " cannot be served here).",
             outcome=("passed_on", "dropped", "refused", "unavailable"),
         )  # fmt: skip
-        self.upstream_failures = _counter(
+        self.upstream_failures = counter(
             to, "postmeter_upstream_failures_total",
             "Requests a service did not answer, by service and cause.",
             service=SERVICES, cause=("not_sent", "no_answer", "fault", "connect", "timeout", "busy"),
         )  # fmt: skip
-        self.key_refusals = _counter(
+        self.key_refusals = counter(
             to, "postmeter_key_refusals_total",
             "Requests refused, by reason (missing or unknown: the key; session: it has ended; origin: a write that"
             " another site's page sent; forbidden).",
             reason=("missing", "unknown", "session", "origin", "forbidden"),
         )  # fmt: skip
-        self.limited = _counter(
+        self.limited = counter(
             to, "postmeter_rate_limited_total",
             "Requests refused over their workspace's limit, by class (read, write,"
             " campaign, overview, deliverability, export).",
             limit=LIMITS,
         )  # fmt: skip
-        self.unlimited = _counter(
+        self.unlimited = counter(
             to, "postmeter_rate_limit_skipped_total",
             "Requests that passed uncounted because Redis did not answer in time,"
             " by class.",

@@ -43,6 +43,16 @@ def limit(workspace: int, kind: Limit) -> str:
     return f"postmeter:limit:{{{workspace}}}:{kind.value}"
 
 
+def sign_in(name: str) -> str:
+    """String: when an account or an address, by its hash, has all its tries free again (the gateway's throttle.py)."""
+    return f"postmeter:signin:{{{name}}}"
+
+
+def known_sign_in(name: str) -> str:
+    """String, kept 30 days: somebody at an address has signed in to an account, both by their hash."""
+    return f"postmeter:signin:{{{name}}}:known"
+
+
 def token_seen(source: str, token: bytes) -> str:
     """String, kept as long as the token is good: the digest of what a webhook's source signed with it."""
     return f"postmeter:token:{{{source}}}:{token.hex()}"

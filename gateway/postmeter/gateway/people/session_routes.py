@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from postmeter.gateway.callers import Callers
+from postmeter.gateway.hits import client_of
 from postmeter.gateway.people import cookie, sessions
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
+from postmeter.gateway.remembered import AWAY
 from postmeter.gateway.routes import Handler
 from postmeter.shared import json_bodies
 from postmeter.shared.apis import session as api
+from postmeter.shared.errors import RequestError
+from postmeter.shared.people_metrics import PeopleMetrics
 from postmeter.shared.principal import Principal
+from postmeter.shared.trusted_hops import TrustedHops
 
 
 class SessionRoutes:
-    """The handlers of api.ENDPOINTS."""
+    """The handlers of api.ENDPOINTS. hops: who tells clients' addresses."""
 
-    def __init__(self, callers: Callers, sessions: Sessions, sign_in: SignIn, origins: Origins) -> None:
+    def __init__(
+        self,
+        callers: Callers,
+        sessions: Sessions,
+        sign_in: SignIn,
+        origins: Origins,
+        hops: TrustedHops,
+        metrics: PeopleMetrics,
+    ) -> None:
         self._callers = callers
+        self._hops = hops
+        self._sign_ins = metrics.sign_ins
         self._sessions = sessions
         self._sign_in = sign_in
         self._origins = origins
@@ -33,7 +49,7 @@ class SessionRoutes:
 
     async def _create(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
-        token = await self._signed_in(body)
+        token = await self._signed_in(request, body)
         if (before := cookie.read(request)) is not None:  # whoever is signed in, it is one session
             await self._sessions.end(before)
         response = web.Response(status=204)
@@ -54,15 +70,31 @@ class SessionRoutes:
         cookie.take(response)
         return response
 
-    async def _signed_in(self, body: bytes) -> str:
+    async def _signed_in(self, request: web.BaseRequest, body: bytes) -> str:
+        """A new session's token."""
         fields = json_bodies.decode(_any, body)
+        signing_in: Awaitable[str]
         if "api_key" in fields:
-            return await self._sign_in.with_key(json_bodies.decode(_key, body))
-        if "link" in fields:
-            return await self._sign_in.with_link(json_bodies.decode(_link, body))
-        return await self._sign_in.with_password(json_bodies.decode(_password, body))
+            way, signing_in = "api_key", self._sign_in.with_key(json_bodies.decode(_key, body))
+        elif "link" in fields:
+            way, signing_in = "link", self._sign_in.with_link(json_bodies.decode(_link, body))
+        else:
+            given, address = json_bodies.decode(_password, body), client_of(request, self._hops).address
+            way, signing_in = "password", self._sign_in.with_password(given, address)
+        try:
+            token = await signing_in
+        except RequestError as error:
+            if error.status in _OUTCOMES:
+                self._sign_ins.labels(way, _OUTCOMES[error.status]).inc()
+            raise
+        except AWAY:
+            self._sign_ins.labels(way, "unavailable").inc()
+            raise
+        self._sign_ins.labels(way, "signed_in").inc()
+        return token
 
 
+_OUTCOMES = {401: "refused", 429: "limited", 503: "unavailable"}
 _any = msgspec.json.Decoder(dict[str, Any])
 _key = msgspec.json.Decoder(api.KeySignIn)
 _link = msgspec.json.Decoder(api.LinkSignIn)

@@ -6,6 +6,7 @@ from postmeter.gateway.keys import Keys
 from postmeter.gateway.people import links, passwords, sessions, users
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.passwords import Passwords
+from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
@@ -14,10 +15,11 @@ from postmeter.shared.postgres import Pool
 class SignIn:
     """Each way returns the token of a session, or raises RequestError: 401 for what does not let in, 400, 503."""
 
-    def __init__(self, writes: Pool, keys: Keys, passwords: Passwords) -> None:
+    def __init__(self, writes: Pool, keys: Keys, passwords: Passwords, throttle: Throttle) -> None:
         self._writes = writes
         self._keys = keys
         self._passwords = passwords
+        self._throttle = throttle
 
     async def with_key(self, given: KeySignIn) -> str:
         """The session has the key's rights, as long as the key has."""
@@ -25,14 +27,18 @@ class SignIn:
         async with self._writes.acquire() as connection, connection.transaction():
             return await sessions.begin(connection, caller.workspace, None, caller.key_id)
 
-    async def with_password(self, given: PasswordSignIn) -> str:
-        """One hash is worked out whatever the email is, so that an unknown one is not told by the time."""
+    async def with_password(self, given: PasswordSignIn, address: str) -> str:
+        """One hash is worked out whatever the email is, so that an unknown one is not told by the time.
+
+        address: the client's. Raises RequestError 429 too.
+        """
         if len(given.password.encode(errors="replace")) > passwords.MOST:
             raise RequestError(400, "INVALID_FIELD", f"password: {passwords.MOST} bytes at most", "password")
-        try:
-            account = await users.by_email(self._writes, users.normal(given.email), given.workspace)
-        except ValueError:
-            account = None  # no email at all: as unknown as any
+        email = _normal(given.email)
+        await self._throttle.count(email, address)
+        workspace = given.workspace
+        is_text = "\0" not in email + (workspace or "")  # what Postgres cannot store is nobody's
+        account = await users.by_email(self._writes, email, workspace) if is_text else None
         stored = None if account is None else account.password
         if not await self._passwords.verify(stored, given.password) or account is None:
             raise _wrong()
@@ -43,7 +49,9 @@ class SignIn:
                 raise _wrong()
             if renewed is not None:
                 await users.set_password(connection, account.workspace, account.id, renewed)
-            return await sessions.begin(connection, account.workspace, account.id, None)
+            token = await sessions.begin(connection, account.workspace, account.id, None)
+        await self._throttle.succeeded(email, address)
+        return token
 
     async def with_link(self, given: LinkSignIn) -> str:
         """Uses the link up. A password that it sets ends the user's other sessions and links."""
@@ -70,6 +78,14 @@ class SignIn:
                 await links.void(connection, *used)
             await users.note_sign_in(connection, *used)
             return await sessions.begin(connection, *used, None)
+
+
+def _normal(email: str) -> str:
+    """As it is stored; what is no email at all is as unknown as any."""
+    try:
+        return users.normal(email)
+    except ValueError:
+        return email
 
 
 def _wrong() -> RequestError:

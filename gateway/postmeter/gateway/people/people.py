@@ -1,0 +1,72 @@
+"""Everything that the gateway has for people, and what it needs for them alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from prometheus_client import CollectorRegistry
+
+from postmeter.gateway import limits
+from postmeter.gateway.callers import Callers
+from postmeter.gateway.keys import Keys
+from postmeter.gateway.people import throttle
+from postmeter.gateway.people.key_routes import KeyRoutes
+from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.passwords import Passwords
+from postmeter.gateway.people.session_routes import SessionRoutes
+from postmeter.gateway.people.sessions import Sessions
+from postmeter.gateway.people.sign_in import SignIn
+from postmeter.gateway.people.throttle import Throttle
+from postmeter.gateway.people.user_routes import UserRoutes
+from postmeter.gateway.settings import GatewaySettings
+from postmeter.shared import postgres
+from postmeter.shared.metrics import GatewayMetrics
+from postmeter.shared.people_metrics import PeopleMetrics
+from postmeter.shared.postgres import Pool
+from postmeter.shared.trusted_hops import TrustedHops
+
+STATEMENT_SECONDS = 2.0
+CONNECTIONS = 4
+"""To Postgres, for what people change. They are their own, so that a flood of sign-ins keeps no key waiting."""
+
+
+class People:
+    """callers: who asks, by a key or a session. handlers: of the endpoints that are answered here.
+
+    pool: read-only, for look-ups. writes: for the rest.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        pool: Pool,
+        writes: Pool,
+        keys: Keys,
+        hops: TrustedHops,
+        registry: CollectorRegistry,
+        measured: GatewayMetrics,
+    ) -> None:
+        self._writes = writes
+        self._redis = limits.client(settings.redis_url, throttle.DEADLINE_SECONDS)
+        self._passwords = Passwords()
+        sessions = Sessions(pool, writes)
+        origins = Origins(settings.public_gateway_url, settings.trusted_hops)
+        sign_in = SignIn(writes, keys, self._passwords, Throttle(self._redis, settings.key_pepper))
+        self.callers = Callers(keys, sessions, origins, measured)
+        self.handlers = {
+            **SessionRoutes(self.callers, sessions, sign_in, origins, hops, PeopleMetrics(registry)).handlers(),
+            **UserRoutes(writes, origins).handlers(),
+            **KeyRoutes(writes, settings.key_pepper).handlers(),
+        }
+
+    async def close(self) -> None:
+        """End threads and connections."""
+        self._passwords.close()
+        await self._redis.aclose()
+        await postgres.close(self._writes)
+
+
+async def connect(settings: GatewaySettings) -> Pool:
+    """Connections for what people change."""
+    own = dataclasses.replace(settings, postgres_pool=CONNECTIONS)
+    return await postgres.connect(own, "gateway", STATEMENT_SECONDS)

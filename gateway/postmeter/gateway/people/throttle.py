@@ -1,0 +1,76 @@
+"""How often a password may be tried (ADR 0042): by address, and by account.
+
+Whoever has signed in to an account lately from where he is has tries of his own there. Strangers share the account's:
+they can keep each other waiting, and nobody who is known. What a link, a key or a session lets in is not counted: these
+cannot be guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from importlib import resources
+
+from redis.asyncio import Redis
+
+from postmeter.shared import logs, streams
+from postmeter.shared.connections import network_of
+from postmeter.shared.errors import RequestError
+from postmeter.shared.redis_failures import FAILURES
+from postmeter.shared.secret import Secret
+
+OF_ADDRESS = 100
+OF_ACCOUNT = 10
+"""Tries in WINDOW_SECONDS. All may come at once; then one in a WINDOW_SECONDS-th of so many."""
+WINDOW_SECONDS = 600
+KNOWN_SECONDS = 30 * 86400
+"""How long an address is known to an account."""
+DEADLINE_SECONDS = 2.0
+_SCRIPT = resources.files("postmeter.gateway").joinpath("limit.lua").read_text()
+
+
+class Throttle:
+    """Counts in Redis, so that all gateways count together. pepper: hides emails and addresses there."""
+
+    def __init__(self, redis: Redis, pepper: Secret) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+        self._pepper = pepper.reveal().encode()
+
+    async def count(self, email: str, address: str) -> None:
+        """Count a try, whether there is such an account or not. Raises RequestError 429, or 503 without Redis.
+
+        Without Redis nobody could be kept from guessing, so nobody may try.
+        """
+        account, pair = self._name(email), self._name(email, network_of(address))
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                is_known = await self._redis.exists(streams.known_sign_in(pair))
+                wait = await self._wait(self._name("", network_of(address)), OF_ADDRESS)
+                wait = wait or await self._wait(pair if is_known else account, OF_ACCOUNT)
+        except FAILURES as error:
+            logs.get().warning("passwords are not taken: Redis does not answer", error=repr(error))
+            message = "Passwords cannot be checked now; try again, or use a link."
+            raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
+        if wait:
+            message = f"Too many tries; try again in {wait} s, or use a link."
+            raise RequestError(429, "RATE_LIMITED", message, None, {"Retry-After": str(wait)})
+
+    async def succeeded(self, email: str, address: str) -> None:
+        """The one at the address is known to the account from now on."""
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                pair = self._name(email, network_of(address))
+                await self._redis.set(streams.known_sign_in(pair), b"", ex=KNOWN_SECONDS)
+        except FAILURES as error:
+            logs.get().warning("who signs in stays a stranger: Redis does not answer", error=repr(error))
+
+    async def _wait(self, name: str, tries: int) -> int:
+        """Seconds until one more try is let through; 0: this one is."""
+        passed, *_, wait = await self._script([streams.sign_in(name)], [tries, WINDOW_SECONDS])
+        return 0 if passed else max(1, int(wait))
+
+    def _name(self, *parts: str) -> str:
+        text = "\0".join(("sign-in", *parts)).encode(errors="replace")
+        return hmac.new(self._pepper, text, hashlib.sha256).hexdigest()[:32]
