@@ -158,3 +158,11 @@ def test_the_file_is_as_the_compose_specification_wants_it() -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run([*command, str(DEPLOY / "compose.yaml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_nothing_is_said_that_only_one_engine_knows() -> None:
+    """podman takes no `uid=` for a tmpfs, and neither it nor Docker Engine before 25 a `start_interval`."""
+    for name, service in SERVICES.items():
+        options = {option for one in service.get("tmpfs", []) for option in one.partition(":")[2].split(",") if option}
+        assert {option.partition("=")[0] for option in options} <= {"mode", "size"}, name
+        assert "start_interval" not in service.get("healthcheck", {}), name
