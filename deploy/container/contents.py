@@ -3,6 +3,7 @@
 Says what is not as promised, and ends with 1 then.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -78,11 +79,23 @@ def what_is_listed() -> Iterator[str]:
 
 
 def what_starts() -> Iterator[str]:
-    """Without settings each service ends at once, and says which it needs."""
+    """Each service knows what it is. Without settings it ends at once, and says which it needs."""
     for service in SERVICES:
+        helped = subprocess.run(["postmeter", "run", service, "--help"], capture_output=True, text=True, timeout=60)
+        if helped.returncode or service not in helped.stdout:
+            yield f"run {service} --help ended with {helped.returncode} and said {helped.stderr[-300:]!r}"
         done = subprocess.run(["postmeter", "run", service], capture_output=True, text=True, timeout=60)
         if done.returncode == 0 or "POSTMETER_REDIS_URL" not in done.stderr or "Traceback" in done.stderr:
             yield f"run {service} ended with {done.returncode} and said {done.stderr[-300:]!r}"
+
+
+def fingerprint() -> str:
+    """Of the bytes and modes of all that the build has put into it."""
+    whole = hashlib.sha256()
+    for file in sorted(Path("/opt/postmeter").rglob("*")):
+        content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes() if file.is_file() else b""
+        whole.update(f"{file} {file.lstat().st_mode:o} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return whole.hexdigest()
 
 
 faults = [
@@ -92,4 +105,5 @@ print(
     "\n".join(faults)
     or f"as promised: {len(list(metadata.distributions()))} packages, user {USER}, nothing of it can be written"
 )
+print(f"contents: {fingerprint()}")
 sys.exit(bool(faults))
