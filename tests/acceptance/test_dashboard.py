@@ -276,6 +276,29 @@ def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting)
     expect(page.locator(".multiples section")).to_have_count(len(told))
 
 
+@pytest.mark.parametrize("who", OPENS)
+def test_explore_follows_the_switch(world: World, visiting: Visiting, who: str) -> None:
+    page = visiting().to(f"/explore?metric=opens&who={who}")
+    told = counted(world)
+    shown = number(page.locator("main tbody td").inner_text())
+    assert shown == sum(told[metric] for metric in OPENS[who])
+
+
+def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=90d")
+    page.locator("summary", has_text="Filter").click()
+    page.locator(".filters .dropped select").select_option("mailbox_provider")
+    page.locator("#filter-values option[value=gmail]").wait_for(state="attached")
+    page.get_by_label("Value, exactly").fill("gmail")
+    page.get_by_role("button", name="Add").click()
+    page.wait_for_url(re.compile("mailbox_provider=gmail"))
+    told = counted(world, filters={"mailbox_provider": ["gmail"]})
+    expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
+    page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
+    expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
+
+
 def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")
@@ -440,6 +463,23 @@ def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> No
     expect(page.locator(".empty")).to_contain_text("Nothing happened in these days.")
     # The browser itself says of each of these that it was not what one hopes for.
     visit.complaints[:] = [said for said in visit.complaints if "Failed to load resource" not in said]
+
+
+def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) -> None:
+    link = world.product.ready["dashboard"]
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(link)
+    page.get_by_role("button", name="Sign in").wait_for()
+    assert context.cookies() == []  # to look at the page is not to use the link
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("h1")).to_have_text("Overview")
+    page.goto("about:blank")
+    page.goto(link)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not work any more")
+    context.close()
 
 
 def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: Browser) -> None:

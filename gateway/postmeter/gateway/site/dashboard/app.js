@@ -1,6 +1,6 @@
 /** The frame: head with menu and controls, and in it the screen that the address names. */
 
-import { html, useEffect, useState } from "./htm/standalone.module.js";
+import { html, useEffect, useRef, useState } from "./htm/standalone.module.js";
 import { to, useAddress } from "./address.js";
 import { leave } from "./api.js";
 import { Round } from "./answers.js";
@@ -56,6 +56,12 @@ export function App({ session }) {
   useEffect(() => {
     document.title = screen ? `${t(`screen.${screen.name}`)} · Postmeter` : "Postmeter";
   }, [screen]);
+  const first = useRef(true);
+  useEffect(() => {
+    // Who comes from another screen goes on reading at its head.
+    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true });
+    first.current = false;
+  }, [path]);
   if (!mayLook) return null;
   if (screen?.isOpen) return html`<main class="bare">${Screen && html`<${Screen} session=${session} />`}</main>`;
   const view = viewOf(params, session);

@@ -1,7 +1,7 @@
 /** The workspace's campaigns, all of them, kept for a minute: their names stand beside numbers everywhere. */
 
 import { useEffect, useState } from "../htm/standalone.module.js";
-import { ask } from "../api.js";
+import { ask, leave } from "../api.js";
 import { get } from "./requests.js";
 
 const PAGE = 1000;
@@ -37,7 +37,10 @@ export function useCampaigns() {
     let gone = false;
     all().then(
       (list) => gone || setState({ list, error: null }),
-      (error) => gone || setState({ list: null, error }),
+      (error) => {
+        if (error.status === 401) leave();
+        if (!gone) setState({ list: null, error });
+      },
     );
     return () => {
       gone = true;

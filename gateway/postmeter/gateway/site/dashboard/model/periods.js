@@ -1,11 +1,10 @@
 /** Periods: which days are looked at, by which buckets, and which days came before. */
 
-import { dayOf, daysBetween, shifted } from "./times.js";
+import { dayOf, daysBetween, isDay, shifted } from "./times.js";
 
 /** Periods that end now, with their days; today is one of them. */
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 const USUAL = "30d";
-const DAY_PATTERN = /^\d{4}-\d\d-\d\d$/;
 const DAY = 86_400_000;
 
 /** Buckets that are few enough for a curve and fine enough for its days. */
@@ -14,8 +13,6 @@ function resolutionOf(days) {
   if (days <= 92) return "day";
   return days <= 732 ? "week" : "month";
 }
-
-const isDay = (text) => DAY_PATTERN.test(text ?? "") && !Number.isNaN(Date.parse(text));
 
 /**
  * The period that an address asks for. `from` and `to` are as POST /v1/query takes them: days of the zone, or an
@@ -28,7 +25,7 @@ export function periodOf(params, zone, now = Date.now()) {
   let name = params.get("period") ?? USUAL;
   let first = params.get("from");
   let last = params.get("to");
-  if (isDay(first) && isDay(last) && first <= last && daysBetween(first, last) < 3650) {
+  if (isDay(first ?? "") && isDay(last ?? "") && first <= last && daysBetween(first, last) < 3650) {
     name = "custom";
   } else {
     if (!Object.hasOwn(PERIODS, name)) name = USUAL;

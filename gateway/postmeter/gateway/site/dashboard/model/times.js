@@ -32,6 +32,23 @@ export function daysBetween(first, last) {
   return Math.round((Date.parse(`${last}T00:00:00Z`) - Date.parse(`${first}T00:00:00Z`)) / DAY);
 }
 
+/** Milliseconds by which a zone's clocks are ahead of UTC at a moment. */
+function ahead(moment, zone) {
+  const fields = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" };
+  const parts = new Intl.DateTimeFormat("en", { ...fields, timeZone: zone, hourCycle: "h23" }).formatToParts(moment);
+  const { year, month, day, hour, minute, second } = Object.fromEntries(parts.map(({ type, value }) => [type, Number(value)]));
+  return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(moment / 1000) * 1000;
+}
+
+/** The first instant of a day of a zone, as a timestamp. */
+export function startOf(day, zone) {
+  const utc = Date.parse(`${day}T00:00:00Z`);
+  return new Date(utc - ahead(utc - ahead(utc, zone), zone)).toISOString();
+}
+
+/** Whether a text is a day, and not an instant. */
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+
 /** `12 minutes ago` up to a day, then the date and time. */
 export function ago(moment, zone, now = Date.now()) {
   const passed = now - moment;

@@ -15,7 +15,7 @@ const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Inf
 function Reading({ lines, names, at, format }) {
   const named = lines.filter(({ values }) => values[at] !== null && values[at] !== undefined);
   return html`<p class="reading" aria-live="polite"><b>${names[at] ?? ""}</b>
-    ${named.map((line) => html`<span key=${line.name} class=${line.kind}> ${line.name} <b>${format(line.values[at])}</b></span>`)}</p>`;
+    ${named.map((line) => html`<span key=${line.name} class=${line.kind}> ${lines.length > 1 && `${line.name} `}<b>${format(line.values[at])}</b></span>`)}</p>`;
 }
 
 function Numbers({ title, lines, names, format, first }) {

@@ -1,10 +1,12 @@
 /** The controls of the head: period, zone, the switch of whom to count, filters. Each changes the address. */
 
-import { html } from "../htm/standalone.module.js";
+import { html, useState } from "../htm/standalone.module.js";
 import { FILTERS, go, here } from "../address.js";
+import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { AUDIENCES } from "../model/measures.js";
+import { query, viewed } from "../model/requests.js";
 import { PERIODS } from "../model/periods.js";
 import { day } from "../model/times.js";
 import { t } from "../texts.js";
@@ -56,15 +58,34 @@ function Zone({ zone }) {
     </select></label>`;
 }
 
-function added(event, filters) {
-  event.preventDefault();
-  const { dimension, value } = Object.fromEntries(new FormData(event.target));
-  go(here({ [dimension]: [...new Set([...(filters[dimension] ?? []), value.trim()])] }));
-  event.target.reset();
-  event.target.closest("details").open = false;
+/** Values that are offered at most; others can be typed. */
+const OFFERED = 500;
+
+/** A form that adds a filter, and offers what there was in the period. */
+function Filtering({ view, named }) {
+  const [dimension, setDimension] = useState(FILTERS[0]);
+  const body = { metrics: ["sent"], dimensions: [dimension], order_by: "-sent", limit: OFFERED };
+  const answer = useAnswer(query({ ...viewed(view, body), filters: {} }));
+  const values = (answer.value?.data ?? []).map((row) => row[dimension]).filter(Boolean);
+  const add = (event) => {
+    event.preventDefault();
+    const value = new FormData(event.target).get("value").trim();
+    go(here({ [dimension]: [...new Set([...(view.filters[dimension] ?? []), value])] }));
+    event.target.reset();
+    event.target.closest("details").open = false;
+  };
+  return html`<form class="dropped" onSubmit=${add}>
+    <label>${t("control.dimension")}<select value=${dimension} onChange=${(event) => setDimension(event.target.value)}>
+      ${FILTERS.map((name) => html`<option value=${name}>${t(`dimension.${name}`)}</option>`)}</select></label>
+    <label>${t("control.value")}<input name="value" list="filter-values" maxlength="200" autocomplete="off" /></label>
+    <datalist id="filter-values">${values.map((value) => html`<option key=${value} value=${value}>${dimension === "campaign" ? named(value) : null}</option>`)}</datalist>
+    <button>${t("control.add")}</button>
+  </form>`;
 }
 
-function Filters({ filters }) {
+function Filters({ view }) {
+  const { filters } = view;
+  const [open, setOpen] = useState(false);
   const { named } = useCampaigns();
   const chosen = FILTERS.flatMap((name) => (filters[name] ?? []).map((value) => [name, value]));
   const names = { campaign: named, mailbox_provider: mailboxName };
@@ -74,13 +95,8 @@ function Filters({ filters }) {
       href=${here({ [name]: filters[name].filter((one) => one !== value) })}
       aria-label=${t("control.unfilter", { name: t(`dimension.${name}`), value: words(name, value) })}>
       ${t(`dimension.${name}`)}: ${words(name, value)} <span aria-hidden="true">×</span></a>`)}
-    <details class="drop"><summary>${t("control.filter")}</summary>
-      <form class="dropped" onSubmit=${(event) => added(event, filters)}>
-        <label>${t("control.dimension")}<select name="dimension">
-          ${FILTERS.map((name) => html`<option value=${name}>${t(`dimension.${name}`)}</option>`)}</select></label>
-        <label>${t("control.value")}<input name="value" maxlength="200" autocomplete="off" /></label>
-        <button>${t("control.add")}</button>
-      </form></details>
+    <details class="drop" onToggle=${(event) => setOpen(event.target.open)}><summary>${t("control.filter")}</summary>
+      ${open && html`<${Filtering} view=${view} named=${named} />`}</details>
   </div>`;
 }
 
@@ -91,7 +107,7 @@ export function Controls({ shown, view, again }) {
   return html`<section class="controls" aria-label=${t("control.all")}>
     ${has("period") && html`<${Period} period=${view.period} />`}
     ${has("who") && html`<${Who} who=${view.who} />`}
-    ${has("filters") && html`<${Filters} filters=${view.filters} />`}
+    ${has("filters") && html`<${Filters} view=${view} />`}
     ${has("period") && html`<${Zone} zone=${view.zone} />`}
     <button class="plain" onClick=${again}>${t("control.again")}</button>
   </section>`;

@@ -7,7 +7,8 @@ import { useCampaigns } from "../model/campaigns.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
 import { count } from "../model/numbers.js";
-import { search } from "../model/requests.js";
+import { search, windowOf } from "../model/requests.js";
+import { day, exact, isDay } from "../model/times.js";
 import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
@@ -15,6 +16,9 @@ import { Messages } from "./messages.js";
 import { Split } from "./split.js";
 
 const place = (zone) => zone.replaceAll("_", " ");
+
+/** An end of a window in words: a day as a day, an instant in its zone. */
+const end = (text, zone) => (isDay(text) ? day(Date.parse(text), "UTC") : exact(Date.parse(text), zone));
 
 function Formula({ measure, counts, who }) {
   const value = valueOf(measure, counts, who);
@@ -39,15 +43,16 @@ function Window({ body }) {
   const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
   const names = { campaign: named, mailbox_provider: mailboxName };
   const words = (name) => body.filters[name].map((value) => (names[name]?.(value) ?? value) || t("value.none"));
-  return html`<p>${t("explain.window", { from: body.from, to: body.to ?? t("explain.now"), zone: place(body.timezone ?? "UTC") })}
+  const zone = body.timezone ?? "UTC";
+  const until = body.to ? end(body.to, zone) : t("explain.now");
+  return html`<p>${t("explain.window", { from: end(body.from, zone), to: until, zone: place(zone) })}
     ${" "}${chosen.length === 0 ? t("explain.no_filter") : chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`).join("; ")}</p>`;
 }
 
 /** Messages are searched by when they were created; what happened in a window may be of older ones, which is said. */
 function Behind({ measure, request, view }) {
   const { found } = MEASURES[measure];
-  const { filters, from, to } = request.body;
-  const body = { filters, from, to, ...(found && { engagement: found }) };
+  const body = { filters: request.body.filters, ...windowOf(request.body), ...(found && { engagement: found }) };
   return html`<h3>${t("explain.behind")}</h3>
     <p class="soft">${t(found ? "explain.behind.found" : "explain.behind.any")}</p>
     <${Messages} request=${search(body)} view=${view} most=${10} without=${["sent_at", "first_clicked_at"]} />`;

@@ -23,7 +23,7 @@ export function Figure({ measure, counts, view, request, id = measure, as = "cou
   const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
   return html`<button class="figure" onClick=${() => go(here({ explain: id }))} aria-label=${label}>${text}</button>
     ${params.get("explain") === id && html`<${Explanation} measure=${measure} counts=${counts} view=${view}
-      request=${request} close=${() => go(here({ explain: null }))} />`}`;
+      request=${request} close=${() => go(here({ explain: null }), { replace: true })} />`}`;
 }
 
 /** `34.2 % of 4 900 delivered`; nothing where the measure has no rate. */

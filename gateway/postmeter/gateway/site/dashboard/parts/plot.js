@@ -7,6 +7,10 @@ import { colour } from "./scheme.js";
 const FONT = "13px system-ui, sans-serif";
 const LINE_HEIGHT = 16;
 const AXIS_HEIGHT = 26;
+/** The part of a chart's width that names at the ends of lines may take. */
+const NAMES = 0.3;
+/** Pixels before and behind such a name. */
+const BESIDE = 6;
 /** Pixels between two names of buckets. */
 const APART = 74;
 
@@ -19,11 +23,23 @@ const STYLES = {
 };
 const DOTS = [2, 4];
 
+const rule = document.createElement("canvas").getContext("2d");
+
+/** A text's width in pixels. */
+function width(text) {
+  rule.font = FONT;
+  return rule.measureText(text).width;
+}
+
 /** The widest of some texts, in pixels. */
-function widest(texts) {
-  const context = document.createElement("canvas").getContext("2d");
-  context.font = FONT;
-  return Math.max(0, ...texts.map((text) => context.measureText(text).width));
+const widest = (texts) => Math.max(0, ...texts.map(width));
+
+/** As much of a text as there is room for. */
+function fitted(text, room) {
+  if (width(text) <= room) return text;
+  let kept = text;
+  while (kept && width(`${kept}…`) > room) kept = kept.slice(0, -1);
+  return `${kept.trimEnd()}…`;
 }
 
 /** Round numbers from 0 to at least `most`, few of them; whole ones where only whole ones are counted. */
@@ -51,8 +67,8 @@ export class Plot {
     const most = given.most ?? Math.max(0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0)));
     const whole = lines.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)));
     this.marks = ticks(most || 1, whole);
-    const named = lines.length > 1 ? widest(lines.map(({ name }) => name)) + 10 : 12;
-    this.plot = new uPlot(this.options(named), this.data(), place);
+    this.room = lines.length > 1 ? Math.min(widest(lines.map(({ name }) => name)), place.clientWidth * NAMES) : 0;
+    this.plot = new uPlot(this.options(this.room + BESIDE * 2), this.data(), place);
   }
 
   /** Follows its place's width. */
@@ -158,7 +174,7 @@ export class Plot {
     ctx.textBaseline = "middle";
     for (const { name, kind, y } of ends) {
       ctx.fillStyle = colour(kind === "before" ? "soft" : STYLES[kind].colour);
-      ctx.fillText(name, u.bbox.left + u.bbox.width + 6 * ratio, y);
+      ctx.fillText(fitted(name, this.room + 1), u.bbox.left + u.bbox.width + BESIDE * ratio, y);
     }
     ctx.restore();
   }

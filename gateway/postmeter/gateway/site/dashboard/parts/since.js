@@ -19,7 +19,6 @@ const HOUR = 3_600_000;
 const QUARTER = HOUR / 4;
 /** Beyond so many hours a bucket is a day. */
 const HOURLY = 168;
-const SHORT = 18;
 
 function requestOf(campaign, span, zone) {
   const from = Math.floor(Date.parse(campaign.sent_at) / QUARTER) * QUARTER;
@@ -50,8 +49,6 @@ function useRows(campaigns, span, zone) {
   return { requests: requests.filter(Boolean), answers: requests.map((request) => useAnswer(request)) };
 }
 
-const cut = (name) => (name.length > SHORT ? `${name.slice(0, SHORT - 1)}…` : name);
-
 /** before: its predecessors, the latest first. */
 export function Since({ campaign, before, zone }) {
   const [, params] = useAddress();
@@ -62,7 +59,7 @@ export function Since({ campaign, before, zone }) {
   const title = t(`since.${what}`);
   const step = span <= HOURLY ? 1 : 24;
   const choice = (name, value, label, chosen) => html`<a key=${value} href=${here({ [name]: value })} aria-current=${chosen ? "true" : null}>${label}</a>`;
-  const lines = answers.flatMap(({ value }, n) => (value ? [{ name: cut(campaigns[n].name), kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }] : []));
+  const lines = answers.flatMap(({ value }, n) => (value ? [{ name: campaigns[n].name, kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }] : []));
   const names = Array.from({ length: Math.max(1, ...lines.map(({ values }) => values.length)) }, (_, n) => duration((n + 1) * step, "narrow"));
   const rows = names.map((name, at) => ({ after: name, ...Object.fromEntries(lines.map((line) => [line.name, line.values[at] ?? ""])) }));
   return html`<${Panel} title=${title} note=${t("since.what")} requests=${requests} rows=${rows} name="since-sending">

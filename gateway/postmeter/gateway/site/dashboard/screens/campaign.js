@@ -108,13 +108,19 @@ function Who({ life, campaign }) {
   </${Panel}>`;
 }
 
+/** `3 hours ago (29 Nov 2026, 10:00)`; what is older than a day says that it is so by its date. */
+function whenOf(moment, zone) {
+  const [said, date] = [ago(moment, zone), exact(moment, zone)];
+  return said === date ? date : `${said} (${date})`;
+}
+
 function Parts({ campaign, list, view, session }) {
   const life = lifeOf(view, campaign);
   const request = query(viewed(life, { metrics: METRICS }));
   const answer = useAnswer(request);
   const sent = campaign.sent_at ? Date.parse(campaign.sent_at) : null;
   return html`<div class="title"><div><h1>${campaign.name}</h1>
-      <p class="soft">${sent ? t("campaign.sent", { ago: ago(sent, view.zone), exact: exact(sent, view.zone), zone: view.zone.replaceAll("_", " ") }) : t("campaign.unsent")}
+      <p class="soft">${sent ? t("campaign.sent", { when: whenOf(sent, view.zone), zone: view.zone.replaceAll("_", " ") }) : t("campaign.unsent")}
         ${campaign.status !== "sent" && ` · ${campaign.status}`}</p></div>
       <${Freshness} at=${answer.at} /></div>
     <${Answered} answer=${answer} lines=${12}>${({ data }) => {

@@ -6,6 +6,7 @@ import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
+import { MEASURES } from "../model/measures.js";
 import { count, money, short } from "../model/numbers.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { bucket } from "../model/times.js";
@@ -13,7 +14,7 @@ import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Freshness } from "../parts/freshness.js";
 import { Panel } from "../parts/panel.js";
-import { Answered, Empty } from "../parts/states.js";
+import { Answered, Empty, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { say, t } from "../texts.js";
 
@@ -39,6 +40,18 @@ function dimensionsOf(metric) {
   return ["clicks", "machine_clicks"].includes(metric) ? ["", ...FILTERS, "link"] : ["", ...FILTERS];
 }
 
+/** The metrics of the API that are summed up for one: opens and clicks are those of whom the switch counts. */
+const partsOf = (metric, who) => (MEASURES[metric]?.split ? MEASURES[metric].parts(who) : [metric]);
+
+/** A metric's name; of opens and clicks with whom they are counted of. */
+const nameOf = (metric, who) => (MEASURES[metric]?.split ? `${t(`measure.${metric}`)} ${t(`who.${who}.${metric}`)}` : t(`metric.${metric}`));
+
+/** Rows of the API with what was asked for. */
+function summed(rows, metrics, who) {
+  const sum = (row, metric) => partsOf(metric, who).reduce((whole, part) => whole + row[part], 0);
+  return rows.map((row) => ({ ...row, ...Object.fromEntries(metrics.map((metric) => [metric, sum(row, metric)])) }));
+}
+
 const kindOf = (metric) => (INBOUND.includes(metric) ? "in" : BOUGHT.includes(metric) ? "bought" : "mail");
 
 /** The question that an address asks, made whole: metrics of one kind, by a dimension that they have. */
@@ -62,12 +75,12 @@ function Question({ question, view }) {
   const change = (at) => (name) => go(here({ metric: metrics.map((one, n) => (n === at ? name : one)).filter(Boolean) }));
   const free = METRICS.filter((name) => kindOf(name) === kindOf(metrics[0]) && !metrics.includes(name) && dimensionsOf(name).includes(by));
   const chosen = metrics.map((metric, at) => html`${at > 0 && `${t("explore.and")} `}<${Choice} label=${t("explore.metric")} value=${metric}
-    options=${at === 0 ? METRICS : [metric, "", ...free]} words=${(name) => (name ? t(`metric.${name}`) : t("explore.without"))} choose=${change(at)} />${" "}`);
+    options=${at === 0 ? METRICS : [metric, "", ...free]} words=${(name) => (name ? nameOf(name, view.who) : t("explore.without"))} choose=${change(at)} />${" "}`);
   const more = metrics.length < MOST && free.length > 0 && html`<button class="plain" onClick=${() => go(here({ metric: [...metrics, free[0]] }))}>${t("explore.more")}</button>`;
   const values = {
     metrics: html`${chosen}${more}`,
     by: html`<${Choice} label=${t("explore.dimension")} value=${by} options=${DIMENSIONS.filter((one) => dimensionsOf(metrics[0]).includes(one))}
-      words=${(name) => (name ? t(`dimension.${name}`) : t("explore.whole"))} choose=${(name) => go(here({ by: name || null }))} />`,
+      words=${(name) => (name ? t("explore.by", { dimension: t(`dimension.${name}`) }) : t("explore.whole"))} choose=${(name) => go(here({ by: name || null }))} />`,
     per: html`<${Choice} label=${t("explore.resolution")} value=${per} options=${RESOLUTIONS} words=${(name) => t(`explore.per.${name}`)}
       choose=${(name) => go(here({ per: name }))} />`,
     days: spanOf(view.period),
@@ -92,7 +105,7 @@ function Rows({ rows, question, view, words, title }) {
   const columns = [
     ...(by ? [{ key: by, title: t(`dimension.${by}`), cell: (row) => html`${link(row)}<span class="share" style=${{ width: `${(row[metrics[0]] / most) * 100}%` }}></span>` }]
       : [{ key: "whole", title: t("explore.days"), fixed: true, cell: () => spanOf(view.period) }]),
-    ...metrics.map((metric) => ({ key: metric, title: t(`metric.${metric}`), numeric: true, cell: (row) => written(metric, row) })),
+    ...metrics.map((metric) => ({ key: metric, title: nameOf(metric, view.who), numeric: true, cell: (row) => written(metric, row) })),
   ];
   return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`} most=${ROWS} />`;
 }
@@ -100,12 +113,12 @@ function Rows({ rows, question, view, words, title }) {
 /** One chart for each metric; by a dimension, one for each group, of the first metric: small multiples. */
 function Charts({ rows, question, view, words, title }) {
   const { metrics, by, per } = question;
-  const charts = by ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]]) : metrics.map((metric) => [t(`metric.${metric}`), rows, metric]);
+  const charts = by ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]]) : metrics.map((metric) => [nameOf(metric, view.who), rows, metric]);
   const one = charts.length === 1;
   const most = by ? Math.max(0, ...rows.map((row) => row[metrics[0]])) : undefined;
   const drawn = charts.slice(0, CHARTS).map(([name, list, metric]) => {
     const chart = html`<${Chart} title=${`${title}: ${name}`} names=${list.map(({ timestamp }) => bucket(timestamp, per, view.zone))} height=${one ? 260 : 140} most=${most}
-      lines=${[{ name: t(`metric.${metric}`), kind: "plain", values: list.map((row) => row[metric]) }]} unfinished=${view.period.endsNow}
+      lines=${[{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }]} unfinished=${view.period.endsNow}
       format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, view) : undefined} />`;
     return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
   });
@@ -139,18 +152,20 @@ export default function Explore({ view }) {
   const { named } = useCampaigns();
   const question = questionOf(params);
   const { metrics, by, per } = question;
-  const ordered = per === "total" && by ? { order_by: `-${metrics[0]}`, limit: ROWS } : {};
-  const request = query(viewed(view, { metrics, dimensions: by ? [by] : [], resolution: per, ...ordered }));
+  const parts = [...new Set(metrics.flatMap((metric) => partsOf(metric, view.who)))];
+  const request = query(viewed(view, { metrics: parts, dimensions: by ? [by] : [], resolution: per }));
   const answer = useAnswer(request);
   const words = wordsOf(by, named);
-  const title = metrics.map((metric) => t(`metric.${metric}`)).join(", ");
+  const title = metrics.map((metric) => nameOf(metric, view.who)).join(", ");
+  const rows = (answer.value?.data ?? []).filter((row) => parts.every((part) => row[part] !== undefined));
   return html`<div class="title"><h1>${t("screen.explore")}</h1><${Freshness} at=${answer.at} /></div>
     <${Question} question=${question} view=${view} />
-    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${answer.value?.data} name="explore">
+    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${summed(rows, metrics, view.who)} name="explore">
       <${Answered} answer=${answer} lines=${16}>${({ data, query: understood }) => {
-        if (understood.resolution !== per || (by && data.some((row) => row[by] === undefined)) || data.some((row) => row[metrics[0]] === undefined)) return null;
+        // The answer to the question before stands there until the new one comes, and does not fit it.
+        if (understood.resolution !== per || understood.dimensions.join() !== by || rows.length < data.length) return html`<${Loading} lines=${16} />`;
         if (!data.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
-        const given = { rows: data, question, view, words, title };
+        const given = { rows: summed(rows, metrics, view.who), question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;
       }}</${Answered}></${Panel}>
     <${Suggestions} /></div>`;

@@ -33,6 +33,7 @@ const fields = (event) => {
 
 function Refused({ error, refused }) {
   if (!error) return null;
+  if (error.status === 400) return html`<${Trouble} title=${t("login.change")} what=${error.message} />`;
   if (error.status !== 401 && error.status !== 403) return html`<${Failed} error=${error} />`;
   return html`<${Trouble} title=${t(refused)} what=${t(`${refused}.do`)} />`;
 }
@@ -55,9 +56,14 @@ function ByLink({ link }) {
 
 function ByPassword() {
   const { busy, error, signIn } = useSignIn();
-  return html`<form class="form" onSubmit=${(event) => signIn(fields(event))}>
+  const submit = (event) => {
+    const { workspace, ...given } = fields(event);
+    signIn({ ...given, ...(workspace && { workspace }) });
+  };
+  return html`<form class="form" onSubmit=${submit}>
       <label>${t("login.email")}<input type="email" name="email" autocomplete="username" required /></label>
       <label>${t("login.password")}<input type="password" name="password" autocomplete="current-password" required /></label>
+      ${error && html`<label>${t("login.workspace")}<input name="workspace" autocomplete="organization" /></label>`}
       <button class="main" disabled=${busy}>${t("login.do")}</button>
     </form>
     <${Refused} error=${error} refused="login.refused" />`;
