@@ -80,6 +80,21 @@ def test_an_answer_has_a_size_and_what_does_not_fit_is_told_and_not_registered(s
     assert peak_bytes(service) - before < 4 * messages.MAX_ANSWER
 
 
+def test_a_list_of_millions_is_refused_before_it_is_held(service: Service) -> None:
+    before = peak_bytes(service)
+    for path, name, most in (("/v1/events", "events", 8 << 20), ("/v1/messages", "messages", 16 << 20)):
+        for value in ("1", '{"type":"sent","id":"\\",\\""}'):
+            body = f'{{"{name}":[{value}'.encode()
+            body += f",{value}".encode() * ((most - 100) // (len(value) + 1)) + b"]}"
+            refused = service.post(path, body)
+            assert (refused.status, refused.json()["error"]["code"]) == (400, "TOO_MANY_ITEMS"), (path, value)
+            assert refused.json()["error"]["field"] == name
+    assert peak_bytes(service) - before < 200 << 20  # three to four such bodies; a list of them is 600
+    # Within a text they are no matter.
+    commas = "a, b, c, " * 200_000
+    assert service.post("/v1/messages", {"messages": [{**MAIL, "html": commas}]}).status == 201
+
+
 def test_once_a_mail_found_no_room_no_other_is_read_but_one_too_large_for_any_answer_is_only_itself(
     service: Service,
 ) -> None:

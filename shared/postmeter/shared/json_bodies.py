@@ -18,6 +18,25 @@ _HALF_OF_A_PAIR = re.compile(
     rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 
+# One text, or what was to be one.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def has_more_commas(body: bytes, most: int) -> bool:
+    """Whether there are more than so many between values: what is decoded from them takes a hundred times their bytes.
+
+    Those within texts do not count. Linear, and no more of the body is looked at than it takes.
+    """
+    if body.count(b",") <= most:
+        return False
+    found = begin = 0
+    for text in _TEXT.finditer(body):
+        found += body.count(b",", begin, text.start())
+        begin = text.end()
+        if found > most:
+            return True
+    return found + body.count(b",", begin) > most
+
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
     """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""

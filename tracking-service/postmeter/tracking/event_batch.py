@@ -11,6 +11,8 @@ from postmeter.shared.errors import RequestError
 from postmeter.tracking import bodies
 
 MAX_EVENTS = 10_000
+MAX_COMMAS = 32 * MAX_EVENTS
+"""Between values. So many events have fewer, though each has all fields."""
 # Empty lines are no events, but each costs time.
 MAX_LINES = 2 * MAX_EVENTS
 Item = tuple[int, bytes | msgspec.Raw]
@@ -42,8 +44,13 @@ def items_of(body: bytes, content_type: str) -> list[Item]:
     else:
         items = list(enumerate(_events(body)))
     if len(items) > MAX_EVENTS:
-        raise RequestError(400, "TOO_MANY_ITEMS", f"events: at most {MAX_EVENTS} at once", "events")
+        raise _too_many()
     return items
+
+
+def _too_many() -> RequestError:
+    message = f"events: at most {MAX_EVENTS} at once, and {MAX_COMMAS} values in all"
+    return RequestError(400, "TOO_MANY_ITEMS", message, "events")
 
 
 def _lines(body: bytes) -> Iterator[Item]:
@@ -54,6 +61,8 @@ def _lines(body: bytes) -> Iterator[Item]:
 
 def _events(body: bytes) -> list[msgspec.Raw]:
     bodies.refuse_array(body, _WRAP)
+    if json_bodies.has_more_commas(body, MAX_COMMAS):
+        raise _too_many()
     try:
         return json_bodies.decode(_list_decoder, body).events
     except RequestError as error:

@@ -24,6 +24,8 @@ from postmeter.tracking.instrumentation import Instrument, TrackedLink, Untracke
 from postmeter.tracking.mailboxes import Mailboxes
 
 MAX_MESSAGES = 1000
+MAX_COMMAS = 100 * MAX_MESSAGES
+"""Between values. So many messages have fewer, though each has all fields and labels."""
 MAX_HTML = 5 << 20
 """Characters of one mail."""
 MAX_ANSWER = 32 << 20
@@ -127,13 +129,15 @@ class Messages:
         A list of which nothing can be accepted is answered with the first item's error, and with all of them.
         """
         bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
+        if json_bodies.has_more_commas(body, MAX_COMMAS):
+            raise _too_many()
         if json_bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
             answer, record = await self._take(principal, body, MAX_ANSWER)
             await self._commit([record])
             return 201, {"data": msgspec.Raw(answer)}
         items = json_bodies.decode(_only_list_decoder, body).messages
         if len(items) > MAX_MESSAGES:
-            raise RequestError(400, "TOO_MANY_ITEMS", f"messages: at most {MAX_MESSAGES} at once", "messages")
+            raise _too_many()
         accepted: list[msgspec.Raw] = []
         refused: list[Rejected] = []
         records: list[Registration] = []
@@ -225,6 +229,11 @@ class Messages:
 
 class _Full(RequestError):
     """The list's answer has no room for a message that would fit into one of its own."""
+
+
+def _too_many() -> RequestError:
+    message = f"messages: at most {MAX_MESSAGES} at once, and {MAX_COMMAS} values in all"
+    return RequestError(400, "TOO_MANY_ITEMS", message, "messages")
 
 
 def _over(room: int, kind: type[RequestError] = RequestError) -> RequestError:

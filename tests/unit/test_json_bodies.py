@@ -1,0 +1,35 @@
+"""JSON that callers send: how many values it has at most is known before it is decoded."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postmeter.shared.json_bodies import has_more_commas
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text(st.sampled_from(',"\\a\n\u00e4{}[]:'), max_size=6),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(',"\\', max_size=3), inner, max_size=5),
+)
+
+
+def commas(value: Any) -> int:
+    """Those between values, by what they separate."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return max(len(value) - 1, 0) + sum(map(commas, value)) if isinstance(value, list) else 0
+
+
+@given(VALUES, st.booleans())
+def test_commas_between_values_are_counted_and_no_others(value: Any, ascii_only: bool) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only).encode()
+    count = commas(value)
+    assert not has_more_commas(body, count)
+    assert count == 0 or has_more_commas(body, count - 1)
+
+
+@pytest.mark.parametrize("body", [b'["', b'[",', b'[",\\', b',"\\",', b""])
+def test_what_is_not_json_does_no_harm(body: bytes) -> None:
+    has_more_commas(body, 0)
