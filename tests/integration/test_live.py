@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
 from postmeter.aggregator import onlookers
 from postmeter.gateway import lifetimes
@@ -20,9 +24,11 @@ from postmeter.gateway.people.cookie import NAME
 from postmeter.query.live import channel, reader
 from postmeter.shared import live_events, streams
 from postmeter.shared.events import EventType
+from postmeter.shared.live_events import LiveEvent
+from tests import sealing
 from tests.aggregation import Bench, bench, event, hit, registration
 from tests.integration.gateway_world import bearer, gateway
-from tests.integration.query_world import World, query_service, world
+from tests.integration.query_world import World, query_service, sealed, world
 from tests.product import PATIENCE
 
 UNBOUNDED = aiohttp.ClientTimeout(total=None)
@@ -227,6 +233,46 @@ async def test_two_hundred_readers_take_one_look_a_second(place: Place) -> None:
         assert len({one[-1].id for one in counters}) == 1
         seen = await until(foreign, lambda one: one.event == "counters")
         assert [(one.event, one.data["opens"]) for one in seen] == [("counters", 0)]  # another tenant's own
+
+
+def resident() -> int:
+    """MiB of memory that this process holds, the service in it."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+async def test_what_waits_for_readers_is_there_once(postgres_dsn: str, redis_url: str) -> None:
+    """Three megabytes for a hundred readers that take nothing are no three hundred."""
+    one = LiveEvent(1, EventType.OPENED, None, 1, None, 1, None, None, "u" * 500, "a" * 500, True)
+    entry: Any = {live_events.EVENT: msgspec.json.encode(one)}
+    target = "/v1/live?events=1"
+    async with (
+        world(postgres_dsn) as here,
+        query_service(here, redis_url, lambda: datetime.now(UTC)) as url,
+        sealing.session() as session,
+        Redis.from_url(redis_url) as redis,
+        AsyncExitStack() as held,
+    ):
+        number = await here.workspace()
+        address = (urlsplit(url).hostname, urlsplit(url).port)
+        for _ in range(100):
+            idle = held.enter_context(socket.socket())
+            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # else the kernel takes all of it
+            idle.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(idle, address)
+            lines = (sealing.line(f"{name}: {value}", "GET", target) for name, value in sealed(number).items())
+            request = "\r\n".join((f"GET {target} HTTP/1.1", "Host: x", *lines, "", ""))
+            await asyncio.get_running_loop().sock_sendall(idle, request.encode())
+        answer = await held.enter_async_context(session.get(url + target, headers=sealed(number)))
+        await until(answer, lambda one: one.event == "counters")
+        before = resident()
+        for _ in range(3):
+            async with redis.pipeline(transaction=False) as pipeline:
+                for _ in range(1000):
+                    pipeline.xadd(streams.live_events(number), entry)
+                last = (await pipeline.execute())[-1].decode()
+            await until(answer, lambda one, last=last: one.id == last)
+        assert resident() - before < 100
 
 
 async def test_what_is_left_out_while_one_looks_is_told(place: Place) -> None:

@@ -100,15 +100,15 @@ class Channel:
         await self._began.wait()
         reader.offer(frames.RETRY)
         if reader.events and last is not None:
-            reader.offer(self._missed(last))
+            for data in self._missed(last):
+                reader.offer(data)
         self.readers.add(reader)
 
-    def _missed(self, last: str) -> bytes:
+    def _missed(self, last: str) -> Iterator[bytes]:
         known = frames.position(last)
-        kept = [data for at, data in self._ring if known is None or at > known]
-        whole = known is not None and any(at == known for at, _ in self._ring)
-        first = self._ring[0][0] if self._ring else (0, 0)
-        return (b"" if whole else frames.gap(first, last)) + b"".join(kept)
+        if known is None or all(at != known for at, _ in self._ring):
+            yield frames.gap(self._ring[0][0] if self._ring else (0, 0), last)
+        yield from (data for at, data in self._ring if known is None or at > known)
 
     def _tell(self, data: bytes) -> None:
         for reader in list(self.readers):
@@ -152,9 +152,10 @@ class Channel:
             out.append(data)
         if found:
             self._at = found[-1][0]
+        told = b"".join(out)
         for reader in self.readers:
             if reader.events:
-                reader.offer(b"".join(out))
+                reader.offer(told)
         return len(entries) >= LOOK_EVENTS
 
     async def _look(self) -> list[tuple[Position, dict[bytes, bytes]]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from aiohttp import web
 
 SLOW_SECONDS = 5.0
-"""How long it may take for what is on its way."""
+"""How long it may take for the piece that is on its way."""
 PENDING_BYTES = 2 << 20
 """What may wait while it takes what was sent before."""
+PIECE = 32 * 1024
+"""What is on its way at once. Beside it a reader has no bytes of its own: what waits is the same for all."""
 
 
 class Reader:
@@ -18,7 +21,7 @@ class Reader:
     def __init__(self, request: web.Request, *, events: bool) -> None:
         self.events = events
         self._request = request
-        self._pending: list[bytes] = []
+        self._pending: deque[memoryview] = deque()
         self._size = 0
         self._more = asyncio.Event()
         self._ended = False
@@ -27,7 +30,7 @@ class Reader:
     def offer(self, data: bytes) -> None:
         """More to send."""
         if data and not self._ended:
-            self._pending.append(data)
+            self._pending.append(memoryview(data))
             self._size += len(data)
             self._more.set()
 
@@ -55,8 +58,19 @@ class Reader:
         while not self._ended or self._pending:
             await self._more.wait()
             self._more.clear()
-            data, self._pending, self._size = b"".join(self._pending), [], 0
-            if data:
+            while piece := self._take():
                 self._sending_since = loop.time()
-                await response.write(data)
+                await response.write(piece)
                 self._sending_since = None
+
+    def _take(self) -> bytes:
+        parts: list[memoryview] = []
+        room = PIECE
+        while room and self._pending:
+            data = self._pending.popleft()
+            if len(data) > room:
+                self._pending.appendleft(data[room:])
+            parts.append(data[:room])
+            room -= len(parts[-1])
+        self._size -= PIECE - room
+        return b"".join(parts)
