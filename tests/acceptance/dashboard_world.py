@@ -88,6 +88,8 @@ class World:
                 self._tell("bounced", message, at, bounce_type="hard", reason="550 5.1.1 no such user")
                 continue
             self._tell("delivered", message, at + timedelta(seconds=4))
+            if n % 40 == 5:
+                self._tell("complained", message, at + timedelta(hours=1))
             self._life(message, at)
 
     def _life(self, message: str, at: datetime) -> None:

@@ -8,9 +8,10 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 import requests
@@ -142,6 +143,7 @@ def screens(world: World) -> dict[str, str]:
         "explore": "/explore?per=day&by=mailbox_provider",
         "explored": "/explore?metric=clicks&metric=machine_clicks&by=link",
         "explained": "/?explain=opened",
+        "deliverability": "/deliverability?period=90d",
     }
 
 
@@ -297,6 +299,63 @@ def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visit
     expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
     page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
     expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
+
+
+def report(world: World, path: str, **query: str) -> Any:
+    """The data of a report of the workspace."""
+    url = f"/api/v1/workspaces/{world.product.ready['workspace']}/analytics/{path}?{urlencode(query)}"
+    return world.ask("GET", url)["data"]
+
+
+def percent(part: int, whole: int, digits: int) -> str:
+    """A rate as the page prints it."""
+    exact = Decimal(100 * part) / whole
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)}\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_complaints_are_held_against_the_lines(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/deliverability?period=90d")
+    told = counted(world)
+    by = {"dimensions": ["mailbox_provider"], "order_by": "-sent"}
+    groups = world.ask("POST", "/v1/query", {"metrics": ["complained", "delivered", "sent"], **by})["data"]
+    assert told["complained"] == sum(row["complained"] for row in groups) > 2
+    shown = page.locator(".scale li:not(.axis)").all()
+    assert len(shown) == len(groups) + 1
+    for row, place in zip([told, *groups], shown, strict=True):
+        assert place.locator(".figure").inner_text() == percent(row["complained"], row["delivered"], 2)
+        reached = row["complained"] * 1000 >= row["delivered"] and row["complained"]
+        expect(place).to_contain_text("over" if reached else "under")
+    data = report(world, "deliverability", timeRange="90d")
+    assert page.locator(".score b").inner_text() == str(data["overall"]["health_score"])
+    parts = page.get_by_role("region", name="Health", exact=True).locator("tbody tr").all()
+    assert len(data["health_parts"]) == len(parts) == 4
+    for part, row in zip(data["health_parts"], parts, strict=True):
+        lost = float(row.locator("td").inner_text().split()[0].replace("\N{MINUS SIGN}", "-"))
+        assert lost == pytest.approx(-part["points"], abs=0.05)
+        assert str(part["count"]) in row.locator("th").inner_text()
+    reasons = page.get_by_role("region", name="Why mail bounces").locator("tbody tr")
+    counts = [number(text.split()[0]) for text in reasons.locator("td").all_inner_texts()]
+    assert counts == [reason["count"] for reason in data["bounce_analysis"]["top_bounce_reasons"]]
+
+
+def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visiting) -> None:
+    page = visiting().page
+    listed = {"ip": "192.0.2.7", "last_check": "2026-01-02T03:04:05Z", "listed_in": [HOSTILE, "zone.example"]}
+    others = {"ip": "2001:db8::1", "last_check": None, "listed_in": []}
+
+    def with_addresses(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["data"] |= {"sending_ips": [listed, others]}
+        answer["data"]["blacklist_status"] |= {"any_ip_blacklisted": True, "ips_checked": 1}
+        route.fulfill(json=answer)
+
+    page.goto(world.url + "/deliverability")
+    expect(page.get_by_role("region", name="Blocklists").locator("code")).to_contain_text("postmeter sending-ip add")
+    page.route("**/analytics/deliverability?*", with_addresses)
+    page.reload()
+    lists = page.get_by_role("region", name="Blocklists")
+    expect(lists.get_by_role("row", name="192.0.2.7")).to_contain_text(f"{HOSTILE}, zone.example")
+    expect(lists.get_by_role("row", name="2001:db8::1")).to_contain_text("not looked up yet")
 
 
 def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:

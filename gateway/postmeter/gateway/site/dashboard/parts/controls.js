@@ -100,7 +100,7 @@ function Filters({ view }) {
   </div>`;
 }
 
-/** The controls that a screen takes: `period`, `who`, `filters`. */
+/** The controls that a screen takes: `period` (and with it the zone), `who`, `filters`, `zone`. */
 export function Controls({ shown, view, again }) {
   if (!shown.length) return null;
   const has = (name) => shown.includes(name);
@@ -108,7 +108,7 @@ export function Controls({ shown, view, again }) {
     ${has("period") && html`<${Period} period=${view.period} />`}
     ${has("who") && html`<${Who} who=${view.who} />`}
     ${has("filters") && html`<${Filters} view=${view} />`}
-    ${has("period") && html`<${Zone} zone=${view.zone} />`}
+    ${(has("period") || has("zone")) && html`<${Zone} zone=${view.zone} />`}
     <button class="plain" onClick=${again}>${t("control.again")}</button>
   </section>`;
 }

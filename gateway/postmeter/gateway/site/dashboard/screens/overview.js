@@ -14,10 +14,11 @@ import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Change, Figure, Part, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
+import { Nothing } from "../parts/nothing.js";
 import { Panel } from "../parts/panel.js";
-import { Answered, Empty } from "../parts/states.js";
+import { Answered } from "../parts/states.js";
 import { Table } from "../parts/table.js";
-import { say, t } from "../texts.js";
+import { t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
 const THEN = ["complained", "unsubscribed", "replied"];
@@ -119,17 +120,6 @@ function Providers({ rows, view, request }) {
   ];
   return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${rows} name="mailbox-providers">
     <${Table} columns=${columns} rows=${rows} caption=${t("overview.providers")} sort="providers" usual="-sent" most=${12} /></${Panel}>`;
-}
-
-const COMMAND = () => `curl -s ${location.origin}/v1/messages -H "Authorization: Bearer $KEY" \\
-  -H 'Content-Type: application/json' \\
-  -d '{"from_address": "news@shop.example", "to": "reader@example.org", "campaign_id": "spring",
-       "subject": "Half off", "html": "<a href=\\"https://shop.example/\\">Look</a>"}'`;
-
-function Nothing() {
-  const { list } = useCampaigns();
-  if (list?.length) return html`<${Empty} title=${t("overview.quiet")} what=${say("overview.quiet.do", { year: html`<a href=${here({ period: "12m", from: null, to: null })}>${t("period.12m")}</a>` })} />`;
-  return html`<${Empty} title=${t("overview.empty")} what=${t("overview.empty.do")} command=${COMMAND()} />`;
 }
 
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
