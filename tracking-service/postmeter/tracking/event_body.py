@@ -109,19 +109,25 @@ def _kind(name: str) -> EventType:
     kind = _TYPES.get(name)
     if kind is None:
         written = name[:TYPE_CHARS].strip().lower()
-        edits, nearest = min((_edits(written, known), known) for known in _TYPES)
+        edits, nearest = min((_edits(written, known, NEAR_EDITS), known) for known in _TYPES)
         hint = f"did you mean '{nearest}'?" if edits <= NEAR_EDITS else f"known are {', '.join(_TYPES)}"
         raise fields.invalid("type", f"unknown type {quoting.quoted(name)}; {hint}")
     return kind
 
 
-def _edits(one: str, other: str) -> int:
-    """Characters to be put in, left out or changed to make one of the other (Levenshtein)."""
+def _edits(one: str, other: str, most: int) -> int:
+    """Characters to be put in, left out or changed to make one of the other (Levenshtein); of more than `most` any such
+    number, for ten thousand types may be wrong at once.
+    """
     row = list(range(len(other) + 1))
+    if abs(len(one) - len(other)) > most:
+        return most + 1
     for place, character in enumerate(one, 1):
         before, row[0] = row[0], place
         for column, wanted in enumerate(other, 1):
             before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (character != wanted))
+        if min(row) > most:  # and it does not become less
+            return most + 1
     return row[-1]
 
 
