@@ -38,7 +38,13 @@ export async function ask(request, signal) {
 async function send({ method, path, body }, signal) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
   try {
-    return await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, credentials: "same-origin" });
+    return await fetch(path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal,
+      credentials: "same-origin",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure(0, "OFFLINE", "", null, null, null);
@@ -50,7 +56,14 @@ async function failureOf(answer) {
   const wait = Number(answer.headers.get("Retry-After") ?? NaN);
   const id = answer.headers.get("X-Request-Id");
   const code = error.code ?? "UNKNOWN";
-  return new Failure(answer.status, code, error.message ?? "", error.field ?? null, Number.isNaN(wait) ? null : wait, id);
+  return new Failure(
+    answer.status,
+    code,
+    error.message ?? "",
+    error.field ?? null,
+    Number.isNaN(wait) ? null : wait,
+    id,
+  );
 }
 
 /** Where to sign in, and to come back from to what is looked at now. */

@@ -38,8 +38,10 @@ function useModule(screen) {
 function Menu({ current }) {
   const items = SCREENS.filter(({ inMenu }) => inMenu);
   return html`<nav aria-label=${t("frame.menu")}><ul class="menu">
-    ${items.map(({ name, path }) => html`<li key=${name}>
-      <a href=${to(path)} aria-current=${current.startsWith(name) ? "page" : null}>${t(`screen.${name}`)}</a></li>`)}
+    ${items.map(
+      ({ name, path }) => html`<li key=${name}>
+      <a href=${to(path)} aria-current=${current.startsWith(name) ? "page" : null}>${t(`screen.${name}`)}</a></li>`,
+    )}
   </ul></nav>`;
 }
 

@@ -4,6 +4,7 @@ import { html, render } from "./htm/standalone.module.js";
 import { App } from "./app.js";
 import { followLinks } from "./address.js";
 import { session } from "./api.js";
+import { foldDrops } from "./parts/drops.js";
 import { loadTexts } from "./texts.js";
 
 const place = document.getElementById("page");
@@ -11,11 +12,15 @@ const place = document.getElementById("page");
 async function start() {
   const [found] = await Promise.all([session(), loadTexts()]);
   followLinks();
+  foldDrops();
   render(html`<${App} session=${found} />`, place);
 }
 
 start().catch(() => {
   // Texts could not be had, so that this one stands here.
-  render(html`<main class="bare"><h1>Postmeter</h1><p>The page could not be loaded. Is Postmeter running?
-    <a href=${location.href}>Try again</a>.</p></main>`, place);
+  render(
+    html`<main class="bare"><h1>Postmeter</h1><p>The page could not be loaded. Is Postmeter running?
+    <a href=${location.href}>Try again</a>.</p></main>`,
+    place,
+  );
 });

@@ -47,7 +47,7 @@ export const has = (key) => Object.hasOwn(texts, key);
 
 function pattern(key, n) {
   const found = texts[key] ?? key;
-  return typeof found === "string" ? found : found[plural.select(n ?? 0)] ?? found.other;
+  return typeof found === "string" ? found : (found[plural.select(n ?? 0)] ?? found.other);
 }
 
 /** A text; `{name}` stands for a value. Where there are forms for numbers, `n` chooses one. */

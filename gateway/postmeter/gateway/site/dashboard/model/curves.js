@@ -7,8 +7,15 @@ import { t } from "../texts.js";
 
 /** Whom each line counts: each audience holds the ones before it, so that the lines lie above each other. */
 const LINES = {
-  opens: [["people", "people"], ["proxies", "proxies"], ["all", "machines"]],
-  clicks: [["people", "people"], ["all", "machines"]],
+  opens: [
+    ["people", "people"],
+    ["proxies", "proxies"],
+    ["all", "machines"],
+  ],
+  clicks: [
+    ["people", "people"],
+    ["all", "machines"],
+  ],
 };
 
 /** Lines of a measure over its buckets, and of the days before. Opens and clicks have a line for each audience. */

@@ -3,8 +3,17 @@
 import { t } from "../texts.js";
 
 const NAMES = {
-  aol: "AOL", gmail: "Gmail", gmx: "GMX", google_workspace: "Google Workspace", icloud: "iCloud", mail_ru: "Mail.ru",
-  microsoft_365: "Microsoft 365", ovh: "OVH", qq: "QQ", t_online: "T-Online", web_de: "WEB.DE",
+  aol: "AOL",
+  gmail: "Gmail",
+  gmx: "GMX",
+  google_workspace: "Google Workspace",
+  icloud: "iCloud",
+  mail_ru: "Mail.ru",
+  microsoft_365: "Microsoft 365",
+  ovh: "OVH",
+  qq: "QQ",
+  t_online: "T-Online",
+  web_de: "WEB.DE",
 };
 
 /** A provider's name; of one that is not known, that it is so. */

@@ -39,5 +39,15 @@ export function periodOf(params, zone, now = Date.now()) {
     from: shifted(first, -days),
     to: endsNow ? new Date(minute - days * DAY).toISOString() : shifted(first, -1),
   };
-  return { name, first, last, from: first, to: endsNow ? undefined : last, days, resolution: resolutionOf(days), endsNow, before };
+  return {
+    name,
+    first,
+    last,
+    from: first,
+    to: endsNow ? undefined : last,
+    days,
+    resolution: resolutionOf(days),
+    endsNow,
+    before,
+  };
 }

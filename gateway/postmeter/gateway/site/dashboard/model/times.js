@@ -3,7 +3,11 @@
 import { language } from "../texts.js";
 
 const DAY = 86_400_000;
-const STEPS = [["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
+const STEPS = [
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+  ["second", 1000],
+];
 
 /** Whether a browser knows the zone. */
 export function isZone(zone) {
@@ -34,16 +38,26 @@ export function daysBetween(first, last) {
 
 /** Milliseconds by which a zone's clocks are ahead of UTC at a moment. */
 function ahead(moment, zone) {
-  const fields = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" };
+  const fields = {
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  };
   const parts = new Intl.DateTimeFormat("en", { ...fields, timeZone: zone, hourCycle: "h23" }).formatToParts(moment);
-  const { year, month, day, hour, minute, second } = Object.fromEntries(parts.map(({ type, value }) => [type, Number(value)]));
+  const { year, month, day, hour, minute, second } = Object.fromEntries(
+    parts.map(({ type, value }) => [type, Number(value)]),
+  );
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(moment / 1000) * 1000;
 }
 
-/** The first instant of a day of a zone, as a timestamp. */
+/** The first instant of a day of a zone, as a timestamp; where clocks are put forward at midnight that is 01:00. */
 export function startOf(day, zone) {
   const utc = Date.parse(`${day}T00:00:00Z`);
-  return new Date(utc - ahead(utc - ahead(utc, zone), zone)).toISOString();
+  const starts = [utc - DAY, utc + DAY].map((near) => utc - ahead(near, zone));
+  return new Date(Math.min(...starts.filter((start) => dayOf(start, zone) === day))).toISOString();
 }
 
 /** Whether a text is a day, and not an instant. */

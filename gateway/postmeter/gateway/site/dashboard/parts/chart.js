@@ -12,27 +12,46 @@ import { useScheme } from "./scheme.js";
 
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Infinity, End: Infinity };
 
+const isKnown = (value) => value !== null && value !== undefined;
+
 function Reading({ lines, names, at, format }) {
-  const named = lines.filter(({ values }) => values[at] !== null && values[at] !== undefined);
+  const named = lines.filter(({ values }) => isKnown(values[at]));
   return html`<p class="reading" aria-live="polite"><b>${names[at] ?? ""}</b>
-    ${named.map((line) => html`<span key=${line.name} class=${line.kind}> ${lines.length > 1 && `${line.name} `}<b>${format(line.values[at])}</b></span>`)}</p>`;
+    ${named.map(
+      (line) => html`<span key=${line.name}
+      class=${line.kind}> ${lines.length > 1 && `${line.name} `}<b>${format(line.values[at])}</b></span>`,
+    )}</p>`;
 }
 
 function Numbers({ title, lines, names, format, first }) {
   return html`<details class="same"><summary>${t("chart.table")}</summary><div class="table"><table class="rows">
     <caption class="hidden">${title}</caption>
-    <thead><tr><th scope="col">${first}</th>${lines.map(({ name }) => html`<th scope="col" class="number" key=${name}>${name}</th>`)}</tr></thead>
-    <tbody>${names.map((name, at) => html`<tr key=${at}><th scope="row">${name}</th>
-      ${lines.map((line) => html`<td class="number" key=${line.name}>${line.values[at] === null || line.values[at] === undefined ? "" : format(line.values[at])}</td>`)}</tr>`)}</tbody>
+    <thead><tr><th scope="col">${first}</th>${lines.map(
+      ({ name }) => html`<th scope="col" class="number"
+      key=${name}>${name}</th>`,
+    )}</tr></thead>
+    <tbody>${names.map(
+      (name, at) => html`<tr key=${at}><th scope="row">${name}</th>
+      ${lines.map(
+        (line) => html`<td class="number"
+        key=${line.name}>${isKnown(line.values[at]) ? format(line.values[at]) : ""}</td>`,
+      )}</tr>`,
+    )}</tbody>
   </table></div></details>`;
 }
+
+/**
+ * @typedef {object} Line
+ * @property {string} name
+ * @property {"plain" | "people" | "proxies" | "machines" | "before"} kind
+ * @property {(number | null)[]} values null: nothing is known
+ */
 
 /**
  * @param {object} given
  * @param {string} given.title what it shows
  * @param {string[]} given.names its buckets
- * @param {{name: string, kind: "plain" | "people" | "proxies" | "machines" | "before", values: (number | null)[]}[]} given.lines
- *   at most three, and `before`
+ * @param {Line[]} given.lines at most three, and those of before
  * @param {boolean} [given.unfinished] whether the last bucket is not over yet
  * @param {string} [given.first] what a bucket is
  * @param {(first: number, last: number) => void} [given.zoom] called with the buckets that somebody has drawn a span
@@ -41,7 +60,19 @@ function Numbers({ title, lines, names, format, first }) {
  * @param {number} [given.most] what the scale reaches to, where several charts are to have the same
  * @param {(n: number) => string} [given.mark] how a number is written beside a line of the grid
  */
-export function Chart({ title, names, lines, unfinished = false, first, format = count, mark, most, height = 260, zoom, widen }) {
+export function Chart({
+  title,
+  names,
+  lines,
+  unfinished = false,
+  first,
+  format = count,
+  mark,
+  most,
+  height = 260,
+  zoom,
+  widen,
+}) {
   const place = useRef(null);
   const plot = useRef(null);
   const [at, setAt] = useState(names.length - 1);

@@ -27,7 +27,7 @@ async function more(request, cursor, limit, signal) {
 /** All messages of a search, up to so many. */
 export async function allMessages(request, most) {
   const all = [];
-  for (let cursor = null; all.length < most; ) {
+  for (let cursor = null; all.length < most;) {
     const found = await more(request, cursor, 1000);
     all.push(...found.data);
     cursor = found.next_cursor;
@@ -47,7 +47,13 @@ function columns(zone, named) {
   return [
     { key: "recipient", title: t("message.recipient"), cell: recipient },
     { key: "subject", title: t("message.subject"), minor: true, text: true },
-    { key: "campaign", title: t("dimension.campaign"), minor: true, text: true, cell: (row) => (row.campaign ? named(row.campaign) : "") },
+    {
+      key: "campaign",
+      title: t("dimension.campaign"),
+      minor: true,
+      text: true,
+      cell: (row) => (row.campaign ? named(row.campaign) : ""),
+    },
     { key: "status", title: t("message.status"), cell: (row) => t(`status.${row.status}`) },
     { key: "sent_at", title: t("message.sent"), minor: true, cell: (row) => when(row.sent_at) },
     { key: "first_opened_at", title: t("message.opened"), cell: (row) => when(row.first_opened_at) },
@@ -79,6 +85,7 @@ export function Messages({ request, view, most = 20, without = [] }) {
     ${rows.length > 0 && html`<${Table} columns=${shown} rows=${rows} caption=${t("message.list")} most=${10_000} />`}
     ${error && html`<${Failed} error=${error} />`}
     ${loading && html`<${Loading} lines=${rows.length ? 1 : 4} />`}
-    ${!loading && !error && rows.length === 0 && html`<p class="soft">${t(cursor ? "message.none_yet" : "message.none")}</p>`}
+    ${!loading && !error && rows.length === 0 && html`<p
+      class="soft">${t(cursor ? "message.none_yet" : "message.none")}</p>`}
     ${!loading && cursor && html`<button onClick=${() => read(cursor, rows)}>${t("message.more")}</button>`}`;
 }

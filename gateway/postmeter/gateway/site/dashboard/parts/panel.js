@@ -18,7 +18,9 @@ function cell(value) {
 /** Rows as CSV: the first row's fields are the columns. */
 export function csv(rows) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return [names, ...rows.map((row) => names.map((name) => row[name]))].map((line) => line.map(cell).join(",") + "\r\n").join("");
+  return [names, ...rows.map((row) => names.map((name) => row[name]))]
+    .map((line) => line.map(cell).join(",") + "\r\n")
+    .join("");
 }
 
 /** Gives a file to whoever looks. */
@@ -30,24 +32,38 @@ export function download(name, text) {
 }
 
 /**
- * @param {{title: string, note?: any, requests?: object[], rows?: object[] | (() => Promise<object[]>), name: string}} given
- *   requests: what "copy as curl" shows. rows: what the CSV file holds. name: the file's.
+ * @param {object} given
+ * @param {string} given.title
+ * @param {any} [given.note] what is to be known about it
+ * @param {object[]} [given.requests] what "curl" shows
+ * @param {object[] | (() => Promise<object[]>)} [given.rows] what the CSV file holds
+ * @param {string} [given.name] the file's
  */
-export function Panel({ title, note, requests = [], rows, name, wide, children }) {
+export function Panel({ title, note, requests = [], rows, name, children }) {
   const [open, setOpen] = useState(false);
   const save = async () => download(`${name}.csv`, csv(typeof rows === "function" ? await rows() : rows));
-  return html`<section class=${wide ? "panel wide" : "panel"} aria-label=${title}>
+  return html`<section class="panel" aria-label=${title}>
     <div class="panel-head"><h2>${title}</h2>
       <div class="actions">
-        ${requests.length > 0 && html`<button class="plain" onClick=${() => setOpen(true)}
-          aria-label=${t("panel.curl.of", { title })}>${t("panel.curl")}</button>`}
-        ${rows && html`<button class="plain" onClick=${save} aria-label=${t("panel.csv.of", { title })}>${t("panel.csv")}</button>`}
+        ${
+          requests.length > 0 &&
+          html`<button class="plain" onClick=${() => setOpen(true)}
+          aria-label=${t("panel.curl.of", { title })}>${t("panel.curl")}</button>`
+        }
+        ${
+          rows &&
+          html`<button class="plain" onClick=${save}
+          aria-label=${t("panel.csv.of", { title })}>${t("panel.csv")}</button>`
+        }
       </div></div>
     ${note && html`<p class="soft note">${note}</p>`}
     ${children}
-    ${open && html`<${Dialog} title=${t("panel.curl.of", { title })} close=${() => setOpen(false)}>
+    ${
+      open &&
+      html`<${Dialog} title=${t("panel.curl.of", { title })} close=${() => setOpen(false)}>
       <p>${t("panel.curl.what")}</p>
       ${requests.map((request) => html`<${Command} text=${curl(request)} />`)}
-    </${Dialog}>`}
+    </${Dialog}>`
+    }
   </section>`;
 }

@@ -26,19 +26,19 @@ const DOTS = [2, 4];
 const rule = document.createElement("canvas").getContext("2d");
 
 /** A text's width in pixels. */
-function width(text) {
+function widthOf(text) {
   rule.font = FONT;
   return rule.measureText(text).width;
 }
 
 /** The widest of some texts, in pixels. */
-const widest = (texts) => Math.max(0, ...texts.map(width));
+const widest = (texts) => Math.max(0, ...texts.map(widthOf));
 
 /** As much of a text as there is room for. */
 function fitted(text, room) {
-  if (width(text) <= room) return text;
+  if (widthOf(text) <= room) return text;
   let kept = text;
-  while (kept && width(`${kept}…`) > room) kept = kept.slice(0, -1);
+  while (kept && widthOf(`${kept}…`) > room) kept = kept.slice(0, -1);
   return `${kept.trimEnd()}…`;
 }
 
@@ -119,14 +119,32 @@ export class Plot {
       height: this.given.height,
       padding: [10, named, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { size: 7, fill: colour("ground") }, drag: { x: Boolean(this.given.zoom), y: false, setScale: false } },
+      cursor: {
+        y: false,
+        points: { size: 7, fill: colour("ground") },
+        drag: { x: Boolean(this.given.zoom), y: false, setScale: false },
+      },
       scales: {
         x: { time: false, range: () => (this.last > 0 ? [0, this.last] : [-1, 1]) },
         y: { range: () => [0, this.marks.at(-1)] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: AXIS_HEIGHT, gap: 6, splits: (u) => this.splits(u), values: (_, at) => at.map((n) => this.given.names[n] ?? "") },
-        { ...axis, grid: { stroke: colour("line"), width: 1 }, size: widest(numbers) + 14, gap: 6, splits: () => this.marks, values: () => numbers },
+        {
+          ...axis,
+          grid: { show: false },
+          size: AXIS_HEIGHT,
+          gap: 6,
+          splits: (u) => this.splits(u),
+          values: (_, at) => at.map((n) => this.given.names[n] ?? ""),
+        },
+        {
+          ...axis,
+          grid: { stroke: colour("line"), width: 1 },
+          size: widest(numbers) + 14,
+          gap: 6,
+          splits: () => this.marks,
+          values: () => numbers,
+        },
       ],
       series: [{}, ...this.series()],
       hooks: { setCursor: [(u) => this.looked(u)], setSelect: [(u) => this.selected(u)], draw: [(u) => this.names(u)] },

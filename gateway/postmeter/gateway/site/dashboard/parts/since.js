@@ -1,4 +1,4 @@
-/** How a campaign went since its sending, beside those that were sent before it: the part of its mail that was opened. */
+/** How a campaign went since its sending, beside those that were sent before it. */
 
 import { html } from "../htm/standalone.module.js";
 import { here, useAddress } from "../address.js";
@@ -58,16 +58,27 @@ export function Since({ campaign, before, zone }) {
   const { requests, answers } = useRows(campaigns, span, zone);
   const title = t(`since.${what}`);
   const step = span <= HOURLY ? 1 : 24;
-  const choice = (name, value, label, chosen) => html`<a key=${value} href=${here({ [name]: value })} aria-current=${chosen ? "true" : null}>${label}</a>`;
-  const lines = answers.flatMap(({ value }, n) => (value ? [{ name: campaigns[n].name, kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }] : []));
-  const names = Array.from({ length: Math.max(1, ...lines.map(({ values }) => values.length)) }, (_, n) => duration((n + 1) * step, "narrow"));
-  const rows = names.map((name, at) => ({ after: name, ...Object.fromEntries(lines.map((line) => [line.name, line.values[at] ?? ""])) }));
+  const choice = (name, value, label, chosen) =>
+    html`<a key=${value} href=${here({ [name]: value })} aria-current=${chosen ? "true" : null}>${label}</a>`;
+  const lines = answers.flatMap(({ value }, n) =>
+    value
+      ? [{ name: campaigns[n].name, kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }]
+      : [],
+  );
+  const names = Array.from({ length: Math.max(1, ...lines.map(({ values }) => values.length)) }, (_, n) =>
+    duration((n + 1) * step, "narrow"),
+  );
+  const rows = names.map((name, at) => ({
+    after: name,
+    ...Object.fromEntries(lines.map((line) => [line.name, line.values[at] ?? ""])),
+  }));
   return html`<${Panel} title=${title} note=${t("since.what")} requests=${requests} rows=${rows} name="since-sending">
     <div class="group" role="group" aria-label=${t("since.choose")}>
       ${Object.keys(WHAT).map((name) => choice("since", name, t(`measure.${name}`), name === what))}
       <span class="soft" aria-hidden="true">·</span>
       ${SPANS.map((hours) => choice("span", hours, duration(hours), hours === span))}</div>
-    <${Answered} answer=${answers[0]} lines=${12}>${() => html`<${Chart} title=${title} names=${names} lines=${lines} first=${t("since.after")}
+    <${Answered} answer=${answers[0]} lines=${12}>${() => html`<${Chart} title=${title} names=${names} lines=${lines}
+      first=${t("since.after")}
       format=${(value) => percent(value)} mark=${(value) => percent(value, 0)} />`}</${Answered}>
   </${Panel}>`;
 }

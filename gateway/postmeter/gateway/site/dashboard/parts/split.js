@@ -10,10 +10,17 @@ export function Split({ what, counts, who }) {
   const parts = splitOf(what, counts, who);
   const whole = parts.reduce((sum, { value }) => sum + value, 0);
   return html`<div class="split">
-    ${whole > 0 && html`<div class="bar" aria-hidden="true">
-      ${parts.filter(({ value }) => value).map(({ kind, value }) => html`<span class=${kind} style=${{ flexGrow: value }}></span>`)}</div>`}
-    <ul>${parts.map(({ kind, value, counted }) => html`<li key=${kind} class=${kind}>
+    ${
+      whole > 0 &&
+      html`<div class="bar" aria-hidden="true">
+      ${parts.filter(({ value }) => value).map(({ kind, value }) => html`<span class=${kind}
+        style=${{ flexGrow: value }}></span>`)}</div>`
+    }
+    <ul>${parts.map(
+      ({ kind, value, counted }) => html`<li key=${kind} class=${kind}>
       <span class="mark" aria-hidden="true"></span>
-      ${t(`split.${kind}`)} <b>${count(value)}</b> <span class="soft">${rate(value, whole)}${counted ? "" : `, ${t("split.left_out")}`}</span></li>`)}</ul>
+      ${t(`split.${kind}`)} <b>${count(value)}</b> <span
+        class="soft">${rate(value, whole)}${counted ? "" : `, ${t("split.left_out")}`}</span></li>`,
+    )}</ul>
   </div>`;
 }

@@ -11,7 +11,10 @@ export function sorted(rows, columns, order) {
   if (!column) return rows;
   const sign = order.startsWith("-") ? -1 : 1;
   const value = column.value ?? ((row) => row[column.key]);
-  const compared = (a, b) => (typeof a === "string" || typeof b === "string" ? String(a ?? "").localeCompare(String(b ?? "")) : (a ?? -1) - (b ?? -1));
+  const compared = (a, b) =>
+    typeof a === "string" || typeof b === "string"
+      ? String(a ?? "").localeCompare(String(b ?? ""))
+      : (a ?? -1) - (b ?? -1);
   return [...rows].sort((a, b) => sign * compared(value(a), value(b)));
 }
 
@@ -26,30 +29,53 @@ function Head({ column, order, sorts, name }) {
   if (!sorts || column.fixed) return html`<th scope="col" class=${kind}>${title}</th>`;
   const down = order === `-${key}`;
   const up = order === key;
+  const arrow = down ? " ↓" : up ? " ↑" : "";
   const next = down || (!up && !numeric) ? key : `-${key}`;
   return html`<th scope="col" class=${kind} aria-sort=${down ? "descending" : up ? "ascending" : null}>
-    <a href=${here({ [name]: next })}>${title}<span aria-hidden="true">${down ? " ↓" : up ? " ↑" : ""}</span></a></th>`;
+    <a href=${here({ [name]: next })}>${title}<span aria-hidden="true">${arrow}</span></a></th>`;
 }
 
 /**
+ * @typedef {object} Column
+ * @property {string} key a row's field
+ * @property {string} title
+ * @property {boolean} [numeric] right-aligned
+ * @property {boolean} [minor] left out where the page is narrow
+ * @property {boolean} [text] long, and from outside
+ * @property {boolean} [fixed] not to be sorted by
+ * @property {(row: object) => any} [cell] a row's content
+ * @property {(row: object) => any} [value] what it is sorted by
+ */
+
+/**
  * @param {object} given
- * @param {{key: string, title: string, numeric?: boolean, minor?: boolean, text?: boolean, fixed?: boolean, cell?: Function, value?: Function}[]} given.columns
- *   minor: left out where the page is narrow. text: long, and from outside. fixed: not to be sorted by. cell: a row's content. value: what it is sorted by.
+ * @param {Column[]} given.columns
  * @param {object[]} given.rows
  * @param {string} given.caption for those who do not see it
  * @param {string} [given.sort] the parameter of the address that sorts it; none: as it is
  * @param {string} [given.usual] the order where the address names none
+ * @param {number} [given.most] rows that are shown
+ * @param {string} [given.none] what is said where there are no rows
  */
-export function Table({ columns, rows, caption, sort, usual, most = 200 }) {
+export function Table({ columns, rows, caption, sort, usual, most = 200, none }) {
   const [, params] = useAddress();
-  const order = sort ? params.get(sort) ?? usual : null;
+  if (none && rows.length === 0) return html`<p class="soft">${none}</p>`;
+  const order = sort ? (params.get(sort) ?? usual) : null;
   const listed = sorted(rows, columns, order);
   return html`<div class="table"><table class="rows"><caption class="hidden">${caption}</caption>
-    <thead><tr>${columns.map((column) => html`<${Head} key=${column.key} column=${column} order=${order} sorts=${Boolean(sort)} name=${sort} />`)}</tr></thead>
-    <tbody>${listed.slice(0, most).map((row, place) => html`<tr key=${row.key ?? place}>${columns.map((column, at) => {
-      const kind = looks(column, at === 0);
-      const content = column.cell ? column.cell(row) : row[column.key];
-      return at === 0 ? html`<th scope="row" class=${kind}>${content}</th>` : html`<td class=${kind}>${content}</td>`;
-    })}</tr>`)}</tbody></table>
+    <thead><tr>${columns.map(
+      (column) => html`<${Head} key=${column.key} column=${column} order=${order}
+      sorts=${Boolean(sort)} name=${sort} />`,
+    )}</tr></thead>
+    <tbody>${listed.slice(0, most).map(
+      (row, place) =>
+        html`<tr key=${row.key ?? place}>${columns.map((column, at) => {
+          const kind = looks(column, at === 0);
+          const content = column.cell ? column.cell(row) : row[column.key];
+          return at === 0
+            ? html`<th scope="row" class=${kind}>${content}</th>`
+            : html`<td class=${kind}>${content}</td>`;
+        })}</tr>`,
+    )}</tbody></table>
     ${listed.length > most && html`<p class="soft">${t("table.more", { n: listed.length - most })}</p>`}</div>`;
 }

@@ -32,57 +32,90 @@ function lifeOf(view, campaign) {
 }
 
 function Funnel({ counts, view, request }) {
-  const figure = (measure) => html`<b><${Figure} measure=${measure} counts=${counts} view=${view} request=${request} /></b>`;
+  const figure = (measure) =>
+    html`<b><${Figure} measure=${measure} counts=${counts} view=${view} request=${request} /></b>`;
   const part = (measure) => html`<${Rate} measure=${measure} counts=${counts} view=${view} />`;
-  const named = (...measures) => Object.fromEntries(measures.flatMap((name) => [[name, figure(name)], [`${name}_rate`, part(name)]]));
+  const named = (...measures) =>
+    Object.fromEntries(
+      measures.flatMap((name) => [
+        [name, figure(name)],
+        [`${name}_rate`, part(name)],
+      ]),
+    );
   return html`<p class="sentence">${say("campaign.funnel", named("sent", "delivered", "opened", "clicked"))}</p>
     <p>${say("campaign.lost", named("bounced", "complained", "unsubscribed", "replied"))}</p>
-    <div class="desk"><div class="half"><h3>${t("campaign.opens")} <${Figure} measure="opens" counts=${counts} view=${view} request=${request} /></h3><${Split} what="opens" counts=${counts} who=${view.who} /></div>
-    <div class="half"><h3>${t("campaign.clicks")} <${Figure} measure="clicks" counts=${counts} view=${view} request=${request} /></h3><${Split} what="clicks" counts=${counts} who=${view.who} /></div></div>`;
+    <div class="desk"><div class="half"><h3>${t("campaign.opens")} <${Figure} measure="opens" counts=${counts}
+      view=${view} request=${request} /></h3><${Split} what="opens" counts=${counts} who=${view.who} /></div>
+    <div class="half"><h3>${t("campaign.clicks")} <${Figure} measure="clicks" counts=${counts} view=${view}
+      request=${request} /></h3><${Split} what="clicks" counts=${counts} who=${view.who} /></div></div>`;
 }
 
 function Links({ life }) {
-  const request = query(viewed(life, { metrics: ["clicks", "machine_clicks"], dimensions: ["link"], order_by: "-clicks", limit: LINKS }));
+  const request = query(
+    viewed(life, { metrics: ["clicks", "machine_clicks"], dimensions: ["link"], order_by: "-clicks", limit: LINKS }),
+  );
   const answer = useAnswer(request);
   const rows = (answer.value?.data ?? []).map((row) => ({ ...row, key: row.link }));
   const most = Math.max(1, ...rows.map((row) => row.clicks));
   const columns = [
-    { key: "link", title: t("dimension.link"), cell: (row) => html`${row.link}<span class="share" style=${{ width: `${(row.clicks / most) * 100}%` }}></span>` },
+    {
+      key: "link",
+      title: t("dimension.link"),
+      cell: (row) => html`${row.link}<span class="share" style=${{ width: `${(row.clicks / most) * 100}%` }}></span>`,
+    },
     { key: "clicks", title: t("metric.clicks"), numeric: true, cell: (row) => count(row.clicks) },
-    { key: "machine_clicks", title: t("metric.machine_clicks"), numeric: true, minor: true, cell: (row) => count(row.machine_clicks) },
+    {
+      key: "machine_clicks",
+      title: t("metric.machine_clicks"),
+      numeric: true,
+      minor: true,
+      cell: (row) => count(row.machine_clicks),
+    },
   ];
   return html`<${Panel} title=${t("campaign.links")} requests=${[request]} rows=${answer.value?.data} name="links">
-    <${Answered} answer=${answer}>${() => (rows.length ? html`<${Table} columns=${columns} rows=${rows} caption=${t("campaign.links")} />` : html`<p class="soft">${t("campaign.no_links")}</p>`)}</${Answered}></${Panel}>`;
+    <${Answered} answer=${answer}>${() => html`<${Table} columns=${columns} rows=${rows}
+      caption=${t("campaign.links")} none=${t("campaign.no_links")} />`}</${Answered}></${Panel}>`;
 }
 
 function Providers({ life }) {
-  const request = query(viewed(life, { metrics: METRICS, dimensions: ["mailbox_provider"], order_by: "-sent", limit: 100 }));
+  const request = query(
+    viewed(life, { metrics: METRICS, dimensions: ["mailbox_provider"], order_by: "-sent", limit: 100 }),
+  );
   const answer = useAnswer(request);
   const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${life} />`;
   const columns = [
-    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => mailboxName(row.mailbox_provider) },
+    {
+      key: "mailbox_provider",
+      title: t("dimension.mailbox_provider"),
+      cell: (row) => mailboxName(row.mailbox_provider),
+    },
     { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
     { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened") },
     { key: "clicked", title: t("measure.clicked"), numeric: true, minor: true, cell: part("clicked") },
     { key: "bounced", title: t("measure.bounced"), numeric: true, minor: true, cell: part("bounced") },
   ];
-  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${answer.value?.data} name="mailbox-providers">
-    <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data} caption=${t("overview.providers")} most=${12} />`}</${Answered}></${Panel}>`;
+  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${answer.value?.data}
+    name="mailbox-providers">
+    <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data}
+      caption=${t("overview.providers")} most=${12} />`}</${Answered}></${Panel}>`;
 }
 
 /** A reason's name in words; reasons are a closed list, and what is not on it is shown as it is. */
 const reasonOf = (reason) => (has(`bounce.${reason}`) ? t(`bounce.${reason}`) : reason.replaceAll("_", " "));
 
 function Reasons({ campaign, session }) {
-  const request = get(`/api/v1/workspaces/${segment(session.workspace)}/analytics/deliverability?timeRange=90d&campaignId=${segment(campaign.id)}`);
+  const workspace = `/api/v1/workspaces/${segment(session.workspace)}`;
+  const request = get(`${workspace}/analytics/deliverability?timeRange=90d&campaignId=${segment(campaign.id)}`);
   const answer = useAnswer(request);
   const rows = answer.value?.data.bounce_analysis.top_bounce_reasons ?? [];
   const columns = [
     { key: "reason", title: t("campaign.reason"), cell: (row) => reasonOf(row.reason) },
     { key: "count", title: t("measure.bounced"), numeric: true, cell: (row) => count(row.count) },
   ];
-  return html`<${Panel} title=${t("campaign.reasons")} note=${t("campaign.reasons.days")} requests=${[request]} rows=${rows} name="bounce-reasons">
-    <${Answered} answer=${answer}>${() => (rows.length ? html`<${Table} columns=${columns} rows=${rows} caption=${t("campaign.reasons")} />` : html`<p class="soft">${t("campaign.no_reasons")}</p>`)}</${Answered}></${Panel}>`;
+  return html`<${Panel} title=${t("campaign.reasons")} note=${t("campaign.reasons.days")} requests=${[request]}
+    rows=${rows} name="bounce-reasons">
+    <${Answered} answer=${answer}>${() => html`<${Table} columns=${columns} rows=${rows}
+      caption=${t("campaign.reasons")} none=${t("campaign.no_reasons")} />`}</${Answered}></${Panel}>`;
 }
 
 function Revenue({ life }) {
@@ -94,16 +127,20 @@ function Revenue({ life }) {
     { key: "revenue", title: t("overview.revenue"), numeric: true, cell: (row) => money(row.revenue, row.currency) },
   ];
   return html`<${Panel} title=${t("overview.revenue")} requests=${[request]} rows=${answer.value?.data} name="revenue">
-    <${Answered} answer=${answer}>${({ data }) => (data.length ? html`<${Table} columns=${columns} rows=${data} caption=${t("overview.revenue")} />` : html`<p class="soft">${t("campaign.no_revenue")}</p>`)}</${Answered}></${Panel}>`;
+    <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data}
+      caption=${t("overview.revenue")} none=${t("campaign.no_revenue")} />`}</${Answered}></${Panel}>`;
 }
 
 function Who({ life, campaign }) {
   const [, params] = useAddress();
   const list = LISTS.includes(params.get("list")) ? params.get("list") : LISTS[0];
   const request = search({ engagement: list, filters: { campaign: [campaign.id] }, from: life.period.from });
-  return html`<${Panel} title=${t("campaign.who")} note=${t(`list.${list}.what`)} requests=${[request]} rows=${() => allMessages(request, FILE)} name=${`who-${list}`}>
-    <div class="group" role="group" aria-label=${t("campaign.lists")}>${LISTS.map((name) => html`<a key=${name} href=${here({ list: name })}
-      aria-current=${name === list ? "true" : null}>${t(`list.${name}`)}</a>`)}</div>
+  return html`<${Panel} title=${t("campaign.who")} note=${t(`list.${list}.what`)} requests=${[request]}
+    rows=${() => allMessages(request, FILE)} name=${`who-${list}`}>
+    <div class="group" role="group" aria-label=${t("campaign.lists")}>${LISTS.map(
+      (name) => html`<a key=${name} href=${here({ list: name })}
+      aria-current=${name === list ? "true" : null}>${t(`list.${name}`)}</a>`,
+    )}</div>
     <${Messages} request=${request} view=${life} without=${["campaign"]} />
   </${Panel}>`;
 }
@@ -119,19 +156,23 @@ function Parts({ campaign, list, view, session }) {
   const request = query(viewed(life, { metrics: METRICS }));
   const answer = useAnswer(request);
   const sent = campaign.sent_at ? Date.parse(campaign.sent_at) : null;
+  const zone = view.zone.replaceAll("_", " ");
   return html`<div class="title"><div><h1>${campaign.name}</h1>
-      <p class="soft">${sent ? t("campaign.sent", { when: whenOf(sent, view.zone), zone: view.zone.replaceAll("_", " ") }) : t("campaign.unsent")}
+      <p class="soft">${sent ? t("campaign.sent", { when: whenOf(sent, view.zone), zone }) : t("campaign.unsent")}
         ${campaign.status !== "sent" && ` · ${campaign.status}`}</p></div>
       <${Freshness} at=${answer.at} /></div>
     <${Answered} answer=${answer} lines=${12}>${({ data }) => {
       const counts = total(data);
-      if (METRICS.every((metric) => counts[metric] === 0)) return html`<${Empty} title=${t("campaign.empty")} what=${t("campaign.empty.do")} />`;
+      if (METRICS.every((metric) => counts[metric] === 0))
+        return html`<${Empty} title=${t("campaign.empty")} what=${t("campaign.empty.do")} />`;
       return html`<${Funnel} counts=${counts} view=${life} request=${request} />`;
     }}</${Answered}>
     <div class="desk parts">
-      ${sent && html`<${Since} campaign=${campaign} before=${predecessors(list, campaign, PREDECESSORS)} zone=${view.zone} />`}
+      ${sent && html`<${Since} campaign=${campaign} before=${predecessors(list, campaign, PREDECESSORS)}
+        zone=${view.zone} />`}
       <div class="most"><${Links} life=${life} /></div><div class="rest"><${Revenue} life=${life} /></div>
-      <div class="most"><${Providers} life=${life} /></div><div class="rest"><${Reasons} campaign=${campaign} session=${session} /></div>
+      <div class="most"><${Providers} life=${life} /></div><div class="rest"><${Reasons} campaign=${campaign}
+        session=${session} /></div>
       <${Who} life=${life} campaign=${campaign} />
     </div>`;
 }
@@ -142,6 +183,8 @@ export default function Campaign({ view, id, session }) {
   if (error) return html`<${Failed} error=${error} />`;
   if (!list) return html`<${Loading} lines=${24} />`;
   const campaign = list.find((one) => one.id === id);
-  if (!campaign) return html`<${Trouble} title=${t("campaign.unknown")} what=${t("campaign.unknown.do")}><a href=${to("/campaigns")}>${t("screen.campaigns")}</a></${Trouble}>`;
+  if (!campaign)
+    return html`<${Trouble} title=${t("campaign.unknown")} what=${t("campaign.unknown.do")}><a
+      href=${to("/campaigns")}>${t("screen.campaigns")}</a></${Trouble}>`;
   return html`<${Parts} campaign=${campaign} list=${list} view=${view} session=${session} />`;
 }

@@ -19,7 +19,14 @@ import { t } from "../texts.js";
 const MOST = 1000;
 
 /** A query as it is of one campaign. */
-const ofOne = (request, campaign) => query({ ...request.body, dimensions: [], order_by: undefined, limit: undefined, filters: { ...request.body.filters, campaign: [campaign] } });
+const ofOne = (request, campaign) =>
+  query({
+    ...request.body,
+    dimensions: [],
+    order_by: undefined,
+    limit: undefined,
+    filters: { ...request.body.filters, campaign: [campaign] },
+  });
 
 function columns({ view, request, revenue }) {
   const figure = (measure, as, minor) => ({
@@ -27,18 +34,42 @@ function columns({ view, request, revenue }) {
     title: t(`measure.${measure}`),
     numeric: true,
     minor,
-    value: (row) => (as === "rate" ? valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1) : valueOf(measure, row, view.who)),
-    cell: (row) => html`<${Figure} measure=${measure} as=${as} counts=${row} view=${view} id=${`${measure}.${row.key}`} request=${ofOne(request, row.key)} />`,
+    value: (row) =>
+      as === "rate" ? valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1) : valueOf(measure, row, view.who),
+    cell: (row) =>
+      html`<${Figure} measure=${measure} as=${as} counts=${row} view=${view} id=${`${measure}.${row.key}`}
+        request=${ofOne(request, row.key)} />`,
   });
   return [
-    { key: "name", title: t("dimension.campaign"), cell: (row) => html`<a href=${to(`/campaigns/${segment(row.key)}`)}>${row.name}</a>` },
-    { key: "sent_at", title: t("campaigns.sent_at"), minor: true, numeric: true, value: (row) => row.sent_at ?? "", cell: (row) => (row.sent_at ? ago(Date.parse(row.sent_at), view.zone) : "") },
+    {
+      key: "name",
+      title: t("dimension.campaign"),
+      cell: (row) => html`<a href=${to(`/campaigns/${segment(row.key)}`)}>${row.name}</a>`,
+    },
+    {
+      key: "sent_at",
+      title: t("campaigns.sent_at"),
+      minor: true,
+      numeric: true,
+      value: (row) => row.sent_at ?? "",
+      cell: (row) => (row.sent_at ? ago(Date.parse(row.sent_at), view.zone) : ""),
+    },
     figure("delivered", "count", true),
     figure("opened", "rate"),
     figure("clicked", "rate"),
     figure("opens", "count", true),
     figure("bounced", "rate", true),
-    { key: "revenue", title: t("overview.revenue"), numeric: true, minor: true, value: (row) => revenue(row.key).reduce((sum, one) => sum + one.revenue, 0), cell: (row) => revenue(row.key).map((one) => money(one.revenue, one.currency)).join(", ") },
+    {
+      key: "revenue",
+      title: t("overview.revenue"),
+      numeric: true,
+      minor: true,
+      value: (row) => revenue(row.key).reduce((sum, one) => sum + one.revenue, 0),
+      cell: (row) =>
+        revenue(row.key)
+          .map((one) => money(one.revenue, one.currency))
+          .join(", "),
+    },
   ];
 }
 
@@ -48,7 +79,9 @@ function Search({ text }) {
 }
 
 function None({ list }) {
-  if (list?.length) return html`<${Empty} title=${t("campaigns.quiet")} what=${t("campaigns.quiet.do", { n: list.length, count: count(list.length) })} />`;
+  if (list?.length)
+    return html`<${Empty} title=${t("campaigns.quiet")}
+      what=${t("campaigns.quiet.do", { n: list.length, count: count(list.length) })} />`;
   const command = `curl -s -X PUT ${location.origin}/v1/campaigns/spring -H "Authorization: Bearer $KEY" \\
   -H 'Content-Type: application/json' -d '{"name": "Spring sale"}'`;
   return html`<${Empty} title=${t("campaigns.empty")} what=${t("campaigns.empty.do")} command=${command} />`;
@@ -67,18 +100,30 @@ export default function Campaigns({ view }) {
   const sentAt = new Map((list ?? []).map((one) => [one.id, one.sent_at]));
   const fits = (row) => `${row.name} ${row.key}`.toLowerCase().includes(text.toLowerCase());
   return html`<div class="title"><div><h1>${t("screen.campaigns")}</h1>
-      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p></div>
+      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
+        </div>
       <${Freshness} at=${answer.at} /></div>
     <${Answered} answer=${answer} lines=${16}>${({ data }) => {
-      const all = data.filter((row) => row.campaign).map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), sent_at: sentAt.get(row.campaign) }));
+      const all = data
+        .filter((row) => row.campaign)
+        .map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), sent_at: sentAt.get(row.campaign) }));
       if (!all.length) return html`<${None} list=${list} />`;
       const rows = all.filter(fits);
       const rest = (list?.length ?? all.length) - all.length;
-      const file = () => rows.map(({ key, ...row }) => ({ ...row, opened_rate: rate(row.unique_opens, row.delivered), clicked_rate: rate(row.unique_clicks, row.delivered) }));
-      return html`<${Panel} title=${t("campaigns.list", { n: rows.length, count: count(rows.length) })} requests=${[request, bought]} rows=${file} name="campaigns"
+      const file = () =>
+        data
+          .filter((row) => rows.some(({ key }) => key === row.campaign))
+          .map((row) => ({
+            ...row,
+            opened_rate: rate(row.unique_opens, row.delivered),
+            clicked_rate: rate(row.unique_clicks, row.delivered),
+          }));
+      return html`<${Panel} title=${t("campaigns.list", { n: rows.length, count: count(rows.length) })}
+        requests=${[request, bought]} rows=${file} name="campaigns"
           note=${rest > 0 ? t("campaigns.rest", { n: rest, count: count(rest) }) : null}>
         <${Search} text=${text} />
-        <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")} sort="sort" usual="-sent_at" />
+        <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")}
+          sort="sort" usual="-sent_at" />
       </${Panel}>`;
     }}</${Answered}>`;
 }

@@ -1,13 +1,24 @@
 /** Explore: any other question, as a sentence that can be edited; its address is the saved view. */
 
 import { html } from "../htm/standalone.module.js";
-import { FILTERS, go, here, to, useAddress } from "../address.js";
+import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
-import { MEASURES } from "../model/measures.js";
 import { count, money, short } from "../model/numbers.js";
+import {
+  DIMENSIONS,
+  METRICS,
+  MOST,
+  RESOLUTIONS,
+  dimensionsOf,
+  kindOf,
+  nameOf,
+  partsOf,
+  questionOf,
+  summed,
+} from "../model/questions.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { bucket } from "../model/times.js";
 import { Chart } from "../parts/chart.js";
@@ -18,70 +29,43 @@ import { Answered, Empty, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { say, t } from "../texts.js";
 
-const MAIL = [
-  "sent", "delivered", "deferred", "bounced", "hard_bounced", "soft_bounced", "failed", "complained", "unsubscribed",
-  "unique_unsubscribed", "opens", "unique_opens", "human_opens", "proxy_opens", "machine_opens", "clicks",
-  "unique_clicks", "machine_clicks", "replies", "unique_replies",
-];
-const INBOUND = ["received", "spam", "size_bytes"];
-const BOUGHT = ["conversions", "revenue"];
-const METRICS = [...MAIL, ...INBOUND, ...BOUGHT];
-const DIMENSIONS = ["", ...FILTERS, "link", "currency"];
-const RESOLUTIONS = ["total", "hour", "day", "week", "month"];
-const MOST = 3;
+/** Charts beside each other at most, and rows of the table. */
 const CHARTS = 12;
 const ROWS = 500;
 
-/** Dimensions that a metric is counted by: links know clicks, money has currencies, inbound mail has a domain. */
-function dimensionsOf(metric) {
-  if (INBOUND.includes(metric)) return ["", "domain"];
-  if (metric === "revenue") return ["currency"];
-  if (metric === "conversions") return ["", ...FILTERS, "currency"];
-  return ["clicks", "machine_clicks"].includes(metric) ? ["", ...FILTERS, "link"] : ["", ...FILTERS];
-}
-
-/** The metrics of the API that are summed up for one: opens and clicks are those of whom the switch counts. */
-const partsOf = (metric, who) => (MEASURES[metric]?.split ? MEASURES[metric].parts(who) : [metric]);
-
-/** A metric's name; of opens and clicks with whom they are counted of. */
-const nameOf = (metric, who) => (MEASURES[metric]?.split ? `${t(`measure.${metric}`)} ${t(`who.${who}.${metric}`)}` : t(`metric.${metric}`));
-
-/** Rows of the API with what was asked for. */
-function summed(rows, metrics, who) {
-  const sum = (row, metric) => partsOf(metric, who).reduce((whole, part) => whole + row[part], 0);
-  return rows.map((row) => ({ ...row, ...Object.fromEntries(metrics.map((metric) => [metric, sum(row, metric)])) }));
-}
-
-const kindOf = (metric) => (INBOUND.includes(metric) ? "in" : BOUGHT.includes(metric) ? "bought" : "mail");
-
-/** The question that an address asks, made whole: metrics of one kind, by a dimension that they have. */
-export function questionOf(params) {
-  const asked = params.getAll("metric").filter((name, at, all) => METRICS.includes(name) && all.indexOf(name) === at);
-  const first = asked[0] ?? "opens";
-  const dimensions = dimensionsOf(first);
-  const by = dimensions.includes(params.get("by") ?? "") ? params.get("by") ?? "" : dimensions[0];
-  const metrics = [first, ...asked.slice(1)].filter((name) => kindOf(name) === kindOf(first) && dimensionsOf(name).includes(by)).slice(0, MOST);
-  const per = RESOLUTIONS.includes(params.get("per")) ? params.get("per") : "total";
-  return { metrics, by, per };
-}
-
 function Choice({ label, value, options, words, choose }) {
   return html`<select aria-label=${label} value=${value} onChange=${(event) => choose(event.target.value)}>
-    ${options.map((one) => html`<option key=${one} value=${one} selected=${one === value}>${words(one)}</option>`)}</select>`;
+    ${options.map(
+      (one) => html`<option key=${one} value=${one}
+      selected=${one === value}>${words(one)}</option>`,
+    )}</select>`;
 }
 
 function Question({ question, view }) {
   const { metrics, by, per } = question;
-  const change = (at) => (name) => go(here({ metric: metrics.map((one, n) => (n === at ? name : one)).filter(Boolean) }));
-  const free = METRICS.filter((name) => kindOf(name) === kindOf(metrics[0]) && !metrics.includes(name) && dimensionsOf(name).includes(by));
-  const chosen = metrics.map((metric, at) => html`${at > 0 && `${t("explore.and")} `}<${Choice} label=${t("explore.metric")} value=${metric}
-    options=${at === 0 ? METRICS : [metric, "", ...free]} words=${(name) => (name ? nameOf(name, view.who) : t("explore.without"))} choose=${change(at)} />${" "}`);
-  const more = metrics.length < MOST && free.length > 0 && html`<button class="plain" onClick=${() => go(here({ metric: [...metrics, free[0]] }))}>${t("explore.more")}</button>`;
+  const change = (at) => (name) =>
+    go(here({ metric: metrics.map((one, n) => (n === at ? name : one)).filter(Boolean) }));
+  const free = METRICS.filter(
+    (name) => kindOf(name) === kindOf(metrics[0]) && !metrics.includes(name) && dimensionsOf(name).includes(by),
+  );
+  const chosen = metrics.map(
+    (metric, at) => html`${at > 0 && `${t("explore.and")} `}<${Choice} label=${t("explore.metric")} value=${metric}
+    options=${at === 0 ? METRICS : [metric, "", ...free]}
+      words=${(name) => (name ? nameOf(name, view.who) : t("explore.without"))} choose=${change(at)} />${" "}`,
+  );
+  const more =
+    metrics.length < MOST &&
+    free.length > 0 &&
+    html`<button class="plain"
+      onClick=${() => go(here({ metric: [...metrics, free[0]] }))}>${t("explore.more")}</button>`;
   const values = {
     metrics: html`${chosen}${more}`,
-    by: html`<${Choice} label=${t("explore.dimension")} value=${by} options=${DIMENSIONS.filter((one) => dimensionsOf(metrics[0]).includes(one))}
-      words=${(name) => (name ? t("explore.by", { dimension: t(`dimension.${name}`) }) : t("explore.whole"))} choose=${(name) => go(here({ by: name || null }))} />`,
-    per: html`<${Choice} label=${t("explore.resolution")} value=${per} options=${RESOLUTIONS} words=${(name) => t(`explore.per.${name}`)}
+    by: html`<${Choice} label=${t("explore.dimension")} value=${by}
+      options=${DIMENSIONS.filter((one) => dimensionsOf(metrics[0]).includes(one))}
+      words=${(name) => (name ? t("explore.by", { dimension: t(`dimension.${name}`) }) : t("explore.whole"))}
+        choose=${(name) => go(here({ by: name || null }))} />`,
+    per: html`<${Choice} label=${t("explore.resolution")} value=${per} options=${RESOLUTIONS}
+      words=${(name) => t(`explore.per.${name}`)}
       choose=${(name) => go(here({ per: name }))} />`,
     days: spanOf(view.period),
   };
@@ -101,28 +85,53 @@ const written = (metric, row) => (metric === "revenue" ? money(row.revenue, row.
 function Rows({ rows, question, view, words, title }) {
   const { metrics, by } = question;
   const most = Math.max(1, ...rows.map((row) => row[metrics[0]]));
-  const link = (row) => (by === "campaign" && row.campaign ? html`<a href=${to(`/campaigns/${segment(row.campaign)}`)}>${words(row.campaign)}</a>` : words(row[by]));
+  const link = (row) =>
+    by === "campaign" && row.campaign
+      ? html`<a href=${to(`/campaigns/${segment(row.campaign)}`)}>${words(row.campaign)}</a>`
+      : words(row[by]);
   const columns = [
-    ...(by ? [{ key: by, title: t(`dimension.${by}`), cell: (row) => html`${link(row)}<span class="share" style=${{ width: `${(row[metrics[0]] / most) * 100}%` }}></span>` }]
+    ...(by
+      ? [
+          {
+            key: by,
+            title: t(`dimension.${by}`),
+            cell: (row) =>
+              html`${link(row)}<span class="share" style=${{ width: `${(row[metrics[0]] / most) * 100}%` }}></span>`,
+          },
+        ]
       : [{ key: "whole", title: t("explore.days"), fixed: true, cell: () => spanOf(view.period) }]),
-    ...metrics.map((metric) => ({ key: metric, title: nameOf(metric, view.who), numeric: true, cell: (row) => written(metric, row) })),
+    ...metrics.map((metric) => ({
+      key: metric,
+      title: nameOf(metric, view.who),
+      numeric: true,
+      cell: (row) => written(metric, row),
+    })),
   ];
-  return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`} most=${ROWS} />`;
+  return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`}
+    most=${ROWS} />`;
 }
 
 /** One chart for each metric; by a dimension, one for each group, of the first metric: small multiples. */
 function Charts({ rows, question, view, words, title }) {
   const { metrics, by, per } = question;
-  const charts = by ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]]) : metrics.map((metric) => [nameOf(metric, view.who), rows, metric]);
+  const charts = by
+    ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]])
+    : metrics.map((metric) => [nameOf(metric, view.who), rows, metric]);
   const one = charts.length === 1;
   const most = by ? Math.max(0, ...rows.map((row) => row[metrics[0]])) : undefined;
   const drawn = charts.slice(0, CHARTS).map(([name, list, metric]) => {
-    const chart = html`<${Chart} title=${`${title}: ${name}`} names=${list.map(({ timestamp }) => bucket(timestamp, per, view.zone))} height=${one ? 260 : 140} most=${most}
-      lines=${[{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }]} unfinished=${view.period.endsNow}
+    const chart = html`<${Chart} title=${`${title}: ${name}`}
+      names=${list.map(({ timestamp }) => bucket(timestamp, per, view.zone))} height=${one ? 260 : 140} most=${most}
+      lines=${[{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }]}
+        unfinished=${view.period.endsNow}
       format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, view) : undefined} />`;
     return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
   });
-  return html`<div class=${one ? null : "multiples"}>${drawn}</div>${charts.length > CHARTS && html`<p class="soft">${t("explore.more_groups", { n: charts.length - CHARTS })}</p>`}`;
+  return html`<div class=${one ? null : "multiples"}>${drawn}</div>${
+    charts.length > CHARTS &&
+    html`<p
+    class="soft">${t("explore.more_groups", { n: charts.length - CHARTS })}</p>`
+  }`;
 }
 
 /** Rows by group, the largest first. */
@@ -143,7 +152,10 @@ const QUESTIONS = {
 
 function Suggestions() {
   return html`<${Panel} title=${t("explore.questions")} note=${t("explore.questions.what")}>
-    <ul class="list">${Object.entries(QUESTIONS).map(([name, changes]) => html`<li key=${name}><a href=${here({ ...changes, sort: null })}>${t(`explore.question.${name}`)}</a></li>`)}</ul></${Panel}>`;
+    <ul class="list">${Object.entries(QUESTIONS).map(
+      ([name, changes]) => html`<li key=${name}><a
+      href=${here({ ...changes, sort: null })}>${t(`explore.question.${name}`)}</a></li>`,
+    )}</ul></${Panel}>`;
 }
 
 /** The screen. */
@@ -160,10 +172,12 @@ export default function Explore({ view }) {
   const rows = (answer.value?.data ?? []).filter((row) => parts.every((part) => row[part] !== undefined));
   return html`<div class="title"><h1>${t("screen.explore")}</h1><${Freshness} at=${answer.at} /></div>
     <${Question} question=${question} view=${view} />
-    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${summed(rows, metrics, view.who)} name="explore">
+    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${summed(rows, metrics, view.who)}
+      name="explore">
       <${Answered} answer=${answer} lines=${16}>${({ data, query: understood }) => {
         // The answer to the question before stands there until the new one comes, and does not fit it.
-        if (understood.resolution !== per || understood.dimensions.join() !== by || rows.length < data.length) return html`<${Loading} lines=${16} />`;
+        if (understood.resolution !== per || understood.dimensions.join() !== by || rows.length < data.length)
+          return html`<${Loading} lines=${16} />`;
         if (!data.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
         const given = { rows: summed(rows, metrics, view.who), question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;

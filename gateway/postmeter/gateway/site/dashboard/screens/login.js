@@ -46,8 +46,11 @@ function ByLink({ link }) {
   };
   return html`<p>${t(`login.${link.purpose}.what`)}</p>
     <form class="form" onSubmit=${submit}>
-      ${link.purpose !== "sign-in" && html`<label>${t("login.new_password")}
-        <input type="password" name="password" autocomplete="new-password" required minlength="12" /></label>`}
+      ${
+        link.purpose !== "sign-in" &&
+        html`<label>${t("login.new_password")}
+        <input type="password" name="password" autocomplete="new-password" required minlength="12" /></label>`
+      }
       <button class="main" disabled=${busy}>${t(`login.${link.purpose}`)}</button>
     </form>
     <${Refused} error=${error} refused="login.link_refused" />
@@ -62,7 +65,8 @@ function ByPassword() {
   };
   return html`<form class="form" onSubmit=${submit}>
       <label>${t("login.email")}<input type="email" name="email" autocomplete="username" required /></label>
-      <label>${t("login.password")}<input type="password" name="password" autocomplete="current-password" required /></label>
+      <label>${t("login.password")}<input type="password" name="password" autocomplete="current-password" required />
+        </label>
       ${error && html`<label>${t("login.workspace")}<input name="workspace" autocomplete="organization" /></label>`}
       <button class="main" disabled=${busy}>${t("login.do")}</button>
     </form>

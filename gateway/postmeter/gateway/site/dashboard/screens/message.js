@@ -20,7 +20,8 @@ function reasonOf(reason) {
 
 function Event({ event, zone }) {
   const verdict = event.verdict && t(`event.verdict.${event.verdict}`, { what: t(`event.what.${event.type}`) });
-  const said = event.type === "bounced" && event.bounce_type ? t(`event.bounced.${event.bounce_type}`) : t(`event.${event.type}`);
+  const said =
+    event.type === "bounced" && event.bounce_type ? t(`event.bounced.${event.bounce_type}`) : t(`event.${event.type}`);
   const notes = [
     event.verdict_reason && reasonOf(event.verdict_reason),
     event.reason && t("event.reason", { reason: event.reason }),
@@ -32,7 +33,8 @@ function Event({ event, zone }) {
   ].filter(Boolean);
   return html`<li class=${event.verdict === "machine" || !event.counted ? "aside" : null}>
     <time datetime=${event.at}>${exact(Date.parse(event.at), zone, true)}</time>
-    <div><p>${said}${verdict && html` <span class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`}</p>
+    <div><p>${said}${verdict && html` <span
+      class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`}</p>
       ${notes.map((note) => html`<p class="soft" key=${note}>${note}</p>`)}</div></li>`;
 }
 
@@ -40,7 +42,10 @@ function Facts({ message, named }) {
   const rows = [
     ["recipient_ref", message.recipient_ref],
     ["from_address", message.from_address],
-    ["campaign", message.campaign && html`<a href=${to(`/campaigns/${segment(message.campaign)}`)}>${named(message.campaign)}</a>`],
+    [
+      "campaign",
+      message.campaign && html`<a href=${to(`/campaigns/${segment(message.campaign)}`)}>${named(message.campaign)}</a>`,
+    ],
     ["mailbox_provider", message.mailbox_provider && mailboxName(message.mailbox_provider)],
     ["provider", message.provider],
     ["template", message.template],
@@ -49,7 +54,8 @@ function Facts({ message, named }) {
     ["provider_message_id", message.provider_message_id],
     ["id", message.id],
   ].filter(([, value]) => value);
-  return html`<dl class="facts">${rows.map(([name, value]) => html`<dt key=${name}>${t(`fact.${name}`)}</dt><dd>${value}</dd>`)}</dl>`;
+  return html`<dl class="facts">${rows.map(([name, value]) => html`<dt key=${name}>${t(`fact.${name}`)}</dt>
+    <dd>${value}</dd>`)}</dl>`;
 }
 
 /** The screen. */
@@ -60,12 +66,16 @@ export default function Message({ view, id }) {
   if (error) return html`<${Failed} error=${error} />`;
   if (!value) return html`<${Loading} lines=${24} />`;
   const message = value.data;
+  const zone = t("message.zone", { zone: view.zone.replaceAll("_", " ") });
   return html`<div class="title"><div><h1>${message.subject || t("message.no_subject")}</h1>
-      <p class="soft">${t(`status.${message.status}`)} · ${t("message.zone", { zone: view.zone.replaceAll("_", " ") })}</p></div></div>
-    <div class="desk"><div class="most"><${Panel} title=${t("message.life")} requests=${[request]} rows=${message.events} name="message">
+      <p class="soft">${t(`status.${message.status}`)} · ${zone}</p></div></div>
+    <div class="desk"><div class="most"><${Panel} title=${t("message.life")} requests=${[request]}
+      rows=${message.events} name="message">
         <ol class="life">
-          <li><time datetime=${message.created_at}>${exact(Date.parse(message.created_at), view.zone, true)}</time><p>${t("event.registered")}</p></li>
+          <li><time datetime=${message.created_at}>${exact(Date.parse(message.created_at), view.zone, true)}</time>
+            <p>${t("event.registered")}</p></li>
           ${message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`)}
         </ol></${Panel}></div>
-      <div class="rest"><${Panel} title=${t("message.facts")}><${Facts} message=${message} named=${named} /></${Panel}></div></div>`;
+      <div class="rest"><${Panel} title=${t("message.facts")}><${Facts} message=${message} named=${named} /></${Panel}>
+        </div></div>`;
 }

@@ -1,0 +1,207 @@
+"""The dashboard's modules in a real browser, one by one: what they reckon against what Python reckons."""
+
+import csv
+import io
+import json
+import random
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, Route, sync_playwright
+
+from postmeter.gateway import dashboard
+from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.shared.apis.meta import SCREENS
+from postmeter.shared.bounces.reasons import Reason
+from tests import browser as chromium
+
+FOLDER = Path(dashboard.__file__).parent / "site" / "dashboard"
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Santiago")
+SITE = "http://dashboard.example"
+Evaluate = Callable[[str, str, Any], Any]
+"""A module's path, an expression of its exports as `m` and of the argument as `given`, the argument."""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """The page, its files as the gateway has them, and nothing else that answers."""
+    files = dashboard.pages()
+
+    def answer(route: Route) -> None:
+        file = files.get(urlsplit(route.request.url).path)
+        if file is None:
+            route.fulfill(status=503, json={})
+        else:
+            headers = {"Content-Type": file.media, "Content-Security-Policy": file.policy}
+            route.fulfill(body=file.plain, headers=headers)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.path(), args=chromium.ARGUMENTS, chromium_sandbox=False
+        )
+        page = browser.new_page(locale="en-GB")
+        page.route(SITE + "/**", answer)
+        page.goto(SITE + "/login")
+        yield page
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def evaluate(page: Page) -> Evaluate:
+    assets = re.search(r'src="(/dashboard/[0-9a-f]+)/main.js"', page.content())
+    assert assets
+    base = assets[1]
+
+    def run(module: str, expression: str, given: Any) -> Any:
+        script = f"async given => {{ const m = await import({json.dumps(f'{base}/{module}')}); {expression} }}"
+        return page.evaluate(script, given)
+
+    return run
+
+
+def test_every_screen_has_a_path_and_a_module(evaluate: Evaluate) -> None:
+    found = evaluate("screens.js", "return m.SCREENS.map(({ name, path, inMenu }) => [name, path, !!inMenu])", None)
+    assert sorted(path for _, path, _ in found) == sorted(screen.path for screen in SCREENS)
+    texts = json.loads((FOLDER / "texts" / "en.json").read_text())
+    for name, path, _ in found:
+        assert (FOLDER / "screens" / f"{name}.js").exists()
+        assert f"screen.{name}" in texts
+        at = evaluate("screens.js", "return m.screenAt(given)", path.replace("{id}", "%2F%3Cx"))
+        assert (at["screen"]["name"], at["id"]) == (name, "/<x" if "{id}" in path else None)
+    assert evaluate("screens.js", "return m.screenAt('/campaigns/a/b') === undefined", None)
+
+
+def test_a_day_begins_where_its_zone_says(evaluate: Evaluate) -> None:
+    chance = random.Random(3)
+    days = [date(2025, 1, 1) + timedelta(days=chance.randrange(800)) for _ in range(60)]
+    days += [
+        date(2026, 3, 29),
+        date(2026, 10, 25),
+        date(2026, 3, 8),
+        date(2026, 11, 1),
+        date(2026, 9, 6),
+        date(2026, 4, 5),
+    ]
+    asked = [(day.isoformat(), zone) for day in days for zone in ZONES]
+    told = evaluate("model/times.js", "return given.map(([day, zone]) => m.startOf(day, zone))", asked)
+    for (day, zone), start in zip(asked, told, strict=True):
+        local = datetime.fromisoformat(start).astimezone(ZoneInfo(zone))
+        before = (datetime.fromisoformat(start) - timedelta(seconds=1)).astimezone(ZoneInfo(zone))
+        assert (local.date().isoformat(), before.date() < local.date()) == (day, True), (day, zone, start)
+
+
+def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> None:
+    now = datetime(2026, 11, 29, 23, 30, 15, tzinfo=UTC)
+    asked = [
+        {"period": period, "zone": zone} for period in ("today", "7d", "30d", "90d", "12m", "nothing") for zone in ZONES
+    ]
+    asked += [{"from": "2026-02-01", "to": "2026-03-31", "zone": "Europe/Berlin"}]
+    asked += [
+        {"from": "2026-03-31", "to": "2026-02-01", "zone": "UTC"},
+        {"from": "x", "to": "2026-02-30", "zone": "UTC"},
+    ]
+    expression = "return given.asked.map(({ zone, ...rest }) => m.periodOf(new URLSearchParams(rest), zone, given.now))"
+    told = evaluate("model/periods.js", expression, {"asked": asked, "now": now.timestamp() * 1000})
+    for given, period in zip(asked, told, strict=True):
+        first, last = date.fromisoformat(period["first"]), date.fromisoformat(period["last"])
+        assert (last - first).days + 1 == period["days"]
+        assert date.fromisoformat(period["before"]["from"]) == first - timedelta(days=period["days"])
+        if period["endsNow"]:
+            assert last == now.astimezone(ZoneInfo(given["zone"])).date()
+            ended = datetime.fromisoformat(period["before"]["to"])
+            assert timedelta() <= now - timedelta(days=period["days"]) - ended < timedelta(minutes=1)
+        else:
+            assert date.fromisoformat(period["before"]["to"]) == first - timedelta(days=1)
+    assert [period["name"] for period in told[-3:]] == ["custom", "30d", "30d"]
+
+
+def test_rates_are_rounded_half_up_on_whole_numbers(evaluate: Evaluate) -> None:
+    chance = random.Random(5)
+    asked = [(part, whole) for whole in (1, 3, 8, 2000, 4900) for part in range(0, whole + 1, max(1, whole // 40))]
+    asked += [(chance.randrange(10**6), chance.randrange(1, 10**7)) for _ in range(500)]
+    told = evaluate("model/numbers.js", "return given.map(([part, whole]) => m.rate(part, whole))", asked)
+    for (part, whole), text in zip(asked, told, strict=True):
+        exact = Fraction(part * 1000, whole)
+        expected = Decimal(int(exact + Fraction(1, 2))) / 10
+        assert Decimal(re.sub(r"[^0-9.]", "", text)) == expected.quantize(Decimal("0.1"), ROUND_HALF_UP), (part, whole)
+    assert not re.search("[0-9]", evaluate("model/numbers.js", "return m.rate(0, 0)", None))
+
+
+def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) -> None:
+    chance = random.Random(9)
+    asked = [1, 2, 3, 4, 7, 10, 11, 99, 1000, 0.2] + [chance.uniform(0.01, 10**9) for _ in range(200)]
+    told = evaluate("parts/plot.js", "return given.map((most) => m.ticks(most, most >= 1))", asked)
+    for most, marks in zip(asked, told, strict=True):
+        assert marks[0] == 0
+        assert marks == sorted(set(marks))
+        assert 2 <= len(marks) <= 6
+        assert marks[-2] < most <= marks[-1] * (1 + 1e-9), (most, marks)
+
+
+def test_files_hold_what_a_spreadsheet_takes_for_text(evaluate: Evaluate) -> None:
+    formulas = ["=1+1", "+1", "-1", "@a", "\ta", "\ra"]
+    plain = ['a "b", c', "line\nline", "", "1-1", "ä\u202f€"]
+    rows = [{"name": text, "n": place - 3} for place, text in enumerate(formulas + plain)]
+    text = evaluate("parts/panel.js", "return m.csv(given)", rows)
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["name"] for row in found] == ["'" + text for text in formulas] + plain
+    assert [int(row["n"]) for row in found] == [row["n"] for row in rows]
+
+
+def test_a_command_is_words_of_a_shell_whatever_is_asked(evaluate: Evaluate) -> None:
+    body = {"filters": {"tag": ["it's", "$(reboot)", "`x`", '"', "\\", "a\nb", "ä"]}, "metrics": ["sent"]}
+    request = {"method": "POST", "path": "/v1/query?a=b&c='", "body": body}
+    command = evaluate("api.js", "return m.curl(given)", request)
+    words = shlex.split(command)
+    assert json.loads(words[words.index("-d") + 1]) == body
+    assert SITE + "/v1/query?a=b&c='" in words
+    assert "$KEY" in command
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("/campaigns/a?who=all", "/campaigns/a?who=all"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example/x", "/"),
+        ("javascript:alert(1)", "/"),
+        ("data:text/html,x", "/"),
+        ("http://[", "/"),
+        ("campaigns", "/campaigns"),
+    ],
+)
+def test_a_sign_in_leads_nowhere_else(evaluate: Evaluate, given: str, expected: str) -> None:
+    expression = (
+        "history.replaceState(null, '', '/login?next=' + encodeURIComponent(given)); return m.addressAfterSignIn()"
+    )
+    assert evaluate("api.js", expression, given) == expected
+
+
+def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:
+    assert set(evaluate("model/questions.js", "return m.METRICS", None)) == set(METRICS)
+    assert set(evaluate("model/questions.js", "return m.DIMENSIONS", None)) - {""} == set(DIMENSIONS)
+    questions = [{"metric": [metric], "by": by} for metric in METRICS for by in DIMENSIONS]
+    expression = (
+        "return given.map(({ metric, by }) => m.questionOf(new URLSearchParams([['metric', metric], ['by', by]])))"
+    )
+    for question in evaluate("model/questions.js", expression, [{**q, "metric": q["metric"][0]} for q in questions]):
+        metric, by = question["metrics"][0], question["by"]
+        assert by != "link" or metric in ("clicks", "machine_clicks")
+        assert by != "currency" or metric in ("conversions", "revenue")
+        assert metric != "revenue" or by == "currency"
+        assert metric not in ("received", "spam", "size_bytes") or by in ("", "domain")
+
+
+def test_every_reason_of_a_bounce_has_words() -> None:
+    for language in (FOLDER / "texts").iterdir():
+        assert {f"bounce.{reason.value}" for reason in Reason} <= json.loads(language.read_text()).keys()
