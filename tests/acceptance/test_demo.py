@@ -1,6 +1,8 @@
-"""`postmeter demo` as a stranger meets it, with few people: stopped while it fills, started again, asked."""
+"""`postmeter demo` as a stranger meets it, with few people: stopped while it fills, started again, asked.
 
-import json
+It was begun three days ago, so that there are also days that were missed.
+"""
+
 import shutil
 import signal
 import tempfile
@@ -12,26 +14,30 @@ from typing import Any
 import pytest
 import requests
 
+from postmeter.cli.demo import progress as progresses
 from postmeter.cli.demo.audience import Audience
 from postmeter.cli.demo.calendar import CAMPAIGNS, DAYS, Calendar
 from postmeter.cli.demo.company import SENDERS
 from postmeter.cli.demo.history import History
-from postmeter.cli.demo.moments import MINUTE, SECOND, stamp
+from postmeter.cli.demo.moments import DAY, MINUTE, SECOND, stamp
+from postmeter.cli.demo.play import now
+from postmeter.cli.demo.progress import Progress
 from postmeter.shared.endpoints import ENDPOINTS, Service
-from tests.product import Product, descendants, running, wait_for
+from tests.product import Product, descendants, prepare, running, wait_for
 
 PEOPLE = 150
+MISSED = 3
+"""Days for which it was off."""
 COMMAND = ("demo", "--people", str(PEOPLE))
 
 
 class Demo:
-    """A demo whose history is filled, and what is known of the start that was broken off."""
+    """A demo whose history is filled. until: when it was started the last time."""
 
-    def __init__(self, product: Product, begun: dict[str, Any]) -> None:
+    def __init__(self, product: Product, first: date, until: int) -> None:
         self.product = product
-        self.first = date.fromisoformat(begun["first"])
-        self.until: int = begun["until"]
-        self.calendar = Calendar(self.first)
+        self.until = until
+        self.calendar = Calendar(first)
 
     def ask(self, path: str, body: Any = None, **parameters: str) -> Any:
         method = "GET" if body is None else "POST"
@@ -48,31 +54,29 @@ class Demo:
         return found
 
 
-def progress(product: Product) -> dict[str, Any] | None:
-    file = product.data / "demo" / "progress.json"
-    return json.loads(file.read_text()) if file.exists() else None
-
-
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    prepare(folder / "data")
+    begun = Progress.begun(now() - MISSED * DAY, PEOPLE)
+    progresses.save(folder / "data", begun)
     with running(folder, *COMMAND) as product:
 
-        def half_done() -> dict[str, Any] | None:
-            found = progress(product)
-            return found if found and len(found["days"]) < DAYS - 10 else None
+        def left() -> list[int]:
+            found = progresses.load(product.data)
+            return found.days if found else []
 
-        begun = wait_for("the first days", half_done)
+        wait_for("the first days", lambda: len(left()) < DAYS - 10)
         children = descendants(product.process.pid)
         product.process.send_signal(signal.SIGINT)
         assert product.process.wait(120) == 0
         wait_for("the end of every child", lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
-        left = progress(product)
-        assert left is not None
-        assert left["days"], "it was stopped while it filled"
+        assert left(), "it was stopped while it filled"
+    until = now()
     with running(folder, *COMMAND) as product:
-        wait_for("all days", lambda: f"all {DAYS} days are there" in product.output.read_text())
-        yield Demo(product, begun)
+        wait_for("all days", lambda: "live traffic is on" in product.output.read_text())
+        assert f"all {DAYS} days are there" in product.output.read_text()
+        yield Demo(product, begun.first, until)
     shutil.rmtree(folder)
 
 
@@ -86,11 +90,11 @@ def test_it_says_what_is_in_it_and_how_to_be_rid_of_it(demo: Demo) -> None:
 
 
 def test_nothing_is_missing_and_nothing_is_twice_after_it_was_broken_off(demo: Demo) -> None:
-    """Of all that had happened when it was begun; since then the days go on."""
+    """Of all that had happened by the last start, in the history and in the days after it."""
     history = History(1, demo.calendar, Audience(1, PEOPLE, demo.calendar))
     end = demo.until - demo.until % (15 * MINUTE)
     wanted = {"sent": 0, "delivered": 0, "complained": 0, "unsubscribed": 0, "received": 0, "replied": 0}
-    for number in range(DAYS):
+    for number in range(DAYS + MISSED):
         day = history.day(number)
         for mail in day.mails:
             for _, event in mail.events:
@@ -98,7 +102,7 @@ def test_nothing_is_missing_and_nothing_is_twice_after_it_was_broken_off(demo: D
                     wanted[event.type] += 1
         wanted["received"] += sum(item.at < end for item in day.received)
     wanted["replies"] = wanted.pop("replied")
-    assert demo.sums(*wanted, to=stamp(end)) == [wanted]
+    wait_for("the last of it to be counted", lambda: demo.sums(*wanted, to=stamp(end)) == [wanted], 10)
 
 
 def test_every_read_of_the_documents_has_something_to_show(demo: Demo) -> None:

@@ -1,5 +1,6 @@
 """The demo's model: the same for a seed, within its limits, and as a company's mail is."""
 
+import random
 from collections import Counter
 from datetime import date, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from postmeter.cli.demo.audience import BOUNCE, Audience
 from postmeter.cli.demo.behaviour import LONGEST
 from postmeter.cli.demo.calendar import CAMPAIGNS, DAYS, Calendar
 from postmeter.cli.demo.history import BLOCKING, Day, History, Mail
+from postmeter.cli.demo.live import LIVELY, Live
 from postmeter.shared.bounces import Reason, normalise
 from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.mailbox_providers import MailboxProviders
@@ -216,3 +218,25 @@ def test_a_new_address_that_is_wrong_bounces_at_its_first_mail() -> None:
     people = Audience(1, 5000, calendar).everybody(DAYS - 1)
     wrong = [person for person in people if person.leaving == BOUNCE and person.leaves == person.joined]
     assert len(wrong) > 10
+
+
+@pytest.mark.parametrize("people", [20, 50])
+def test_few_people_are_enough(people: int) -> None:
+    few = history(people=people)
+    made = [few.day(number) for number in range(DAYS + 10)]
+    assert all(day.mails is not None for day in made)
+    assert len({mail.letter.campaign.id for day in made for mail in day.mails}) > 30
+
+
+def test_live_traffic_is_lively_for_a_while_and_bounded_afterwards() -> None:
+    started, people = moments.midnight(FIRST), Audience(1, PEOPLE, Calendar(FIRST)).everybody(DAYS)
+    live = Live(started, people, random.Random(1))
+    lively = list(live.begun(started + LIVELY))
+    assert 300 < len(lively) < 1200, "some events a second"
+    hour = list(live.begun(started + LIVELY + moments.HOUR))
+    assert len(hour) < len(lively)
+    assert list(live.begun(started + LIVELY + moments.HOUR)) == []
+    for mail in lively + hour:
+        created = mail.letter.created
+        assert all(created < event.at <= created + LONGEST // 50 for _, event in mail.events)
+    assert len({mail.id for mail in lively + hour}) == len(lively + hour)

@@ -66,13 +66,16 @@ def up(data: Path, port: int, tracking_port: int) -> None:
 )
 def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
     """Run the whole product with a workspace of made-up mail: 90 days of it, then live traffic."""
+    from postmeter.cli.demo import progress
     from postmeter.cli.demo.companion import companion
     from postmeter.cli.local.ready_file import FILE, Ready
     from postmeter.cli.local.supervisor import Supervisor
 
     def announce(ready: Ready) -> None:
         _announce(ready, data / FILE)
-        click.echo("In it: an invented coffee roaster's 40 campaigns of 90 days, filled in now, the newest day first.")
+        begun = progress.load(data)
+        how = "filled in now, the newest day first" if begun is None or begun.days else "all filled in before"
+        click.echo(f"In it: an invented coffee roaster's 40 campaigns of 90 days, {how}.")
         click.echo("Then live traffic, as long as this runs.")
         click.echo(f"When you have seen enough: rm -r {data} (with whatever else you keep in it)")
 

@@ -37,8 +37,10 @@ async def run(data: Path, people: int) -> None:
         feed = Feed(session, ready.gateway, ready.api_key)
         if progress.days:
             await Fill(history, feed, progress, save).run(say)
+        play = Play(history, feed, progress, save)
+        await play.catch_up()
         say("live traffic is on")
-        await Play(history, feed, progress, save).run()
+        await play.run()
 
 
 def say(text: str) -> None:
@@ -60,8 +62,15 @@ def main() -> None:
     try:
         asyncio.run(_until_told(Path(sys.argv[1]), int(sys.argv[2])))
     except* (FeedError, LocalError, OSError) as group:
-        say("; ".join(str(error) for error in group.exceptions))
+        say(str(_first(group)))
         sys.exit(1)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What is inside of groups: tasks that failed at once mostly failed of the same."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 if __name__ == "__main__":

@@ -39,10 +39,16 @@ class Play:
         self._loaded = max(0, self._day(progress.until - LONGEST))
         """The first day that the stream has not taken up."""
 
-    async def run(self) -> None:
-        """Play until it is cancelled."""
+    async def catch_up(self) -> None:
+        """Play what was missed since it was stopped."""
         try:
             await self._forward(now())
+        finally:
+            self._save()
+
+    async def run(self) -> None:
+        """Play what comes, with live traffic beside it, until it is cancelled."""
+        try:
             live = Live(now(), self._history.people(self._day(now())), random.Random())
             while True:
                 await asyncio.sleep(PAUSE_SECONDS)
