@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 import requests
 
-from postmeter.shared.apis import webhooks
+from postmeter.shared.apis import sending_ips, webhooks
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
@@ -64,6 +64,8 @@ class World:
 
     def made(self, path: str) -> str:
         """The id of a new one of what is at a path; empty for what has none."""
+        if path == sending_ips.ONE_PATH:
+            self.ask("POST", sending_ips.PATH, json={"ips": self.values["ips"]})
         bodies = {
             "/v1/sources/{id}": {"provider": "postmark"},
             "/v1/users/{id}": {"email": f"{uuid.uuid4()}@c.example", "role": "viewer"},
@@ -200,6 +202,8 @@ def filled(product: Product) -> World:
         "order_id": "order-1",
         "api_key": product.ready["api_key"],
         "provider": "postmark",
+        "ips": ["9.9.9.9"],
+        "ip": "9.9.9.9",
     }
     world.ids = {
         "/v1/messages/{id}": first["id"],

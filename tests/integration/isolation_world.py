@@ -46,6 +46,7 @@ class Ids:
     source: str = ""
     user: str = ""
     key: str = ""
+    ip: str = "9.9.9.9"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -230,6 +231,13 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ],
     ("DELETE", "/v1/users/{id}"): [lambda ids: Request("DELETE", f"/v1/users/{ids.user}")],
     ("POST", "/v1/keys"): [lambda ids: Request("POST", "/v1/keys", {"role": "member", "scopes": ["track"]})],
+    ("GET", "/v1/domains"): [lambda ids: get("/v1/domains")],
+    ("GET", "/v1/exports"): [lambda ids: get("/v1/exports")],
+    ("GET", "/v1/verdicts"): [lambda ids: get("/v1/verdicts")],
+    ("PUT", "/v1/verdicts"): [lambda ids: Request("PUT", "/v1/verdicts", {"early_seconds": 3})],
+    ("GET", "/v1/sending-ips"): [lambda ids: get("/v1/sending-ips")],
+    ("POST", "/v1/sending-ips"): [lambda ids: Request("POST", "/v1/sending-ips", {"ips": ["9.9.9.8"]})],
+    ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],
     ("GET", "/v1/keys"): [lambda ids: get("/v1/keys")],
     ("DELETE", "/v1/keys/{id}"): [lambda ids: Request("DELETE", f"/v1/keys/{ids.key}")],
     ("POST", "/v1/messages"): [
@@ -251,7 +259,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
 }
 FIELDS = (
     *("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source"),
-    *("user", "key"),
+    *("user", "key", "ip"),
 )
 
 
@@ -387,7 +395,9 @@ async def make_exports(town: Town) -> None:
             campaigns_cursor=campaigns["next_cursor"],
             search_cursor=messages["next_cursor"],
             source=source["data"]["id"],
+            ip=f"9.9.9.{1 if mark == OURS else 2}",
         )
+        await town.good(key, Request("POST", "/v1/sending-ips", {"ips": [town.ids[mark].ip]}))
     for mark, key in ((OURS, town.keys["admin"]), (SIBLING, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
         town.ids[mark] = replace(town.ids[mark], **await who_comes_in(town, mark, key))
     other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))

@@ -177,6 +177,33 @@ async def test_who_may_not_see_an_export_s_rows_may_not_see_the_export(api: Api)
         assert (status, str(answer).replace(export_id, unknown)) == (expected[0], str(expected[1]))
 
 
+async def test_the_latest_exports_are_listed_for_who_may_see_all_of_each(api: Api) -> None:
+    await message(api.here, api.workspace, domain="shop.example")
+    first = await api.order(export_type="messages")
+    await api.ended(first)
+    failed = await api.order(export_type="campaign_performance", campaign_ids=["nothing"])
+    await api.ended(failed)
+    confined = api.seen_as(role="domain_admin", domains=["shop.example"])
+    theirs = await confined.order(export_type="messages", format="json")
+    await confined.ended(theirs)
+    found = await listed(api)
+    assert [one["export_id"] for one in found] == [theirs, failed, first]
+    assert [one["status"] for one in found] == ["completed", "failed", "completed"]
+    assert "Campaign with ID nothing" in found[1]["error"]
+    assert (found[1]["download_url"], found[2]["error"], found[2]["export_type"]) == (None, None, "messages")
+    expected = (await api.status(first))[1]["data"]
+    assert {name: value for name, value in found[2].items() if name in expected} == expected
+    assert [one["export_id"] for one in await listed(confined)] == [theirs]
+    tenant = Api(**{**api.__dict__, "workspace": await api.here.workspace("ws_2"), "name": "ws_2"})
+    assert await listed(tenant) == []
+
+
+async def listed(api: Api) -> Any:
+    headers = sealed(api.workspace, workspace_id=api.name, **api.role)
+    async with api.session.get(f"{api.url}/v1/exports", headers=headers) as answer:
+        return (await answer.json())["data"]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [

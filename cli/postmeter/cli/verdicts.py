@@ -7,10 +7,9 @@ import click
 from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
-from postmeter.shared.sql import Queries
-from postmeter.shared.thresholds import LEAST, LIMITS, Thresholds
+from postmeter.gateway import verdict_settings
 
-_QUERIES = Queries("postmeter.cli", "verdicts.sql")
+_NOT_A_NUMBER = -1
 
 
 @click.group(name="verdicts")
@@ -23,12 +22,9 @@ def verdict_commands() -> None:
 @data_option()
 def show_thresholds(workspace: str, data: Path | None) -> None:
     """Show a workspace's thresholds; 0: the rule is off."""
-    row = access.with_connection(data, lambda connection: connection.fetchrow(_QUERIES["show"], workspace))
-    if row is None:
-        raise _unknown(workspace)
-    for name, default in Thresholds()._asdict().items():
-        value = row[name]
-        click.echo(f"{name}={default if value is None else value}")
+    found = access.with_connection(data, lambda connection: verdict_settings.shown(connection, workspace))
+    for name, value in found._asdict().items():
+        click.echo(f"{name}={value}")
 
 
 @verdict_commands.command(name="set")
@@ -38,10 +34,7 @@ def show_thresholds(workspace: str, data: Path | None) -> None:
 def set_thresholds(workspace: str, thresholds: tuple[str, ...], data: Path | None) -> None:
     """Set thresholds, such as burst_clicks=8; 0 switches a rule off. They hold for clicks to come."""
     given = _read(thresholds)
-    values = [given.get(name) for name in Thresholds._fields]
-    arguments = (workspace, *values, *Thresholds())
-    if access.with_connection(data, lambda connection: connection.fetchval(_QUERIES["set"], *arguments)) is None:
-        raise _unknown(workspace)
+    access.with_connection(data, lambda connection: verdict_settings.change(connection, workspace, given))
     click.echo(f"workspace {workspace}: {' '.join(f'{name}={value}' for name, value in given.items())}")
 
 
@@ -49,15 +42,7 @@ def _read(thresholds: tuple[str, ...]) -> dict[str, int]:
     given: dict[str, int] = {}
     for text in thresholds:
         name, _, value = text.partition("=")
-        if name not in Thresholds._fields:
-            raise AdminError(f"there is no threshold {name!r}; there are {', '.join(Thresholds._fields)}")
-        least, most = getattr(LEAST, name), getattr(LIMITS, name)
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else -1
-        if name in given or not (number == 0 or least <= number <= most):
-            raise AdminError(f"{name}: once, {least} to {most}, or 0 to switch it off")
-        given[name] = number
+        if name in given:
+            raise AdminError(f"{name}: once")
+        given[name] = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else _NOT_A_NUMBER
     return given
-
-
-def _unknown(workspace: str) -> AdminError:
-    return AdminError(f"there is no workspace {workspace!r}; `postmeter workspace list` shows all")

@@ -20,6 +20,7 @@ from postmeter.query.documents.optail.metrics import Metrics
 from postmeter.query.documents.tracking_stats import TrackingStats
 from postmeter.query.documents.vectis import Analytics
 from postmeter.query.documents.workspaces import handlers as workspaces
+from postmeter.query.domain_list import DomainList
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
@@ -30,7 +31,8 @@ from postmeter.query.native import NativeQuery
 from postmeter.query.turns import Turns
 from postmeter.query.workspace import WorkspaceShown
 from postmeter.shared import authorization, logs, principal, traces
-from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, STATUS_PATH
+from postmeter.shared.apis import domains
+from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
@@ -60,6 +62,7 @@ def handlers(
     return {
         "/api/v1/analytics": Analytics(engine, pool, clock).handle,
         "/api/v1/tracking/stats": TrackingStats(pool, redis).handle,
+        domains.PATH: DomainList(pool, cursors).handle,
         "/v1/campaigns": CampaignList(pool, cursors).handle,
         "/api/v1/mail/stats": krafter.stats,
         "/api/v1/mail/stats/daily": krafter.daily,
@@ -74,6 +77,7 @@ def handlers(
         **misar.handlers(engine, pool, clock),
         EXPORT_PATH: exports.order,
         STATUS_PATH: exports.status,
+        LATEST_PATH: exports.latest,
         DOWNLOAD_PATH: exports.download,
         LIVE_ENDPOINT.path: live.handle,
         "/v1/workspace": WorkspaceShown(pool).handle,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from aiohttp import web
 
 from postmeter.query import campaigns, parameters
@@ -13,7 +11,6 @@ from postmeter.shared.apis.native import Campaign, CampaignsAnswer, CampaignsPar
 from postmeter.shared.postgres import Pool
 
 MAX_LIMIT = 1000
-_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _IDENTITY = b"campaigns"
 """What a cursor is bound to, beside the caller's scope: nothing else decides which campaigns there are."""
 
@@ -28,9 +25,7 @@ class CampaignList:
     async def handle(self, asked: Asked) -> web.Response:
         """One page, and the next page's cursor or null. Raises RequestError 400 that names the parameter."""
         given = parameters.read(asked.request, CampaignsParameters)
-        limit = int(given.limit) if _NUMBER.fullmatch(given.limit) else 0
-        if not 1 <= limit <= MAX_LIMIT:
-            raise parameters.invalid("limit", f"takes 1 to {MAX_LIMIT}.")
+        limit = parameters.limit(given.limit, MAX_LIMIT)
         after = None
         if given.cursor is not None:
             after = str(self._cursors.read(given.cursor, asked.scope, _IDENTITY).last[0])

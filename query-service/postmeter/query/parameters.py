@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ from postmeter.shared.errors import RequestError
 
 T = TypeVar("T", bound=msgspec.Struct)
 LARGE = 10**18
+_LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 def read(request: web.Request, kind: type[T]) -> T:
@@ -33,6 +35,14 @@ def read(request: web.Request, kind: type[T]) -> T:
 def invalid(name: str, message: str) -> RequestError:
     """The error of a parameter: its name, then `message`."""
     return RequestError(400, "INVALID_PARAMETER", f"{name} {message}", name)
+
+
+def limit(text: str, most: int) -> int:
+    """How many a page may have, 1 to `most`. Raises RequestError 400 INVALID_PARAMETER."""
+    value = int(text) if _LIMIT.fullmatch(text) else 0
+    if not 1 <= value <= most:
+        raise invalid("limit", f"takes 1 to {most}.")
+    return value
 
 
 def whole(text: str, name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.apis import (
+    domains,
     exports,
     keys,
     krafter,
@@ -13,11 +14,13 @@ from postmeter.shared.apis import (
     native,
     optail,
     search,
+    sending_ips,
     session,
     sources,
     unsubscribe,
     users,
     vectis,
+    verdicts,
     webhooks,
     workspace,
     workspaces,
@@ -40,6 +43,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *search.ENDPOINTS,
     *message_events.ENDPOINTS,
     *workspace.ENDPOINTS,
+    *domains.ENDPOINTS,
+    *verdicts.ENDPOINTS,
+    *sending_ips.ENDPOINTS,
     live.LIVE_ENDPOINT,
     *webhooks.ENDPOINTS,
     *sources.ENDPOINTS,

@@ -25,6 +25,8 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gateway": {
         _READ: ("migration", "workspace", "webhook_source"),
         _KEEP: ("fingerprint", "api_key"),
+        "SELECT, INSERT, UPDATE": ("verdict_setting",),
+        "SELECT, INSERT, DELETE": ("sending_ip",),
         "UPDATE (revoked_at)": ("api_key",),
         _WRITE: ("user_account", "one_time_link", "session"),
     },

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from postmeter.shared.errors import PostmeterError
+from postmeter.shared.quoting import quoted
 
 
 class Thresholds(NamedTuple):
@@ -28,3 +32,22 @@ LEAST = Thresholds(2, 2, 1, 2, 1, 1)
 """The smallest that each may be beside 0: one click alone is never a burst."""
 LIMITS = Thresholds(100, 100, 60_000, 1000, 60, 60)
 """The greatest that each may be, so that a click's neighbours are few."""
+
+
+class ThresholdRefused(PostmeterError):
+    """A threshold is not known, or cannot be what it was to be. name: which."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def check(given: Mapping[str, int]) -> None:
+    """Raises ThresholdRefused unless a workspace may have these thresholds, by name."""
+    for name, value in given.items():
+        if name not in Thresholds._fields:
+            known = ", ".join(Thresholds._fields)
+            raise ThresholdRefused(name, f"there is no threshold {quoted(name)}; there are {known}")
+        least, most = getattr(LEAST, name), getattr(LIMITS, name)
+        if value != 0 and not least <= value <= most:
+            raise ThresholdRefused(name, f"{name} takes {least} to {most}, or 0 to switch the rule off")

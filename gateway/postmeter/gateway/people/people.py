@@ -18,7 +18,9 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
+from postmeter.gateway.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.settings import GatewaySettings
+from postmeter.gateway.verdict_routes import VerdictRoutes
 from postmeter.shared import postgres
 from postmeter.shared.metrics import GatewayMetrics
 from postmeter.shared.people_metrics import PeopleMetrics
@@ -57,6 +59,8 @@ class People:
             **SessionRoutes(self.callers, sessions, sign_in, origins, hops, PeopleMetrics(registry)).handlers(),
             **UserRoutes(writes, origins).handlers(),
             **KeyRoutes(writes, settings.key_pepper).handlers(),
+            **VerdictRoutes(pool, writes).handlers(),
+            **SendingIpRoutes(pool, writes).handlers(),
         }
 
     async def close(self) -> None:

@@ -27,6 +27,8 @@ MAX_TRIES = 3
 """Attempts that may fail, or whose worker may die."""
 KEEP_DAYS = 30
 """How long the status of an export can be asked for after its file was removed."""
+LATEST = 20
+"""Exports that a list of the latest has."""
 SWEEP = 100
 """Rows that one round of sweeping takes."""
 TAKING_LOCK, ORDERING_LOCK = 0x706D7861, 0x706D786F
@@ -96,6 +98,10 @@ class Jobs:
     async def find(self, scope: Scope, export_id: str) -> asyncpg.Record | None:
         """An export's row, if the caller may see everything in it."""
         return await self._pool.fetchrow(_QUERIES["find"], scope.workspace, export_id, scope.domains)
+
+    async def latest(self, scope: Scope) -> list[asyncpg.Record]:
+        """Rows of the latest exports of which the caller may see everything, the latest first."""
+        return await self._pool.fetch(_QUERIES["latest"], scope.workspace, scope.domains, LATEST)
 
     async def file(self, workspace_id: str, export_id: str) -> asyncpg.Record | None:
         """Id, format and file of an export that may be downloaded now."""

@@ -19,6 +19,13 @@ SELECT id, format, status, progress, error, file, file_size_bytes, created_at, c
     coalesce(expires_at <= now(), false) AS expired
 FROM export WHERE workspace = $1 AND id = $2 AND ($3::text[] IS NULL OR domains <@ $3::text[])
 
+-- name: latest
+-- The $3 latest exports of workspace $1, of those that hold nothing but domains $2 (null: all may be seen).
+SELECT id, type, format, status, progress, error, file, file_size_bytes, created_at, completed_at, expires_at,
+    coalesce(expires_at <= now(), false) AS expired
+FROM export WHERE workspace = $1 AND ($2::text[] IS NULL OR domains <@ $2::text[])
+ORDER BY created_at DESC, id LIMIT $3
+
 -- name: file
 -- The file of export $2 of the workspace with the public id $1, while it may be downloaded.
 SELECT export.id, export.format, export.file FROM workspace JOIN export ON export.workspace = workspace.number

@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import asyncpg
+import msgspec
 from aiohttp import web
 
 from postmeter.query import bodies
@@ -74,6 +75,15 @@ class Exports:
         if row["status"] == "failed":
             raise RequestError(422, "EXPORT_FAILED", f"Failed to generate export: {row['error']}")
         return json(api.ExportStatusAnswer(True, await self._status(workspace, row)))
+
+    async def latest(self, asked: Asked) -> web.Response:
+        """The latest ones. The reason of a failure stands beside it: one list is one good answer."""
+        found = []
+        for row in await self._jobs.latest(asked.scope):
+            status = msgspec.structs.asdict(await self._status(asked.principal.workspace_id, row))
+            error = row["error"] if row["status"] == "failed" else None
+            found.append(api.OrderedExport(**status, export_type=row["type"], error=error))
+        return json(api.LatestAnswer(found))
 
     async def _status(self, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
         status, link = row["status"], None

@@ -14,6 +14,7 @@ EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")
 EXPORT_PATH = BASE + "/analytics/export"
 STATUS_PATH = BASE + "/analytics/exports/{exportId}"
 DOWNLOAD_PATH = STATUS_PATH + "/download"
+LATEST_PATH = "/v1/exports"
 DOWNLOAD_SECONDS = 3600.0
 """A large file takes its time; a link lives no longer by default."""
 
@@ -67,6 +68,20 @@ class ExportStatusAnswer(Struct):
     data: ExportStatus
 
 
+class OrderedExport(ExportStatus):
+    """An export among the latest. status: also failed, then `error` says why."""
+
+    status: Annotated[str, one_of("processing", "completed", "expired", "failed")]
+    export_type: Annotated[str, one_of(*EXPORT_TYPES)]
+    error: str | None
+
+
+class LatestAnswer(Struct):
+    """GET /v1/exports: the 20 latest that hold nothing but what the caller may see, the latest first."""
+
+    data: list[OrderedExport]
+
+
 class DownloadParameters(Struct):
     """Query of a download link; all of it is signed."""
 
@@ -91,6 +106,16 @@ ENDPOINTS = (
         "How far an export is, and where to get it",
         answer=ExportStatusAnswer,
         failures=(422,),
+    ),
+    Endpoint(
+        method="GET",
+        path=LATEST_PATH,
+        document=Document.NATIVE,
+        service=Service.QUERY,
+        summary="The latest exports, and how far each is",
+        scope="analytics",
+        limit=Limit.READ,
+        answer=LatestAnswer,
     ),
     Endpoint(
         method="GET",
