@@ -79,4 +79,7 @@ async def test_a_workspace_says_its_name_and_zone(api: Api) -> None:
         "UPDATE workspace SET name = 'Shop', timezone = 'Asia/Kathmandu' WHERE number = $1", api.workspace
     )
     told = (await api.ok("/v1/workspace"))["data"]
-    assert (told["name"], told["timezone"]) == ("Shop", "Asia/Kathmandu")
+    assert (told["name"], told["timezone"], told["domains"]) == ("Shop", "Asia/Kathmandu", None)
+    headers = sealed(api.workspace, role="domain_admin", domains=["Shop.example"])
+    async with api.session.get(f"{api.url}/v1/workspace", headers=headers) as answer:
+        assert (await answer.json())["data"] == {**told, "domains": ["shop.example"]}

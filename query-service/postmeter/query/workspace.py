@@ -22,4 +22,5 @@ class WorkspaceShown:
         """The workspace that the caller belongs to."""
         row = await self._pool.fetchrow(_QUERIES["workspace"], asked.scope.workspace)
         assert row is not None  # whoever asks belongs to one
-        return json(WorkspaceAnswer(Workspace(row["id"], row["name"], row["timezone"])))
+        domains = None if asked.scope.domains is None else list(asked.scope.domains)
+        return json(WorkspaceAnswer(Workspace(row["id"], row["name"], row["timezone"], domains)))

@@ -17,6 +17,7 @@ class Workspace(Struct):
     id: str
     name: str
     timezone: Annotated[str, described("IANA zone: the one that its people think in.")]
+    domains: Annotated[list[str] | None, described("The caller is confined to these; null: sees all of it.")]
 
 
 class WorkspaceAnswer(Struct):
