@@ -1,7 +1,10 @@
 """An item that is bad, or odd, costs neither the other items of its delivery nor the memory of the service."""
 
+import hashlib
+import hmac
 import json
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.records import Event
 from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.handler import read
-from postmeter.tracking.webhooks.providers import PROVIDERS
+from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
 from postmeter.tracking.webhooks.reading import Unreadable
 from tests.unit import test_webhooks_brevo as brevo
@@ -152,6 +155,22 @@ def test_an_item_is_of_so_many_bytes() -> None:
     assert len(read(provider, of, head + b"x" * fill + tail, RECEIVED)) == 1
     with pytest.raises(Unreadable, match="bytes"):
         read(provider, of, head + b"x" * (fill + 1) + tail, RECEIVED)
+
+
+@pytest.mark.parametrize("slug", sorted(PROVIDERS))
+async def test_what_nobody_has_signed_is_not_read_in_full(slug: str) -> None:
+    """Whoever knows a source's URL may send such bodies: to verify them takes no more memory than they have bytes."""
+    many = b",".join(b'"%d":1' % number for number in range(200_000))
+    for body in (b'{"signature":{%b}}' % many, b'{%b,"signature":1}' % many, b"mandrill_events={%b}" % many):
+        signs = ("X-Mandrill-Signature", "Mailtrap-Signature", "svix-id", "svix-timestamp", "svix-signature")
+        headers = dict.fromkeys((*signs, "X-Twilio-Email-Event-Webhook-Timestamp"), "1")
+        headers["Signature"] = hmac.new(mailersend._PING_SECRET, body, hashlib.sha256).hexdigest()
+        tracemalloc.start()
+        with pytest.raises(RequestError):
+            await PROVIDERS[slug].verify(delivery(body, headers), source(slug, "whsec_c2VjcmV0"))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 3 * len(body)
 
 
 def test_half_a_list_is_none() -> None:

@@ -68,6 +68,22 @@ class Told:
         return [text for one in (list_of(raw) or [raw]) if (text := text_of(one))]
 
 
+class Few:
+    """Reads a few fields of an object and passes over all others, for what is not verified yet may have millions."""
+
+    def __init__(self, *names: str) -> None:
+        fields = [(f"field_{place}", msgspec.Raw, msgspec.Raw()) for place in range(len(names))]
+        rename = {field[0]: name for field, name in zip(fields, names, strict=True)}
+        self._names = rename
+        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Few", fields, rename=rename))
+
+    def of(self, json: bytes, *, mend: bool = True) -> Told:
+        """As object_of, of these fields."""
+        found = _decoded(self._decoder, json, mend=mend) if json.lstrip()[:1] == b"{" else None
+        raw = {name: getattr(found, field, msgspec.Raw()) for field, name in self._names.items()}
+        return Told({name: one for name, one in raw.items() if bytes(one)})
+
+
 def item_of(item: bytes) -> Told:
     """The object that an item is. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is not."""
     return Told(_object_decoder.decode(item))

@@ -45,6 +45,10 @@ _TOO_OLD = "old"
 _REASONED = (EventType.BOUNCED, EventType.FAILED, EventType.DEFERRED)
 
 
+_BODY = told.Few("signature", "event-data")
+_SIGNATURE = told.Few("timestamp", "token", "signature", "parent-signature")
+
+
 class _Signed(NamedTuple):
     """signature: the object, or the older form's fields, that hold it. event: what came with it."""
 
@@ -57,8 +61,9 @@ def _signed(delivery: Delivery) -> _Signed:
     if form is not None:
         return _Signed(told.object_of(msgspec.json.encode(dict(form))), mailgun_forms.item_of(form))
     # Nothing is verified yet: what is larger than an event is not worth mending.
-    body = told.object_of(delivery.body, mend=len(delivery.body) <= items.ITEM_BYTES)
-    signature = body.object("signature")
+    mend = len(delivery.body) <= items.ITEM_BYTES
+    body = _BODY.of(delivery.body, mend=mend)
+    signature = _SIGNATURE.of(body.raw("signature"), mend=mend)
     if not signature:
         raise refused("The body carries no signature: is this an event webhook of Mailgun?")
     return _Signed(signature, body.raw("event-data"))
