@@ -5,13 +5,17 @@ import io
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -210,6 +214,19 @@ def test_the_overview_s_numbers_are_the_api_s(world: World, visiting: Visiting, 
     assert figure(page, "Clicks") == told["clicks"] + (told["machine_clicks"] if who == "all" else 0)
     assert figure(page, "Clicked") == told["unique_clicks"]
     assert figure(page, "Bounced") == told["bounced"]
+
+
+def test_a_curve_says_day_by_day_what_the_api_says(world: World, visiting: Visiting) -> None:
+    zone = "Pacific/Auckland"
+    page = visiting().to(f"/?period=30d&zone={zone}&who=all")
+    page.locator(".same summary").click()
+    names = page.locator(".same thead th").all_inner_texts()
+    shown = [list(map(number, row.locator("td").all_inner_texts())) for row in page.locator(".same tbody tr").all()]
+    today = datetime.now(ZoneInfo(zone)).date()
+    body = {"metrics": list(OPENS["all"]), "resolution": "day", "timezone": zone}
+    told = world.ask("POST", "/v1/query", body | {"from": (today - timedelta(days=29)).isoformat()})["data"]
+    assert names == ["Time", "people", "with proxies", "with machines"]
+    assert shown == [[sum(row[metric] for metric in OPENS[who]) for who in OPENS] for row in told]
 
 
 def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: World, visiting: Visiting) -> None:
@@ -522,6 +539,33 @@ def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> No
     expect(page.locator(".empty")).to_contain_text("Nothing happened in these days.")
     # The browser itself says of each of these that it was not what one hopes for.
     visit.complaints[:] = [said for said in visit.complaints if "Failed to load resource" not in said]
+
+
+def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/campaigns?period=90d")
+    assert page.evaluate("fetch('/session', {method: 'DELETE'}).then((answer) => answer.status)") == 204
+    page.get_by_role("button", name="Refresh").click()
+    page.wait_for_url(re.compile(r"/login\?next=%2Fcampaigns%3Fperiod%3D90d"))
+    visit.complaints[:] = [said for said in visit.complaints if "401" not in said]
+
+
+def test_a_workspace_without_mail_is_told_how_to_begin(world: World, browser: Browser) -> None:
+    command(world, "workspace", "create", "new", "--name", "New", "--timezone", "Asia/Kathmandu")
+    key = command(world, "key", "create", "--workspace", "new", "--role", "member", "--scope", "analytics").split()[-1]
+    context = browser.new_context(locale="en-GB")
+    context.request.post(world.url + "/session", data={"api_key": key})
+    visit = Visit(world, context.new_page())
+    assert "/v1/messages" in visit.to("/").locator(".empty code").inner_text()
+    assert "Asia/Kathmandu" in visit.page.locator(".title").inner_text()
+    assert "/v1/campaigns/" in visit.to("/campaigns").locator(".empty code").inner_text()
+    visit.was_quiet()
+    context.close()
+
+
+def command(world: World, *words: str) -> str:
+    program = [str(Path(sys.executable).with_name("postmeter")), *words, "--data", str(world.product.data)]
+    return subprocess.run(program, check=True, capture_output=True, text=True).stdout
 
 
 def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) -> None:

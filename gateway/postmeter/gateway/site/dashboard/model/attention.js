@@ -33,21 +33,41 @@ export function findings(now, before, campaigns, providers) {
   const found = [];
   for (const limit of LIMITS) {
     if (!beyond(now, limit)) continue;
-    found.push({ text: limit.measure, values: words(now, limit), address: to("/explore", { metric: limit.measure, by: "mailbox_provider" }) });
+    found.push({
+      text: limit.measure,
+      values: words(now, limit),
+      address: to("/explore", { metric: limit.measure, by: "mailbox_provider" }),
+    });
   }
-  const groups = [["campaign", campaigns], ["mailbox_provider", providers]];
+  const groups = [
+    ["campaign", campaigns],
+    ["mailbox_provider", providers],
+  ];
   for (const [dimension, rows] of groups) {
     for (const limit of LIMITS) {
       const worst = rows.filter((row) => row[dimension] && beyond(row, limit));
       worst.sort((a, b) => b[limit.metric] / b[limit.of] - a[limit.metric] / a[limit.of]);
       for (const row of worst.slice(0, 1)) {
-        const address = dimension === "campaign" ? to(`/campaigns/${encodeURIComponent(row.campaign)}`) : to("/", { mailbox_provider: row.mailbox_provider });
-        found.push({ text: `${limit.measure}.in`, values: words(row, limit), dimension, value: row[dimension], address });
+        const address =
+          dimension === "campaign"
+            ? to(`/campaigns/${encodeURIComponent(row.campaign)}`)
+            : to("/", { mailbox_provider: row.mailbox_provider });
+        found.push({
+          text: `${limit.measure}.in`,
+          values: words(row, limit),
+          dimension,
+          value: row[dimension],
+          address,
+        });
       }
     }
   }
   if (before.sent >= ENOUGH && now.sent < before.sent * FALL) {
-    found.push({ text: "volume", values: { now: count(now.sent), before: count(before.sent) }, address: to("/explore", { metric: "sent", by: "domain" }) });
+    found.push({
+      text: "volume",
+      values: { now: count(now.sent), before: count(before.sent) },
+      address: to("/explore", { metric: "sent", by: "domain" }),
+    });
   }
   return found.slice(0, MOST);
 }
@@ -58,7 +78,10 @@ export function outstanding(campaigns, now) {
   if (overall <= 0 || overall >= 1) return [];
   return campaigns
     .filter((row) => row.campaign && row.delivered >= ENOUGH)
-    .map((row) => ({ row, z: (row.unique_opens / row.delivered - overall) / Math.sqrt((overall * (1 - overall)) / row.delivered) }))
+    .map((row) => ({
+      row,
+      z: (row.unique_opens / row.delivered - overall) / Math.sqrt((overall * (1 - overall)) / row.delivered),
+    }))
     .filter(({ z }) => Math.abs(z) > 3)
     .sort((a, b) => Math.abs(b.z) - Math.abs(a.z))
     .slice(0, 5)

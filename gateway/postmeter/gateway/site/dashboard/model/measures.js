@@ -14,7 +14,11 @@ export function audienceOf(params) {
   return AUDIENCES.includes(asked) ? asked : "proxies";
 }
 
-const OPENS = { people: ["human_opens"], proxies: ["human_opens", "proxy_opens"], all: ["human_opens", "proxy_opens", "machine_opens"] };
+const OPENS = {
+  people: ["human_opens"],
+  proxies: ["human_opens", "proxy_opens"],
+  all: ["human_opens", "proxy_opens", "machine_opens"],
+};
 const CLICKS = { people: ["clicks"], proxies: ["clicks"], all: ["clicks", "machine_clicks"] };
 
 const plain = (metric) => () => [metric];
@@ -22,7 +26,8 @@ const plain = (metric) => () => [metric];
 /**
  * parts: the metrics of POST /v1/query whose sum it is, by audience. of: the metric that its rate is of. good: whether
  * more of it is (1), or less (-1). found: how POST /v1/messages/search finds its messages; null: by nothing.
- * digits: decimals of its rate, where one is too few for the limits that it is held against. split: whether people, proxies and machines are told apart.
+ * digits: decimals of its rate, where one is too few for the limits that it is held against. split: whether people,
+ * proxies and machines are told apart.
  */
 export const MEASURES = {
   sent: { parts: plain("sent"), good: 0, found: null },
@@ -43,8 +48,21 @@ export const MEASURES = {
 
 /** The metrics that all measures need. */
 export const METRICS = [
-  "sent", "delivered", "deferred", "hard_bounced", "soft_bounced", "failed", "complained", "unique_unsubscribed",
-  "human_opens", "proxy_opens", "machine_opens", "unique_opens", "clicks", "machine_clicks", "unique_clicks",
+  "sent",
+  "delivered",
+  "deferred",
+  "hard_bounced",
+  "soft_bounced",
+  "failed",
+  "complained",
+  "unique_unsubscribed",
+  "human_opens",
+  "proxy_opens",
+  "machine_opens",
+  "unique_opens",
+  "clicks",
+  "machine_clicks",
+  "unique_clicks",
   "unique_replies",
 ];
 
@@ -61,16 +79,29 @@ export function rateOf(name, counts, who) {
 /** What the measure's rate is of in a row of counts, or null where it has none. */
 export function wholeOf(name, counts) {
   const { of } = MEASURES[name];
-  return of ? counts[of] ?? 0 : null;
+  return of ? (counts[of] ?? 0) : null;
 }
 
 /** Opens or clicks by who they are of: [{kind, value, counted}]. counted: by this audience. */
 export function splitOf(name, counts, who) {
-  const kinds = name === "opens"
-    ? [["people", "human_opens"], ["proxies", "proxy_opens"], ["machines", "machine_opens"]]
-    : [["people", "clicks"], ["machines", "machine_clicks"]];
+  const kinds =
+    name === "opens"
+      ? [
+          ["people", "human_opens"],
+          ["proxies", "proxy_opens"],
+          ["machines", "machine_opens"],
+        ]
+      : [
+          ["people", "clicks"],
+          ["machines", "machine_clicks"],
+        ];
   const counted = MEASURES[name].parts(who);
-  return kinds.map(([kind, metric]) => ({ kind, metric, value: counts[metric] ?? 0, counted: counted.includes(metric) }));
+  return kinds.map(([kind, metric]) => ({
+    kind,
+    metric,
+    value: counts[metric] ?? 0,
+    counted: counted.includes(metric),
+  }));
 }
 
 /** The sum of rows, metric by metric. */

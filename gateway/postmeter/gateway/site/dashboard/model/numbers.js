@@ -1,11 +1,12 @@
 /** Numbers as they are printed: thousands apart by a thin space, rates with one decimal, money with its currency. */
 
 import { language } from "../texts.js";
+import { formatOf } from "./formats.js";
 
 const THIN = "\u202f";
 
-function thin(format, value) {
-  return format
+function thin(options, value) {
+  return formatOf("NumberFormat", language(), options)
     .formatToParts(value)
     .map(({ type, value: text }) => (type === "group" ? THIN : text))
     .join("");
@@ -13,19 +14,17 @@ function thin(format, value) {
 
 /** A count: `4 900`. */
 export function count(value) {
-  return thin(new Intl.NumberFormat(language(), { maximumFractionDigits: 0 }), value);
+  return thin({ maximumFractionDigits: 0 }, value);
 }
 
 /** A number with at most one decimal, for axes. */
 export function short(value) {
-  return thin(new Intl.NumberFormat(language(), { maximumFractionDigits: 1 }), value);
+  return thin({ maximumFractionDigits: 1 }, value);
 }
-
 
 /** `34.2 %`; digits: decimals, 1 or 2. */
 export function percent(value, digits = 1) {
-  const format = new Intl.NumberFormat(language(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return `${thin(format, value)}${THIN}%`;
+  return `${thin({ minimumFractionDigits: digits, maximumFractionDigits: digits }, value)}${THIN}%`;
 }
 
 /** A rate: `34.2 %`, rounded half-up on whole numbers; a dash where there is nothing to divide by. */
@@ -38,7 +37,7 @@ export function rate(part, whole, digits = 1) {
 /** Money: `1 204.50 €`. */
 export function money(value, currency) {
   try {
-    return thin(new Intl.NumberFormat(language(), { style: "currency", currency }), value);
+    return thin({ style: "currency", currency }, value);
   } catch {
     return `${count(value)} ${currency}`;
   }
@@ -48,7 +47,7 @@ export function money(value, currency) {
 export function change(now, before) {
   if (!before) return null;
   const value = ((now - before) / before) * 100;
-  const size = percent(Math.abs(value) < 9.95 ? Math.abs(value) : Math.round(Math.abs(value)), Math.abs(value) < 9.95 ? 1 : 0);
+  const size = percent(Math.abs(value), Math.abs(value) < 9.95 ? 1 : 0);
   const sign = value > 0.05 ? "+" : value < -0.05 ? "\u2212" : "±";
   return { text: sign + size, direction: Math.sign(Math.abs(value) < 0.05 ? 0 : value) };
 }

@@ -5,9 +5,26 @@ import { t } from "../texts.js";
 import { MEASURES } from "./measures.js";
 
 const MAIL = [
-  "sent", "delivered", "deferred", "bounced", "hard_bounced", "soft_bounced", "failed", "complained", "unsubscribed",
-  "unique_unsubscribed", "opens", "unique_opens", "human_opens", "proxy_opens", "machine_opens", "clicks",
-  "unique_clicks", "machine_clicks", "replies", "unique_replies",
+  "sent",
+  "delivered",
+  "deferred",
+  "bounced",
+  "hard_bounced",
+  "soft_bounced",
+  "failed",
+  "complained",
+  "unsubscribed",
+  "unique_unsubscribed",
+  "opens",
+  "unique_opens",
+  "human_opens",
+  "proxy_opens",
+  "machine_opens",
+  "clicks",
+  "unique_clicks",
+  "machine_clicks",
+  "replies",
+  "unique_replies",
 ];
 const INBOUND = ["received", "spam", "size_bytes"];
 const BOUGHT = ["conversions", "revenue"];

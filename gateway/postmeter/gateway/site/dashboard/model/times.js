@@ -1,6 +1,7 @@
 /** Times as they are printed: relative up to a day, then dates in the zone that is looked at. */
 
 import { language } from "../texts.js";
+import { formatOf } from "./formats.js";
 
 const DAY = 86_400_000;
 const STEPS = [
@@ -21,7 +22,7 @@ export function isZone(zone) {
 
 /** The day of a moment in a zone: `2026-04-03`. */
 export function dayOf(moment, zone) {
-  return new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" }).format(moment);
+  return formatOf("DateTimeFormat", "en-CA", { timeZone: zone, dateStyle: "short" }).format(moment);
 }
 
 /** A day some days later (or earlier): `2026-04-03`. */
@@ -36,17 +37,20 @@ export function daysBetween(first, last) {
   return Math.round((Date.parse(`${last}T00:00:00Z`) - Date.parse(`${first}T00:00:00Z`)) / DAY);
 }
 
+/** An instant's parts; midnight is hour 0. */
+const FIELDS = {
+  year: "numeric",
+  month: "numeric",
+  day: "numeric",
+  hour: "numeric",
+  minute: "numeric",
+  second: "numeric",
+  hourCycle: "h23",
+};
+
 /** Milliseconds by which a zone's clocks are ahead of UTC at a moment. */
 function ahead(moment, zone) {
-  const fields = {
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-    second: "numeric",
-  };
-  const parts = new Intl.DateTimeFormat("en", { ...fields, timeZone: zone, hourCycle: "h23" }).formatToParts(moment);
+  const parts = formatOf("DateTimeFormat", "en", { ...FIELDS, timeZone: zone }).formatToParts(moment);
   const { year, month, day, hour, minute, second } = Object.fromEntries(
     parts.map(({ type, value }) => [type, Number(value)]),
   );
@@ -57,7 +61,9 @@ function ahead(moment, zone) {
 export function startOf(day, zone) {
   const utc = Date.parse(`${day}T00:00:00Z`);
   const starts = [utc - DAY, utc + DAY].map((near) => utc - ahead(near, zone));
-  return new Date(Math.min(...starts.filter((start) => dayOf(start, zone) === day))).toISOString();
+  const inside = starts.filter((start) => dayOf(start, zone) === day);
+  // A day that a zone has left out altogether has no instant of its own.
+  return new Date(Math.min(...(inside.length ? inside : starts))).toISOString();
 }
 
 /** Whether a text is a day, and not an instant. */
@@ -67,7 +73,7 @@ export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(D
 export function ago(moment, zone, now = Date.now()) {
   const passed = now - moment;
   if (passed < 0 || passed >= DAY) return exact(moment, zone);
-  const format = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
+  const format = formatOf("RelativeTimeFormat", language(), { numeric: "auto" });
   for (const [unit, size] of STEPS) if (passed >= size) return format.format(-Math.floor(passed / size), unit);
   return format.format(0, "second");
 }
@@ -75,12 +81,12 @@ export function ago(moment, zone, now = Date.now()) {
 /** Date and time: `3 Apr 2026, 14:31`. seconds: with them. */
 export function exact(moment, zone, seconds = false) {
   const style = { dateStyle: "medium", timeStyle: seconds ? "medium" : "short", timeZone: zone };
-  return new Intl.DateTimeFormat(locale(), style).format(moment);
+  return formatOf("DateTimeFormat", locale(), style).format(moment);
 }
 
 /** A day without its time: `3 Apr 2026`. */
 export function day(moment, zone) {
-  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeZone: zone }).format(moment);
+  return formatOf("DateTimeFormat", locale(), { dateStyle: "medium", timeZone: zone }).format(moment);
 }
 
 /** English as it is written where days come before months and hours count to 24. */
@@ -98,12 +104,13 @@ const BUCKETS = {
 
 /** A bucket's name, by its first instant: `3 Apr`. */
 export function bucket(start, resolution, zone) {
-  return new Intl.DateTimeFormat(locale(), { ...BUCKETS[resolution], timeZone: zone }).format(new Date(start));
+  return formatOf("DateTimeFormat", locale(), { ...BUCKETS[resolution], timeZone: zone }).format(new Date(start));
 }
 
 /** A duration: `36 hours`, `4 days`; narrow: `36h`. */
 export function duration(hours, unitDisplay = "long") {
   const whole = hours % 24 === 0 && hours >= 48;
   const unit = whole ? "day" : "hour";
-  return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay }).format(whole ? hours / 24 : hours);
+  const format = formatOf("NumberFormat", language(), { style: "unit", unit, unitDisplay });
+  return format.format(whole ? hours / 24 : hours);
 }

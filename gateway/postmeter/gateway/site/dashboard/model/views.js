@@ -15,7 +15,7 @@ const here = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
  */
 export function viewOf(params, session) {
   const asked = params.get("zone");
-  const zone = asked && isZone(asked) ? asked : session?.timezone ?? here();
+  const zone = asked && isZone(asked) ? asked : (session?.timezone ?? here());
   const filters = {};
   for (const name of FILTERS) if (params.has(name)) filters[name] = params.getAll(name);
   return { period: periodOf(params, zone), zone, who: audienceOf(params), filters };

@@ -33,20 +33,24 @@ function Counts({ measure, counts, who }) {
   const parts = MEASURES[measure].parts(who);
   const { of } = MEASURES[measure];
   return html`<table class="numbers"><caption>${t("explain.counts")}</caption>
-    <tbody>${parts.map((metric) => html`<tr key=${metric}><th scope="row">${t(`metric.${metric}`)}</th><td>${count(counts[metric] ?? 0)}</td></tr>`)}
-    ${parts.length > 1 && html`<tr class="sum"><th scope="row">${t(`measure.${measure}`)}</th><td>${count(valueOf(measure, counts, who))}</td></tr>`}
-    ${of && html`<tr><th scope="row">${t(`metric.${of}`)}</th><td>${count(counts[of] ?? 0)}</td></tr>`}</tbody></table>`;
+    <tbody>${parts.map((metric) => html`<tr key=${metric}><th scope="row">${t(`metric.${metric}`)}</th>
+      <td>${count(counts[metric] ?? 0)}</td></tr>`)}
+    ${parts.length > 1 && html`<tr class="sum"><th scope="row">${t(`measure.${measure}`)}</th>
+      <td>${count(valueOf(measure, counts, who))}</td></tr>`}
+    ${of && html`<tr><th scope="row">${t(`metric.${of}`)}</th><td>${count(counts[of] ?? 0)}</td></tr>`}</tbody>
+      </table>`;
 }
 
 function Window({ body }) {
   const { named } = useCampaigns();
-  const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
   const names = { campaign: named, mailbox_provider: mailboxName };
   const words = (name) => body.filters[name].map((value) => (names[name]?.(value) ?? value) || t("value.none"));
+  const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
+  const filters = chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`);
   const zone = body.timezone ?? "UTC";
   const until = body.to ? end(body.to, zone) : t("explain.now");
   return html`<p>${t("explain.window", { from: end(body.from, zone), to: until, zone: place(zone) })}
-    ${" "}${chosen.length === 0 ? t("explain.no_filter") : chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`).join("; ")}</p>`;
+    ${" "}${filters.length ? filters.join("; ") : t("explain.no_filter")}</p>`;
 }
 
 /** Messages are searched by when they were created; what happened in a window may be of older ones, which is said. */

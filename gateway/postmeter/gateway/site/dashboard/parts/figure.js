@@ -22,15 +22,19 @@ export function Figure({ measure, counts, view, request, id = measure, as = "cou
   const text = as === "rate" ? rateOf(measure, counts, view.who) : count(value);
   const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
   return html`<button class="figure" onClick=${() => go(here({ explain: id }))} aria-label=${label}>${text}</button>
-    ${params.get("explain") === id && html`<${Explanation} measure=${measure} counts=${counts} view=${view}
-      request=${request} close=${() => go(here({ explain: null }), { replace: true })} />`}`;
+    ${
+      params.get("explain") === id &&
+      html`<${Explanation} measure=${measure} counts=${counts} view=${view}
+      request=${request} close=${() => go(here({ explain: null }), { replace: true })} />`
+    }`;
 }
 
 /** `34.2 % of 4 900 delivered`; nothing where the measure has no rate. */
 export function Rate({ measure, counts, view }) {
   const whole = wholeOf(measure, counts);
   if (whole === null) return null;
-  return html`<span class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
+  return html`<span
+    class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
 }
 
 /** The same where a column says what it is of: `34.2 % of 4 900`. */
@@ -56,6 +60,7 @@ export function Change({ measure, now, before, view }) {
   if (!changed) return html`<span class="soft">${t("figure.nothing_before")}</span>`;
   const direction = changed.direction === 0 ? "same" : changed.direction > 0 ? "up" : "down";
   const bad = isWorse(measure, now, before, view.who);
-  return html`<span class=${bad ? "change bad" : "change soft"}>${changed.text} ${t("figure.against", { before: count(past) })}
+  return html`<span
+    class=${bad ? "change bad" : "change soft"}>${changed.text} ${t("figure.against", { before: count(past) })}
     <span class="hidden">${t(`figure.${direction}`)}</span></span>`;
 }

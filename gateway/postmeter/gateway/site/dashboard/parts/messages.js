@@ -85,7 +85,12 @@ export function Messages({ request, view, most = 20, without = [] }) {
     ${rows.length > 0 && html`<${Table} columns=${shown} rows=${rows} caption=${t("message.list")} most=${10_000} />`}
     ${error && html`<${Failed} error=${error} />`}
     ${loading && html`<${Loading} lines=${rows.length ? 1 : 4} />`}
-    ${!loading && !error && rows.length === 0 && html`<p
-      class="soft">${t(cursor ? "message.none_yet" : "message.none")}</p>`}
+    ${
+      !loading &&
+      !error &&
+      rows.length === 0 &&
+      html`<p
+      class="soft">${t(cursor ? "message.none_yet" : "message.none")}</p>`
+    }
     ${!loading && cursor && html`<button onClick=${() => read(cursor, rows)}>${t("message.more")}</button>`}`;
 }

@@ -13,8 +13,12 @@ export function Split({ what, counts, who }) {
     ${
       whole > 0 &&
       html`<div class="bar" aria-hidden="true">
-      ${parts.filter(({ value }) => value).map(({ kind, value }) => html`<span class=${kind}
-        style=${{ flexGrow: value }}></span>`)}</div>`
+      ${parts
+        .filter(({ value }) => value)
+        .map(
+          ({ kind, value }) => html`<span class=${kind}
+        style=${{ flexGrow: value }}></span>`,
+        )}</div>`
     }
     <ul>${parts.map(
       ({ kind, value, counted }) => html`<li key=${kind} class=${kind}>

@@ -25,7 +25,8 @@ export function Failed({ error }) {
   const known = [`failure.${error.code}`, `failure.${error.status}`].find(has) ?? "failure.other";
   const said = error.message && html`<p class="soft">${error.message}</p>`;
   const id = error.requestId && html`<p class="soft">${t("failure.id", { id: error.requestId })}</p>`;
-  return html`<${Trouble} title=${t(known)} what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}</${Trouble}>`;
+  return html`<${Trouble} title=${t(known)}
+    what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}</${Trouble}>`;
 }
 
 /** An answer's content, or what stands in its place. children: a function of the value. */

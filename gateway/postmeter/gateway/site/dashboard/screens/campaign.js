@@ -4,13 +4,13 @@ import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { predecessors, useCampaigns } from "../model/campaigns.js";
-import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money } from "../model/numbers.js";
 import { get, query, search, segment, viewed } from "../model/requests.js";
 import { ago, exact } from "../model/times.js";
-import { Figure, Part, Rate } from "../parts/figure.js";
+import { Figure, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
+import { Mailboxes } from "../parts/mailboxes.js";
 import { allMessages, Messages } from "../parts/messages.js";
 import { Panel } from "../parts/panel.js";
 import { Since } from "../parts/since.js";
@@ -81,23 +81,9 @@ function Providers({ life }) {
   const request = query(
     viewed(life, { metrics: METRICS, dimensions: ["mailbox_provider"], order_by: "-sent", limit: 100 }),
   );
-  const answer = useAnswer(request);
-  const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${life} />`;
-  const columns = [
-    {
-      key: "mailbox_provider",
-      title: t("dimension.mailbox_provider"),
-      cell: (row) => mailboxName(row.mailbox_provider),
-    },
-    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
-    { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened") },
-    { key: "clicked", title: t("measure.clicked"), numeric: true, minor: true, cell: part("clicked") },
-    { key: "bounced", title: t("measure.bounced"), numeric: true, minor: true, cell: part("bounced") },
-  ];
-  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${answer.value?.data}
-    name="mailbox-providers">
-    <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data}
-      caption=${t("overview.providers")} most=${12} />`}</${Answered}></${Panel}>`;
+  const rows = useAnswer(request).value?.data ?? [];
+  return html`<${Mailboxes} rows=${rows} view=${life} request=${request}
+    measures=${["opened", "clicked", "bounced"]} />`;
 }
 
 /** A reason's name in words; reasons are a closed list, and what is not on it is shown as it is. */
@@ -168,8 +154,11 @@ function Parts({ campaign, list, view, session }) {
       return html`<${Funnel} counts=${counts} view=${life} request=${request} />`;
     }}</${Answered}>
     <div class="desk parts">
-      ${sent && html`<${Since} campaign=${campaign} before=${predecessors(list, campaign, PREDECESSORS)}
-        zone=${view.zone} />`}
+      ${
+        sent &&
+        html`<${Since} campaign=${campaign} before=${predecessors(list, campaign, PREDECESSORS)}
+        zone=${view.zone} />`
+      }
       <div class="most"><${Links} life=${life} /></div><div class="rest"><${Revenue} life=${life} /></div>
       <div class="most"><${Providers} life=${life} /></div><div class="rest"><${Reasons} campaign=${campaign}
         session=${session} /></div>

@@ -33,8 +33,11 @@ function Event({ event, zone }) {
   ].filter(Boolean);
   return html`<li class=${event.verdict === "machine" || !event.counted ? "aside" : null}>
     <time datetime=${event.at}>${exact(Date.parse(event.at), zone, true)}</time>
-    <div><p>${said}${verdict && html` <span
-      class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`}</p>
+    <div><p>${said}${
+      verdict &&
+      html` <span
+      class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`
+    }</p>
       ${notes.map((note) => html`<p class="soft" key=${note}>${note}</p>`)}</div></li>`;
 }
 
@@ -54,8 +57,10 @@ function Facts({ message, named }) {
     ["provider_message_id", message.provider_message_id],
     ["id", message.id],
   ].filter(([, value]) => value);
-  return html`<dl class="facts">${rows.map(([name, value]) => html`<dt key=${name}>${t(`fact.${name}`)}</dt>
-    <dd>${value}</dd>`)}</dl>`;
+  return html`<dl class="facts">${rows.map(
+    ([name, value]) => html`<dt key=${name}>${t(`fact.${name}`)}</dt>
+    <dd>${value}</dd>`,
+  )}</dl>`;
 }
 
 /** The screen. */

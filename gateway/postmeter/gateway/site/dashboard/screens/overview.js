@@ -12,12 +12,12 @@ import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore } from "../model/requests.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
-import { Change, Figure, Part, Rate } from "../parts/figure.js";
+import { Change, Figure, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
 import { Nothing } from "../parts/nothing.js";
+import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Answered } from "../parts/states.js";
-import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
@@ -25,11 +25,13 @@ const THEN = ["complained", "unsubscribed", "replied"];
 const CURVES = ["opens", "clicks", "sent", "delivered", "bounced", "complained"];
 /** What stands under opens and clicks: each message once, which has a rate. */
 const ONCE = { opens: "opened", clicks: "clicked" };
+const MAILBOXES = ["delivered", "opened", "bounced", "complained"];
 const GROUPS = 200;
 
 function useOverview(view) {
   const { resolution } = view.period;
-  const by = (dimension) => query(viewed(view, { metrics: METRICS, dimensions: [dimension], order_by: "-sent", limit: GROUPS }));
+  const by = (dimension) =>
+    query(viewed(view, { metrics: METRICS, dimensions: [dimension], order_by: "-sent", limit: GROUPS }));
   const requests = {
     now: query(viewed(view, { metrics: METRICS, resolution })),
     before: query(viewedBefore(view, { metrics: METRICS, resolution })),
@@ -41,15 +43,18 @@ function useOverview(view) {
   return { requests, answers };
 }
 
-function Number({ measure, now, before, view, request }) {
+function Headline({ measure, now, before, view, request }) {
   const values = { measure, counts: now, view, request };
   const once = ONCE[measure];
   return html`<li><h2>${t(`measure.${measure}`)}${once ? ` ${t(`who.${view.who}.${measure}`)}` : ""}</h2>
     <p class="big"><${Figure} ...${values} /></p>
     <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p>
-    <p>${once
-      ? html`<${Figure} ...${values} measure=${once} /> ${t(`measure.${once}.of_mail`)}, <${Rate} measure=${once} counts=${now} view=${view} />`
-      : html`<${Rate} measure=${measure} counts=${now} view=${view} />`}</p></li>`;
+    <p>${
+      once
+        ? html`<${Figure} ...${values} measure=${once} /> ${t(`measure.${once}.of_mail`)}, <${Rate} measure=${once}
+          counts=${now} view=${view} />`
+        : html`<${Rate} measure=${measure} counts=${now} view=${view} />`
+    }</p></li>`;
 }
 
 function Small({ measure, now, before, view, request }) {
@@ -61,15 +66,19 @@ function Small({ measure, now, before, view, request }) {
 
 function Revenue({ answer }) {
   const rows = answer.value?.data ?? [];
+  const purchases = rows.reduce((sum, row) => sum + row.conversions, 0);
+  const sums = rows.map((row) => html`<span key=${row.currency}>${money(row.revenue, row.currency)}${" "}</span>`);
   return html`<li><h2>${t("overview.revenue")}</h2>
-    <p class="big">${rows.length ? rows.map((row) => html`<span key=${row.currency}>${money(row.revenue, row.currency)}${" "}</span>`) : "0"}</p>
-    <p class="soft">${t("overview.purchases", { n: rows.reduce((sum, row) => sum + row.conversions, 0), count: count(rows.reduce((sum, row) => sum + row.conversions, 0)) })}</p></li>`;
+    <p class="big">${rows.length ? sums : "0"}</p>
+    <p class="soft">${t("overview.purchases", { n: purchases, count: count(purchases) })}</p></li>`;
 }
 
 function Numbers({ now, before, view, request, revenue }) {
   const given = { now, before, view, request };
-  return html`<ul class="figures">${FIRST.map((measure) => html`<${Number} key=${measure} measure=${measure} ...${given} />`)}</ul>
-    <ul class="figures small">${THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`)}<${Revenue} answer=${revenue} /></ul>`;
+  const large = FIRST.map((measure) => html`<${Headline} key=${measure} measure=${measure} ...${given} />`);
+  const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
+  return html`<ul class="figures">${large}</ul>
+    <ul class="figures small">${small}<${Revenue} answer=${revenue} /></ul>`;
 }
 
 function Curve({ rows, before, view, requests }) {
@@ -77,12 +86,19 @@ function Curve({ rows, before, view, requests }) {
   const measure = CURVES.includes(params.get("curve")) ? params.get("curve") : CURVES[0];
   const lines = linesOf(measure, rows, before, view.who);
   const names = namesOf(rows, view);
-  const table = rows.map((row, at) => ({ from: row.timestamp, ...Object.fromEntries(lines.map(({ name, values }) => [name, values[at] ?? ""])) }));
+  const table = rows.map((row, at) => ({
+    from: row.timestamp,
+    ...Object.fromEntries(lines.map(({ name, values }) => [name, values[at] ?? ""])),
+  }));
+  const choices = CURVES.map((name) => {
+    const chosen = name === measure ? "true" : null;
+    return html`<a key=${name} href=${here({ curve: name })} aria-current=${chosen}>${t(`measure.${name}`)}</a>`;
+  });
   const title = t("overview.curve", { what: t(`measure.${measure}`), per: t(`per.${view.period.resolution}`) });
   return html`<${Panel} title=${title} requests=${requests} rows=${table} name=${`overview-${measure}`}>
-    <div class="group" role="group" aria-label=${t("overview.curves")}>${CURVES.map((name) => html`<a key=${name} href=${here({ curve: name })}
-      aria-current=${name === measure ? "true" : null}>${t(`measure.${name}`)}</a>`)}</div>
-    <${Chart} title=${title} names=${names} lines=${lines} unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)} widen=${widened(view)} />
+    <div class="group" role="group" aria-label=${t("overview.curves")}>${choices}</div>
+    <${Chart} title=${title} names=${names} lines=${lines} unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)}
+      widen=${widened(view)} />
   </${Panel}>`;
 }
 
@@ -90,36 +106,28 @@ function Attention({ now, before, campaigns, providers }) {
   const { named } = useCampaigns();
   const found = findings(now, before, campaigns, providers);
   const where = ({ dimension, value }) => (dimension === "campaign" ? named(value) : mailboxName(value));
+  const items = found.map((one) => {
+    const said = t(`attention.${one.text}`, { ...one.values, where: where(one) });
+    const advice = t(`attention.${one.text.replace(/\.in$/, "")}.do`);
+    return html`<li key=${one.text + one.value}><a href=${one.address}>${said}</a><div class="soft">${advice}</div>
+      </li>`;
+  });
   return html`<${Panel} title=${t("overview.attention")}>
-    ${found.length === 0 && html`<p>${t("overview.calm")}</p>`}
-    <ul class="list">${found.map((one) => html`<li key=${one.text + one.value}><a href=${one.address}>${t(`attention.${one.text}`, { ...one.values, where: where(one) })}</a>
-      <div class="soft">${t(`attention.${one.text.replace(/\.in$/, "")}.do`)}</div></li>`)}</ul>
+    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.calm")}</p>`}
   </${Panel}>`;
 }
 
 function Outstanding({ rows, now, request }) {
   const { named } = useCampaigns();
-  const found = outstanding(rows, now);
   const overall = rate(now.unique_opens, now.delivered);
+  const items = outstanding(rows, now).map(({ row }) => {
+    const values = { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall };
+    return html`<li key=${row.campaign}><a href=${to(`/campaigns/${segment(row.campaign)}`)}>${named(row.campaign)}</a>
+      <div class="soft">${t("overview.stands", values)}</div></li>`;
+  });
   return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
-    ${found.length === 0 && html`<p>${t("overview.alike")}</p>`}
-    <ul class="list">${found.map(({ row }) => html`<li key=${row.campaign}><a href=${to(`/campaigns/${segment(row.campaign)}`)}>${named(row.campaign)}</a>
-      <div class="soft">${t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall })}</div></li>`)}</ul>
+    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}
   </${Panel}>`;
-}
-
-function Providers({ rows, view, request }) {
-  const part = (measure) => (row) => html`<${Part} measure=${measure} counts=${row} view=${view} />`;
-  const columns = [
-    { key: "mailbox_provider", title: t("dimension.mailbox_provider"), cell: (row) => html`<a href=${here({ mailbox_provider: row.mailbox_provider })}>${mailboxName(row.mailbox_provider)}</a>` },
-    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
-    { key: "delivered", title: t("measure.delivered"), numeric: true, minor: true, cell: part("delivered"), value: (row) => row.delivered / (row.sent || 1) },
-    { key: "opened", title: t("measure.opened"), numeric: true, cell: part("opened"), value: (row) => row.unique_opens / (row.delivered || 1) },
-    { key: "bounced", title: t("measure.bounced"), numeric: true, minor: true, cell: part("bounced"), value: (row) => (row.hard_bounced + row.soft_bounced) / (row.sent || 1) },
-    { key: "complained", title: t("measure.complained"), numeric: true, minor: true, cell: part("complained"), value: (row) => row.complained / (row.delivered || 1) },
-  ];
-  return html`<${Panel} title=${t("overview.providers")} requests=${[request]} rows=${rows} name="mailbox-providers">
-    <${Table} columns=${columns} rows=${rows} caption=${t("overview.providers")} sort="providers" usual="-sent" most=${12} /></${Panel}>`;
 }
 
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
@@ -128,7 +136,8 @@ const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
 export default function Overview({ view }) {
   const { requests, answers } = useOverview(view);
   return html`<div class="title"><div><h1>${t("screen.overview")}</h1>
-      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p></div>
+      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
+        </div>
       <${Freshness} at=${answers.now.at} /></div>
     <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
       const now = total(data);
@@ -138,12 +147,15 @@ export default function Overview({ view }) {
       const campaigns = answers.campaigns.value?.data ?? [];
       const providers = answers.providers.value?.data ?? [];
       if (isIdle(now) && sumBefore && !before) return html`<${Nothing} />`;
-      return html`<${Numbers} now=${now} before=${before} view=${view} request=${requests.now} revenue=${answers.revenue} />
+      return html`<${Numbers} now=${now} before=${before} view=${view} request=${requests.now}
+        revenue=${answers.revenue} />
         <div class="desk">
-          <${Curve} rows=${data} before=${before && rowsBefore} view=${view} requests=${[requests.now, requests.before]} />
-          <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns} providers=${providers} /></div>
+          <${Curve} rows=${data} before=${before && rowsBefore} view=${view}
+            requests=${[requests.now, requests.before]} />
+          <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns}
+            providers=${providers} /></div>
           <div class="half"><${Outstanding} rows=${campaigns} now=${now} request=${requests.campaigns} /></div>
-          <${Providers} rows=${providers} view=${view} request=${requests.providers} />
+          <${Mailboxes} rows=${providers} view=${view} request=${requests.providers} measures=${MAILBOXES} filters />
         </div>`;
     }}</${Answered}>`;
 }

@@ -1,0 +1,55 @@
+/** Mail by mailbox provider: how much, and what became of it. */
+
+import { html } from "../htm/standalone.module.js";
+import { here } from "../address.js";
+import { mailboxName } from "../model/mailboxes.js";
+import { valueOf, wholeOf } from "../model/measures.js";
+import { count } from "../model/numbers.js";
+import { t } from "../texts.js";
+import { Part } from "./figure.js";
+import { Panel } from "./panel.js";
+import { Table } from "./table.js";
+
+/** Providers that are listed; the file has all of them. */
+const MOST = 12;
+
+/** A column of a rate with what it is of; minor: left out where the page is narrow. */
+function rateColumn(measure, view, minor) {
+  return {
+    key: measure,
+    title: t(`measure.${measure}`),
+    numeric: true,
+    minor,
+    cell: (row) => html`<${Part} measure=${measure} counts=${row} view=${view} />`,
+    value: (row) => valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1),
+  };
+}
+
+function provider(row) {
+  const name = mailboxName(row.mailbox_provider);
+  return html`<a href=${here({ mailbox_provider: row.mailbox_provider })}>${name}</a>`;
+}
+
+/**
+ * @param {object} given
+ * @param {object[]} given.rows counts by mailbox provider
+ * @param {object} given.view
+ * @param {object} given.request the query that gives them
+ * @param {string[]} given.measures those whose rates are shown; all but `opened` are left out where the page is narrow
+ * @param {boolean} [given.filters] whether a name leads to what is seen of this provider alone
+ */
+export function Mailboxes({ rows, view, request, measures, filters = false }) {
+  const columns = [
+    {
+      key: "mailbox_provider",
+      title: t("dimension.mailbox_provider"),
+      cell: (row) => (filters ? provider(row) : mailboxName(row.mailbox_provider)),
+    },
+    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
+    ...measures.map((measure) => rateColumn(measure, view, measure !== "opened")),
+  ];
+  const title = t("overview.providers");
+  return html`<${Panel} title=${title} requests=${[request]} rows=${rows} name="mailbox-providers">
+    <${Table} columns=${columns} rows=${rows} caption=${title} sort="providers" usual="-sent" most=${MOST} />
+      </${Panel}>`;
+}
