@@ -136,8 +136,10 @@ async def test_a_history_is_bounded(post: Post) -> None:
 async def test_a_provider_s_own_secret_may_come_later(post: Post) -> None:
     made = await good(post, "POST", "", {"provider": "mandrill"})
     assert (made["secret"], made["paste"], made["secret_missing"]) == (None, None, True)
+    assert (await good(post, "PATCH", f"/{made['id']}", {"name": "x"}))["secret_missing"] is True
     changed = await good(post, "PATCH", f"/{made['id']}", {"secret": " their-key "})
     assert (changed["secret"], changed["secret_missing"]) == (None, False)
+    assert (await good(post, "PATCH", f"/{made['id']}", {"name": "y"}))["secret_missing"] is False
     assert (await ask(post, "PATCH", f"/{made['id']}", {"rotate_secret": True}))[0] == 400
 
 

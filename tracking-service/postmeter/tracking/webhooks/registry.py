@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -24,6 +25,7 @@ _QUERIES = Queries("postmeter.tracking.webhooks", "registry.sql")
 MOST = 200
 """Sources of a workspace that are not revoked."""
 _LISTED = 100_000
+_MISSING = "not given yet: "
 Database: TypeAlias = "Connection | Pool"
 
 
@@ -95,7 +97,7 @@ async def create(
     _check_engagement(engagement)
     _check_options(of, options)
     missing = secret is None and of.secret is SecretOrigin.THEIRS
-    made = _new_secret() if secret is None else _stripped(secret)
+    made = _stripped(secret) if secret is not None else _placeholder() if missing else _new_secret()
     if not missing:
         _check_secret(of, made, options)
     source_id = sources.new_id()
@@ -166,7 +168,8 @@ async def change(
         options=wanted,
         engagement=engagement or source.engagement,
     )
-    return Shown(changed, given if rotate else None)
+    missing = given is None and of.secret is SecretOrigin.THEIRS and _is_missing(row["secret"], key)
+    return Shown(changed, given if rotate else None, missing)
 
 
 async def revoke(database: Database, workspace: str | None, source_id: str) -> datetime:
@@ -225,6 +228,18 @@ def _provider(slug: str) -> Provider:
 
 def _new_secret() -> Secret:
     return Secret(secrets.token_urlsafe(32))
+
+
+def _placeholder() -> Secret:
+    """In place of a provider's own secret that was not given yet: nobody can sign with it."""
+    return Secret(_MISSING + _new_secret().reveal())
+
+
+def _is_missing(stored: str, key: Secret) -> bool:
+    """Whether a placeholder is stored; not where that cannot be told, for whoever only changes a name."""
+    with suppress(SettingsError):
+        return sources.decrypt(stored, key).reveal().startswith(_MISSING)
+    return False
 
 
 def _stripped(secret: Secret) -> Secret:
