@@ -66,6 +66,7 @@ PREVIEWS = (
     b"meta external",
     b"slack imgproxy",
     b"slackbot",
+    b"mattermost bot",
     b"discordbot",
     b"telegrambot",
     b"linkedinbot",
@@ -126,8 +127,14 @@ FIELD_WORDS = (
     (b" scanner", "scanner"),
 )
 """Words of this field that no person's program holds, parts of what `words` makes of an agent."""
-ATTACKS = (b"<", b"${", b"javascript:", b"burpcollaborator", b" oast ")
-"""Parts of lower-cased agents of those that try whether a service can be broken by one."""
+ATTACKS = (
+    b"<script", b"<svg", b"<img", b"<iframe", b"<a href", b"<h1", b"<?", b"<%", b"${", b"javascript:",
+    b"burpcollaborator", b" oast ",
+)  # fmt: skip
+"""Parts of lower-cased agents of those that try whether a service can be broken by one. Not every `<`: Citrix's browser
+for phones has a number of its own behind one, and who writes an agent by hand leaves some to be filled in."""
+COMPONENTS = (b"bsalsa.com",)
+"""Addresses in people's agents: of the maker of EmbeddedWB, the Internet Explorer in other programs."""
 DEVICES = (
     b"iphone", b"ipad", b"ipod", b"android", b"darwin", b"mac os", b"macos", b"windows", b"linux", b"apple", b"smarttv",
     b"tablet", b"mobile", b" ios",

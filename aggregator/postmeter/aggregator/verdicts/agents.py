@@ -14,6 +14,7 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames, words
 from postmeter.aggregator.verdicts.agent_words import (
     ATTACKS,
     CLIENTS,
+    COMPONENTS,
     CRAWLER,
     DEVICES,
     FIELD_WORDS,
@@ -69,8 +70,9 @@ def by_agent(kind: EventType, user_agent: bytes, names: AgentNames) -> Judgement
 def _machine(lowered: bytes, bare: bytes, said: bytes, names: AgentNames) -> str | None:
     """The kind of machine: by a listed name, by the field's words, by what only robots write."""
     if b"whatsapp/" in lowered:
-        # The card of a link that somebody is about to send (`A`, `i`, `N` behind the version), or a telephone's reader.
-        return None if b"device/" in lowered else "preview"
+        # The card of a link that somebody is about to send (`A`, `i`, `N` behind the version), or a reader on a
+        # telephone or at a desk.
+        return None if b"device/" in lowered or b" electron/" in lowered else "preview"
     if b"-user/" in bare:
         return "assistant"
     listed = names.kind(said)
@@ -102,6 +104,8 @@ def _is_robot(lowered: bytes, said: bytes) -> bool:
 
 
 def _has_address(lowered: bytes) -> bool:
+    if _holds(lowered, COMPONENTS):
+        return False
     return _holds(lowered, _ADDRESSES) or bool(_MAIL_ADDRESS.search(lowered))
 
 

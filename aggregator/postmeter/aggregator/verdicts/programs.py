@@ -19,13 +19,16 @@ slimerjs; snoopy; symfony; symfony2; typhoeus; undici; unirest; ureq; urlgrabber
 """
 """What programs load addresses with, headless browsers among them."""
 CLIENTS = """
-airmail; android; androiddownloadmanager; apple pubsub; applecoremedia; antennapod; castbox; cfnetwork; emclient;
-excel; fdm; freespoke; github com; icloud; indesign; instapaper; itunes; jaunt; mail; macoutlook; microsoft office;
-microsoft outlook; networkingextension; nextcloud; notion; odin; office; outlook; overcast; podcast; podcastaddict;
-podimo; powerpoint; qqdownload; red; reeder; safari; silk; slack; sogou; speedy; thunderbird; url emacs; valve steam;
-viber; voyager; whatsapp; word; yahoo mail
+airmail; android; androiddownloadmanager; ant com; apple pubsub; applecoremedia; antennapod; blackboard; castbox;
+cfnetwork; daum; emclient; excel; fdm; freespoke; github com; icloud; indesign; instapaper; itunes; jaunt; mail;
+macoutlook; mattermost; microsoft office; microsoft outlook; netnewswire; networkingextension; nextcloud; notion; odin;
+office; outlook; overcast; peoplepal; podcast; podcastaddict; podimo; powerpoint; qqdownload; quiterss; red; reeder;
+safari; seznam; silk; slack; sogou; speedy; stumbleupon; synapse; thunderbird; url emacs; valve steam; viber; voyager;
+webmon; whatsapp; word; yahoo mail
 """
-"""Mail clients, office programs, browsers, messengers and players; telephones' names too."""
+"""Mail clients, office programs, browsers and what is added to them, readers of feeds, messengers and players;
+telephones' names too. `webmon` is what WebMoney Advisor begins with, `seznam` and `daum`
+portals in whose apps and browsers people read mail: these robots call themselves bots, or tell an address."""
 PROGRAMS = frozenset(
     tuple(name.split()) for text in (LIBRARIES, CLIENTS) for name in text.replace("\n", " ").split(";") if name.strip()
 )
