@@ -66,7 +66,7 @@ async def gateway(dsn: str, **settings: Any) -> AsyncIterator[str]:
     }
     stop = asyncio.Event()
     task = asyncio.create_task(serve(GatewaySettings(**complete), stop))
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{complete['port']}"
     try:
         await reachable(complete["ops_port"], task)
         yield url

@@ -57,6 +57,8 @@ GIVEN = {
             )
         ],
         (GatewaySettings, "POSTMETER_TRACKING_URL", "https://h"),
+        (GatewaySettings, "POSTMETER_PUBLIC_GATEWAY_URL", "ftp://h"),
+        (GatewaySettings, "POSTMETER_OIDC_ISSUER", "http://id.example"),
         (GatewaySettings, "POSTMETER_QUERY_URL", "http://h:port"),
     ],
 )
@@ -64,6 +66,14 @@ def test_what_is_wrong_is_named(struct: type[Any], name: str, value: str) -> Non
     load(struct, GIVEN)
     with pytest.raises(SettingsError, match=f"^{name} takes"):
         load(struct, {**GIVEN, name: value})
+
+
+@pytest.mark.parametrize("missing", ["POSTMETER_PUBLIC_GATEWAY_URL", "POSTMETER_OIDC_CLIENT_ID"])
+def test_an_openid_provider_needs_all_that_it_is_asked_with(missing: str) -> None:
+    given = GIVEN | {"POSTMETER_OIDC_ISSUER": "https://id.example", "POSTMETER_OIDC_CLIENT_ID": "postmeter"}
+    load(GatewaySettings, given)
+    with pytest.raises(SettingsError, match=missing):
+        load(GatewaySettings, {name: value for name, value in given.items() if name != missing})
 
 
 async def test_a_taken_port_is_named() -> None:

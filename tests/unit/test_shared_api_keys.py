@@ -29,7 +29,9 @@ def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None
         "/api/v1/track/unsubscribe",
         "/api/v1/workspaces/{workspaceId}/analytics/exports/{exportId}",
         "/v1/webhooks/{provider}",  # signed by the provider
-        "",  # /openapi.json and /docs
+        "",  # /openapi.json, /docs and /session
+        "/session",
+        "/session/oidc",
         "/docs",
     }
 

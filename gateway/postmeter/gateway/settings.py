@@ -20,7 +20,8 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     service is down; without them such a click gets a page that tries again. service_requests: API requests
     in flight to one service; hits: the same for tracking URLs. redis_url: where requests are counted;
     rate_limits: how many each workspace has (see rate_limits.py). public_gateway_url: this gateway as people know it;
-    with https, a session's cookie is for https only.
+    with https, a session's cookie is for https only. oidc_issuer, oidc_client_id, oidc_client_secret: the OpenID
+    provider at which people may sign in; oidc_label: what they call it.
     """
 
     port: Port = 8080
@@ -35,6 +36,10 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     redis_url: RedisUrl
     rate_limits: RateLimits = ""
     public_gateway_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: Secret | None = None
+    oidc_label: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tracking_url", "query_url"):
@@ -42,6 +47,10 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
                 raise SettingsError(f"POSTMETER_{name.upper()} takes http://host:port")
         if self.public_gateway_url and not _is_base(self.public_gateway_url, "http", "https"):
             raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
+        if self.oidc_issuer and not is_endpoint(self.oidc_issuer):
+            raise SettingsError("POSTMETER_OIDC_ISSUER takes an https URL, such as https://accounts.example.com")
+        if self.oidc_issuer and not (self.oidc_client_id and self.public_gateway_url):
+            raise SettingsError("POSTMETER_OIDC_ISSUER needs POSTMETER_OIDC_CLIENT_ID and POSTMETER_PUBLIC_GATEWAY_URL")
 
 
 def _is_base(url: str, *schemes: str) -> bool:
@@ -55,3 +64,14 @@ def _is_base(url: str, *schemes: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def is_endpoint(url: str) -> bool:
+    """Whether tokens may be sent there: by https, or on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    is_here = host in ("localhost", "127.0.0.1", "::1")
+    return host != "" and (parts.scheme == "https" or (parts.scheme == "http" and is_here))

@@ -9,8 +9,8 @@ from aiohttp import web
 NAME = "postmeter_session"
 
 
-def read(request: web.BaseRequest) -> str | None:
-    """The cookie's value; None without one.
+def read(request: web.BaseRequest, wanted: str = NAME) -> str | None:
+    """The value of a cookie; None without one.
 
     Several different ones are none that is known: another host of our domain may have set one of them, and nothing
     tells which (RFC 6265, 8.6).
@@ -19,7 +19,7 @@ def read(request: web.BaseRequest) -> str | None:
     for header in request.headers.getall("Cookie", ()):
         for pair in header.split(";"):
             name, _, value = pair.strip().partition("=")
-            if name == NAME:
+            if name == wanted:
                 found.add(value)
     return None if not found else found.pop() if len(found) == 1 else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
@@ -11,8 +12,10 @@ from postmeter.gateway.callers import Callers
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.people import throttle
 from postmeter.gateway.people.key_routes import KeyRoutes
+from postmeter.gateway.people.oidc_routes import OidcRoutes
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.passwords import Passwords
+from postmeter.gateway.people.provider import Provider
 from postmeter.gateway.people.session_routes import SessionRoutes
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
@@ -53,10 +56,14 @@ class People:
         self._passwords = Passwords()
         sessions = Sessions(pool, writes)
         origins = Origins(settings.public_gateway_url, settings.trusted_hops)
+        metrics = PeopleMetrics(registry)
+        self._provider = _provider(settings)
+        oidc = OidcRoutes(self._provider, _label(settings), writes, sessions, origins, metrics)
         sign_in = SignIn(writes, keys, self._passwords, Throttle(self._redis, settings.key_pepper))
         self.callers = Callers(keys, sessions, origins, measured)
         self.handlers = {
-            **SessionRoutes(self.callers, sessions, sign_in, origins, hops, PeopleMetrics(registry)).handlers(),
+            **SessionRoutes(self.callers, sessions, sign_in, origins, hops, metrics).handlers(),
+            **oidc.handlers(),
             **UserRoutes(writes, origins).handlers(),
             **KeyRoutes(writes, settings.key_pepper).handlers(),
             **VerdictRoutes(pool, writes).handlers(),
@@ -66,6 +73,8 @@ class People:
     async def close(self) -> None:
         """End threads and connections."""
         self._passwords.close()
+        if self._provider is not None:
+            await self._provider.close()
         await self._redis.aclose()
         await postgres.close(self._writes)
 
@@ -74,3 +83,14 @@ async def connect(settings: GatewaySettings) -> Pool:
     """Connections for what people change."""
     own = dataclasses.replace(settings, postgres_pool=CONNECTIONS)
     return await postgres.connect(own, "gateway", STATEMENT_SECONDS)
+
+
+def _provider(settings: GatewaySettings) -> Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    return Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+
+
+def _label(settings: GatewaySettings) -> str:
+    """What people read on the button."""
+    return settings.oidc_label or urlsplit(settings.oidc_issuer).hostname or ""

@@ -165,6 +165,15 @@ async def by_email(pool: Pool, email: str, workspace: str | None) -> Account | N
     return None if row is None else Account(row["workspace"], str(row["id"]), row["password"])
 
 
+async def vouched_for(connection: Connection, email: str, workspace: str | None) -> tuple[int, str] | None:
+    """(workspace number, id) of whom a provider vouches for: in the workspace, else where the email was first."""
+    try:
+        row = await connection.fetchrow(_QUERIES["vouched_for"], normal(email), workspace)
+    except ValueError:
+        return None
+    return None if row is None else (row["workspace"], str(row["id"]))
+
+
 async def note_sign_in(connection: Connection, workspace: int, user: str) -> bool:
     """Whether the user may come in at this moment; then that is noted."""
     return await connection.fetchval(_QUERIES["signed_in"], workspace, user) is not None

@@ -13,6 +13,13 @@ SELECT u.workspace, u.id, u.password FROM user_account u JOIN workspace w ON w.n
 WHERE u.email = $1 AND ($2::text IS NULL OR w.id = $2) AND u.disabled_at IS NULL AND u.password IS NOT NULL
 ORDER BY u.created_at, u.workspace LIMIT 1
 
+-- name: vouched_for
+-- Whom a provider vouches for by the email $1, in workspace $2 (public id) or, when it is NULL, the one in which it was
+-- first.
+SELECT u.workspace, u.id FROM user_account u JOIN workspace w ON w.number = u.workspace
+WHERE u.email = $1 AND ($2::text IS NULL OR w.id = $2) AND u.disabled_at IS NULL
+ORDER BY u.created_at, u.workspace LIMIT 1
+
 -- name: signed_in
 -- User $2 of workspace $1 has just signed in; no row where he may not (any more).
 UPDATE user_account SET signed_in_at = now() WHERE workspace = $1 AND id = $2 AND disabled_at IS NULL

@@ -9,6 +9,9 @@ from msgspec import Struct
 from postmeter.shared.apis.endpoint import Document, Endpoint, Service, described
 
 PATH = "/session"
+WAYS_PATH = "/session/ways"
+OIDC_PATH = "/session/oidc"
+OIDC_CALLBACK_PATH = "/session/oidc/callback"
 MAX_BODY = 16 * 1024
 
 
@@ -52,6 +55,31 @@ class SessionAnswer(Struct):
     data: Session
 
 
+class Oidc(Struct):
+    """An OpenID provider. label: what people call it. path: where a browser begins."""
+
+    label: str
+    path: str
+
+
+class Ways(Struct):
+    """Ways to sign in, beside a password. oidc: null where none is configured."""
+
+    oidc: Oidc | None
+
+
+class WaysAnswer(Struct):
+    """GET /session/ways."""
+
+    data: Ways
+
+
+class BeginParameters(Struct):
+    """Query of GET /session/oidc."""
+
+    workspace: Annotated[str | None, described("Where one email is in several workspaces: which.")] = None
+
+
 def _endpoint(method: str, summary: str, **others: object) -> Endpoint:
     given = {
         "method": method,
@@ -74,4 +102,7 @@ ENDPOINTS = (
     ),
     _endpoint("GET", "Who asks", answer=SessionAnswer, failures=(401, 503)),
     _endpoint("DELETE", "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
+    _endpoint("GET", "Ways to sign in beside a password", path=WAYS_PATH, answer=WaysAnswer),
+    _endpoint("GET", "Sign in at the OpenID provider", path=OIDC_PATH, status=302, parameters=BeginParameters),
+    _endpoint("GET", "Where that provider sends the browser back to", path=OIDC_CALLBACK_PATH, status=302),
 )

@@ -1,0 +1,170 @@
+"""/session/oidc: signing in at an OpenID provider, by authorization code with PKCE (ADR 0042)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from urllib.parse import parse_qs
+
+import msgspec
+from aiohttp import web
+
+from postmeter.gateway.people import cookie, sessions, users
+from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.gateway.people.sessions import Sessions
+from postmeter.gateway.routes import Handler
+from postmeter.shared import logs
+from postmeter.shared.apis import session as api
+from postmeter.shared.people_metrics import PeopleMetrics
+from postmeter.shared.postgres import Pool
+from postmeter.shared.principal import Principal
+
+COOKIE = "postmeter_oidc"
+MINUTES = 10
+"""That somebody has to sign in at the provider."""
+AT_ONCE = 8
+"""Sign-ins for which the provider is asked; others are told to come again."""
+_BEGUN = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?", re.ASCII)
+
+
+class OidcRoutes:
+    """The handlers of api.OIDC_ENDPOINTS. provider: None where none is configured; label: what people call it."""
+
+    def __init__(
+        self,
+        provider: Provider | None,
+        label: str,
+        writes: Pool,
+        sessions: Sessions,
+        origins: Origins,
+        metrics: PeopleMetrics,
+    ) -> None:
+        self._provider = provider
+        self._label = label
+        self._writes = writes
+        self._sessions = sessions
+        self._origins = origins
+        self._sign_ins = metrics.sign_ins
+        self._asking = asyncio.Semaphore(AT_ONCE)
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """By method and path."""
+        return {
+            ("GET", api.WAYS_PATH): self._ways,
+            ("GET", api.OIDC_PATH): self._begin,
+            ("GET", api.OIDC_CALLBACK_PATH): self._end,
+        }
+
+    async def _ways(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
+        told = None if self._provider is None else api.Oidc(self._label, api.OIDC_PATH)
+        return web.Response(
+            body=msgspec.json.encode(api.WaysAnswer(api.Ways(oidc=told))), content_type="application/json"
+        )
+
+    async def _begin(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
+        if self._provider is None:
+            return _back("off")
+        workspace = _given(request, "workspace")
+        begun = secrets.token_urlsafe(32) + ("" if workspace is None else f".{workspace}")
+        if not _BEGUN.fullmatch(begun):
+            return _back("refused")
+        state, nonce, verifier = _secrets(begun)
+        challenge = _base64(hashlib.sha256(verifier.encode()).digest())
+        try:
+            url = await self._provider.authorization_url(self._callback(request), state, nonce, challenge)
+        except ProviderAway as error:
+            return self._away(error)
+        response = web.Response(status=302, headers={"Location": url})
+        response.set_cookie(
+            COOKIE,
+            begun,
+            max_age=MINUTES * 60,
+            path=api.OIDC_PATH,
+            httponly=True,
+            samesite="Lax",
+            secure=self._origins.is_secure(request),
+        )
+        return response
+
+    async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
+        """The browser comes back. All that is wrong leads to /login: a person looks at it."""
+        response = await self._signed_in(request)
+        response.del_cookie(COOKIE, path=api.OIDC_PATH, httponly=True, samesite="Lax")
+        return response
+
+    async def _signed_in(self, request: web.BaseRequest) -> web.Response:
+        begun = cookie.read(request, COOKIE)
+        match = _BEGUN.fullmatch(begun or "")
+        if self._provider is None or begun is None or match is None:
+            return _back("refused")
+        state, nonce, verifier = _secrets(begun)
+        code, told, issuer = (_given(request, name) for name in ("code", "state", "iss"))
+        if code is None or not hmac.compare_digest(told.encode() if told else b"", state.encode()):
+            return self._refused("the provider gave no code, or it is not for what this browser began")
+        if self._asking.locked():
+            return self._away(ProviderAway("too many sign in at once"))
+        try:
+            async with self._asking:
+                email = await self._provider.email(code, self._callback(request), nonce, verifier, issuer)
+        except NotSignedIn as error:
+            return self._refused(str(error))
+        except ProviderAway as error:
+            return self._away(error)
+        token = await self._session_of(email, match[2])
+        if token is None:
+            return self._refused("nobody has been invited under this email, or the account is disabled", "unknown")
+        if (before := cookie.read(request)) is not None:
+            await self._sessions.end(before)
+        self._sign_ins.labels("oidc", "signed_in").inc()
+        response = web.Response(status=302, headers={"Location": "/"})
+        cookie.give(response, token, sessions.LIFETIME, is_secure=self._origins.is_secure(request))
+        return response
+
+    async def _session_of(self, email: str, workspace: str | None) -> str | None:
+        """A new session's token; None where there is nobody of that email who may come in."""
+        async with self._writes.acquire() as connection, connection.transaction():
+            place = await users.vouched_for(connection, email, workspace)
+            if place is None or not await users.note_sign_in(connection, *place):
+                return None
+            return await sessions.begin(connection, *place, None)
+
+    def _callback(self, request: web.BaseRequest) -> str:
+        return self._origins.base(request) + api.OIDC_CALLBACK_PATH
+
+    def _refused(self, reason: str, word: str = "refused") -> web.Response:
+        self._sign_ins.labels("oidc", "refused").inc()
+        logs.get().info("a sign-in at the OpenID provider does not let in", reason=reason)
+        return _back(word)
+
+    def _away(self, error: ProviderAway) -> web.Response:
+        self._sign_ins.labels("oidc", "unavailable").inc()
+        logs.get().warning("the OpenID provider cannot be used now", error=str(error))
+        return _back("unavailable")
+
+
+def _given(request: web.BaseRequest, name: str) -> str | None:
+    """The first parameter of that name; None too where there are more parameters than anybody sends."""
+    try:
+        return parse_qs(request.raw_path.partition("?")[2], max_num_fields=20, errors="replace").get(name, [None])[0]
+    except ValueError:
+        return None
+
+
+def _back(word: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": f"/login#oidc={word}"})
+
+
+def _secrets(begun: str) -> tuple[str, str, str]:
+    """(state, nonce, PKCE's verifier): what the provider is told of them tells nothing of the cookie's value."""
+    key = begun.encode()
+    state, nonce, verifier = (hmac.digest(key, word, "sha256") for word in (b"state", b"nonce", b"verifier"))
+    return _base64(state), _base64(nonce), _base64(verifier)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

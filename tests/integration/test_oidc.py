@@ -1,0 +1,431 @@
+"""Signing in at an OpenID provider: a real one on loopback, and hostile ones that a test plays (ADR 0042)."""
+
+import base64
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import flask
+import oidc_provider_mock
+import pytest
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from postmeter.gateway.people import id_tokens, provider
+from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.shared.secret import Secret
+from tests.integration.gateway_world import service
+from tests.integration.people_world import House, house
+from tests.integration.test_gateway_keys import Clock
+from tests.product import free_port
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
+CLIENT, SECRET = "postmeter", "of the client:+ %"
+ADA, NEW, UNSURE, NAMELESS = "ada", "new", "unsure", "nameless"
+PEOPLE = {
+    ADA: {"email": "Ada@Shop.example", "email_verified": True},
+    NEW: {"email": "new@shop.example", "email_verified": True},
+    UNSURE: {"email": "ada@shop.example", "email_verified": False},
+    NAMELESS: {"email_verified": True},
+}
+
+
+@dataclass
+class Elsewhere:
+    """A provider, and the requests for tokens that it got."""
+
+    issuer: str
+    exchanges: list[dict[str, str]] = field(default_factory=list)
+    basic: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    claims = [oidc_provider_mock.User(sub=sub, claims=about) for sub, about in PEOPLE.items()]
+    with oidc_provider_mock.run_server_in_thread(user_claims=claims, require_nonce=True) as server:
+        made = Elsewhere(f"http://localhost:{server.server_port}")
+
+        def noted() -> None:
+            if flask.request.path == "/oauth2/token":
+                made.exchanges.append(flask.request.form.to_dict())
+                made.basic.append(flask.request.headers.get("Authorization", ""))
+
+        server.app.before_request(noted)  # type: ignore[attr-defined]
+        yield made
+
+
+@asynccontextmanager
+async def at(dsn: str, issuer: str, **more: Any) -> AsyncIterator[House]:
+    port = free_port()
+    settings = {
+        "port": port,
+        "public_gateway_url": f"http://127.0.0.1:{port}",
+        "oidc_issuer": issuer,
+        "oidc_client_id": CLIENT,
+        "oidc_client_secret": Secret(SECRET),
+    }
+    async with house(dsn, **settings, **more) as place:
+        yield place
+
+
+@pytest.fixture
+async def place(postgres_dsn: str, elsewhere: Elsewhere) -> AsyncIterator[House]:
+    async with at(postgres_dsn, elsewhere.issuer) as made:
+        await made.user(password=None, role="viewer")
+        yield made
+
+
+@dataclass(frozen=True)
+class Came:
+    """Where a browser was sent, and the cookies that it was given."""
+
+    to: str
+    cookies: dict[str, str]
+
+
+async def go(place: House, url: str, cookies: dict[str, str] | None = None) -> Came:
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())}
+    async with place.session.get(url, headers=headers, allow_redirects=False) as answer:
+        assert answer.status == 302, await answer.text()
+        return Came(answer.headers["Location"], {name: morsel.value for name, morsel in answer.cookies.items()})
+
+
+async def begun(place: House, query: str = "") -> Came:
+    return await go(place, f"{place.url}/session/oidc{query}")
+
+
+async def allowed(place: House, began: Came, who: str) -> str:
+    """The URL that the provider sends the browser back to, when somebody has signed in there."""
+    async with place.session.post(began.to, data={"sub": who}, allow_redirects=False) as answer:
+        assert answer.status in (302, 303), await answer.text()
+        return answer.headers["Location"]
+
+
+async def signed_in(place: House, who: str = ADA, query: str = "") -> Came:
+    began = await begun(place, query)
+    return await go(place, await allowed(place, began, who), began.cookies)
+
+
+async def test_somebody_who_was_invited_comes_in(place: House, elsewhere: Elsewhere) -> None:
+    began = await begun(place)
+    asked = {name: value for name, (value,) in parse_qs(urlsplit(began.to).query).items()}
+    assert asked["scope"] == "openid email"
+    assert asked["redirect_uri"] == f"{place.url}/session/oidc/callback"
+    assert (asked["response_type"], asked["code_challenge_method"]) == ("code", "S256")
+    assert list(began.cookies) == ["postmeter_oidc"]
+    came = await go(place, await allowed(place, began, ADA), began.cookies)
+    assert (came.to, came.cookies["postmeter_oidc"]) == ("/", "")
+    told = await place.ask("GET", "/session", cookie=came.cookies["postmeter_session"])
+    assert (told.body["data"]["email"], told.body["data"]["role"]) == ("ada@shop.example", "viewer")
+    exchanged = elsewhere.exchanges[-1]
+    digest = hashlib.sha256(exchanged["code_verifier"].encode()).digest()
+    assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
+    given = base64.b64decode(elsewhere.basic[-1].removeprefix("Basic ")).decode()
+    assert given == "postmeter:of%20the%20client%3A%2B%20%25"
+    again = parse_qs(urlsplit((await begun(place)).to).query)
+    assert all([asked[name]] != again[name] for name in ("state", "nonce", "code_challenge"))
+    assert not {asked["state"], asked["nonce"], exchanged["code_verifier"]} & {*began.cookies.values()}
+
+
+@pytest.mark.parametrize(
+    ("who", "word"), [(NEW, "unknown"), (UNSURE, "refused"), (NAMELESS, "refused"), ("nobody", "refused")]
+)
+async def test_nobody_else_does(place: House, who: str, word: str) -> None:
+    came = await signed_in(place, who)
+    assert (came.to, came.cookies) == (f"/login#oidc={word}", {"postmeter_oidc": ""})
+    assert await place.here.pool.fetchval("SELECT count(*) FROM user_account") == 1
+
+
+async def test_nor_who_was_disabled(place: House) -> None:
+    await place.here.pool.execute("UPDATE user_account SET disabled_at = now()")
+    assert (await signed_in(place)).to == "/login#oidc=unknown"
+    assert await place.here.pool.fetchval("SELECT count(*) FROM session") == 0
+
+
+async def test_a_workspace_can_be_named(place: House) -> None:
+    await place.here.workspace("theirs")
+    await place.user(workspace="theirs", password=None, role="admin")
+    for query, workspace in (("", "ours"), ("?workspace=theirs", "theirs"), ("?workspace=ours", "ours")):
+        came = await signed_in(place, query=query)
+        told = await place.ask("GET", "/session", cookie=came.cookies["postmeter_session"])
+        assert told.body["data"]["workspace"] == workspace
+    assert (await signed_in(place, query="?workspace=nobody")).to == "/login#oidc=unknown"
+    assert (await begun(place, "?workspace=a%00b")).to == "/login#oidc=refused"
+
+
+async def test_what_comes_back_is_for_the_browser_that_began(place: House) -> None:
+    """Else somebody signs another one in to his own account, or takes what was meant for another one."""
+    mine, theirs = await begun(place), await begun(place)
+    back = await allowed(place, mine, ADA)
+    parts = urlsplit(back)
+    given = {name: value for name, (value,) in parse_qs(parts.query).items()}
+    callback = f"{place.url}/session/oidc/callback"
+    other = {name: value for name, (value,) in parse_qs(urlsplit(theirs.to).query).items()}
+    for url, cookies in (
+        (back, {}),
+        (back, theirs.cookies),
+        (f"{callback}?code={given['code']}", mine.cookies),
+        (f"{callback}?code={given['code']}&state=", mine.cookies),
+        (f"{callback}?code={given['code']}&state=%C3%A9", mine.cookies),
+        (f"{callback}?code={given['code']}&state={other['state']}", mine.cookies),
+        (f"{callback}?state={given['state']}", mine.cookies),
+        (f"{callback}?error=access_denied&state={given['state']}", mine.cookies),
+        (f"{back}&iss=https%3A%2F%2Fevil.example", mine.cookies),
+        (back, {"postmeter_oidc": "x"}),
+        (back, {"postmeter_oidc": mine.cookies["postmeter_oidc"] + ".x"}),
+        (callback, {}),
+        (f"{callback}?{'a=b&' * 200}", mine.cookies),
+    ):
+        came = await go(place, url, cookies)
+        assert came.to == "/login#oidc=refused", url
+        assert "postmeter_session" not in came.cookies
+    came = await go(place, back, mine.cookies)
+    assert came.to == "/", "and none of that has used it up"
+    assert (await go(place, back, mine.cookies)).to == "/login#oidc=refused", "a code is good once"
+
+
+async def test_a_code_of_another_nonce_is_refused(place: House) -> None:
+    """A code that was taken on its way to another browser, with that browser's state guessed."""
+    mine, theirs = await begun(place), await begun(place)
+    stolen = parse_qs(urlsplit(await allowed(place, theirs, ADA)).query)["code"][0]
+    state = parse_qs(urlsplit(mine.to).query)["state"][0]
+    came = await go(place, f"{place.url}/session/oidc/callback?code={stolen}&state={state}", mine.cookies)
+    assert came.to == "/login#oidc=refused"
+
+
+async def test_a_provider_that_is_away_is_told_and_breaks_nothing(postgres_dsn: str) -> None:
+    async with at(postgres_dsn, f"http://127.0.0.1:{free_port()}") as place:
+        assert (await begun(place)).to == "/login#oidc=unavailable"
+        await place.sign_in(link=await place.link(await place.user(password=None)))
+
+
+async def test_where_none_is_configured_nothing_is_offered(postgres_dsn: str) -> None:
+    async with house(postgres_dsn) as place:
+        assert (await place.ask("GET", "/session/ways")).body == {"data": {"oidc": None}}
+        assert (await begun(place)).to == "/login#oidc=off"
+        assert (await go(place, f"{place.url}/session/oidc/callback?code=x&state=y")).to == "/login#oidc=refused"
+
+
+async def test_where_one_is_configured_it_is_offered_by_name(postgres_dsn: str, elsewhere: Elsewhere) -> None:
+    async with at(postgres_dsn, elsewhere.issuer, oidc_label="Our directory") as place:
+        ways = (await place.ask("GET", "/session/ways")).body
+        assert ways == {"data": {"oidc": {"label": "Our directory", "path": "/session/oidc"}}}
+
+
+RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
+EC = ECKey.generate_key("P-256", {"kid": "ec", "use": "sig"})
+ISSUER, NONCE = "https://id.example", "the nonce"
+GOOD: dict[str, Any] = {"iss": ISSUER, "sub": "1", "aud": CLIENT, "nonce": NONCE, "email": "a@b.example"}
+
+
+def token(key: Any = RSA, alg: str = "RS256", kid: str = "rsa", **changes: Any) -> str:
+    now = int(time.time())
+    claims = {**GOOD, "iat": now, "exp": now + 300, **changes}
+    return jwt.encode({"alg": alg, "kid": kid}, {n: v for n, v in claims.items() if v is not None}, key, [alg])
+
+
+def unsigned(**header: Any) -> str:
+    body = token().split(".")[1]
+    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+    return f"{head}.{body}."
+
+
+def judged(given: str, algorithms: tuple[str, ...] = ("RS256", "ES256", "HS256", "none")) -> dict[str, Any] | None:
+    keys = id_tokens.Keys(KeySet([RSA, EC]).as_dict(private=False))
+    return keys.claims(given, "the access token", [*algorithms], ISSUER, CLIENT, NONCE)
+
+
+def test_a_good_token_is_taken() -> None:
+    for given in (token(), token(EC, "ES256", "ec"), token(aud=[CLIENT]), token(aud=[CLIENT, "x"], azp=CLIENT)):
+        claims = judged(given)
+        assert claims is not None
+        assert claims["email"] == "a@b.example"
+    assert judged(token(RSAKey.generate_key(2048), kid="new")) is None, "of a key that is asked for again"
+
+
+def by_the_public_key() -> str:
+    """As if what everybody may read were a secret that both share."""
+    head, body, _ = token().split(".")
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa"}').rstrip(b"=").decode()
+    mac = hmac.digest(RSA.as_pem(private=False), f"{head}.{body}".encode(), "sha256")
+    return f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+BAD: dict[str, Callable[[], str]] = {
+    "another issuer": lambda: token(iss="https://evil.example"),
+    "no issuer": lambda: token(iss=None),
+    "for another client": lambda: token(aud="another"),
+    "for several, made for another": lambda: token(aud=[CLIENT, "x"], azp="x"),
+    "for several, made for nobody": lambda: token(aud=["x", CLIENT], azp=None),
+    "for nobody": lambda: token(aud=None),
+    "another nonce": lambda: token(nonce="another"),
+    "no nonce": lambda: token(nonce=None),
+    "expired": lambda: token(exp=int(time.time()) - 120),
+    "without an end": lambda: token(exp=None),
+    "of tomorrow": lambda: token(iat=int(time.time()) + 86400, nbf=int(time.time()) + 86400),
+    "about nobody": lambda: token(sub=None),
+    "another access token": lambda: token(at_hash="AAAA"),
+    "signed by another key of that name": lambda: token(RSAKey.generate_key(2048)),
+    "signed with the public key": by_the_public_key,
+    "signed by nobody": lambda: unsigned(alg="none"),
+    "signed by nobody, with a name": lambda: unsigned(alg="none", kid="rsa"),
+    "an algorithm that is none": lambda: unsigned(alg="RS999", kid="rsa"),
+    "no header": lambda: unsigned(),
+    "no token": lambda: "",
+    "three dots": lambda: "...",
+    "no text": lambda: "\0é",
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_token_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="not good"):
+        judged(BAD[kind]())
+
+
+def test_an_algorithm_that_the_provider_does_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="not good"):
+        judged(token(EC, "ES256", "ec"), ("RS256",))
+
+
+@dataclass
+class Played:
+    """A provider that answers what a test says."""
+
+    url: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    keys: Any = None
+    claims: dict[str, Any] = field(default_factory=dict)
+    userinfo: Any = None
+    tokens: Callable[[], web.Response] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        match request.path:
+            case "/.well-known/openid-configuration":
+                names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+                about = {name: f"{self.url}/{name}" for name in names} | {"issuer": self.url}
+                return web.json_response(about | self.metadata)
+            case "/jwks_uri":
+                return web.json_response(KeySet([RSA]).as_dict(private=False) if self.keys is None else self.keys)
+            case "/token_endpoint":
+                if self.tokens is not None:
+                    return self.tokens()
+                made = token(iss=self.url, email_verified=True, **self.claims)
+                return web.json_response({"id_token": made, "access_token": "the access token"})
+            case _:
+                assert request.headers["Authorization"] == "Bearer the access token"
+                return web.json_response(self.userinfo)
+
+
+@asynccontextmanager
+async def played() -> AsyncIterator[tuple[Played, Provider, Clock]]:
+    acting, clock = Played(), Clock()
+    async with service(acting.answer) as url:
+        acting.url = url
+        asking = Provider(url, CLIENT, None, clock)
+        try:
+            yield acting, asking, clock
+        finally:
+            await asking.close()
+
+
+async def email(asking: Provider) -> str:
+    return await asking.email("code", "https://here.example/session/oidc/callback", NONCE, "verifier", None)
+
+
+async def test_an_email_that_is_in_userinfo_alone_is_found_there() -> None:
+    async with played() as (acting, asking, _):
+        acting.claims = {"email": None}
+        acting.userinfo = {"sub": "1", "email": "b@b.example", "email_verified": True}
+        assert await email(asking) == "b@b.example"
+        for wrong in ({"sub": "2"}, {"sub": None}, {"email_verified": "true"}, {"email": ["a@b.example"]}):
+            acting.userinfo = {"sub": "1", "email": "b@b.example", "email_verified": True} | wrong
+            with pytest.raises(NotSignedIn):
+                await email(asking)
+
+
+async def test_keys_that_change_are_asked_for_again_and_not_for_every_token() -> None:
+    async with played() as (acting, asking, clock):
+        assert await email(asking) == "a@b.example"
+        acting.keys = KeySet([EC]).as_dict(private=False)
+        acting.tokens = lambda: web.json_response(
+            {"id_token": token(EC, "ES256", "ec", iss=acting.url, email_verified=True)}
+        )
+        acting.metadata = {"id_token_signing_alg_values_supported": ["RS256", "ES256"]}
+        clock.now += provider.REMEMBERED_SECONDS - 1
+        for _ in range(3):
+            with pytest.raises(NotSignedIn, match="not good"):  # of the algorithms that are remembered
+                await email(asking)
+        clock.now += 2
+        assert await email(asking) == "a@b.example"
+        acting.tokens = lambda: web.json_response({"id_token": token(kid="another", iss=acting.url)})
+        for _ in range(5):
+            with pytest.raises(NotSignedIn, match="does not publish"):
+                await email(asking)
+        assert acting.asked.count("/jwks_uri") <= 3
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://evil.example"},
+        {"issuer": None},
+        {"token_endpoint": "http://evil.example/token"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"token_endpoint": "https://["},
+        {"token_endpoint": 1},
+    ],
+)
+async def test_a_provider_that_describes_itself_wrongly_is_not_used(metadata: dict[str, Any]) -> None:
+    async with played() as (acting, asking, _):
+        acting.metadata = metadata
+        with pytest.raises(ProviderAway):
+            await asking.authorization_url("https://here.example", "s", "n", "c")
+        with pytest.raises(ProviderAway):
+            await email(asking)
+        assert set(acting.asked) == {"/.well-known/openid-configuration"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (lambda: web.json_response({"error": "invalid_grant"}, status=400), NotSignedIn),
+        (lambda: web.json_response({}, status=500), ProviderAway),
+        (lambda: web.Response(text="<html>"), ProviderAway),
+        (lambda: web.json_response([]), ProviderAway),
+        (lambda: web.json_response({"id_token": 1}), ProviderAway),
+        (lambda: web.Response(body=b'{"id_token": "' + b"x" * (2 << 20) + b'"}'), ProviderAway),
+        (lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), ProviderAway),
+        (lambda: web.json_response({"id_token": "x.y.z"}), NotSignedIn),
+    ],
+)
+async def test_tokens_that_are_none_let_nobody_in(answer: Any, error: type[Exception]) -> None:
+    async with played() as (acting, asking, _):
+        acting.tokens = answer
+        with pytest.raises(error):
+            await email(asking)
+
+
+async def test_keys_that_are_none_let_nobody_in() -> None:
+    async with played() as (acting, asking, _):
+        for keys in ({}, [], {"keys": 1}, {"keys": [{"kty": "RSA"}]}, {"keys": []}):
+            acting.keys = keys
+            with pytest.raises((ProviderAway, NotSignedIn)):
+                await email(asking)
+
+
+def test_a_gateway_without_a_provider_does_not_load_what_judges_tokens() -> None:
+    code = "import sys, postmeter.gateway.service; sys.exit('authlib' in sys.modules or 'joserfc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
