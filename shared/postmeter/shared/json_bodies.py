@@ -50,10 +50,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
         raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
 
 
+def half_of_a_pair(body: bytes | msgspec.Raw, begin: int = 0) -> re.Match[bytes] | None:
+    """The first escape from `begin` on that is half of a surrogate pair, as group 1 of what was read up to it."""
+    return _HALF_OF_A_PAIR.match(body, begin)
+
+
 def reason(body: bytes | msgspec.Raw, message: str) -> str:
     """Why a body is not JSON: msgspec's `message`, or what it does not say."""
     if "truncated" in message or "surrogate" in message:
-        half = _HALF_OF_A_PAIR.match(body)
+        half = half_of_a_pair(body)
         if half is not None:
             return f"{half.group(1).decode()} is half of a surrogate pair (byte {half.start(1)})"
         if not bytes(body).strip():

@@ -79,13 +79,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         settings.redis_url.reveal(),
         socket_timeout=settings.append_deadline,
         socket_connect_timeout=settings.append_deadline,
-    )
-    # Who waits for an answer of three seconds has no time for a client that waits before it tries again.
-    answers = Redis.from_url(
-        settings.redis_url.reveal(),
-        socket_timeout=settings.append_deadline,
-        socket_connect_timeout=settings.append_deadline,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
     )
     desk, seals = Desk(keys, figures), Seals(settings.internal_secret)
     large = LargeBodies()
@@ -103,7 +97,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     clients = Clients(seals, hops)
     visits = app.Visits(desk, committer, clients)
-    track = TrackRoutes(settings, seals, Track(committer, Attributions(answers), figures, settings.shards))
+    track = TrackRoutes(settings, seals, Track(committer, Attributions(redis), figures, settings.shards))
     unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(
@@ -170,7 +164,6 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     if pool is not None:
         await postgres.close(pool)
     await redis.aclose()
-    await answers.aclose()
     spool.close()
     logs.get().info("stopped")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
 
 import msgspec
 
+from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
 
 T = TypeVar("T")
@@ -22,11 +22,6 @@ MAX_COMMAS = 1_000_000
 ITEM_BYTES = 1 << 20
 """Of one event: no provider sends as much, and what is read from it takes many times its size."""
 MOST_MENDED = 10_000
-# JSON up to the first escape that is half of a surrogate pair; possessive, so that it takes linear time.
-_HALF_OF_A_PAIR = re.compile(
-    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _object_decoder = msgspec.json.Decoder(Anything)
 
@@ -60,7 +55,7 @@ def mended(body: bytes) -> bytes:
     """
     text = body.decode("utf-8", "replace").encode()
     pieces, begin = list[bytes](), 0
-    while len(pieces) < MOST_MENDED and (half := _HALF_OF_A_PAIR.match(text, begin)):
+    while len(pieces) < MOST_MENDED and (half := json_bodies.half_of_a_pair(text, begin)):
         pieces.append(text[begin : half.start(1)])
         begin = half.end()
     return rb"\ufffd".join([*pieces, text[begin:]])
