@@ -27,11 +27,16 @@ export function percent(value, digits = 1) {
   return `${thin({ minimumFractionDigits: digits, maximumFractionDigits: digits }, value)}${THIN}%`;
 }
 
-/** A rate: `34.2 %`, rounded half-up on whole numbers; a dash where there is nothing to divide by. */
-export function rate(part, whole, digits = 1) {
-  if (!whole) return "\u2013";
+/** A part in percent: 34.2, rounded half-up on whole numbers; null where there is nothing to divide by. */
+export function percentOf(part, whole, digits = 1) {
   const steps = 10 ** digits;
-  return percent(Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps, digits);
+  return whole ? Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps : null;
+}
+
+/** A rate: `34.2 %`; a dash where there is nothing to divide by. */
+export function rate(part, whole, digits = 1) {
+  const value = percentOf(part, whole, digits);
+  return value === null ? "\u2013" : percent(value, digits);
 }
 
 /** Money: `1 204.50 €`. */

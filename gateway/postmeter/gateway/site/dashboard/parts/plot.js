@@ -11,6 +11,8 @@ const AXIS_HEIGHT = 26;
 const NAMES = 0.3;
 /** Pixels before and behind such a name. */
 const BESIDE = 6;
+/** Pixels beside the last bucket, whose name is written beneath it. */
+const EDGE = 24;
 /** Pixels between two names of buckets. */
 const APART = 74;
 
@@ -68,7 +70,7 @@ export class Plot {
     const whole = lines.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)));
     this.marks = ticks(most || 1, whole);
     this.room = lines.length > 1 ? Math.min(widest(lines.map(({ name }) => name)), place.clientWidth * NAMES) : 0;
-    this.plot = new uPlot(this.options(this.room + BESIDE * 2), this.data(), place);
+    this.plot = new uPlot(this.options(Math.max(this.room + BESIDE * 2, EDGE)), this.data(), place);
   }
 
   /** Follows its place's width. */

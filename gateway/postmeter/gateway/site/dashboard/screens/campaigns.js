@@ -5,7 +5,7 @@ import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { METRICS, valueOf, wholeOf } from "../model/measures.js";
-import { count, money, rate } from "../model/numbers.js";
+import { count, money, percentOf } from "../model/numbers.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { ago } from "../model/times.js";
 import { spanOf } from "../parts/controls.js";
@@ -87,6 +87,15 @@ function None({ list }) {
   return html`<${Empty} title=${t("campaigns.empty")} what=${t("campaigns.empty.do")} command=${command} />`;
 }
 
+/** A row of the file. */
+function filed(row) {
+  const counts = Object.fromEntries(METRICS.map((metric) => [metric, row[metric]]));
+  const opened = percentOf(row.unique_opens, row.delivered);
+  const clicked = percentOf(row.unique_clicks, row.delivered);
+  const about = { campaign: row.campaign, name: row.name, sent_at: row.sent_at };
+  return { ...about, ...counts, opened_percent: opened, clicked_percent: clicked };
+}
+
 /** The screen. */
 export default function Campaigns({ view }) {
   const [, params] = useAddress();
@@ -110,20 +119,12 @@ export default function Campaigns({ view }) {
       if (!all.length) return html`<${None} list=${list} />`;
       const rows = all.filter(fits);
       const rest = (list?.length ?? all.length) - all.length;
-      const file = () =>
-        data
-          .filter((row) => rows.some(({ key }) => key === row.campaign))
-          .map((row) => ({
-            ...row,
-            opened_rate: rate(row.unique_opens, row.delivered),
-            clicked_rate: rate(row.unique_clicks, row.delivered),
-          }));
       return html`<${Panel} title=${t("campaigns.list", { n: rows.length, count: count(rows.length) })}
-        requests=${[request, bought]} rows=${file} name="campaigns"
-          note=${rest > 0 ? t("campaigns.rest", { n: rest, count: count(rest) }) : null}>
+        requests=${[request, bought]} rows=${rows.map(filed)} name="campaigns">
         <${Search} text=${text} />
         <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")}
           sort="sort" usual="-sent_at" />
+        ${rest > 0 && html`<p class="soft note">${t("campaigns.rest", { n: rest, count: count(rest) })}</p>`}
       </${Panel}>`;
     }}</${Answered}>`;
 }

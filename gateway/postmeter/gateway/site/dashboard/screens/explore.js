@@ -167,6 +167,7 @@ export default function Explore({ view }) {
   const parts = [...new Set(metrics.flatMap((metric) => partsOf(metric, view.who)))];
   const request = query(viewed(view, { metrics: parts, dimensions: by ? [by] : [], resolution: per }));
   const answer = useAnswer(request);
+  const lines = per !== "total" ? 14 : by ? 16 : 3;
   const words = wordsOf(by, named);
   const title = metrics.map((metric) => nameOf(metric, view.who)).join(", ");
   const rows = (answer.value?.data ?? []).filter((row) => parts.every((part) => row[part] !== undefined));
@@ -174,10 +175,10 @@ export default function Explore({ view }) {
     <${Question} question=${question} view=${view} />
     <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${summed(rows, metrics, view.who)}
       name="explore">
-      <${Answered} answer=${answer} lines=${16}>${({ data, query: understood }) => {
+      <${Answered} answer=${answer} lines=${lines}>${({ data, query: understood }) => {
         // The answer to the question before stands there until the new one comes, and does not fit it.
         if (understood.resolution !== per || understood.dimensions.join() !== by || rows.length < data.length)
-          return html`<${Loading} lines=${16} />`;
+          return html`<${Loading} lines=${lines} />`;
         if (!data.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
         const given = { rows: summed(rows, metrics, view.who), question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;

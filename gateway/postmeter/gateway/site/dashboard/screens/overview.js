@@ -46,12 +46,13 @@ function useOverview(view) {
 function Headline({ measure, now, before, view, request }) {
   const values = { measure, counts: now, view, request };
   const once = ONCE[measure];
+  const words = once === "opened" && view.who === "people" ? "measure.opened.of_people" : `measure.${once}.of_mail`;
   return html`<li><h2>${t(`measure.${measure}`)}${once ? ` ${t(`who.${view.who}.${measure}`)}` : ""}</h2>
     <p class="big"><${Figure} ...${values} /></p>
     <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p>
     <p>${
       once
-        ? html`<${Figure} ...${values} measure=${once} /> ${t(`measure.${once}.of_mail`)}, <${Rate} measure=${once}
+        ? html`<${Figure} ...${values} measure=${once} /> ${t(words)}, <${Rate} measure=${once}
           counts=${now} view=${view} />`
         : html`<${Rate} measure=${measure} counts=${now} view=${view} />`
     }</p></li>`;
