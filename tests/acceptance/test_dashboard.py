@@ -568,6 +568,23 @@ def command(world: World, *words: str) -> str:
     return subprocess.run(program, check=True, capture_output=True, text=True).stdout
 
 
+def test_an_identity_provider_is_offered_and_what_became_of_it_is_told(world: World, browser: Browser) -> None:
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    ways = {"data": {"oidc": {"label": MARKUP, "path": "/session/oidc"}}}
+    page.route("**/session/ways", lambda route: route.fulfill(json=ways))
+    page.goto(world.url + "/login?next=/campaigns/june#oidc=unknown")
+    expect(page.get_by_role("alert")).to_contain_text("Nobody was invited")
+    page.get_by_role("link", name=f"Sign in with {MARKUP}").click()
+    # No provider is configured here, so the gateway sends the browser straight back.
+    expect(page.get_by_role("alert")).to_contain_text("No provider is set up here.")
+    # As if the provider had vouched for somebody: the callback leads to /, where they came from is not forgotten.
+    context.request.post(world.url + "/session", data={"api_key": world.product.ready["api_key"]})
+    page.goto(world.url + "/")
+    expect(page.locator("h1")).to_have_text("June news")
+    context.close()
+
+
 def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) -> None:
     link = world.product.ready["dashboard"]
     context = browser.new_context(locale="en-GB")

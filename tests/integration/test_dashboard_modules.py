@@ -184,7 +184,7 @@ def test_a_sign_in_leads_nowhere_else(evaluate: Evaluate, given: str, expected: 
     expression = (
         "history.replaceState(null, '', '/login?next=' + encodeURIComponent(given)); return m.addressAfterSignIn()"
     )
-    assert evaluate("api.js", expression, given) == expected
+    assert evaluate("signing_in.js", expression, given) == expected
 
 
 def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:

@@ -1,7 +1,8 @@
 /** Answers of the API as components need them: what is there already at once, what is new when it comes. */
 
 import { createContext, useContext, useEffect, useState } from "./htm/standalone.module.js";
-import { ask, leave } from "./api.js";
+import { ask } from "./api.js";
+import { leave } from "./signing_in.js";
 
 /** Counts up when everything is to be asked anew. */
 export const Round = createContext(0);

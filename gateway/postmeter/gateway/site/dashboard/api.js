@@ -1,7 +1,5 @@
 /** The one client of the public API: every number of the page comes from here. */
 
-import { here, parameters } from "./address.js";
-
 /** How often a request is sent again that was told to wait. */
 const TRIES = 3;
 /** Seconds that it waits for at most; beyond them the person decides. */
@@ -64,23 +62,6 @@ async function failureOf(answer) {
     Number.isNaN(wait) ? null : wait,
     id,
   );
-}
-
-/** Where to sign in, and to come back from to what is looked at now. */
-export function signInAddress() {
-  return `/login?next=${encodeURIComponent(here({}))}`;
-}
-
-/** An address of this page, whatever was written into `next`. */
-export function addressAfterSignIn() {
-  const next = parameters().get("next") ?? "/";
-  const found = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
-  return found?.origin === location.origin ? found.pathname + found.search : "/";
-}
-
-/** Leaves for the sign-in. */
-export function leave() {
-  if (location.pathname !== "/login") location.replace(signInAddress());
 }
 
 /**

@@ -2,13 +2,13 @@
 
 import { html, useEffect, useRef, useState } from "./htm/standalone.module.js";
 import { to, useAddress } from "./address.js";
-import { leave } from "./api.js";
 import { Round } from "./answers.js";
 import { viewOf } from "./model/views.js";
 import { Controls } from "./parts/controls.js";
 import { Account } from "./parts/account.js";
 import { Loading, Trouble } from "./parts/states.js";
 import { SCREENS, screenAt } from "./screens.js";
+import { leave } from "./signing_in.js";
 import { t } from "./texts.js";
 
 /** Milliseconds after which what goes on is asked for again. */

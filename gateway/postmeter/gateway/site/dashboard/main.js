@@ -5,12 +5,14 @@ import { App } from "./app.js";
 import { followLinks } from "./address.js";
 import { session } from "./api.js";
 import { foldDrops } from "./parts/drops.js";
+import { resume } from "./signing_in.js";
 import { loadTexts } from "./texts.js";
 
 const place = document.getElementById("page");
 
 async function start() {
   const [found] = await Promise.all([session(), loadTexts()]);
+  if (found) resume();
   followLinks();
   foldDrops();
   render(html`<${App} session=${found} />`, place);

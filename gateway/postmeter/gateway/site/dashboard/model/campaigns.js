@@ -1,7 +1,8 @@
 /** The workspace's campaigns, all of them, kept for a minute: their names stand beside numbers everywhere. */
 
 import { useEffect, useState } from "../htm/standalone.module.js";
-import { ask, leave } from "../api.js";
+import { ask } from "../api.js";
+import { leave } from "../signing_in.js";
 import { get } from "./requests.js";
 
 const PAGE = 1000;

@@ -1,9 +1,11 @@
 /** Signing in: by email and password, by an API key, or by a one-time link, which is used by pressing a button. */
 
 import { html, useState } from "../htm/standalone.module.js";
-import { addressAfterSignIn, ask } from "../api.js";
+import { useAnswer } from "../answers.js";
+import { ask } from "../api.js";
 import { Language } from "../parts/account.js";
 import { Failed, Trouble } from "../parts/states.js";
+import { addressAfterSignIn, keepAddress } from "../signing_in.js";
 import { t } from "../texts.js";
 
 /** What a one-time link is for, and its token: they stand behind `#`, where no server is told them. */
@@ -83,10 +85,27 @@ function ByKey() {
     <${Refused} error=${error} refused="login.key_refused" /></details>`;
 }
 
+/** What became of a sign-in at the provider: it comes back with `#oidc=` and a word. */
+const returned = (hash) => /^#oidc=(refused|unknown|unavailable|off)$/.exec(hash)?.[1];
+
+/** At the identity provider that the operator has named, if there is one. */
+function ByProvider() {
+  const { value } = useAnswer({ method: "GET", path: "/session/ways" });
+  const provider = value?.data.oidc;
+  const word = returned(location.hash);
+  const said = word && `login.oidc.${word}`;
+  return html`${word && html`<${Trouble} title=${t(said)} what=${t(`${said}.do`)} />`}
+    ${
+      provider &&
+      html`<p><a class="button main" href=${provider.path} data-leave onClick=${keepAddress}>
+      ${t("login.by_provider", { label: provider.label })}</a></p>`
+    }`;
+}
+
 /** The screen. */
 export default function Login() {
   const link = linkIn(location.hash);
   return html`<h1>Postmeter</h1>
-    ${link ? html`<${ByLink} link=${link} />` : html`<${ByPassword} /><${ByKey} />`}
+    ${link ? html`<${ByLink} link=${link} />` : html`<${ByProvider} /><${ByPassword} /><${ByKey} />`}
     <p class="soft"><${Language} /></p>`;
 }

@@ -1,0 +1,38 @@
+/** On the way to the sign-in, and back from it to where somebody was. */
+
+import { go, here, parameters } from "./address.js";
+
+const PLACE = "postmeter-next";
+
+/** An address of this page, whatever was written into `next`. */
+export function addressAfterSignIn() {
+  const next = parameters().get("next") ?? "/";
+  const found = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
+  return found?.origin === location.origin ? found.pathname + found.search : "/";
+}
+
+/** Leaves for the sign-in, from which one comes back to what is looked at now. */
+export function leave() {
+  if (location.pathname !== "/login") location.replace(`/login?next=${encodeURIComponent(here({}))}`);
+}
+
+/** Keeps where somebody wants to go while another site signs them in, which brings them back to `/`. */
+export function keepAddress() {
+  try {
+    sessionStorage.setItem(PLACE, addressAfterSignIn());
+  } catch {
+    // A browser that keeps nothing: they begin at the overview.
+  }
+}
+
+/** Goes to where somebody wanted to go before another site signed them in. */
+export function resume() {
+  if (location.pathname !== "/" || location.search) return;
+  try {
+    const kept = sessionStorage.getItem(PLACE);
+    sessionStorage.removeItem(PLACE);
+    if (kept) go(kept, { replace: true });
+  } catch {
+    // As above.
+  }
+}
