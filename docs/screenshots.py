@@ -70,6 +70,7 @@ def screens(ready: dict[str, Any], first: str) -> dict[str, tuple[str, int]]:
     return {
         "overview": ("/?period=30d", 860),
         "campaign": (f"/campaigns/{star}", 900),
+        "deliverability": ("/deliverability?period=30d", 900),
         "message": (f"/messages/{told_much(ready, star)}", 760),
     }
 

@@ -12,7 +12,7 @@ from postmeter.cli.demo.clients import address_of, client_of
 
 UNSUBSCRIBE, COMPLAIN, BOUNCE = "unsubscribe", "complain", "bounce"
 """How somebody leaves."""
-_LEAVING = {UNSUBSCRIBE: 0.72, COMPLAIN: 0.06, BOUNCE: 0.22}
+_LEAVING = {UNSUBSCRIBE: 0.66, COMPLAIN: 0.12, BOUNCE: 0.22}
 FIRST = 0.6
 """How many of all people were on the lists before the history began; the others joined evenly during it."""
 _STAY = 800.0
@@ -21,7 +21,7 @@ _MISTYPED = 0.02
 """How many addresses of newly joined people are wrong."""
 DORMANTS = 0.55
 """Addresses of the neglected list, as a share of all people."""
-_DORMANT = ((BOUNCE, 0.13), (COMPLAIN, 0.018), (UNSUBSCRIBE, 0.011))
+_DORMANT = ((BOUNCE, 0.13), (COMPLAIN, 0.07), (UNSUBSCRIBE, 0.011))
 """How who of them leave, and how many."""
 _CAFES = 0.13
 _HABITS = {

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from postmeter.cli.demo import bounces, machines
+from postmeter.cli.demo import bounces, machines, mailboxes
 from postmeter.cli.demo.audience import BOUNCE, COMPLAIN, Person
 from postmeter.cli.demo.campaigns import Campaign
 from postmeter.cli.demo.clients import CLIENTS
@@ -132,9 +132,10 @@ def _afterwards(noise: random.Random, letter: Letter, delivered: int) -> Iterato
 
 
 def _leaving(noise: random.Random, letter: Letter, delivered: int) -> Iterator[Event]:
+    """Somebody has enough of it; of those whose mailbox provider does not tell of complaints nothing is heard."""
     at = read_at(noise, letter.person, delivered, False)
     kind = {COMPLAIN: "complained", "unsubscribe": "unsubscribed"}.get(letter.person.leaving)
-    if kind is None:
+    if kind is None or (kind == "complained" and letter.person.provider not in mailboxes.REPORTING):
         return
     client = CLIENTS[letter.person.client]
     if not client.ahead and noise.random() < _LOYAL:

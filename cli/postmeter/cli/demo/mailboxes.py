@@ -43,6 +43,8 @@ PRIVATE = (
     Mailbox("fastmail.example", "fastmail", 1.0, _WORLD),
 )
 """Roughly as lists of shops in Europe and North America have them."""
+REPORTING = frozenset({"outlook", "yahoo", "gmx", "web_de", "orange", "comcast", "fastmail"})
+"""Who reports complaints to senders. Gmail, iCloud and companies' mailboxes do not: nobody hears of theirs."""
 
 
 class Company(NamedTuple):
