@@ -23,7 +23,7 @@ from postmeter.cli.demo.history import History
 from postmeter.cli.demo.moments import DAY, MINUTE, SECOND, stamp
 from postmeter.cli.demo.play import now
 from postmeter.cli.demo.progress import Progress
-from postmeter.shared.endpoints import ENDPOINTS, Service
+from postmeter.shared.endpoints import ENDPOINTS, Document, Service
 from tests.product import Product, descendants, prepare, running, wait_for
 
 PEOPLE = 150
@@ -152,9 +152,12 @@ def test_every_read_of_the_documents_has_something_to_show(demo: Demo) -> None:
     reads = {
         endpoint.path
         for endpoint in ENDPOINTS
-        if endpoint.service is Service.QUERY and endpoint.scope and "export" not in endpoint.path
+        if endpoint.document is not Document.NATIVE
+        and endpoint.service is Service.QUERY
+        and endpoint.scope
+        and "export" not in endpoint.path
     }
-    assert reads - {"/v1/query", "/v1/live"} == set(found), "all of them are asked"
+    assert reads <= set(found), "all of them are asked"
 
 
 def test_people_proxies_and_machines_and_money_are_all_there(demo: Demo) -> None:
