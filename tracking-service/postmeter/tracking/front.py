@@ -72,17 +72,17 @@ class Front:
         unread: bytes,
         *,
         ended: bool,
-        does_not_read: bool,
+        stalled: bool,
     ) -> None:
         """Let aiohttp go on with a connection, from the beginning of a request.
 
-        ended: the client will send no more. does_not_read: it has answers to take before it gets others.
+        ended: the client will send no more. stalled: it does not take its answers just now.
         """
         self.release(client, peer)
         handler = self._server()
         transport.set_protocol(handler)
         handler.connection_made(transport)
-        if does_not_read:
+        if stalled:
             handler.pause_writing()  # the transport says so once, and has
         handler.data_received(unread)
         if ended:

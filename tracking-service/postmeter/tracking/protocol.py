@@ -41,30 +41,9 @@ class HitProtocol(asyncio.Protocol):
     """One connection. At most one batch holds its pending answers, so answers keep their order."""
 
     __slots__ = (
-        "_agent",
-        "_batch",
-        "_begun",
-        "_buffer",
-        "_claimed",
-        "_close",
-        "_closing",
-        "_complete",
-        "_ended",
-        "_forwarded",
-        "_front",
-        "_hosts",
-        "_parser",
-        "_paused",
-        "_peer",
-        "_prefetch",
-        "_searched",
-        "_transport",
-        "_unread",
-        "_url",
-        "_vouched",
-        "_write",
-        "fresh",
-        "since",
+        "_agent", "_batch", "_begun", "_buffer", "_claimed", "_close", "_closing", "_complete", "_ended",
+        "_forwarded", "_front", "_hosts", "_parser", "_paused", "_peer", "_prefetch", "_searched",
+        "_transport", "_unread", "_url", "_vouched", "_write", "fresh", "since",
     )  # fmt: skip
 
     def __init__(self, front: Front) -> None:
@@ -402,4 +381,4 @@ class HitProtocol(asyncio.Protocol):
         self._write = _nowhere
         if not self._transport.is_reading():
             self._transport.resume_reading()
-        self._front.hand_over(self, self._peer, self._transport, unread, ended=self._ended, does_not_read=self._unread)
+        self._front.hand_over(self, self._peer, self._transport, unread, ended=self._ended, stalled=self._unread)
