@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 import requests
 
-from postmeter.shared.apis import sending_ips, webhooks
+from postmeter.shared.apis import sending_ips, session, webhooks
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
 from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
@@ -297,8 +297,8 @@ def test_so_is_an_error(world: World, endpoint: Endpoint) -> None:
         world.conforms(endpoint, answer)
         errors += answer.status_code >= 400
     asks_for_something = "{" in endpoint.path or endpoint.parameters is not None or endpoint.body is not None
-    # A pixel is shown whatever its token is.
-    assert errors or not asks_for_something or endpoint.path.startswith(OPEN_PATH)
+    # A pixel is shown whatever its token is, and a person at an OpenID provider is led back to /login.
+    assert errors or not asks_for_something or endpoint.path.startswith((OPEN_PATH, session.OIDC_PATH))
 
 
 def names(world: World, endpoint: Endpoint) -> list[str]:

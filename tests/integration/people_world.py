@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.links import Purpose
@@ -52,6 +53,13 @@ class House:
             said = answer.cookies.get(COOKIE)
             told = await answer.json() if text else None
             return Seen(answer.status, told, answer.headers.copy(), None if said is None else said.value)
+
+    async def ask_quietly(self, method: str, path: str, cookie: str | None = None, body: bytes = b"") -> int:
+        """The status of an answer that need not be JSON."""
+        headers = {} if cookie is None else {"Cookie": f"{COOKIE}={cookie}"}
+        url = URL(self.url + path, encoded=True)
+        async with self.session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
+            return answer.status
 
     async def sign_in(self, **body: str) -> str:
         """The cookie's value."""

@@ -45,7 +45,7 @@ class SignIn:
         outdated = self._passwords.is_outdated(account.password)
         renewed = await self._passwords.hash(given.password) if outdated else None
         async with self._writes.acquire() as connection, connection.transaction():
-            if not await users.note_sign_in(connection, account.workspace, account.id):
+            if not await users.note_sign_in(connection, account.workspace, account.id, account.password):
                 raise _wrong()
             if renewed is not None:
                 await users.set_password(connection, account.workspace, account.id, renewed)
@@ -76,7 +76,8 @@ class SignIn:
                 await users.set_password(connection, *used, digest)
                 await sessions.end_all(connection, *used)
                 await links.void(connection, *used)
-            await users.note_sign_in(connection, *used)
+            if not await users.note_sign_in(connection, *used):
+                raise _spent()
             return await sessions.begin(connection, *used, None)
 
 

@@ -174,9 +174,13 @@ async def vouched_for(connection: Connection, email: str, workspace: str | None)
     return None if row is None else (row["workspace"], str(row["id"]))
 
 
-async def note_sign_in(connection: Connection, workspace: int, user: str) -> bool:
-    """Whether the user may come in at this moment; then that is noted."""
-    return await connection.fetchval(_QUERIES["signed_in"], workspace, user) is not None
+async def note_sign_in(connection: Connection, workspace: int, user: str, password: str | None = None) -> bool:
+    """Whether the user may come in at this moment; then that is noted. password: the hash that let him in.
+
+    While it was worked out the account may have been disabled, or the password reset. Run in the transaction that
+    begins the session: whoever changes the user waits for it, and then ends that session with the others.
+    """
+    return await connection.fetchval(_QUERIES["signed_in"], workspace, user, password) is not None
 
 
 async def set_password(connection: Connection, workspace: int, user: str, password: str) -> None:

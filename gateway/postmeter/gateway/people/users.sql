@@ -21,8 +21,10 @@ WHERE u.email = $1 AND ($2::text IS NULL OR w.id = $2) AND u.disabled_at IS NULL
 ORDER BY u.created_at, u.workspace LIMIT 1
 
 -- name: signed_in
--- User $2 of workspace $1 has just signed in; no row where he may not (any more).
-UPDATE user_account SET signed_in_at = now() WHERE workspace = $1 AND id = $2 AND disabled_at IS NULL
+-- User $2 of workspace $1 has just signed in, with the password whose hash is $3 if that is not NULL; no row where he may
+-- not (any more).
+UPDATE user_account SET signed_in_at = now()
+WHERE workspace = $1 AND id = $2 AND disabled_at IS NULL AND ($3::text IS NULL OR password = $3)
 RETURNING id
 
 -- name: set_password
