@@ -264,6 +264,7 @@ BAD: dict[str, Callable[[], str]] = {
     "another issuer": lambda: token(iss="https://evil.example"),
     "no issuer": lambda: token(iss=None),
     "for another client": lambda: token(aud="another"),
+    "for another client, made by us": lambda: token(aud="another", azp=CLIENT),
     "for several, made for another": lambda: token(aud=[CLIENT, "x"], azp="x"),
     "for several, made for nobody": lambda: token(aud=["x", CLIENT], azp=None),
     "for nobody": lambda: token(aud=None),
