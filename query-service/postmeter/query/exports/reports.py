@@ -22,6 +22,7 @@ from postmeter.query.exports import sizes
 from postmeter.query.exports.columns import Column, Kind, Row, Table, Value, columns
 from postmeter.query.exports.source import BATCH, Batch, Reading, Source
 from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.deliverability import Deliverability
 
 _COUNTS = api.CampaignSummary.__struct_fields__
 _RATES = api.CampaignRates.__struct_fields__
@@ -143,14 +144,14 @@ async def _deliverability(reading: Reading) -> AsyncGenerator[Batch, None]:
             yield Batch(_deliverability_rows(answer, campaign_id), number / len(chosen))
 
 
-def _counted(answer: api.Deliverability) -> bool:
+def _counted(answer: Deliverability) -> bool:
     """Where mail was sent, the three rates of what became of it are not all 0."""
     overall, bounces = answer.overall, answer.bounce_analysis
     rates = (overall.estimated_inbox_placement_rate, overall.spam_rate, overall.bounce_rate)
     return any((*rates, bounces.hard_bounces, bounces.soft_bounces))
 
 
-def _deliverability_rows(answer: api.Deliverability, campaign_id: str | None) -> list[Row]:
+def _deliverability_rows(answer: Deliverability, campaign_id: str | None) -> list[Row]:
     known: dict[str, Value] = {"campaign_id": campaign_id}
     bounces = msgspec.structs.asdict(answer.bounce_analysis)
     blacklists = msgspec.structs.asdict(answer.blacklist_status)

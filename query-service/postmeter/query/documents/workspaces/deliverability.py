@@ -12,7 +12,7 @@ from postmeter.query.documents.workspaces import health, lookups
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis import deliverability as api
 from postmeter.shared.postgres import Pool
 
 TOP_REASONS = 5
