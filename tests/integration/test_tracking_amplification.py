@@ -58,8 +58,12 @@ def test_a_mail_has_a_size(service: Service) -> None:
 
 
 def peak_bytes(service: Service) -> int:
+    return memory_bytes(service, "VmHWM")
+
+
+def memory_bytes(service: Service, which: str = "VmRSS") -> int:
     status = Path(f"/proc/{service.process.pid}/status").read_text()
-    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith(which))
 
 
 def test_an_answer_has_a_size_and_what_does_not_fit_is_told_and_not_registered(service: Service) -> None:
@@ -116,6 +120,15 @@ def test_of_a_tag_s_attributes_the_first_ones_say_what_its_link_is(service: Serv
     html = f'<a data-skip-click {many} href="http://e.example/1">x</a><a {many} href="http://e.example/2">x</a>'
     answer = service.post("/v1/messages", {**MAIL, "html": html})
     assert [one["url"] for one in answer.json()["data"]["links"]] == ["http://e.example/2"]
+
+
+def test_a_large_body_is_gone_once_it_is_refused(service: Service) -> None:
+    """Not when the garbage collector next looks at all there is: until then a hundred may have come."""
+    assert service.post("/v1/messages", b'{"x": "' + b"y" * (15 << 20) + b'"}').status == 400
+    before = memory_bytes(service)
+    for _ in range(8):
+        assert service.post("/v1/messages", b'{"x": "' + b"y" * (15 << 20) + b'"}').status == 400
+    assert memory_bytes(service) - before < 60 << 20
 
 
 def test_large_registrations_take_turns_and_nothing_else_waits_for_them(service: Service) -> None:

@@ -125,7 +125,8 @@ class Server(web.Server):
             closes = False
             return await self._answer(request)
         except RequestError as refused:
-            error = refused
+            # Without the way it came: else this frame and it would hold each other, and with them a body of 16 MiB.
+            error = refused.with_traceback(None)
         except web.HTTPException as answered:
             if answered.status < 400:
                 raise
