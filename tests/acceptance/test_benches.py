@@ -16,6 +16,7 @@ BENCHES = ROOT / "tests" / "bench"
 SMALL = {
     "agents": ["LIST"],
     "dataset": ["--data", "FOLDER", "--events", "300", "--campaigns", "20"],
+    "footprint": ["--seconds", "0.2", "--messages", "4000", "--clients", "2", "--mib", "1"],
     "freshness": ["--samples", "2", "--load", "20"],
     "ingest": ["--seconds", "1", "--rounds", "1", "--connections", "4", "--fsync", "none"],
     "links": ["--sizes", "10000", "--copies", "1"],
