@@ -147,6 +147,7 @@ def screens(world: World) -> dict[str, str]:
         "explore": "/explore?per=day&by=mailbox_provider",
         "explored": "/explore?metric=clicks&metric=machine_clicks&by=link",
         "explained": "/?explain=opened",
+        "login": "/login",
         "deliverability": "/deliverability?period=90d",
     }
 
@@ -533,6 +534,11 @@ def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> No
         with answering(page, "/v1/messages/*/events", given):
             page.goto(f"{world.url}/messages/{world.hostile}")
             expect(page.get_by_role("alert")).to_contain_text(words)
+    visit.to("/campaigns")
+    with answering(page, "/v1/query", refusal(500, "INTERNAL_ERROR"), refusal(500, "INTERNAL_ERROR")):
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_role("alert")).to_contain_text("Something went wrong.")
+        expect(page.get_by_role("row", name=re.compile("June news"))).to_be_visible()  # what was there stays
     page.goto(world.url + "/campaigns/nothing")
     expect(page.get_by_role("alert")).to_contain_text("There is no such campaign.")
     page.goto(world.url + "/?from=2020-01-01&to=2020-01-02")
@@ -547,6 +553,7 @@ def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: World, visiting
     assert page.evaluate("fetch('/session', {method: 'DELETE'}).then((answer) => answer.status)") == 204
     page.get_by_role("button", name="Refresh").click()
     page.wait_for_url(re.compile(r"/login\?next=%2Fcampaigns%3Fperiod%3D90d"))
+    page.get_by_label("Password").wait_for()
     visit.complaints[:] = [said for said in visit.complaints if "401" not in said]
 
 

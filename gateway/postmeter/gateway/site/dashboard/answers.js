@@ -17,26 +17,28 @@ function keep(key, answer) {
   if (kept.size > KEPT) kept.delete(kept.keys().next().value);
 }
 
+const NOTHING = { of: null, value: null, at: null };
+
 /**
  * The answer to a request, which is asked again when it changes and at each round. Until a new answer is there, the one
  * before stays, so that nothing jumps.
  * @param {object | null} request null: nothing is asked
- * @returns {{value: any, error: Failure | null, loading: boolean, at: number | null}} at: when it came
+ * @returns {{value: any, at: number | null, isStale: boolean, error: Failure | null, loading: boolean}} at: when it came.
+ *   isStale: it is the answer to the request before
  */
 export function useAnswer(request) {
   const round = useContext(Round);
   const key = request && JSON.stringify(request);
-  const [state, setState] = useState({ key: null, value: null, error: null, loading: true, at: null });
+  const [state, setState] = useState({ ...NOTHING, error: null, loading: true });
   useEffect(() => {
     if (!key) return undefined;
     const stop = new AbortController();
-    const before = kept.get(key);
-    setState((now) => ({ ...(before ?? { value: now.value, at: now.at }), key, error: null, loading: true }));
+    setState((now) => ({ ...now, ...kept.get(key), error: null, loading: true }));
     ask(request, stop.signal).then(
       (value) => {
-        const answer = { value, at: Date.now() };
+        const answer = { of: key, value, at: Date.now() };
         keep(key, answer);
-        setState({ ...answer, key, error: null, loading: false });
+        setState({ ...answer, error: null, loading: false });
       },
       (error) => {
         if (stop.signal.aborted) return;
@@ -46,5 +48,5 @@ export function useAnswer(request) {
     );
     return () => stop.abort();
   }, [key, round]);
-  return state;
+  return { ...state, isStale: state.of !== key };
 }

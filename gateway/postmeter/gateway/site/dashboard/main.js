@@ -11,7 +11,8 @@ import { loadTexts } from "./texts.js";
 const place = document.getElementById("page");
 
 async function start() {
-  const [found] = await Promise.all([session(), loadTexts()]);
+  // Who is about to sign in is not asked who they are.
+  const [found] = await Promise.all([location.pathname === "/login" ? null : session(), loadTexts()]);
   if (found) resume();
   followLinks();
   foldDrops();

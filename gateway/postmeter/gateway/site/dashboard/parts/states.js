@@ -29,9 +29,14 @@ export function Failed({ error }) {
     what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}</${Trouble}>`;
 }
 
-/** An answer's content, or what stands in its place. children: a function of the value. */
+/**
+ * An answer's content, or what stands in its place. What was there stays when it cannot be had anew.
+ * @param {{answer: object, lines?: number, children: (value: any) => any}} given lines: of the place that it will take
+ */
 export function Answered({ answer, lines, children }) {
-  if (answer.error) return html`<${Failed} error=${answer.error} />`;
-  if (answer.value === null) return html`<${Loading} lines=${lines} />`;
-  return html`<div aria-busy=${answer.loading ? "true" : null}>${children(answer.value)}</div>`;
+  const { value, error, loading, isStale } = answer;
+  if (error && (value === null || isStale)) return html`<${Failed} error=${error} />`;
+  if (value === null) return html`<${Loading} lines=${lines} />`;
+  return html`${error && html`<${Failed} error=${error} />`}
+    <div aria-busy=${loading ? "true" : null} class=${isStale ? "stale" : null}>${children(value)}</div>`;
 }

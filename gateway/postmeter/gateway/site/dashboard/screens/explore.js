@@ -170,17 +170,15 @@ export default function Explore({ view }) {
   const lines = per !== "total" ? 14 : by ? 16 : 3;
   const words = wordsOf(by, named);
   const title = metrics.map((metric) => nameOf(metric, view.who)).join(", ");
-  const rows = (answer.value?.data ?? []).filter((row) => parts.every((part) => row[part] !== undefined));
+  // The answer to the question before does not fit this one.
+  const rows = answer.isStale ? [] : summed(answer.value.data, metrics, view.who);
   return html`<div class="title"><h1>${t("screen.explore")}</h1><${Freshness} at=${answer.at} /></div>
     <${Question} question=${question} view=${view} />
-    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${summed(rows, metrics, view.who)}
-      name="explore">
-      <${Answered} answer=${answer} lines=${lines}>${({ data, query: understood }) => {
-        // The answer to the question before stands there until the new one comes, and does not fit it.
-        if (understood.resolution !== per || understood.dimensions.join() !== by || rows.length < data.length)
-          return html`<${Loading} lines=${lines} />`;
-        if (!data.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
-        const given = { rows: summed(rows, metrics, view.who), question, view, words, title };
+    <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${rows} name="explore">
+      <${Answered} answer=${answer} lines=${lines}>${() => {
+        if (answer.isStale) return html`<${Loading} lines=${lines} />`;
+        if (!rows.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
+        const given = { rows, question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;
       }}</${Answered}></${Panel}>
     <${Suggestions} /></div>`;

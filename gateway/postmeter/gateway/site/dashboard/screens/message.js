@@ -8,7 +8,7 @@ import { mailboxName } from "../model/mailboxes.js";
 import { get, segment } from "../model/requests.js";
 import { exact } from "../model/times.js";
 import { Panel } from "../parts/panel.js";
-import { Failed, Loading } from "../parts/states.js";
+import { Answered } from "../parts/states.js";
 import { has, t } from "../texts.js";
 
 /** A verdict's reason in words; what is behind a colon (a network's, an agent's kind) is said as it is. */
@@ -63,24 +63,27 @@ function Facts({ message, named }) {
   )}</dl>`;
 }
 
-/** The screen. */
-export default function Message({ view, id }) {
-  const request = get(`/v1/messages/${segment(id)}/events`);
-  const { value, error } = useAnswer(request);
+function Told({ message, request, view }) {
   const { named } = useCampaigns();
-  if (error) return html`<${Failed} error=${error} />`;
-  if (!value) return html`<${Loading} lines=${24} />`;
-  const message = value.data;
   const zone = t("message.zone", { zone: view.zone.replaceAll("_", " ") });
+  const events = message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`);
   return html`<div class="title"><div><h1>${message.subject || t("message.no_subject")}</h1>
       <p class="soft">${t(`status.${message.status}`)} · ${zone}</p></div></div>
-    <div class="desk"><div class="most"><${Panel} title=${t("message.life")} requests=${[request]}
-      rows=${message.events} name="message">
+    <div class="desk">
+      <div class="most"><${Panel} title=${t("message.life")} requests=${[request]} rows=${message.events} name="message">
         <ol class="life">
           <li><time datetime=${message.created_at}>${exact(Date.parse(message.created_at), view.zone, true)}</time>
             <p>${t("event.registered")}</p></li>
-          ${message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`)}
+          ${events}
         </ol></${Panel}></div>
-      <div class="rest"><${Panel} title=${t("message.facts")}><${Facts} message=${message} named=${named} /></${Panel}>
-        </div></div>`;
+      <div class="rest"><${Panel} title=${t("message.facts")}>
+        <${Facts} message=${message} named=${named} /></${Panel}></div>
+    </div>`;
+}
+
+/** The screen. */
+export default function Message({ view, id }) {
+  const request = get(`/v1/messages/${segment(id)}/events`);
+  return html`<${Answered} answer=${useAnswer(request)} lines=${24}>
+    ${({ data }) => html`<${Told} message=${data} request=${request} view=${view} />`}</${Answered}>`;
 }
