@@ -128,6 +128,28 @@ async def test_a_link_that_sets_a_password_waits_for_a_good_one(place: House, pu
     assert (await place.ask("POST", "/session", {"email": "ada@shop.example", "password": PASSWORD})).status == 401
 
 
+async def test_who_knows_his_password_changes_it_as_he_signs_in(place: House) -> None:
+    user = await place.user()
+    before, link = await place.sign_in(email="ada@shop.example", password=PASSWORD), await place.link(user)
+    new = "a new one, quite long"
+    for password, chosen, status, field in (
+        (PASSWORD, "short", 400, "new_password"),
+        (PASSWORD, "ADA@shop.example ", 400, "new_password"),
+        ("wrong", "short", 400, "new_password"),
+        ("wrong", new, 401, None),
+    ):
+        body = {"email": "ada@shop.example", "password": password, "new_password": chosen}
+        seen = await place.ask("POST", "/session", body)
+        assert (seen.status, seen.body["error"].get("field")) == (status, field)
+    assert (await place.ask("GET", "/session", cookie=before)).status == 200
+    cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD, new_password=new)
+    assert (await place.ask("GET", "/session", cookie=cookie)).status == 200
+    await ends(place, before)
+    assert (await place.ask("POST", "/session", {"link": link})).status == 401
+    assert (await place.ask("POST", "/session", {"email": "ada@shop.example", "password": PASSWORD})).status == 401
+    await place.sign_in(email="ada@shop.example", password=new)
+
+
 async def test_a_newer_link_replaces_the_one_before(place: House) -> None:
     user = await place.user()
     first, second = await place.link(user), await place.link(user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -44,20 +45,31 @@ def url(base: str, purpose: Purpose, token: str) -> str:
     return f"{base.rstrip('/')}/login#{purpose.value}={token}"
 
 
-async def purpose(pool: Pool, token: str) -> tuple[Purpose, str] | None:
-    """(what a link is for, the email of whom), and it stays good; None for one that is not (any more)."""
-    place = bearer_tokens.read(token)
-    row = None if place is None else await pool.fetchrow(_QUERIES["purpose"], *place)
-    return None if row is None else (Purpose(row["purpose"]), row["email"])
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that is good. user: workspace number and id."""
+
+    purpose: Purpose
+    user: tuple[int, str]
+    email: str
 
 
-async def use(connection: Connection, token: str) -> tuple[int, str] | None:
-    """(workspace number, user) of a link, used up by this; None where it was before, also a moment ago."""
+async def find(pool: Pool, token: str) -> Link | None:
+    """A link, and it stays good; None for one that is not (any more)."""
     place = bearer_tokens.read(token)
-    if place is None:
+    row = None if place is None else await pool.fetchrow(_QUERIES["find"], *place)
+    if place is None or row is None:
         return None
-    user = await connection.fetchval(_QUERIES["use"], *place)
-    return None if user is None else (place[0], str(user))
+    return Link(Purpose(row["purpose"]), (place[0], str(row["id"])), row["email"])
+
+
+async def use(connection: Connection, token: str) -> bool:
+    """Whether the link was good until now; it is used up by this.
+
+    Run in a transaction that holds its user's row: two that take rows in another order would wait for each other.
+    """
+    place = bearer_tokens.read(token)
+    return place is not None and await connection.fetchval(_QUERIES["use"], *place) is not None
 
 
 async def void(connection: Connection, workspace: int, user: str) -> None:

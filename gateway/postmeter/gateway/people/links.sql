@@ -7,16 +7,14 @@ DELETE FROM one_time_link WHERE workspace = $1 AND user_account = $2 AND ($3::te
 INSERT INTO one_time_link (workspace, hash, user_account, purpose, expires_at)
 VALUES ($1, $2, $3, $4, now() + $5::interval)
 
--- name: purpose
--- What link $2 (hash) of workspace $1 is for, while it is good, and whose email it is.
-SELECT l.purpose, u.email FROM one_time_link l
+-- name: find
+-- What link $2 (hash) of workspace $1 is for, while it is good, and whose it is.
+SELECT l.purpose, u.id, u.email FROM one_time_link l
 JOIN user_account u ON u.workspace = l.workspace AND u.id = l.user_account AND u.disabled_at IS NULL
 WHERE l.workspace = $1 AND l.hash = $2 AND l.used_at IS NULL AND l.expires_at > now()
 
 -- name: use
--- Use link $2 (hash) of workspace $1 up: its user, once, while it is good.
-UPDATE one_time_link l SET used_at = now()
-FROM user_account u
-WHERE l.workspace = $1 AND l.hash = $2 AND l.used_at IS NULL AND l.expires_at > now()
-    AND u.workspace = l.workspace AND u.id = l.user_account AND u.disabled_at IS NULL
-RETURNING l.user_account
+-- Use link $2 (hash) of workspace $1 up: a row, once, while it is good.
+UPDATE one_time_link SET used_at = now()
+WHERE workspace = $1 AND hash = $2 AND used_at IS NULL AND expires_at > now()
+RETURNING purpose

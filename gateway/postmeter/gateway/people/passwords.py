@@ -31,15 +31,15 @@ T = TypeVar("T")
 _HASHER = PasswordHasher(TIME, MEMORY, LANES)
 
 
-def check(password: str, email: str) -> None:
-    """Raises RequestError 400 for a password that is too short, too long, or known to everybody.
+def check(password: str, email: str, field: str = "password") -> None:
+    """Raises RequestError 400, naming the field, for a password that is too short, too long, or known to everybody.
 
     NIST SP 800-63B: length is what counts; no rules about kinds of characters.
     """
     if not len(password) >= LEAST or len(password.encode(errors="replace")) > MOST:
-        raise _refused(f"at least {LEAST} characters, and {MOST} bytes at most")
+        raise _refused(field, f"at least {LEAST} characters, and {MOST} bytes at most")
     if password.strip().lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
-        raise _refused("not the email, and not one character again and again")
+        raise _refused(field, "not the email, and not one character again and again")
 
 
 class Passwords:
@@ -102,5 +102,5 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-def _refused(words: str) -> RequestError:
-    return RequestError(400, "INVALID_FIELD", f"password: {words}", "password")
+def _refused(field: str, words: str) -> RequestError:
+    return RequestError(400, "INVALID_FIELD", f"{field}: {words}", field)

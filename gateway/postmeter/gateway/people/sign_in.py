@@ -9,7 +9,7 @@ from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
+from postmeter.shared.postgres import Connection, Pool
 
 
 class SignIn:
@@ -30,11 +30,13 @@ class SignIn:
     async def with_password(self, given: PasswordSignIn, address: str) -> str:
         """One hash is worked out whatever the email is, so that an unknown one is not told by the time.
 
-        address: the client's. Raises RequestError 429 too.
+        A new password ends the user's other sessions and links. address: the client's. Raises RequestError 429 too.
         """
         if len(given.password.encode(errors="replace")) > passwords.MOST:
             raise RequestError(400, "INVALID_FIELD", f"password: {passwords.MOST} bytes at most", "password")
         email = _normal(given.email)
+        if given.new_password is not None:
+            passwords.check(given.new_password, email, "new_password")
         await self._throttle.count(email, address)
         workspace = given.workspace
         is_text = "\0" not in email + (workspace or "")  # what Postgres cannot store is nobody's
@@ -42,43 +44,48 @@ class SignIn:
         stored = None if account is None else account.password
         if not await self._passwords.verify(stored, given.password) or account is None:
             raise _wrong()
-        outdated = self._passwords.is_outdated(account.password)
-        renewed = await self._passwords.hash(given.password) if outdated else None
+        chosen = given.new_password
+        if chosen is None and self._passwords.is_outdated(account.password):
+            chosen = given.password
+        digest = None if chosen is None else await self._passwords.hash(chosen)
         async with self._writes.acquire() as connection, connection.transaction():
-            if not await users.note_sign_in(connection, account.workspace, account.id, account.password):
+            if not await users.note_sign_in(connection, *account.place, account.password):
                 raise _wrong()
-            if renewed is not None:
-                await users.set_password(connection, account.workspace, account.id, renewed)
-            token = await sessions.begin(connection, account.workspace, account.id, None)
+            if digest is not None:
+                await users.set_password(connection, *account.place, digest)
+            if given.new_password is not None:
+                await _end_what_was_before(connection, account.place)
+            token = await sessions.begin(connection, *account.place, None)
         await self._throttle.succeeded(email, address)
         return token
 
     async def with_link(self, given: LinkSignIn) -> str:
         """Uses the link up. A password that it sets ends the user's other sessions and links."""
-        found = await links.purpose(self._writes, given.link)
-        if found is None:
+        link = await links.find(self._writes, given.link)
+        if link is None:
             raise _spent()
-        purpose, email = found
-        if purpose is Purpose.SIGN_IN:
+        if link.purpose is Purpose.SIGN_IN:
             if given.password is not None:
                 raise RequestError(400, "INVALID_FIELD", "password: this link signs in and sets none", "password")
             digest = None
         else:
             if given.password is None:
                 raise RequestError(400, "INVALID_FIELD", "password: choose one", "password")
-            passwords.check(given.password, email)
+            passwords.check(given.password, link.email)
             digest = await self._passwords.hash(given.password)
         async with self._writes.acquire() as connection, connection.transaction():
-            used = await links.use(connection, given.link)
-            if used is None:
+            if not await users.note_sign_in(connection, *link.user) or not await links.use(connection, given.link):
                 raise _spent()
             if digest is not None:
-                await users.set_password(connection, *used, digest)
-                await sessions.end_all(connection, *used)
-                await links.void(connection, *used)
-            if not await users.note_sign_in(connection, *used):
-                raise _spent()
-            return await sessions.begin(connection, *used, None)
+                await users.set_password(connection, *link.user, digest)
+                await _end_what_was_before(connection, link.user)
+            return await sessions.begin(connection, *link.user, None)
+
+
+async def _end_what_was_before(connection: Connection, user: tuple[int, str]) -> None:
+    """With a new password: whoever had the old one is out."""
+    await sessions.end_all(connection, *user)
+    await links.void(connection, *user)
 
 
 def _normal(email: str) -> str:

@@ -76,6 +76,11 @@ class Account:
     id: str
     password: str
 
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where he is kept: workspace number and id."""
+        return self.workspace, self.id
+
 
 def normal(email: str) -> str:
     """An email in the form in which it is stored and compared. Raises ValueError for what is not one."""

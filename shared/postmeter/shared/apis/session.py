@@ -29,6 +29,7 @@ class PasswordSignIn(Struct, forbid_unknown_fields=True):
     workspace: Annotated[
         str | None, described("Where one email is in several workspaces: which. Else the one where it was first.")
     ] = None
+    new_password: Annotated[str | None, described("Changes the password; the user's other sessions end.")] = None
 
 
 class LinkSignIn(Struct, forbid_unknown_fields=True):
