@@ -78,7 +78,7 @@ class World:
                 "campaign_id": campaign, "campaign_name": name, "from_address": "news@shop.example",
                 "to": f"{campaign}-{n}@{PROVIDERS[n % len(PROVIDERS)]}", "subject": f"{name}, no. {n}",
                 "recipient_ref": f"reader-{n}", "provider": "postmark", "template": "news", "tags": ["news"],
-                "created_at": at.isoformat(),
+                "created_at": (at - timedelta(days=3)).isoformat(),
             }
             for n in range(size)
         ]  # fmt: skip

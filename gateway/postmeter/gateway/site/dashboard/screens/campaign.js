@@ -24,11 +24,13 @@ const PREDECESSORS = 3;
 /** Messages of a file; all of a large campaign are an export's (docs/api/exports.md). */
 const FILE = 10_000;
 const LINKS = 50;
+const WEEKS_BEFORE = 5;
 
-/** The view of a campaign's whole life: from its first moment that is known. */
+/** The view of a campaign's whole life; its mail may be registered some weeks before the first of it is sent. */
 function lifeOf(view, campaign) {
-  const first = [campaign.created_at, campaign.sent_at].filter(Boolean).sort()[0];
-  return { ...view, filters: { campaign: [campaign.id] }, period: { from: first, to: undefined } };
+  const first = Math.min(...[campaign.created_at, campaign.sent_at].filter(Boolean).map(Date.parse));
+  const from = new Date(first - WEEKS_BEFORE * 7 * 86_400_000).toISOString();
+  return { ...view, filters: { campaign: [campaign.id] }, period: { from, to: undefined } };
 }
 
 function Funnel({ counts, view, request }) {
@@ -121,7 +123,8 @@ function Who({ life, campaign }) {
   const [, params] = useAddress();
   const list = LISTS.includes(params.get("list")) ? params.get("list") : LISTS[0];
   const request = search({ engagement: list, filters: { campaign: [campaign.id] }, from: life.period.from });
-  return html`<${Panel} title=${t("campaign.who")} note=${t(`list.${list}.what`)} requests=${[request]}
+  const note = `${t(`list.${list}.what`)} ${t("campaign.file", { n: count(FILE) })}`;
+  return html`<${Panel} title=${t("campaign.who")} note=${note} requests=${[request]}
     rows=${() => allMessages(request, FILE)} name=${`who-${list}`}>
     <div class="group" role="group" aria-label=${t("campaign.lists")}>${LISTS.map(
       (name) => html`<a key=${name} href=${here({ list: name })}
