@@ -2,7 +2,7 @@
 
 import { go, here } from "../address.js";
 import { valueOf } from "./measures.js";
-import { bucket, dayOf, shifted } from "./times.js";
+import { bucket, dayOf, mark, shifted } from "./times.js";
 import { t } from "../texts.js";
 
 /** Whom each line counts: each audience holds the ones before it, so that the lines lie above each other. */
@@ -32,6 +32,11 @@ export function linesOf(measure, rows, before, who) {
 /** Names of buckets. */
 export function namesOf(rows, view) {
   return rows.map(({ timestamp }) => bucket(timestamp, view.period.resolution, view.zone));
+}
+
+/** The same for the axis. */
+export function marksOf(rows, view) {
+  return rows.map(({ timestamp }) => mark(timestamp, view.period.resolution, view.zone));
 }
 
 const DAYS_OF = { week: 6, month: 27 };

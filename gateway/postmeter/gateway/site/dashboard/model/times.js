@@ -107,6 +107,14 @@ export function bucket(start, resolution, zone) {
   return formatOf("DateTimeFormat", locale(), { ...BUCKETS[resolution], timeZone: zone }).format(new Date(start));
 }
 
+/** The same beneath a curve, where there is little room: within a day only the time is told. */
+export function mark(start, resolution, zone) {
+  const moment = new Date(start);
+  const time = formatOf("DateTimeFormat", locale(), { ...BUCKETS.quarter_hour, timeZone: zone }).format(moment);
+  if (resolution !== "hour" || time === "00:00") return bucket(start, resolution === "hour" ? "day" : resolution, zone);
+  return time;
+}
+
 /** A duration: `36 hours`, `4 days`; narrow: `36h`. */
 export function duration(hours, unitDisplay = "long") {
   const whole = hours % 24 === 0 && hours >= 48;

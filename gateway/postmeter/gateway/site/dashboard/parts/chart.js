@@ -51,6 +51,7 @@ function Numbers({ title, lines, names, format, first }) {
  * @param {object} given
  * @param {string} given.title what it shows
  * @param {string[]} given.names its buckets
+ * @param {string[]} [given.short] the same, as they are written beneath it
  * @param {Line[]} given.lines at most three, and those of before
  * @param {boolean} [given.unfinished] whether the last bucket is not over yet
  * @param {string} [given.first] what a bucket is
@@ -63,6 +64,7 @@ function Numbers({ title, lines, names, format, first }) {
 export function Chart({
   title,
   names,
+  short = names,
   lines,
   unfinished = false,
   first,
@@ -77,10 +79,10 @@ export function Chart({
   const plot = useRef(null);
   const [at, setAt] = useState(names.length - 1);
   const scheme = useScheme();
-  const content = JSON.stringify([names, lines, unfinished, height, most, scheme]);
+  const content = JSON.stringify([names, short, lines, unfinished, height, most, scheme]);
   useEffect(() => {
     setAt(names.length - 1);
-    plot.current = new Plot(place.current, { names, lines, unfinished, height, format, mark, most, look: setAt, zoom });
+    plot.current = new Plot(place.current, { names, short, lines, unfinished, height, format, mark, most, look: setAt, zoom });
     const watch = new ResizeObserver(() => plot.current.fit());
     watch.observe(place.current);
     return () => {

@@ -25,7 +25,7 @@ function Formula({ measure, counts, who }) {
   const whole = wholeOf(measure, counts);
   const { of } = MEASURES[measure];
   if (whole === null) return null;
-  return html`<p class="formula">${t(`measure.${measure}`)} ÷ ${t(`measure.${of}`)}
+  return html`<p class="formula">${t(`measure.${measure}`)} ÷ ${t(`measure.${of}`)}${" "}
     = ${count(value)} ÷ ${count(whole)} = <b>${rateOf(measure, counts, who)}</b></p>`;
 }
 

@@ -13,8 +13,10 @@ const NAMES = 0.3;
 const BESIDE = 6;
 /** Pixels beside the last bucket, whose name is written beneath it. */
 const EDGE = 24;
-/** Pixels between two names of buckets. */
-const APART = 74;
+/** From name to name: steps by which hours come to whole days. */
+const STEPS = [1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336];
+/** Pixels that are free between two names of buckets. */
+const APART = 24;
 
 const STYLES = {
   plain: { colour: "ink", width: 2 },
@@ -56,7 +58,7 @@ export function ticks(most, whole) {
 export class Plot {
   /**
    * @param {HTMLElement} place
-   * @param {{names: string[], lines: object[], unfinished: boolean, height: number, format: (n: number) => string,
+   * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, height: number, format: (n: number) => string,
    *   look: (at: number) => void, zoom?: (first: number, last: number) => void,
    *   mark?: (n: number) => string, most?: number}} given look: called with the bucket that
    *   is pointed at. most: what the scale reaches to
@@ -137,7 +139,7 @@ export class Plot {
           size: AXIS_HEIGHT,
           gap: 6,
           splits: (u) => this.splits(u),
-          values: (_, at) => at.map((n) => this.given.names[n] ?? ""),
+          values: (_, at) => at.map((n) => this.given.short[n] ?? ""),
         },
         {
           ...axis,
@@ -155,8 +157,10 @@ export class Plot {
 
   /** The buckets that are named beneath: as many as there is room for. */
   splits(u) {
-    const room = Math.max(1, Math.floor((u.bbox.width / uPlot.pxRatio || this.place.clientWidth) / APART));
-    const step = Math.max(1, Math.ceil((this.last + 1) / room));
+    const width = u.bbox.width / uPlot.pxRatio || this.place.clientWidth;
+    const room = Math.max(1, Math.floor(width / (widest(this.given.short) + APART)));
+    const least = (this.last + 1) / room;
+    const step = STEPS.find((size) => size >= least) ?? Math.ceil(least);
     return Array.from({ length: Math.floor(this.last / step) + 1 }, (_, n) => n * step);
   }
 

@@ -4,7 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { zoomed } from "../model/curves.js";
+import { marksOf, namesOf, zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { count, money, short } from "../model/numbers.js";
 import {
@@ -20,7 +20,6 @@ import {
   summed,
 } from "../model/questions.js";
 import { query, segment, viewed } from "../model/requests.js";
-import { bucket } from "../model/times.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Freshness } from "../parts/freshness.js";
@@ -118,13 +117,13 @@ function Charts({ rows, question, view, words, title }) {
     ? groups(rows, by, metrics[0]).map(([value, list]) => [words(value), list, metrics[0]])
     : metrics.map((metric) => [nameOf(metric, view.who), rows, metric]);
   const one = charts.length === 1;
+  const seen = { ...view, period: { ...view.period, resolution: per } };
   const most = by ? Math.max(0, ...rows.map((row) => row[metrics[0]])) : undefined;
   const drawn = charts.slice(0, CHARTS).map(([name, list, metric]) => {
-    const chart = html`<${Chart} title=${`${title}: ${name}`}
-      names=${list.map(({ timestamp }) => bucket(timestamp, per, view.zone))} height=${one ? 260 : 140} most=${most}
-      lines=${[{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }]}
-        unfinished=${view.period.endsNow}
-      format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, view) : undefined} />`;
+    const lines = [{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }];
+    const chart = html`<${Chart} title=${`${title}: ${name}`} names=${namesOf(list, seen)} short=${marksOf(list, seen)}
+      lines=${lines} height=${one ? 260 : 140} most=${most} unfinished=${view.period.endsNow}
+      format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, seen) : undefined} />`;
     return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
   });
   return html`<div class=${one ? null : "multiples"}>${drawn}</div>${

@@ -5,7 +5,7 @@ import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { findings, outstanding } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { linesOf, namesOf, widened, zoomed } from "../model/curves.js";
+import { linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
@@ -98,8 +98,8 @@ function Curve({ rows, before, view, requests }) {
   const title = t("overview.curve", { what: t(`measure.${measure}`), per: t(`per.${view.period.resolution}`) });
   return html`<${Panel} title=${title} requests=${requests} rows=${table} name=${`overview-${measure}`}>
     <div class="group" role="group" aria-label=${t("overview.curves")}>${choices}</div>
-    <${Chart} title=${title} names=${names} lines=${lines} unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)}
-      widen=${widened(view)} />
+    <${Chart} title=${title} names=${names} short=${marksOf(rows, view)} lines=${lines}
+      unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)} widen=${widened(view)} />
   </${Panel}>`;
 }
 
