@@ -304,6 +304,17 @@ def test_explore_follows_the_switch(world: World, visiting: Visiting, who: str) 
     assert shown == sum(told[metric] for metric in OPENS[who])
 
 
+def test_days_follow_the_zone_that_is_chosen(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=today&zone=Etc/GMT%2B12")
+    page.locator("summary", has_text="Time zone").click()
+    page.locator(".dropped select").select_option("Pacific/Kiritimati")
+    page.wait_for_url(re.compile("zone=Pacific%2FKiritimati"))
+    today = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    expect(page.locator(".title")).to_contain_text(f"{today.day} {today:%b}")
+    expect(page.locator(".dropped select")).to_have_count(0)
+
+
 def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")

@@ -51,11 +51,21 @@ function zones(zone) {
   return [...new Set(["UTC", zone, ...known])];
 }
 
+/** The choice is made when it is unfolded: it has hundreds of zones, of which each page would carry every one. */
 function Zone({ zone }) {
-  return html`<label class="choice"><span>${t("control.zone")}</span>
-    <select value=${zone} onChange=${(event) => go(here({ zone: event.target.value }))}>
-      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${name.replaceAll("_", " ")}</option>`)}
-    </select></label>`;
+  const [open, setOpen] = useState(false);
+  const words = (name) => name.replaceAll("_", " ");
+  const choose = (event) => {
+    event.target.closest("details").open = false;
+    go(here({ zone: event.target.value }));
+  };
+  return html`<details class="drop" onToggle=${(event) => setOpen(event.target.open)}>
+    <summary>${t("control.zone")}: ${words(zone)}</summary>
+    ${
+      open &&
+      html`<div class="dropped"><label>${t("control.zone")}<select value=${zone} onChange=${choose}>
+      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${words(name)}</option>`)}</select></label></div>`
+    }</details>`;
 }
 
 /** Values that are offered at most; others can be typed. */
