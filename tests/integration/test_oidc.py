@@ -1,5 +1,6 @@
 """Signing in at an OpenID provider: a real one on loopback, and hostile ones that a test plays (ADR 0042)."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,13 +21,13 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from postmeter.gateway.people import id_tokens, provider
+from postmeter.gateway.people import id_tokens, oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.shared.secret import Secret
 from tests.integration.gateway_world import service
 from tests.integration.people_world import House, house
 from tests.integration.test_gateway_keys import Clock
-from tests.product import free_port
+from tests.product import PATIENCE, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 CLIENT, SECRET = "postmeter", "of the client:+ %"
@@ -214,6 +215,26 @@ async def test_a_provider_that_is_away_is_told_and_breaks_nothing(postgres_dsn: 
     async with at(postgres_dsn, f"http://127.0.0.1:{free_port()}") as place:
         assert (await begun(place)).to == "/login#oidc=unavailable"
         await place.sign_in(link=await place.link(await place.user(password=None)))
+
+
+async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str) -> None:
+    release = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.json_response({})
+
+    async with service(hang) as issuer, at(postgres_dsn, issuer) as place:
+        tries = {asyncio.create_task(begun(place)) for _ in range(oidc_routes.AT_ONCE + 5)}
+        async with asyncio.timeout(PATIENCE):
+            told: set[asyncio.Task[Came]] = set()
+            while len(told) < 5:
+                told |= (await asyncio.wait(tries - told, return_when=asyncio.FIRST_COMPLETED))[0]
+        assert {one.result().to for one in told} == {"/login#oidc=unavailable"}
+        assert len(tries - told) == oidc_routes.AT_ONCE
+        assert (await place.ask("GET", "/session/ways")).status == 200
+        release.set()
+        assert {one.to for one in await asyncio.gather(*tries)} == {"/login#oidc=unavailable"}
 
 
 async def test_where_none_is_configured_nothing_is_offered(postgres_dsn: str) -> None:

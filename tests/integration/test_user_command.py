@@ -71,6 +71,7 @@ def test_users_are_listed_disabled_enabled_and_reset(command: Commands) -> None:
     header = "email\tworkspace\trole\tdomains\tstate\tsigned in"
     assert command("user", "list").output.splitlines() == [header, "ada@shop.example\tacme\tadmin\t-\tinvited\tnever"]
     assert command("user", "list", "--workspace", "other").output.splitlines() == [header]
+    assert "there is no workspace 'nobody'" in command("user", "list", "--workspace", "nobody").output
     assert command("user", "disable", "ADA@shop.example").exit_code == 0
     assert "\tdisabled 2" in command("user", "list").output
     assert "`postmeter user enable` comes first" in command("user", "reset", "ada@shop.example").output

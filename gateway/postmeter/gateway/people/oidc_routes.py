@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import parse_qs
 
 import msgspec
@@ -76,7 +78,8 @@ class OidcRoutes:
         state, nonce, verifier = _secrets(begun)
         challenge = _base64(hashlib.sha256(verifier.encode()).digest())
         try:
-            url = await self._provider.authorization_url(self._callback(request), state, nonce, challenge)
+            async with self._turn():
+                url = await self._provider.authorization_url(self._callback(request), state, nonce, challenge)
         except ProviderAway as error:
             return self._away(error)
         response = web.Response(status=302, headers={"Location": url})
@@ -106,10 +109,8 @@ class OidcRoutes:
         code, told, issuer = (_given(request, name) for name in ("code", "state", "iss"))
         if code is None or not hmac.compare_digest(told.encode() if told else b"", state.encode()):
             return self._refused("the provider gave no code, or it is not for what this browser began")
-        if self._asking.locked():
-            return self._away(ProviderAway("too many sign in at once"))
         try:
-            async with self._asking:
+            async with self._turn():
                 email = await self._provider.email(code, self._callback(request), nonce, verifier, issuer)
         except NotSignedIn as error:
             return self._refused(str(error))
@@ -124,6 +125,14 @@ class OidcRoutes:
         response = web.Response(status=302, headers={"Location": "/"})
         cookie.give(response, token, sessions.LIFETIME, is_secure=self._origins.is_secure(request))
         return response
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Raises ProviderAway where AT_ONCE wait for it: a provider that hangs shall not hold everything up."""
+        if self._asking.locked():
+            raise ProviderAway("too many sign in at once")
+        async with self._asking:
+            yield
 
     async def _session_of(self, email: str, workspace: str | None) -> str | None:
         """A new session's token; None where there is nobody of that email who may come in."""

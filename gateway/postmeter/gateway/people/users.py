@@ -125,7 +125,9 @@ def check(role: str, domains: Sequence[str] | None) -> list[str] | None:
 
 
 async def listed(connection: Connection | Pool, workspace: str | None) -> list[User]:
-    """The users of a workspace (public id), or of all, by email."""
+    """The users of a workspace (public id), or of all, by email. Raises UserRefused for an unknown workspace."""
+    if workspace is not None and not await connection.fetchval(_QUERIES["workspace"], workspace):
+        raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}")
     return [_user(row) for row in await connection.fetch(_QUERIES["all"], workspace, _LISTED)]
 
 
