@@ -149,6 +149,9 @@ def screens(world: World) -> dict[str, str]:
         "explained": "/?explain=opened",
         "login": "/login",
         "deliverability": "/deliverability?period=90d",
+        "when": "/when?period=90d",
+        "compare": f"/compare?campaign=march&campaign=june&campaign={quote(HOSTILE, safe='')}",
+        "compared": "/compare?campaign=march&campaign=june&explain=open_rate",
     }
 
 
@@ -387,6 +390,86 @@ def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visitin
     expect(lists.get_by_role("row", name="2001:db8::1")).to_contain_text("not looked up yet")
 
 
+@pytest.mark.parametrize(("show", "field"), [("score", "engagement_score"), ("sent", "emails_sent")])
+def test_the_week_s_hours_are_the_api_s(world: World, visiting: Visiting, show: str, field: str) -> None:
+    page = visiting().to(f"/when?period=90d&show={show}&zone=Asia%2FKathmandu")
+    data = report(world, "engagement-heatmap", timeRange="90d", timezone="Asia/Kathmandu")
+    assert sum(hour["emails_sent"] for hour in data["hours"]) == counted(world)["sent"]
+    cells = {cell.get_attribute("aria-label"): cell for cell in page.get_by_role("gridcell").all()}
+    assert len(cells) == 7 * 24
+    filled = {name: cell.inner_text() for name, cell in cells.items() if name and "no mail" not in name}
+    assert len(filled) == len(data["hours"])
+    for hour in data["hours"]:
+        name = next(name for name in filled if name.startswith(f"{hour['day_of_week']} {hour['hour']:02}:00: "))
+        assert number(filled[name]) == int(Decimal(str(hour[field])).quantize(Decimal(1), ROUND_HALF_UP))
+        assert ("too little mail" in name) != hour["compared"]
+        assert percent(hour["emails_opened"], hour["emails_sent"], 1) in name
+    best = data["optimal_send_time"]
+    expect(page.locator(".sentence")).to_contain_text(f"{best['day_of_week']} between {best['hour']:02}:00")
+    expect(page.locator(".cell.best")).to_have_attribute("aria-label", re.compile(f"^{best['day_of_week']}"))
+    page.get_by_text("The same as a table").click()
+    scores = [float(text) for text in page.locator(".same tbody td:last-child").all_inner_texts()]
+    assert sorted(scores) == pytest.approx(sorted(hour["engagement_score"] for hour in data["hours"]), abs=0.051)
+
+
+def test_the_week_is_walked_by_the_keyboard(visiting: Visiting) -> None:
+    page = visiting().to("/when?period=90d")
+    best = page.locator(".cell.best")
+    expect(best).to_have_attribute("tabindex", "0")
+    best.focus()
+    page.keyboard.press("Home")
+    first = page.evaluate("document.activeElement.ariaLabel")
+    assert " 00:00: " in first
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    now = page.evaluate("document.activeElement.ariaLabel")
+    assert " 01:00: " in now
+    assert now.split()[0] != first.split()[0] or first.startswith("Sunday")
+    assert page.locator(".reading").inner_text().startswith(now.split()[0])
+    expect(page.locator(".cell[tabindex='0']")).to_have_count(1)
+
+
+def test_campaigns_are_compared_with_how_sure_that_is(world: World, visiting: Visiting) -> None:
+    campaigns = ["march", "april", "june"]
+    page = visiting().to("/compare?" + urlencode([("campaign", one) for one in campaigns]))
+    sections = {"Opened": "open_rate", "Clicked": "click_rate", "Bounced": "bounce_rate", "Complaints": "spam_rate"}
+    path = f"/api/v1/workspaces/{world.product.ready['workspace']}/analytics/compare"
+    body = {"campaign_ids": campaigns, "metrics": list(sections.values()), "time_range": "90d"}
+    data = world.ask("POST", path, body)["data"]
+    for (name, metric), test in zip(sections.items(), data["statistical_significance"], strict=True):
+        section = page.get_by_role("region", name=name, exact=True)
+        rows = section.locator(".scale li:not(.axis)").all()
+        for one, row in zip(data["comparison"], rows, strict=True):
+            interval = one["intervals"][metric]
+            digits = max(len(row.locator(".label b").inner_text().partition(".")[2]) - 2, 0)
+            assert row.locator(".label b").inner_text() == percent(interval["successes"], interval["trials"], digits)
+            expect(row.locator(".label")).to_contain_text(f"of {interval['trials']}")
+            upper = row.locator(".label span").last.inner_text().partition("\N{EN DASH}")[2]
+            assert float(upper.split()[0]) == pytest.approx(interval["upper"], abs=0.051)
+        winner = next(one["campaign_name"] for one in data["comparison"] if one["campaign_id"] == test["winner"])
+        verdict = section.locator(".verdict").inner_text()
+        assert winner in verdict
+        assert verdict.startswith("Sure") == test["is_significant"]
+        section.get_by_role("button", name=re.compile("How sure is it")).click()
+        expect(page.get_by_role("dialog").locator(".formula")).to_have_text(f"p = {test['p_value']:.6g}")
+        page.keyboard.press("Escape")
+
+
+def test_what_is_compared_is_in_the_address(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/compare")
+    page.wait_for_url(re.compile("campaign=june&campaign=may"))
+    chosen = page.get_by_role("group", name="Campaigns that are compared").get_by_role("link")
+    chosen.filter(has_text="May news").click()
+    page.get_by_label("And").select_option("march")
+    page.wait_for_url(re.compile("campaign=march"))
+    assert "campaign=may" not in page.url
+    while chosen.count() > 1:
+        before = chosen.count()
+        chosen.first.click()
+        expect(chosen).to_have_count(before - 1)
+    expect(page.locator(".empty")).to_contain_text("Choose one more")
+
+
 def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")
@@ -466,7 +549,7 @@ def until_focused(page: Page, selector: str) -> None:
 def test_markup_is_text_wherever_it_stands(tour: dict[str, Seen], visiting: Visiting) -> None:
     assert {name: seen.elements for name, seen in tour.items()} == dict.fromkeys(tour, 0)
     assert [name for name, seen in tour.items() if "stolen" in seen.title] == []
-    for name in ("campaigns", "hostile campaign", "message"):
+    for name in ("campaigns", "hostile campaign", "message", "compare"):
         assert MARKUP in tour[name].text, name
     everything = quote(MARKUP, safe="")
     named = ("zone", "period", "who", "curve", "explain", "from", "to", "tag", "sort", "providers")

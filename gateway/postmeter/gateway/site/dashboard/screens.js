@@ -14,6 +14,8 @@ export const SCREENS = [
   { name: "campaign", path: "/campaigns/{id}", controls: ["who"], load: () => import("./screens/campaign.js") },
   { name: "message", path: "/messages/{id}", controls: [], load: () => import("./screens/message.js") },
   { name: "deliverability", path: "/deliverability", controls: ["period", "filters"], inMenu: true, load: () => import("./screens/deliverability.js") },
+  { name: "when", path: "/when", controls: ["zone"], inMenu: true, load: () => import("./screens/when.js") },
+  { name: "compare", path: "/compare", controls: ["zone"], inMenu: true, load: () => import("./screens/compare.js") },
   { name: "explore", path: "/explore", controls: ALL, inMenu: true, load: () => import("./screens/explore.js") },
   { name: "login", path: "/login", controls: [], isOpen: true, load: () => import("./screens/login.js") },
 ];
