@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwrig
 
 from tests import browser as browsers
 from tests.acceptance.dashboard_world import CAMPAIGNS, HOSTILE, MARKUP, World
-from tests.product import running
+from tests.product import running, wait_for
 
 AXE = (Path(__file__).parents[1] / "axe-core" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -151,6 +151,7 @@ def screens(world: World) -> dict[str, str]:
         "deliverability": "/deliverability?period=90d",
         "when": "/when?period=90d",
         "compare": f"/compare?campaign=march&campaign=june&campaign={quote(HOSTILE, safe='')}",
+        "live": "/live?pause=1",
         "compared": "/compare?campaign=march&campaign=june&explain=open_rate",
     }
 
@@ -450,7 +451,7 @@ def test_campaigns_are_compared_with_how_sure_that_is(world: World, visiting: Vi
         verdict = section.locator(".verdict").inner_text()
         assert winner in verdict
         assert verdict.startswith("Sure") == test["is_significant"]
-        section.get_by_role("button", name=re.compile("How sure is it")).click()
+        section.get_by_role("button", name=re.compile("the numbers")).click()
         expect(page.get_by_role("dialog").locator(".formula")).to_have_text(f"p = {test['p_value']:.6g}")
         page.keyboard.press("Escape")
 
@@ -460,7 +461,7 @@ def test_what_is_compared_is_in_the_address(world: World, visiting: Visiting) ->
     page.wait_for_url(re.compile("campaign=june&campaign=may"))
     chosen = page.get_by_role("group", name="Campaigns that are compared").get_by_role("link")
     chosen.filter(has_text="May news").click()
-    page.get_by_label("And").select_option("march")
+    page.locator("main .choice select").select_option("march")
     page.wait_for_url(re.compile("campaign=march"))
     assert "campaign=may" not in page.url
     while chosen.count() > 1:
@@ -562,9 +563,11 @@ def test_the_page_is_light_and_is_kept(tour: dict[str, Seen], visiting: Visiting
     sizes: dict[str, int] = {}
     for seen in tour.values():
         sizes |= {url: max(size, sizes.get(url, 0)) for url, size in seen.sizes.items()}
-    own = [size for url, size in sizes.items() if "/v1/" not in url]
-    assert len(own) > 20
-    assert sum(own) < WIRE, sum(own)
+    assets = [size for url, size in sizes.items() if "/dashboard/" in url]
+    # The page itself is one, whatever the address it was looked at by.
+    page = max(size for url, size in sizes.items() if "/dashboard/" not in url and "/v1/" not in url)
+    assert len(assets) > 20
+    assert sum(assets) + page < WIRE, sum(assets) + page
     again = {url: size for url, size in tour["explained"].sizes.items() if "/dashboard/" in url}
     assert again
     assert not any(again.values())
@@ -701,6 +704,96 @@ def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) ->
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("does not work any more")
     context.close()
+
+
+def told_live(world: World, page: Page, **event: Any) -> None:
+    """Tells an event of the hostile message until the page shows one more than before.
+
+    What is counted in the first second after somebody began to look may not be shown.
+    """
+    shown = page.locator(".live li, .live-head .plain:enabled")
+    before = shown.count()
+
+    def seen() -> bool:
+        world.ask("POST", "/v1/events", {"events": [{"message_id": world.hostile} | event]})
+        try:
+            expect(shown).not_to_have_count(before, timeout=2000)
+        except AssertionError:
+            return False
+        return True
+
+    wait_for("an event on the page", seen)
+
+
+def test_events_are_shown_as_they_are_counted(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/live")
+    expect(page.locator(".live-head")).to_contain_text("New events come in.")
+    told_live(world, page, type="opened", user_agent=MARKUP)
+    told_live(world, page, type="opened", user_agent="ExampleScanner/1.0 (+https://scanner.example/bot)")
+    told_live(world, page, type="bounced", bounce_type="soft", reason=MARKUP)
+    rows = page.locator(".live li")
+    expect(rows.filter(has_text="Bounced").first).to_contain_text(MARKUP)
+    assert page.locator(FOREIGN).count() == 0
+    page.evaluate(AXE)
+    assert barriers_of(page, {"type": "tag", "values": RULES}) == []
+    # The counters are those of a query, and say what came since one began to look.
+    opens = page.locator(".counters li", has_text="Opens")
+    total = counted(world)
+    expect(opens.locator(".big")).to_have_text(str(total["human_opens"] + total["proxy_opens"]))
+    # The filters stand in the address.
+    page.locator(".controls.inner select").nth(1).select_option("machine")
+    page.wait_for_url(re.compile("verdict=machine"))
+    expect(rows.filter(has_text="Bounced")).to_have_count(0)
+    expect(rows.first).to_contain_text("by a machine")
+    page.locator(".controls.inner select").first.select_option("bounced")
+    expect(page.locator(".live")).to_contain_text("Nothing of this kind")
+    page.go_back()
+    rows.first.get_by_role("link").click()
+    page.wait_for_url(re.compile(f"/messages/{world.hostile}"))
+
+
+def test_the_list_of_events_stands_still_when_it_is_told_to(world: World, visiting: Visiting) -> None:
+    page = visiting(reduced_motion="reduce").to("/live")
+    still = page.locator(".live-head")
+    expect(still).to_contain_text("Paused")
+    told_live(world, page, type="replied")
+    expect(page.locator(".live li")).to_have_count(0)
+    still.get_by_role("button", name=re.compile("Show .* new event")).click()
+    expect(page.locator(".live li").first).to_contain_text("Replied to")
+    still.get_by_role("button", name="Go on").click()
+    page.wait_for_url(re.compile("pause=0"))
+    shown = page.locator(".live li").count()
+    told_live(world, page, type="complained")
+    assert page.locator(".live li").count() > shown
+    still.get_by_role("button", name="Pause").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Paused")).to_have_count(1)
+
+
+def test_a_stream_that_is_cut_is_opened_again_where_it_ended(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    asked: list[str | None] = []
+
+    def cut(route: Route) -> None:
+        asked.append(route.request.headers.get("last-event-id"))
+        if len(asked) == 1:
+            body = 'retry: 2000\n\n: alive\n\nid: 5-0\nevent: skipped\ndata: {"events": 12}\n\n'
+            route.fulfill(status=200, body=body, content_type="text/event-stream")
+        else:
+            route.continue_()
+
+    visit.page.route("**/v1/live?*", cut)
+    page = visit.to("/live")
+    expect(page.locator(".live li").last).to_contain_text("12 events of this moment are left out")
+    expect(page.locator(".live-head")).to_contain_text("cut. It is opened again in 1 s")
+    expect(page.locator(".live li", has_text="Events are missing here")).to_have_count(1)
+    expect(page.locator(".live-head")).to_contain_text("New events come in.")
+    assert asked == [None, "5-0"]
+    page.unroute("**/v1/live?*")
+    with answering(page, "/v1/live?*", refusal(403, "FORBIDDEN")):
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("You may not see this.")
+    visit.complaints[:] = [said for said in visit.complaints if "Failed to load resource" not in said]
 
 
 def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: Browser) -> None:

@@ -27,7 +27,18 @@ ENDPOINTS = (
 
 SCREENS = tuple(
     _endpoint(path, "A screen of the dashboard", media="text/html")
-    for path in ("/", "/login", "/campaigns", "/campaigns/{id}", "/messages/{id}", "/explore", "/deliverability", "/when", "/compare")
+    for path in (
+        "/",
+        "/login",
+        "/campaigns",
+        "/campaigns/{id}",
+        "/messages/{id}",
+        "/deliverability",
+        "/when",
+        "/compare",
+        "/explore",
+        "/live",
+    )
 )
 """The dashboard's addresses, all answered by the same page; site/dashboard/screens.js says what each one shows."""
 ASSETS = tuple(

@@ -33,8 +33,20 @@ export async function ask(request, signal) {
   }
 }
 
-async function send({ method, path, body }, signal) {
-  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+/**
+ * Opens a stream: its answer, whose body comes as it comes. Throws a Failure.
+ * @param {string} path
+ * @param {string | null} last the id of the last event that was seen; none: from now on
+ * @param {AbortSignal} signal
+ */
+export async function open(path, last, signal) {
+  const answer = await send({ method: "GET", path }, signal, last === null ? {} : { "Last-Event-ID": last });
+  if (!answer.ok) throw await failureOf(answer);
+  return answer;
+}
+
+async function send({ method, path, body }, signal, more = {}) {
+  const headers = body === undefined ? more : { "Content-Type": "application/json", ...more };
   try {
     return await fetch(path, {
       method,

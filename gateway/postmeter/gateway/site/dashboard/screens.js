@@ -2,7 +2,8 @@
  * The screens. Each is one module in screens/, loaded when it is looked at, whose default export is a component that
  * gets `{view, id, session}`; its texts begin with its name.
  *
- * controls: what of the head it takes: the period, whom to count (`who`), the filters, the zone alone. inMenu: stands in the menu.
+ * controls: what of the head it takes: the period, whom to count (`who`), the filters, the zone alone.
+ * inMenu: stands in the menu.
  * The same paths stand in shared/apis/meta.py.
  */
 
@@ -13,10 +14,17 @@ export const SCREENS = [
   { name: "campaigns", path: "/campaigns", controls: ALL, inMenu: true, load: () => import("./screens/campaigns.js") },
   { name: "campaign", path: "/campaigns/{id}", controls: ["who"], load: () => import("./screens/campaign.js") },
   { name: "message", path: "/messages/{id}", controls: [], load: () => import("./screens/message.js") },
-  { name: "deliverability", path: "/deliverability", controls: ["period", "filters"], inMenu: true, load: () => import("./screens/deliverability.js") },
+  {
+    name: "deliverability",
+    path: "/deliverability",
+    controls: ["period", "filters"],
+    inMenu: true,
+    load: () => import("./screens/deliverability.js"),
+  },
   { name: "when", path: "/when", controls: ["zone"], inMenu: true, load: () => import("./screens/when.js") },
   { name: "compare", path: "/compare", controls: ["zone"], inMenu: true, load: () => import("./screens/compare.js") },
   { name: "explore", path: "/explore", controls: ALL, inMenu: true, load: () => import("./screens/explore.js") },
+  { name: "live", path: "/live", controls: ["who", "zone"], inMenu: true, load: () => import("./screens/live.js") },
   { name: "login", path: "/login", controls: [], isOpen: true, load: () => import("./screens/login.js") },
 ];
 

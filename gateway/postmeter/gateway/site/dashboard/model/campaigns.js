@@ -51,6 +51,9 @@ export function useCampaigns() {
   return { ...state, named: (id) => names.get(id) ?? id };
 }
 
+/** Campaigns, the latest first. */
+export const latestFirst = (list) => [...list].sort((a, b) => (b.sent_at ?? "").localeCompare(a.sent_at ?? ""));
+
 /** The campaigns that were sent before one, the latest first. */
 export function predecessors(list, campaign, most) {
   return list

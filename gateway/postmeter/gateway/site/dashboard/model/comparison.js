@@ -1,12 +1,21 @@
 /** Campaigns side by side: what is compared, and how sure a difference is, in words. */
 
+import { latestFirst } from "./campaigns.js";
 import { count } from "./numbers.js";
 import { segment } from "./requests.js";
 
 export const LEAST = 2;
 export const MOST = 5;
 /** What is compared, in the order in which it is shown. Delivered is left out: bounced says the same from 0 on. */
-export const RATES = ["open_rate", "click_rate", "click_to_open_rate", "reply_rate", "unsubscribe_rate", "bounce_rate", "spam_rate"];
+export const RATES = [
+  "open_rate",
+  "click_rate",
+  "click_to_open_rate",
+  "reply_rate",
+  "unsubscribe_rate",
+  "bounce_rate",
+  "spam_rate",
+];
 /** Milliseconds in which most of a campaign's opens come. */
 const YOUNG = 3 * 86_400_000;
 /** Milliseconds that a campaign is old before it is proposed. */
@@ -17,7 +26,7 @@ const since = (campaign) => campaign.sent_at ?? campaign.created_at;
 
 /** Campaigns for a first look: the last ones that were sent whole and have had a day. */
 export function proposed(list, now = Date.now()) {
-  const sent = list.filter((one) => one.sent_at).sort((a, b) => b.sent_at.localeCompare(a.sent_at));
+  const sent = latestFirst(list.filter((one) => one.sent_at));
   const settled = sent.filter((one) => one.status === "sent" && now - Date.parse(one.sent_at) > SETTLED);
   return (settled.length >= LEAST ? settled : sent).slice(0, PROPOSED).map(({ id }) => id);
 }

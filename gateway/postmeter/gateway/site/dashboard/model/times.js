@@ -84,6 +84,12 @@ export function exact(moment, zone, seconds = false) {
   return formatOf("DateTimeFormat", locale(), style).format(moment);
 }
 
+/** The time of the day: `14:31:07`; of another day than today also the day. */
+export function clockOf(moment, zone) {
+  if (dayOf(moment, zone) !== dayOf(Date.now(), zone)) return exact(moment, zone);
+  return formatOf("DateTimeFormat", locale(), { timeStyle: "medium", timeZone: zone }).format(moment);
+}
+
 /** A day without its time: `3 Apr 2026`. */
 export function day(moment, zone) {
   return formatOf("DateTimeFormat", locale(), { dateStyle: "medium", timeZone: zone }).format(moment);

@@ -2,10 +2,14 @@
 
 import { html } from "../htm/standalone.module.js";
 import { go, here } from "../address.js";
+import { latestFirst } from "../model/campaigns.js";
 
 /**
- * @param {{name: string, label: string, value: string, options: [string, string][]}} given
- *   name: the parameter. options: values with their words; the value "" takes the parameter away.
+ * @param {object} given
+ * @param {string} given.name the parameter
+ * @param {string} given.label
+ * @param {string} given.value the present one
+ * @param {[string, string][]} given.options values with their words; the value "" takes the parameter away
  */
 export function Choice({ name, label, value, options }) {
   return html`<label class="choice"><span>${label}</span>
@@ -14,9 +18,10 @@ export function Choice({ name, label, value, options }) {
     </select></label>`;
 }
 
-/** The choice of one campaign, or of all. */
-export function CampaignChoice({ label, all, chosen, list }) {
-  const known = (list ?? []).map(({ id, name, sent_at: at }) => [id, name, at ?? ""]).sort((a, b) => b[2].localeCompare(a[2]));
+/** The choice of one campaign, or of all. chosen: its id. list: all campaigns, null where they are not known yet. */
+export function CampaignChoice({ label, all, chosen = "", list }) {
+  const known = latestFirst(list ?? []).map(({ id, name }) => [id, name]);
   const missing = chosen && !known.some(([id]) => id === chosen) ? [[chosen, chosen]] : [];
-  return html`<${Choice} name="campaign" label=${label} value=${chosen ?? ""} options=${[["", all], ...missing, ...known]} />`;
+  const options = [["", all], ...missing, ...known];
+  return html`<${Choice} name="campaign" label=${label} value=${chosen} options=${options} />`;
 }

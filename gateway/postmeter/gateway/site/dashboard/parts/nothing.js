@@ -16,7 +16,8 @@ export const firstMessage = () => `curl -s ${location.origin}/v1/messages -H "Au
 export function Nothing({ longer = "12m" }) {
   const { list } = useCampaigns();
   const link = html`<a href=${here({ period: longer, from: null, to: null })}>${t(`period.${longer}`)}</a>`;
-  if (list?.length) return html`<${Empty} title=${t("overview.quiet")}
+  if (list?.length)
+    return html`<${Empty} title=${t("overview.quiet")}
     what=${say("overview.quiet.do", { year: link })} />`;
   return html`<${Empty} title=${t("overview.empty")} what=${t("overview.empty.do")} command=${firstMessage()} />`;
 }

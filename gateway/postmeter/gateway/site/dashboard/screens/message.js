@@ -4,24 +4,16 @@ import { html } from "../htm/standalone.module.js";
 import { to } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { KINDS, happened, reasonOf, verdictOf } from "../model/events.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { get, segment } from "../model/requests.js";
 import { exact } from "../model/times.js";
 import { Panel } from "../parts/panel.js";
 import { Answered } from "../parts/states.js";
-import { has, t } from "../texts.js";
-
-/** A verdict's reason in words; what is behind a colon (a network's, an agent's kind) is said as it is. */
-function reasonOf(reason) {
-  if (has(`verdict.${reason}`)) return t(`verdict.${reason}`);
-  const [kind, name] = reason.split(":");
-  return has(`verdict.${kind}`) ? t(`verdict.${kind}`, { name }) : reason;
-}
+import { t } from "../texts.js";
 
 function Event({ event, zone }) {
-  const verdict = event.verdict && t(`event.verdict.${event.verdict}`, { what: t(`event.what.${event.type}`) });
-  const said =
-    event.type === "bounced" && event.bounce_type ? t(`event.bounced.${event.bounce_type}`) : t(`event.${event.type}`);
+  const verdict = verdictOf(event);
   const notes = [
     event.verdict_reason && reasonOf(event.verdict_reason),
     event.reason && t("event.reason", { reason: event.reason }),
@@ -33,10 +25,10 @@ function Event({ event, zone }) {
   ].filter(Boolean);
   return html`<li class=${event.verdict === "machine" || !event.counted ? "aside" : null}>
     <time datetime=${event.at}>${exact(Date.parse(event.at), zone, true)}</time>
-    <div><p>${said}${
+    <div><p>${happened(event)}${
       verdict &&
       html` <span
-      class=${{ human: "people", proxy: "proxies", machine: "machines" }[event.verdict]}>${verdict}</span>`
+      class=${KINDS[event.verdict]}>${verdict}</span>`
     }</p>
       ${notes.map((note) => html`<p class="soft" key=${note}>${note}</p>`)}</div></li>`;
 }

@@ -6,7 +6,7 @@ import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { count, rate } from "../model/numbers.js";
 import { get, segment } from "../model/requests.js";
-import { SHOWN, clock, dayName, placeOf, weekOf, whole } from "../model/week.js";
+import { SHOWN, clock, dayName, placeOf, points, weekOf, whole } from "../model/week.js";
 import { CampaignChoice } from "../parts/choice.js";
 import { Freshness } from "../parts/freshness.js";
 import { Nothing } from "../parts/nothing.js";
@@ -18,15 +18,18 @@ import { say, t } from "../texts.js";
 
 /** The windows that the report knows, with their days. */
 const WINDOWS = { "30d": 30, "90d": 90 };
+/** What hours with little mail stand behind, in the order of the score: they cannot be the best. */
+const BEHIND = 1000;
 
 const opened = (hour) => rate(hour.emails_opened, hour.emails_sent);
 const clicked = (hour) => rate(hour.emails_clicked, hour.emails_sent);
+const replied = (hour) => rate(hour.emails_replied, hour.emails_sent);
 
 /** A cell in words. */
 function inWords(hour) {
   if (!hour) return t("when.no_mail");
-  const values = { sent: count(hour.emails_sent), opened: opened(hour), clicked: clicked(hour), score: SHOWN.score.words(hour) };
-  return t(hour.compared ? "when.cell" : "when.cell.pale", values);
+  const values = { opened: opened(hour), clicked: clicked(hour), score: points(hour.engagement_score) };
+  return t(hour.compared ? "when.cell" : "when.cell.pale", { sent: count(hour.emails_sent), ...values });
 }
 
 function Best({ report, week }) {
@@ -35,59 +38,83 @@ function Best({ report, week }) {
   const [day, hour] = place;
   const best = week[day][hour];
   const all = whole(report.hours);
-  const values = { day: html`<b>${dayName(day)}</b>`, from: html`<b>${clock(hour)}</b>`, to: html`<b>${clock(hour + 1)}</b>` };
-  return html`<p class="sentence">${say("when.best", values)}</p>
-    <p>${t("when.best.counts", { sent: count(best.emails_sent), opened: opened(best), clicked: clicked(best), all_opened: opened(all), all_clicked: clicked(all) })}</p>`;
+  const when = { day: dayName(day), from: clock(hour), to: clock(hour + 1) };
+  const bold = Object.fromEntries(Object.entries(when).map(([name, words]) => [name, html`<b>${words}</b>`]));
+  const counts = { sent: count(best.emails_sent), opened: opened(best), clicked: clicked(best) };
+  return html`<p class="sentence">${say("when.best", bold)}</p>
+    <p>${t("when.best.counts", { ...counts, all_opened: opened(all), all_clicked: clicked(all) })}</p>`;
 }
 
+function Hour({ row }) {
+  const little = !row.compared && html` <span class="soft">${t("when.little")}</span>`;
+  return html`${dayName(row.day, "short")} ${clock(row.hour)}${little}`;
+}
+
+/** The same as a table, the best hours first. */
 function Hours({ report }) {
-  const number = (key, cell, value) => ({ key, title: t(`when.${key}`), numeric: true, cell, value });
+  const numeric = (key, cell, value) => ({ key, title: t(`when.${key}`), numeric: true, cell, value });
+  const score = (row) => row.engagement_score - (row.compared ? 0 : BEHIND);
   const columns = [
-    { key: "day", title: t("when.hour"), value: (row) => row.place, cell: (row) => html`${dayName(row.day, "short")} ${clock(row.hour)}${!row.compared && html` <span class="soft">${t("when.little")}</span>`}` },
-    number("sent", (row) => count(row.emails_sent), (row) => row.emails_sent),
-    number("opened", opened, (row) => row.emails_opened / row.emails_sent),
-    number("clicked", clicked, (row) => row.emails_clicked / row.emails_sent),
-    { ...number("replied", (row) => rate(row.emails_replied, row.emails_sent), (row) => row.emails_replied / row.emails_sent), minor: true },
-    // Hours with little mail come last: they cannot be the best.
-    number("score", SHOWN.score.words, (row) => row.engagement_score - (row.compared ? 0 : 1000)),
+    { key: "hour", title: t("when.hour"), value: (row) => row.key, cell: (row) => html`<${Hour} row=${row} />` },
+    numeric("sent", (row) => count(row.emails_sent), SHOWN.sent),
+    numeric("opened", opened, SHOWN.opened),
+    numeric("clicked", clicked, SHOWN.clicked),
+    { ...numeric("replied", replied, (row) => row.emails_replied / row.emails_sent), minor: true },
+    numeric("score", (row) => points(row.engagement_score), score),
   ];
-  const rows = weekOf(report.hours).flatMap((hours, day) => hours.filter(Boolean).map((hour) => ({ ...hour, day, place: day * 24 + hour.hour, key: day * 24 + hour.hour })));
-  return html`<details class="same"><summary>${t("chart.table")}</summary><${Table} columns=${columns} rows=${rows} caption=${t("when.title")} sort="hours" usual="-score" /></details>`;
+  const listed = (hours, day) => hours.filter(Boolean).map((hour) => ({ ...hour, day, key: day * 24 + hour.hour }));
+  return html`<details class="same"><summary>${t("chart.table")}</summary>
+    <${Table} columns=${columns} rows=${weekOf(report.hours).flatMap(listed)} caption=${t("when.title")} sort="hours"
+      usual="-score" /></details>`;
 }
 
-function Report({ report, requests }) {
+function Shown({ show }) {
+  const link = (name) => html`<a key=${name} href=${here({ show: name })}
+    aria-current=${name === show ? "true" : null}>${t(`when.${name}`)}</a>`;
+  return html`<div class="group" role="group" aria-label=${t("when.show")}>${Object.keys(SHOWN).map(link)}</div>
+    <p class="soft note">${t(`when.${show}.what`)}</p>`;
+}
+
+function Report({ report, request }) {
   const [, params] = useAddress();
   const show = Object.hasOwn(SHOWN, params.get("show") ?? "") ? params.get("show") : "score";
   const week = weekOf(report.hours);
   const title = t("when.title");
-  return html`<${Panel} title=${title} requests=${requests} rows=${report.hours} name="hours">
+  const best = placeOf(report.optimal_send_time);
+  return html`<${Panel} title=${title} requests=${[request]} rows=${report.hours} name="hours">
     <${Best} report=${report} week=${week} />
-    <div class="group" role="group" aria-label=${t("when.show")}>${Object.keys(SHOWN).map((name) => html`<a key=${name} href=${here({ show: name })}
-      aria-current=${name === show ? "true" : null}>${t(`when.${name}`)}</a>`)}</div>
-    <p class="soft note">${t(`when.${show}.what`)}</p>
-    <${Week} title=${title} week=${week} best=${placeOf(report.optimal_send_time)} shown=${SHOWN[show]} say=${inWords} />
+    <${Shown} show=${show} />
+    <${Week} title=${title} week=${week} best=${best} value=${SHOWN[show]} say=${inWords} />
     <p class="soft note">${t("when.legend")}</p>
     <${Hours} report=${report} />
     <p class="soft note">${t("when.counted")} ${t("when.cause")}</p>
   </${Panel}>`;
 }
 
+function Choices({ window, campaign, list }) {
+  const link = (name) => html`<a key=${name} href=${here({ period: name, from: null, to: null })}
+    aria-current=${name === window ? "true" : null}>${t(`period.${name}`)}</a>`;
+  return html`<div class="controls inner">
+    <div class="group" role="group" aria-label=${t("control.period")}>${Object.keys(WINDOWS).map(link)}</div>
+    <${CampaignChoice} label=${t("dimension.campaign")} all=${t("when.all")} chosen=${campaign} list=${list} /></div>`;
+}
+
 /** The screen. */
 export default function When({ view, session }) {
   const { list } = useCampaigns();
   const window = view.period.days > WINDOWS["30d"] ? "90d" : "30d";
-  const campaign = view.filters.campaign?.length === 1 ? view.filters.campaign[0] : null;
-  const query = new URLSearchParams({ timeRange: window, timezone: view.zone, ...(campaign && { campaignId: campaign }) });
-  const request = get(`/api/v1/workspaces/${segment(session.workspace)}/analytics/engagement-heatmap?${query}`);
+  const campaign = view.filters.campaign?.length === 1 ? view.filters.campaign[0] : undefined;
+  const asked = { timeRange: window, timezone: view.zone, ...(campaign && { campaignId: campaign }) };
+  const path = `/api/v1/workspaces/${segment(session.workspace)}/analytics/engagement-heatmap`;
+  const request = get(`${path}?${new URLSearchParams(asked)}`);
   const answer = useAnswer(request);
+  const values = { days: WINDOWS[window], zone: view.zone.replaceAll("_", " ") };
   return html`<div class="title"><div><h1>${t("screen.when")}</h1>
-      <p class="soft">${t(campaign ? "when.of_one" : "when.of_all", { days: WINDOWS[window], zone: view.zone.replaceAll("_", " ") })}</p></div>
+      <p class="soft">${t(campaign ? "when.of_one" : "when.of_all", values)}</p></div>
       <${Freshness} at=${answer.at} /></div>
-    <div class="controls inner"><div class="group" role="group" aria-label=${t("control.period")}>${Object.keys(WINDOWS).map((name) => html`<a key=${name} href=${here({ period: name, from: null, to: null })}
-        aria-current=${name === window ? "true" : null}>${t(`period.${name}`)}</a>`)}</div>
-      <${CampaignChoice} label=${t("dimension.campaign")} all=${t("when.all")} chosen=${campaign} list=${list} /></div>
+    <${Choices} window=${window} campaign=${campaign} list=${list} />
     <${Answered} answer=${answer} lines=${24}>${({ data }) => {
-      if (data.hours.length) return html`<${Report} report=${data} requests=${[request]} />`;
+      if (data.hours.length) return html`<${Report} report=${data} request=${request} />`;
       if (window === "30d" && !campaign) return html`<${Nothing} longer="90d" />`;
       return html`<${Empty} title=${t("when.empty")} what=${t("when.empty.do")} />`;
     }}</${Answered}>`;

@@ -1,0 +1,102 @@
+/** Complaints against the lines of 0.1 % and 0.3 %: by mailbox provider, and over time. */
+
+import { html } from "../htm/standalone.module.js";
+import { useAnswer } from "../answers.js";
+import { ENOUGH, LINES, level, printed, share, trails, trend, trendRequest } from "../model/complaints.js";
+import { mailboxName } from "../model/mailboxes.js";
+import { METRICS } from "../model/measures.js";
+import { count, percent } from "../model/numbers.js";
+import { query, viewed } from "../model/requests.js";
+import { bucket } from "../model/times.js";
+import { say, t } from "../texts.js";
+import { Chart } from "./chart.js";
+import { Figure } from "./figure.js";
+import { Panel } from "./panel.js";
+import { Scale } from "./scale.js";
+import { Answered } from "./states.js";
+
+const GROUPS = 12;
+/** Percent that the axis reaches to at most: one provider with little mail must not flatten all others. */
+const AXIS = 1;
+
+const ofOne = (view, provider) => query(viewed(view, { metrics: METRICS, filters: { mailbox_provider: [provider] } }));
+
+/** A row's rate, which explains itself, its counts, and which line it has reached. */
+function Told({ counts, view, id, request }) {
+  const reached = level(counts);
+  const of = t("deliverability.of", { count: count(counts.complained), of: count(counts.delivered) });
+  return html`<${Figure} measure="complained" as="rate" counts=${counts} view=${view} id=${id} request=${request} />
+    <span class="soft">${of}</span>
+    <span class=${reached === "far" ? "alarm" : "soft"}>${t(`deliverability.${reached}`)}</span>`;
+}
+
+function kindOf(counts) {
+  if (level(counts) === "far") return "alarm";
+  return counts.delivered < ENOUGH ? "pale" : null;
+}
+
+function scaleRows(rows, all, view, request) {
+  const whole = {
+    key: "all",
+    name: html`<b>${t("deliverability.all")}</b>`,
+    value: share(all),
+    kind: level(all) === "far" ? "alarm" : null,
+    label: html`<${Told} counts=${all} view=${view} id="complained" request=${request} />`,
+  };
+  const providers = rows.map((row) => ({
+    key: `of ${row.mailbox_provider}`,
+    name: mailboxName(row.mailbox_provider),
+    value: share(row),
+    kind: kindOf(row),
+    label: html`<${Told} counts=${row} view=${view} id=${`complained.${row.mailbox_provider}`}
+      request=${ofOne(view, row.mailbox_provider)} />`,
+  }));
+  return [whole, ...providers];
+}
+
+/**
+ * @param {object} given
+ * @param {object[]} given.rows counts by mailbox provider, the one with most mail first
+ * @param {object} given.all counts of all mail
+ * @param {object} given.view
+ * @param {object[]} given.requests those that gave `all` and `rows`
+ */
+export function Complaints({ rows, all, view, requests }) {
+  const listed = rows.filter(({ delivered }) => delivered).slice(0, GROUPS);
+  const scaled = scaleRows(listed, all, view, requests[0]);
+  const most = Math.min(AXIS, Math.max(LINES[1] * 1.3, ...scaled.map(({ value }) => value ?? 0)));
+  const values = { rate: html`<b>${printed(all)}</b>`, of: count(all.delivered) };
+  const file = () =>
+    rows.map((row) => ({
+      mailbox_provider: row.mailbox_provider,
+      delivered: row.delivered,
+      complained: row.complained,
+      percent: share(row),
+    }));
+  const some = scaled.some(({ kind }) => kind === "pale");
+  return html`<${Panel} title=${t("deliverability.complaints")} note=${t("deliverability.complaints.what")}
+      requests=${requests} rows=${file} name="complaints">
+    <p class="sentence">${say(`deliverability.sentence.${level(all)}`, values)}</p>
+    <${Scale} rows=${scaled} most=${most} limits=${LINES} format=${(value) => (value ? percent(value) : "0")} />
+    ${some && html`<p class="soft note">${t("deliverability.pale", { n: count(ENOUGH) })}</p>`}
+  </${Panel}>`;
+}
+
+/** The same over time. */
+export function ComplaintsTrend({ view }) {
+  const request = trendRequest(view);
+  const answer = useAnswer(request);
+  const title = t("deliverability.trend");
+  const chart = ({ data }) => {
+    const points = trend(data, view);
+    const resolution = trails(view) ? "day" : view.period.resolution;
+    const limits = LINES.map((line) => ({ name: percent(line), kind: "before", values: points.map(() => line) }));
+    const complaints = { name: t("measure.complained"), kind: "plain", values: points.map(share) };
+    const names = points.map(({ timestamp }) => bucket(timestamp, resolution, view.zone));
+    return html`<${Chart} title=${title} names=${names} lines=${[complaints, ...limits]} height=${220}
+      format=${(value) => percent(value, 2)} mark=${(value) => percent(value)} />`;
+  };
+  return html`<${Panel} title=${title} note=${t(`deliverability.trend.${trails(view) ? "days" : "buckets"}`)}
+      requests=${[request]} rows=${() => trend(answer.value?.data ?? [], view)} name="complaints-trend">
+    <${Answered} answer=${answer} lines=${14}>${chart}</${Answered}></${Panel}>`;
+}
