@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from postmeter.gateway.people import id_tokens, oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.shared import turns
 from postmeter.shared.secret import Secret
 from tests.integration.gateway_world import service
 from tests.integration.people_world import House, house
@@ -217,7 +218,8 @@ async def test_a_provider_that_is_away_is_told_and_breaks_nothing(postgres_dsn: 
         await place.sign_in(link=await place.link(await place.user(password=None)))
 
 
-async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str) -> None:
+async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
     release = asyncio.Event()
 
     async def hang(_: web.Request) -> web.Response:
@@ -225,13 +227,13 @@ async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str) -> None:
         return web.json_response({})
 
     async with service(hang) as issuer, at(postgres_dsn, issuer) as place:
-        tries = {asyncio.create_task(begun(place)) for _ in range(oidc_routes.AT_ONCE + 5)}
+        tries = {asyncio.create_task(begun(place)) for _ in range(oidc_routes.OF_ONE + 5)}
         async with asyncio.timeout(PATIENCE):
             told: set[asyncio.Task[Came]] = set()
             while len(told) < 5:
                 told |= (await asyncio.wait(tries - told, return_when=asyncio.FIRST_COMPLETED))[0]
         assert {one.result().to for one in told} == {"/login#oidc=unavailable"}
-        assert len(tries - told) == oidc_routes.AT_ONCE
+        assert len(tries - told) == oidc_routes.OF_ONE
         assert (await place.ask("GET", "/session/ways")).status == 200
         release.set()
         assert {one.to for one in await asyncio.gather(*tries)} == {"/login#oidc=unavailable"}
@@ -374,6 +376,37 @@ async def email(asking: Provider) -> str:
     return await asking.email("code", "https://here.example/session/oidc/callback", NONCE, "verifier", None)
 
 
+async def test_codes_that_a_stranger_makes_up_take_nobody_else_s_turn(postgres_dsn: str) -> None:
+    acting, held, codes = Played(), asyncio.Event(), list[str]()
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/token_endpoint":
+            codes.append(str((await request.post())["code"]))
+            await held.wait()
+        return await acting.answer(request)
+
+    async with service(answer) as acting.url, at(postgres_dsn, acting.url, trusted_hops=1) as place:
+        begun = "x" * 43
+        state, *_ = oidc_routes._secrets(begun)
+
+        async def comes(address: str, code: str) -> str:
+            headers = {"Cookie": f"postmeter_oidc={begun}", "X-Forwarded-For": address}
+            url = f"{place.url}/session/oidc/callback?code={code}&state={state}"
+            async with place.session.get(url, headers=headers, allow_redirects=False) as answered:
+                return answered.headers["Location"]
+
+        coming = [asyncio.create_task(comes("192.0.2.1", "made-up")) for _ in range(2 * oidc_routes.AT_ONCE)]
+        async with asyncio.timeout(PATIENCE):
+            while len(codes) < oidc_routes.OF_ONE:
+                await asyncio.wait(coming, timeout=0.01)
+            coming.append(asyncio.create_task(comes("198.51.100.1", "given")))
+            while "given" not in codes and not coming[-1].done():
+                await asyncio.wait(coming[-1:], timeout=0.01)
+        held.set()
+        await asyncio.gather(*coming)
+    assert "given" in codes
+
+
 async def test_an_email_that_is_in_userinfo_alone_is_found_there() -> None:
     async with played() as (acting, asking, _):
         acting.claims = {"email": None}
@@ -413,6 +446,7 @@ async def test_keys_that_change_are_asked_for_again_and_not_for_every_token() ->
         {"issuer": None},
         {"token_endpoint": "http://evil.example/token"},
         {"jwks_uri": "file:///etc/passwd"},
+        {"userinfo_endpoint": "http://evil.example/userinfo"},
         {"authorization_endpoint": "javascript:alert(1)"},
         {"token_endpoint": "https://["},
         {"token_endpoint": 1},

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import web
 
+from postmeter.gateway.hits import client_of
 from postmeter.gateway.people import cookie, sessions, users
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
@@ -22,20 +22,26 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.routes import Handler
 from postmeter.shared import logs
 from postmeter.shared.apis import session as api
+from postmeter.shared.connections import network_of
 from postmeter.shared.people_metrics import PeopleMetrics
 from postmeter.shared.postgres import Pool
 from postmeter.shared.principal import Principal
+from postmeter.shared.trusted_hops import TrustedHops
+from postmeter.shared.turns import Turns
 
 COOKIE = "postmeter_oidc"
 MINUTES = 10
 """That somebody has to sign in at the provider."""
-AT_ONCE = 8
-"""Sign-ins for which the provider is asked; others are told to come again."""
+AT_ONCE, OF_ONE = 8, 2
+"""Sign-ins for which the provider is asked, in all and from one address: anybody can make up a code."""
 _BEGUN = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?", re.ASCII)
 
 
 class OidcRoutes:
-    """The handlers of api.OIDC_ENDPOINTS. provider: None where none is configured; label: what people call it."""
+    """The handlers of api.OIDC_ENDPOINTS. provider: None where none is configured; label: what people call it.
+
+    hops: who tells clients' addresses.
+    """
 
     def __init__(
         self,
@@ -44,15 +50,17 @@ class OidcRoutes:
         writes: Pool,
         sessions: Sessions,
         origins: Origins,
+        hops: TrustedHops,
         metrics: PeopleMetrics,
     ) -> None:
+        self._hops = hops
         self._provider = provider
         self._label = label
         self._writes = writes
         self._sessions = sessions
         self._origins = origins
         self._sign_ins = metrics.sign_ins
-        self._asking = asyncio.Semaphore(AT_ONCE)
+        self._asking = Turns(AT_ONCE, OF_ONE)
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
@@ -78,7 +86,7 @@ class OidcRoutes:
         state, nonce, verifier = _secrets(begun)
         challenge = _base64(hashlib.sha256(verifier.encode()).digest())
         try:
-            async with self._turn():
+            async with self._turn(request):
                 url = await self._provider.authorization_url(self._callback(request), state, nonce, challenge)
         except ProviderAway as error:
             return self._away(error)
@@ -110,7 +118,7 @@ class OidcRoutes:
         if code is None or not hmac.compare_digest(told.encode() if told else b"", state.encode()):
             return self._refused("the provider gave no code, or it is not for what this browser began")
         try:
-            async with self._turn():
+            async with self._turn(request):
                 email = await self._provider.email(code, self._callback(request), nonce, verifier, issuer)
         except NotSignedIn as error:
             return self._refused(str(error))
@@ -127,11 +135,13 @@ class OidcRoutes:
         return response
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Raises ProviderAway where AT_ONCE wait for it: a provider that hangs shall not hold everything up."""
-        if self._asking.locked():
-            raise ProviderAway("too many sign in at once")
-        async with self._asking:
+    async def _turn(self, request: web.BaseRequest) -> AsyncIterator[None]:
+        """Raises ProviderAway where others have all turns: neither a provider that hangs nor a stranger holds us up."""
+        async with AsyncExitStack() as held:
+            try:
+                await self._asking.take(held, (network_of(client_of(request, self._hops).address),))
+            except TimeoutError:
+                raise ProviderAway("too many sign in at once") from None
             yield
 
     async def _session_of(self, email: str, workspace: str | None) -> str | None:

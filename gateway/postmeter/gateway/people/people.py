@@ -58,7 +58,7 @@ class People:
         origins = Origins(settings.public_gateway_url, settings.trusted_hops)
         metrics = PeopleMetrics(registry)
         self._provider = _provider(settings)
-        oidc = OidcRoutes(self._provider, _label(settings), writes, sessions, origins, metrics)
+        oidc = OidcRoutes(self._provider, _label(settings), writes, sessions, origins, hops, metrics)
         sign_in = SignIn(writes, keys, self._passwords, Throttle(self._redis, settings.key_pepper))
         self.callers = Callers(keys, sessions, origins, measured)
         self.handlers = {

@@ -150,7 +150,8 @@ class Provider:
             found = _decoded(await self._ask("GET", url), Metadata)
             if found.issuer != self._issuer:
                 raise ProviderAway("what is at POSTMETER_OIDC_ISSUER calls itself by another name")
-            for endpoint in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
+            needed = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
+            for endpoint in (*needed, *filter(None, [found.userinfo_endpoint])):
                 if not is_endpoint(endpoint):
                     raise ProviderAway(f"{endpoint} is not https")
             self._metadata = found, self._now()
