@@ -8,8 +8,10 @@ from postmeter.shared.principal import Principal
 
 
 def require(endpoint: Endpoint, principal: Principal) -> None:
-    """Raises RequestError 403 that says which scope or role the key lacks."""
+    """Raises RequestError 403 that says which scope or role the caller lacks."""
     if endpoint.scope is not None and endpoint.scope not in principal.scopes:
-        raise RequestError(403, "FORBIDDEN", f"This key lacks the scope {endpoint.scope}.")
+        raise RequestError(403, "FORBIDDEN", f"This needs the scope {endpoint.scope}, which this key or session lacks.")
     if endpoint.roles and principal.role not in endpoint.roles:
-        raise RequestError(403, "FORBIDDEN", f"This needs a key with the role {' or '.join(endpoint.roles)}.")
+        raise RequestError(
+            403, "FORBIDDEN", f"This needs the role {' or '.join(endpoint.roles)}, which this key or session lacks."
+        )
