@@ -32,13 +32,12 @@ from tests.product import PATIENCE, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
 CLIENT, SECRET = "postmeter", "of the client:+ %"
-ADA, NEW, UNSURE, NAMELESS, ALIKE = "ada", "new", "unsure", "nameless", "alike"
+ADA, NEW, UNSURE, NAMELESS = "ada", "new", "unsure", "nameless"
 PEOPLE = {
     ADA: {"email": "Ada@Shop.example", "email_verified": True},
     NEW: {"email": "new@shop.example", "email_verified": True},
     UNSURE: {"email": "ada@shop.example", "email_verified": False},
     NAMELESS: {"email_verified": True},
-    ALIKE: {"email": "mar\N{KELVIN SIGN}@shop.example", "email_verified": True},
 }
 
 
@@ -146,13 +145,6 @@ async def test_nobody_else_does(place: House, who: str, word: str) -> None:
     came = await signed_in(place, who)
     assert (came.to, came.cookies) == (f"/login#oidc={word}", {"postmeter_oidc": ""})
     assert await place.here.pool.fetchval("SELECT count(*) FROM user_account") == 1
-
-
-async def test_an_address_that_is_another_in_lower_case_is_nobody_else_s(place: House) -> None:
-    await place.user("mark@shop.example")
-    assert (await signed_in(place, ALIKE)).to == "/login#oidc=unknown"
-    await place.user("mar\N{KELVIN SIGN}@shop.example", role="viewer")
-    assert "postmeter_session" in (await signed_in(place, ALIKE)).cookies
 
 
 async def test_nor_who_was_disabled(place: House) -> None:

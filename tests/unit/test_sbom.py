@@ -60,6 +60,6 @@ def test_a_wheel_carries_it_and_the_page_s_files(tmp_path: Path) -> None:
             "dashboard/index.html",
             "dashboard/texts/de.json",
             "htm/standalone.module.js",
-            "uplot/uPlot.esm.js",
+            "uplot/uPlot.iife.min.js",
         ):
             assert f"postmeter/gateway/site/{name}" in archive.namelist()

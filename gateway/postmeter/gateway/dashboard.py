@@ -29,12 +29,12 @@ POLICY = "; ".join(
     )
 )
 _MEDIA = {".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
-_LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.esm.js", "uplot/uPlot.min.css")
+_LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css")
 _INDEX = "index.html"
 _PLACE_OF_ASSETS = b"{assets}"
 _PLACE_OF_MODULES = b"<!-- modules -->"
-_LATER = "screens/"
-"""Modules that are loaded when their screen is looked at."""
+_NOT_EARLY = ("screens/", "settings/", "uplot/")
+"""Modules that are loaded when their screen is looked at, and what is no module."""
 
 
 def pages() -> dict[str, Page]:
@@ -64,6 +64,6 @@ def _media(name: str) -> str:
 
 def _filled(index: bytes, base: str, names: list[str]) -> bytes:
     """The page, with the modules that every screen needs named in its head: else a browser learns of one by another."""
-    early = [name for name in names if name.endswith(".js") and not name.startswith(_LATER)]
+    early = [name for name in names if name.endswith(".js") and not name.startswith(_NOT_EARLY)]
     tags = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in early)
     return index.replace(_PLACE_OF_MODULES, tags.encode()).replace(_PLACE_OF_ASSETS, base.encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ EMAIL_CHARS = 254
 MOST = 1000
 """Users of a workspace."""
 _LISTED = 100_000
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class UserRefused(PostmeterError):
@@ -85,15 +83,11 @@ class Account:
 
 
 def normal(email: str) -> str:
-    """An email in the form in which it is stored and compared. Raises ValueError for what is not one.
-
-    Before the @, letters of ASCII alone are the same in either case: beyond it, lower case would make one address of
-    two (the sign of the kelvin a k), and a provider that vouches for one of them would let it in as the other.
-    """
+    """An email in the form in which it is stored and compared. Raises ValueError for what is not one."""
     local, _, domain = email.strip().rpartition("@")
     if not local or not local.isprintable() or " " in local or "@" in local or len(email) > EMAIL_CHARS:
         raise ValueError("not an email address")
-    return f"{local.translate(_LOWER)}@{domain_names.normal(domain)}"
+    return f"{local.lower()}@{domain_names.normal(domain)}"
 
 
 async def create(

@@ -38,6 +38,7 @@ SCREENS = tuple(
         "/compare",
         "/explore",
         "/live",
+        "/settings",
     )
 )
 """The dashboard's addresses, all answered by the same page; site/dashboard/screens.js says what each one shows."""

@@ -8,9 +8,7 @@ const PLACE = "postmeter-next";
 export function addressAfterSignIn() {
   const next = parameters().get("next") ?? "/";
   const found = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
-  if (found?.origin !== location.origin || found.protocol !== location.protocol) return "/";
-  // Whole: a path such as `//elsewhere` alone would be read as the name of a host.
-  return found.origin + found.pathname + found.search;
+  return found?.origin === location.origin ? found.pathname + found.search : "/";
 }
 
 /** Leaves for the sign-in, from which one comes back to what is looked at now. */

@@ -13,8 +13,8 @@ async function copied(text) {
   }
 }
 
-/** A command with a button that copies it; where that is not allowed, it can be selected at once. */
-export function Command({ text }) {
+/** A command, or what `label` says, with a button that copies it; where that is not allowed, it is selected. */
+export function Command({ text, label }) {
   const [state, setState] = useState("copy");
   const copy = async (event) => {
     const command = event.target.closest(".command").querySelector("code");
@@ -22,6 +22,6 @@ export function Command({ text }) {
     getSelection().selectAllChildren(command);
     return setState("selected");
   };
-  return html`<div class="command"><pre tabindex="0" aria-label=${t("command.label")}><code>${text}</code></pre>
-    <button onClick=${copy}>${t(`command.${state}`)}</button></div>`;
+  return html`<div class="command"><pre tabindex="0" aria-label=${label ?? t("command.label")}><code>${text}</code></pre>
+    <button onClick=${copy}>${t(`command.${state}`)}${label && html`<span class="hidden">: ${label}</span>`}</button></div>`;
 }

@@ -1,8 +1,10 @@
 /** uPlot as our charts use it: buckets side by side, a zero line, names at the ends of lines. */
 
-import uPlot from "../uplot/uPlot.esm.js";
 import { short } from "../model/numbers.js";
 import { colour } from "./scheme.js";
+
+/** The page loads its script before any module. */
+const { uPlot } = globalThis;
 
 const FONT = "13px system-ui, sans-serif";
 const LINE_HEIGHT = 16;

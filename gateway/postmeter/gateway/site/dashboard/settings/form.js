@@ -1,0 +1,99 @@
+/** Forms that write: what is on its way, what went wrong, and at which field. */
+
+import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { ask } from "../api.js";
+import { leave } from "../signing_in.js";
+import { has, language, t } from "../texts.js";
+
+/** Sends writes. `write` gives the answer, or null where it was refused; `error` says why. stays: a 401 is an answer, too. */
+export function useWrite() {
+  const [state, setState] = useState({ busy: false, error: null });
+  const write = async (request, { stays = false } = {}) => {
+    setState({ busy: true, error: null });
+    try {
+      const value = await ask(request);
+      setState({ busy: false, error: null });
+      return value ?? {};
+    } catch (error) {
+      if (error.status === 401 && !stays) leave();
+      setState({ busy: false, error });
+      return null;
+    }
+  };
+  return { ...state, write };
+}
+
+/** Names in a text, apart by spaces or commas. */
+export const names = (text) => text.split(/[\s,;]+/).filter(Boolean);
+
+/** Whether an error is about a field, or about an item in it: `ips[2]`. */
+export const isOf = (error, name) => error?.field === name || error?.field?.startsWith(`${name}[`) || error?.field?.startsWith(`${name}.`);
+
+/** What the API says of a field, without the field's name, which stands above it. */
+const said = ({ field, message }) => (field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message);
+
+/** What was refused and stands at none of the form's fields. */
+export function Refused({ error, fields = [] }) {
+  if (!error || fields.some((name) => isOf(error, name))) return null;
+  const known = [`failure.${error.code}`, `failure.${error.status}`].find(has);
+  const own = error.status === 403 ? "refused.403" : (known ?? "failure.other");
+  return html`<div class="wrong" role="alert"><p>${error.status === 400 || error.status === 409 ? said(error) : t(own)}</p>
+    ${error.status === 403 && html`<p class="soft" lang="en">${error.message}</p>`}</div>`;
+}
+
+/** What is wrong with a field: the API's words, which are English; in other languages ours before them. */
+export function Wrong({ form, name, error }) {
+  const own = `wrong.${name}`;
+  return html`<p class="wrong" id=${`${form}-${name}-wrong`} role="alert">${language() !== "en" && has(own) && `${t(own)} `}<span lang=${error.isOurs ? null : "en"}>${said(error)}</span></p>`;
+}
+
+/**
+ * A field under its name, with what it is for, and what is wrong with it.
+ * @param {object} given
+ * @param {string} given.form the form's name; with the field's it is an id
+ * @param {string} given.name the field as the API calls it
+ * @param {string} given.label
+ * @param {string} [given.hint]
+ * @param {Failure | null} given.error
+ * @param {(attributes: object) => any} given.children the control
+ */
+export function Field({ form, name, label, hint, error, children }) {
+  const id = `${form}-${name}`;
+  const wrong = isOf(error, name);
+  const described = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
+  return html`<div class="field"><label for=${id}>${label}</label>
+    ${children({ id, name, "aria-describedby": described || null, "aria-invalid": wrong ? "true" : null })}
+    ${hint && html`<p class="soft note" id=${`${id}-hint`}>${hint}</p>`}
+    ${wrong && html`<${Wrong} form=${form} name=${name} error=${error} />`}
+  </div>`;
+}
+
+/** One of several values. options: [value, text] */
+export function Choice({ options, value, onChange, ...field }) {
+  return html`<${Field} ...${field}>${(attributes) => html`<select ...${attributes} value=${value} onChange=${onChange}>
+    ${options.map(([one, text]) => html`<option key=${one} value=${one}>${text}</option>`)}</select>`}</${Field}>`;
+}
+
+/** A line of text. */
+export function Line({ form, name, label, hint, error, ...input }) {
+  return html`<${Field} form=${form} name=${name} label=${label} hint=${hint} error=${error}>
+    ${(attributes) => html`<input autocomplete="off" ...${input} ...${attributes} />`}</${Field}>`;
+}
+
+/**
+ * A form; the first field that is wrong gets the focus. send: called with its fields, by name (a list for several).
+ * @param {{send: Function, action: string, busy: boolean, error: Failure | null, fields: string[], children: any}} given
+ */
+export function Form({ send, action, busy, error, fields, children }) {
+  const place = useRef(null);
+  useEffect(() => {
+    if (error) place.current.querySelector("[aria-invalid=true]")?.focus();
+  }, [error]);
+  const submit = (event) => {
+    event.preventDefault();
+    if (!busy) send(new FormData(event.target), event.target);
+  };
+  return html`<form class="form" novalidate onSubmit=${submit} ref=${place}>${children}
+    <${Refused} error=${error} fields=${fields} />
+    <div><button class="main" disabled=${busy}>${action}</button></div></form>`;
+}
