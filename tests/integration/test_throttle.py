@@ -19,6 +19,12 @@ from tests.product import PATIENCE, free_port
 ADA, NOBODY = "ada@shop.example", "nobody@shop.example"
 
 
+@pytest.fixture(autouse=True)
+def long_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine, too, no try is free again before a test is over."""
+    monkeypatch.setattr(throttle, "WINDOW_SECONDS", 36_000)
+
+
 @pytest.fixture
 async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
     async with house(postgres_dsn, redis_url, trusted_hops=1) as made:
