@@ -813,6 +813,8 @@ def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: 
     expect(page.locator("h1")).to_have_text("June news")
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(re.compile("/login"))
+    page.go_back()
+    page.wait_for_url(re.compile("/login"))
     page.goto(world.url + "/login?next=//evil.example/")
     assert page.evaluate("location.host") == urlsplit(world.url).netloc
     context.close()

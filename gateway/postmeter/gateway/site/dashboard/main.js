@@ -19,6 +19,9 @@ async function start() {
   render(html`<${App} session=${found} />`, place);
 }
 
+// A browser that keeps pages alive behind "back" would show them to whoever comes after a sign-out.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
 start().catch(() => {
   // Texts could not be had, so that this one stands here.
   render(

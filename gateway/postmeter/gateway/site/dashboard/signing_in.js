@@ -11,9 +11,13 @@ export function addressAfterSignIn() {
   return found?.origin === location.origin ? found.pathname + found.search : "/";
 }
 
-/** Leaves for the sign-in, from which one comes back to what is looked at now. */
+let isLeaving = false;
+
+/** Leaves for the sign-in, from which one comes back to what is looked at now; once, however many answers are a 401. */
 export function leave() {
-  if (location.pathname !== "/login") location.replace(`/login?next=${encodeURIComponent(here({}))}`);
+  if (isLeaving || location.pathname === "/login") return;
+  isLeaving = true;
+  location.replace(`/login?next=${encodeURIComponent(here({}))}`);
 }
 
 /** Keeps where somebody wants to go while another site signs them in, which brings them back to `/`. */

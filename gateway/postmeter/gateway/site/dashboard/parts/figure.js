@@ -1,7 +1,7 @@
 /** A number that explains itself: opened, it says what it is, of what, and who is behind it. */
 
 import { html } from "../htm/standalone.module.js";
-import { go, here, useAddress } from "../address.js";
+import { go, here, parameters } from "../address.js";
 import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
 import { change, count } from "../model/numbers.js";
 import { t } from "../texts.js";
@@ -17,13 +17,12 @@ import { Explanation } from "./explanation.js";
  * @param {"count" | "rate"} [given.as]
  */
 export function Figure({ measure, counts, view, request, id = measure, as = "count" }) {
-  const [, params] = useAddress();
   const value = valueOf(measure, counts, view.who);
   const text = as === "rate" ? rateOf(measure, counts, view.who) : count(value);
   const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
   return html`<button class="figure" onClick=${() => go(here({ explain: id }))} aria-label=${label}>${text}</button>
     ${
-      params.get("explain") === id &&
+      parameters().get("explain") === id &&
       html`<${Explanation} measure=${measure} counts=${counts} view=${view}
       request=${request} close=${() => go(here({ explain: null }), { replace: true })} />`
     }`;
