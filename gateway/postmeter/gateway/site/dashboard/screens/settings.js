@@ -6,7 +6,7 @@ import { Domains, SendingIps } from "../settings/addresses.js";
 import { Exports } from "../settings/exports.js";
 import { Keys } from "../settings/keys.js";
 import { rightsOf } from "../settings/rights.js";
-import { Own } from "../settings/setting.js";
+import { Own } from "../settings/parts.js";
 import { Sources } from "../settings/sources.js";
 import { Users } from "../settings/users.js";
 import { Verdicts } from "../settings/verdicts.js";

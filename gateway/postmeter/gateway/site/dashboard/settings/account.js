@@ -3,8 +3,7 @@
 import { html, useMemo, useState } from "../htm/standalone.module.js";
 import { get } from "../model/requests.js";
 import { t } from "../texts.js";
-import { Form, Line, useWrite } from "./form.js";
-import { Setting, Unfold } from "./setting.js";
+import { Form, Line, Setting, Unfold, useWrite } from "./parts.js";
 
 const WHO = get("/session");
 
@@ -33,8 +32,14 @@ export function Account({ session }) {
   const isPerson = Boolean(session.email);
   const facts = [
     [t("login.email"), session.email ?? t("account.key")],
-    [t("account.workspace"), session.name && session.name !== session.workspace ? `${session.name} (${session.workspace})` : session.workspace],
-    [t("settings.role"), html`${t(`role.${session.role}`)}<span class="soft under">${t(`${isPerson ? "users" : "keys"}.role.${session.role}`)}</span>`],
+    [
+      t("account.workspace"),
+      session.name && session.name !== session.workspace ? `${session.name} (${session.workspace})` : session.workspace,
+    ],
+    [
+      t("settings.role"),
+      html`${t(`role.${session.role}`)}<span class="soft under">${t(`${isPerson ? "users" : "keys"}.role.${session.role}`)}</span>`,
+    ],
     [t("keys.scopes"), session.scopes.map((scope) => t(`scope.${scope}`)).join(", ")],
     session.domains && [t("settings.domains.field"), session.domains.join(", ")],
   ].filter(Boolean);

@@ -8,9 +8,7 @@ import { ago, day } from "../model/times.js";
 import { Answered } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
-import { Confirm } from "./confirm.js";
-import { Form, Line, names, useWrite } from "./form.js";
-import { Act, Row, Setting, Unfold } from "./setting.js";
+import { Act, Confirm, Form, Line, Row, Setting, Unfold, names, useWrite } from "./parts.js";
 
 const DOMAINS = get("/v1/domains?limit=1000");
 const IPS = get("/v1/sending-ips");
@@ -19,7 +17,11 @@ const IPS = get("/v1/sending-ips");
 export function Domains({ zone }) {
   const answer = useAnswer(DOMAINS);
   const columns = [
-    { key: "name", title: t("dimension.domain"), cell: (row) => html`<a href=${to("/", { domain: row.name })}>${row.name}</a>` },
+    {
+      key: "name",
+      title: t("dimension.domain"),
+      cell: (row) => html`<a href=${to("/", { domain: row.name })}>${row.name}</a>`,
+    },
     { key: "created_at", title: t("domains.since"), cell: (row) => day(Date.parse(row.created_at), zone) },
   ];
   return html`<${Setting} id="domains" requests=${[DOMAINS]} rows=${answer.value?.data}>
@@ -45,7 +47,9 @@ function Add({ added }) {
 function standing({ checked_at: at, listed_in: lists }, zone) {
   if (!at) return t("ips.unchecked");
   const when = ago(Date.parse(at), zone);
-  return lists.length ? html`<span class="alarm">${t("ips.listed", { lists: lists.join(", ") })}</span>, ${when}` : `${t("ips.clean")}, ${when}`;
+  return lists.length
+    ? html`<span class="alarm">${t("ips.listed", { lists: lists.join(", ") })}</span>, ${when}`
+    : `${t("ips.clean")}, ${when}`;
 }
 
 /** IPs that the workspace sends from. */
@@ -66,7 +70,10 @@ export function SendingIps({ rights, zone, again }) {
   return html`<${Setting} id="sending-ips" requests=${[IPS]} rows=${answer.value?.data.map(({ listed_in: lists, ...row }) => ({ ...row, listed_in: lists.join(" ") }))} said=${said}>
     <${Answered} answer=${answer}>${({ data }) => (data.length ? html`<ul class="list rowed">${data.map(row)}</ul>` : html`<p>${t("ips.empty")}</p>`)}</${Answered}>
     ${rights.tracks && html`<${Unfold} title=${t("ips.new")}><${Add} added=${added} /></${Unfold}>`}
-    ${ending && html`<${Confirm} title=${t("ips.remove.ask", { ip: ending.ip })} what=${t("ips.remove.what")} action=${t("ips.remove")}
-      request=${{ method: "DELETE", path: `${IPS.path}/${segment(ending.ip)}` }} close=${() => setEnding(null)} done=${removed} />`}
+    ${
+      ending &&
+      html`<${Confirm} title=${t("ips.remove.ask", { ip: ending.ip })} what=${t("ips.remove.what")} action=${t("ips.remove")}
+      request=${{ method: "DELETE", path: `${IPS.path}/${segment(ending.ip)}` }} close=${() => setEnding(null)} done=${removed} />`
+    }
   </${Setting}>`;
 }

@@ -7,8 +7,7 @@ import { get, segment } from "../model/requests.js";
 import { ago, exact } from "../model/times.js";
 import { Answered } from "../parts/states.js";
 import { t } from "../texts.js";
-import { Choice, Form, Line, useWrite } from "./form.js";
-import { Row, Setting, Unfold } from "./setting.js";
+import { Choice, Form, Line, Row, Setting, Unfold, useWrite } from "./parts.js";
 
 const ALL = get("/v1/exports");
 const FIELDS = ["export_type", "format", "time_range", "start_date", "end_date"];
@@ -29,14 +28,32 @@ function Order({ session, ordered }) {
     const path = `/api/v1/workspaces/${segment(session.workspace)}/analytics/export`;
     if (await write({ method: "POST", path, body })) ordered(type);
   };
-  const choice = (name, value, set, options) => html`<${Choice} form="exports" name=${name} label=${t(`exports.${name}`)} error=${error} value=${value}
+  const choice = (
+    name,
+    value,
+    set,
+    options,
+  ) => html`<${Choice} form="exports" name=${name} label=${t(`exports.${name}`)} error=${error} value=${value}
     hint=${name === "export_type" ? t(`exports.${value}.what`) : null} options=${options} onChange=${(event) => set(event.target.value)} />`;
   return html`<${Form} send=${send} action=${t("exports.order")} busy=${busy} error=${error} fields=${FIELDS}>
-    ${choice("export_type", type, setType, TYPES.map((one) => [one, t(`exports.${one}`)]))}
+    ${choice(
+      "export_type",
+      type,
+      setType,
+      TYPES.map((one) => [one, t(`exports.${one}`)]),
+    )}
     ${choice("format", format, setFormat, Object.entries(FORMATS))}
-    ${choice("time_range", range, setRange, RANGES.map((one) => [one, t(`period.${one}`)]))}
-    ${range === "custom" && html`<${Line} form="exports" name="start_date" label=${t("control.from")} error=${error} type="date" />
-      <${Line} form="exports" name="end_date" label=${t("control.to")} error=${error} type="date" />`}
+    ${choice(
+      "time_range",
+      range,
+      setRange,
+      RANGES.map((one) => [one, t(`period.${one}`)]),
+    )}
+    ${
+      range === "custom" &&
+      html`<${Line} form="exports" name="start_date" label=${t("control.from")} error=${error} type="date" />
+      <${Line} form="exports" name="end_date" label=${t("control.to")} error=${error} type="date" />`
+    }
   </${Form}>`;
 }
 
@@ -52,9 +69,12 @@ function size(bytes) {
 const isLink = (text) => URL.canParse(text) && ["http:", "https:"].includes(new URL(text).protocol);
 
 function Standing({ row, zone }) {
-  if (row.status === "processing") return html`${t("exports.processing", { progress: row.progress })} <progress max="100" value=${row.progress} aria-label=${t("exports.progress")}></progress>`;
-  if (row.status === "failed") return html`<span class="alarm">${t("exports.failed")}</span> <span lang="en">${row.error}</span>`;
-  if (row.status === "expired" || !isLink(row.download_url ?? "")) return html`<span class="soft">${t("exports.expired")}</span>`;
+  if (row.status === "processing")
+    return html`${t("exports.processing", { progress: row.progress })} <progress max="100" value=${row.progress} aria-label=${t("exports.progress")}></progress>`;
+  if (row.status === "failed")
+    return html`<span class="alarm">${t("exports.failed")}</span> <span lang="en">${row.error}</span>`;
+  if (row.status === "expired" || !isLink(row.download_url ?? ""))
+    return html`<span class="soft">${t("exports.expired")}</span>`;
   const until = t("exports.until", { at: exact(Date.parse(row.expires_at), zone) });
   return html`<a href=${row.download_url} download data-leave>${t("exports.download", { size: size(row.file_size_bytes) })}</a> <span class="soft">${until}</span>`;
 }
@@ -73,7 +93,9 @@ export function Exports({ session, zone, again }) {
     say({ text: t("exports.ordered", { what: t(`exports.${type}`) }) });
     again();
   };
-  const row = (one) => html`<${Row} key=${one.export_id} name=${`${t(`exports.${one.export_type}`)} · ${FORMATS[one.format] ?? one.format}`}
+  const row = (
+    one,
+  ) => html`<${Row} key=${one.export_id} name=${`${t(`exports.${one.export_type}`)} · ${FORMATS[one.format] ?? one.format}`}
     notes=${[html`${t("exports.ordered_at", { ago: ago(Date.parse(one.created_at), zone) })} · <${Standing} row=${one} zone=${zone} />`]} />`;
   return html`<${Setting} id="exports" requests=${[ALL]} rows=${answer.value?.data.map(({ download_url, ...row }) => row)} said=${said}>
     <${Answered} answer=${answer}>${({ data }) => (data.length ? html`<ul class="list rowed">${data.map(row)}</ul>` : html`<p>${t("exports.empty")}</p>`)}</${Answered}>

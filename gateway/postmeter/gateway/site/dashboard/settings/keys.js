@@ -6,11 +6,8 @@ import { get, segment } from "../model/requests.js";
 import { ago } from "../model/times.js";
 import { Answered } from "../parts/states.js";
 import { t } from "../texts.js";
-import { Confirm } from "./confirm.js";
-import { Choice, Form, Line, names, useWrite } from "./form.js";
+import { Act, Choice, Confirm, Form, Line, Row, Secret, Setting, Unfold, names, useWrite } from "./parts.js";
 import { keyRoles, mayGive } from "./rights.js";
-import { Secret } from "./secret.js";
-import { Act, Row, Setting, Unfold } from "./setting.js";
 
 const FIELDS = ["name", "role", "scopes", "domains"];
 const ALL = get("/v1/keys");
@@ -21,9 +18,11 @@ const keyName = (key) => key.name || t("keys.unnamed", { id: key.id });
 function Scopes({ session, error }) {
   const wrong = error?.field?.startsWith("scopes");
   return html`<fieldset class="field" aria-describedby=${wrong ? "keys-scopes-wrong" : null}><legend>${t("keys.scopes")}</legend>
-    ${session.scopes.map((scope) => html`<label class="check" key=${scope}>
+    ${session.scopes.map(
+      (scope) => html`<label class="check" key=${scope}>
       <input type="checkbox" name="scopes" value=${scope} defaultChecked=${scope === "analytics"} aria-invalid=${wrong ? "true" : null} />
-      <span>${t(`scope.${scope}`)}</span></label>`)}
+      <span>${t(`scope.${scope}`)}</span></label>`,
+    )}
     ${wrong && html`<p class="wrong" id="keys-scopes-wrong" role="alert">${t("wrong.scopes")}</p>`}</fieldset>`;
 }
 
@@ -43,8 +42,11 @@ function New({ session, made }) {
     <${Line} form="keys" name="name" label=${t("keys.name")} hint=${t("keys.name.hint")} error=${error} maxlength="200" />
     <${Choice} form="keys" name="role" label=${t("settings.role")} hint=${t(`keys.role.${role}`)} error=${error} value=${role}
       options=${roles.map((one) => [one, t(`role.${one}`)])} onChange=${(event) => setRole(event.target.value)} />
-    ${role === "domain_admin" && html`<${Line} form="keys" name="domains" label=${t("settings.domains.field")} hint=${t("settings.domains.hint")}
-      error=${error} defaultValue=${(session.domains ?? []).join(" ")} />`}
+    ${
+      role === "domain_admin" &&
+      html`<${Line} form="keys" name="domains" label=${t("settings.domains.field")} hint=${t("settings.domains.hint")}
+      error=${error} defaultValue=${(session.domains ?? []).join(" ")} />`
+    }
     <${Scopes} session=${session} error=${error} />
   </${Form}>`;
 }
@@ -71,7 +73,10 @@ export function Keys({ session, zone, again }) {
     ${made && html`<${Secret} title=${t("keys.secret", { name: keyName(made) })} what=${t("secret.once")} parts=${[[t("keys.key"), made.key]]} close=${() => setMade(null)} />`}
     <${Answered} answer=${answer}>${({ data }) => html`<ul class="list rowed">${data.map(row)}</ul>`}</${Answered}>
     <${Unfold} title=${t("keys.new")}><${New} session=${session} made=${shown} /></${Unfold}>
-    ${ending && html`<${Confirm} title=${t("keys.revoke.ask", { name: keyName(ending) })} what=${t("keys.revoke.what")} action=${t("keys.revoke")}
-      request=${{ method: "DELETE", path: `${ALL.path}/${segment(ending.id)}` }} close=${() => setEnding(null)} done=${revoked} />`}
+    ${
+      ending &&
+      html`<${Confirm} title=${t("keys.revoke.ask", { name: keyName(ending) })} what=${t("keys.revoke.what")} action=${t("keys.revoke")}
+      request=${{ method: "DELETE", path: `${ALL.path}/${segment(ending.id)}` }} close=${() => setEnding(null)} done=${revoked} />`
+    }
   </${Setting}>`;
 }

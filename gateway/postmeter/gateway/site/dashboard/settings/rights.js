@@ -48,7 +48,10 @@ export const keyRoles = (session) => BELOW[roleOf(session)] ?? [];
 /** Whether somebody may give a user's role, with domains or without. */
 export function mayGiveRole(session, role, domains) {
   const confined = Boolean(domains);
-  return mayGive(session, { role: confined ? "domain_admin" : role === "admin" ? "admin" : "member", scopes: SCOPES[role] ?? [] });
+  return mayGive(session, {
+    role: confined ? "domain_admin" : role === "admin" ? "admin" : "member",
+    scopes: SCOPES[role] ?? [],
+  });
 }
 
 /** Roles of users that somebody may give. */

@@ -11,17 +11,24 @@ import { Dialog } from "../parts/dialog.js";
 import { Answered } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
-import { Confirm } from "./confirm.js";
-import { Choice, Field, Form, Line, names, useWrite } from "./form.js";
-import { Secret } from "./secret.js";
-import { Act, Row, Setting, Unfold } from "./setting.js";
+import { Act, Choice, Confirm, Field, Form, Line, Row, Secret, Setting, Unfold, names, useWrite } from "./parts.js";
 
 const FIELDS = ["provider", "name", "secret", "options", "engagement", "rotate_secret"];
 const ALL = get("/v1/sources");
 /** Providers as they write themselves. */
 const PROVIDERS = {
-  ses: "Amazon SES", sendgrid: "SendGrid", mailgun: "Mailgun", postmark: "Postmark", sparkpost: "SparkPost", resend: "Resend", mandrill: "Mandrill",
-  brevo: "Brevo", mailjet: "Mailjet", mailersend: "MailerSend", mailtrap: "Mailtrap", postal: "Postal",
+  ses: "Amazon SES",
+  sendgrid: "SendGrid",
+  mailgun: "Mailgun",
+  postmark: "Postmark",
+  sparkpost: "SparkPost",
+  resend: "Resend",
+  mandrill: "Mandrill",
+  brevo: "Brevo",
+  mailjet: "Mailjet",
+  mailersend: "MailerSend",
+  mailtrap: "Mailtrap",
+  postal: "Postal",
 };
 const ENGAGEMENT = ["own", "provider"];
 const MOST = 10;
@@ -93,9 +100,22 @@ function Detail({ source, zone }) {
   const events = [
     at,
     { key: "events", title: t("sources.events"), numeric: true, cell: (row) => count(row.events) },
-    { key: "not_understood", title: t("sources.not_understood"), numeric: true, cell: (row) => count(row.not_understood) },
+    {
+      key: "not_understood",
+      title: t("sources.not_understood"),
+      numeric: true,
+      cell: (row) => count(row.not_understood),
+    },
   ];
-  const failures = [at, { key: "reason", title: t("sources.reason"), text: true, cell: (row) => html`${row.reason}${row.item && html`<code class="item">${row.item}</code>`}` }];
+  const failures = [
+    at,
+    {
+      key: "reason",
+      title: t("sources.reason"),
+      text: true,
+      cell: (row) => html`${row.reason}${row.item && html`<code class="item">${row.item}</code>`}`,
+    },
+  ];
   return html`<div class="detail"><p class="soft note">${t("sources.url")}</p><${Command} text=${source.url} label=${t("sources.url")} />
     <${Answered} answer=${answer}>${({ data }) => html`
       <${Moments} title=${t("sources.deliveries")} rows=${data.deliveries} columns=${events} none=${t("sources.silent")} />
@@ -106,8 +126,14 @@ function Detail({ source, zone }) {
 function Source({ source, zone, isOpen, act }) {
   const { last_delivery: last, last_error: error } = source;
   const name = sourceName(source);
-  const brought = last ? t("sources.last", { ago: ago(Date.parse(last.at), zone), events: t("sources.count", { n: last.events, count: count(last.events) }) }) : t("sources.silent");
-  const button = (what) => html`<${Act} what=${t(`sources.${what}`)} name=${name} act=${() => act({ what, source })} />`;
+  const brought = last
+    ? t("sources.last", {
+        ago: ago(Date.parse(last.at), zone),
+        events: t("sources.count", { n: last.events, count: count(last.events) }),
+      })
+    : t("sources.silent");
+  const button = (what) =>
+    html`<${Act} what=${t(`sources.${what}`)} name=${name} act=${() => act({ what, source })} />`;
   const unfold = html`<button class="plain" aria-expanded=${String(isOpen)} aria-label=${t("settings.of", { what: t("sources.detail"), name })}
     onClick=${() => go(here({ source: isOpen ? null : source.id }))}>${t("sources.detail")}</button>`;
   return html`<${Row} name=${name} acts=${html`${unfold}${button("change")}${button("revoke")}`}
@@ -116,7 +142,11 @@ function Source({ source, zone, isOpen, act }) {
 }
 
 function Made({ source, close }) {
-  const parts = [[t("sources.url"), source.url], source.secret && [t("sources.secret"), source.secret], source.paste && [t("sources.paste"), source.paste]].filter(Boolean);
+  const parts = [
+    [t("sources.url"), source.url],
+    source.secret && [t("sources.secret"), source.secret],
+    source.paste && [t("sources.paste"), source.paste],
+  ].filter(Boolean);
   const what = source.secret_missing ? "sources.missing" : source.secret ? "secret.once" : "sources.made";
   return html`<${Secret} title=${sourceName(source)} what=${t(what)} parts=${parts} close=${close} />`;
 }
@@ -146,12 +176,16 @@ export function Sources({ zone, again }) {
   const close = () => setActing(null);
   return html`<${Setting} id="sources" requests=${[ALL]} rows=${answer.value?.data.map(({ last_delivery: last, last_error: error, options, ...row }) => ({ ...row, last_delivery: last?.at, last_error: error?.reason }))} said=${said}>
     ${made && html`<${Made} source=${made} close=${() => setMade(null)} />`}
-    <${Answered} answer=${answer}>${({ data }) => (data.length
-      ? html`<ul class="list rowed">${data.map((row) => html`<${Source} key=${row.id} source=${row} zone=${zone} isOpen=${params.get("source") === row.id} act=${setActing} />`)}</ul>`
-      : html`<p>${t("sources.empty")}</p>`)}</${Answered}>
+    <${Answered} answer=${answer}>${({ data }) =>
+      data.length
+        ? html`<ul class="list rowed">${data.map((row) => html`<${Source} key=${row.id} source=${row} zone=${zone} isOpen=${params.get("source") === row.id} act=${setActing} />`)}</ul>`
+        : html`<p>${t("sources.empty")}</p>`}</${Answered}>
     <${Unfold} title=${t("sources.new")}><${New} made=${shown} /></${Unfold}>
     ${what === "change" && html`<${Change} source=${source} close=${close} done=${changed} />`}
-    ${what === "revoke" && html`<${Confirm} title=${t("sources.revoke.ask", { name: sourceName(source) })} what=${t("sources.revoke.what")} action=${t("sources.revoke")}
-      request=${{ method: "DELETE", path: one(source) }} close=${close} done=${revoked} />`}
+    ${
+      what === "revoke" &&
+      html`<${Confirm} title=${t("sources.revoke.ask", { name: sourceName(source) })} what=${t("sources.revoke.what")} action=${t("sources.revoke")}
+      request=${{ method: "DELETE", path: one(source) }} close=${close} done=${revoked} />`
+    }
   </${Setting}>`;
 }

@@ -7,11 +7,8 @@ import { ago } from "../model/times.js";
 import { Dialog } from "../parts/dialog.js";
 import { Answered } from "../parts/states.js";
 import { t } from "../texts.js";
-import { Confirm } from "./confirm.js";
-import { Choice, Form, Line, names, Refused, useWrite } from "./form.js";
+import { Act, Choice, Confirm, Form, Line, Refused, Row, Secret, Setting, Unfold, names, useWrite } from "./parts.js";
 import { mayGiveRole, userRoles } from "./rights.js";
-import { Secret } from "./secret.js";
-import { Act, Row, Setting, Unfold } from "./setting.js";
 
 const FIELDS = ["email", "role", "domains"];
 const ALL = get("/v1/users");
@@ -70,8 +67,14 @@ function state(user, zone) {
 function User({ user, session, zone, act }) {
   const isSelf = user.email === session.email;
   const may = mayGiveRole(session, user.role, user.domains);
-  const button = (what) => html`<${Act} key=${what} what=${t(`users.${what}`)} name=${user.email} act=${() => act(what, user)} />`;
-  const acts = [!isSelf && "change", !user.disabled && "reset", !isSelf && (user.disabled ? "enable" : "disable"), !isSelf && "remove"].filter(Boolean);
+  const button = (what) =>
+    html`<${Act} key=${what} what=${t(`users.${what}`)} name=${user.email} act=${() => act(what, user)} />`;
+  const acts = [
+    !isSelf && "change",
+    !user.disabled && "reset",
+    !isSelf && (user.disabled ? "enable" : "disable"),
+    !isSelf && "remove",
+  ].filter(Boolean);
   return html`<${Row} name=${html`${user.email}${isSelf && html` <span class="soft">${t("users.self")}</span>`}`}
     notes=${[[t(`role.${user.role}`), user.domains?.join(", "), state(user, zone)].filter(Boolean).join(" · ")]} acts=${may && acts.map(button)} />`;
 }
@@ -108,13 +111,19 @@ export function Users({ session, zone, again }) {
   const close = () => setActing(null);
   const { what, user } = acting ?? {};
   return html`<${Setting} id="users" requests=${[ALL]} rows=${answer.value?.data} said=${said}>
-    ${made && html`<${Secret} title=${t("users.link", { email: made.email })} what=${t(made.has_password ? "users.link.reset" : "users.link.invitation")}
-      parts=${[[t("users.link.label"), made.link]]} close=${() => setMade(null)} />`}
+    ${
+      made &&
+      html`<${Secret} title=${t("users.link", { email: made.email })} what=${t(made.has_password ? "users.link.reset" : "users.link.invitation")}
+      parts=${[[t("users.link.label"), made.link]]} close=${() => setMade(null)} />`
+    }
     <${Refused} error=${error} />
     <${Answered} answer=${answer}>${({ data }) => html`<ul class="list rowed">${data.map((one) => html`<${User} key=${one.id} user=${one} session=${session} zone=${zone} act=${act} />`)}</ul>`}</${Answered}>
     <${Unfold} title=${t("users.new")}><${Invitation} session=${session} made=${linked} /></${Unfold}>
     ${what === "change" && html`<${Change} session=${session} user=${user} close=${close} done=${() => done(what, user)} />`}
-    ${ASKED[what] && html`<${Confirm} title=${t(`users.${what}.ask`, { email: user.email })} what=${t(`users.${what}.what`)} action=${t(`users.${what}`)}
-      request=${ASKED[what](user)} close=${close} done=${() => done(what, user)} />`}
+    ${
+      ASKED[what] &&
+      html`<${Confirm} title=${t(`users.${what}.ask`, { email: user.email })} what=${t(`users.${what}.what`)} action=${t(`users.${what}`)}
+      request=${ASKED[what](user)} close=${close} done=${() => done(what, user)} />`
+    }
   </${Setting}>`;
 }

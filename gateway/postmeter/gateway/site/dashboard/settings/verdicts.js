@@ -6,8 +6,7 @@ import { count } from "../model/numbers.js";
 import { get } from "../model/requests.js";
 import { Answered } from "../parts/states.js";
 import { say as filled, t } from "../texts.js";
-import { Form, Wrong, isOf, useWrite } from "./form.js";
-import { Setting } from "./setting.js";
+import { Form, Setting, Wrong, isOf, useWrite } from "./parts.js";
 
 const ALL = get("/v1/verdicts");
 /** The rules, each with its thresholds. */
@@ -35,7 +34,9 @@ function Change({ told, done }) {
   const { busy, error, write } = useWrite();
   const fields = Object.keys(told.data);
   const send = async (data) => {
-    const body = Object.fromEntries(fields.map((name) => [name, number(data.get(name))]).filter(([name, value]) => value !== told.data[name]));
+    const body = Object.fromEntries(
+      fields.map((name) => [name, number(data.get(name))]).filter(([name, value]) => value !== told.data[name]),
+    );
     if (await write({ method: "PUT", path: ALL.path, body })) done();
   };
   const one = (name) => {

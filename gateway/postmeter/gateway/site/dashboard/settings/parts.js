@@ -1,9 +1,48 @@
-/** Forms that write: what is on its way, what went wrong, and at which field. */
+/** What settings are made of: their frame, rows, forms that say what is wrong at the field, questions before an end, secrets. */
 
-import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { html, useContext, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { Round } from "../answers.js";
 import { ask } from "../api.js";
+import { Command } from "../parts/command.js";
+import { Dialog } from "../parts/dialog.js";
+import { Panel } from "../parts/panel.js";
 import { leave } from "../signing_in.js";
 import { has, language, t } from "../texts.js";
+
+/** A part of the screen whose answers are asked anew alone: Part gets `again`. */
+export function Own({ Part, ...given }) {
+  const round = useContext(Round);
+  const [count, setCount] = useState(0);
+  return html`<${Round.Provider} value=${`${round}.${count}`}><${Part} again=${() => setCount((n) => n + 1)} ...${given} /></${Round.Provider}>`;
+}
+
+/** id: of its texts and its place. said: {text}, what was just done. */
+export function Setting({ id, requests, rows, said, children }) {
+  const place = useRef(null);
+  useEffect(() => {
+    if (said) place.current.focus();
+  }, [said]);
+  return html`<div class="setting" id=${id}>
+    <${Panel} title=${t(`settings.${id}`)} note=${t(`settings.${id}.what`)} requests=${requests} rows=${rows} name=${id}>
+      <div class="body"><p class="said" role="status" tabindex="-1" ref=${place}>${said?.text}</p>${children}</div>
+    </${Panel}></div>`;
+}
+
+/** One of several things: its name, notes under it, and what can be done with it. children: what is unfolded under it. */
+export function Row({ name, notes, acts, children }) {
+  return html`<li><div class="grow"><p>${name}</p>${notes.filter(Boolean).map((note) => html`<p class="soft note">${note}</p>`)}</div>
+    ${acts && html`<div class="acts">${acts}</div>`}${children}</li>`;
+}
+
+/** A button beside a thing; it names both what it does and what with. */
+export function Act({ what, name, act }) {
+  return html`<button class="plain" onClick=${act} aria-label=${t("settings.of", { what, name })}>${what}</button>`;
+}
+
+/** What can be unfolded: a form for something new. */
+export function Unfold({ title, open, children }) {
+  return html`<details class="unfold" open=${open}><summary>${title}</summary>${children}</details>`;
+}
 
 /** Sends writes. `write` gives the answer, or null where it was refused; `error` says why. stays: a 401 is an answer, too. */
 export function useWrite() {
@@ -27,10 +66,12 @@ export function useWrite() {
 export const names = (text) => text.split(/[\s,;]+/).filter(Boolean);
 
 /** Whether an error is about a field, or about an item in it: `ips[2]`. */
-export const isOf = (error, name) => error?.field === name || error?.field?.startsWith(`${name}[`) || error?.field?.startsWith(`${name}.`);
+export const isOf = (error, name) =>
+  error?.field === name || error?.field?.startsWith(`${name}[`) || error?.field?.startsWith(`${name}.`);
 
 /** What the API says of a field, without the field's name, which stands above it. */
-const said = ({ field, message }) => (field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message);
+const said = ({ field, message }) =>
+  field && message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
 
 /** What was refused and stands at none of the form's fields. */
 export function Refused({ error, fields = [] }) {
@@ -96,4 +137,30 @@ export function Form({ send, action, busy, error, fields, children }) {
   return html`<form class="form" novalidate onSubmit=${submit} ref=${place}>${children}
     <${Refused} error=${error} fields=${fields} />
     <div><button class="main" disabled=${busy}>${action}</button></div></form>`;
+}
+
+/** Asks once before something ends, and says what will stop working. action: what is done. request: the write. done: called with the answer. */
+export function Confirm({ title, what, action, request, close, done }) {
+  const { busy, error, write } = useWrite();
+  const go = async () => {
+    const answer = await write(request);
+    if (!answer) return;
+    close();
+    done(answer);
+  };
+  return html`<${Dialog} title=${title} close=${close}>
+    <p>${what}</p>
+    <${Refused} error=${error} />
+    <div class="choices"><button class="danger" disabled=${busy} onClick=${go}>${action}</button>
+      <button onClick=${close}>${t("settings.keep")}</button></div></${Dialog}>`;
+}
+
+/** What is shown this once: a key, a secret, a link. It is kept nowhere but in the page that shows it. parts: [label, text] each. */
+export function Secret({ title, what, parts, close }) {
+  const place = useRef(null);
+  useEffect(() => place.current.focus(), [parts]);
+  return html`<div class="secret" role="group" aria-label=${title} tabindex="-1" ref=${place}>
+    <p class="lead">${title}</p><p>${what}</p>
+    ${parts.map(([label, text]) => html`<div key=${label}><p class="soft note">${label}</p><${Command} text=${text} label=${label} /></div>`)}
+    <button onClick=${close}>${t("secret.close")}</button></div>`;
 }
