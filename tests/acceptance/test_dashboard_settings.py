@@ -359,7 +359,7 @@ def test_a_right_that_was_lost_is_said_where_it_is_missed(office: Office) -> Non
     wait_for("the change", lambda: requests.get(office.url + "/v1/keys", headers=cookie, timeout=60).status_code == 403)
     form.get_by_role("button", name="Make the key").click()
     expect(form.get_by_role("alert")).to_contain_text("You may not do this.")
-    expect(form.get_by_role("alert")).to_contain_text("lacks the scope access")
+    expect(form.get_by_role("alert")).to_contain_text("the scope access")
 
 
 def test_markup_in_names_is_text_and_nothing_stands_in_anybody_s_way(office: Office) -> None:
