@@ -108,12 +108,16 @@ export class Plot {
 
   series() {
     const { lines, unfinished } = this.given;
-    return lines.flatMap(({ kind }) => {
+    const [, ...rows] = this.data();
+    const styles = lines.flatMap(({ kind }) => {
       const { colour: name, width, dash } = STYLES[kind];
-      const line = { stroke: colour(name), width, dash, points: { show: this.last === 0, size: 7 } };
+      const line = { stroke: colour(name), width, dash };
       const dotted = unfinished && kind !== "before" && this.last > 0;
-      return dotted ? [line, { ...line, dash: DOTS, points: { show: false } }] : [line];
+      return dotted ? [line, { ...line, dash: DOTS }] : [line];
     });
+    // What is known of one bucket alone, as of a campaign that was just sent, is no line but a point.
+    const isAlone = (row) => row.filter((value) => value !== null).length === 1;
+    return styles.map((style, at) => ({ ...style, points: { show: isAlone(rows[at]), size: 7 } }));
   }
 
   options(named) {
