@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import browser as browsers
 from tests.missing import need
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,7 @@ SMALL = {
     "links": ["--sizes", "10000", "--copies", "1"],
     "queries": ["--data", "FOLDER", "--events", "2000", "--requests", "1", "--crowd", "32", "--only", "Vectis"],
     "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10"],
+    "screens": ["--data", "FOLDER", "--events", "300", "--visits", "1", "--only", "Overview, 90 days, one"],
     "verdicts": ["--letters", "30", "--shuffle", "1"],
     "webhooks": ["--events", "40", "--single", "4", "--rounds", "1"],
 }
@@ -38,6 +40,8 @@ def test_it_works(name: str, tmp_path: Path) -> None:
     if name == "ingest":
         for file, package in (("/usr/sbin/nginx", "nginx-light"), ("/usr/bin/wrk", "wrk")):
             need(file, f"on Debian or Ubuntu: apt-get install {package}")
+    if name == "screens":
+        browsers.path()
     agents = tmp_path / "agents.txt"
     agents.write_text(
         "Googlebot/2.1 (+http://www.google.com/bot.html)\nMozilla/5.0 (X11; Linux x86_64) Firefox/128.0\n"
