@@ -372,6 +372,21 @@ def test_complaints_are_held_against_the_lines(world: World, visiting: Visiting)
     assert counts == [reason["count"] for reason in data["bounce_analysis"]["top_bounce_reasons"]]
 
 
+def test_what_comes_late_stands_where_it_belongs(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page, held = visit.page, list[Route]()
+    page.route("**/v1/query", lambda route: held.append(route))
+    page.goto(world.url + "/deliverability")
+    expect(page.get_by_role("region", name="Health", exact=True)).to_be_visible()
+    assert held
+    page.unroute("**/v1/query")  # lets go what was held
+    expect(page.locator(".scale")).to_be_visible()
+    visit.settled()
+    titles = [title.strip() for title in page.locator("main h1, main h2").all_inner_texts()]
+    assert titles[:3] == ["Deliverability", "Complaints, by mailbox provider", "Complaints over time"]
+    assert titles[3:5] == ["Health", "Health, day by day"]
+
+
 def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visiting) -> None:
     page = visiting().page
     listed = {"ip": "192.0.2.7", "last_check": "2026-01-02T03:04:05Z", "listed_in": [HOSTILE, "zone.example"]}

@@ -35,8 +35,11 @@ export function Failed({ error }) {
  */
 export function Answered({ answer, lines, children }) {
   const { value, error, loading, isStale } = answer;
-  if (error && (value === null || isStale)) return html`<${Failed} error=${error} />`;
-  if (value === null) return html`<${Loading} lines=${lines} />`;
-  return html`${error && html`<${Failed} error=${error} />`}
-    <div aria-busy=${loading ? "true" : null} class=${isStale ? "stale" : null}>${children(value)}</div>`;
+  const isThere = value !== null && !(error && isStale);
+  // One element that stays, whatever it holds: Preact may put one that is exchanged into the wrong place among its
+  // siblings.
+  return html`<div aria-busy=${isThere && loading ? "true" : null} class=${isThere && isStale ? "stale" : null}>
+    ${error && html`<${Failed} error=${error} />`}
+    ${!isThere && !error && html`<${Loading} lines=${lines} />`}
+    ${isThere && children(value)}</div>`;
 }
