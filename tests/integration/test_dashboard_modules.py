@@ -205,3 +205,28 @@ def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:
 def test_every_reason_of_a_bounce_has_words() -> None:
     for language in (FOLDER / "texts").iterdir():
         assert {f"bounce.{reason.value}" for reason in Reason} <= json.loads(language.read_text()).keys()
+
+
+def test_who_turns_mail_away_needs_attention(evaluate: Evaluate) -> None:
+    counts = {"sent": 1000, "delivered": 940, "hard_bounced": 5, "complained": 0, "unique_unsubscribed": 0}
+    found = evaluate(
+        "model/attention.js",
+        "return m.findings(given.whole, given.whole, [], given.providers).map(({ text, value }) => [text, value])",
+        {
+            "whole": counts | {"soft_bounced": 40},
+            "providers": [
+                counts | {"mailbox_provider": "gmail", "soft_bounced": 49},
+                counts | {"mailbox_provider": "outlook", "soft_bounced": 50},
+            ],
+        },
+    )
+    assert found == [["soft_bounced.in", "outlook"]]
+
+
+def test_the_campaign_sent_last_is_the_latest_that_is_large_enough(evaluate: Evaluate) -> None:
+    rows = [{"campaign": name, "delivered": n} for name, n in (("a", 200), ("b", 900), ("c", 199), ("d", 900))]
+    sent_at = {"a": "2026-11-03T00:00:00Z", "b": "2026-11-02T00:00:00Z", "c": "2026-11-04T00:00:00Z", "d": None}
+    listed = [{"id": name, "sent_at": at} for name, at in sent_at.items()]
+    expression = "return (m.sentLast(given.rows, given.list) ?? null)?.campaign ?? null"
+    assert evaluate("model/attention.js", expression, {"rows": rows, "list": listed}) == "a"
+    assert evaluate("model/attention.js", expression, {"rows": rows, "list": None}) is None

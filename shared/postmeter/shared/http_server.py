@@ -1,7 +1,7 @@
 """aiohttp's server as all our ports run it: bounded in heads, connections and time, every refusal in our envelope.
 
-What aiohttp itself would answer to bad input is its own text with the caller's bytes, and a traceback in the log
-(ABUSE.md 18-21, 54); its own clock begins anew with each piece of a head, and ends no connection that is half-closed.
+aiohttp's own answer to bad input has the caller's bytes, and a traceback in the log (ABUSE.md 18-21, 54); its clock
+begins anew with each piece of a head, and ends no connection that is half-closed.
 """
 
 from __future__ import annotations
@@ -125,8 +125,7 @@ class Server(web.Server):
             closes = False
             return await self._answer(request)
         except RequestError as refused:
-            # Without the way it came: else this frame and it would hold each other, and with them a body of 16 MiB.
-            error = refused.with_traceback(None)
+            error = refused.with_traceback(None)  # else this frame and it hold each other, and a body of 16 MiB
         except web.HTTPException as answered:
             if answered.status < 400:
                 raise

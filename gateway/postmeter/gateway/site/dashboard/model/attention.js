@@ -4,9 +4,13 @@ import { to } from "../address.js";
 import { rateOf } from "./measures.js";
 import { count } from "./numbers.js";
 
-/** The limits of the health score (hard bounces, unsubscribes) and of Gmail and Yahoo (complaints), as fractions. */
+/**
+ * The limits of the health score (hard bounces, unsubscribes) and of Gmail and Yahoo (complaints), as fractions. Nobody
+ * publishes one for soft bounces: one mail in twenty says that somebody turns mail away.
+ */
 const LIMITS = [
   { measure: "hard_bounced", metric: "hard_bounced", of: "sent", limit: 0.02 },
+  { measure: "soft_bounced", metric: "soft_bounced", of: "sent", limit: 0.05 },
   { measure: "complained", metric: "complained", of: "delivered", limit: 0.001 },
   { measure: "unsubscribed", metric: "unique_unsubscribed", of: "delivered", limit: 0.01 },
 ];
@@ -70,6 +74,14 @@ export function findings(now, before, campaigns, providers) {
     });
   }
   return found.slice(0, MOST);
+}
+
+/** The campaign that was sent last, of those that are large enough to say something; undefined where there is none. */
+export function sentLast(campaigns, list) {
+  const sentAt = new Map((list ?? []).map(({ id, sent_at }) => [id, sent_at ?? ""]));
+  const at = (row) => sentAt.get(row.campaign) ?? "";
+  const large = campaigns.filter((row) => at(row) && row.delivered >= ENOUGH);
+  return large.reduce((last, row) => (last && at(last) >= at(row) ? last : row), undefined);
 }
 
 /** Campaigns whose share of opened mail is further from all others' than chance takes it: {row, overall, sign}. */

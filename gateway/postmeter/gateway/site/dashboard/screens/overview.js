@@ -3,7 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
-import { findings, outstanding } from "../model/attention.js";
+import { findings, outstanding, sentLast } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
@@ -18,7 +18,7 @@ import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Answered } from "../parts/states.js";
-import { t } from "../texts.js";
+import { say, t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
 const THEN = ["complained", "unsubscribed", "replied"];
@@ -119,14 +119,17 @@ function Attention({ now, before, campaigns, providers }) {
 }
 
 function Outstanding({ rows, now, request }) {
-  const { named } = useCampaigns();
+  const { list, named } = useCampaigns();
   const overall = rate(now.unique_opens, now.delivered);
-  const items = outstanding(rows, now).map(({ row }) => {
-    const values = { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall };
-    return html`<li key=${row.campaign}><a href=${to(`/campaigns/${segment(row.campaign)}`)}>${named(row.campaign)}</a>
-      <div class="soft">${t("overview.stands", values)}</div></li>`;
-  });
+  const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
+  const opened = (row) =>
+    t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall });
+  const items = outstanding(rows, now).map(
+    ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
+  );
+  const last = sentLast(rows, list);
   return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
+    ${last && html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>`}
     ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}
   </${Panel}>`;
 }
