@@ -9,10 +9,11 @@ from tests.bench.cases.case import Answer, Case, Comparable, FromRaw
 from tests.bench.raw import Raw, moment, picked
 
 QUERY, CAMPAIGNS, SEARCH = "/v1/query", "/v1/campaigns", "/v1/messages/search"
+EVENTS = "/v1/messages/{id}/events"
 
 
-def cases() -> list[Case]:
-    """Some queries that no document has, and the list of campaigns."""
+def cases(message: str) -> list[Case]:
+    """Some queries that no document has, the list of campaigns, and a message's events."""
     by_day = {"metrics": ["sent", "unique_opens"], "dimensions": ["campaign"], "resolution": "day"}
     links = {"metrics": ["clicks", "machine_clicks"], "dimensions": ["link"], "order_by": ["-clicks", "link"]}
     hours = {"metrics": ["sent", "opens"], "resolution": "hour", "timezone": "Asia/Kathmandu"}
@@ -35,6 +36,12 @@ def cases() -> list[Case]:
             {"engagement": "bounced", "limit": 20},
             read=lambda answer: [row["id"] for row in answer["data"]],
             raw=_bounced,
+        ),
+        Case(
+            "native events of a message",
+            ("GET", EVENTS),
+            EVENTS.format(id=message),
+            why="the history of D2 message",
         ),
         Case("native campaigns", ("GET", CAMPAIGNS), CAMPAIGNS, read=_campaigns, raw=_first_sendings),
     ]
