@@ -97,8 +97,9 @@ def path_of(endpoint: Endpoint) -> str:
 
 
 def path_in(town: Town, endpoint: Endpoint) -> str:
-    """`path_of`, about the caller's source where it is about one."""
-    return path_of(endpoint).replace(f"/v1/sources/{KNOWN['id']}", f"/v1/sources/{town.ids[OURS].source}")
+    """`path_of`, about the caller's source or user where it is about one."""
+    path = path_of(endpoint).replace(f"/v1/sources/{KNOWN['id']}", f"/v1/sources/{town.ids[OURS].source}")
+    return path.replace(f"/v1/users/{KNOWN['id']}", f"/v1/users/{town.ids[OURS].user}")
 
 
 def is_error_of(document: Document, answer: Any) -> bool:
@@ -232,6 +233,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/campaigns/{id}": {"name": "x"},
     "/v1/sources": {"provider": "postmark"},
     "/v1/sources/{id}": {"name": "x"},
+    "/v1/users": {"email": "a@c.example", "role": "viewer"},
+    "/v1/users/{id}": {"role": "viewer"},
+    "/v1/keys": {"role": "member", "scopes": ["track"]},
+    "/v1/verdicts": {"early_seconds": 3},
+    "/v1/sending-ips": {"ips": ["9.9.9.8"]},
     "/api/v1/track/event": {"event_name": "x", "contact_email": "a@c.example"},
     "/api/v1/track/purchase": {"contact_email": "a@c.example", "amount": 1, "currency": "EUR"},
     "/mail/v1/track/event": {"event_name": "x", "contact_email": "a@c.example"},
