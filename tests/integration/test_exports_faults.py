@@ -24,7 +24,7 @@ from tests.integration.export_world import DAY, Api, exporting, fill, message, n
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """Takes orders; whoever works on them is the test's."""
-    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=1.5) as made:
+    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=5) as made:
         yield made
 
 

@@ -78,7 +78,7 @@ async def test_a_new_server_has_an_owner_and_a_role_for_each_service(
     try:
         for _ in range(2):
             await database.ensure_database(server, secrets)
-            await database.prepare(dsn(server, secrets, database.OWNER), secrets)
+            await database.prepare(dsn(server, secrets, database.OWNER), secrets, database.DEFAULT)
         await check(server, secrets)
     finally:
         server.stop()
@@ -94,7 +94,7 @@ async def test_a_database_of_before_is_handed_to_its_owner_with_all_that_is_in_i
         await value(server.dsn(database.NAME), "INSERT INTO workspace (id, name) VALUES ('kept', 'Kept')")
         await database.ensure_database(server, secrets)
         owner = dsn(server, secrets, database.OWNER)
-        await database.prepare(owner, secrets)
+        await database.prepare(owner, secrets, database.DEFAULT)
         await check(server, secrets)
         assert await value(owner, "SELECT name FROM workspace WHERE id = 'kept'") == "Kept"
         await value(owner, "SELECT postmeter_make_partition('event', 'event_204001', '2040-01-01', '2040-02-01', '')")
