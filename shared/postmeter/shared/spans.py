@@ -217,6 +217,7 @@ class _Complaints(logging.Handler):
         self._loop, self._context = asyncio.get_running_loop(), contextvars.copy_context()
         self._line = logs.Seldom("the collector of traces fails")
         self._at_start: list[str] | None = []
+        self._thread = threading.get_ident()
         for name in _LIBRARIES:
             logging.getLogger(name).addHandler(self)
 
@@ -246,7 +247,8 @@ class _Complaints(logging.Handler):
         with contextlib.suppress(Exception):
             # That of a header that is not one would show it, and it is mostly a secret.
             text = record.getMessage() if record.name != "opentelemetry.util.re" else str(record.msg)
-            if self._at_start is not None:
+            # Settings are read in the thread that starts; what another one says is of spans on their way.
+            if self._at_start is not None and record.thread == self._thread:
                 self._at_start.append(text)
             else:
                 # In the service's own context: the line names the service, and not a request that is just on.
