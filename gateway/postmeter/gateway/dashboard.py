@@ -1,6 +1,6 @@
 """The dashboard's files (ADR 0043): site/dashboard as it stands there, and the two libraries that it uses.
 
-There is no build step. All files but the page itself lie below a path that is named by the content of all of them, so
+Files are served as they stand. All files but the page itself lie below a path that is named by the content of all of them, so
 that a browser keeps them for ever, and asks for none of them with one of another release.
 """
 
@@ -34,7 +34,7 @@ _INDEX = "index.html"
 _PLACE_OF_ASSETS = b"{assets}"
 _PLACE_OF_MODULES = b"<!-- modules -->"
 _NOT_EARLY = ("screens/", "settings/", "uplot/")
-"""Modules that are loaded when their screen is looked at, and what is no module."""
+"""Modules that are loaded when their screen is looked at, and files that are not modules."""
 
 
 def pages() -> dict[str, Page]:
