@@ -1,6 +1,6 @@
 """The dashboard's files (ADR 0043): site/dashboard as it stands there, and the two libraries that it uses.
 
-Files are served as they stand. All files but the page itself lie below a path that is named by the content of all of them, so
+Nothing is built. All files but the page itself lie below a path that is named by the content of all of them, so
 that a browser keeps them for ever, and asks for none of them with one of another release.
 """
 
