@@ -125,7 +125,8 @@ def overridden(
         until = parse(end, last=True)
     if backwards(since, until, day=end is None or is_date(end)):
         return None
-    if since == until:  # nothing
-        return since, since, stamp(quarter(since)), stamp(quarter(since))
+    if since == until:  # nothing, so that no bucket is touched
+        since = quarter(since)
+        return since, since, stamp(since), stamp(since)
     since, until = quarter(since), quarter_after(until)
     return since, until, stamp(since), stamp(until - SECOND)
