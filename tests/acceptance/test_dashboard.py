@@ -30,8 +30,11 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 TEXTS = Path(__file__).parents[2] / "gateway/postmeter/gateway/site/dashboard/texts"
 FOREIGN = "body img, body iframe, body object, #page script"
 """What no screen has of its own."""
-WIRE = 150_000
-"""Bytes that the page itself may take, all its screens together."""
+ONE_SCREEN = 100_000
+"""Bytes that a screen may take before data, for a browser that has none of them."""
+ALL_SCREENS = 160_000
+"""Bytes that all screens together may take."""
+SCRIPTS = ("/main.js", "/uPlot.iife.min.js")
 UNSPLIT = ("sent", "delivered", "hard_bounced", "soft_bounced", "complained", "unique_opens", "unique_clicks")
 OPENS = {
     "people": ("human_opens",),
@@ -160,7 +163,8 @@ def screens(world: World) -> dict[str, str]:
 @dataclass(frozen=True)
 class Seen:
     """What one screen showed. barriers: what axe finds of WCAG 2.2 A and AA, in light, and of contrast in dark. width:
-    of the page where the window has 360 pixels. sizes: bytes of answers' bodies, by URL; 0: was kept.
+    of the page where the window has 360 pixels. sizes: bytes of answers' bodies, by URL; 0: was kept. named: paths of
+    the modules that the page's head names.
     """
 
     barriers: list[Any]
@@ -169,6 +173,7 @@ class Seen:
     title: str
     text: str
     sizes: dict[str, int]
+    named: set[str]
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +200,10 @@ def tour(world: World, browser: Browser) -> dict[str, Seen]:
         page.set_viewport_size({"width": 360, "height": 740})
         width = page.evaluate("document.documentElement.scrollWidth")
         elements = page.locator(FOREIGN).count()
-        seen[name] = Seen(barriers, width, elements, page.title(), page.locator("body").inner_text(), dict(sizes))
+        text = page.locator("body").inner_text()
+        named = set(page.evaluate("[...document.querySelectorAll('[rel=modulepreload]')].map(({ href }) => href)"))
+        paths = {urlsplit(url).path for url in named}
+        seen[name] = Seen(barriers, width, elements, page.title(), text, dict(sizes), paths)
     context.close()
     visit.was_quiet()
     return seen
@@ -583,7 +591,13 @@ def test_the_page_is_light_and_is_kept(tour: dict[str, Seen], visiting: Visiting
     # The page itself is one, whatever the address it was looked at by.
     page = max(size for url, size in sizes.items() if "/dashboard/" not in url and "/v1/" not in url)
     assert len(assets) > 20
-    assert sum(assets) + page < WIRE, sum(assets) + page
+    assert sum(assets) + page < ALL_SCREENS, sum(assets) + page
+    for name, seen in tour.items():
+        loaded = {url for url in seen.sizes if "/dashboard/" in url}
+        assert page + sum(sizes[url] for url in loaded) < ONE_SCREEN, name
+        # The head names what the screen needs: nothing is found late, and nothing else is loaded.
+        modules = {urlsplit(url).path for url in loaded if url.endswith(".js") and not url.endswith(SCRIPTS)}
+        assert modules == seen.named, name
     again = {url: size for url, size in tour["explained"].sizes.items() if "/dashboard/" in url}
     assert again
     assert not any(again.values())

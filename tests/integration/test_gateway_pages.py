@@ -87,7 +87,7 @@ def test_files_of_others_are_those_that_were_released(folder: Path, licences: se
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.path)
-async def test_every_screen_is_the_same_guarded_page(url: str, screen: Endpoint) -> None:
+async def test_every_screen_is_a_guarded_page(url: str, screen: Endpoint) -> None:
     status, headers, body = await get(url + screen.path.replace("{id}", "%2e%2e%2fx") + "?period=7d")
     assert (status, headers["Content-Type"], headers["Cache-Control"]) == (200, "text/html; charset=utf-8", "no-cache")
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -96,8 +96,10 @@ async def test_every_screen_is_the_same_guarded_page(url: str, screen: Endpoint)
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert "http" not in headers["Content-Security-Policy"]
     assert (await get(url + screen.path, **{"If-None-Match": headers["ETag"]}))[::2] == (304, b"")
-    for path in re.findall(rb'(?:href|src)="(/dashboard/[^"]+)"', body):
-        status, headers, _ = await get(url + path.decode())
+    paths = [path.decode() for path in re.findall(rb'(?:href|src)="(/dashboard/[^"]+)"', body)]
+    assert len(paths) == len(set(paths))
+    for path in paths:
+        status, headers, _ = await get(url + path)
         assert (status, headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
 
 

@@ -1,17 +1,20 @@
 """The dashboard's files (ADR 0043): site/dashboard as it stands there, and the two libraries that it uses.
 
 Nothing is built. All files but the page itself lie below a path that is named by the content of all of them, so
-that a browser keeps them for ever, and asks for none of them with one of another release.
+that a browser keeps them for ever, and asks for none of them with one of another release. The page names in its head
+the modules that its screen needs, and no others: else a browser learns of one by another, a round trip for each level.
 """
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 
 from postmeter.gateway.page import FOR_EVER, Page, digest
-from postmeter.shared.apis.meta import ASSETS_PATH, SCREENS
+from postmeter.shared.apis.meta import ASSETS_PATH
 
 POLICY = "; ".join(
     (
@@ -33,8 +36,11 @@ _LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.iife.min.js", "uplot/uPlo
 _INDEX = "index.html"
 _PLACE_OF_ASSETS = b"{assets}"
 _PLACE_OF_MODULES = b"<!-- modules -->"
-_NOT_EARLY = ("screens/", "settings/", "uplot/")
-"""Modules that are loaded when their screen is looked at, and files that are not modules."""
+_MAIN = "main.js"
+_TABLE = "screens.js"
+_PATH = re.compile(rb' path: "([^"]+)"')
+_SCREEN = re.compile(rb' import\("\./([^"]+)"\)')
+_IMPORT = re.compile(rb' from "(\.[^"]+)";')
 
 
 def pages() -> dict[str, Page]:
@@ -46,8 +52,30 @@ def pages() -> dict[str, Page]:
     assets["icon.svg"] = (site / "icon.svg").read_bytes()
     base = f"{ASSETS_PATH}/{digest(b''.join(name.encode() + assets[name] for name in sorted(assets)))}"
     found = {f"{base}/{name}": Page.of(_media(name), content, POLICY, FOR_EVER) for name, content in assets.items()}
-    page = Page.of("text/html", _filled(index, base, sorted(assets)), POLICY)
-    return found | dict.fromkeys((screen.path for screen in SCREENS), page)
+    return found | {path: Page.of("text/html", content, POLICY) for path, content in _screens(index, base, assets)}
+
+
+def _screens(index: bytes, base: str, assets: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """The page of each screen, by the screen's path."""
+    table = assets[_TABLE]
+    for path, module in zip(_PATH.findall(table), _SCREEN.findall(table), strict=True):
+        needed = sorted(_needed([_MAIN, module.decode()], assets) - {_MAIN})  # the page's own script
+        tags = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in needed)
+        yield path.decode(), index.replace(_PLACE_OF_MODULES, tags.encode()).replace(_PLACE_OF_ASSETS, base.encode())
+
+
+def _needed(modules: list[str], assets: dict[str, bytes]) -> set[str]:
+    """These modules and all that they import, which those import, and so on."""
+    found = set[str]()
+    while modules:
+        name = modules.pop()
+        if name not in found:
+            found.add(name)
+            imported = (
+                posixpath.join(posixpath.dirname(name), path.decode()) for path in _IMPORT.findall(assets[name])
+            )
+            modules += map(posixpath.normpath, imported)
+    return found
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
@@ -60,10 +88,3 @@ def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]
 
 def _media(name: str) -> str:
     return _MEDIA[name[name.rindex(".") :]]
-
-
-def _filled(index: bytes, base: str, names: list[str]) -> bytes:
-    """The page, with the modules that every screen needs named in its head: else a browser learns of one by another."""
-    early = [name for name in names if name.endswith(".js") and not name.startswith(_NOT_EARLY)]
-    tags = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in early)
-    return index.replace(_PLACE_OF_MODULES, tags.encode()).replace(_PLACE_OF_ASSETS, base.encode())

@@ -41,7 +41,7 @@ SCREENS = tuple(
         "/settings",
     )
 )
-"""The dashboard's addresses, all answered by the same page; site/dashboard/screens.js says what each one shows."""
+"""The dashboard's addresses; site/dashboard/screens.js says what each one shows."""
 ASSETS = tuple(
     _endpoint(f"{ASSETS_PATH}/{{version}}/{rest}", "What the dashboard consists of", media="*/*")
     for rest in ("{file}", "{folder}/{file}")
