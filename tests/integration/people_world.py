@@ -1,13 +1,14 @@
 """People before a real gateway: users, links and browsers' cookies; behind it a service that tells who asks."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
 from postmeter.gateway.people import links, users
@@ -21,6 +22,8 @@ from tests.integration.query_world import World, world
 
 PASSWORD = "correct horse battery"
 COOKIE = "postmeter_session"
+HOST_COOKIE = "__Host-postmeter_session"
+"""Its name over https."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Seen:
 
     status: int
     body: Any
-    headers: Mapping[str, str]
+    headers: CIMultiDict[str]
     cookie: str | None
     """What the browser was told to keep; empty: to forget it."""
 
@@ -43,20 +46,22 @@ class House:
     session: aiohttp.ClientSession
     workspace: int
     asked: list[web.Request] = field(default_factory=list)
+    cookie: str = COOKIE
+    """Its name."""
 
     async def ask(self, method: str, path: str, body: Any = None, cookie: str | None = None, **headers: str) -> Seen:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if cookie is not None:
-            given["Cookie"] = f"{COOKIE}={cookie}"
+            given["Cookie"] = f"{self.cookie}={cookie}"
         async with self.session.request(method, self.url + path, json=body, headers=given) as answer:
             text = await answer.read()
-            said = answer.cookies.get(COOKIE)
+            said = answer.cookies.get(self.cookie)
             told = await answer.json() if text else None
             return Seen(answer.status, told, answer.headers.copy(), None if said is None else said.value)
 
     async def ask_quietly(self, method: str, path: str, cookie: str | None = None, body: bytes = b"") -> int:
         """The status of an answer that need not be JSON."""
-        headers = {} if cookie is None else {"Cookie": f"{COOKIE}={cookie}"}
+        headers = {} if cookie is None else {"Cookie": f"{self.cookie}={cookie}"}
         url = URL(self.url + path, encoded=True)
         async with self.session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer:
             return answer.status
@@ -121,7 +126,8 @@ async def house(dsn: str, redis_url: str | None = None, **settings: Any) -> Asyn
         gateway(dsn, query_url=upstream, tracking_url=upstream, **settings) as url,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        yield House(here, url, session, await here.workspace("ours"), asked)
+        name = HOST_COOKIE if str(settings.get("public_gateway_url", "")).startswith("https") else COOKIE
+        yield House(here, url, session, await here.workspace("ours"), asked, name)
 
 
 def nobody_s_token(workspace: int) -> str:

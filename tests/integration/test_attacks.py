@@ -17,7 +17,7 @@ from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.endpoints import ENDPOINTS, Endpoint
 from tests.integration.gateway_world import speak
-from tests.integration.people_world import COOKIE, PASSWORD, House, house, nobody_s_token
+from tests.integration.people_world import COOKIE, HOST_COOKIE, PASSWORD, House, house, nobody_s_token
 from tests.integration.test_gateway_upstream import until
 from tests.integration.test_throttle import ADA, held, tried
 
@@ -125,9 +125,10 @@ def odd_cookies(cookie: str) -> dict[str, bytes]:
         "twice the same": f"{ours}; {ours}".encode(),
         "after 40 KB of others": (f"x={'y' * 20_000}; z={'y' * 20_000}; {ours}").encode(),
         "among thousands": ("a=b; " * 5000 + ours).encode(),
-        "! two different": f"{ours}; {other}".encode(),
-        "! two different, the other one first": f"{other}; {ours}".encode(),
-        "! another and none": f"{ours}; {COOKIE}=".encode(),
+        "after one that somebody has made up": f"{other}; {ours}".encode(),
+        "before one that somebody has made up": f"{ours}; {other}".encode(),
+        "beside an empty one": f"{ours}; {COOKIE}=".encode(),
+        "! after more than anybody sets": "".join(f"{COOKIE}={n}; " for n in range(10)).encode() + ours.encode(),
         "! quoted": f'{COOKIE}="{cookie}"'.encode(),
         "! of another case": f"Postmeter_Session={cookie}".encode(),
         "! with a prefix": f"__Host-{ours}".encode(),
@@ -157,10 +158,49 @@ async def test_odd_cookies(place: House, kind: str) -> None:
 
 async def test_two_cookie_headers_are_read_as_one(place: House) -> None:
     cookie = await place.sign_in(link=await place.link(await place.user()))
-    other = nobody_s_token(place.workspace)
+    other = await place.sign_in(link=await place.link(await place.user("bob@shop.example")))
     for second, expected in ((f"{COOKIE}={other}", b" 401 "), ("a=b", b" 200 ")):
         head = f"GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {second}\r\nCookie: {COOKIE}={cookie}"
         assert expected in (await speak(place.url, head.encode() + b"\r\n\r\n"))[:20]
+
+
+async def test_a_session_of_another_that_a_neighbour_has_set_keeps_nobody_out(place: House) -> None:
+    """Whose host is of our domain may set a cookie of our name for us, which comes with each request from then on."""
+    victim, mallory = await place.user(), await place.user("mallory@shop.example", "viewer")
+    tossed = await place.sign_in(link=await place.link(mallory))
+    cookie = await place.sign_in(link=await place.link(victim))
+    both = f"{tossed}; {COOKIE}={cookie}"
+    assert await status(place, both) == 401, "nothing tells whose it is"
+    seen = await place.ask("POST", "/session", {"link": await place.link(victim)}, both)
+    told = await place.ask("GET", "/session", cookie=f"{tossed}; {COOKIE}={seen.cookie}")
+    assert told.body["data"]["email"] == ADA
+    assert await status(place, tossed) == await status(place, cookie) == 401
+
+    tossed = await place.sign_in(link=await place.link(mallory))
+    out = await place.ask("DELETE", "/session", cookie=f"{tossed}; {COOKIE}={seen.cookie}", Host="a.shop.example:8080")
+    assert await status(place, tossed) == await status(place, seen.cookie or "") == 401
+    cleared = [said for said in out.headers.getall("Set-Cookie") if "max-age=0" in said.lower()]
+    domains = [re.findall(r"(?i)domain=([^;]+)", said) for said in cleared]
+    assert sorted(domains) == [[], ["a.shop.example"], ["shop.example"]]
+
+
+async def test_over_https_only_a_cookie_that_no_neighbour_can_set_counts(postgres_dsn: str) -> None:
+    async with house(postgres_dsn, public_gateway_url="https://a.shop.example") as place:
+        victim, mallory = await place.user(), await place.user("mallory@shop.example", "viewer")
+        given = await place.ask("POST", "/session", {"link": await place.link(mallory)})
+        parts = {part.strip().lower() for part in given.headers["Set-Cookie"].split(";")[1:]}
+        assert {"secure", "path=/"} < parts
+        assert not [part for part in parts if part.startswith("domain")], "else a browser does not take it"
+        tossed = f"{COOKIE}={given.cookie}"
+        assert (await place.ask("GET", "/session", Cookie=tossed)).status == 401
+        own = await place.sign_in(link=await place.link(victim))
+        both = f"{tossed}; {HOST_COOKIE}={own}"
+        assert (await place.ask("GET", "/session", Cookie=both)).body["data"]["email"] == ADA
+        out = await place.ask("DELETE", "/session", Cookie=both)
+        (taken,) = (said for said in out.headers.getall("Set-Cookie") if said.startswith(HOST_COOKIE))
+        assert "secure" in taken.lower()
+        for ended in (given.cookie, own):
+            assert await status(place, ended) == 401
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from postmeter.gateway.keys import Keys
-from postmeter.gateway.people import cookie
+from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
 from postmeter.shared import authorization
@@ -40,16 +40,16 @@ class Callers:
     async def holder(self, request: web.BaseRequest, *, is_use: bool = True) -> Holder:
         """Who asks. Raises as `require`."""
         given = request.headers.get("Authorization")
-        token = cookie.read(request) if given is None else None
+        tokens = SESSION.values(request, is_secure=self._origins.is_secure(request)) if given is None else []
         try:
-            if token is None:
+            if not tokens:
                 principal = await self._keys.verify(_key(given or ""))
                 return Holder(principal, None, principal.role)
             self._origins.require_own(request)
-            return await self._sessions.verify(token, is_use=is_use)
+            return await self._sessions.verify(*tokens, is_use=is_use)
         except RequestError as error:
             if error.status == 401:
-                self._refusals.labels("session" if token is not None else "unknown" if given else "missing").inc()
+                self._refusals.labels("session" if tokens else "unknown" if given else "missing").inc()
             elif error.status == 403:
                 self._refusals.labels("origin").inc()
             raise

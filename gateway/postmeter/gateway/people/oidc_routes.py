@@ -9,13 +9,15 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import web
 
 from postmeter.gateway.hits import client_of
-from postmeter.gateway.people import cookie, sessions, users
+from postmeter.gateway.people import sessions, users
+from postmeter.gateway.people.cookie import OIDC, SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
@@ -29,8 +31,7 @@ from postmeter.shared.principal import Principal
 from postmeter.shared.trusted_hops import TrustedHops
 from postmeter.shared.turns import Turns
 
-COOKIE = "postmeter_oidc"
-MINUTES = 10
+LIFETIME = timedelta(minutes=10)
 """That somebody has to sign in at the provider."""
 AT_ONCE, OF_ONE = 8, 2
 """Sign-ins for which the provider is asked, in all and from one address: anybody can make up a code."""
@@ -91,32 +92,25 @@ class OidcRoutes:
         except ProviderAway as error:
             return self._away(error)
         response = web.Response(status=302, headers={"Location": url})
-        response.set_cookie(
-            COOKIE,
-            begun,
-            max_age=MINUTES * 60,
-            path=api.OIDC_PATH,
-            httponly=True,
-            samesite="Lax",
-            secure=self._origins.is_secure(request),
-        )
+        OIDC.give(response, begun, LIFETIME, is_secure=self._origins.is_secure(request))
         return response
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         """The browser comes back. All that is wrong leads to /login: a person looks at it."""
         response = await self._signed_in(request)
-        response.del_cookie(COOKIE, path=api.OIDC_PATH, httponly=True, samesite="Lax")
+        OIDC.take(response, request, is_secure=self._origins.is_secure(request))
         return response
 
     async def _signed_in(self, request: web.BaseRequest) -> web.Response:
-        begun = cookie.read(request, COOKIE)
-        match = _BEGUN.fullmatch(begun or "")
-        if self._provider is None or begun is None or match is None:
+        is_secure = self._origins.is_secure(request)
+        begun = list(filter(None, map(_BEGUN.fullmatch, OIDC.values(request, is_secure=is_secure))))
+        if self._provider is None or not begun:
             return _back("refused")
-        state, nonce, verifier = _secrets(begun)
         code, told, issuer = (_given(request, name) for name in ("code", "state", "iss"))
-        if code is None or not hmac.compare_digest(told.encode() if told else b"", state.encode()):
+        match = next((one for one in begun if _is_state_of(one[0], told)), None)
+        if code is None or match is None:
             return self._refused("the provider gave no code, or it is not for what this browser began")
+        _, nonce, verifier = _secrets(match[0])
         try:
             async with self._turn(request):
                 email = await self._provider.email(code, self._callback(request), nonce, verifier, issuer)
@@ -127,11 +121,10 @@ class OidcRoutes:
         token = await self._session_of(email, match[2])
         if token is None:
             return self._refused("nobody has been invited under this email, or the account is disabled", "unknown")
-        if (before := cookie.read(request)) is not None:
-            await self._sessions.end(before)
+        await self._sessions.end(*SESSION.all_values(request))
         self._sign_ins.labels("oidc", "signed_in").inc()
         response = web.Response(status=302, headers={"Location": "/"})
-        cookie.give(response, token, sessions.LIFETIME, is_secure=self._origins.is_secure(request))
+        SESSION.give(response, token, sessions.LIFETIME, is_secure=is_secure)
         return response
 
     @asynccontextmanager
@@ -183,6 +176,11 @@ def _secrets(begun: str) -> tuple[str, str, str]:
     key = begun.encode()
     state, nonce, verifier = (hmac.digest(key, word, "sha256") for word in (b"state", b"nonce", b"verifier"))
     return _base64(state), _base64(nonce), _base64(verifier)
+
+
+def _is_state_of(begun: str, told: str | None) -> bool:
+    state, *_ = _secrets(begun)
+    return hmac.compare_digest((told or "").encode(), state.encode())
 
 
 def _base64(data: bytes) -> str:

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from postmeter.gateway.callers import Callers
 from postmeter.gateway.hits import client_of
-from postmeter.gateway.people import cookie, sessions
+from postmeter.gateway.people import sessions
+from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
@@ -50,10 +51,9 @@ class SessionRoutes:
     async def _create(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
         token = await self._signed_in(request, body)
-        if (before := cookie.read(request)) is not None:  # whoever is signed in, it is one session
-            await self._sessions.end(before)
+        await self._sessions.end(*SESSION.all_values(request))  # whoever is signed in, it is one session
         response = web.Response(status=204)
-        cookie.give(response, token, sessions.LIFETIME, is_secure=self._origins.is_secure(request))
+        SESSION.give(response, token, sessions.LIFETIME, is_secure=self._origins.is_secure(request))
         return response
 
     async def _show(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
@@ -64,10 +64,9 @@ class SessionRoutes:
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
-        if (token := cookie.read(request)) is not None:
-            await self._sessions.end(token)
+        await self._sessions.end(*SESSION.all_values(request))
         response = web.Response(status=204)
-        cookie.take(response)
+        SESSION.take(response, request, is_secure=self._origins.is_secure(request))
         return response
 
     async def _signed_in(self, request: web.BaseRequest, body: bytes) -> str:

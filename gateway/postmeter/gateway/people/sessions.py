@@ -53,25 +53,28 @@ class Sessions:
         self._now = now
         self._known: Remembered[Id, _Session] = Remembered("Sessions", self._look_up, now)
 
-    async def verify(self, token: str, *, is_use: bool = True) -> Holder:
+    async def verify(self, *tokens: str, is_use: bool = True) -> Holder:
         """Who holds the session. Raises RequestError 401, or 503 when it cannot be looked up now.
 
-        is_use: whether it counts against IDLE; a stream that stays open is nobody's doing.
+        tokens: what came as one. What is not a session does not count, for others may have set it; of two sessions
+        nothing tells which is meant. is_use: whether it counts against IDLE; a stream that stays open is nobody's
+        doing.
         """
-        place = bearer_tokens.read(token)
-        known = None if place is None else await self._known.find(place)
-        if place is None or known is None:
+        places = filter(None, map(bearer_tokens.read, tokens))
+        found = [(place, known) for place in places if (known := await self._known.find(place)) is not None]
+        if len(found) != 1:
             challenge = {"WWW-Authenticate": "Bearer"}
             raise RequestError(401, "UNAUTHORIZED", "The session has ended; sign in again.", None, challenge)
+        ((place, known),) = found
         if is_use and self._now() - known.seen > SEEN_SECONDS:
             known.seen = self._now()
             with suppress(*AWAY):  # noted a minute later, then
                 await self._writes.execute(_QUERIES["seen"], *place)
         return known.holder
 
-    async def end(self, token: str) -> None:
-        """End the session, if it is one; elsewhere it ends within seconds."""
-        if (place := bearer_tokens.read(token)) is not None:
+    async def end(self, *tokens: str) -> None:
+        """End those of the tokens that are sessions; elsewhere they end within seconds."""
+        for place in filter(None, map(bearer_tokens.read, tokens)):
             await self._writes.execute(_QUERIES["end"], *place)
             self._known.forget(place)
 

@@ -24,7 +24,10 @@ answered from the same counts; each keeps the paths, shapes and errors of its do
 Send an API key as `Authorization: Bearer KEY`. HEAD is answered wherever GET is. Fields may be added to answers."""
 _KEY = "An API key of one workspace: `postmeter key create`. The scopes it needs stand at each endpoint."
 
-_SESSION = "The cookie that POST /session gives: the rights of the user, or of the key, that signed in."
+_SESSION = (
+    "The cookie that POST /session gives: the rights of the user, or of the key, that signed in. Over https its name is"
+    " `__Host-postmeter_session`."
+)
 
 
 def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
