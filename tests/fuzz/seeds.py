@@ -72,7 +72,7 @@ class Seeds:
             draft.media = endpoint.body_media[0]
             if isinstance(body, bytes) and draft.media == "application/json":
                 draft.media = "application/x-ndjson"
-            made.append(self._keyed(draft) if endpoint.scope is not None or endpoint.path == session.PATH else draft)
+            made.append(self._keyed(draft) if not endpoint.is_public or endpoint.path == session.PATH else draft)
             if endpoint.scope is None and endpoint.service is Service.TRACKING and "webhooks" not in name:
                 made.append(
                     Draft("tracking", name, endpoint.method, path.split("/"), [*pairs], body=body, media=draft.media)

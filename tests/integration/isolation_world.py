@@ -46,6 +46,7 @@ class Ids:
     source: str = ""
     user: str = ""
     key: str = ""
+    session: str = ""
     ip: str = "9.9.9.9"
 
     @property
@@ -240,6 +241,9 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],
     ("GET", "/v1/keys"): [lambda ids: get("/v1/keys")],
     ("DELETE", "/v1/keys/{id}"): [lambda ids: Request("DELETE", f"/v1/keys/{ids.key}")],
+    ("GET", "/sessions"): [lambda ids: get("/sessions")],
+    ("DELETE", "/sessions/{id}"): [lambda ids: Request("DELETE", f"/sessions/{ids.session}")],
+    ("DELETE", "/sessions"): [lambda ids: Request("DELETE", "/sessions")],
     ("POST", "/v1/messages"): [
         lambda ids: Request(
             "POST",
@@ -259,7 +263,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
 }
 FIELDS = (
     *("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source"),
-    *("user", "key", "ip"),
+    *("user", "key", "session", "ip"),
 )
 
 
@@ -400,15 +404,25 @@ async def make_exports(town: Town) -> None:
         await town.good(key, Request("POST", "/v1/sending-ips", {"ips": [town.ids[mark].ip]}))
     for mark, key in ((OURS, town.keys["admin"]), (SIBLING, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
         town.ids[mark] = replace(town.ids[mark], **await who_comes_in(town, mark, key))
+    for mark, key in ((OURS, "super_admin"), (SIBLING, "admin"), (THEIRS, "theirs")):
+        town.ids[mark] = replace(town.ids[mark], session=await session_of(town, town.keys[key]))
     other = await town.good(town.keys["admin"], Request("POST", "/v1/query", {**paged(None), "metrics": ["opens"]}))
     ours = town.ids[OURS]
     nobody_s = {"export": f"exp_{'0' * (len(ours.export) - 4)}", "cursor": other["next_cursor"]}
     nobody_s["source"] = f"src_{'0' * 20}"
-    nobody = {"user": str(uuid.uuid4()), "key": "0" * 16}
+    nobody = {"user": str(uuid.uuid4()), "key": "0" * 16, "session": str(uuid.uuid4())}
     # Nobody's cursor: one of another question; one that nobody signed.
     nobody_s["campaigns_cursor"] = nobody_s["search_cursor"] = other["next_cursor"]
     town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, **nobody)
     town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s)
+
+
+async def session_of(town: Town, key: str) -> str:
+    """The id of a session that was begun with the key."""
+    status, _, _ = await town.raw(None, Request("POST", "/session", {"api_key": key}))
+    assert status == 204
+    (begun,) = (await town.good(key, get("/sessions")))["data"]
+    return str(begun["id"])
 
 
 async def who_comes_in(town: Town, mark: str, key: str) -> dict[str, str]:

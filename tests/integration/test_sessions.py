@@ -1,6 +1,7 @@
 """Sessions: the ways in, what they stand for, and how they end (ADR 0042)."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -166,6 +167,62 @@ async def test_signing_out_ends_the_session_here_at_once(place: House) -> None:
     assert (seen.status, seen.cookie) == (204, "")
     assert (await place.ask("GET", "/session", cookie=cookie)).status == 401
     assert (await place.ask("DELETE", "/session", cookie=cookie)).status == 204
+
+
+CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36"
+)
+
+
+async def test_who_is_signed_in_sees_where_and_signs_out_there(place: House) -> None:
+    await place.user()
+    comes = {"email": "ada@shop.example", "password": PASSWORD}
+    other = await place.ask("POST", "/session", comes, User_Agent=CHROME)
+    mine, bob = (
+        await place.sign_in(**comes),
+        await place.sign_in(link=await place.link(await place.user("bob@b.example"))),
+    )
+    await place.here.pool.execute("UPDATE session SET seen_at = now() - interval '1 hour' WHERE browser IS NOT NULL")
+    told = await place.ask("GET", "/sessions", cookie=mine)
+    here, there = told.body["data"]
+    assert there.keys() == {"id", "created_at", "seen_at", "expires_at", "browser", "system", "current"}
+    assert [here[name] for name in ("browser", "system", "current")] == [None, None, True]
+    assert [there[name] for name in ("browser", "system", "current")] == ["Chrome", "Windows", False]
+    assert there["seen_at"] < there["created_at"] <= here["seen_at"] < here["expires_at"]
+    assert told.headers["RateLimit-Limit"], "it counts against the workspace's limit"
+
+    (theirs,) = (await place.ask("GET", "/sessions", cookie=bob)).body["data"]
+    for path in (theirs["id"], str(uuid.uuid4()), "x", there["id"] + "/x"):
+        assert (await place.ask("DELETE", f"/sessions/{path}", cookie=mine)).status == 404
+    elsewhere = {"Sec_Fetch_Site": "cross-site"}
+    for path in ("/sessions", f"/sessions/{there['id']}"):
+        assert (await place.ask("DELETE", path, cookie=mine, **elsewhere)).status == 403
+        assert (await place.ask("DELETE", path)).status == 401
+    seen = await place.ask("DELETE", f"/sessions/{there['id']}", cookie=mine)
+    assert (seen.status, seen.cookie) == (204, None)
+    assert (await place.ask("GET", "/session", cookie=other.cookie)).status == 401, "at once"
+    (left,) = (await place.ask("GET", "/sessions", cookie=mine)).body["data"]
+    assert left["id"] == here["id"]
+    assert (await place.ask("DELETE", f"/sessions/{there['id']}", cookie=mine)).status == 404
+
+    again = await place.sign_in(**comes)
+    seen = await place.ask("DELETE", "/sessions", cookie=mine)
+    assert (seen.status, seen.cookie) == (204, "")
+    for cookie, status in ((mine, 401), (again, 401), (bob, 200)):
+        assert (await place.ask("GET", "/session", cookie=cookie)).status == status
+    seen = await place.ask("DELETE", f"/sessions/{theirs['id']}", cookie=bob)
+    assert (seen.status, seen.cookie) == (204, "")
+
+
+async def test_sessions_of_a_key_are_the_key_s_own(place: House) -> None:
+    key, another = [await place.here.key(place.workspace, scopes=("track",)) for _ in range(2)]
+    cookie, others = await place.sign_in(api_key=key), await place.sign_in(api_key=another)
+    (told,) = (await place.ask("GET", "/sessions", **bearer(key))).body["data"]
+    assert not told["current"]
+    assert (await place.ask("DELETE", f"/sessions/{told['id']}", cookie=others)).status == 404
+    assert (await place.ask("DELETE", "/sessions", **bearer(key))).status == 204
+    assert (await place.ask("GET", "/session", cookie=cookie)).status == 401
+    assert (await place.ask("GET", "/session", cookie=others)).status == 200
 
 
 async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: House) -> None:

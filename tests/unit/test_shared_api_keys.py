@@ -23,7 +23,7 @@ def test_what_is_no_key_has_no_id() -> None:
 
 def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None:
     assert len({(e.method, e.path) for e in ENDPOINTS}) == len(ENDPOINTS)
-    assert {e.path.rsplit("/", 1)[0] for e in ENDPOINTS if e.scope is None} == {
+    assert {e.path.rsplit("/", 1)[0] for e in ENDPOINTS if e.is_public} == {
         "/api/v1/track/open",
         "/api/v1/track/click",
         "/api/v1/track/unsubscribe",

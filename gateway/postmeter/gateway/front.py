@@ -187,7 +187,7 @@ class Front:
         return sealed.seal(name, struct, self.secret, endpoint.method, target(request.raw_path))
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint, *, is_use: bool = True) -> Principal | None:
-        return None if endpoint.scope is None else await self.callers.require(request, endpoint, is_use=is_use)
+        return None if endpoint.is_public else await self.callers.require(request, endpoint, is_use=is_use)
 
 
 def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Hashable, ...]:

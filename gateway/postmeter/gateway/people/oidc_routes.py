@@ -16,7 +16,8 @@ import msgspec
 from aiohttp import web
 
 from postmeter.gateway.hits import client_of
-from postmeter.gateway.people import sessions, users
+from postmeter.gateway.people import browsers, sessions, users
+from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.cookie import OIDC, SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
@@ -118,7 +119,7 @@ class OidcRoutes:
             return self._refused(str(error))
         except ProviderAway as error:
             return self._away(error)
-        token = await self._session_of(email, match[2])
+        token = await self._session_of(email, match[2], browsers.of(request.headers.get("User-Agent", "")))
         if token is None:
             return self._refused("nobody has been invited under this email, or the account is disabled", "unknown")
         await self._sessions.end(*SESSION.all_values(request))
@@ -137,13 +138,13 @@ class OidcRoutes:
                 raise ProviderAway("too many sign in at once") from None
             yield
 
-    async def _session_of(self, email: str, workspace: str | None) -> str | None:
+    async def _session_of(self, email: str, workspace: str | None, browser: Browser) -> str | None:
         """A new session's token; None where there is nobody of that email who may come in."""
         async with self._writes.acquire() as connection, connection.transaction():
             place = await users.vouched_for(connection, email, workspace)
             if place is None or not await users.note_sign_in(connection, *place):
                 return None
-            return await sessions.begin(connection, *place, None)
+            return await sessions.begin(connection, *place, None, browser)
 
     def _callback(self, request: web.BaseRequest) -> str:
         return self._origins.base(request) + api.OIDC_CALLBACK_PATH

@@ -14,6 +14,7 @@ from postmeter.gateway.people import throttle
 from postmeter.gateway.people.key_routes import KeyRoutes
 from postmeter.gateway.people.oidc_routes import OidcRoutes
 from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.own_session_routes import OwnSessionRoutes
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.provider import Provider
 from postmeter.gateway.people.session_routes import SessionRoutes
@@ -63,6 +64,7 @@ class People:
         self.callers = Callers(keys, sessions, origins, measured)
         self.handlers = {
             **SessionRoutes(self.callers, sessions, sign_in, origins, hops, metrics).handlers(),
+            **OwnSessionRoutes(self.callers, sessions, origins).handlers(),
             **oidc.handlers(),
             **UserRoutes(writes, origins).handlers(),
             **KeyRoutes(writes, settings.key_pepper).handlers(),

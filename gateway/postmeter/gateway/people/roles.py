@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from postmeter.shared import api_keys
 from postmeter.shared.principal import Principal
 
+USER = "user:"
+"""What the key_id of a principal that is a user begins with; his id follows."""
 _SCOPES: dict[str, tuple[str, ...]] = {
     "admin": api_keys.SCOPES,
     "member": ("analytics", "track", "mail:read"),
@@ -23,7 +25,7 @@ def principal(
     """
     confined = domains is not None
     return Principal(
-        key_id=f"user:{user}",
+        key_id=USER + user,
         workspace=workspace,
         workspace_id=workspace_id,
         role="domain_admin" if confined else "admin" if role == "admin" else "member",

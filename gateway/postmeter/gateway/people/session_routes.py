@@ -10,7 +10,7 @@ from aiohttp import web
 
 from postmeter.gateway.callers import Callers
 from postmeter.gateway.hits import client_of
-from postmeter.gateway.people import sessions
+from postmeter.gateway.people import browsers, sessions
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Sessions
@@ -71,15 +71,16 @@ class SessionRoutes:
 
     async def _signed_in(self, request: web.BaseRequest, body: bytes) -> str:
         """A new session's token."""
+        browser = browsers.of(request.headers.get("User-Agent", ""))
         fields = json_bodies.decode(_any, body)
         signing_in: Awaitable[str]
         if "api_key" in fields:
-            way, signing_in = "api_key", self._sign_in.with_key(json_bodies.decode(_key, body))
+            way, signing_in = "api_key", self._sign_in.with_key(json_bodies.decode(_key, body), browser)
         elif "link" in fields:
-            way, signing_in = "link", self._sign_in.with_link(json_bodies.decode(_link, body))
+            way, signing_in = "link", self._sign_in.with_link(json_bodies.decode(_link, body), browser)
         else:
             given, address = json_bodies.decode(_password, body), client_of(request, self._hops).address
-            way, signing_in = "password", self._sign_in.with_password(given, address)
+            way, signing_in = "password", self._sign_in.with_password(given, address, browser)
         try:
             token = await signing_in
         except RequestError as error:

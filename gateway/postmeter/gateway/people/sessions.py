@@ -6,10 +6,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 
 from postmeter.gateway.people import bearer_tokens, roles
+from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.remembered import AWAY, Clock, Remembered
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Connection, Pool
@@ -31,11 +33,23 @@ Id = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has signed in, or has an API key. email: of a user. role: the user's, or the key's."""
+    """Who has signed in, or has an API key.
+
+    email: of a user. role: the user's, or the key's. session: the id of the one that asks; None: a key does.
+    """
 
     principal: Principal
     email: str | None
     role: str
+    session: UUID | None = None
+
+    @property
+    def owner(self) -> tuple[int, str | None, str | None]:
+        """Whose sessions are the holder's own: workspace number, and user or API key."""
+        workspace, caller = self.principal.workspace, self.principal.key_id
+        if caller.startswith(roles.USER):
+            return workspace, caller.removeprefix(roles.USER), None
+        return workspace, None, caller
 
 
 @dataclass(slots=True)
@@ -78,28 +92,42 @@ class Sessions:
             await self._writes.execute(_QUERIES["end"], *place)
             self._known.forget(place)
 
+    async def own(self, holder: Holder) -> list[asyncpg.Record]:
+        """The holder's sessions, the one that was used last first."""
+        return await self._writes.fetch(_QUERIES["own"], *holder.owner, IDLE, MOST)
+
+    async def end_own(self, holder: Holder, session: UUID | None = None) -> bool:
+        """End one of the holder's sessions, by its id, or all. Whether there was one."""
+        workspace, user, _ = holder.owner
+        async with self._writes.acquire() as connection, connection.transaction():
+            await connection.execute(_QUERIES["hold"], workspace, user)
+            ended = await connection.fetch(_QUERIES["end_own"], *holder.owner, session)
+        for row in ended:
+            self._known.forget((workspace, row["hash"]))
+        return bool(ended)
+
     async def _look_up(self, place: Id) -> _Session | None:
         row = await self._pool.fetchrow(_QUERIES["session"], *place, IDLE)
         return None if row is None else _Session(_holder(place[0], row), self._now() - row["unused"])
 
 
-async def begin(connection: Connection, workspace: int, user: str | None, api_key: str | None) -> str:
+async def begin(connection: Connection, workspace: int, user: str | None, api_key: str | None, browser: Browser) -> str:
     """The token of a new session of a user or an API key. Run in a transaction."""
     token, digest = bearer_tokens.new(workspace)
-    await connection.execute(_QUERIES["begin"], workspace, digest, user, api_key, LIFETIME)
+    await connection.execute(_QUERIES["begin"], workspace, digest, user, api_key, LIFETIME, *browser)
     await connection.execute(_QUERIES["clear"], workspace, user, api_key, MOST)
     return token
 
 
 async def end_all(connection: Connection, workspace: int, user: str) -> None:
     """End every session of a user."""
-    await connection.execute(_QUERIES["end_all"], workspace, user)
+    await connection.execute(_QUERIES["end_own"], workspace, user, None, None)
 
 
 def _holder(workspace: int, row: asyncpg.Record) -> Holder:
     if row["api_key"] is None:
         who = (str(row["user_account"]), workspace, row["workspace_id"], row["user_role"], row["user_domains"])
-        return Holder(roles.principal(*who), row["email"], row["user_role"])
+        return Holder(roles.principal(*who), row["email"], row["user_role"], row["id"])
     caller = Principal(
         key_id=row["api_key"],
         workspace=workspace,
@@ -108,4 +136,4 @@ def _holder(workspace: int, row: asyncpg.Record) -> Holder:
         scopes=row["scopes"],
         domains=row["key_domains"],
     )
-    return Holder(caller, None, row["key_role"])
+    return Holder(caller, None, row["key_role"], row["id"])

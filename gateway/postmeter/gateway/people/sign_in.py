@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.people import links, passwords, sessions, users
+from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
@@ -13,7 +14,9 @@ from postmeter.shared.postgres import Connection, Pool
 
 
 class SignIn:
-    """Each way returns the token of a session, or raises RequestError: 401 for what does not let in, 400, 503."""
+    """Each way returns the token of a session that a browser begins, or raises RequestError: 401 for what does not let
+    in, 400, 503.
+    """
 
     def __init__(self, writes: Pool, keys: Keys, passwords: Passwords, throttle: Throttle) -> None:
         self._writes = writes
@@ -21,13 +24,13 @@ class SignIn:
         self._passwords = passwords
         self._throttle = throttle
 
-    async def with_key(self, given: KeySignIn) -> str:
+    async def with_key(self, given: KeySignIn, browser: Browser) -> str:
         """The session has the key's rights, as long as the key has."""
         caller = await self._keys.verify(given.api_key)
         async with self._writes.acquire() as connection, connection.transaction():
-            return await sessions.begin(connection, caller.workspace, None, caller.key_id)
+            return await sessions.begin(connection, caller.workspace, None, caller.key_id, browser)
 
-    async def with_password(self, given: PasswordSignIn, address: str) -> str:
+    async def with_password(self, given: PasswordSignIn, address: str, browser: Browser) -> str:
         """One hash is worked out whatever the email is, so that an unknown one is not told by the time.
 
         A new password ends the user's other sessions and links. address: the client's. Raises RequestError 429 too.
@@ -55,11 +58,11 @@ class SignIn:
                 await users.set_password(connection, *account.place, digest)
             if given.new_password is not None:
                 await _end_what_was_before(connection, account.place)
-            token = await sessions.begin(connection, *account.place, None)
+            token = await sessions.begin(connection, *account.place, None, browser)
         await self._throttle.succeeded(email, address)
         return token
 
-    async def with_link(self, given: LinkSignIn) -> str:
+    async def with_link(self, given: LinkSignIn, browser: Browser) -> str:
         """Uses the link up. A password that it sets ends the user's other sessions and links."""
         link = await links.find(self._writes, given.link)
         if link is None:
@@ -79,7 +82,7 @@ class SignIn:
             if digest is not None:
                 await users.set_password(connection, *link.user, digest)
                 await _end_what_was_before(connection, link.user)
-            return await sessions.begin(connection, *link.user, None)
+            return await sessions.begin(connection, *link.user, None, browser)
 
 
 async def _end_what_was_before(connection: Connection, user: tuple[int, str]) -> None:

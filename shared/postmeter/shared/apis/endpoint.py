@@ -43,7 +43,8 @@ ANY_MEDIA = "*/*"
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One route. `path` is in aiohttp's form; `scope` None means public; `roles` empty means any role.
+    """One route. `path` is in aiohttp's form; `roles` empty means any role. `scope` None means any caller, and where
+    there is no limit either anybody at all.
 
     limit: the class that it is limited by; None: not limited. timeout: seconds that the gateway waits for the
     service. max_body: bytes, after inflation; 0: no body. body_media: what media types the body may have.
@@ -72,6 +73,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     media: str = "application/json"
     failures: tuple[int, ...] = ()
     streams: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether no caller is asked for."""
+        return self.scope is None and self.limit is None
 
 
 def one_of(*values: str) -> msgspec.Meta:

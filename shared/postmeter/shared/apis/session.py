@@ -6,10 +6,12 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Service, described
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described
 
 PATH = "/session"
 WAYS_PATH = "/session/ways"
+OWN_PATH = "/sessions"
+ONE_PATH = "/sessions/{id}"
 OIDC_PATH = "/session/oidc"
 OIDC_CALLBACK_PATH = "/session/oidc/callback"
 MAX_BODY = 16 * 1024
@@ -54,6 +56,26 @@ class SessionAnswer(Struct):
     """GET /session."""
 
     data: Session
+
+
+class OwnSession(Struct):
+    """One of the caller's sessions. seen_at: its last use, to the minute. browser, system: families of what began it;
+    null: not known. current: whether it is the one that asks.
+    """
+
+    id: str
+    created_at: Timestamp
+    seen_at: Timestamp
+    expires_at: Timestamp
+    browser: str | None
+    system: str | None
+    current: bool
+
+
+class OwnSessionsAnswer(Struct):
+    """GET /sessions, the one that was used last first."""
+
+    data: list[OwnSession]
 
 
 class Oidc(Struct):
@@ -103,6 +125,16 @@ ENDPOINTS = (
     ),
     _endpoint("GET", "Who asks", answer=SessionAnswer, failures=(401, 503)),
     _endpoint("DELETE", "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
+    _endpoint(
+        "GET",
+        "Your sessions: those of the user, or those that were begun with the key",
+        path=OWN_PATH,
+        limit=Limit.READ,
+        answer=OwnSessionsAnswer,
+        failures=(503,),
+    ),
+    _endpoint("DELETE", "Sign out everywhere", path=OWN_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
+    _endpoint("DELETE", "End one of your sessions", path=ONE_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
     _endpoint("GET", "Ways to sign in beside a password", path=WAYS_PATH, answer=WaysAnswer),
     _endpoint("GET", "Sign in at the OpenID provider", path=OIDC_PATH, status=302, parameters=BeginParameters),
     _endpoint("GET", "Where that provider sends the browser back to", path=OIDC_CALLBACK_PATH, status=302),

@@ -35,7 +35,7 @@ def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
         "operationId": _name(endpoint),
         "summary": endpoint.summary,
         "tags": [tag],
-        "security": [] if endpoint.scope is None else [{BEARER: [endpoint.scope]}, {SESSION: []}],
+        "security": [] if endpoint.is_public else [{BEARER: [endpoint.scope] if endpoint.scope else []}, {SESSION: []}],
         "responses": _responses(endpoint, schemas),
     }
     if description := _description(endpoint):
@@ -56,6 +56,8 @@ def _description(endpoint: Endpoint) -> str:
     said = []
     if endpoint.scope is not None:
         said.append(f"Needs a key with the scope `{endpoint.scope}`.")
+    elif not endpoint.is_public:
+        said.append("Needs a key or a session, whatever its rights.")
     if endpoint.roles:
         said.append(f"Needs a key with the role {' or '.join(f'`{role}`' for role in endpoint.roles)}.")
     if endpoint.limit is not None:
@@ -136,7 +138,7 @@ def _failures(endpoint: Endpoint) -> list[HTTPStatus]:
     found = []
     if endpoint.parameters is not None or endpoint.max_body:
         found.append(HTTPStatus.BAD_REQUEST)
-    if endpoint.scope is not None:
+    if not endpoint.is_public:
         found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if "{" in endpoint.path:
         found.append(HTTPStatus.NOT_FOUND)
