@@ -348,6 +348,22 @@ def test_a_person_knows_the_own_account(office: Office) -> None:
     wait_for("the other session's end", lambda: elsewhere.get(office.url + "/session", timeout=60).status_code == 401)
     assert page.reload() is not None
     expect(account).to_contain_text("eve@shop.example")
+    # Where she is signed in: by this browser, and elsewhere, which she ends; then everywhere.
+    comes["password"] = "what nobody knows"
+    chrome = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/139.0.0.0"}
+    assert elsewhere.post(office.url + "/session", json=comes, headers=chrome, timeout=60).status_code == 204
+    page.reload()
+    expect(account.locator("li")).to_have_count(2)
+    expect(account.locator("li", has_text="this browser").get_by_role("button")).to_have_count(0)
+    account.get_by_role("button", name="Sign out there: Chrome on Windows").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out there").click()
+    expect(said(account)).to_have_text("Signed out there: Chrome on Windows.")
+    expect(account.locator("li")).to_have_count(1)
+    assert elsewhere.get(office.url + "/session", timeout=60).status_code == 401
+    account.get_by_role("button", name="Sign out everywhere").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out everywhere").click()
+    page.wait_for_url("**/login")
+    assert page.context.cookies() == []
 
 
 def test_a_right_that_was_lost_is_said_where_it_is_missed(office: Office) -> None:

@@ -1,11 +1,15 @@
-/** The own account: who one is here, what one may do, and the password. */
+/** The own account: who one is here, what one may do, the password, and where one is signed in. */
 
 import { html, useMemo, useState } from "../htm/standalone.module.js";
+import { useAnswer } from "../answers.js";
 import { get } from "../model/requests.js";
+import { ago } from "../model/times.js";
+import { Answered } from "../parts/states.js";
 import { t } from "../texts.js";
-import { Form, Line, Setting, Unfold, useWrite } from "./parts.js";
+import { Act, Confirm, Form, Line, Row, Setting, Unfold, useWrite } from "./parts.js";
 
 const WHO = get("/session");
+const WHERE = get("/sessions");
 
 /** A password is changed as one signs in anew; who gives a wrong one is told so at its field. */
 function Password({ session, done }) {
@@ -26,9 +30,40 @@ function Password({ session, done }) {
   </${Form}>`;
 }
 
+const sessionName = ({ browser, system }) =>
+  browser && system ? t("account.session", { browser, system }) : (browser ?? system ?? t("account.session.unknown"));
+
+/** Where one is signed in. ended: called with what is to be said. */
+function Sessions({ zone, ended }) {
+  const answer = useAnswer(WHERE);
+  const [ending, setEnding] = useState(null);
+  const [everywhere, setEverywhere] = useState(false);
+  const since = (moment) => ago(Date.parse(moment), zone);
+  const row = (one) => html`<${Row} key=${one.id} name=${sessionName(one)}
+    notes=${[[one.current && t("account.session.current"), t("account.session.since", { ago: since(one.created_at) }), t("account.session.seen", { ago: since(one.seen_at) })].filter(Boolean).join(" · ")]}
+    acts=${!one.current && html`<${Act} what=${t("account.session.end")} name=${sessionName(one)} act=${() => setEnding(one)} />`} />`;
+  return html`<h3>${t("account.sessions")}</h3>
+    <${Answered} answer=${answer}>${({ data }) => html`<ul class="list rowed">${data.map(row)}</ul>`}</${Answered}>
+    <button onClick=${() => setEverywhere(true)}>${t("account.everywhere")}</button>
+    ${
+      ending &&
+      html`<${Confirm} title=${t("account.session.ask", { name: sessionName(ending) })} what=${t("account.session.what")} action=${t("account.session.end")}
+      request=${{ method: "DELETE", path: `${WHERE.path}/${ending.id}` }} close=${() => setEnding(null)} done=${() => ended(t("account.session.ended", { name: sessionName(ending) }))} />`
+    }
+    ${
+      everywhere &&
+      html`<${Confirm} title=${t("account.everywhere.ask")} what=${t("account.everywhere.what")} action=${t("account.everywhere")}
+      request=${{ method: "DELETE", path: WHERE.path }} close=${() => setEverywhere(false)} done=${() => location.assign("/login")} />`
+    }`;
+}
+
 /** The setting. */
-export function Account({ session }) {
+export function Account({ session, zone, again }) {
   const [said, say] = useState(null);
+  const ended = (text) => {
+    say({ text });
+    again();
+  };
   const isPerson = Boolean(session.email);
   const facts = [
     [t("login.email"), session.email ?? t("account.key")],
@@ -43,8 +78,9 @@ export function Account({ session }) {
     [t("keys.scopes"), session.scopes.map((scope) => t(`scope.${scope}`)).join(", ")],
     session.domains && [t("settings.domains.field"), session.domains.join(", ")],
   ].filter(Boolean);
-  return html`<${Setting} id="account" requests=${[WHO]} said=${said}>
+  return html`<${Setting} id="account" requests=${[WHO, WHERE]} said=${said}>
     <dl class="facts">${facts.map(([name, value]) => html`<dt key=${name}>${name}</dt><dd>${value}</dd>`)}</dl>
     ${isPerson && html`<${Unfold} title=${t("account.password")}><${Password} session=${session} done=${() => say({ text: t("account.changed") })} /></${Unfold}>`}
+    <${Sessions} zone=${zone} ended=${ended} />
   </${Setting}>`;
 }
