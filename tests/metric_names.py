@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from postmeter.shared import metrics, people_metrics
+from postmeter.shared import answer_metrics, metrics, people_metrics
 
 CLASSES = (
     metrics.OpsMetrics,
@@ -12,6 +12,7 @@ CLASSES = (
     metrics.AggregatorMetrics,
     metrics.QueryMetrics,
     metrics.ExportMetrics,
+    answer_metrics.AnswerMetrics,
     metrics.LiveMetrics,
     metrics.GatewayMetrics,
     people_metrics.PeopleMetrics,

@@ -28,7 +28,7 @@ from postmeter.shared import metrics, uuid7
 from postmeter.shared.events import Engagement, EventType, State, Verdict
 from postmeter.shared.secret import Secret
 from tests import sealing
-from tests.integration.query_world import INTERNAL, Fact, World, listening, query_settings, sealed, world
+from tests.integration.query_world import INTERNAL, Fact, World, kept_answers, listening, query_settings, sealed, world
 from tests.product import PATIENCE
 
 NAME = "ws_xyz789"
@@ -230,7 +230,8 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
         measured = metrics.QueryMetrics(CollectorRegistry())
         turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
         live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
-        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, turns)
+        cache = kept_answers(here.pool, system_clock)
+        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, turns, cache)
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             task = asyncio.create_task(made.worker.run(stop)) if work else None

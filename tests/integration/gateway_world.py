@@ -104,15 +104,16 @@ class Line:
         self._reader, self._writer = reader, writer
 
     async def ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, CIMultiDict[str], bytes]:
-        """Status, headers and body; of an answer to HEAD the head alone is read."""
+        """Status, headers and body; of an answer to HEAD, and of a 304, the head is all that there is."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
         async with asyncio.timeout(10):
             first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
             assert first.startswith("HTTP/1.1 "), first
             found = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines))
-            body = b"" if method == "HEAD" else await self._body(found)
-        return int(first.split()[1]), found, body
+            status = int(first.split()[1])
+            body = b"" if method == "HEAD" or status == 304 else await self._body(found)
+        return status, found, body
 
     async def _body(self, headers: CIMultiDict[str]) -> bytes:
         if "Content-Length" in headers:

@@ -16,11 +16,14 @@ from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.answers import Clock
+from postmeter.query.cache.cache import Cache
+from postmeter.query.cache.versions import Versions
 from postmeter.query.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import api_keys, metrics, partitions, rollups
+from postmeter.shared.answer_metrics import AnswerMetrics
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.principal import Principal
 from postmeter.shared.secret import Secret
@@ -28,6 +31,7 @@ from tests import sealing
 
 INTERNAL = sealing.INTERNAL
 PEPPER = Secret("pepper of the tests")
+ANSWER_CACHE = 64 << 20
 DIMENSIONS = ("campaign", "domain", "provider", "template")
 
 
@@ -154,7 +158,12 @@ async def listening(runner: "web.BaseRunner[Any]") -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def query_service(
-    here: World, redis_url: str, now: datetime | Clock, statement_seconds: float = 8.0
+    here: World,
+    redis_url: str,
+    now: datetime | Clock,
+    statement_seconds: float = 8.0,
+    answer_cache: int = ANSWER_CACHE,
+    registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[str]:
     """The base URL of a real query-service for which it is always `now`, or what a clock says."""
     clock = (lambda: now) if isinstance(now, datetime) else now
@@ -166,13 +175,24 @@ async def query_service(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
         )
         live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
-        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, turns)
+        cache = kept_answers(here.pool, clock, answer_cache, registry)
+        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, turns, cache)
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url
                 await live.close()
         finally:
             await redis.aclose()
+
+
+def kept_answers(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    clock: Clock,
+    most: int = ANSWER_CACHE,
+    registry: CollectorRegistry | None = None,
+) -> Cache:
+    """The answers that a service keeps."""
+    return Cache(Versions(pool, 8.0), clock, most, AnswerMetrics(registry or CollectorRegistry()))
 
 
 def query_settings(**given: Any) -> QuerySettings:

@@ -221,6 +221,10 @@ ON CONFLICT (workspace, shard) DO UPDATE SET opens = live_total.opens + excluded
     machine_clicks = live_total.machine_clicks + excluded.machine_clicks
 RETURNING workspace, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks;
 
+-- name: raise_versions
+-- What answers of workspaces $1 are made of has changed; without this statement everybody's would count as changed.
+SELECT postmeter_raise_versions($1), set_config('postmeter.versions', 'raised', true);
+
 -- name: live
 -- Every workspace's live totals of shard $1.
 SELECT workspace, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks

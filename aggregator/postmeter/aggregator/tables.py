@@ -42,6 +42,7 @@ async def write(connection: Connection, changes: Changes, shard: int) -> dict[in
     await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
     await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
     await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
+    await _raise_versions(connection, changes)
     return await _write_live(connection, changes, shard)
 
 
@@ -125,6 +126,16 @@ async def _write_rollup(connection: Connection, horizon: Horizon, rollup: Rollup
         rows = [(*key, *counts) for key, counts in deltas.items() if oldest <= key[1] < horizon.high and any(counts)]
         if rows:
             await connection.execute(add[tier.table], *zip(*rows, strict=True))
+
+
+async def _raise_versions(connection: Connection, changes: Changes) -> None:
+    """Of every workspace that any table of these changes has rows of: what is kept of its answers is old (ADR 0046)."""
+    touched = {row[0] for row in changes.history}
+    for deltas in (changes.activity, changes.cohorts.created, changes.cohorts.sent, changes.progress):
+        touched.update(key[0] for key in deltas)
+    touched.update(key[0] for first in changes.first.values() for key in first)
+    touched.update(key[0] for key in changes.clicks)
+    await connection.execute(QUERIES["raise_versions"], sorted(touched))
 
 
 async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:

@@ -15,6 +15,8 @@ from postmeter.shared.refusals import finish
 _PASSED_BACK = (
     "Content-Type",
     "Cache-Control",
+    "ETag",
+    "Vary",
     "Retry-After",
     "Allow",
     "Content-Disposition",
@@ -50,6 +52,10 @@ async def pass_back(
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = length  # who downloads a file sees how far it is, and notices when it breaks off
     finish(response, request_id)
+    if answer.status == 304:
+        same = web.Response(status=304, headers=headers)
+        finish(same, request_id)
+        return same
     if request.method == "HEAD":
         return response  # what follows the head would be taken for the next answer; the service's body stays unread
     try:

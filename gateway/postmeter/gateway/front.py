@@ -35,7 +35,7 @@ from postmeter.shared.traces import UNTRACED, Trace, Traces
 from postmeter.shared.trusted_hops import TrustedHops
 
 LIVE_PATH = LIVE_ENDPOINT.path
-_PASSED_ON = ("Content-Type", "Accept", "User-Agent", "Last-Event-ID")
+_PASSED_ON = ("Content-Type", "Accept", "User-Agent", "Last-Event-ID", "If-None-Match")
 _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 
 import asyncpg
+import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.answers import Asked, Clock, Handler
+from postmeter.query.cache import entity_tags
+from postmeter.query.cache.cache import Cache
+from postmeter.query.cache.questions import CLOCKS
+from postmeter.query.cache.store import Answer
 from postmeter.query.campaign_list import CampaignList
 from postmeter.query.cursor import Cursors
 from postmeter.query.documents import misar
@@ -36,7 +42,7 @@ from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PAT
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.clocks import Clocks
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
-from postmeter.shared.envelopes import error_body
+from postmeter.shared.envelopes import error_body, meta
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http_server import AppRunner
 from postmeter.shared.metrics import QueryMetrics
@@ -48,6 +54,8 @@ from postmeter.shared.traces import UNTRACED, Traces
 
 MAX_HEAD = 1 << 20
 MESSAGES_PATH = "/v1/messages"
+REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
+"""Whoever asked may keep an answer, and asks each time whether it is still good."""
 NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
 """Who asks an endpoint that is public."""
 
@@ -94,6 +102,7 @@ def build(
     exports: Exports,
     live: Live,
     turns: Turns,
+    cache: Cache,
     tracing: Traces = traces.OFF,
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
@@ -102,7 +111,7 @@ def build(
     by_path = handlers(pool, redis, secret, clock, exports, live)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns, tracing)
+            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns, cache, tracing)
             # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
             path = endpoint.path.replace("}", ":[^/]+}")
             app.router.add_route(endpoint.method, path, answer)
@@ -119,7 +128,13 @@ def runner(application: web.Application, clocks: Clocks, stop_timeout: float) ->
 
 
 def _answerer(
-    endpoint: Endpoint, handler: Handler, seals: Seals, metrics: QueryMetrics, turns: Turns, tracing: Traces
+    endpoint: Endpoint,
+    handler: Handler,
+    seals: Seals,
+    metrics: QueryMetrics,
+    turns: Turns,
+    cache: Cache,
+    tracing: Traces,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         began = time.perf_counter()
@@ -145,8 +160,14 @@ def _answerer(
                     trace.belongs_to(caller.workspace_id)
                     exemplar = {"request_id": request_id, **trace.exemplar}
                     authorization.require(endpoint, caller)
-                async with _turn(turns, endpoint, caller, request):
-                    response: web.StreamResponse = await handler(Asked(request, caller, Scope.of(caller)))
+                asked = Asked(request, caller, Scope.of(caller))
+                response: web.StreamResponse
+                if CLOCKS[endpoint.path] is None:
+                    async with _turn(turns, endpoint, caller, request):
+                        response = await handler(asked)
+                else:
+                    compute = functools.partial(_compute, endpoint, handler, asked, turns)
+                    response = _respond(endpoint, asked, await cache.answer(endpoint.path, asked, compute))
             except Exception as error:
                 response = _failure(error, endpoint.document, request.path, request_id)
             trace.answered(response.status)
@@ -157,6 +178,27 @@ def _answerer(
         return response
 
     return answer
+
+
+async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, turns: Turns) -> Answer:
+    async with _turn(turns, endpoint, asked.principal, asked.request):
+        response = await handler(asked)
+    body = response.body if isinstance(response, web.Response) else None
+    assert isinstance(body, bytes)
+    assert response.status == 200  # what else there is to say is raised
+    return Answer(body, entity_tags.of(body))
+
+
+def _respond(endpoint: Endpoint, asked: Asked, answer: Answer) -> web.Response:
+    body = answer.body
+    if endpoint.document is Document.D1:
+        body = b'%s,"meta":%s}' % (body[:-1], msgspec.json.encode(meta(asked.principal.request_id)))
+    if endpoint.method != "GET":
+        return web.Response(body=body, content_type="application/json")
+    headers = {"ETag": answer.tag, **REVALIDATED}
+    if entity_tags.matches(answer.tag, asked.request.headers.get("If-None-Match")):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 def _turn(

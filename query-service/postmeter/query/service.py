@@ -9,12 +9,15 @@ from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.answers import system_clock
+from postmeter.query.cache.cache import Cache
+from postmeter.query.cache.versions import Versions
 from postmeter.query.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.settings import QuerySettings
 from postmeter.query.turns import Turns
 from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, stores, traces
 from postmeter.shared.advice import Advice
+from postmeter.shared.answer_metrics import AnswerMetrics
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 PLANS = {"plan_cache_mode": "force_custom_plan"}
@@ -38,8 +41,10 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     measured = metrics.QueryMetrics(registry)
     turns = Turns(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, turns, metrics.LiveMetrics(registry))
+    versions = Versions(pool, settings.statement_timeout)
+    cache = Cache(versions, system_clock, settings.answer_cache, AnswerMetrics(registry))
     application = app.build(
-        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, turns, tracing
+        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, turns, cache, tracing
     )
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()

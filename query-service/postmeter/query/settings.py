@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Bytes, Port, Seconds
+from postmeter.shared.setting_types import Bytes, NotNegativeBytes, Port, Seconds
 from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, TraceSettings):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
+    answer_cache: bytes of answers that each process keeps until they are others (ADR 0046); 0: none.
 
     public_gateway_url: the gateway as its callers know it; download links begin with it. export_dir: local folder
     where exports are made and, without a bucket, kept; all replicas share it then. export_lifetime: seconds that a
@@ -26,6 +27,7 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings,
 
     port: Port = 8082
     statement_timeout: Seconds = 8.0
+    answer_cache: NotNegativeBytes = 64 << 20
     public_gateway_url: str
     export_dir: str
     export_lifetime: Seconds = 3600.0

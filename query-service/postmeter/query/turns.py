@@ -38,8 +38,8 @@ class Turns:
     def __init__(self, connections: int, statement_seconds: float) -> None:
         self._seconds = statement_seconds + MARGIN_SECONDS
         self._share = max(1, connections // WORKSPACE_SHARE)
-        # One connection stays free, so that /readyz tells how Postgres is and not how many ask.
-        self._all = asyncio.Semaphore(max(1, connections - 1))
+        # Two connections stay free: for versions, and for /readyz, which tells how Postgres is and not how many ask.
+        self._all = asyncio.Semaphore(max(1, connections - 2))
         self._searches = asyncio.Semaphore(SEARCHES)
         self._workspaces: WeakValueDictionary[int, _Workspace] = WeakValueDictionary()
 

@@ -29,6 +29,7 @@ BEGIN
     PERFORM postmeter_check_partition(parent, partition);
     PERFORM set_config('lock_timeout', '2s', true);
     EXECUTE format('DROP TABLE %I', partition);
+    PERFORM postmeter_raise_versions(ARRAY[0]);  -- answers of whichever workspace lack it now
 END $$
 
 -- name: check

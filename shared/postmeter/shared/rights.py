@@ -19,7 +19,11 @@ _COUNTED = (
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT"
 _WRITE = "SELECT, INSERT, UPDATE, DELETE"
-PARTITIONS = "postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text)"
+FUNCTIONS = (
+    "postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text),"
+    " postmeter_raise_versions(int[])"
+)
+"""What the aggregator may call of the owner's."""
 
 RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gateway": {
@@ -36,7 +40,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _KEEP: ("fingerprint",),
     },
     "query": {
-        _READ: ("migration", "workspace", "sending_ip", *_COUNTED),
+        _READ: ("migration", "workspace", "sending_ip", "answer_version", *_COUNTED),
         _WRITE: ("export",),
     },
     "aggregator": {
@@ -46,7 +50,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         "SELECT, UPDATE": ("sending_ip",),
     },
 }
-"""By service: what it may do with which tables. The aggregator also makes and drops partitions, by two functions."""
+"""By service: what it may do with which tables. The aggregator may also call FUNCTIONS."""
 
 
 def role(service: str) -> str:
@@ -67,5 +71,5 @@ async def give(connection: Connection) -> list[str]:
             for right, tables in rights.items():
                 await connection.execute(f"GRANT {right} ON {', '.join(tables)} TO {role(service)}")
         if role("aggregator") in there:
-            await connection.execute(f"GRANT EXECUTE ON FUNCTION {PARTITIONS} TO {role('aggregator')}")
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {FUNCTIONS} TO {role('aggregator')}")
     return there

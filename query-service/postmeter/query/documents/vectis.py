@@ -20,7 +20,6 @@ from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.shared.endpoints import ENDPOINTS
-from postmeter.shared.envelopes import meta
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
 from postmeter.shared.sql import Queries
@@ -74,7 +73,7 @@ class Analytics:
             data = await self._all(asked, period, start, end)
         else:
             data = await self._series(asked, period, start, end)
-        return json({"data": data, "meta": meta(asked.principal.request_id)})
+        return json({"data": data})  # `meta` is of the request
 
     async def _all(self, asked: Asked, period: str, start: datetime, end: datetime) -> dict[str, Any]:
         query = Query(scope=asked.scope, metrics=_METRICS, start=start, end=end, dimensions=("domain",))

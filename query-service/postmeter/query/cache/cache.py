@@ -1,0 +1,56 @@
+"""Answers that are kept until their workspace changes, or the clock makes them others (ADR 0046)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from postmeter.query.answers import Asked, Clock
+from postmeter.query.cache import questions
+from postmeter.query.cache.flights import Flights
+from postmeter.query.cache.questions import CLOCKS, Question
+from postmeter.query.cache.store import Answer, Store
+from postmeter.query.cache.versions import Versions
+from postmeter.shared.answer_metrics import AnswerMetrics
+
+Compute = Callable[[], Awaitable[Answer]]
+
+
+class Cache:
+    """The kept answers of one process. Without memory each question is computed for itself, and no version is read."""
+
+    def __init__(self, versions: Versions, clock: Clock, most: int, metrics: AnswerMetrics) -> None:
+        """most: bytes of all answers that are kept."""
+        self._versions = versions
+        self._clock = clock
+        self._most = most
+        self._store = Store(most)
+        self._flights = Flights[Answer]()
+        self._metrics = metrics
+
+    async def answer(self, path: str, asked: Asked, compute: Compute) -> Answer:
+        """The answer to a request of the endpoint `path`: a kept one, or what `compute` gives, also to others who ask
+        the same of the same version meanwhile. Raises what `compute` raises; a failure is not kept.
+
+        The version is read before anything is computed: an answer may be newer than what it is kept under, never older.
+        """
+        clock = CLOCKS[path]
+        if clock is None or not self._most:
+            return await compute()
+        question = questions.of(asked.request, await asked.request.read(), asked.principal, self._clock(), clock)
+        if question is None:
+            self._metrics.answers.labels("unkept").inc()
+            return await compute()
+        workspace = asked.scope.workspace
+        version = await self._versions.of(workspace)
+        if (kept := self._store.get(workspace, version, question)) is not None:
+            self._metrics.answers.labels("hit").inc()
+            return kept
+        key = workspace, version, question
+        self._metrics.answers.labels("joined" if key in self._flights else "miss").inc()
+        return await self._flights.join(key, lambda: self._compute(workspace, version, question, compute))
+
+    async def _compute(self, workspace: int, version: int, question: Question, compute: Compute) -> Answer:
+        answer = await compute()
+        self._metrics.evicted.inc(self._store.put(workspace, version, question, answer))
+        self._metrics.bytes.set(self._store.bytes)
+        return answer
