@@ -204,6 +204,7 @@ def filled(product: Product) -> World:
         "name": "Spring",
         "order_id": "order-1",
         "api_key": product.ready["api_key"],
+        "link": product.ready["dashboard"].partition("=")[2],
         "provider": "postmark",
         "ips": ["9.9.9.9"],
         "ip": "9.9.9.9",

@@ -14,7 +14,7 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.shared import api_keys
 from postmeter.shared.errors import RequestError
 from tests.integration.gateway_world import bearer
-from tests.integration.people_world import PASSWORD, House, house
+from tests.integration.people_world import PASSWORD, House, house, nobody_s_token
 from tests.integration.test_gateway_keys import Clock
 from tests.product import PATIENCE
 
@@ -110,6 +110,29 @@ async def test_a_sign_in_link_works_once(place: House) -> None:
     assert (await place.ask(*READ, cookie=cookie)).status == 200
     again = await place.ask("POST", "/session", {"link": link})
     assert (again.status, again.body["error"]["code"], again.cookie) == (401, "UNAUTHORIZED", None)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+async def test_a_link_says_whose_it_is_while_it_is_good(place: House, purpose: Purpose) -> None:
+    user = await place.user(password=None)
+    link = await place.link(user, purpose)
+    for _ in range(2):
+        seen = await place.ask("POST", "/session/link", {"link": link})
+        assert (seen.status, seen.cookie) == (200, None)
+        assert seen.body == {"data": {"purpose": purpose.value, "email": "ada@shop.example", "workspace": "ours"}}
+        assert seen.headers["Cache-Control"] == "no-store"
+    elsewhere = {"Sec_Fetch_Site": "cross-site"}
+    assert (await place.ask("POST", "/session/link", {"link": link}, **elsewhere)).status == 403
+    await place.sign_in(link=link, **({} if purpose is Purpose.SIGN_IN else {"password": PASSWORD}))
+    expired, theirs = await place.link(user), await place.link(await place.user("bob@b.example"))
+    await place.here.pool.execute("UPDATE one_time_link SET expires_at = now() WHERE user_account = $1", user[1])
+    await place.here.pool.execute("UPDATE user_account SET disabled_at = now() WHERE email = 'bob@b.example'")
+    bodies = []
+    for worthless in (link, expired, theirs, nobody_s_token(place.workspace), "x", "\0"):
+        seen = await place.ask("POST", "/session/link", {"link": worthless})
+        assert seen.status == 401
+        bodies.append(seen.body)
+    assert bodies == [bodies[0]] * len(bodies), "nothing tells one from another"
 
 
 @pytest.mark.parametrize("purpose", [Purpose.INVITATION, Purpose.RESET])

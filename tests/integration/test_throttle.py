@@ -79,12 +79,25 @@ async def test_an_address_tries_so_many_accounts(place: House, monkeypatch: pyte
     assert (await tried(place, password=PASSWORD, address="2001:db8:0:1::1")).status == 204
 
 
+async def test_an_address_looks_at_so_many_links(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "OF_ADDRESS", 3)
+    link = {"link": await place.link(await place.user())}
+    asked = [await place.ask("POST", "/session/link", link, X_Forwarded_For="192.0.2.1") for _ in range(4)]
+    assert [seen.status for seen in asked] == [200, 200, 200, 429]
+    assert int(asked[3].headers["Retry-After"]) > 0
+    assert (await place.ask("POST", "/session/link", link, X_Forwarded_For="192.0.2.2")).status == 200
+    assert (await tried(place, password=PASSWORD)).status == 204, "tries of passwords are others"
+    assert (await place.ask("POST", "/session", link, X_Forwarded_For="192.0.2.1")).status == 204
+
+
 async def test_without_redis_no_password_is_taken_but_what_cannot_be_guessed_is(postgres_dsn: str) -> None:
     async with house(postgres_dsn) as place:
         user = await place.user()
         seen = await tried(place, password=PASSWORD)
         assert (seen.status, seen.headers["Retry-After"]) == (503, "1")
-        await place.sign_in(link=await place.link(user))
+        link = await place.link(user)
+        assert (await place.ask("POST", "/session/link", {"link": link})).status == 503
+        await place.sign_in(link=link)
         await place.sign_in(api_key=await place.here.key(place.workspace))
 
 

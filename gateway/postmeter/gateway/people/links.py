@@ -47,11 +47,12 @@ def url(base: str, purpose: Purpose, token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that is good. user: workspace number and id."""
+    """A link that is good. user: workspace number and id. workspace: its public id."""
 
     purpose: Purpose
     user: tuple[int, str]
     email: str
+    workspace: str
 
 
 async def find(pool: Pool, token: str) -> Link | None:
@@ -60,7 +61,7 @@ async def find(pool: Pool, token: str) -> Link | None:
     row = None if place is None else await pool.fetchrow(_QUERIES["find"], *place)
     if place is None or row is None:
         return None
-    return Link(Purpose(row["purpose"]), (place[0], str(row["id"])), row["email"])
+    return Link(Purpose(row["purpose"]), (place[0], str(row["id"])), row["email"], row["workspace_id"])
 
 
 async def use(connection: Connection, token: str) -> bool:

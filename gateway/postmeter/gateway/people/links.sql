@@ -9,7 +9,8 @@ VALUES ($1, $2, $3, $4, now() + $5::interval)
 
 -- name: find
 -- What link $2 (hash) of workspace $1 is for, while it is good, and whose it is.
-SELECT l.purpose, u.id, u.email FROM one_time_link l
+SELECT l.purpose, u.id, u.email, w.id AS workspace_id FROM one_time_link l
+JOIN workspace w ON w.number = l.workspace
 JOIN user_account u ON u.workspace = l.workspace AND u.id = l.user_account AND u.disabled_at IS NULL
 WHERE l.workspace = $1 AND l.hash = $2 AND l.used_at IS NULL AND l.expires_at > now()
 

@@ -46,7 +46,12 @@ class SessionRoutes:
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
-        return {("POST", api.PATH): self._create, ("GET", api.PATH): self._show, ("DELETE", api.PATH): self._end}
+        return {
+            ("POST", api.PATH): self._create,
+            ("GET", api.PATH): self._show,
+            ("DELETE", api.PATH): self._end,
+            ("POST", api.LINK_PATH): self._show_link,
+        }
 
     async def _create(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
@@ -60,6 +65,13 @@ class SessionRoutes:
         holder = await self._callers.holder(request)
         who = holder.principal
         told = api.SessionAnswer(api.Session(holder.email, holder.role, who.workspace_id, who.scopes))
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
+    async def _show_link(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
+        self._origins.require_own(request)
+        given, address = json_bodies.decode(_question, body), client_of(request, self._hops).address
+        link = await self._sign_in.look_at_link(given.link, address)
+        told = api.GoodLinkAnswer(api.GoodLink(link.purpose.value, link.email, link.workspace))
         return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
@@ -97,5 +109,6 @@ class SessionRoutes:
 _OUTCOMES = {401: "refused", 429: "limited", 503: "unavailable"}
 _any = msgspec.json.Decoder(dict[str, Any])
 _key = msgspec.json.Decoder(api.KeySignIn)
+_question = msgspec.json.Decoder(api.LinkQuestion)
 _link = msgspec.json.Decoder(api.LinkSignIn)
 _password = msgspec.json.Decoder(api.PasswordSignIn)

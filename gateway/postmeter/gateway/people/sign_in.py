@@ -5,7 +5,7 @@ from __future__ import annotations
 from postmeter.gateway.keys import Keys
 from postmeter.gateway.people import links, passwords, sessions, users
 from postmeter.gateway.people.browsers import Browser
-from postmeter.gateway.people.links import Purpose
+from postmeter.gateway.people.links import Link, Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
@@ -61,6 +61,14 @@ class SignIn:
             token = await sessions.begin(connection, *account.place, None, browser)
         await self._throttle.succeeded(email, address)
         return token
+
+    async def look_at_link(self, token: str, address: str) -> Link:
+        """Whose link it is; it is not used up. address: the client's. Raises RequestError 401, 429, 503."""
+        await self._throttle.count_link(address)
+        link = await links.find(self._writes, token)
+        if link is None:
+            raise _spent()
+        return link
 
     async def with_link(self, given: LinkSignIn, browser: Browser) -> str:
         """Uses the link up. A password that it sets ends the user's other sessions and links."""

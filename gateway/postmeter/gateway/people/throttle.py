@@ -2,7 +2,7 @@
 
 Whoever has signed in to an account lately from where he is has tries of his own there. Strangers share the account's:
 they can keep each other waiting, and nobody who is known. What a link, a key or a session lets in is not counted: these
-cannot be guessed.
+cannot be guessed. How often an address asks whose a link is, is counted beside that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Awaitable
 from importlib import resources
 
 from redis.asyncio import Redis
@@ -43,19 +44,30 @@ class Throttle:
 
         Without Redis nobody could be kept from guessing, so nobody may try.
         """
-        account, pair = self._name(email), self._name(email, network_of(address))
+        await self._refuse_or_pass(self._password_wait(email, address), "Passwords cannot be checked now")
+
+    async def count_link(self, address: str) -> None:
+        """Count a look at a link. Raises as `count`."""
+        looks = self._wait(self._name("", network_of(address), "link"), OF_ADDRESS)
+        await self._refuse_or_pass(looks, "Links cannot be looked at now")
+
+    async def _refuse_or_pass(self, waiting: Awaitable[int], away: str) -> None:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                is_known = await self._redis.exists(streams.known_sign_in(pair))
-                wait = await self._wait(self._name("", network_of(address)), OF_ADDRESS)
-                wait = wait or await self._wait(pair if is_known else account, OF_ACCOUNT)
+                wait = await waiting
         except FAILURES as error:
-            logs.get().warning("passwords are not taken: Redis does not answer", error=repr(error))
-            message = "Passwords cannot be checked now; try again, or use a link."
+            logs.get().warning("nobody may try: Redis does not answer", error=repr(error))
+            message = f"{away}; try again, or use a link."
             raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
         if wait:
             message = f"Too many tries; try again in {wait} s, or use a link."
             raise RequestError(429, "RATE_LIMITED", message, None, {"Retry-After": str(wait)})
+
+    async def _password_wait(self, email: str, address: str) -> int:
+        account, pair = self._name(email), self._name(email, network_of(address))
+        is_known = await self._redis.exists(streams.known_sign_in(pair))
+        wait = await self._wait(self._name("", network_of(address)), OF_ADDRESS)
+        return wait or await self._wait(pair if is_known else account, OF_ACCOUNT)
 
     async def succeeded(self, email: str, address: str) -> None:
         """The one at the address is known to the account from now on."""

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
 
 PATH = "/session"
 WAYS_PATH = "/session/ways"
 OWN_PATH = "/sessions"
 ONE_PATH = "/sessions/{id}"
+LINK_PATH = "/session/link"
 OIDC_PATH = "/session/oidc"
 OIDC_CALLBACK_PATH = "/session/oidc/callback"
 MAX_BODY = 16 * 1024
@@ -41,6 +42,26 @@ class LinkSignIn(Struct, forbid_unknown_fields=True):
     password: Annotated[
         str | None, described("The new one: with an invitation and a reset needed, else not taken.")
     ] = None
+
+
+class LinkQuestion(Struct, forbid_unknown_fields=True):
+    """Body of POST /session/link: a one-time link, the part behind `=`."""
+
+    link: str
+
+
+class GoodLink(Struct):
+    """A one-time link that can be used. email, workspace: whose account it is for."""
+
+    purpose: Annotated[str, one_of("sign-in", "invitation", "reset")]
+    email: str
+    workspace: str
+
+
+class GoodLinkAnswer(Struct):
+    """POST /session/link."""
+
+    data: GoodLink
 
 
 class Session(Struct):
@@ -135,6 +156,15 @@ ENDPOINTS = (
     ),
     _endpoint("DELETE", "Sign out everywhere", path=OWN_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
     _endpoint("DELETE", "End one of your sessions", path=ONE_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
+    _endpoint(
+        "POST",
+        "What a one-time link is for, and whose account; it stays as good as it was",
+        path=LINK_PATH,
+        max_body=MAX_BODY,
+        body=LinkQuestion,
+        answer=GoodLinkAnswer,
+        failures=(401, 403, 503),
+    ),
     _endpoint("GET", "Ways to sign in beside a password", path=WAYS_PATH, answer=WaysAnswer),
     _endpoint("GET", "Sign in at the OpenID provider", path=OIDC_PATH, status=302, parameters=BeginParameters),
     _endpoint("GET", "Where that provider sends the browser back to", path=OIDC_CALLBACK_PATH, status=302),

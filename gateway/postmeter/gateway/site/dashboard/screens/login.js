@@ -1,10 +1,10 @@
 /** Signing in: by email and password, by an API key, or by a one-time link, which is used by pressing a button. */
 
-import { html, useState } from "../htm/standalone.module.js";
+import { html, useEffect, useState } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
 import { ask } from "../api.js";
 import { Language } from "../parts/account.js";
-import { Failed, Trouble } from "../parts/states.js";
+import { Failed, Loading, Trouble } from "../parts/states.js";
 import { addressAfterSignIn, keepAddress } from "../signing_in.js";
 import { t } from "../texts.js";
 
@@ -40,7 +40,28 @@ function Refused({ error, refused }) {
   return html`<${Trouble} title=${t(refused)} what=${t(`${refused}.do`)} />`;
 }
 
+/** Whose a link is: undefined while that is asked, null where it cannot be told now. error: it is worth nothing. */
+function useOwner(token) {
+  const [state, setState] = useState({});
+  useEffect(() => {
+    ask({ method: "POST", path: "/session/link", body: { link: token } }).then(
+      ({ data }) => setState({ owner: data }),
+      (error) => setState({ owner: null, error: error.status === 401 ? error : null }),
+    );
+  }, [token]);
+  return state;
+}
+
 function ByLink({ link }) {
+  const { owner, error } = useOwner(link.token);
+  if (owner === undefined) return html`<${Loading} />`;
+  return html`
+    ${owner && html`<p>${t("login.for")} <b>${owner.email}</b> · ${t("account.workspace")} ${owner.workspace}</p>`}
+    ${error ? html`<${Refused} error=${error} refused="login.link_refused" />` : html`<${Use} link=${link} owner=${owner} />`}
+    <p><a href="/login" data-leave>${t("login.otherwise")}</a></p>`;
+}
+
+function Use({ link, owner }) {
   const { busy, error, signIn } = useSignIn();
   const submit = (event) => {
     const { password } = fields(event);
@@ -48,6 +69,7 @@ function ByLink({ link }) {
   };
   return html`<p>${t(`login.${link.purpose}.what`)}</p>
     <form class="form" onSubmit=${submit}>
+      ${owner && html`<input class="hidden" autocomplete="username" value=${owner.email} readonly tabindex="-1" aria-hidden="true" />`}
       ${
         link.purpose !== "sign-in" &&
         html`<label>${t("login.new_password")}
@@ -55,8 +77,7 @@ function ByLink({ link }) {
       }
       <button class="main" disabled=${busy}>${t(`login.${link.purpose}`)}</button>
     </form>
-    <${Refused} error=${error} refused="login.link_refused" />
-    <p><a href="/login" data-leave>${t("login.otherwise")}</a></p>`;
+    <${Refused} error=${error} refused="login.link_refused" />`;
 }
 
 function ByPassword() {
