@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,7 +19,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, Route, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Playwright,
+    Route,
+    expect,
+    sync_playwright,
+)
+from playwright.sync_api import Error as PlaywrightError
 
 from tests import browser as browsers
 from tests.acceptance.dashboard_world import CAMPAIGNS, HOSTILE, MARKUP, World
@@ -382,17 +392,58 @@ def test_complaints_are_held_against_the_lines(world: World, visiting: Visiting)
 
 def test_what_comes_late_stands_where_it_belongs(world: World, visiting: Visiting) -> None:
     visit = visiting()
-    page, held = visit.page, list[Route]()
-    page.route("**/v1/query", lambda route: held.append(route))
-    page.goto(world.url + "/deliverability")
-    expect(page.get_by_role("region", name="Health", exact=True)).to_be_visible()
-    assert held
-    page.unroute("**/v1/query")  # lets go what was held
+    page = visit.page
+    # What stands first comes last, and what stands in it was there before.
+    with held_back(page, "**/v1/query", lambda body: "dimensions" not in body) as held:
+        with page.expect_response(lambda answer: "dimensions" in (answer.request.post_data or "")):
+            page.goto(world.url + "/deliverability")
+        expect(page.get_by_role("region", name="Health", exact=True)).to_be_visible()
+        assert held
     expect(page.locator(".scale")).to_be_visible()
     visit.settled()
     titles = [title.strip() for title in page.locator("main h1, main h2").all_inner_texts()]
     assert titles[:3] == ["Deliverability", "Complaints, by mailbox provider", "Complaints over time"]
     assert titles[3:5] == ["Health", "Health, day by day"]
+
+
+@contextmanager
+def held_back(page: Page, path: str, which: Callable[[str], object]) -> Iterator[list[Route]]:
+    """Requests to a path whose body is one of `which`, unanswered until the end."""
+    held: list[Route] = []
+    page.route(path, lambda route: held.append(route) if which(route.request.post_data or "") else route.continue_())
+    yield held
+    page.unroute(path)
+
+
+def comes_late(page: Page, held: list[Route], answer: Any) -> None:
+    """The request that was held back has an answer now, and the page has it, if it still wants one."""
+    with suppress(PlaywrightError):  # nobody waits for it any more
+        held[0].fulfill(json=answer)
+    assert page.evaluate("fetch('/session').then((answer) => answer.status)") == 200
+
+
+def test_an_older_answer_that_comes_later_replaces_nothing(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/campaigns/june?list=not_opened")
+    clicked = {"engagement": "clicked", "filters": {"campaign": ["june"]}}
+    told = world.ask("POST", "/v1/messages/search", clicked)["data"]
+    with held_back(page, "**/v1/messages/search", lambda body: "cursor" in body) as held:
+        with page.expect_request("**/v1/messages/search"):
+            page.get_by_role("button", name="Show more").click()
+        who = page.get_by_role("region", name="Who")
+        who.get_by_role("link", name="Clicked", exact=True).click()
+        rows = who.locator("tbody th")
+        expect(rows).to_have_text([message["recipient_ref"] for message in told])
+        comes_late(page, held, {"data": [told[0] | {"recipient_ref": "late"}], "next_cursor": None})
+        expect(rows).to_have_text([message["recipient_ref"] for message in told])
+    page = visiting().to("/explore?metric=sent")
+    with held_back(page, "**/v1/query", lambda body: "deferred" in body) as held:
+        with page.expect_request("**/v1/query"):
+            page.get_by_label("What", exact=True).select_option("deferred")
+        page.get_by_label("What", exact=True).select_option("delivered")
+        cell, delivered = page.locator("main tbody td"), counted(world)["delivered"]
+        expect(cell).to_have_text(str(delivered))
+        comes_late(page, held, {"data": [{"deferred": 7}]})
+        expect(cell).to_have_text(str(delivered))
 
 
 def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visiting) -> None:

@@ -38,7 +38,7 @@ export function useAnswer(request) {
       (value) => {
         const answer = { of: key, value, at: Date.now() };
         keep(key, answer);
-        setState({ ...answer, error: null, loading: false });
+        if (!stop.signal.aborted) setState({ ...answer, error: null, loading: false });
       },
       (error) => {
         if (stop.signal.aborted) return;

@@ -1,6 +1,6 @@
 /** Messages page by page, as POST /v1/messages/search finds them. */
 
-import { html, useEffect, useState } from "../htm/standalone.module.js";
+import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
 import { to } from "../address.js";
 import { ask } from "../api.js";
 import { useCampaigns } from "../model/campaigns.js";
@@ -66,18 +66,23 @@ export function Messages({ request, view, most = 20, without = [] }) {
   const { named } = useCampaigns();
   const [state, setState] = useState({ rows: [], cursor: null, loading: true, error: null });
   const key = JSON.stringify(request);
-  const read = (cursor, rows, signal) => {
+  const current = useRef(null);
+  const read = (cursor, rows) => {
+    const { signal } = current.current;
     setState((now) => ({ ...now, loading: true, error: null }));
     return more(request, cursor, most, signal).then(
-      (found) => setState({ rows: [...rows, ...found.data], cursor: found.next_cursor, loading: false, error: null }),
-      (error) => signal?.aborted || setState((now) => ({ ...now, loading: false, error })),
+      (found) =>
+        signal.aborted ||
+        setState({ rows: [...rows, ...found.data], cursor: found.next_cursor, loading: false, error: null }),
+      (error) => signal.aborted || setState((now) => ({ ...now, loading: false, error })),
     );
   };
   useEffect(() => {
-    const stop = new AbortController();
+    // Whatever was asked before this search, its further pages too, is not wanted any more.
+    current.current = new AbortController();
     setState({ rows: [], cursor: null, loading: true, error: null });
-    read(null, [], stop.signal);
-    return () => stop.abort();
+    read(null, []);
+    return () => current.current.abort();
   }, [key]);
   const { rows, cursor, loading, error } = state;
   const shown = columns(view.zone, named).filter((column) => !without.includes(column.key));
