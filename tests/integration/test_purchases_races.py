@@ -28,6 +28,7 @@ from postmeter.shared.records import Mail
 from postmeter.shared.secret import Secret
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.lane import Lane
+from postmeter.tracking.segment import Spooled
 from postmeter.tracking.spool import Spool
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.contact_records import purchase
@@ -204,13 +205,13 @@ async def test_what_is_to_come_behind_the_spool_goes_there_while_anything_is_in_
     lane = Lane(Secret(redis_url), 1, 1.0)
     committer = Committer([lane], spool, TrackingMetrics(CollectorRegistry()), "me", 1)
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
-    await committer.append([b"\xc0"], 0, behind=True)
+    await committer.append([(0, b"\xc0")], behind=True)
     assert (await client.xlen(streams.stream(0)), spool.waiting) == (1, 0)
-    await spool.write(0, b"click", b"\xdd\0\0\0\0")
+    await spool.write([Spooled(0, b"click", b"\xdd\0\0\0\0")])
     held = spool.waiting
-    await committer.append([b"\xc0"], 0)
+    await committer.append([(0, b"\xc0")])
     assert (await client.xlen(streams.stream(0)), spool.waiting) == (2, held)
-    await committer.append([b"\xc0"], 0, behind=True)
+    await committer.append([(0, b"\xc0")], behind=True)
     assert await client.xlen(streams.stream(0)) == 2
     assert spool.waiting > held
     assert committer.trouble.is_set()  # so that it is drained at once

@@ -13,6 +13,7 @@ from postmeter.shared.secret import Secret
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.drainer import Drainer
 from postmeter.tracking.lane import Lane
+from postmeter.tracking.segment import Spooled
 from postmeter.tracking.spool import Spool
 from tests.integration.tracking_service import SHARDS, batches
 
@@ -26,7 +27,7 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
     committer = Committer(lanes[1:], spool, metrics, "me", SHARDS)
     drainer = Drainer(lanes[0], spool, committer, metrics, SHARDS, 0)
     try:
-        await spool.write(0, b"me-1", b"\x90")
+        await spool.write([Spooled(0, b"me-1", b"\x90")])
         with monkeypatch.context() as disk, capture_logs() as lines:
 
             def fail(_: object, path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.records import Event, Record, Refusal, idempotency_key
-from postmeter.shared.streams import shard_of
+from postmeter.shared.streams import place_of_key, place_of_message, place_of_name
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import NDJSON, SENT, error, events_of, micros, now
 
@@ -102,20 +102,32 @@ def test_48_the_same_key_with_another_event_is_a_conflict(service: Service) -> N
     assert {one.type for one in events_of(service, message)} == {EventType.SENT}
 
 
-def test_a_keyed_event_goes_to_the_shard_of_its_key(service: Service) -> None:
-    message = str(uuid.uuid4())
-    keys = [f"{message}-{n}" for n in range(40)]
-    events = [{"type": "sent", "message_id": message, "id": key} for key in keys]
-    assert service.post("/v1/events", {"events": events}).json()["accepted"] == 40
-    places = {
-        record.key: shard
+def test_all_that_is_told_of_a_message_goes_to_its_shard(service: Service) -> None:
+    """By our id or by the provider's; what is of no message by its key."""
+    messages = [str(uuid.uuid4()) for _ in range(40)]
+    ids = {uuid.UUID(message).bytes for message in messages}
+    events: list[dict[str, str]] = [{"type": "sent", "message_id": message, "id": message} for message in messages]
+    events += [{"type": "delivered", "message_id": message} for message in messages]
+    named = {"provider": "acme", "provider_message_id": messages[0]}
+    events += [{"type": kind, "id": f"{kind} {messages[0]}", **named} for kind in ("sent", "delivered")]
+    received = [f"{n} {messages[0]}" for n in range(40)]
+    events += [{"type": "received", "domain": "in.example", "id": key} for key in received]
+    assert service.post("/v1/events", {"events": events}).json()["accepted"] == len(events)
+    found = [
+        (shard, record)
         for shard, _, content in batches(service.redis_url)
         for record in content
-        if isinstance(record, Event) and record.message == uuid.UUID(message).bytes
-    }
-    wanted = {key: shard_of(key, SHARDS) for key in (idempotency_key(WORKSPACE, key) for key in keys)}
-    assert places == wanted
-    assert len(set(places.values())) == SHARDS
+        if isinstance(record, Event)
+    ]
+    of_message = {(record.message, shard) for shard, record in found if record.message in ids}
+    wanted = {(one, place_of_message(WORKSPACE, one) % SHARDS) for one in ids}
+    assert of_message == wanted
+    assert len({shard for _, shard in wanted}) == SHARDS
+    of_name = {shard for shard, record in found if record.provider_message == messages[0]}
+    assert of_name == {place_of_name(WORKSPACE, "ACME", messages[0]) % SHARDS}
+    keys = [idempotency_key(WORKSPACE, key) for key in received]
+    by_key = {record.key: shard for shard, record in found if record.type == EventType.RECEIVED and record.key in keys}
+    assert by_key == {key: place_of_key(key) % SHARDS for key in keys}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_byte_that_changes_costs_at_most_its_own_frame_and_old_ones_are_never_
             assert used is not None
             ends = [used.size]
             for batch in written:
-                used.append(batch)
+                used.append([batch])
                 ends.append(used.size)
             used.close()
             assert list(segment.read(used.path)) == written
@@ -62,9 +62,9 @@ def test_a_torn_last_frame_over_an_earlier_use_is_not_read(rounds: list[list[Spo
             used = reserve.take(number)
             assert used is not None
             for batch in written:
-                used.append(batch)
+                used.append([batch])
             last = used.size
-            used.append(Spooled(0, b"torn", bytes(200)))
+            used.append([Spooled(0, b"torn", bytes(200))])
             used.close()
             data = used.path.read_bytes()
             cut = last + int(part * (used.size - last - 1))
@@ -128,7 +128,7 @@ def test_the_usual_reserve_takes_a_hundred_thousand_hits_one_by_one(tmp_path: Pa
     packed = records.join([records.encode(hit)])
     path = tmp_path / segment.new_name(1)
     written = Segment.create(path, 1 << 20)
-    frame = written.append(Spooled(12, b"0123456789abcdef-12345", packed))
+    frame = written.append([Spooled(12, b"0123456789abcdef-12345-12", packed)])
     written.close()
     usable = TrackingSettings.spool_reserve // FILES * (FILES - 1)
     assert usable // frame >= 100_000

@@ -1,6 +1,6 @@
 """What was counted before: batch ids (under workspace 0) and idempotency keys.
 
-All repetitions of a key pass through one shard (ADR 0005), so looking in every day and then inserting under
+All repetitions of a key pass through one shard (ADR 0048), so looking in every day and then inserting under
 today has no race.
 """
 

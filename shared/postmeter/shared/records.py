@@ -1,8 +1,8 @@
 """What travels in the streams: packed records, one array of them per batch.
 
 Times are whole microseconds since 1970 UTC. Messages are their UUID's 16 bytes. `workspace` is the
-workspace's number. A batch is one stream entry with the fields BATCH (its id, `producer-sequence`, the same
-in every retry) and RECORDS (a MessagePack array of the structs below).
+workspace's number. A batch is one stream entry with the fields BATCH (its id, `producer-sequence-shard`, the
+same in every retry) and RECORDS (a MessagePack array of the structs below).
 """
 
 from __future__ import annotations

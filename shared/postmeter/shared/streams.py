@@ -1,13 +1,16 @@
 """Names of everything Postmeter keeps in Redis.
 
-A shard is one stream. Any batch of hits may go to any shard, for counting does not depend on order; an
-event with an idempotency key goes to the shard that its key names, so that one aggregator at a time sees
-all its repetitions. Braces are Redis Cluster hash tags.
+A shard is one stream. Everything that is told of one message goes into the shard of that message, so that one
+aggregator at a time counts it and sees all its repetitions (ADR 0048). Braces are Redis Cluster hash tags.
 """
 
 from __future__ import annotations
 
+import hashlib
+import zlib
+
 from postmeter.shared.apis.endpoint import Limit
+from postmeter.shared.records import Event
 
 
 def stream(shard: int) -> str:
@@ -15,9 +18,28 @@ def stream(shard: int) -> str:
     return f"postmeter:{{{shard}}}:stream"
 
 
-def shard_of(key: bytes, shards: int) -> int:
-    """The shard of an idempotency key (16 bytes, uniformly spread)."""
-    return int.from_bytes(key[:8], "big") % shards
+def place_of_message(workspace: int, message: bytes) -> int:
+    """Where what is told of a message (its 16 bytes) belongs: the shard is this number modulo the shards."""
+    return zlib.crc32(message, workspace)
+
+
+def place_of_name(workspace: int, provider: str, name: str) -> int:
+    """The same of a message that only its provider's name for it tells, or only its recipient's hash."""
+    return place_of_key(hashlib.blake2b(f"{workspace}\0{provider}\0{name}".encode(), digest_size=8).digest())
+
+
+def place_of_key(key: bytes) -> int:
+    """The same of what is not of a message, by a key (8 bytes of it, uniformly spread) that its repetitions share."""
+    return int.from_bytes(key[:8], "big")
+
+
+def place_of_event(event: Event) -> int | None:
+    """Where an event belongs, by the first that it has of these three; None: anywhere."""
+    if event.message:
+        return place_of_message(event.workspace, event.message)
+    if name := event.provider_message or (event.mail.to_hash if event.mail else ""):
+        return place_of_name(event.workspace, event.provider, name)
+    return place_of_key(event.key) if event.key else None
 
 
 def live(workspace: int) -> str:

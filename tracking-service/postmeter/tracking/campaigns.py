@@ -48,7 +48,7 @@ class Campaigns:
             name=None if given.name is msgspec.UNSET else fields.text("name", given.name, 500),
             status=None if given.status is msgspec.UNSET else fields.label("status", given.status, 50),
         )
-        await self._committer.append([encode(change)])
+        await self._committer.append([(None, encode(change))])
         return CampaignChangeAnswer(Accepted(campaign, given.name, given.status))
 
 

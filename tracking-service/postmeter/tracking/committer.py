@@ -1,7 +1,8 @@
 """Group commit: hits that arrive while an append is in flight form the next batch.
 
-A batch's id and bytes are fixed before the first attempt, and the spool reuses both, so that the aggregator
-recognises a batch that Redis has twice. A batch is answered when Redis has acknowledged it or it is synced in
+A batch goes to the shards of its records, a part to each, all of them in one write. The ids and bytes of the parts are
+fixed before the first attempt, and the spool reuses both, so that the aggregator recognises a part that Redis has
+twice. A batch is answered when Redis has acknowledged all of it or it is synced in
 the spool. If both fail it waits in memory: for PATIENCE at most, with the batches that form meanwhile behind it,
 and then its hits are answered all the same, marked and counted as dropped (ADR 0026).
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 from postmeter.shared import logs, records
@@ -20,6 +22,7 @@ from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.redis_failures import FAILURES
 from postmeter.tracking.answers import marked
 from postmeter.tracking.lane import Lane
+from postmeter.tracking.segment import Spooled
 from postmeter.tracking.spool import Spool, SpoolFull
 
 Kind = Literal["open", "click", "head"]
@@ -36,6 +39,8 @@ PATIENCE = 2.0
 RETRY_SECONDS = 0.1
 # API writes wait for room while this many batches of theirs are queued.
 MAX_QUEUED = 64
+Keyed = tuple[int | None, bytes]
+"""(where it belongs as postmeter.shared.streams says, None: anywhere; an encoded record)"""
 
 
 class Client(Protocol):
@@ -59,11 +64,10 @@ class NotStored(RequestError):
 class Batch:
     """Encoded records, and who is answered when they are durable."""
 
-    __slots__ = ("answers", "behind", "bytes", "counts", "followers", "records", "shard", "unrecorded", "waiting")
+    __slots__ = ("answers", "behind", "bytes", "counts", "followers", "records", "unrecorded", "waiting")
 
-    def __init__(self, shard: int | None = None) -> None:
-        self.shard = shard
-        self.records: list[bytes] = []
+    def __init__(self) -> None:
+        self.records: list[Keyed] = []
         self.answers: list[tuple[Client, bytes]] = []
         self.followers: list[Client] = []
         self.counts: dict[Kind, int] = dict.fromkeys(KINDS, 0)
@@ -78,9 +82,21 @@ class Batch:
         """How many of its records are hits."""
         return sum(self.counts.values())
 
-    def takes(self, shard: int | None, size: int) -> bool:
-        """Whether records of `size` bytes for `shard` may join."""
-        return self.shard == shard and len(self.records) < MAX_RECORDS and self.bytes + size <= MAX_BYTES
+    def takes(self, size: int) -> bool:
+        """Whether records of `size` bytes may join."""
+        return len(self.records) < MAX_RECORDS and self.bytes + size <= MAX_BYTES
+
+    def parts(self, shards: int, spare: int) -> dict[int, list[bytes]]:
+        """The records by shard; those that may go anywhere by the shard `spare`."""
+        found: dict[int, list[bytes]] = {}
+        for place, record in self.records:
+            shard = spare if place is None else place % shards
+            part = found.get(shard)
+            if part is None:
+                found[shard] = [record]
+            else:
+                part.append(record)
+        return found
 
 
 class Committer:
@@ -120,38 +136,40 @@ class Committer:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    async def append(self, encoded: list[bytes], shard: int | None = None, *, behind: bool = False) -> None:
+    async def append(self, keyed: Sequence[Keyed], *, behind: bool = False) -> None:
         """Return once the records are durable. Raises RequestError 503 if they cannot be made so.
 
-        shard: where they must go; None leaves it open. behind: they come into the streams after everything that this
+        behind: they come into the streams after everything that this
         process has answered before, also after what waits in the spool. The records are not one transaction.
         """
+        if not keyed:
+            return
         while len(self._writes) >= MAX_QUEUED:
             self._room.clear()
             await self._room.wait()
-        size = sum(map(len, encoded))
-        if self.hits.takes(shard, size):
+        size = sum(len(record) for _, record in keyed)
+        if self.hits.takes(size):
             batch = self.hits
         else:
-            batch = next((queued for queued in self._writes if queued.takes(shard, size)), Batch(shard))
+            batch = next((queued for queued in self._writes if queued.takes(size)), Batch())
             if not batch.records:
                 self._writes.append(batch)
         done = self._loop.create_future()
-        batch.records += encoded
+        batch.records += keyed
         batch.bytes += size
         batch.behind = batch.behind or behind
         batch.waiting.append(done)
         self.schedule()
         await done
 
-    async def append_hit(self, record: bytes, kind: Kind) -> str | None:
+    async def append_hit(self, record: Keyed, kind: Kind) -> str | None:
         """Return None once the hit is durable, or why it is dropped: a visitor is answered in any case."""
         while self.full:
             self._taken.clear()
             await self._taken.wait()
         batch, done = self.hits, self._loop.create_future()
         batch.records.append(record)
-        batch.bytes += len(record)
+        batch.bytes += len(record[1])
         batch.counts[kind] += 1
         batch.waiting.append(done)
         self.schedule()
@@ -189,12 +207,15 @@ class Committer:
 
     async def _commit(self, lane: Lane, batch: Batch) -> None:
         sequence = self._sequence = self._sequence + 1
-        shard = sequence % self._shards if batch.shard is None else batch.shard
-        batch_id = f"{self._producer}-{sequence}".encode()
         error: NotStored | None = None
         try:
             if batch.records:
-                await self._keep_trying(lane, shard, batch_id, records.join(batch.records), batch)
+                parts = batch.parts(self._shards, sequence % self._shards)
+                named = [
+                    Spooled(shard, f"{self._producer}-{sequence}-{shard}".encode(), records.join(encoded))
+                    for shard, encoded in parts.items()
+                ]
+                await self._keep_trying(lane, named, batch)
         except Exception as failure:
             # Whatever it is: people must still get their picture and arrive at their destination.
             error = NotStored("spool_full" if isinstance(failure, SpoolFull) else "spool_failed")
@@ -208,12 +229,12 @@ class Committer:
             # Not at once: what the loop has read by now is to be in the next batch too.
             self.schedule()
 
-    async def _keep_trying(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, batch: Batch) -> None:
+    async def _keep_trying(self, lane: Lane, parts: list[Spooled], batch: Batch) -> None:
         """Store a batch. Raises what the last attempt failed with; once one has waited in vain the next ones do not."""
         give_up = self._loop.time() + PATIENCE
         while True:
             try:
-                await self._store(lane, shard, batch_id, packed, batch)
+                await self._store(lane, parts, batch)
             except (*FAILURES, SpoolFull):
                 self._given_up = self._given_up or self._loop.time() + RETRY_SECONDS > give_up
                 if self._given_up:
@@ -223,11 +244,11 @@ class Committer:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _store(self, lane: Lane, shard: int, batch_id: bytes, packed: bytes, batch: Batch) -> None:
+    async def _store(self, lane: Lane, parts: list[Spooled], batch: Batch) -> None:
         if self.redis_up and not (batch.behind and self._spool.waiting):
             began = time.perf_counter()
             try:
-                await lane.append(shard, batch_id, packed)
+                await lane.append(parts)
             except FAILURES as failure:
                 self._metrics.append_failures.inc()
                 if self.redis_up:
@@ -239,7 +260,7 @@ class Committer:
                 self._hits_streamed.inc(batch.hits)
                 return
         self.trouble.set()
-        await self._spool.write(shard, batch_id, packed)
+        await self._spool.write(parts)
         self._spooled.inc()
         self._hits_spooled.inc(batch.hits)
         self._metrics.spool_bytes.set(self._spool.waiting)

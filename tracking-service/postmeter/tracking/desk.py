@@ -9,7 +9,9 @@ from postmeter.shared.errors import ClickRefused, TokenRejected
 from postmeter.shared.events import Mark
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Hit, encode
+from postmeter.shared.streams import place_of_message
 from postmeter.shared.tokens import HONEYPOT, OPEN, KeyRing
+from postmeter.tracking.committer import Keyed
 
 _OPENS = (OPEN,)
 # Plain numbers, for members of an enumeration take longer to look up and to encode.
@@ -27,23 +29,25 @@ class Desk:
         """Count a hit that is answered but not recorded."""
         self._metrics.dropped.labels(reason).inc()
 
-    def open(self, token: bytes, prefetch: bool, agent: bytes, ip: str) -> bytes | None:
-        """The encoded record of an open, or None where its token is not genuine."""
+    def open(self, token: bytes, prefetch: bool, agent: bytes, ip: str) -> Keyed | None:
+        """The record of an open, or None where its token is not genuine."""
         try:
             _, workspace, message = self._keys.verify_one_of(_OPENS, token)
         except TokenRejected as rejected:
             self.drop(rejected.reason)
             return None
-        return encode(Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip))
+        hit = Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip)
+        return place_of_message(workspace, message), encode(hit)
 
     def click(
         self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str, *, is_head: bool
-    ) -> tuple[str, bytes]:
-        """(Location, encoded record) of a click, or of a visit of the honeypot. Raises ClickRefused."""
+    ) -> tuple[str, Keyed]:
+        """(Location, record) of a click, or of a visit of the honeypot. Raises ClickRefused."""
         try:
             purpose, workspace, message, url, location = click_url.follow(self._keys, token, query)
         except ClickRefused as refused:
             self.drop(refused.reason)
             raise
         mark = _HEAD if is_head else _HONEYPOT if purpose == HONEYPOT else _UNMARKED
-        return location, encode(Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark))
+        hit = Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark)
+        return location, (place_of_message(workspace, message), encode(hit))

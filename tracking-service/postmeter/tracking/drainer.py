@@ -31,7 +31,7 @@ async def append(path: Path, lane: Lane, shards: int) -> AsyncIterator[Spooled]:
     """
     for batch in await asyncio.to_thread(lambda: list(segment.read(path))):
         # A deployment with fewer shards than before still finds a place for old batches.
-        await lane.append(batch.shard % shards, batch.batch_id, batch.packed)
+        await lane.append([Spooled(batch.shard % shards, batch.batch_id, batch.packed)])
         yield batch
 
 

@@ -15,7 +15,7 @@ from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Event
 from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.streams import event_seen, shard_of
+from postmeter.shared.streams import event_seen, place_of_event
 from postmeter.tracking import event_body, fields, outgoing
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.event_batch import Item
@@ -53,11 +53,10 @@ class _Reading:
 class Events:
     """Takes events for a principal."""
 
-    def __init__(self, committer: Committer, redis: Redis, metrics: TrackingMetrics, shards: int) -> None:
+    def __init__(self, committer: Committer, redis: Redis, metrics: TrackingMetrics) -> None:
         self._committer = committer
         self._redis = redis
         self._metrics = metrics
-        self._shards = shards
 
     async def take(self, principal: Principal, items: list[Item]) -> Outcome:
         """Accept what is valid and new.
@@ -73,7 +72,8 @@ class Events:
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
         events = [event for _, event in fresh.values()]
-        await self._append(events, keyless, read.refusals)
+        keyed = [(place_of_event(event), outgoing.event(event)) for event in (*events, *keyless)]
+        await self._committer.append([*keyed, *((None, refusal) for refusal in read.refusals)])
         await self._remember(principal.workspace, events)
         outcome.accepted = len(events) + len(keyless)
         outcome.rejected.sort(key=lambda one: one.index)
@@ -84,14 +84,6 @@ class Events:
         ):
             self._metrics.events.labels(label).inc(count)
         return outcome
-
-    async def _append(self, keyed: list[Event], keyless: list[Event], refusals: list[bytes]) -> None:
-        by_shard: dict[int | None, list[bytes]] = {}
-        for event in keyed:
-            by_shard.setdefault(shard_of(event.key, self._shards), []).append(outgoing.event(event))
-        if keyless or refusals:
-            by_shard[None] = [*(outgoing.event(event) for event in keyless), *refusals]
-        await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
 
     async def _leave_out_known(self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: Outcome) -> None:
         """Without Redis everything passes as new: the aggregator then finds the repetitions."""

@@ -1,8 +1,9 @@
-"""One connection to Redis that appends batches to streams, one at a time."""
+"""One connection to Redis that appends batches to streams, one group of them at a time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import cast
 
 import hiredis
@@ -14,6 +15,7 @@ from redis.exceptions import ResponseError
 from postmeter.shared.records import BATCH, RECORDS
 from postmeter.shared.secret import Secret
 from postmeter.shared.streams import stream
+from postmeter.tracking.segment import Spooled
 
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
@@ -39,39 +41,44 @@ class Lane(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._replies = hiredis.Reader()
-        self._waiter: asyncio.Future[object] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._awaited = 0
+        self._refused: hiredis.ReplyError | None = None
         self._heads = [
             b"*7\r\n$4\r\nXADD\r\n" + _bulk(stream(shard).encode()) + b"$1\r\n*\r\n" for shard in range(shards)
         ]
 
-    async def append(self, shard: int, batch_id: bytes, packed: bytes) -> None:
-        """Return once Redis has acknowledged the batch. Raises one of FAILURES soon after the deadline.
+    async def append(self, batches: Sequence[Spooled]) -> None:
+        """Return once Redis has acknowledged all of them. Raises one of FAILURES soon after the deadline.
 
-        A failure does not mean that Redis has not got the batch: try it again under the same id only.
+        A failure does not mean that Redis has not got them: try them again under the same ids only.
         """
-        head = self._heads[shard] + _bulk(BATCH) + _bulk(batch_id) + _bulk(RECORDS) + b"$%d\r\n" % len(packed)
-        await self._ask(head + packed + b"\r\n")
+        parts: list[bytes] = []
+        for batch in batches:
+            head = self._heads[batch.shard] + _bulk(BATCH) + _bulk(batch.batch_id) + _bulk(RECORDS)
+            parts += head, b"$%d\r\n" % len(batch.packed), batch.packed, b"\r\n"
+        await self._ask(b"".join(parts), len(batches))
 
     async def ping(self) -> None:
         """Return once Redis has answered. Raises one of FAILURES."""
-        await self._ask(_PING)
+        await self._ask(_PING, 1)
 
     async def close(self) -> None:
         """Drop the connection; the next append makes a new one."""
         self._transport = None
         await self._connection.disconnect(nowait=True)
 
-    async def _ask(self, command: bytes) -> None:
+    async def _ask(self, commands: bytes, replies: int) -> None:
         if self._transport is not None:
             try:
-                await self._exchange(self._transport, command)
+                await self._exchange(self._transport, commands, replies)
                 return
             except ConnectionResetError:
                 # A connection that idled through a restart of Redis is found broken only now.
                 await self.close()
         async with asyncio.timeout(self._deadline):
             transport = await self._connect()
-        await self._exchange(transport, command)
+        await self._exchange(transport, commands, replies)
 
     async def _connect(self) -> asyncio.Transport:
         await self.close()
@@ -84,12 +91,13 @@ class Lane(asyncio.Protocol):
         self._transport = transport
         return transport
 
-    async def _exchange(self, transport: asyncio.Transport, command: bytes) -> None:
+    async def _exchange(self, transport: asyncio.Transport, commands: bytes, replies: int) -> None:
         waiter = self._waiter = self._loop.create_future()
+        self._awaited, self._refused = replies, None
         timer = self._loop.call_later(self._deadline, self._expire, waiter)
-        transport.write(command)
+        transport.write(commands)
         try:
-            reply = await waiter
+            await waiter
         except BaseException:
             # The reply may still come; it must not be taken for the next command's.
             transport.abort()
@@ -98,19 +106,22 @@ class Lane(asyncio.Protocol):
         finally:
             timer.cancel()
             self._waiter = None
-        if isinstance(reply, hiredis.ReplyError):
-            raise ResponseError(str(reply))
+        if self._refused is not None:
+            raise ResponseError(str(self._refused))
 
     def _expire(self, waiter: asyncio.Future[object]) -> None:
         if not waiter.done():
             waiter.set_exception(TimeoutError(f"Redis did not answer within {self._deadline} s"))
 
     def data_received(self, data: bytes) -> None:
-        """Take Redis' reply."""
+        """Take Redis' replies, one for each command."""
         self._replies.feed(data)
-        reply = self._replies.gets()
-        if reply is not False and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(reply)
+        while (reply := self._replies.gets()) is not False:
+            self._awaited -= 1
+            if isinstance(reply, hiredis.ReplyError):
+                self._refused = reply
+        if self._awaited <= 0 and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Redis has closed the connection."""

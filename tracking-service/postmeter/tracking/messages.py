@@ -17,8 +17,9 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
+from postmeter.shared.streams import place_of_message
 from postmeter.tracking import bodies, fields
-from postmeter.tracking.committer import Committer
+from postmeter.tracking.committer import Committer, Keyed
 from postmeter.tracking.html_links import MAX_LINKS, TooManyLinks
 from postmeter.tracking.instrumentation import Instrument, TrackedLink, UntrackedLink
 from postmeter.tracking.mailboxes import Mailboxes
@@ -163,11 +164,12 @@ class Messages:
     async def _commit(self, records: list[Registration]) -> None:
         if records:
             await self._mailboxes.prepare(record.to_domain for record in records)
-            await self._committer.append([self._encoded(record) for record in records])
+            await self._committer.append([self._keyed(record) for record in records])
             self._metrics.messages.inc(len(records))
 
-    def _encoded(self, record: Registration) -> bytes:
-        return encode(msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain)))
+    def _keyed(self, record: Registration) -> Keyed:
+        named = msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain))
+        return place_of_message(record.workspace, record.message), encode(named)
 
     async def _take(
         self, principal: Principal, body: bytes | msgspec.Raw, room: int, full: bool = False

@@ -20,7 +20,7 @@ from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
 from postmeter.tracking import answers
 from postmeter.tracking.client import ADDRESS_HEADERS, PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch, join
-from postmeter.tracking.committer import Batch, Kind
+from postmeter.tracking.committer import Batch, Keyed, Kind
 from postmeter.tracking.front import Front
 
 _OPEN = OPEN_PATH.encode()
@@ -285,7 +285,7 @@ class HitProtocol(asyncio.Protocol):
             self._closing = True
         self._answer(answer.wire(front.clock.date, head=is_head, close=close), record, kind)
 
-    def _answer(self, answer: bytes, record: bytes | None, kind: Kind = "open") -> None:
+    def _answer(self, answer: bytes, record: Keyed | None, kind: Kind = "open") -> None:
         """Answer at once what records nothing and has nothing pending before it; else with the batch."""
         committer = self._front.committer
         if record is None:
@@ -302,7 +302,7 @@ class HitProtocol(asyncio.Protocol):
             batch.answers.append((self, answer))
             batch.counts[kind] += 1
             if kind != "open":
-                batch.bytes += len(record) + len(answer)
+                batch.bytes += len(record[1]) + len(answer)
             committer.schedule()
         if self._closing and self._batch is not None:
             self._batch.followers.append(self)

@@ -17,7 +17,7 @@ import re
 import secrets
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -72,10 +72,12 @@ class Segment:
         """Whether that many bytes still fit; an empty segment takes any, and grows."""
         return not self.size or self.size + size <= self._room
 
-    def append(self, batch: Spooled) -> int:
-        """Return the frame's bytes once it is on disk. Raises OSError; the segment is then to be ended."""
-        payload = msgspec.msgpack.encode(batch)
-        data = _FRAME.pack(self._marker, len(payload), _checksum(self._marker, payload)) + payload
+    def append(self, batches: Sequence[Spooled]) -> int:
+        """Return the frames' bytes once all are on disk. Raises OSError; the segment is then to be ended."""
+        payloads = [msgspec.msgpack.encode(batch) for batch in batches]
+        data = b"".join(
+            _FRAME.pack(self._marker, len(payload), _checksum(self._marker, payload)) + payload for payload in payloads
+        )
         try:
             written = 0
             while written < len(data):
@@ -83,7 +85,7 @@ class Segment:
             # The length of a file that grows is synced with it: its data could not be read without.
             os.fdatasync(self._descriptor)
         except OSError:
-            # What was not acknowledged is not to be read either, though it would do no harm.
+            # What was not acknowledged is not to be read either, the first of it, though it would do no harm.
             with contextlib.suppress(OSError):
                 os.pwrite(self._descriptor, bytes(_FRAME.size), self.size)
             raise

@@ -88,7 +88,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         seals,
         large,
         Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
-        Events(committer, redis, figures, settings.shards),
+        Events(committer, redis, figures),
         Campaigns(committer),
     )
     pool = await _pool(settings)
@@ -97,7 +97,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     clients = Clients(seals, hops)
     visits = app.Visits(desk, committer, clients)
-    track = TrackRoutes(settings, seals, Track(committer, Attributions(redis), figures, settings.shards))
+    track = TrackRoutes(settings, seals, Track(committer, Attributions(redis), figures))
     unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(

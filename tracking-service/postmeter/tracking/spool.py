@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -75,9 +75,9 @@ class Spool:
         except OSError:
             return 0
 
-    async def write(self, shard: int, batch_id: bytes, packed: bytes) -> None:
-        """Return once the batch is on disk. Raises SpoolFull or OSError."""
-        await self._in_thread(lambda: self._write(Spooled(shard, batch_id, packed)))
+    async def write(self, batches: Sequence[Spooled]) -> None:
+        """Return once these are on disk, all in one segment. Raises SpoolFull or OSError."""
+        await self._in_thread(lambda: self._write(batches))
 
     def check(self) -> None:
         """Raise SpoolFull if a usual batch could not be written now."""
@@ -133,15 +133,15 @@ class Spool:
     def _in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _write(self, batch: Spooled) -> None:
-        size = len(batch.packed) + segment.FRAME_BYTES
+    def _write(self, batches: Sequence[Spooled]) -> None:
+        size = sum(len(batch.packed) + segment.FRAME_BYTES for batch in batches)
         failure: OSError = OSError(errno.ENOSPC, "the spool holds as much as it may")
         for choose in (self._present, self._growing, self._set_aside):
             try:
                 chosen = choose(size)
                 if chosen is not None:
                     self._segment = chosen
-                    self._append(chosen, batch)
+                    self._append(chosen, batches)
                     return
             except OSError as error:
                 failure = error
@@ -150,9 +150,9 @@ class Spool:
             raise SpoolFull(f"the spool holds {self.waiting} bytes, as many as it may")
         raise failure
 
-    def _append(self, chosen: Segment, batch: Spooled) -> None:
+    def _append(self, chosen: Segment, batches: Sequence[Spooled]) -> None:
         is_new = not chosen.size
-        chosen.append(batch)
+        chosen.append(batches)
         if is_new:
             holder.sync(self.folder)
         self._held[chosen.path] = chosen.size

@@ -10,7 +10,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Purchase, encode
-from postmeter.shared.streams import shard_of
+from postmeter.shared.streams import place_of_key
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts import custom_event, purchase
 from postmeter.tracking.contacts.attributions import Attributions
@@ -24,16 +24,15 @@ _LATER = "The purchase is stored, but what it is attributed to is not known yet:
 class Track:
     """Takes what contacts did, for a principal."""
 
-    def __init__(self, committer: Committer, attributions: Attributions, metrics: TrackingMetrics, shards: int) -> None:
+    def __init__(self, committer: Committer, attributions: Attributions, metrics: TrackingMetrics) -> None:
         self._committer = committer
         self._attributions = attributions
         self._metrics = metrics
-        self._shards = shards
 
     async def event(self, principal: Principal, body: bytes) -> TrackEventAnswer:
         """Take a custom event. Raises RequestError 400, 422, 503."""
         record = custom_event.read(principal.workspace, body)
-        await self._committer.append([encode(record)])
+        await self._committer.append([(None, encode(record))])
         self._note("custom", "accepted")
         return TrackEventAnswer(True, record.id)
 
@@ -50,9 +49,9 @@ class Track:
         if self._attributions.full:
             self._note("purchase", "refused")
             raise RequestError(503, "UNAVAILABLE", "Too many purchases wait; nothing was stored.", None, _RETRY)
-        shard = shard_of(purchase.order_hash(record.workspace, record.order), self._shards) if record.order else None
+        place = place_of_key(purchase.order_hash(record.workspace, record.order)) if record.order else None
         # Behind the clicks that wait in the spool, so that it is counted after them.
-        await self._committer.append([encode(record)], shard, behind=True)
+        await self._committer.append([(place, encode(record))], behind=True)
         left = max(0.0, began + ANSWER_SECONDS - time.monotonic())
         answer = await self._attributions.wait(record.workspace, record.id, left)
         self._metrics.purchase_seconds.observe(time.monotonic() - began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +13,9 @@ from postmeter.shared import logs, quoting, source_log, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Event
-from postmeter.shared.streams import shard_of
+from postmeter.shared.streams import place_of_event
 from postmeter.tracking import outgoing
-from postmeter.tracking.committer import Committer
+from postmeter.tracking.committer import Committer, Keyed
 from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events, items
@@ -69,7 +68,6 @@ class Webhooks:
         self._labelled: set[str] = set()
         for name, outcome in itertools.product(PROVIDERS, ("event", "unreadable", "refused")):
             metrics.webhooks.labels(name, outcome)
-        self._shards = settings.shards
         self._source_key = settings.source_key
         self._mailboxes = mailboxes
         self._base_url = settings.public_gateway_url.rstrip("/")
@@ -112,7 +110,7 @@ class Webhooks:
             await source_log.note_delivery(self._redis, source, delivery, unread)
 
     async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
-        outcome, taken, by_shard = Outcome(), list[Event](), dict[int | None, list[bytes]]()
+        outcome, taken, keyed = Outcome(), list[Event](), list[Keyed]()
         unread: list[source_log.Unread] = []
         work = 0
         for index, item in enumerate(provider.items(delivery)):
@@ -128,16 +126,16 @@ class Webhooks:
                 refusal = outgoing.refusal(
                     delivery.received, source.workspace, f"webhook {source.id}", str(error), item
                 )
-                by_shard.setdefault(None, []).append(refusal)
+                keyed.append((None, refusal))
             else:
                 taken += found
         await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
         for index, event in enumerate(taken):
-            by_shard.setdefault(self._shard(event), []).append(outgoing.event(self._named(event)))
+            keyed.append((place_of_event(event), outgoing.event(self._named(event))))
             if index % 50 == 49:
                 await asyncio.sleep(0)
         outcome.accepted = len(taken)
-        await asyncio.gather(*(self._committer.append(encoded, shard) for shard, encoded in by_shard.items()))
+        await self._committer.append(keyed)
         seen = source_log.Delivery(delivery.received, outcome.accepted, len(outcome.rejected))
         await self.note(source.id, seen, unread)
         self._metrics.webhooks.labels(provider.slug, "event").inc(outcome.accepted)
@@ -163,14 +161,6 @@ class Webhooks:
         if mail is None or mail.mailbox_provider or not (named := self._mailboxes.of(mail.to_domain)):
             return event
         return msgspec.structs.replace(event, mail=msgspec.structs.replace(mail, mailbox_provider=named))
-
-    def _shard(self, event: Event) -> int:
-        """All that providers tell of one message goes through one shard: so do all repetitions of an event, and two
-        events of a message that nobody has registered make it once.
-        """
-        provider_message = event.provider_message or (event.mail.to_hash if event.mail else "")
-        name = event.message or f"{event.workspace}\0{event.provider}\0{provider_message}".encode()
-        return shard_of(hashlib.blake2b(name, digest_size=8).digest(), self._shards)
 
 
 def read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
