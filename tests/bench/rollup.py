@@ -82,17 +82,20 @@ def hits(messages: list[bytes], count: int, noise: random.Random) -> list[Hit]:
 
 
 def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_batch: int) -> float:
-    """Append as the tracking-service does, spread over the shards. Returns when the first append was sent."""
-    packed = [
-        records.join([records.encode(record) for record in found[start : start + per_batch]])
-        for start in range(0, len(found), per_batch)
-    ]
-    producer = uuid.uuid4().hex
+    """Append as the tracking-service does, each record to its message's shard. Returns when the first was sent."""
+    producer, together = uuid.uuid4().hex, per_batch * SHARDS
+    entries: list[tuple[int, bytes]] = []
+    for start in range(0, len(found), together):
+        parts: dict[int, list[bytes]] = {}
+        for one in found[start : start + together]:
+            shard = streams.place_of_message(one.workspace, one.message) % SHARDS
+            parts.setdefault(shard, []).append(records.encode(one))
+        entries += ((shard, records.join(encoded)) for shard, encoded in parts.items())
     started = time.perf_counter()
-    for begin in range(0, len(packed), 200):
+    for begin in range(0, len(entries), 200):
         with client.pipeline(transaction=False) as pipeline:
-            for n, body in enumerate(packed[begin : begin + 200], begin):
-                pipeline.xadd(streams.stream(n % SHARDS), {records.BATCH: f"{producer}-{n}", records.RECORDS: body})
+            for n, (shard, body) in enumerate(entries[begin : begin + 200], begin):
+                pipeline.xadd(streams.stream(shard), {records.BATCH: f"{producer}-{n}", records.RECORDS: body})
             pipeline.execute()
     return started
 
@@ -173,7 +176,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--hits", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=200, help="records per stream entry")
+    parser.add_argument("--batch", type=int, default=200, help="records per stream entry, about")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
     folder.chmod(0o711)
