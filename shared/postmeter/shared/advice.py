@@ -36,7 +36,10 @@ class Advice:
         await asyncio.gather(*(self._keep_looking(name, look) for name, look in self._looks.items()))
 
     async def _keep_looking(self, name: str, look: Look) -> None:
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        # Redis' client may make another error of a cancellation that meets a connection which is just closed.
+        while not task.cancelling():
             try:
                 said = await asyncio.wait_for(look(), LOOK_SECONDS)
             except Exception as error:

@@ -60,8 +60,10 @@ class Drainer:
 
     async def run(self) -> None:
         """Drain until cancelled, whatever happens: without this no batch goes to Redis again after it was away."""
-        pause = FIRST_PAUSE
-        while True:
+        pause, task = FIRST_PAUSE, asyncio.current_task()
+        assert task is not None
+        # Redis' client may make another error of a cancellation that meets a connection which is just closed.
+        while not task.cancelling():
             try:
                 await self.drain()
                 pause = FIRST_PAUSE

@@ -63,9 +63,11 @@ class Channel:
 
     async def run(self) -> None:
         """Ask and tell, once a second, until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
         due = loop.time()
-        while True:
+        # Redis' client may make another error of a cancellation that meets a connection which is just closed.
+        while not task.cancelling():
             with self._trouble("events"):
                 for _ in range(MOST_LOOKS):
                     async with asyncio.timeout(LOOK_SECONDS):
