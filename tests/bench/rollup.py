@@ -88,7 +88,7 @@ def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_bat
     for start in range(0, len(found), together):
         parts: dict[int, list[bytes]] = {}
         for one in found[start : start + together]:
-            shard = streams.place_of_message(one.workspace, one.message) % SHARDS
+            shard = streams.slot_of(one.workspace, one.message) % SHARDS
             parts.setdefault(shard, []).append(records.encode(one))
         entries += ((shard, records.join(encoded)) for shard, encoded in parts.items())
     started = time.perf_counter()

@@ -98,7 +98,7 @@ def entries(found: list[Record], noise: random.Random) -> list[tuple[int, str, b
     by_shard: defaultdict[int, list[Record]] = defaultdict(list)
     for record in found:
         if isinstance(record, Event) and record.key:
-            by_shard[streams.shard_of(record.key, SHARDS)].append(record)
+            by_shard[streams.shard_of(streams.slot_of_key(record.key), SHARDS)].append(record)
         else:
             by_shard[noise.randrange(SHARDS)].append(record)
     made = []

@@ -10,7 +10,7 @@ import pytest
 
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.records import Event, Record, Refusal, idempotency_key
-from postmeter.shared.streams import place_of_key, place_of_message, place_of_name
+from postmeter.shared.streams import slot_of, slot_of_key, slot_of_name
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import NDJSON, SENT, error, events_of, micros, now
 
@@ -120,14 +120,14 @@ def test_all_that_is_told_of_a_message_goes_to_its_shard(service: Service) -> No
         if isinstance(record, Event)
     ]
     of_message = {(record.message, shard) for shard, record in found if record.message in ids}
-    wanted = {(one, place_of_message(WORKSPACE, one) % SHARDS) for one in ids}
+    wanted = {(one, slot_of(WORKSPACE, one) % SHARDS) for one in ids}
     assert of_message == wanted
     assert len({shard for _, shard in wanted}) == SHARDS
     of_name = {shard for shard, record in found if record.provider_message == messages[0]}
-    assert of_name == {place_of_name(WORKSPACE, "ACME", messages[0]) % SHARDS}
+    assert of_name == {slot_of_name(WORKSPACE, "ACME", messages[0]) % SHARDS}
     keys = [idempotency_key(WORKSPACE, key) for key in received]
     by_key = {record.key: shard for shard, record in found if record.type == EventType.RECEIVED and record.key in keys}
-    assert by_key == {key: place_of_key(key) % SHARDS for key in keys}
+    assert by_key == {key: slot_of_key(key) % SHARDS for key in keys}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from postmeter.aggregator.dimensions import of_message
 from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
 from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.messages import MessageCache
 from postmeter.aggregator.queries import COHORTS, QUERIES
 from postmeter.aggregator.reader import Entry
 from postmeter.aggregator.settings import AggregatorSettings
@@ -133,16 +132,6 @@ def test_every_month_cut_table_has_its_retention() -> None:
     assert set(settings.months()) == {table.table for table in partitions.TABLES if table.width == "month"}
 
 
-def test_the_message_cache_is_bounded_and_forgets_the_unused() -> None:
-    cache = MessageCache(3)
-    for n in range(20):
-        cache.remember({(1, bytes([n])): n})
-    known, missing = cache.known((1, bytes([n])) for n in range(20))
-    assert 3 <= len(known) <= 8
-    assert known[1, bytes([19])] == 19
-    assert missing == [(1, bytes([n])) for n in range(20 - len(known))]
-
-
 def test_tags_make_the_same_series_in_any_order() -> None:
     assert of_message(registration(1, tags=["b", "a", "b"])) == of_message(registration(2, tags=["a", "b"]))
 
@@ -176,7 +165,7 @@ def test_rollup_statements_name_every_counter() -> None:
 
 def test_queries_are_described() -> None:
     assert len(QUERIES.names()) == len(set(QUERIES.names())) > 20
-    assert COHORTS.names() == ["engage", "raise_messages", "engagements_of"]
+    assert COHORTS.names() == ["raise_messages", "engagements_of"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.choice import OWN_COUNTS, Choice
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, UNIQUES, Effect
 from postmeter.aggregator.links import Click
-from postmeter.aggregator.messages import Key
+from postmeter.aggregator.memory import Key
 from postmeter.aggregator.moments import NEVER
 from postmeter.aggregator.unregistered import Held, columns
 from postmeter.shared.events import Engagement, EventType, Verdict

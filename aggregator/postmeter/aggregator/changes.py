@@ -18,7 +18,7 @@ from postmeter.aggregator.deltas import Deltas
 from postmeter.aggregator.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.links import Click
-from postmeter.aggregator.messages import Key
+from postmeter.aggregator.memory import Key
 from postmeter.aggregator.moments import NEVER
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.messages import Flag, Key
+from postmeter.aggregator.memory import Key
+from postmeter.aggregator.messages import Flag
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Hit

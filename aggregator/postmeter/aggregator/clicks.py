@@ -1,8 +1,8 @@
 """Clicks judged by their company: what that changes of earlier ones is corrected at once (ADR 0023).
 
 Each click is counted by its own verdict first. Whoever adds a click, or learns when a clicked message was delivered,
-holds the row of the message's first click and the message's lock, both since `engage`: so of two flushes at once the
-second sees the first one's clicks, and nobody else changes what is corrected here.
+holds the message's slot (ADR 0049): so of two flushes at once the second sees the first one's clicks, and nobody else
+changes what is corrected here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.effects import BUCKET, HIT_COUNTERS, UNIQUES
-from postmeter.aggregator.messages import Key
+from postmeter.aggregator.memory import Key
 from postmeter.aggregator.moments import MICROSECONDS, NEVER
 from postmeter.aggregator.verdicts import company
 from postmeter.aggregator.verdicts.company import Click
@@ -33,18 +33,6 @@ Stretch = tuple[int, UUID, int, int]
 """(workspace, message, from, to)"""
 Judgement = tuple[int, UUID, int, str | None, str | None, str | None]
 """(workspace, message, time, user agent, reason until now, reason)"""
-
-
-async def hold(connection: Connection, changes: Changes) -> None:
-    """Let `engage` lock the first clicks of messages whose delivery may move them.
-
-    Locked after the messages, a flush that adds a click and one that tells the delivery would wait in a circle.
-    """
-    if told := _delivered(changes):
-        workspaces, messages, _ = zip(*told, strict=True)
-        for row in await connection.fetch(_QUERIES["clicked"], workspaces, messages):
-            key = (row["workspace"], row["message"].bytes)
-            changes.first[Engagement.CLICK].setdefault(key, (NEVER, row["series"]))
 
 
 def _delivered(changes: Changes) -> list[tuple[int, UUID, int]]:
@@ -75,14 +63,15 @@ def early(changes: Changes) -> int:
     return max((changes.thresholds(workspace).early_seconds for workspace, _ in changes.clicks), default=0)
 
 
-async def judge(connection: Connection, changes: Changes, alone: set[Key], stretches: list[Stretch]) -> None:
+async def judge(connection: Connection, changes: Changes, alone: set[Key], stretches: list[Stretch]) -> set[Key]:
     """Judge the clicks in `changes`, whose history is written, and those around them; corrections go to `changes`.
 
     alone: messages of which this flush holds the first click. stretches: where clicks are looked at as well.
+    Returns the messages whose first click has moved.
     """
     stretches = [*_stretches(changes, alone), *stretches]
     if not stretches:
-        return
+        return set()
     low, high = min(low for _, _, low, _ in stretches), max(high for _, _, _, high in stretches)
     kinds = company.JOINT, [company.HEAD, company.HONEYPOT]
     near = await connection.fetch(_QUERIES["near"], *zip(*stretches, strict=True), MOST, *kinds, low, high)
@@ -95,8 +84,9 @@ async def judge(connection: Connection, changes: Changes, alone: set[Key], stret
             # Two stretches of a message may meet; neither need have seen all that the other has.
             if judgement not in found or company.RANK[reason] > company.RANK[found[judgement]]:
                 found[judgement] = reason
-    if found:
-        await _correct(connection, changes, [(*judgement, reason) for judgement, reason in found.items()])
+    if not found:
+        return set()
+    return await _correct(connection, changes, [(*judgement, reason) for judgement, reason in found.items()])
 
 
 def _stretches(changes: Changes, alone: set[Key]) -> Iterator[Stretch]:
@@ -118,7 +108,7 @@ def _stretches(changes: Changes, alone: set[Key]) -> Iterator[Stretch]:
                 low = 0
 
 
-async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> None:
+async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> set[Key]:
     await connection.execute(_QUERIES["plan_anew"])
     for row in await connection.fetch(_QUERIES["judge"], *zip(*judgements, strict=True)):
         changes.judged[row["reason"] or "none"] += 1
@@ -130,13 +120,14 @@ async def _correct(connection: Connection, changes: Changes, judgements: list[Ju
     for workspace, message, at, _, was, reason in judgements:
         if was is None or reason is None:
             earliest[workspace, message] = min(at, earliest.get((workspace, message), at))
-    if earliest:
-        await _move_first_clicks(connection, changes, ((*key, at) for key, at in sorted(earliest.items())))
+    if not earliest:
+        return set()
+    return await _move_first_clicks(connection, changes, ((*key, at) for key, at in sorted(earliest.items())))
 
 
 async def _move_first_clicks(
     connection: Connection, changes: Changes, touched: Iterable[tuple[int, UUID, int]]
-) -> None:
+) -> set[Key]:
     moved = []
     for row in await connection.fetch(_QUERIES["first_clicks"], *zip(*touched, strict=True)):
         workspace, series, was = row["workspace"], row["series"], row["was"]
@@ -149,6 +140,7 @@ async def _move_first_clicks(
             changes.cohorts.engage(workspace, row["sent_at"], series, Engagement.CLICK, -1 if at == NEVER else 1)
     if moved:
         await connection.execute(_QUERIES["move_first_clicks"], *zip(*moved, strict=True))
+    return {(workspace, message.bytes) for workspace, message, _ in moved}
 
 
 def move(changes: Changes, row: asyncpg.Record, people: int) -> None:

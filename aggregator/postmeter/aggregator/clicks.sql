@@ -3,14 +3,8 @@
 SELECT workspace, burst_clicks, burst_links, burst_milliseconds, all_links, scan_seconds, early_seconds
 FROM verdict_setting LIMIT 1000000;
 
--- name: clicked
--- Those of the messages ($1 workspaces, $2 ids) that have a first click.
-SELECT g.workspace, g.message, g.series
-FROM unnest($1::int[], $2::uuid[]) AS n (workspace, message)
-JOIN engagement g ON g.workspace = n.workspace AND g.message = n.message AND g.kind = 2;
-
 -- name: delivered_earlier
--- Of the messages ($1 workspaces, $2 ids), all locked, those that have clicks and are now known to have been delivered
+-- Of the messages ($1 workspaces, $2 ids), whose slots are held, those that have clicks and are now known to have been delivered
 -- at $3, which is earlier than what was known, `was`.
 SELECT n.workspace, n.message, n.at, m.delivered_at AS was
 FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, message, at)

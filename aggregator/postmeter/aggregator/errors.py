@@ -21,7 +21,11 @@ class StreamSetBack(PostmeterError):
     """A stream was recreated or restored from an old file: its ids or its count of entries went backwards."""
 
 
-SERIALIZATION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+class OutOfStep(PostmeterError):
+    """Somebody counted the same messages without holding their slots; nothing of the flush was committed."""
+
+
+SERIALIZATION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, OutOfStep)
 
 TROUBLE = (
     asyncpg.PostgresError,

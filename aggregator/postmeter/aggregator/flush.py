@@ -32,7 +32,7 @@ from postmeter.aggregator.errors import LeaseLost, in_words, is_of_the_data
 from postmeter.aggregator.horizon import Horizon
 from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.links import Click, Links
-from postmeter.aggregator.messages import Key, MessageCache
+from postmeter.aggregator.memory import Memory, Transaction
 from postmeter.aggregator.onlookers import Onlookers, Shown
 from postmeter.aggregator.plans import Plans
 from postmeter.aggregator.queries import QUERIES
@@ -98,7 +98,7 @@ class Flusher:
         self._links = Links(settings.link_limit, counters)
         self._choice = Choice()
         self._verdicts = VerdictSettings()
-        self._cache = MessageCache(settings.message_cache)
+        self._memory = Memory(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
@@ -110,11 +110,10 @@ class Flusher:
         release: with what waits for the messages that they register; else the sweep finds it.
         """
         prepared = await self._prepare(connection, _records(batches))
-        async with connection.transaction():
-            outcome, learnt = await self._count(connection, lease, batches, prepared, self._counters, release=release)
+        async with self._memory.transaction(connection) as held:
+            outcome = await self._count(held, lease, batches, prepared, self._counters, release=release)
             await _advance(connection, lease, position)
-        self._cache.remember(learnt)
-        self._plans.count(learnt)
+        self._plans.count(held.learnt)
         return outcome
 
     async def bury(self, connection: Connection, lease: Lease, rejected: list[Rejected], position: str) -> Outcome:
@@ -133,9 +132,8 @@ class Flusher:
         One that cannot be counted is put aside where it is looked at alone (most is 1); else its error is raised.
         """
         await self._refresh(connection)
-        learnt: dict[Key, int] = {}
         unclear: dict[str, list[source_log.Unread]] = {}
-        async with connection.transaction():
+        async with self._memory.transaction(connection) as held:
             swept, last = await self._waiting.sweep(connection, younger_than, behind, most)
             if most > 1 or not (swept.records or swept.rejected):
                 settled = await addressed.settle(connection, most)
@@ -147,12 +145,11 @@ class Flusher:
                 return Outcome(sweep_behind=last)
             try:
                 async with connection.transaction():
-                    outcome, learnt = await self._fold(
-                        connection, lease.shard, swept.records, Prepared(), swept.rejected
-                    )
+                    outcome = await self._fold(held, lease.shard, swept.records, Prepared(), swept.rejected)
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
+                held.learnt.clear()
                 rejected = [
                     *swept.rejected,
                     *(reject(one, f"refused: {in_words(error)}", b"") for one in swept.records),
@@ -162,7 +159,6 @@ class Flusher:
             outcome.unclear = unclear
             outcome.sweep_behind = last
             await _advance(connection, lease, lease.position)
-        self._cache.remember(learnt)
         return outcome
 
     async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
@@ -173,11 +169,11 @@ class Flusher:
         await self._refresh(connection)
         changes = self._changes()
         clicks = Counter[Click]()
-        async with connection.transaction():
+        async with self._memory.transaction(connection) as held:
             moved = await adoption.adopt(connection, changes, clicks, self._choice)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
-                outcome.live = await self._write(connection, lease.shard, changes, clicks)
+                outcome.live = await self._write(held, lease.shard, changes, clicks)
                 outcome.judged = changes.judged
                 await emptied.remove(connection, changes, clicks)
                 await _advance(connection, lease, lease.position)
@@ -190,12 +186,8 @@ class Flusher:
         """
         try:
             prepared = await self._prepare(connection, batch.records)
-            trial = connection.transaction()
-            await trial.start()
-            try:
-                await self._count(connection, lease, [batch], prepared, self._unsaid, release=False)
-            finally:
-                await trial.rollback()
+            async with self._memory.trial(connection) as held:
+                await self._count(held, lease, [batch], prepared, self._unsaid, release=False)
         except Exception as error:
             if not is_of_the_data(error):
                 raise
@@ -222,40 +214,41 @@ class Flusher:
 
     async def _count(
         self,
-        connection: Connection,
+        held: Transaction,
         lease: Lease,
         batches: list[Batch],
         prepared: Prepared,
         counters: metrics.AggregatorMetrics,
         *,
         release: bool,
-    ) -> tuple[Outcome, dict[Key, int]]:
-        fresh = await dedup.fresh_batches(connection, batches, counters)
-        found, conflicts = await dedup.fresh_records(connection, fresh, counters)
+    ) -> Outcome:
+        fresh = await dedup.fresh_batches(held.connection, batches, counters)
+        found, conflicts = await dedup.fresh_records(held.connection, fresh, counters)
         rejected = [one for batch in fresh for one in batch.rejected] + conflicts
-        return await self._fold(connection, lease.shard, found, prepared, rejected, release=release)
+        return await self._fold(held, lease.shard, found, prepared, rejected, release=release)
 
     async def _fold(
         self,
-        connection: Connection,
+        held: Transaction,
         shard: int,
         found: list[Record],
         prepared: Prepared,
         rejected: list[Rejected],
         *,
         release: bool = True,
-    ) -> tuple[Outcome, dict[Key, int]]:
+    ) -> Outcome:
+        connection = held.connection
         hits = [record for record in found if isinstance(record, Hit)]
         events = [record for record in found if isinstance(record, Event)]
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         outcome.campaigns = sum(type(record) is CampaignChange for record in found)
-        learnt: dict[Key, int] = {}
         changes = self._changes()
         if registrations:
             learnt, names = await messages.register(
                 connection, registrations, prepared.series, changes.horizon, changes.cohorts
             )
+            held.create(learnt)
             await unregistered.notice(connection, names)
             believed = messages.believed(registrations)
             waited_for = [name for name in names if name in believed]
@@ -263,22 +256,23 @@ class Flusher:
             hits += [record for record in released.records if isinstance(record, Hit)]
             events += [record for record in released.records if isinstance(record, Event)]
             rejected = rejected + released.rejected
-        resolved = await resolve(connection, changes, self._cache, hits, events, prepared, learnt)
+        resolved = await resolve(held, changes, hits, events, prepared)
         outcome.made = resolved.made
         await self._add(connection, changes, resolved, prepared)
         rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
-        outcome.live = await self._write(connection, shard, changes, changes.links)
+        outcome.live = await self._write(held, shard, changes, changes.links)
         outcome.judged = changes.judged
         outcome.shown = self.onlookers.of(changes.history)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await self._dead_letters.put_aside(connection, shard, rejected)
-        return outcome, learnt | resolved.found
+        return outcome
 
     async def _write(
-        self, connection: Connection, shard: int, changes: Changes, clicks: list[Click] | Counter[Click]
+        self, held: Transaction, shard: int, changes: Changes, clicks: list[Click] | Counter[Click]
     ) -> dict[int, LiveTotals]:
-        live = await tables.write(connection, changes, shard)
+        connection = held.connection
+        live = await tables.write(held, changes, shard)
         if changes.relinked:
             clicks = Counter(clicks)
             clicks.update(changes.relinked)

@@ -12,12 +12,11 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.dimensions import Series, of_message
 from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.memory import Key
 from postmeter.aggregator.queries import QUERIES
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Registration
 
-Key = tuple[int, bytes]
-"""(workspace, the message's 16 bytes)"""
 Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
 
@@ -82,36 +81,6 @@ class Named:
         self._of_domain |= others._of_domain
 
 
-class MessageCache:
-    """Series of messages, of the last `size` to twice as many that were used; never more."""
-
-    def __init__(self, size: int) -> None:
-        self._size = max(1, size)
-        self._young: dict[Key, int] = {}
-        self._old: dict[Key, int] = {}
-
-    def known(self, keys: Iterable[Key]) -> tuple[dict[Key, int], list[Key]]:
-        """(the series of those remembered, the others, each once and in order)."""
-        young, old = self._young, self._old
-        found: dict[Key, int] = {}
-        missing: set[Key] = set()
-        for key in keys:
-            series = young.get(key)
-            if series is None:
-                series = old.get(key)
-                if series is None:
-                    missing.add(key)
-                    continue
-            found[key] = series
-        return found, sorted(missing)
-
-    def remember(self, series: dict[Key, int]) -> None:
-        """Only what is committed; what was not used for long is forgotten."""
-        self._young |= series
-        if len(self._young) > self._size:
-            self._young, self._old = {}, self._young
-
-
 async def register(
     connection: Connection,
     registrations: list[Registration],
@@ -170,16 +139,6 @@ def _row(r: Registration, series: int, created: int, also: int) -> tuple[object,
         (r.from_domain or None) if flags & (Flag.PROVISIONAL | Flag.CONFINED) else None,
         r.recipient_ref,
     )
-
-
-async def find(connection: Connection, keys: list[Key]) -> dict[Key, int]:
-    """The series of those among `keys` (in order) that are registered."""
-    if not keys:
-        return {}
-    series = await connection.fetchval(
-        QUERIES["find_messages"], [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
-    )
-    return {key: found for key, found in zip(keys, series, strict=True) if found is not None}
 
 
 async def find_named(connection: Connection, names: Iterable[Name]) -> Named:

@@ -142,12 +142,6 @@ FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::tex
 ORDER BY workspace, id
 ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
 
--- name: find_messages
--- Series of the messages ($1 workspaces, $2 ids), in that order; null where not registered.
-SELECT array_agg(CASE WHEN m.flags & 4 = 0 THEN m.series END ORDER BY n.place)
-FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
-LEFT JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
-
 -- name: find_provider_messages
 -- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
 -- them, for each domain in confined_to, one that a key which is confined to it registered.

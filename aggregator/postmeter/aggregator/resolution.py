@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from postmeter.aggregator import messages, unregistered
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.dimensions import Series
-from postmeter.aggregator.messages import Found, Key, MessageCache, Name, Named
+from postmeter.aggregator.memory import Key, Transaction
+from postmeter.aggregator.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import Drafts, Held, told_domain
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Hit, is_alone
@@ -25,15 +26,13 @@ class Prepared:
 class Resolved:
     """Events with their messages and these messages' series. alone: those that need no message.
 
-    found: the series of registered messages that were looked up, to be remembered once this is committed. made: how
-    many messages were made from events.
+    made: how many messages were made from events.
     """
 
     hits: list[tuple[Key, Hit, int]] = field(default_factory=list)
     events: list[tuple[Key, Event, int]] = field(default_factory=list)
     alone: list[Event] = field(default_factory=list)
     unknown: list[Hit | Event] = field(default_factory=list)
-    found: dict[Key, int] = field(default_factory=dict)
     made: int = 0
 
 
@@ -43,23 +42,20 @@ def name_of(event: Event) -> Name:
 
 
 async def resolve(
-    connection: Connection,
+    held: Transaction,
     changes: Changes,
-    cache: MessageCache,
     hits: list[Hit],
     events: list[Event],
     prepared: Prepared,
-    learnt: dict[Key, int],
 ) -> Resolved:
-    """Find every event's message; make those that webhooks tell of and nobody knows. learnt: just registered."""
+    """Find every event's message; make those that webhooks tell of and nobody knows."""
+    connection = held.connection
     resolved = Resolved(alone=[event for event in events if is_alone(event)])
     if resolved.alone:
         events = [event for event in events if not is_alone(event)]
     hit_keys = [(hit.workspace, hit.message) for hit in hits]
     event_keys = [(event.workspace, event.message) for event in events if event.message]
-    series_of, missing = cache.known([*hit_keys, *event_keys])
-    resolved.found = await messages.find(connection, [key for key in missing if key not in learnt])
-    series_of |= learnt | resolved.found
+    series_of = await held.series([*hit_keys, *event_keys])
     for key, hit in zip(hit_keys, hits, strict=True):
         series = series_of.get(key)
         if series is None:

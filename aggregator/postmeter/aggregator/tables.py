@@ -8,13 +8,13 @@ from operator import itemgetter
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator import clicks
+from postmeter.aggregator import clicks, engagements
 from postmeter.aggregator.changes import HISTORY, Changes
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.deltas import Deltas, widened, with_totals
-from postmeter.aggregator.effects import INDEX, UNIQUES
+from postmeter.aggregator.effects import INDEX
 from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.messages import Key
+from postmeter.aggregator.memory import Key, Transaction
 from postmeter.aggregator.moments import MICROSECONDS
 from postmeter.aggregator.queries import COHORTS, QUERIES, add_counts
 from postmeter.shared.events import Engagement
@@ -31,14 +31,14 @@ _PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
 _OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
 
 
-async def write(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
+async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, LiveTotals]:
     """Write everything inside the caller's transaction. Returns the live totals of the workspaces touched.
 
-    What other flushes may wait for comes last: the engagements and messages that several shards saw at once, and
-    the rollups, which all flushes add to.
+    What other flushes may wait for comes last: the slots of messages, and the rollups, which all flushes add to.
     """
+    connection = held.connection
     await _write_history(connection, changes)
-    await _write_messages(connection, changes)
+    await _write_messages(held, changes)
     await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
     await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
     await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
@@ -46,42 +46,27 @@ async def write(connection: Connection, changes: Changes, shard: int) -> dict[in
     return await _write_live(connection, changes, shard)
 
 
-async def _write_messages(connection: Connection, changes: Changes) -> None:
+async def _write_messages(held: Transaction, changes: Changes) -> None:
     """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
-    await clicks.hold(connection, changes)
-    engagements = [
-        (workspace, UUID(message), kind, at, series)
-        for kind, first in ((int(kind), first) for kind, first in changes.first.items())
-        for (workspace, message), (at, series) in first.items()
-    ]
-    progress = [
-        (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
-        for (workspace, message), p in changes.progress.items()
-    ]
-    if not engagements and not progress:
+    connection = held.connection
+    engaged = set[Key]().union(*changes.first.values())
+    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
+    if not states and not changes.progress:
         return
-    # Of a clicked message the first click may have to be moved.
-    keys = [key[:2] for key in progress] + [(workspace, UUID(message)) for workspace, message in changes.clicks]
-    alone: set[Key] = set()
-    arguments = *_columns(engagements, 5), *_columns(keys, 2), clicks.early(changes)
-    for row in await connection.fetch(COHORTS["engage"], *arguments):
-        _add_engagements(changes, row)
-        alone.update((row["workspace"], message.bytes) for message in row["alone"] or ())
+    found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
+    await held.write_engagements(found.new)
+    await held.move_engagements(found.earlier)
+    held.learn(states)
     stretches = await clicks.deliveries(connection, changes)
-    if progress:
+    if changes.progress:
+        progress = [
+            (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
+            for (workspace, message), p in changes.progress.items()
+        ]
         groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
-    await clicks.judge(connection, changes, alone, stretches)
-
-
-def _add_engagements(changes: Changes, row: asyncpg.Record) -> None:
-    """New uniques, or uniques that have moved with their first engagement."""
-    workspace, series, kind, n = row["workspace"], row["series"], Engagement(row["kind"]), row["n"]
-    changes.count(workspace, row["at"], series, UNIQUES[kind], n)
-    if row["was"] is not None:
-        changes.count(workspace, row["was"], series, UNIQUES[kind], -n)
-    if row["sent"] is not None:
-        changes.cohorts.engage(workspace, row["sent"], series, kind, n)
+        held.forget(changes.progress)
+    held.forget(await clicks.judge(connection, changes, found.alone, stretches))
 
 
 async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[asyncpg.Record]) -> None:

@@ -15,7 +15,8 @@ from postmeter.aggregator import messages
 from postmeter.aggregator.cohorts import Cohorts
 from postmeter.aggregator.dimensions import Series
 from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.messages import Flag, Key, Name
+from postmeter.aggregator.memory import Key
+from postmeter.aggregator.messages import Flag, Name
 from postmeter.shared import uuid7
 from postmeter.shared.events import State
 from postmeter.shared.postgres import Connection

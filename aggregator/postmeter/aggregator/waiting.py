@@ -14,7 +14,8 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.changes import Changes
 from postmeter.aggregator.effects import HIT_ENGAGEMENTS
-from postmeter.aggregator.messages import Key, Name
+from postmeter.aggregator.memory import Key
+from postmeter.aggregator.messages import Name
 from postmeter.aggregator.queries import QUERIES
 from postmeter.aggregator.reader import Entry
 from postmeter.shared import metrics, records

@@ -47,7 +47,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _READ: ("migration", "workspace", "verdict_setting"),
         "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
         _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered"),
-        "SELECT, UPDATE": ("sending_ip",),
+        "SELECT, UPDATE": ("sending_ip", "slot"),
     },
 }
 """By service: what it may do with which tables. The aggregator may also call FUNCTIONS."""

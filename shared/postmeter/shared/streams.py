@@ -18,28 +18,37 @@ def stream(shard: int) -> str:
     return f"postmeter:{{{shard}}}:stream"
 
 
-def place_of_message(workspace: int, message: bytes) -> int:
-    """Where what is told of a message (its 16 bytes) belongs: the shard is this number modulo the shards."""
-    return zlib.crc32(message, workspace)
+SLOTS = 256
+"""Parts into which messages fall, each of which lies in one shard whole, however many shards there are."""
 
 
-def place_of_name(workspace: int, provider: str, name: str) -> int:
-    """The same of a message that only its provider's name for it tells, or only its recipient's hash."""
-    return place_of_key(hashlib.blake2b(f"{workspace}\0{provider}\0{name}".encode(), digest_size=8).digest())
+def shard_of(slot: int, shards: int) -> int:
+    """The shard of a slot."""
+    return slot % shards
 
 
-def place_of_key(key: bytes) -> int:
-    """The same of what is not of a message, by a key (8 bytes of it, uniformly spread) that its repetitions share."""
-    return int.from_bytes(key[:8], "big")
+def slot_of(workspace: int, message: bytes) -> int:
+    """The slot of a message (its 16 bytes), and so of everything that is told of it."""
+    return zlib.crc32(message, workspace) % SLOTS
 
 
-def place_of_event(event: Event) -> int | None:
-    """Where an event belongs, by the first that it has of these three; None: anywhere."""
+def slot_of_name(workspace: int, provider: str, name: str) -> int:
+    """The same of what only tells a provider's name of the message, or only its recipient's hash."""
+    return slot_of_key(hashlib.blake2b(f"{workspace}\0{provider}\0{name}".encode(), digest_size=8).digest())
+
+
+def slot_of_key(key: bytes) -> int:
+    """The same of what is of no message, by a key (8 bytes of it, uniformly spread) that its repetitions share."""
+    return int.from_bytes(key[:8], "big") % SLOTS
+
+
+def slot_of_event(event: Event) -> int | None:
+    """The slot of an event, by the first that it has of these three; None: any."""
     if event.message:
-        return place_of_message(event.workspace, event.message)
+        return slot_of(event.workspace, event.message)
     if name := event.provider_message or (event.mail.to_hash if event.mail else ""):
-        return place_of_name(event.workspace, event.provider, name)
-    return place_of_key(event.key) if event.key else None
+        return slot_of_name(event.workspace, event.provider, name)
+    return slot_of_key(event.key) if event.key else None
 
 
 def live(workspace: int) -> str:

@@ -20,6 +20,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.logs import Seldom
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.redis_failures import FAILURES
+from postmeter.shared.streams import shard_of
 from postmeter.tracking.answers import marked
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled
@@ -40,7 +41,7 @@ RETRY_SECONDS = 0.1
 # API writes wait for room while this many batches of theirs are queued.
 MAX_QUEUED = 64
 Keyed = tuple[int | None, bytes]
-"""(where it belongs as postmeter.shared.streams says, None: anywhere; an encoded record)"""
+"""(its slot as postmeter.shared.streams says, None: any; an encoded record)"""
 
 
 class Client(Protocol):
@@ -87,10 +88,10 @@ class Batch:
         return len(self.records) < MAX_RECORDS and self.bytes + size <= MAX_BYTES
 
     def parts(self, shards: int, spare: int) -> dict[int, list[bytes]]:
-        """The records by shard; those that may go anywhere by the shard `spare`."""
+        """The records by shard; those of no slot in the shard `spare`."""
         found: dict[int, list[bytes]] = {}
-        for place, record in self.records:
-            shard = spare if place is None else place % shards
+        for slot, record in self.records:
+            shard = spare if slot is None else shard_of(slot, shards)
             part = found.get(shard)
             if part is None:
                 found[shard] = [record]

@@ -9,7 +9,7 @@ from postmeter.shared.errors import ClickRefused, TokenRejected
 from postmeter.shared.events import Mark
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Hit, encode
-from postmeter.shared.streams import place_of_message
+from postmeter.shared.streams import slot_of
 from postmeter.shared.tokens import HONEYPOT, OPEN, KeyRing
 from postmeter.tracking.committer import Keyed
 
@@ -37,7 +37,7 @@ class Desk:
             self.drop(rejected.reason)
             return None
         hit = Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip)
-        return place_of_message(workspace, message), encode(hit)
+        return slot_of(workspace, message), encode(hit)
 
     def click(
         self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str, *, is_head: bool
@@ -50,4 +50,4 @@ class Desk:
             raise
         mark = _HEAD if is_head else _HONEYPOT if purpose == HONEYPOT else _UNMARKED
         hit = Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark)
-        return location, (place_of_message(workspace, message), encode(hit))
+        return location, (slot_of(workspace, message), encode(hit))

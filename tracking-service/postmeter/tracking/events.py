@@ -15,7 +15,7 @@ from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Event
 from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.streams import event_seen, place_of_event
+from postmeter.shared.streams import event_seen, slot_of_event
 from postmeter.tracking import event_body, fields, outgoing
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.event_batch import Item
@@ -72,7 +72,7 @@ class Events:
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
         events = [event for _, event in fresh.values()]
-        keyed = [(place_of_event(event), outgoing.event(event)) for event in (*events, *keyless)]
+        keyed = [(slot_of_event(event), outgoing.event(event)) for event in (*events, *keyless)]
         await self._committer.append([*keyed, *((None, refusal) for refusal in read.refusals)])
         await self._remember(principal.workspace, events)
         outcome.accepted = len(events) + len(keyless)

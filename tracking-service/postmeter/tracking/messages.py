@@ -17,7 +17,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Registration, encode
-from postmeter.shared.streams import place_of_message
+from postmeter.shared.streams import slot_of
 from postmeter.tracking import bodies, fields
 from postmeter.tracking.committer import Committer, Keyed
 from postmeter.tracking.html_links import MAX_LINKS, TooManyLinks
@@ -169,7 +169,7 @@ class Messages:
 
     def _keyed(self, record: Registration) -> Keyed:
         named = msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain))
-        return place_of_message(record.workspace, record.message), encode(named)
+        return slot_of(record.workspace, record.message), encode(named)
 
     async def _take(
         self, principal: Principal, body: bytes | msgspec.Raw, room: int, full: bool = False

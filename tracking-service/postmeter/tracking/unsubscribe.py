@@ -17,7 +17,7 @@ from postmeter.shared.errors import TokenRejected
 from postmeter.shared.events import EventType
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Event, encode, idempotency_key
-from postmeter.shared.streams import place_of_event
+from postmeter.shared.streams import slot_of_event
 from postmeter.shared.tokens import UNSUBSCRIBE, KeyRing
 from postmeter.tracking import answers, bodies, fields
 from postmeter.tracking.client import USER_AGENT_BYTES, Clients
@@ -66,7 +66,7 @@ class Unsubscribes:
         if not says_so(await bodies.read(request, _MAX_BODY, self._timeout)):
             return _response(_NOT_ASKED)
         event = _event(*found, request, self._clients.of(request))
-        await self._committer.append([(place_of_event(event), encode(event))])
+        await self._committer.append([(slot_of_event(event), encode(event))])
         self._metrics.events.labels("accepted").inc()
         return _response(_DONE)
 

@@ -10,7 +10,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.principal import Principal
 from postmeter.shared.records import Purchase, encode
-from postmeter.shared.streams import place_of_key
+from postmeter.shared.streams import slot_of_key
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts import custom_event, purchase
 from postmeter.tracking.contacts.attributions import Attributions
@@ -49,9 +49,9 @@ class Track:
         if self._attributions.full:
             self._note("purchase", "refused")
             raise RequestError(503, "UNAVAILABLE", "Too many purchases wait; nothing was stored.", None, _RETRY)
-        place = place_of_key(purchase.order_hash(record.workspace, record.order)) if record.order else None
+        slot = slot_of_key(purchase.order_hash(record.workspace, record.order)) if record.order else None
         # Behind the clicks that wait in the spool, so that it is counted after them.
-        await self._committer.append([(place, encode(record))], behind=True)
+        await self._committer.append([(slot, encode(record))], behind=True)
         left = max(0.0, began + ANSWER_SECONDS - time.monotonic())
         answer = await self._attributions.wait(record.workspace, record.id, left)
         self._metrics.purchase_seconds.observe(time.monotonic() - began)

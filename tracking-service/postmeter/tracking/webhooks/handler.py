@@ -13,7 +13,7 @@ from postmeter.shared import logs, quoting, source_log, sources
 from postmeter.shared.errors import RequestError
 from postmeter.shared.metrics import TrackingMetrics
 from postmeter.shared.records import Event
-from postmeter.shared.streams import place_of_event
+from postmeter.shared.streams import slot_of_event
 from postmeter.tracking import outgoing
 from postmeter.tracking.committer import Committer, Keyed
 from postmeter.tracking.mailboxes import Mailboxes
@@ -131,7 +131,7 @@ class Webhooks:
                 taken += found
         await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
         for index, event in enumerate(taken):
-            keyed.append((place_of_event(event), outgoing.event(self._named(event))))
+            keyed.append((slot_of_event(event), outgoing.event(self._named(event))))
             if index % 50 == 49:
                 await asyncio.sleep(0)
         outcome.accepted = len(taken)

@@ -1,0 +1,29 @@
+-- name: lock
+-- Hold slots $1, in their order, so that writers never wait in a circle; who wrote there last.
+SELECT slot, writer FROM slot WHERE slot = ANY ($1::smallint[]) ORDER BY slot FOR UPDATE;
+
+-- name: take
+-- The last to write in slots $1 is $2.
+UPDATE slot SET writer = $2 WHERE slot = ANY ($1::smallint[]);
+
+-- name: messages
+-- Of the messages ($1 workspaces, $2 ids) those that are there, by their places: series (null: nobody has registered it)
+-- and times.
+SELECT array_agg(f.place) AS place, array_agg(f.series) AS series, array_agg(f.sent_at) AS sent_at,
+    array_agg(f.delivered_at) AS delivered_at
+FROM (
+    SELECT n.place, CASE WHEN m.flags & 4 = 0 THEN m.series END AS series, m.sent_at, m.delivered_at
+    FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
+    JOIN message m ON m.workspace = n.workspace AND m.id = n.id) AS f;
+
+-- name: engagements
+-- First engagements of the messages ($1 workspaces, $2 ids), by their places.
+SELECT n.place, e.kind, e.at
+FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
+JOIN engagement e ON e.workspace = n.workspace AND e.message = n.id;
+
+-- name: move_engagements
+-- First engagements of kinds $3 of the messages ($1 workspaces, $2 ids) were at $4.
+UPDATE engagement e SET at = n.at
+FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::timestamptz[]) AS n (workspace, message, kind, at)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.kind = n.kind;

@@ -1,0 +1,135 @@
+"""What an aggregator remembers of messages: bounded, forgotten where it may be old, never a reason to count wrongly."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import asyncpg
+import pytest
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator import moments
+from postmeter.aggregator.errors import OutOfStep
+from postmeter.aggregator.memory import NOTHING, First, Known, Memory
+from postmeter.shared.events import Engagement, EventType
+from postmeter.shared.streams import SLOTS, slot_of
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
+
+KEYS = [(1, message(n)) for n in range(1, 21)]
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        await moments.prepare(made.db)
+        yield made
+
+
+async def learn(memory: Memory, at: Bench, series: dict[tuple[int, bytes], int]) -> None:
+    async with memory.transaction(at.db) as held:
+        held.create(series)
+        await held.hold((), series)
+
+
+async def test_it_is_bounded_and_forgets_the_unused(at: Bench) -> None:
+    memory = Memory(3)
+    for n, key in enumerate(KEYS):
+        await learn(memory, at, {key: n})
+    known = [key for key in KEYS if memory.get(key, slot_of(*key)) is not None]
+    assert 3 <= len(known) <= 8
+    assert known == KEYS[-len(known) :]
+    assert memory.get(KEYS[-1], slot_of(*KEYS[-1])) == Known(len(KEYS) - 1, None, None, NOTHING)
+
+
+async def test_nothing_is_known_after_another_process_wrote(at: Bench) -> None:
+    one, other = Memory(100), Memory(100)
+    await learn(one, at, dict.fromkeys(KEYS, 1))
+    await learn(other, at, {KEYS[0]: 2})
+    async with one.transaction(at.db) as held:
+        await held.hold((), KEYS)
+    known = {key for key in KEYS if one.get(key, slot_of(*key)) is not None}
+    assert known == {key for key in KEYS if slot_of(*key) != slot_of(*KEYS[0])}
+
+
+async def test_nothing_is_learnt_of_what_is_not_committed(at: Bench) -> None:
+    memory = Memory(100)
+    await learn(memory, at, {KEYS[0]: 1})
+    with suppress(ZeroDivisionError):
+        async with memory.transaction(at.db) as held:
+            held.create({KEYS[1]: 2})
+            await held.hold((), KEYS[:2])
+            raise ZeroDivisionError
+    async with memory.trial(at.db) as held:
+        held.create({KEYS[2]: 2})
+        await held.hold((), KEYS[2:3])
+    assert all(memory.get(key, slot_of(*key)) is None for key in KEYS[:3])
+
+
+async def test_two_transactions_of_a_process_follow_each_other(at: Bench) -> None:
+    """The second waits for the first, and learns from Postgres what the first has just committed."""
+    async with at.aggregator():
+        await at.streams.append(0, registration(1), event(EventType.SENT, 1))
+        await at.counted()
+    memory, key, other = Memory(100), KEYS[0], await asyncpg.connect(at.dsn)
+    await moments.prepare(other)
+    try:
+        async with memory.transaction(at.db) as first:
+            looked = asyncio.Event()
+
+            async def second() -> Known:
+                async with memory.transaction(other) as held:
+                    assert await held.series([key]) != {}
+                    looked.set()
+                    return (await held.hold([key], ()))[key]
+
+            assert await first.series([key]) != {}
+            before = (await first.hold([key], ()))[key]
+            task = asyncio.create_task(second())
+            await looked.wait()
+            assert (before.sent_at, before.first) == (AT, NOTHING)
+            await first.write_engagements([(*key, Engagement.OPEN, AT + SECOND, before.series or 0)])
+            assert not task.done()
+        assert (await task).first[Engagement.OPEN] == AT + SECOND
+    finally:
+        await other.close()
+
+
+async def test_whoever_counts_without_the_lock_is_noticed(at: Bench) -> None:
+    """As an aggregator of a version that knows of no slots: then nothing is believed, and the flush is tried again."""
+    async with at.aggregator():
+        await at.streams.append(0, registration(1))
+        await at.counted()
+    memory, key = Memory(100), KEYS[0]
+
+    async def engage() -> First:
+        async with memory.transaction(at.db) as held:
+            first = (await held.hold([key], ()))[key].first
+            if first[Engagement.OPEN] is None:
+                await held.write_engagements([(*key, Engagement.OPEN, AT + SECOND, 1)])
+        return first
+
+    await learn(memory, at, {key: 1})
+    made = "INSERT INTO engagement (workspace, message, kind, at, series) VALUES (1, $1, 1, $2, 1)"
+    await at.db.execute(made, UUID(key[1]), AT)
+    with pytest.raises(OutOfStep):
+        await engage()
+    assert (await engage())[Engagement.OPEN] == AT
+
+
+async def test_every_slot_has_its_row(at: Bench) -> None:
+    assert await at.value("SELECT array_agg(slot ORDER BY slot) FROM slot") == list(range(SLOTS))
+
+
+async def test_one_aggregator_after_another_counts_the_same_messages(at: Bench) -> None:
+    """Each remembers what it counted; messages' hits go to one, then to the other, in any order of time."""
+    async with at.aggregator(shards=2), at.aggregator(shards=2):
+        await at.streams.append(0, *(registration(n) for n in range(1, 21)))
+        await at.counted()
+        for turn in range(6):
+            shard = turn % 2
+            moved = AT + (10 - turn) * SECOND if turn % 3 else AT + (100 + turn) * SECOND
+            await at.streams.append(shard, *(hit(n, moved) for n in range(1, 21)))
+            await at.counted()
+    assert await at.total() == {"human_opens": 120, "unique_opens": 20}
+    assert await at.value("SELECT count(DISTINCT at) FROM engagement") == 1
+    assert await at.value("SELECT min(at) = max(at) AND count(*) = 20 FROM engagement WHERE kind = 1")
