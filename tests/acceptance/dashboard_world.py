@@ -37,6 +37,8 @@ class World:
         self.events: list[dict[str, Any]] = []
         self.scanned = ""
         """A message that a machine opened, once."""
+        self.unread = ""
+        """One that nobody else opened."""
         for campaign, name, days, size in CAMPAIGNS:
             self._campaign(campaign, name, self.now - timedelta(days=days), size)
         self.hostile = self._hostile()
@@ -93,12 +95,16 @@ class World:
             self._life(message, at)
 
     def _life(self, message: str, at: datetime) -> None:
-        if self.chance.random() < 0.2:
+        by_proxy = self.chance.random() < 0.2
+        if by_proxy:
             self._tell("opened", message, at + timedelta(minutes=2), user_agent=APPLE)
-        if self.chance.random() < 0.1:
+        by_machine = self.chance.random() < 0.1
+        if by_machine:
             self._tell("opened", message, at + timedelta(seconds=9), user_agent=ROBOT)
             self.scanned = message
         if self.chance.random() > 0.4:
+            if by_machine and not by_proxy:
+                self.unread = message
             return
         read = at + timedelta(minutes=self.chance.randint(5, 3000))
         self._tell("opened", message, read, user_agent=PEOPLE)

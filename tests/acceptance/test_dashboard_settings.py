@@ -54,7 +54,7 @@ class Office:
             context.close()
         for visit in self._visits:
             # A refusal is a line in the browser's own console; it is what these tests provoke.
-            visit.complaints[:] = [said for said in visit.complaints if "Failed to load resource" not in said]
+            visit.expected = "Failed to load resource"
             visit.was_quiet()
 
 

@@ -12,7 +12,7 @@ import { day, exact, isDay } from "../model/times.js";
 import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
-import { Messages } from "./messages.js";
+import { Messages, foundBy } from "./messages.js";
 import { Split } from "./split.js";
 
 const place = (zone) => zone.replaceAll("_", " ");
@@ -58,7 +58,7 @@ function Behind({ measure, request, view }) {
   const { found } = MEASURES[measure];
   const body = { filters: request.body.filters, ...windowOf(request.body), ...(found && { engagement: found }) };
   return html`<h3>${t("explain.behind")}</h3>
-    <p class="soft">${t(found ? "explain.behind.found" : "explain.behind.any")}</p>
+    <p class="soft">${found ? `${foundBy(found, view.who)} ${t("explain.behind.found")}` : t("explain.behind.any")}</p>
     <${Messages} request=${search(body)} view=${view} most=${10} without=${["sent_at", "first_clicked_at"]} />`;
 }
 

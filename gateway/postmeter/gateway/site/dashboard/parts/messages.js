@@ -6,9 +6,15 @@ import { ask } from "../api.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { segment } from "../model/requests.js";
 import { ago } from "../model/times.js";
-import { t } from "../texts.js";
+import { has, t } from "../texts.js";
 import { Failed, Loading } from "./states.js";
 import { Table } from "./table.js";
+
+/** Whose a list of messages is, by what was searched for: the search knows no machines, and the switch does not change it. */
+export function foundBy(engagement, who) {
+  const more = `list.${engagement}.${who}`;
+  return `${t(`list.${engagement}.what`)}${has(more) ? ` ${t(more)}` : ""}`;
+}
 
 /** A page may be empty and others follow; so many are read before the person is asked whether to go on. */
 const EMPTY_PAGES = 10;

@@ -11,7 +11,7 @@ import { ago, exact } from "../model/times.js";
 import { Figure, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
 import { Mailboxes } from "../parts/mailboxes.js";
-import { allMessages, Messages } from "../parts/messages.js";
+import { allMessages, foundBy, Messages } from "../parts/messages.js";
 import { Panel } from "../parts/panel.js";
 import { Since } from "../parts/since.js";
 import { Split } from "../parts/split.js";
@@ -123,7 +123,7 @@ function Who({ life, campaign }) {
   const [, params] = useAddress();
   const list = LISTS.includes(params.get("list")) ? params.get("list") : LISTS[0];
   const request = search({ engagement: list, filters: { campaign: [campaign.id] }, from: life.period.from });
-  const note = `${t(`list.${list}.what`)} ${t("campaign.file", { n: count(FILE) })}`;
+  const note = `${foundBy(list, life.who)} ${t("campaign.file", { n: count(FILE) })}`;
   return html`<${Panel} title=${t("campaign.who")} note=${note} requests=${[request]}
     rows=${() => allMessages(request, FILE)} name=${`who-${list}`}>
     <div class="group" role="group" aria-label=${t("campaign.lists")}>${LISTS.map(
