@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -29,7 +29,17 @@ FOLDER = Path(__file__).with_name("screenshots")
 WIDTH = 1280
 MOST = 150_000
 """Bytes of a picture."""
+PATIENCE = 120_000
+"""Milliseconds that a screen may take, where events have to come, too."""
 FILLED = "are there"
+
+
+class Shown(NamedTuple):
+    """A screen: its path, how high its picture is, and what is awaited before it is made."""
+
+    path: str
+    height: int
+    awaited: str = "main h1"
 
 
 def main() -> None:
@@ -46,9 +56,11 @@ def main() -> None:
         schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
         for scheme in schemes:
             page = signed_in(browser, ready, scheme)
-            for name, (path, height) in shown.items():
-                page.set_viewport_size({"width": WIDTH, "height": height})
-                shoot(page, ready["gateway"] + path, FOLDER / f"{name}-{scheme}.png")
+            for name, screen in shown.items():
+                page.set_viewport_size({"width": WIDTH, "height": screen.height})
+                page.goto(ready["gateway"] + screen.path)
+                page.locator(screen.awaited).wait_for(timeout=PATIENCE)
+                shoot(page, FOLDER / f"{name}-{scheme}.png")
         browser.close()
 
 
@@ -63,15 +75,19 @@ def demo(running_there: Path | None) -> Iterator[Path]:
         yield product.data
 
 
-def screens(ready: dict[str, Any], first: str) -> dict[str, tuple[str, int]]:
-    """The screens that are shown, by the names of their pictures: a path of each, and how high its picture is."""
+def screens(ready: dict[str, Any], first: str) -> dict[str, Shown]:
+    """The screens that are shown, by the names of their pictures."""
     calendar = Calendar(date.fromisoformat(first))
     star = calendar.sendings(calendar.star)[0].campaign.id
     return {
-        "overview": ("/?period=30d", 860),
-        "campaign": (f"/campaigns/{star}", 900),
-        "deliverability": ("/deliverability?period=30d", 900),
-        "message": (f"/messages/{told_much(ready, star)}", 760),
+        "overview": Shown("/?period=30d", 860),
+        "campaign": Shown(f"/campaigns/{star}", 900),
+        "deliverability": Shown("/deliverability?period=30d", 900),
+        "message": Shown(f"/messages/{told_much(ready, star)}", 760),
+        "when": Shown("/when?period=90d", 760),
+        "compare": Shown("/compare", 760, ".verdict >> nth=0"),
+        "live": Shown("/live?pause=0", 760, ".live li >> nth=7"),
+        "settings": Shown("/settings", 860),
     }
 
 
@@ -103,12 +119,10 @@ def signed_in(browser: Browser, ready: dict[str, Any], scheme: Literal["light", 
     return context.new_page()
 
 
-def shoot(page: Page, url: str, file: Path) -> None:
+def shoot(page: Page, file: Path) -> None:
     """Look at a screen once nothing is loading there any more, and keep the picture."""
-    page.goto(url)
-    page.locator("main h1").wait_for()
     for loading in (".loading", "[aria-busy=true]"):
-        expect(page.locator(loading)).to_have_count(0, timeout=60_000)
+        expect(page.locator(loading)).to_have_count(0, timeout=PATIENCE)
     picture = paletted(page.screenshot(animations="disabled"))
     print(f"{file.name}: {len(picture):,} bytes")
     if len(picture) > MOST:

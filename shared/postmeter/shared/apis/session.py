@@ -154,8 +154,8 @@ ENDPOINTS = (
         answer=OwnSessionsAnswer,
         failures=(503,),
     ),
-    _endpoint("DELETE", "Sign out everywhere", path=OWN_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
     _endpoint("DELETE", "End one of your sessions", path=ONE_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
+    _endpoint("DELETE", "Sign out everywhere", path=OWN_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
     _endpoint(
         "POST",
         "What a one-time link is for, and whose account; it stays as good as it was",
