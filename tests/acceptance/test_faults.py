@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from postmeter.cli.access import database_dsn
 from tests.acceptance.load import AGENT, Ledger, Load
-from tests.product import Product, running, wait_for
+from tests.product import PATIENCE, Product, running, wait_for
 
 VICTIMS = {
     "tracking": "run tracking",
@@ -24,7 +26,8 @@ VICTIMS = {
     "redis": "valkey-server",
     "postgres": "/postgres",
 }
-ROUNDS = 2
+SHARDS = ((None, None, 9, None, 1, None), (3, 5, None, None, None, None))
+"""Before each kill of each round to how many shards records go from then on; None: as before."""
 FREEZES = 3
 READERS = 12
 RECOVERY_SECONDS = 150.0
@@ -70,10 +73,18 @@ def is_ready(product: Product) -> bool:
     return all(answer.status_code == 200 for answer in answers)
 
 
+def set_shards(product: Product, number: int) -> None:
+    command = [Path(sys.executable).with_name("postmeter"), "shards", "set", str(number), "--data", product.data]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+
+
 async def kill_each_in_turn(product: Product, watch: Watch, ledger: Ledger) -> int:
+    """Meanwhile records are spread over another number of shards, too."""
     killed = 0
-    for _ in range(ROUNDS):
-        for words in VICTIMS.values():
+    for numbers in SHARDS:
+        for words, number in zip(VICTIMS.values(), numbers, strict=True):
+            if number is not None:
+                await asyncio.to_thread(set_shards, product, number)
             await asyncio.to_thread(watch.look)
             old = await asyncio.to_thread(product.kill, words)
             killed += 1
@@ -130,6 +141,14 @@ async def history(dsn: str) -> tuple[Counter[str], int]:
     return Counter({row["user_agent"]: row["n"] for row in rows}), waiting
 
 
+async def all_positions(dsn: str) -> list[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [row["position"] for row in await connection.fetch("SELECT position FROM shard ORDER BY shard")]
+    finally:
+        await connection.close()
+
+
 async def rollups(product: Product) -> dict[str, Any]:
     body = {
         "metrics": ["delivered", "opens", "unique_opens", "clicks", "machine_clicks", "unique_clicks"],
@@ -169,6 +188,7 @@ async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> Non
         await running_load
         with database_dsn(product.data) as dsn:
             counted = await settled(product, dsn.reveal(), ledger)
+            positions = await all_positions(dsn.reveal())
         await asyncio.to_thread(wait_for, "the repeated events", lambda: saw_repeated_events(watch))
         totals = await rollups(product)
 
@@ -182,7 +202,8 @@ async def test_every_answered_hit_is_counted_exactly_once(tmp_path: Path) -> Non
     assert totals["delivered"] == len(ledger.delivered)
     assert totals["unique_opens"] <= len(ledger.registered)
 
-    assert killed == ROUNDS * len(VICTIMS)
+    assert killed == len(SHARDS) * len(VICTIMS)
+    assert [position != "0-0" for position in positions] == [True] * 9, "a shard has counted nothing"
     assert ledger.unanswered > 0, "no hit was cut off: the kills were not felt"
     # The stand-in is for the moments when tracking-service is away; as a rule hits through the gateway count.
     assert ledger.served_uncounted < 0.1 * (len(ledger.answered) + ledger.served_uncounted)

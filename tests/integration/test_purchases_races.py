@@ -29,6 +29,7 @@ from postmeter.shared.secret import Secret
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled
+from postmeter.tracking.shard_count import ShardCount
 from postmeter.tracking.spool import Spool
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.contact_records import purchase
@@ -202,8 +203,8 @@ async def test_what_is_to_come_behind_the_spool_goes_there_while_anything_is_in_
 ) -> None:
     """Also when Redis already takes batches again: there, it would overtake the clicks that are on disk."""
     spool = Spool(tmp_path / "spool", "me", 1 << 20, 1 << 20)
-    lane = Lane(Secret(redis_url), 1, 1.0)
-    committer = Committer([lane], spool, TrackingMetrics(CollectorRegistry()), "me", 1)
+    lane = Lane(Secret(redis_url), 1.0)
+    committer = Committer([lane], spool, TrackingMetrics(CollectorRegistry()), "me", ShardCount(1))
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
     await committer.append([(0, b"\xc0")], behind=True)
     assert (await client.xlen(streams.stream(0)), spool.waiting) == (1, 0)

@@ -14,6 +14,7 @@ from postmeter.tracking.committer import Committer
 from postmeter.tracking.drainer import Drainer
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled
+from postmeter.tracking.shard_count import ShardCount
 from postmeter.tracking.spool import Spool
 from tests.integration.tracking_service import SHARDS, batches
 
@@ -23,9 +24,9 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
 ) -> None:
     """As on a disk that has become read-only."""
     spool, metrics = Spool(tmp_path, "0123456789abcdef", 1 << 20, 0), TrackingMetrics(CollectorRegistry())
-    lanes = [Lane(Secret(redis_url), SHARDS, 60.0) for _ in range(2)]
-    committer = Committer(lanes[1:], spool, metrics, "me", SHARDS)
-    drainer = Drainer(lanes[0], spool, committer, metrics, SHARDS, 0)
+    lanes = [Lane(Secret(redis_url), 60.0) for _ in range(2)]
+    committer = Committer(lanes[1:], spool, metrics, "me", ShardCount(SHARDS))
+    drainer = Drainer(lanes[0], spool, committer, metrics, ShardCount(SHARDS), 0)
     try:
         await spool.write([Spooled(0, b"me-1", b"\x90")])
         with monkeypatch.context() as disk, capture_logs() as lines:

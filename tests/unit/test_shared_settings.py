@@ -41,7 +41,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("PORT", "many", "takes a port from 0 to 65535, not 'many'"),
         ("PORT", "99999", "takes a port from 0 to 65535, not '99999'"),
         ("OPS_PORT", "-1", "takes a port from 0 to 65535"),
-        ("SHARDS", "x", "takes a whole number from 1 to 1024, not 'x'"),
+        ("SHARDS", "x", "takes a whole number from 1 to 256, not 'x'"),
         ("SHARDS", "0", "takes a whole number from 1"),
         ("SHARDS", "1.5", "takes a whole number"),
         ("POSTGRES_POOL", "0", "takes a whole number from 1"),

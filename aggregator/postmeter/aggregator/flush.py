@@ -47,7 +47,8 @@ from postmeter.aggregator.waiting import Place, WaitingRoom
 from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
+from postmeter.shared.records import CampaignChange, Event, Hit, Purchase, Record, Registration
+from postmeter.shared.streams import slot_of_name
 
 
 @dataclass
@@ -243,6 +244,8 @@ class Flusher:
         registrations = [record for record in found if type(record) is Registration]
         outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
         outcome.campaigns = sum(type(record) is CampaignChange for record in found)
+        # Repetitions of an order that are counted at the same time follow each other.
+        held.also.update(slot_of_name(one.workspace, "", one.id) for one in found if type(one) is Purchase)
         changes = self._changes()
         if registrations:
             learnt, names = await messages.register(

@@ -130,12 +130,13 @@ class Memory:
 class Transaction:
     """What a transaction looks up, holds and learns of messages.
 
-    turns: by slot held, how often it has been locked here. others: those that another process had before. learnt: what
-    holds once it is committed; ABSENT: nothing is known any more.
+    also: slots to be held beside those of messages. turns: by slot held, how often it was locked here. others: those
+    of another process before. learnt: what holds once it is committed; ABSENT: nothing is known any more.
     """
 
     def __init__(self, memory: Memory, connection: Connection) -> None:
         self.connection = connection
+        self.also: set[int] = set()
         self.turns: dict[int, int] = {}
         self.others: set[int] = set()
         self.learnt: dict[Key, Known] = {}
@@ -172,7 +173,7 @@ class Transaction:
         slots = {key: slot_of(*key) for key in keys}
         others = {slot_of(*key) for key in also}
         looked_up = {key: slot_of(*key) for key in self._loaded}
-        wanted = {*slots.values(), *others, *looked_up.values()}
+        wanted = {*slots.values(), *others, *looked_up.values(), *self.also}
         if wanted:
             await self._memory.lock(self, wanted)
         self.learnt |= self._created

@@ -15,7 +15,7 @@ from postmeter.aggregator.lease import Lease
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, stores
+from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, shard_setting, stores
 from postmeter.shared.advice import Advice
 from postmeter.shared.errors import SettingsError
 
@@ -38,7 +38,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     def worker(lease: Lease) -> Worker:
         return Worker(pool, client, flusher, lease, settings, counters, resolver)
 
-    shards = Shards(pool, settings, counters, worker)
+    shards = Shards(pool, settings, counters, worker, lambda: shard_setting.read(client))
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),
         "redis": client.ping,

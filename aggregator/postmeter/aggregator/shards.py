@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
@@ -14,6 +14,7 @@ from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
 from postmeter.shared import logs, metrics
 from postmeter.shared.postgres import Pool
+from postmeter.shared.redis_failures import FAILURES
 
 ROUNDS_PER_LEASE = 5
 
@@ -27,13 +28,16 @@ class Shards:
         settings: AggregatorSettings,
         counters: metrics.AggregatorMetrics,
         make_worker: Callable[[Lease], Worker],
+        said: Callable[[], Awaitable[int | None]],
     ) -> None:
+        """said: how many shards producers are told to use; None: as many as are configured."""
         self._settings = settings
         self._counters = counters
         self._make_worker = make_worker
         self._leases = Leases(pool, uuid.uuid4().hex, settings.lease_seconds, counters)
         self._running: dict[int, tuple[Worker, asyncio.Task[None]]] = {}
-        self._enlisted = False
+        self._said = said
+        self._enlisted = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Share in the counting until `stop` is set."""
@@ -59,9 +63,10 @@ class Shards:
             raise ShardStalled("; ".join(stalled))
 
     async def _round(self) -> None:
-        if not self._enlisted:
-            await self._leases.enlist(self._settings.shards)
-            self._enlisted = True
+        wanted = max(self._settings.shards, await self._said_lately())
+        if self._enlisted < wanted:
+            await self._leases.enlist(wanted)
+            self._enlisted = wanted
         held = await self._leases.renew()
         for shard, (worker, task) in list(self._running.items()):
             if task.done() or held.get(shard) != worker.lease.epoch:
@@ -77,6 +82,12 @@ class Shards:
                 worker = self._make_worker(lease)
                 self._running[lease.shard] = (worker, asyncio.create_task(worker.run()))
         self._counters.leases.set(len(self._running))
+
+    async def _said_lately(self) -> int:
+        """What was said of the number of shards; without Redis nothing new is."""
+        with suppress(*FAILURES):
+            return await self._said() or 0
+        return 0
 
     async def _give_back(self, shards: list[int]) -> None:
         """Let flushes in hand end, then release the leases."""

@@ -14,6 +14,7 @@ from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option, local_options
 from postmeter.cli.secrets import secret_commands
 from postmeter.cli.sending_ips import sending_ip_commands
+from postmeter.cli.shards import shard_commands
 from postmeter.cli.sources import source_commands
 from postmeter.cli.spool import spool_commands
 from postmeter.cli.users import user_commands
@@ -118,6 +119,7 @@ main.add_command(workspace_commands)
 main.add_command(key_commands)
 main.add_command(user_commands)
 main.add_command(source_commands)
+main.add_command(shard_commands)
 main.add_command(verdict_commands)
 main.add_command(sending_ip_commands)
 main.add_command(spool_commands)

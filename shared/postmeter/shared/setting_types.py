@@ -70,7 +70,7 @@ Positive = Annotated[int, _whole(1, 10**9)]
 NotNegative = Annotated[int, _whole(0, 10**9)]
 Bytes = Annotated[int, _whole(1, 2**60, "bytes,")]
 NotNegativeBytes = Annotated[int, _whole(0, 2**60, "bytes,")]
-Shards = Annotated[int, _whole(1, 1024)]
+Shards = Annotated[int, _whole(1, 256)]
 Keep = Annotated[int, _whole(1, 1200)]
 """Months or days."""
 Seconds = Annotated[float, Takes("seconds from 0.001 to 86400", _between(0.001, 86400))]

@@ -24,6 +24,7 @@ from postmeter.shared.streams import shard_of
 from postmeter.tracking.answers import marked
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled
+from postmeter.tracking.shard_count import ShardCount
 from postmeter.tracking.spool import Spool, SpoolFull
 
 Kind = Literal["open", "click", "head"]
@@ -103,7 +104,9 @@ class Batch:
 class Committer:
     """Owns the lanes to Redis and the spool; `hits` is the batch that takes the next hit."""
 
-    def __init__(self, lanes: list[Lane], spool: Spool, metrics: TrackingMetrics, producer: str, shards: int) -> None:
+    def __init__(
+        self, lanes: list[Lane], spool: Spool, metrics: TrackingMetrics, producer: str, shards: ShardCount
+    ) -> None:
         self.hits = Batch()
         self.redis_up = True
         self.trouble = asyncio.Event()
@@ -211,7 +214,8 @@ class Committer:
         error: NotStored | None = None
         try:
             if batch.records:
-                parts = batch.parts(self._shards, sequence % self._shards)
+                shards = self._shards.now
+                parts = batch.parts(shards, sequence % shards)
                 named = [
                     Spooled(shard, f"{self._producer}-{sequence}-{shard}".encode(), records.join(encoded))
                     for shard, encoded in parts.items()

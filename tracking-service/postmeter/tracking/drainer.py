@@ -16,6 +16,7 @@ from postmeter.tracking import segment
 from postmeter.tracking.committer import Committer
 from postmeter.tracking.lane import Lane
 from postmeter.tracking.segment import Spooled, Unreadable
+from postmeter.tracking.shard_count import ShardCount
 from postmeter.tracking.spool import Spool
 
 FIRST_PAUSE = 0.05
@@ -43,7 +44,7 @@ class Drainer:
     """
 
     def __init__(
-        self, lane: Lane, own: Spool, committer: Committer, metrics: TrackingMetrics, shards: int, low: int
+        self, lane: Lane, own: Spool, committer: Committer, metrics: TrackingMetrics, shards: ShardCount, low: int
     ) -> None:
         self._lane = lane
         self._spool = own
@@ -129,7 +130,7 @@ class Drainer:
         if path not in self._moved:
             moved = 0
             try:
-                async for _ in append(path, self._lane, self._shards):
+                async for _ in append(path, self._lane, self._shards.now):
                     self._metrics.spool_drained.inc()
                     moved += 1
             except Unreadable as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import hiredis
@@ -14,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from postmeter.shared.records import BATCH, RECORDS
 from postmeter.shared.secret import Secret
-from postmeter.shared.streams import stream
+from postmeter.shared.streams import SLOTS, stream
 from postmeter.tracking.segment import Spooled
 
 _PING = b"*1\r\n$4\r\nPING\r\n"
@@ -22,6 +23,11 @@ _PING = b"*1\r\n$4\r\nPING\r\n"
 
 def _bulk(value: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+@lru_cache(SLOTS)
+def _head(shard: int) -> bytes:
+    return b"*7\r\n$4\r\nXADD\r\n" + _bulk(stream(shard).encode()) + b"$1\r\n*\r\n"
 
 
 class Lane(asyncio.Protocol):
@@ -32,7 +38,7 @@ class Lane(asyncio.Protocol):
     that is done for it.
     """
 
-    def __init__(self, url: Secret, shards: int, deadline: float) -> None:
+    def __init__(self, url: Secret, deadline: float) -> None:
         # It must fail at once: the spool is there, and the drainer tries again.
         never = Retry(NoBackoff(), 0)
         pool = ConnectionPool.from_url(url.reveal(), socket_connect_timeout=deadline, protocol=2, retry=never)
@@ -44,9 +50,6 @@ class Lane(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._awaited = 0
         self._refused: hiredis.ReplyError | None = None
-        self._heads = [
-            b"*7\r\n$4\r\nXADD\r\n" + _bulk(stream(shard).encode()) + b"$1\r\n*\r\n" for shard in range(shards)
-        ]
 
     async def append(self, batches: Sequence[Spooled]) -> None:
         """Return once Redis has acknowledged all of them. Raises one of FAILURES soon after the deadline.
@@ -55,7 +58,7 @@ class Lane(asyncio.Protocol):
         """
         parts: list[bytes] = []
         for batch in batches:
-            head = self._heads[batch.shard] + _bulk(BATCH) + _bulk(batch.batch_id) + _bulk(RECORDS)
+            head = _head(batch.shard) + _bulk(BATCH) + _bulk(batch.batch_id) + _bulk(RECORDS)
             parts += head, b"$%d\r\n" % len(batch.packed), batch.packed, b"\r\n"
         await self._ask(b"".join(parts), len(batches))
 

@@ -76,7 +76,7 @@ async def drain(locks: dict[Path, int], settings: RedisSettings, moved: Moved) -
     In memory there is one segment at a time. Ended at any point and begun again it counts nothing twice, as long as the
     aggregator remembers (REMEMBERED_DAYS). Raises RedisAway, and OSError where the disk deletes nothing.
     """
-    lane = Lane(settings.redis_url, settings.shards, APPEND_SECONDS)
+    lane = Lane(settings.redis_url, APPEND_SECONDS)
     living = asyncio.create_task(_live(locks))
     try:
         with _redis():

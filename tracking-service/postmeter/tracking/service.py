@@ -39,6 +39,7 @@ from postmeter.tracking.mailboxes import Mailboxes
 from postmeter.tracking.messages import Messages
 from postmeter.tracking.protocol import HitProtocol
 from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.shard_count import ShardCount
 from postmeter.tracking.spool import Spool
 from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks import registry as sources_registry
@@ -68,13 +69,14 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     mailboxes = Mailboxes.configured(settings, figures)
     producer = secrets.token_hex(8)
     spool = _spool(settings, producer)
-    lanes = [Lane(settings.redis_url, settings.shards, settings.append_deadline) for _ in range(LANES + 1)]
-    committer = Committer(lanes[1:], spool, figures, producer, settings.shards)
+    lanes = [Lane(settings.redis_url, settings.append_deadline) for _ in range(LANES + 1)]
+    shards = ShardCount(settings.shards)
+    committer = Committer(lanes[1:], spool, figures, producer, shards)
     figures.spool_limit.set(settings.spool_bytes)
     figures.spool_disk_low.set(settings.disk_low)
     figures.spool_reserve.set_function(lambda: spool.reserve_bytes)
     figures.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
-    drainer = Drainer(lanes[0], spool, committer, figures, settings.shards, settings.disk_low)
+    drainer = Drainer(lanes[0], spool, committer, figures, shards, settings.disk_low)
     redis = Redis.from_url(
         settings.redis_url.reveal(),
         socket_timeout=settings.append_deadline,
@@ -139,7 +141,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         settings.clocks,
         stop,
     )
-    tasks = [asyncio.create_task(work) for work in (drainer.run(), spool.live())]
+    tasks = [asyncio.create_task(work) for work in (drainer.run(), spool.live(), shards.run(redis))]
     logs.get().info("serving", port=settings.port, producer=producer)
     await stop.wait()
 

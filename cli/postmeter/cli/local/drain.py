@@ -1,14 +1,13 @@
 """Waiting until everything in the streams has been counted."""
 
 import asyncio
-import os
 import time
 
 import asyncpg
 import redis.asyncio
 
 from postmeter.cli.local.member import Member
-from postmeter.shared import settings, streams
+from postmeter.shared import streams
 
 DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05
@@ -31,7 +30,8 @@ async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
     connection = await asyncpg.connect(postgres_dsn, timeout=2.0, command_timeout=2.0)
     client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=2.0)
     try:
-        ends = await _stream_ends(client)
+        known = await connection.fetch("/* drain */ SELECT shard FROM shard")
+        ends = await _stream_ends(client, [row["shard"] for row in known])
         while time.monotonic() < deadline and _alive(aggregator):
             rows = await connection.fetch("/* drain */ SELECT shard, position FROM shard")
             positions = {row["shard"]: _number(row["position"]) for row in rows}
@@ -43,11 +43,10 @@ async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
         await connection.close()
 
 
-async def _stream_ends(client: "redis.asyncio.Redis") -> dict[int, tuple[int, int]]:
+async def _stream_ends(client: "redis.asyncio.Redis", shards: list[int]) -> dict[int, tuple[int, int]]:
     """Return the id of each stream's last entry; a stream without entries is left out."""
-    shards = settings.load(settings.RedisSettings, {**os.environ, "POSTMETER_REDIS_URL": "redis://known"}).shards
     ends = {}
-    for shard in range(shards):
+    for shard in shards:
         newest = await client.xrevrange(streams.stream(shard), count=1)
         if newest:
             identifier = newest[0][0]
