@@ -92,3 +92,9 @@ def described(text: str, **schema: Any) -> msgspec.Meta:
 
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
+
+
+def native(method: str, path: str, summary: str, answer: Any = None, **rest: Any) -> Endpoint:
+    """A row of the native API: limited as a read if it is a GET, else as a write, unless `limit` is given."""
+    rest.setdefault("limit", Limit.READ if method == "GET" else Limit.WRITE)
+    return Endpoint(method=method, path=path, document=Document.NATIVE, summary=summary, answer=answer, **rest)

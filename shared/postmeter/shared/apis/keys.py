@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
 from postmeter.shared.api_keys import ROLES, SCOPES
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
 
 PATH = "/v1/keys"
 ONE_PATH = "/v1/keys/{id}"
@@ -69,20 +70,8 @@ class RevokedKeyAnswer(Struct):
     data: RevokedKey
 
 
-def endpoint(method: str, path: str, summary: str, answer: type[Struct], **others: object) -> Endpoint:
-    """An endpoint about who may come in."""
-    given = {
-        "method": method,
-        "path": path,
-        "document": Document.NATIVE,
-        "service": Service.GATEWAY,
-        "summary": summary,
-        "scope": "access",
-        "roles": ADMINS,
-        "limit": Limit.READ if method == "GET" else Limit.WRITE,
-        "answer": answer,
-    }
-    return Endpoint(**{**given, **others})  # type: ignore[arg-type]
+endpoint = partial(native, service=Service.GATEWAY, scope="access", roles=ADMINS)
+"""A row about who may come in."""
 
 
 ENDPOINTS = (

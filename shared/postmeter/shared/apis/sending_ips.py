@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.endpoint import Limit, Service, Timestamp, described, native
 
 PATH = "/v1/sending-ips"
 ONE_PATH = "/v1/sending-ips/{ip}"
@@ -53,19 +54,7 @@ class RemovedIpAnswer(Struct):
     data: RemovedIp
 
 
-def _endpoint(method: str, path: str, summary: str, answer: type[Struct], **others: object) -> Endpoint:
-    given = {
-        "method": method,
-        "path": path,
-        "document": Document.NATIVE,
-        "service": Service.GATEWAY,
-        "summary": summary,
-        "scope": "track",
-        "roles": ADMINS,
-        "limit": Limit.WRITE,
-        "answer": answer,
-    }
-    return Endpoint(**{**given, **others})  # type: ignore[arg-type]
+_endpoint = partial(native, service=Service.GATEWAY, scope="track", roles=ADMINS, limit=Limit.WRITE)
 
 
 ENDPOINTS = (

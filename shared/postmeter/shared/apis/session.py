@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Limit, Service, Timestamp, described, native, one_of
 
 PATH = "/session"
 WAYS_PATH = "/session/ways"
@@ -124,48 +125,41 @@ class BeginParameters(Struct):
     workspace: Annotated[str | None, described("Where one email is in several workspaces: which.")] = None
 
 
-def _endpoint(method: str, summary: str, **others: object) -> Endpoint:
-    given = {
-        "method": method,
-        "path": PATH,
-        "document": Document.NATIVE,
-        "service": Service.GATEWAY,
-        "summary": summary,
-    }
-    return Endpoint(**{**given, **others})  # type: ignore[arg-type]
+_endpoint = partial(native, service=Service.GATEWAY, limit=None)
 
 
 ENDPOINTS = (
     _endpoint(
         "POST",
+        PATH,
         "Sign in: the answer sets the cookie `postmeter_session`",
         max_body=MAX_BODY,
         body=KeySignIn | PasswordSignIn | LinkSignIn,
         status=204,
         failures=(401, 403, 503),
     ),
-    _endpoint("GET", "Who asks", answer=SessionAnswer, failures=(401, 503)),
-    _endpoint("DELETE", "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
+    _endpoint("GET", PATH, "Who asks", answer=SessionAnswer, failures=(401, 503)),
+    _endpoint("DELETE", PATH, "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
     _endpoint(
         "GET",
+        OWN_PATH,
         "Your sessions: those of the user, or those that were begun with the key",
-        path=OWN_PATH,
         limit=Limit.READ,
         answer=OwnSessionsAnswer,
         failures=(503,),
     ),
-    _endpoint("DELETE", "End one of your sessions", path=ONE_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
-    _endpoint("DELETE", "Sign out everywhere", path=OWN_PATH, limit=Limit.WRITE, status=204, failures=(503,)),
+    _endpoint("DELETE", ONE_PATH, "End one of your sessions", limit=Limit.WRITE, status=204, failures=(503,)),
+    _endpoint("DELETE", OWN_PATH, "Sign out everywhere", limit=Limit.WRITE, status=204, failures=(503,)),
     _endpoint(
         "POST",
+        LINK_PATH,
         "What a one-time link is for, and whose account; it stays as good as it was",
-        path=LINK_PATH,
         max_body=MAX_BODY,
         body=LinkQuestion,
         answer=GoodLinkAnswer,
         failures=(401, 403, 503),
     ),
-    _endpoint("GET", "Ways to sign in beside a password", path=WAYS_PATH, answer=WaysAnswer),
-    _endpoint("GET", "Sign in at the OpenID provider", path=OIDC_PATH, status=302, parameters=BeginParameters),
-    _endpoint("GET", "Where that provider sends the browser back to", path=OIDC_CALLBACK_PATH, status=302),
+    _endpoint("GET", WAYS_PATH, "Ways to sign in beside a password", answer=WaysAnswer),
+    _endpoint("GET", OIDC_PATH, "Sign in at the OpenID provider", status=302, parameters=BeginParameters),
+    _endpoint("GET", OIDC_CALLBACK_PATH, "Where that provider sends the browser back to", status=302),
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
 from postmeter.shared.sources import ENGAGEMENT, PROVIDERS
 
 PATH = "/v1/sources"
@@ -118,19 +119,7 @@ class RevokedAnswer(Struct):
     data: Revoked
 
 
-def _endpoint(method: str, path: str, summary: str, answer: type[Struct], **others: object) -> Endpoint:
-    given = {
-        "method": method,
-        "path": path,
-        "document": Document.NATIVE,
-        "service": Service.TRACKING,
-        "summary": summary,
-        "scope": "track",
-        "roles": _ADMINS,
-        "limit": Limit.READ if method == "GET" else Limit.WRITE,
-        "answer": answer,
-    }
-    return Endpoint(**{**given, **others})  # type: ignore[arg-type]
+_endpoint = partial(native, service=Service.TRACKING, scope="track", roles=_ADMINS)
 
 
 ENDPOINTS = (
