@@ -33,6 +33,7 @@ import asyncpg
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.endpoints import Limit
+from postmeter.shared.migrate import migrate
 from tests.bench import dataset
 from tests.bench.cases.case import Case
 from tests.bench.cases.table import LEFT_OUT, cases
@@ -88,8 +89,8 @@ class Result(NamedTuple):
 
 
 @contextmanager
-def services(data: Dataset, folder: Path, dsn: str, redis_url: str) -> Iterator[tuple[str, list[int]]]:
-    """The base URL of a gateway before a query-service, and the process ids of both."""
+def services(data: Dataset, folder: Path, dsn: str, redis_url: str, kept: int) -> Iterator[tuple[str, list[int]]]:
+    """The base URL of a gateway before a query-service that keeps so many bytes, and the process ids of both."""
     port, query_port, ops, query_ops = (free_port() for _ in range(4))
     environ = os.environ | {
         "POSTMETER_POSTGRES_DSN": dsn,
@@ -101,6 +102,7 @@ def services(data: Dataset, folder: Path, dsn: str, redis_url: str) -> Iterator[
         "POSTMETER_PORT": str(query_port),
         "POSTMETER_OPS_PORT": str(query_ops),
         "POSTMETER_EXPORT_DIR": str(folder / "exports"),
+        "POSTMETER_ANSWER_CACHE": str(kept),
         "POSTMETER_PUBLIC_GATEWAY_URL": f"http://127.0.0.1:{port}",
     }
     gateway = environ | {
@@ -236,18 +238,20 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000_000, help="of a data set that is not there yet")
     parser.add_argument("--requests", type=int, default=200, help="of one client")
     parser.add_argument("--crowd", type=int, default=640, help=f"of {CLIENTS} clients together")
+    parser.add_argument("--kept", type=int, default=0, help="bytes of answers that are kept; 0: each is computed")
     parser.add_argument("--only", action="append", help="requests with this text in their name; repeatable")
     options = parser.parse_args()
     folder = options.data.absolute()
     data = dataset.read(folder) or dataset.load(folder, options.events, 90, 200)
     with ExitStack() as stack:
         server = stack.enter_context(dataset.postgres(folder, data.password))
+        asyncio.run(migrate(server.dsn()))  # it may be of a version before
         broker = RedisServer(
             binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
         )
         stack.callback(broker.stop)
         broker.start()
-        url, pids = stack.enter_context(services(data, folder, server.dsn(), broker.url))
+        url, pids = stack.enter_context(services(data, folder, server.dsn(), broker.url, options.kept))
         print(f"{data.events:,} events over {data.days} days; milliseconds\n")
         print(f"| request | p50 | p99 | p50 of {CLIENTS} | p99 of {CLIENTS} | CPU | from raw events | equal | bytes |")
         print("|---|---|---|---|---|---|---|---|---|", flush=True)

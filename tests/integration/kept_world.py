@@ -23,7 +23,7 @@ from tests import sealing
 from tests.aggregation import Bench, bench, event, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import Side, sides
-from tests.integration.query_world import ANSWER_CACHE, World, query_service, sealed, world
+from tests.integration.query_world import World, query_service, sealed, world
 from tests.oracle.asking import Asking, Domain, Workspace
 from tests.oracle.asks import asks
 from tests.oracle.history import History
@@ -194,7 +194,7 @@ class Life:
 
 
 @asynccontextmanager
-async def kept_world(dsn: str, redis_url: str, answer_cache: int = ANSWER_CACHE) -> AsyncIterator[Kept]:
+async def kept_world(dsn: str, redis_url: str, version_seconds: float = 30.0) -> AsyncIterator[Kept]:
     registry = CollectorRegistry()
     async with (
         bench(dsn, redis_url) as at,
@@ -204,7 +204,9 @@ async def kept_world(dsn: str, redis_url: str, answer_cache: int = ANSWER_CACHE)
     ):
         made = Kept(at, here, two, session, registry, datetime.now(UTC))
         async with (
-            query_service(here, redis_url, lambda: made.now, 8.0, answer_cache, registry) as kept_url,
+            query_service(
+                here, redis_url, lambda: made.now, registry=registry, version_seconds=version_seconds
+            ) as kept_url,
             query_service(here, redis_url, lambda: made.now, answer_cache=0) as plain_url,
         ):
             made.kept_url, made.plain_url = kept_url, plain_url

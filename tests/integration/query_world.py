@@ -164,6 +164,7 @@ async def query_service(
     statement_seconds: float = 8.0,
     answer_cache: int = ANSWER_CACHE,
     registry: CollectorRegistry | None = None,
+    version_seconds: float = 30.0,
 ) -> AsyncIterator[str]:
     """The base URL of a real query-service for which it is always `now`, or what a clock says."""
     clock = (lambda: now) if isinstance(now, datetime) else now
@@ -175,7 +176,7 @@ async def query_service(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
         )
         live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
-        cache = kept_answers(here.pool, clock, answer_cache, registry)
+        cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
         application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, turns, cache)
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
@@ -190,9 +191,10 @@ def kept_answers(
     clock: Clock,
     most: int = ANSWER_CACHE,
     registry: CollectorRegistry | None = None,
+    version_seconds: float = 30.0,
 ) -> Cache:
     """The answers that a service keeps."""
-    return Cache(Versions(pool, 8.0), clock, most, AnswerMetrics(registry or CollectorRegistry()))
+    return Cache(Versions(pool, version_seconds), clock, most, AnswerMetrics(registry or CollectorRegistry()))
 
 
 def query_settings(**given: Any) -> QuerySettings:

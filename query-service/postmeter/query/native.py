@@ -13,7 +13,7 @@ from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.cursor import Cursors, Position
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
-from postmeter.query.engine.query import Query, Resolution
+from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.engine.vocabulary import (
     CONVERSION_METRICS,
     CURRENCY,
@@ -76,7 +76,7 @@ class NativeQuery:
             cursor = self._cursors.write(place, asked.scope, identity)
         return json(
             {
-                "data": [_object(query, row.start, row.keys, row.values) for row in page],
+                "data": _objects(query, page),
                 "query": _understood(query, body, order),
                 "next_cursor": cursor,
             }
@@ -144,9 +144,13 @@ def _identity(body: Body, wanted: Filters) -> bytes:
     return msgspec.json.encode((*given, body.order_by))
 
 
-def _object(query: Query, start: datetime, keys: tuple[str, ...], values: tuple[int, ...]) -> dict[str, Any]:
-    moment = {} if query.resolution is Resolution.TOTAL else {"timestamp": stamp(start)}
-    return moment | dict(zip(query.dimensions, keys, strict=True)) | dict(zip(query.metrics, values, strict=True))
+def _objects(query: Query, rows: list[Row]) -> list[dict[str, Any]]:
+    names = (*query.dimensions, *query.metrics)
+    objects = [dict(zip(names, row.keys + row.values, strict=True)) for row in rows]
+    if query.resolution is Resolution.TOTAL:
+        return objects
+    moments = {start: stamp(start) for start in {row.start for row in rows}}  # many rows have the same one
+    return [{"timestamp": moments[row.start], **found} for row, found in zip(rows, objects, strict=True)]
 
 
 def _understood(query: Query, body: Body, order: list[paging.Term]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -20,8 +21,10 @@ from postmeter.shared.advice import Advice
 from postmeter.shared.answer_metrics import AnswerMetrics
 
 READ_ONLY = {"default_transaction_read_only": "on"}
-PLANS = {"plan_cache_mode": "force_custom_plan"}
-"""What a range is worth is known only with its bounds: a plan made for any range may cost three times as much."""
+PLANS = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}
+"""What a range is worth is known only with its bounds: a plan made for any range may cost three times as much. Starting
+workers costs more than most answers do, and those of one workspace would be more than its share.
+"""
 
 
 async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
@@ -41,8 +44,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     measured = metrics.QueryMetrics(registry)
     turns = Turns(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, turns, metrics.LiveMetrics(registry))
-    versions = Versions(pool, settings.statement_timeout)
-    cache = Cache(versions, system_clock, settings.answer_cache, AnswerMetrics(registry))
+    cache = Cache(Versions(pool), system_clock, settings.answer_cache, AnswerMetrics(registry))
     application = app.build(
         pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, turns, cache, tracing
     )
@@ -69,4 +71,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
 
 def main() -> None:
     """Run the service, configured by the environment."""
+    # A large answer is thousands of rows that hold no cycles; what the modules hold need not be looked through again.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     lifecycle.run("query", QuerySettings, serve)

@@ -16,7 +16,7 @@ class AnswerMetrics:
         self.answers = counter(
             to, "postmeter_query_answers_total",
             "Questions, by result (hit: answered by what is kept; miss: computed; joined: the same was just being"
-            " computed; unkept: another answer at every moment).",
+            " computed; unkept: another answer at every moment, or no version in time).",
             result=RESULTS,
         )  # fmt: skip
         self.evicted = Counter(

@@ -41,7 +41,11 @@ class Cache:
             self._metrics.answers.labels("unkept").inc()
             return await compute()
         workspace = asked.scope.workspace
-        version = await self._versions.of(workspace)
+        try:
+            version = await self._versions.of(workspace)
+        except TimeoutError:  # a database that is slow is no reason to answer nothing
+            self._metrics.answers.labels("unkept").inc()
+            return await compute()
         if (kept := self._store.get(workspace, version, question)) is not None:
             self._metrics.answers.labels("hit").inc()
             return kept

@@ -10,6 +10,8 @@ from postmeter.shared.sql import Queries
 _QUERIES = Queries("postmeter.query.cache", "versions.sql")
 EVERYBODY = 0
 """The workspace whose rows stand for all."""
+SECONDS = 0.5
+"""What a reading may take: it takes a millisecond, and the time of the answer itself begins behind it."""
 
 
 class Versions:
@@ -18,7 +20,7 @@ class Versions:
     A statement that had begun before a request came might not see what was committed before it.
     """
 
-    def __init__(self, pool: Pool, seconds: float) -> None:
+    def __init__(self, pool: Pool, seconds: float = SECONDS) -> None:
         """seconds: what a reading may take."""
         self._pool = pool
         self._seconds = seconds
@@ -27,7 +29,7 @@ class Versions:
         self._next: asyncio.Task[dict[int, int]] | None = None
 
     async def of(self, workspace: int) -> int:
-        """The workspace's present version; it only rises. Raises TimeoutError, and what asyncpg raises."""
+        """The workspace's present version; it only rises. Raises TimeoutError where that takes too long."""
         if self._next is None:
             self._wanted = {EVERYBODY}
             self._next = asyncio.create_task(self._read(self._wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -161,13 +162,22 @@ class Analytics:
         if not rows:
             return []
         found = {row["bucket"]: (row["opens"], row["clicks"]) for row in rows}
-        first, last = rows[0]["bucket"], rows[-1]["bucket"]
-        hours = (first + number * _HOUR for number in range(min((last - first) // _HOUR + 1, MAX_HOURS)))
-        return [api.Hour(stamp(hour), *found.get(hour, (0, 0))) for hour in hours]
+        hours = _hours(rows[0]["bucket"], rows[-1]["bucket"])
+        return [api.Hour(text, *found.get(hour, (0, 0))) for hour, text in hours]
 
     def _tomorrow(self) -> datetime:
         """A midnight behind everything that can have happened: events come up to an hour ahead of the clock."""
         return datetime.combine(self._clock().date(), datetime.min.time(), UTC) + timedelta(days=2)
+
+
+def _hours(first: datetime, last: datetime) -> Iterator[tuple[datetime, str]]:
+    """MAX_HOURS hours at most, and each as `stamp` prints it; the day is printed once, for they may be thousands."""
+    hour, day = first, f"{first:%Y-%m-%d}"
+    for _ in range(min((last - first) // _HOUR + 1, MAX_HOURS)):
+        yield hour, f"{day}T{hour.hour:02}:00:00Z"
+        hour += _HOUR
+        if hour.hour == 0:
+            day = f"{hour:%Y-%m-%d}"
 
 
 def _overview(counts: dict[str, int]) -> api.OverviewMetrics:

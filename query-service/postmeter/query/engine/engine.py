@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query, Row
-from postmeter.query.engine.vocabulary import REVENUE
 from postmeter.shared.errors import RequestError
 from postmeter.shared.postgres import Pool
 
@@ -31,13 +29,10 @@ class Engine:
         sql, parameters = statement.write(query, starts)
         found = await self._pool.fetch(sql, *parameters)
         width = 1 + len(query.dimensions)
-        kinds = [Decimal if metric == REVENUE else int for metric in query.metrics]
         cells: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]] = {}
         for record in found:
             values = tuple(record)
-            cells[values[0] - 1, values[1:width]] = tuple(
-                kind(value) for kind, value in zip(kinds, values[width:], strict=True)
-            )
+            cells[values[0] - 1, values[1:width]] = values[width:]
         return _fill(query, starts, cells)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP, metrics_of
 from postmeter.shared.principal import Principal
@@ -74,8 +74,7 @@ class Query:
             raise ValueError("the range does not lie on the rollup's buckets")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One group in one bucket. start: the bucket's first instant in the query's zone. values: int, revenue Decimal."""
 
     start: datetime

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from postmeter.query.engine import pieces
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
-from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, metrics_of
+from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
 from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
@@ -33,7 +33,9 @@ def write(query: Query, buckets: list[datetime]) -> tuple[str, list[object]]:
     sql = _QUERIES["rollup"].format(
         keys="".join(f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions),
         sums=", ".join(
-            f"sum({' + '.join(f'counted.{counter}' for counter in meanings[metric])}) AS {metric}"
+            # Counts fit, also summed up (records.SIZE_LIMIT); a numeric would take ten times as long to read.
+            f"sum({' + '.join(f'counted.{counter}' for counter in meanings[metric])})"
+            f"{'' if metric == REVENUE else '::bigint'} AS {metric}"
             for metric in query.metrics
         ),
         pieces=_pieces(query, buckets, counters, parameters),
