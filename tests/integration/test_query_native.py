@@ -92,6 +92,14 @@ async def test_an_empty_range_is_empty(api: Api, resolution: str) -> None:
     assert (status, answer["data"], answer["next_cursor"]) == (200, [], None)
 
 
+async def test_an_hour_that_the_clocks_repeat_is_told_twice(api: Api) -> None:
+    night = {"from": "2024-10-27T00:00:00Z", "to": "2024-10-27T03:00:00Z", "timezone": "Europe/Berlin"}
+    status, answer = await api.ask(resolution="hour", **night)
+    assert status == 200
+    hours = ("02:00:00+02:00", "02:00:00+01:00", "03:00:00+01:00")
+    assert [row["timestamp"] for row in answer["data"]] == [f"2024-10-27T{hour}" for hour in hours]
+
+
 async def test_order_limit_and_cursor_walk_every_row_once(api: Api) -> None:
     sent = {f"c{n}": n % 4 for n in range(23)}
     await api.here.add(

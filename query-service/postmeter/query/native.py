@@ -145,12 +145,20 @@ def _identity(body: Body, wanted: Filters) -> bytes:
 
 
 def _objects(query: Query, rows: list[Row]) -> list[dict[str, Any]]:
-    names = (*query.dimensions, *query.metrics)
-    objects = [dict(zip(names, row.keys + row.values, strict=True)) for row in rows]
-    if query.resolution is Resolution.TOTAL:
-        return objects
-    moments = {start: stamp(start) for start in {row.start for row in rows}}  # many rows have the same one
-    return [{"timestamp": moments[row.start], **found} for row, found in zip(rows, objects, strict=True)]
+    names, timed = (*query.dimensions, *query.metrics), query.resolution is not Resolution.TOTAL
+    # Many rows have the same moment. Two hours of a night in which the clocks go back differ in their fold alone.
+    moments: dict[tuple[datetime, int], str] = {}
+    objects = []
+    for row in rows:
+        found: dict[str, Any] = {}
+        if timed:
+            moment = row.start, row.start.fold
+            if moment not in moments:
+                moments[moment] = stamp(row.start)
+            found["timestamp"] = moments[moment]
+        found.update(zip(names, row.keys + row.values, strict=True))
+        objects.append(found)
+    return objects
 
 
 def _understood(query: Query, body: Body, order: list[paging.Term]) -> dict[str, Any]:
