@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from postmeter.aggregator import onlookers
 from postmeter.gateway import lifetimes
 from postmeter.gateway.people import sessions, users
-from postmeter.gateway.people.cookie import NAME
+from postmeter.gateway.people.cookie import SESSION
 from postmeter.query.live import channel, reader
 from postmeter.shared import live_events, streams
 from postmeter.shared.events import EventType
@@ -315,7 +315,7 @@ async def test_it_ends_with_the_session(place: Place, ended: str) -> None:
     async with place.here.pool.acquire() as connection, connection.transaction():
         workspace = await connection.fetchval("SELECT id FROM workspace WHERE number = $1", place.workspace)
         user = await users.create(connection, workspace, "ada@shop.example", "viewer", None)
-        cookie = {"Cookie": f"{NAME}={await sessions.begin(connection, *user, None)}"}
+        cookie = {"Cookie": f"{SESSION.plain}={await sessions.begin(connection, *user, None)}"}
     async with place.session.get(f"{place.url}/v1/live", headers=cookie) as answer:
         await until(answer, lambda one: one.event == "counters")
         await place.here.pool.execute(ENDS[ended])

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from postmeter.gateway.people.cookie import NAME
+from postmeter.gateway.people.cookie import SESSION
 from tests.integration.gateway_world import gateway
 from tests.integration.test_local_keys import Commands
 
@@ -30,7 +30,7 @@ def signed_in(dsn: str, link: str, **more: str) -> int:
             aiohttp.ClientSession() as session,
             session.post(f"{url}/session", json=body) as answer,
         ):
-            assert (NAME in answer.cookies) == (answer.status == 204)
+            assert (SESSION.plain in answer.cookies) == (answer.status == 204)
             return answer.status
 
     return asyncio.run(asked())
