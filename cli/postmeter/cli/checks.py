@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[3]
 STEPS: dict[str, tuple[str, ...]] = {
     "lint": ("ruff", "check", ".", "postmeter"),
     "format": ("ruff", "format", "--check", ".", "postmeter"),
-    "types": ("mypy",),
 }
+TYPES = ("mypy",)
+"""Takes half a minute of one core."""
 
 PARALLEL = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
 """Workers take file by file, in the order of the folders: the slow files, which are the first, do not come last. A file
@@ -31,10 +32,15 @@ def run_tests(arguments: Sequence[str]) -> int:
 
 
 def run_all() -> int:
-    """Run every step, also after one has failed; returns 0 when all passed."""
+    """Run every step, also after one has failed; returns 0 when all passed. Types are checked while the tests run."""
     failed = [name for name, command in STEPS.items() if _step(name, command) != 0]
+    types = _started(TYPES)
     click.echo("== tests", err=True)
     failed += ["tests"] if run_tests(()) != 0 else []
+    click.echo(f"== types: {' '.join(TYPES)}", err=True)
+    said, _ = types.communicate()
+    click.echo(said, nl=False)
+    failed += ["types"] if types.returncode != 0 else []
     click.echo(f"failed: {', '.join(failed)}" if failed else "all checks passed", err=True)
     return 1 if failed else 0
 
@@ -45,9 +51,16 @@ def _step(name: str, command: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str]) -> int:
+    return _started(command, output=None).wait()
+
+
+def _started(command: Sequence[str], output: int | None = subprocess.PIPE) -> subprocess.Popen[str]:
+    """A tool at work; what it says goes to `output`, by default to who asks for it."""
     if not (ROOT / "pyproject.toml").exists():
         raise click.ClickException("this needs a clone of the repository: a wheel holds no tests")
     tool, *arguments = command
     # The tests start some hundred processes; each would compile everything anew where no bytecode may be kept.
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run([sys.executable, "-m", tool, *arguments], cwd=ROOT, env=environ, check=False).returncode
+    words = [sys.executable, "-m", tool, *arguments]
+    errors = None if output is None else subprocess.STDOUT
+    return subprocess.Popen(words, cwd=ROOT, env=environ, stdout=output, stderr=errors, text=True)
