@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from postmeter.aggregator import onlookers
 from postmeter.gateway import lifetimes
 from postmeter.gateway.people import sessions, users
+from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.query.live import channel, reader
 from postmeter.shared import live_events, streams
@@ -315,7 +316,8 @@ async def test_it_ends_with_the_session(place: Place, ended: str) -> None:
     async with place.here.pool.acquire() as connection, connection.transaction():
         workspace = await connection.fetchval("SELECT id FROM workspace WHERE number = $1", place.workspace)
         user = await users.create(connection, workspace, "ada@shop.example", "viewer", None)
-        cookie = {"Cookie": f"{SESSION.plain}={await sessions.begin(connection, *user, None)}"}
+        token = await sessions.begin(connection, *user, None, Browser(None, None))
+        cookie = {"Cookie": f"{SESSION.plain}={token}"}
     async with place.session.get(f"{place.url}/v1/live", headers=cookie) as answer:
         await until(answer, lambda one: one.event == "counters")
         await place.here.pool.execute(ENDS[ended])
