@@ -3,10 +3,10 @@
 Run: .venv/bin/python -m tests.bench.screens --data DIR [--events 20000000] [--visits 20] [--only TEXT]
 
 Loads the data set into DIR unless it is there (tests/bench/dataset.py) and starts Postgres, Redis, query-service and
-gateway as tests.bench.queries does. A visit opens a screen by its address; it is usable when its title stands there
-and nothing is loading any more, nor waited for. The first visit of each screen, by a browser that has nothing in its
-cache, is told apart. Beside each screen: the requests to the API that it makes, the time from the first one to the last
-answer, and what of the screen's time is not theirs. Prints a table in Markdown.
+gateway as tests.bench.queries does; each answer is computed, none kept. A visit opens a screen by its address; it is
+usable when its title stands there and nothing is loading any more, nor waited for. The first visit of each screen, by a
+browser that has nothing in its cache, is told apart. Beside each screen: the requests to the API that it makes, their
+time from first to last, and what of the screen's time is not theirs. Prints a table in Markdown.
 See README.md beside this file for what the figures mean.
 """
 
@@ -144,7 +144,7 @@ def main() -> None:
         )
         stack.callback(broker.stop)
         broker.start()
-        url, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url))
+        url, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, kept=0))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False)
         stack.callback(browser.close)
