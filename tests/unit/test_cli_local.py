@@ -1,16 +1,19 @@
 """The pieces of local mode that need no server."""
 
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
-from postmeter.cli.local import binaries, member, ports, vault
+from postmeter.cli.local import binaries, member, ports, process, vault
 from postmeter.cli.local.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
 from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError, StartError
 from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
@@ -20,6 +23,7 @@ from postmeter.cli.local.process import Process
 from postmeter.cli.local.stores import Stores
 from postmeter.shared import api_keys
 from postmeter.shared.tokens import KeyRing
+from tests.product import PATIENCE
 
 
 def test_backoff_grows_to_its_limit_and_starts_over_after_a_steady_life() -> None:
@@ -230,3 +234,35 @@ def test_a_redis_url_that_is_none_is_reported(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_looked_at_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryError):
         DirectoryLock(tmp_path / ("x" * 300)).acquire()
+
+
+class _Asked(Exception):
+    """What the supervisor's handler of signals raises, wherever it is."""
+
+
+def test_a_child_is_ended_though_signals_were_handled_at_any_moment() -> None:
+    """Two thousand times a handler raises while the child is looked after."""
+    child = process.spawn("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"])
+    raised = 0
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        raise _Asked
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for turn in range(2000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, (turn % 200 + 1) / 1e6)
+                while child.returncode is None:
+                    pass
+            except _Asked:
+                raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        ended = threading.Thread(target=child.kill, daemon=True)
+        ended.start()
+        ended.join(PATIENCE)
+        assert not ended.is_alive()
+    assert raised == 2000
+    assert child.returncode == -signal.SIGKILL

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +17,17 @@ from postmeter.cli.local import child
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
+POLL_SECONDS = 0.02
+UNKNOWN = 255
+"""The exit status of a child of which it is lost."""
+
+
 class Process:
-    """One running child. Ended by the kernel when we die, however we die (Linux)."""
+    """One running child. Ended by the kernel when we die, however we die (Linux).
+
+    It is waited for without Popen's methods: those hold a lock, which is held for ever where a signal's handler raises
+    just then, as the supervisor's does.
+    """
 
     def __init__(self, name: str, popen: "subprocess.Popen[bytes]") -> None:
         self.name = name
@@ -31,18 +41,20 @@ class Process:
     @property
     def returncode(self) -> int | None:
         """None while it runs, else the exit status (negative: the signal that ended it)."""
-        return self._popen.poll()
+        return self._reap(os.WNOHANG)
 
     def send(self, number: int) -> None:
         """Send a signal; nothing happens when it has ended."""
-        self._popen.send_signal(number)
+        if self.returncode is None:
+            os.kill(self.pid, number)
 
     def wait(self, timeout: float) -> bool:
         """Wait for the end, at most timeout seconds. Returns whether it has ended."""
-        try:
-            self._popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
+        deadline = time.monotonic() + timeout
+        while self.returncode is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
         return True
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20.0) -> bool:
@@ -55,8 +67,19 @@ class Process:
 
     def kill(self) -> None:
         """End it with SIGKILL and reap it."""
-        self._popen.kill()
-        self._popen.wait()
+        self.send(signal.SIGKILL)
+        self._reap(0)
+
+    def _reap(self, how: int) -> int | None:
+        if self._popen.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, how)
+            except ChildProcessError:  # a handler has raised when its status had just been read
+                self._popen.returncode = UNKNOWN
+            else:
+                if pid:
+                    self._popen.returncode = os.waitstatus_to_exitcode(status)
+        return self._popen.returncode
 
 
 def spawn(
