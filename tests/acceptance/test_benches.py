@@ -21,7 +21,7 @@ SMALL = {
     "freshness": ["--samples", "2", "--load", "20"],
     "ingest": ["--seconds", "1", "--rounds", "1", "--connections", "4", "--fsync", "none"],
     "links": ["--sizes", "10000", "--copies", "1"],
-    "queries": ["--data", "FOLDER", "--events", "2000", "--requests", "1", "--crowd", "32", "--only", "Vectis"],
+    "queries": ["--data", "FOLDER", "--events", "300", "--requests", "1", "--crowd", "4", "--only", "Vectis"],
     "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10"],
     "screens": ["--data", "FOLDER", "--events", "300", "--visits", "1", "--only", "Overview, 90 days, one"],
     "verdicts": ["--letters", "30", "--shuffle", "1"],
