@@ -140,12 +140,13 @@ async def test_a_query_is_one_tree_that_tells_nothing_of_what_was_asked(
         assert status == 200
         asked = await collector.requests(request_id)
         (root, inner), (looked_up,) = asked, [one for one in collector.below(asked[0]) if one is not asked[1]]
-        (statement,) = collector.below(inner)
+        version, statement = collector.below(inner)
         assert (root.service, root.name, root.kind) == ("postmeter-gateway", "POST /v1/query", "SPAN_KIND_SERVER")
         assert (inner.service, inner.name, inner.kind) == ("postmeter-query", "POST /v1/query", "SPAN_KIND_SERVER")
+        assert (version.name, version.kind) == ("versions", "SPAN_KIND_CLIENT")
         assert (statement.name, statement.kind) == ("some_text", "SPAN_KIND_CLIENT")
         assert (looked_up.name, looked_up.service) == ("key", "postmeter-gateway")
-        assert {one.trace for one in (root, inner, statement, looked_up)} == {root.trace}
+        assert {one.trace for one in (root, inner, version, statement, looked_up)} == {root.trace}
         # A stranger's trace is linked to, and not joined.
         assert (root.parent, root.links, inner.parent) == ("", [STRANGER], root.id)
         told = {
@@ -194,7 +195,7 @@ async def test_a_statement_that_fails_is_seen_in_the_trace_and_its_log(
         with capture_logs(processors=[merge_contextvars]) as lines:
             status, request_id = await at.ask("GET", "/v1/campaigns")
         root, inner = await collector.requests(request_id)
-        (statement,) = collector.below(inner)
+        _, statement = collector.below(inner)  # after that of the workspace's version
     assert status == 500
     assert [(span.failed, span.attributes["error.type"]) for span in (root, inner)] == [(True, "500")] * 2
     assert (statement.name, statement.failed) == ("list_campaigns", True)

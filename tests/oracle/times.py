@@ -64,8 +64,10 @@ def first_instant(at: datetime, unit: str, local: tzinfo) -> datetime:
 
 @lru_cache(maxsize=64)
 def buckets(start: datetime, end: datetime, unit: str, local: tzinfo = UTC) -> dict[datetime, datetime]:
-    """Of each quarter-hour in the range the first instant of its bucket, ascending."""
+    """Of each quarter-hour in the range the first instant of its bucket, ascending. An empty range has none."""
     found: dict[datetime, datetime] = {}
+    if start >= end:
+        return found
     at, key, begins = quarter(start), None, start
     while at < end:
         here = bucket_key(at, unit, local)
@@ -125,7 +127,7 @@ def overridden(
         until = parse(end, last=True)
     if backwards(since, until, day=end is None or is_date(end)):
         return None
-    if since == until:  # nothing, so that no bucket is touched
+    if since == until:  # nothing
         since = quarter(since)
         return since, since, stamp(since), stamp(since)
     since, until = quarter(since), quarter_after(until)
