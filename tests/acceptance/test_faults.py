@@ -42,6 +42,7 @@ class Watch:
         "postmeter_spool_drained_total",
         "postmeter_takeovers_total",
         "postmeter_duplicates_total",
+        "postmeter_events_total",
     )
 
     def __init__(self, product: Product) -> None:
@@ -60,7 +61,7 @@ class Watch:
                     if sample.name in self.NAMES:
                         place = (service, f"{sample.name}{sorted(sample.labels.items())}")
                         grown = sample.value - self._last[place]
-                        name = " ".join([sample.name, *filter(None, [sample.labels.get("kind")])])
+                        name = " ".join([sample.name, *filter(None, map(sample.labels.get, ("kind", "outcome")))])
                         self.total[name] += int(grown if grown >= 0 else sample.value)
                         self._last[place] = int(sample.value)
 
@@ -125,8 +126,9 @@ async def freeze_redis(product: Product, watch: Watch, load: asyncio.Task[None])
 
 
 def saw_repeated_events(watch: Watch) -> bool:
+    """By tracking-service, which remembers keys while Redis does, or by the aggregator."""
     watch.look()
-    return watch.total["postmeter_duplicates_total event"] > 0
+    return watch.total["postmeter_events_total duplicate"] + watch.total["postmeter_duplicates_total event"] > 0
 
 
 async def history(dsn: str) -> tuple[Counter[str], int]:
