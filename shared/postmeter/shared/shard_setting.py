@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from postmeter.shared.streams import SLOTS
 
 KEY = "postmeter:shards"
-"""String: the number. It is no loss if it goes: POSTMETER_SHARDS then holds again."""
+"""String: the number. Where it is missing, POSTMETER_SHARDS holds."""
 
 
 async def read(redis: Redis) -> int | None:

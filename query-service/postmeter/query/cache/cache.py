@@ -43,7 +43,7 @@ class Cache:
         workspace = asked.scope.workspace
         try:
             version = await self._versions.of(workspace)
-        except TimeoutError:  # a database that is slow is no reason to answer nothing
+        except TimeoutError:  # a slow database is not a reason to answer nothing
             self._metrics.answers.labels("unkept").inc()
             return await compute()
         if (kept := self._store.get(workspace, version, question)) is not None:
