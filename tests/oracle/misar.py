@@ -68,7 +68,7 @@ def client(
     if group_by == "day":
         days = {}
         day = since.replace(hour=0, minute=0, second=0, microsecond=0)
-        while day < until:
+        while since < until and day < until:
             # Like every series, the first and the last bucket may be clipped by the window.
             days[stamp(day)] = metrics(totals(between(counts, day, day + 24 * HOUR)))
             day += 24 * HOUR
