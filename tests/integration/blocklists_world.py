@@ -8,9 +8,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.blocklists.job import Job
+from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.upkeep.blocklists.job import Job
 from postmeter.shared import metrics, postgres
 from postmeter.shared.postgres import Pool
 from postmeter.shared.secret import Secret

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.batches import Batch
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
-from postmeter.aggregator.lease import Lease, Leases
-from postmeter.aggregator.waiting import BEGINNING, Place
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.stream.batches import Batch
+from postmeter.aggregator.stream.lease import Lease, Leases
+from postmeter.aggregator.unregistered.waiting import BEGINNING, Place
 from postmeter.shared import postgres
 from postmeter.shared.events import BounceType, EventType
 from postmeter.shared.metrics import AggregatorMetrics

@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from postmeter.aggregator.conversions.attribution import attribute
-from postmeter.aggregator.dimensions import Dimensions
-from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.shared import uuid7
 from postmeter.shared.events import EventType
 from postmeter.shared.metrics import AggregatorMetrics

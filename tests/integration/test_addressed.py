@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.aggregator.addressed import BEFORE, KEEP_SECONDS
+from postmeter.aggregator.unregistered.addressed import BEFORE, KEEP_SECONDS
 from postmeter.shared.events import ADDRESSED, BounceType, EventType, State
 from postmeter.shared.records import Event, Mail, Record, Registration, idempotency_key
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration

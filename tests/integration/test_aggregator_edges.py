@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.aggregator.waiting import BEGINNING, SWEEP_LIMIT, Place
+from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared import records, streams
 from postmeter.shared.events import BounceType, EventType, State
 from postmeter.shared.records import Event

@@ -18,12 +18,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.batches import Batch
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
-from postmeter.aggregator.lease import Leases
+from postmeter.aggregator.fold import moments
 from postmeter.aggregator.service import serve
+from postmeter.aggregator.stream.batches import Batch
+from postmeter.aggregator.stream.lease import Leases
 from postmeter.shared import live, postgres, streams
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics

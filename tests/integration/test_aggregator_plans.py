@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from postmeter.aggregator.plans import ENOUGH, _month
+from postmeter.aggregator.store.plans import ENOUGH, _month
 from postmeter.shared import uuid7
 from postmeter.shared.events import EventType
 from postmeter.shared.records import Record

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 import asyncpg
 import pytest
 
-from postmeter.aggregator import retention
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.upkeep import retention
 from postmeter.shared import partitions
 from tests.aggregation import Bench, bench, hit, registration
 

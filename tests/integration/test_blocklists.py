@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from postmeter.aggregator.blocklists import job as blocklists
+from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from tests.integration.blocklists_world import (
     GOOD,
     ONE,

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator.blocklists import job as blocklists
+from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.shared import metrics
 from postmeter.shared.secret import Secret
 from tests.aggregation import bench, until

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from postmeter.aggregator.blocklists import lookups, rounds
+from postmeter.aggregator.upkeep.blocklists import lookups, rounds
 from tests.integration.blocklists_world import (
     GOOD,
     ONE,

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 from yarl import URL
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.campaigns import Campaigns, Sendings
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.store.campaigns import Campaigns, Sendings
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, Record
 from postmeter.shared.secret import Secret

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.aggregator import retention
+from postmeter.aggregator.upkeep import retention
 from postmeter.query.cache import questions as cached
 from postmeter.query.cache.store import LARGEST, OVERHEAD, Answer, Store
 from tests.aggregation import until

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from postmeter.aggregator import onlookers
+from postmeter.aggregator.live import onlookers
 from postmeter.gateway import lifetimes
 from postmeter.gateway.people import sessions, users
 from postmeter.gateway.people.browsers import Browser

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions.attribution import attribute
-from postmeter.aggregator.dimensions import Dimensions
-from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.shared.events import EventType
 from postmeter.shared.metrics import AggregatorMetrics
 from postmeter.shared.records import Event, Hit, Purchase, Record, Registration

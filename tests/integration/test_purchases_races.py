@@ -14,11 +14,11 @@ import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import moments
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
-from postmeter.aggregator.dimensions import Dimensions
-from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import postgres, records, streams

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import asyncpg
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import moments
-from postmeter.aggregator.batches import Batch
 from postmeter.aggregator.flush import Flusher
-from postmeter.aggregator.lease import Lease, Leases
+from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.stream.batches import Batch
+from postmeter.aggregator.stream.lease import Lease, Leases
 from postmeter.shared import postgres
 from postmeter.shared.metrics import AggregatorMetrics
 from postmeter.shared.secret import Secret

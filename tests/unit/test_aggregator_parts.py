@@ -10,17 +10,18 @@ import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.aggregator import checks, texts
-from postmeter.aggregator.batches import unpack
-from postmeter.aggregator.deltas import Deltas, widened, with_totals
-from postmeter.aggregator.dimensions import of_message
-from postmeter.aggregator.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
 from postmeter.aggregator.errors import LeaseLost, is_of_the_data
-from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.queries import COHORTS, QUERIES
-from postmeter.aggregator.reader import Entry
+from postmeter.aggregator.fold import texts
+from postmeter.aggregator.fold.deltas import Deltas, widened, with_totals
+from postmeter.aggregator.fold.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
+from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.tables import ADD
+from postmeter.aggregator.store.dimensions import of_message
+from postmeter.aggregator.store.queries import COHORTS, QUERIES
+from postmeter.aggregator.store.tables import ADD
+from postmeter.aggregator.stream import checks
+from postmeter.aggregator.stream.batches import unpack
+from postmeter.aggregator.stream.reader import Entry
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks

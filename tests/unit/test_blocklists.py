@@ -4,9 +4,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from postmeter.aggregator.blocklists.lookups import TEST_ENTRIES, Result, judge, name_of
-from postmeter.aggregator.blocklists.zones import Zone, zones
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.upkeep.blocklists.lookups import TEST_ENTRIES, Result, judge, name_of
+from postmeter.aggregator.upkeep.blocklists.zones import Zone, zones
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.settings import load
 

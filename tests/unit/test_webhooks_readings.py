@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from postmeter.aggregator import checks
+from postmeter.aggregator.stream import checks
 from postmeter.shared.errors import RequestError
 from postmeter.shared.events import ADDRESSED, BounceType, EventType
 from postmeter.shared.records import Event, decode, encode, join

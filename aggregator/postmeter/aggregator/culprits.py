@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from postmeter.aggregator.batches import Batch, reject
 from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.flush import Flusher, Outcome
-from postmeter.aggregator.lease import Lease
+from postmeter.aggregator.stream.batches import Batch, reject
+from postmeter.aggregator.stream.lease import Lease
 from postmeter.shared import logs, partitions
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Record

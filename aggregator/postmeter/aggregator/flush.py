@@ -8,42 +8,33 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator import (
-    addressed,
-    adoption,
-    bounce_reasons,
-    campaigns,
-    dedup,
-    emptied,
-    messages,
-    tables,
-    texts,
-    unregistered,
-)
-from postmeter.aggregator.batches import Batch, Rejected, reject
-from postmeter.aggregator.campaigns import Campaigns
-from postmeter.aggregator.changes import Changes
-from postmeter.aggregator.choice import Choice
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
-from postmeter.aggregator.dead_letters import DeadLetters
-from postmeter.aggregator.dimensions import Dimensions, of_domain
 from postmeter.aggregator.errors import LeaseLost, in_words, is_of_the_data
-from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.lease import Lease
-from postmeter.aggregator.links import Click, Links
-from postmeter.aggregator.memory import Memory, Transaction
-from postmeter.aggregator.onlookers import Onlookers, Shown
-from postmeter.aggregator.plans import Plans
-from postmeter.aggregator.queries import QUERIES
-from postmeter.aggregator.resolution import Prepared, Resolved, resolve
+from postmeter.aggregator.fold import bounce_reasons, texts
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.live.onlookers import Onlookers, Shown
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store import campaigns, dedup, messages, tables
+from postmeter.aggregator.store.campaigns import Campaigns
+from postmeter.aggregator.store.dead_letters import DeadLetters
+from postmeter.aggregator.store.dimensions import Dimensions, of_domain
+from postmeter.aggregator.store.links import Click, Links
+from postmeter.aggregator.store.memory import Memory, Transaction
+from postmeter.aggregator.store.plans import Plans
+from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.stream.batches import Batch, Rejected, reject
+from postmeter.aggregator.stream.lease import Lease
+from postmeter.aggregator.unregistered import addressed, adoption, emptied, provisional
+from postmeter.aggregator.unregistered.choice import Choice
+from postmeter.aggregator.unregistered.resolution import Prepared, Resolved, resolve
+from postmeter.aggregator.unregistered.waiting import Place, WaitingRoom
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
-from postmeter.aggregator.waiting import Place, WaitingRoom
 from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
@@ -209,7 +200,7 @@ class Flusher:
         await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
         await self._links.prepare(connection, found)
         await self._refresh(connection)
-        drafts = await unregistered.drafts(connection, events, Horizon(self._months)) if events else {}
+        drafts = await provisional.drafts(connection, events, Horizon(self._months)) if events else {}
         series = await self._dimensions.prepare(connection, [*registrations, *drafts.values()], events)
         return Prepared(series, drafts)
 
@@ -252,7 +243,7 @@ class Flusher:
                 connection, registrations, prepared.series, changes.horizon, changes.cohorts
             )
             held.create(learnt)
-            await unregistered.notice(connection, names)
+            await provisional.notice(connection, names)
             believed = messages.believed(registrations)
             waited_for = [name for name in names if name in believed]
             released = await self._waiting.release(connection, list(learnt), waited_for) if release else Batch(b"")

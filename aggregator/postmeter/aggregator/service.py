@@ -7,13 +7,14 @@ import gc
 
 import redis.asyncio
 
-from postmeter.aggregator import moments, retention
-from postmeter.aggregator.blocklists import job as blocklists
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.flush import Flusher
-from postmeter.aggregator.lease import Lease
+from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
+from postmeter.aggregator.stream.lease import Lease
+from postmeter.aggregator.upkeep import retention
+from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.worker import Worker
 from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, shard_setting, stores
 from postmeter.shared.advice import Advice

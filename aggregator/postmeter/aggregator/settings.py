@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmeter.aggregator.blocklists.zones import ZonesSetting
+from postmeter.aggregator.upkeep.blocklists.zones import ZonesSetting
 from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.partitions import SECONDS_MONTHS
 from postmeter.shared.secret import Secret

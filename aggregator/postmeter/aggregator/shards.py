@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
-from postmeter.aggregator.lease import Lease, Leases
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.stream.lease import Lease, Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
 from postmeter.shared import logs, metrics

@@ -8,8 +8,6 @@ import time
 
 import redis.asyncio
 
-from postmeter.aggregator import onlookers
-from postmeter.aggregator.batches import unpack
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.culprits import Counting
 from postmeter.aggregator.errors import (
@@ -22,13 +20,15 @@ from postmeter.aggregator.errors import (
     is_of_the_data,
 )
 from postmeter.aggregator.flush import Flusher, Outcome
-from postmeter.aggregator.lease import Lease
-from postmeter.aggregator.live import LivePublisher
-from postmeter.aggregator.queries import QUERIES
-from postmeter.aggregator.reader import StreamReader
+from postmeter.aggregator.live import onlookers
+from postmeter.aggregator.live.totals import LivePublisher
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.stream.batches import unpack
+from postmeter.aggregator.stream.lease import Lease
+from postmeter.aggregator.stream.reader import StreamReader
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.aggregator.waiting import BEGINNING, SWEEP_LIMIT, Place
+from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared import logs, metrics, source_log
 from postmeter.shared.postgres import Connection, Pool
 

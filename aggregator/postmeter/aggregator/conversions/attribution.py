@@ -9,9 +9,9 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 import asyncpg
 
 from postmeter.aggregator.conversions.contacts import QUERIES, Named
-from postmeter.aggregator.dimensions import Dimensions, of_domain
-from postmeter.aggregator.horizon import Horizon
-from postmeter.aggregator.moments import MICROSECONDS
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.store.dimensions import Dimensions, of_domain
 from postmeter.shared.events import EventType, Verdict
 from postmeter.shared.postgres import Connection
 from postmeter.shared.rollups import CONVERSIONS, TOTAL

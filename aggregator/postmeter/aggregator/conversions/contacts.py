@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CustomEvent, Purchase, Record
 from postmeter.shared.sql import Queries

@@ -13,9 +13,9 @@ import redis.asyncio
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
 from postmeter.aggregator.conversions.contacts import QUERIES, Named
-from postmeter.aggregator.dimensions import Dimensions
-from postmeter.aggregator.horizon import Horizon
+from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import conversions, logs, metrics, streams
 from postmeter.shared.conversions import Answer

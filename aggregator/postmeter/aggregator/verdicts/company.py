@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from postmeter.aggregator.moments import MICROSECONDS
+from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.shared.thresholds import Thresholds
 
 HEAD = "head"

@@ -8,7 +8,7 @@ from postmeter.shared.postgres import Connection
 from postmeter.shared.sql import Queries
 from postmeter.shared.thresholds import Thresholds
 
-_QUERIES = Queries("postmeter.aggregator", "clicks.sql")
+_QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
 REMEMBERED_SECONDS = 1.0
 DEFAULTS = Thresholds()
 

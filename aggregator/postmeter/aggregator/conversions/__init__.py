@@ -1,0 +1,1 @@
+"""Purchases: stored, attributed to clicks, counted."""

@@ -1,0 +1,1 @@
+"""What records change, told from what is known, without I/O."""

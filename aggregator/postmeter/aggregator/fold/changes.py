@@ -1,0 +1,223 @@
+"""The fold: what a flush's events change, summed up in memory before any of it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.fold import texts
+from postmeter.aggregator.fold.bounce_reasons import BounceReasons
+from postmeter.aggregator.fold.cohorts import Cohorts
+from postmeter.aggregator.fold.deltas import Deltas
+from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.store.campaigns import Sendings
+from postmeter.aggregator.store.links import Click
+from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.unregistered.choice import OWN_COUNTS, PROVIDER_COUNTS
+from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
+from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
+from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
+from postmeter.shared.rollups import COUNTERS
+from postmeter.shared.thresholds import Thresholds
+
+HISTORY = (
+    "workspace",
+    "message",
+    "at",
+    "received_at",
+    "type",
+    "series",
+    "bounce",
+    "verdict",
+    "verdict_reason",
+    "reason",
+    "url",
+    "user_agent",
+    "ip",
+    "claimed_at",
+    "counted",
+    "source",
+)
+"""Columns of `event`, in the order of the rows in `Changes.history`."""
+
+
+@dataclass
+class Progress:
+    """How far a message has come: the highest state, the earliest times."""
+
+    state: int = State.QUEUED
+    sent_at: int | None = None
+    delivered_at: int | None = None
+
+
+@dataclass
+class Changes:
+    """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
+
+    links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
+    person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs of which that changed
+    the verdict. judged: all of which it did, by reason. cohorts: new messages; what else moves messages is known when
+    first engagements and states are written.
+    """
+
+    horizon: Horizon
+    judge: Judge
+    network: Callable[[str], str | None] = texts.network
+    thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
+    activity: Deltas = field(default_factory=dict)
+    cohorts: Cohorts = field(default_factory=Cohorts)
+    first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
+    progress: dict[Key, Progress] = field(default_factory=dict)
+    sendings: Sendings = field(default_factory=Sendings)
+    reasons: BounceReasons = field(default_factory=BounceReasons)
+    links: list[Click] = field(default_factory=list)
+    clicks: dict[Key, list[int]] = field(default_factory=dict)
+    relinked: Counter[Click] = field(default_factory=Counter)
+    judged: Counter[str] = field(default_factory=Counter)
+    history: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
+        """Add to a counter of the quarter-hour that `at` lies in."""
+        bucket = (workspace, at - at % BUCKET, series)
+        row = self.activity.get(bucket)
+        if row is None:
+            row = self.activity[bucket] = [0] * len(COUNTERS)
+        row[counter] += n
+
+    def engage(self, kind: Engagement, key: Key, at: int, series: int) -> None:
+        """Note an engagement; only the earliest of a message is kept."""
+        if kind is Engagement.CLICK:
+            self.clicks.setdefault(key, []).append(at)
+        first = self.first[kind]
+        known = first.get(key)
+        if known is None or at < known[0]:
+            first[key] = (at, series)
+
+    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]], *, counted: bool = True) -> None:
+        """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit.
+
+        Those that are not `counted` are history only: their provider's count.
+        """
+        low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
+        judge, network = self.judge, self.network
+        count, write, click = self.count, self.history.append, self.links.append
+        kinds = (EventType.OPENED, self.first[Engagement.OPEN]), (EventType.CLICKED, self.first[Engagement.CLICK])
+        together = self.clicks
+        for key, hit, series in hits:
+            workspace, message = key
+            at, claimed = hit.at, None
+            if not low <= at < high:
+                at, claimed = now, at
+            url = hit.url or None
+            kind, first = kinds[url is not None]
+            if type(hit) is WaitingHit:
+                verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
+            else:
+                verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
+            told = True
+            if hit.mark or not counted:
+                verdict, why, told = self._mark(key, hit, at, series, verdict, counted=counted)
+            if told:
+                count(workspace, at, series, HIT_COUNTERS[kind, verdict])
+                if verdict is not Verdict.MACHINE:
+                    known = first.get(key)
+                    if known is None or at < known[0]:
+                        first[key] = (at, series)
+                    if url:
+                        together.setdefault(key, []).append(at)
+                if url:
+                    click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
+            client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, told, None
+            write((workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client))
+
+    def _mark(
+        self, key: Key, hit: Hit, at: int, series: int, verdict: Verdict, *, counted: bool
+    ) -> tuple[Verdict, str, bool]:
+        """(verdict, reason, whether it counts) of a hit that its provider counts, or that only machines make.
+
+        The latter says something of others nearby.
+        """
+        if not hit.mark:
+            return verdict, PROVIDER_COUNTS, False
+        self.clicks.setdefault(key, []).append(at)
+        self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
+        if hit.mark == Mark.HEAD:
+            return Verdict.MACHINE, HEAD, False
+        return Verdict.MACHINE, HONEYPOT, counted
+
+    def add_event(self, key: Key | None, event: Event, series: int, *, counted: bool = True) -> None:
+        """Count an event told by the API or a webhook; `key` is its message, None for `received`.
+
+        One that is not `counted`, an open or a click, is history only: ours count.
+        """
+        kind = EventType(event.type)
+        at = self.horizon.place(event.at, event.received)
+        claimed = event.claimed if at == event.at else event.at
+        effect, verdict, why = self._effect(kind, event)
+        if not counted:
+            effect, why = Effect(), OWN_COUNTS
+        if effect.counter is not None:
+            self.count(event.workspace, at, series, effect.counter)
+        if kind is EventType.RECEIVED:
+            self.count(event.workspace, at, series, INDEX["spam"], int(event.spam))
+            self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
+        if kind is EventType.CLICKED and event.url and counted:
+            machine = verdict is Verdict.MACHINE
+            self.links.append((event.workspace, at - at % BUCKET, series, event.url, machine))
+        elif kind is EventType.BOUNCED:
+            self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
+        if key is not None:
+            if effect.engagement is not None:
+                self.engage(effect.engagement, key, at, series)
+            self.rise(key, kind, effect.state, at)
+            if kind is EventType.SENT:
+                self.sendings.add(*key, at, series)
+        self.history.append(
+            (
+                event.workspace,
+                UUID(key[1]) if key else None,
+                at,
+                self.horizon.place(event.received, event.received),
+                kind,
+                series,
+                event.bounce or None,
+                verdict,
+                why,
+                event.reason or None,
+                event.url or None,
+                texts.user_agent(event.user_agent),
+                self.network(event.ip),
+                claimed,
+                counted,
+                event.mail.source if event.mail else None,
+            )
+        )
+
+    def _effect(self, kind: EventType, event: Event) -> tuple[Effect, Verdict | None, str | None]:
+        """What an event changes; of an open or a click with its verdict and the reason."""
+        if kind not in HIT_ENGAGEMENTS:
+            return EFFECTS[kind, event.bounce if kind is EventType.BOUNCED else 0], None, None
+        if type(event) is WaitingEvent:
+            verdict, why = Verdict(event.verdict), event.verdict_reason or None
+        else:
+            verdict, why = self.judge(kind, event.user_agent, False, event.ip)
+        engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
+        return Effect(HIT_COUNTERS[kind, verdict], engagement), verdict, why
+
+    def rise(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
+        """Note how far an event brings its message."""
+        if state is None:
+            return
+        progress = self.progress.setdefault(key, Progress())
+        progress.state = max(progress.state, state)
+        if kind is EventType.SENT:
+            progress.sent_at = at if progress.sent_at is None else min(at, progress.sent_at)
+        elif kind is EventType.DELIVERED:
+            progress.delivered_at = at if progress.delivered_at is None else min(at, progress.delivered_at)

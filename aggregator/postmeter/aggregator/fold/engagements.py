@@ -1,0 +1,63 @@
+"""First engagements: what is new about messages, told from what was known of them, without asking Postgres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.effects import UNIQUES
+from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.store.memory import Key, Known
+from postmeter.shared.events import Engagement
+
+
+@dataclass
+class Engagements:
+    """What is to be written: new rows (workspace, message, kind, at, series), and rows that become earlier.
+
+    alone: messages on which a click is the first that is known of anybody, and that were not delivered just before it
+    (ADR 0023).
+    """
+
+    new: list[tuple[int, bytes, int, int, int]] = field(default_factory=list)
+    earlier: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    alone: set[Key] = field(default_factory=set)
+
+
+def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
+    """Compare the first engagements in `changes` with `states`, which become what holds; count what is unique.
+
+    early: microseconds after its delivery in which a message's clicks are looked at as a machine's.
+    """
+    found = Engagements()
+    for kind, first in changes.first.items():
+        for key, (at, series) in first.items():
+            known = states[key]
+            was = known.first[kind]
+            if was is None:
+                found.new.append((*key, kind, at, series))
+            elif at < was:
+                found.earlier.append((*key, kind, at))
+            else:
+                continue
+            states[key] = known._replace(first=(*known.first[:kind], at, *known.first[kind + 1 :]))
+            if at != NEVER:
+                _count(changes, kind, key[0], (at, series), was, known.sent_at)
+                if was is None and kind is Engagement.CLICK and not _is_early(at, known.delivered_at, early):
+                    found.alone.add(key)
+    return found
+
+
+def _count(
+    changes: Changes, kind: Engagement, workspace: int, first: tuple[int, int], was: int | None, sent_at: int | None
+) -> None:
+    at, series = first
+    changes.count(workspace, at, series, UNIQUES[kind])
+    if was is not None and was != NEVER:
+        changes.count(workspace, was, series, UNIQUES[kind], -1)
+    elif kind is not Engagement.UNSUBSCRIBE and sent_at is not None:
+        changes.cohorts.engage(workspace, sent_at, series, kind, 1)
+
+
+def _is_early(at: int, delivered_at: int | None, early: int) -> bool:
+    return delivered_at is not None and delivered_at <= at <= delivered_at + early

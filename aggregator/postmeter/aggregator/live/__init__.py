@@ -1,0 +1,1 @@
+"""What is shown in the moment at which it is counted."""

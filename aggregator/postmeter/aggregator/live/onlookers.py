@@ -1,0 +1,101 @@
+"""Shows what was counted to those who look on, and costs nothing where nobody does (ADR 0041)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from postmeter.aggregator.fold.changes import HISTORY
+from postmeter.shared import live_events, streams
+from postmeter.shared.live_events import LiveEvent
+from postmeter.shared.redis_failures import FAILURES
+
+LOOK_SECONDS = 1.0
+MOST = 200
+"""Events of one workspace that one flush shows, the last ones: nobody reads more at once."""
+TEXT_CHARS = 500
+Shown = dict[int, list[LiveEvent]]
+"""Events by workspace."""
+_PLACES = {name: HISTORY.index(name) for name in HISTORY}
+_encode = msgspec.json.Encoder().encode
+
+
+class Onlookers:
+    """Which workspaces are watched, looked up once a second for the whole process."""
+
+    def __init__(self) -> None:
+        self.watched: frozenset[int] = frozenset()
+
+    async def run(self, client: Redis, stop: asyncio.Event) -> None:
+        """Keep `watched` up to date until `stop` is set. While Redis does not answer nobody watches."""
+        while not stop.is_set():
+            try:
+                async with client.pipeline(transaction=False) as pipeline:
+                    pipeline.time()
+                    pipeline.zrange(streams.WATCHED, 0, -1, withscores=True)
+                    (now, _), found = await pipeline.execute()
+                self.watched = frozenset(int(workspace) for workspace, until in found if until > now)
+            except (*FAILURES, ValueError):
+                self.watched = frozenset()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+
+    def of(self, history: Iterable[tuple[Any, ...]]) -> Shown:
+        """What of these rows of the history is of workspaces that are watched."""
+        shown: Shown = {}
+        if self.watched:
+            for row in history:
+                if row[0] in self.watched:
+                    shown.setdefault(row[0], []).append(_event(row))
+        return shown
+
+
+async def show(client: Redis, shown: Shown) -> None:
+    """Add events that are committed. To show them is no promise: where Redis fails they are not shown."""
+    if not shown:
+        return
+    with suppress(*FAILURES):
+        async with client.pipeline(transaction=False) as pipeline:
+            for workspace, events in shown.items():
+                for entry in _entries(events):
+                    # Never a stream that nobody began: it would have no end.
+                    pipeline.xadd(
+                        streams.live_events(workspace),
+                        entry,
+                        maxlen=live_events.KEPT,
+                        approximate=True,
+                        nomkstream=True,
+                    )
+            await pipeline.execute()
+
+
+def _entries(events: list[LiveEvent]) -> list[Any]:
+    skipped = len(events) - MOST
+    first = [{live_events.SKIPPED: str(skipped)}] if skipped > 0 else []
+    return first + [{live_events.EVENT: _encode(event)} for event in events[-MOST:]]
+
+
+def _event(row: tuple[Any, ...]) -> LiveEvent:
+    message = row[_PLACES["message"]]
+    return LiveEvent(
+        at=row[_PLACES["at"]],
+        type=int(row[_PLACES["type"]]),
+        message=None if message is None else str(message),
+        series=row[_PLACES["series"]],
+        bounce=row[_PLACES["bounce"]],
+        verdict=row[_PLACES["verdict"]],
+        verdict_reason=row[_PLACES["verdict_reason"]],
+        reason=_cut(row[_PLACES["reason"]]),
+        url=_cut(row[_PLACES["url"]]),
+        user_agent=_cut(row[_PLACES["user_agent"]]),
+        counted=row[_PLACES["counted"]],
+    )
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None else text[:TEXT_CHARS]

@@ -1,0 +1,1 @@
+"""What Postgres keeps: what a flush reads of it and writes to it."""

@@ -1,0 +1,129 @@
+"""What campaigns know of themselves: name and status as said last, and when they were sent first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import CampaignChange
+from postmeter.shared.rollups import OTHER
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "campaigns.sql")
+REMEMBERED = 200_000
+
+Key = tuple[int, str]
+"""(workspace, the campaign's id)"""
+Part = tuple[int, str, str]
+"""(workspace, the campaign's id, a domain)"""
+Saying = tuple[int, str]
+"""(when, what): the latest wins, whatever the order of arrival; of two at once the greater text."""
+NOTHING: Saying = (0, "")
+
+
+@dataclass
+class Sendings:
+    """What a flush learns of sendings: by (workspace, series), each (time, message)."""
+
+    by_series: dict[tuple[int, int], list[tuple[int, bytes]]] = field(default_factory=dict)
+
+    def add(self, workspace: int, message: bytes, at: int, series: int) -> None:
+        """A message of a series was sent."""
+        self.by_series.setdefault((workspace, series), []).append((at, message))
+
+
+async def change(connection: Connection, changes: list[CampaignChange]) -> None:
+    """Apply what was said; a campaign that is not known is made. May be repeated, and in any order."""
+    said: dict[Key, tuple[Saying, Saying]] = {}
+    for one in changes:
+        key = (one.workspace, one.campaign)
+        name, status = said.get(key, (NOTHING, NOTHING))
+        if one.name is not None:
+            name = max(name, (one.at, one.name))
+        if one.status is not None:
+            status = max(status, (one.at, one.status))
+        said[key] = name, status
+    rows = [(*key, name, named_at, status, at) for key, ((named_at, name), (at, status)) in said.items()]
+    if rows:
+        await connection.execute(_QUERIES["change_campaigns"], *zip(*rows, strict=True))
+
+
+class Campaigns:
+    """Keeps `campaign.sent_at`, the earliest sending of a campaign's messages, and that of each domain's that is there
+    only because a confined key said so (`confined_campaign`).
+
+    A campaign's row is written only when that becomes earlier, so that flushes that count its millionth message
+    do not wait for each other. Remembered is only what was read: others have committed it.
+    """
+
+    def __init__(self) -> None:
+        self._of_series: dict[tuple[int, int], tuple[str, str]] = {}
+        self._sent: dict[Key, int] = {}
+        self._confined: dict[Part, int | None] = {}
+
+    async def write(self, connection: Connection, sendings: Sendings) -> None:
+        """Bring the campaigns up to date inside the caller's transaction."""
+        if not sendings.by_series:
+            return
+        if len(self._of_series) + len(self._sent) + len(self._confined) > REMEMBERED:
+            self._of_series, self._sent, self._confined = {}, {}, {}
+        by_campaign = await self._by_campaign(connection, sendings)
+        await self._write_confined(connection, sendings)
+        earlier = self._earlier(by_campaign)
+        if not earlier:
+            return
+        rows = await connection.fetch(_QUERIES["first_sendings"], *zip(*earlier, strict=True))
+        self._sent |= {(row["workspace"], row["id"]): row["sent_at"] for row in rows}
+        earlier = self._earlier(earlier)
+        if earlier:
+            written = [(*key, at) for key, at in earlier.items()]
+            await connection.execute(_QUERIES["raise_sendings"], *zip(*written, strict=True))
+
+    def _earlier(self, sent: dict[Key, int]) -> dict[Key, int]:
+        """Those earlier than what is remembered."""
+        return {key: at for key, at in sent.items() if key not in self._sent or at < self._sent[key]}
+
+    async def _by_campaign(self, connection: Connection, sendings: Sendings) -> dict[Key, int]:
+        missing = sendings.by_series.keys() - self._of_series.keys()
+        if missing:
+            rows = await connection.fetch(_QUERIES["campaigns_of_series"], *zip(*missing, strict=True))
+            self._of_series |= {(row["workspace"], row["id"]): (row["campaign"], row["domain"]) for row in rows}
+        found: dict[Key, int] = {}
+        overflowing: list[tuple[int, UUID, int]] = []
+        for (workspace, series), sent in sendings.by_series.items():
+            campaign, _ = self._of_series[workspace, series]
+            if campaign == OTHER:
+                # That series holds messages of any campaign; only they themselves know of which.
+                overflowing += [(workspace, UUID(message), at) for at, message in sent]
+            elif campaign:
+                key, at = (workspace, campaign), min(sent)[0]
+                found[key] = min(at, found.get(key, at))
+        if overflowing:
+            rows = await connection.fetch(_QUERIES["sendings_of_messages"], *zip(*overflowing, strict=True))
+            for row in rows:
+                key = (row["workspace"], row["campaign"])
+                if row["campaign"]:
+                    found[key] = min(row["at"], found.get(key, row["at"]))
+        return found
+
+    async def _write_confined(self, connection: Connection, sendings: Sendings) -> None:
+        sent: dict[Part, int] = {}
+        for (workspace, series), messages in sendings.by_series.items():
+            campaign, domain = self._of_series[workspace, series]
+            if campaign and domain:
+                part, at = (workspace, campaign, domain), min(messages)[0]
+                sent[part] = min(at, sent.get(part, at))
+        unread = [part for part in sent if part not in self._confined]
+        if unread:
+            # What has a series and no row never gets one.
+            rows = await connection.fetch(_QUERIES["first_confined_sendings"], *zip(*unread, strict=True))
+            read = {(row["workspace"], row["id"], row["domain"]): row["sent_at"] for row in rows}
+            self._confined |= {part: read.get(part) for part in unread}
+        earlier = [part for part, at in sorted(sent.items()) if at < (self._confined[part] or 0)]
+        if earlier:
+            written = [(*part, sent[part]) for part in earlier]
+            await connection.execute(_QUERIES["raise_confined_sendings"], *zip(*written, strict=True))
+            for part in earlier:
+                del self._confined[part]  # read again when this is committed

@@ -1,0 +1,148 @@
+"""Domains, campaigns and series: rows that messages point to, made before the flush that needs them.
+
+They are made outside the flush's transaction: a row too many does no harm, so their ids may be remembered
+at once, and no lock on a campaign everybody mails for is held while a flush is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from postmeter.aggregator.store.queries import QUERIES
+from postmeter.shared import metrics, uuid7
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Registration, is_alone
+from postmeter.shared.rollups import OTHER
+
+REMEMBERED = 200_000
+
+
+class Series(NamedTuple):
+    """A combination of dimensions; tags are sorted and distinct, as their order means nothing."""
+
+    workspace: int
+    campaign: str
+    domain: str
+    provider: str
+    template: str
+    tags: tuple[str, ...]
+    mailbox_provider: str = ""
+
+
+def of_message(registration: Registration) -> Series:
+    """The series of a message."""
+    r = registration
+    tags = tuple(sorted(set(r.tags))) if r.tags else ()
+    return Series(r.workspace, r.campaign, r.from_domain, r.provider, r.template, tags, r.mailbox_provider)
+
+
+def of_domain(workspace: int, domain: str) -> Series:
+    """The series of what a domain received."""
+    return Series(workspace, "", domain, "", "", ())
+
+
+def overflow(workspace: int) -> Series:
+    """The series that stands for all combinations beyond the workspace's limit."""
+    return Series(workspace, OTHER, OTHER, OTHER, OTHER, (), OTHER)
+
+
+class Dimensions:
+    """Remembers what it has made, across flushes and shards; forgets everything when that grows too much."""
+
+    def __init__(self, series_limit: int, counters: metrics.AggregatorMetrics) -> None:
+        self._limit = series_limit
+        self._counters = counters
+        self._series: dict[Series, int] = {}
+        self._domains: set[tuple[int, str]] = set()
+        self._campaigns: dict[tuple[int, str], tuple[int, str]] = {}
+
+    async def prepare(
+        self, connection: Connection, registrations: list[Registration], events: Iterable[Event]
+    ) -> dict[Series, int]:
+        """Make what these need. Returns the id of every series they belong to."""
+        if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
+            self._series, self._domains, self._campaigns = {}, set(), {}
+        received = {(e.workspace, e.domain) for e in events if is_alone(e)}
+        domains = received | {(r.workspace, r.from_domain) for r in registrations}
+        await self._make_domains(connection, {domain for domain in domains if domain[1]})
+        await self._make_campaigns(connection, registrations)
+        await _claim_campaigns(connection, [r for r in registrations if r.confined and r.campaign])
+        wanted = {of_message(r) for r in registrations} | {of_domain(*domain) for domain in received}
+        series = await self.resolve(connection, wanted)
+        await _admit_campaigns(connection, [r for r in registrations if not r.confined and r.campaign])
+        return series
+
+    async def _make_domains(self, connection: Connection, domains: set[tuple[int, str]]) -> None:
+        fresh = sorted(domains - self._domains)
+        if fresh:
+            workspaces, names = zip(*fresh, strict=True)
+            await connection.execute(QUERIES["make_domains"], workspaces, names, [uuid7.new() for _ in fresh])
+            self._domains.update(fresh)
+
+    async def _make_campaigns(self, connection: Connection, registrations: list[Registration]) -> None:
+        named: dict[tuple[int, str], tuple[int, str]] = {}
+        for r in registrations:
+            if r.campaign:
+                # What a confined key calls a campaign is its own name for it.
+                name = "" if r.confined else r.campaign_name
+                key, naming = (r.workspace, r.campaign), (r.at if name else 0, name)
+                if naming > max(self._campaigns.get(key, (-1, "")), named.get(key, (-1, ""))):
+                    named[key] = naming
+        if named:
+            rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
+            await connection.execute(QUERIES["make_campaigns"], *zip(*rows, strict=True))
+            self._campaigns.update(named)
+
+    async def resolve(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
+        """The id of each series, made if need be; outside a transaction, for it is remembered."""
+        missing = sorted(wanted - self._series.keys())
+        if missing:
+            await self._find(connection, missing)
+            await self._make(connection, [series for series in missing if series not in self._series])
+        return {series: self._series[series] for series in wanted}
+
+    async def _find(self, connection: Connection, series: list[Series]) -> None:
+        rows = await connection.fetch(QUERIES["find_series"], *_columns(series))
+        self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
+
+    async def _make(self, connection: Connection, missing: list[Series]) -> None:
+        by_workspace: dict[int, list[Series]] = {}
+        for series in missing:
+            by_workspace.setdefault(series.workspace, []).append(series)
+        for workspace, wanted in by_workspace.items():
+            room = max(0, self._limit - await connection.fetchval(QUERIES["count_series"], workspace))
+            fitting, beyond = wanted[:room], wanted[room:]
+            made = [*fitting, overflow(workspace)] if beyond else fitting
+            await connection.execute(QUERIES["make_series"], *_columns(made))
+            await self._find(connection, made)
+            if beyond:
+                self._counters.series_overflow.inc(len(beyond))
+                self._series |= dict.fromkeys(beyond, self._series[overflow(workspace)])
+
+
+async def _claim_campaigns(connection: Connection, confined: list[Registration]) -> None:
+    """Before their series are there: what has a series already is no longer to be claimed (ADR 0035)."""
+    named: dict[tuple[int, str, str], tuple[int, str]] = {}
+    for r in confined:
+        key, naming = (r.workspace, r.campaign, r.from_domain), (r.at if r.campaign_name else 0, r.campaign_name)
+        named[key] = max(naming, named.get(key, naming))
+    if named:
+        rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
+        await connection.execute(QUERIES["claim_campaigns"], *zip(*rows, strict=True))
+
+
+async def _admit_campaigns(connection: Connection, others: list[Registration]) -> None:
+    """When their series are there, so that nobody claims the campaign any more."""
+    admitted = sorted({(r.workspace, r.campaign, r.from_domain) for r in others})
+    if admitted:
+        await connection.execute(QUERIES["admit_campaigns"], *zip(*admitted, strict=True))
+
+
+def _columns(series: list[Series]) -> list[list[object]]:
+    columns: list[list[object]] = [list(column) for column in zip(*series, strict=True)]
+    place = Series._fields.index("tags")
+    columns[place] = [msgspec.json.encode(tags).decode() for tags in columns[place]]
+    return columns

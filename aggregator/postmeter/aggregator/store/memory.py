@@ -1,0 +1,243 @@
+"""What this process knows of the messages that it counts, and the locks by which what it knows stays true (ADR 0049).
+
+Each message has one writer at a time: whoever holds its slot's row. A writer that finds that another process wrote last
+forgets what it knew of the slot; so nobody asks Postgres what is new about a message that he has just counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.errors import OutOfStep
+from postmeter.shared.events import Engagement
+from postmeter.shared.postgres import Connection
+from postmeter.shared.sql import Queries
+from postmeter.shared.streams import SLOTS, slot_of
+
+_QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
+
+Key = tuple[int, bytes]
+"""(workspace, the message's 16 bytes)"""
+First = tuple[int | None, ...]
+"""By Engagement, when a message had its first one; None: it had none. Place 0 is not used."""
+NOTHING: First = (None,) * (max(Engagement) + 1)
+
+
+class Known(NamedTuple):
+    """A message as it is committed. series: None where nobody has registered it, and it is not to be remembered."""
+
+    series: int | None
+    sent_at: int | None
+    delivered_at: int | None
+    first: First
+
+
+ABSENT = Known(None, None, None, NOTHING)
+
+
+class Memory:
+    """Of the last `size` to twice as many messages that were counted; shared by all shards of the process."""
+
+    def __init__(self, size: int) -> None:
+        self._writer = uuid.uuid4().hex
+        self._size = max(1, size)
+        self._young: list[dict[Key, Known]] = [{} for _ in range(SLOTS)]
+        self._old: list[dict[Key, Known]] = [{} for _ in range(SLOTS)]
+        self._locked = [0] * SLOTS
+        self._holder: list[Transaction | None] = [None] * SLOTS
+
+    @asynccontextmanager
+    async def transaction(self, connection: Connection) -> AsyncIterator[Transaction]:
+        """A transaction; what it learns is known when it is committed."""
+        held = Transaction(self, connection)
+        try:
+            async with connection.transaction():
+                yield held
+        except BaseException:
+            self._release(held, committed=False)
+            raise
+        self._release(held, committed=True)
+
+    @asynccontextmanager
+    async def trial(self, connection: Connection) -> AsyncIterator[Transaction]:
+        """A transaction of which nothing stays."""
+        held = Transaction(self, connection)
+        trial = connection.transaction()
+        await trial.start()
+        try:
+            yield held
+        finally:
+            try:
+                await trial.rollback()
+            finally:
+                self._release(held, committed=False)
+
+    def get(self, key: Key, slot: int) -> Known | None:
+        """What is known of a message."""
+        known = self._young[slot].get(key)
+        return self._old[slot].get(key) if known is None else known
+
+    def turn(self, slot: int) -> int | None:
+        """How often the slot was locked here; None: a transaction of this process holds it."""
+        return self._locked[slot] if self._holder[slot] is None else None
+
+    async def lock(self, held: Transaction, slots: set[int]) -> None:
+        """Hold these slots until the transaction ends. Slots are locked once in a transaction, in their order."""
+        rows = await held.connection.fetch(_QUERIES["lock"], sorted(slots))
+        others = [row["slot"] for row in rows if row["writer"] != self._writer]
+        if others:
+            await held.connection.execute(_QUERIES["take"], others, self._writer)
+        for slot in slots:
+            if self._holder[slot] is not None:
+                self._forget(slot)  # committed just now, or not; we have not heard yet
+            self._locked[slot] += 1
+            self._holder[slot] = held
+            held.turns[slot] = self._locked[slot]
+        for slot in others:
+            self._forget(slot)
+        held.others.update(others)
+
+    def _release(self, held: Transaction, *, committed: bool) -> None:
+        # Of a slot that was locked again meanwhile the next holder has made sure itself.
+        ours = {slot for slot, turn in held.turns.items() if self._locked[slot] == turn}
+        for slot in ours:
+            self._holder[slot] = None
+            if not committed:
+                self._forget(slot)
+        if not committed:
+            return
+        for key, known in held.learnt.items():
+            slot = slot_of(*key)
+            if slot in ours:
+                if known.series is None:
+                    self._young[slot].pop(key, None)
+                    self._old[slot].pop(key, None)
+                else:
+                    self._young[slot][key] = known
+        if sum(map(len, self._young)) > self._size:
+            self._young, self._old = [{} for _ in range(SLOTS)], self._young
+
+    def _forget(self, slot: int) -> None:
+        self._young[slot], self._old[slot] = {}, {}
+
+
+class Transaction:
+    """What a transaction looks up, holds and learns of messages.
+
+    also: slots to be held beside those of messages. turns: by slot held, how often it was locked here. others: those
+    of another process before. learnt: what holds once it is committed; ABSENT: nothing is known any more.
+    """
+
+    def __init__(self, memory: Memory, connection: Connection) -> None:
+        self.connection = connection
+        self.also: set[int] = set()
+        self.turns: dict[int, int] = {}
+        self.others: set[int] = set()
+        self.learnt: dict[Key, Known] = {}
+        self._memory = memory
+        self._loaded: dict[Key, Known] = {}
+        self._loaded_at: dict[int, int | None] = {}
+        self._created: dict[Key, Known] = {}
+
+    def create(self, series: Mapping[Key, int]) -> None:
+        """These messages were made by this transaction."""
+        self._created |= {key: Known(of, None, None, NOTHING) for key, of in series.items()}
+
+    async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
+        """The series of those messages that are registered. To be asked before any slot is held."""
+        get, created = self._memory.get, self._created
+        found: dict[Key, int] = {}
+        missing: dict[Key, int] = {}
+        for key in keys:
+            slot = slot_of(*key)
+            known = get(key, slot) or created.get(key)
+            if known is None:
+                missing[key] = slot
+            elif known.series is not None:
+                found[key] = known.series
+        if missing:
+            turn = self._memory.turn
+            self._loaded_at |= {slot: turn(slot) for slot in set(missing.values())}
+            self._loaded |= await load(self.connection, sorted(missing))
+            found |= {key: known.series for key, known in self._loaded.items() if known.series is not None}
+        return found
+
+    async def hold(self, keys: Iterable[Key], also: Iterable[Key]) -> dict[Key, Known]:
+        """Hold the slots of these messages, and of all that were looked up; returns what is committed of the first."""
+        slots = {key: slot_of(*key) for key in keys}
+        others = {slot_of(*key) for key in also}
+        looked_up = {key: slot_of(*key) for key in self._loaded}
+        wanted = {*slots.values(), *others, *looked_up.values(), *self.also}
+        if wanted:
+            await self._memory.lock(self, wanted)
+        self.learnt |= self._created
+        self.learnt |= {key: self._loaded[key] for key, slot in looked_up.items() if self._still_holds(slot)}
+        get, learnt = self._memory.get, self.learnt
+        found: dict[Key, Known] = {}
+        missing: list[Key] = []
+        for key, slot in slots.items():
+            known = learnt.get(key) or get(key, slot)
+            if known is None:
+                missing.append(key)
+            else:
+                found[key] = known
+        if missing:
+            loaded = await load(self.connection, sorted(missing))
+            found |= {key: loaded.get(key, ABSENT) for key in missing}
+        return found
+
+    def _still_holds(self, slot: int) -> bool:
+        """Whether nobody can have written there between the look-up and the lock."""
+        then = self._loaded_at[slot]
+        return slot not in self.others and then is not None and self.turns[slot] == then + 1
+
+    async def write_engagements(self, rows: list[tuple[int, bytes, int, int, int]]) -> None:
+        """Store first engagements (workspace, message, kind, at, series) of messages that had none of the kind.
+
+        Raises OutOfStep where one was there all the same: what is known of these messages is then forgotten.
+        """
+        if not rows:
+            return
+        columns = ("workspace", "message", "kind", "at", "series")
+        ordered = [(workspace, UUID(message), *rest) for workspace, message, *rest in sorted(rows)]
+        try:
+            await self.connection.copy_records_to_table("engagement", records=ordered, columns=columns)
+        except asyncpg.UniqueViolationError as error:
+            raise OutOfStep(f"somebody else counted first engagements of the same messages: {error}") from error
+
+    async def move_engagements(self, rows: list[tuple[int, bytes, int, int]]) -> None:
+        """First engagements (workspace, message, kind, at) turn out to be earlier than was known."""
+        if not rows:
+            return
+        ordered = [(workspace, UUID(message), *rest) for workspace, message, *rest in sorted(rows)]
+        await self.connection.execute(_QUERIES["move_engagements"], *zip(*ordered, strict=True))
+
+    def learn(self, states: Mapping[Key, Known]) -> None:
+        """What holds of these messages once this is committed."""
+        self.learnt |= states
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """What is known of these does not hold once this is committed."""
+        self.learnt |= dict.fromkeys(keys, ABSENT)
+
+
+async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
+    """Those of the messages that are there."""
+    workspaces, ids = [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
+    row = await connection.fetchrow(_QUERIES["messages"], workspaces, ids)
+    assert row is not None
+    firsts: dict[int, list[int | None]] = {}
+    for one in await connection.fetch(_QUERIES["engagements"], workspaces, ids):
+        firsts.setdefault(one["place"] - 1, list(NOTHING))[one["kind"]] = one["at"]
+    found: dict[Key, Known] = {}
+    columns = zip(row["place"] or (), row["series"] or (), row["sent_at"] or (), row["delivered_at"] or (), strict=True)
+    for place, series, sent_at, delivered_at in columns:
+        first = firsts.get(place - 1)
+        found[keys[place - 1]] = Known(series, sent_at, delivered_at, NOTHING if first is None else tuple(first))
+    return found

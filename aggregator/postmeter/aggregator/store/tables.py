@@ -1,0 +1,153 @@
+"""Writes a fold's changes: each table once, each in the order of its keys, so that flushes never deadlock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.fold import engagements
+from postmeter.aggregator.fold.changes import HISTORY, Changes
+from postmeter.aggregator.fold.cohorts import Cohorts
+from postmeter.aggregator.fold.deltas import Deltas, widened, with_totals
+from postmeter.aggregator.fold.effects import INDEX
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.store import clicks
+from postmeter.aggregator.store.memory import Key, Transaction
+from postmeter.aggregator.store.queries import COHORTS, QUERIES, add_counts
+from postmeter.shared.events import Engagement
+from postmeter.shared.live import LiveTotals
+from postmeter.shared.postgres import Connection
+from postmeter.shared.rollups import ACTIVITY, COUNTERS, CREATED, SENT, Rollup
+
+ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
+"""By table, the statement that adds to its counters."""
+HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")))
+ADD_HITS = {tier.table: add_counts(tier, HITS) for tier in ACTIVITY.tiers}
+"""The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
+_PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
+_OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
+
+
+async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, LiveTotals]:
+    """Write everything inside the caller's transaction. Returns the live totals of the workspaces touched.
+
+    What other flushes may wait for comes last: the slots of messages, and the rollups, which all flushes add to.
+    """
+    connection = held.connection
+    await _write_history(connection, changes)
+    await _write_messages(held, changes)
+    await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
+    await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
+    await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
+    await _raise_versions(connection, changes)
+    return await _write_live(connection, changes, shard)
+
+
+async def _write_messages(held: Transaction, changes: Changes) -> None:
+    """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
+    connection = held.connection
+    engaged = set[Key]().union(*changes.first.values())
+    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
+    if not states and not changes.progress:
+        return
+    found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
+    await held.write_engagements(found.new)
+    await held.move_engagements(found.earlier)
+    held.learn(states)
+    stretches = await clicks.deliveries(connection, changes)
+    if changes.progress:
+        progress = [
+            (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
+            for (workspace, message), p in changes.progress.items()
+        ]
+        groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
+        await _move_messages(connection, changes.cohorts, groups)
+        held.forget(changes.progress)
+    held.forget(await clicks.judge(connection, changes, found.alone, stretches))
+
+
+async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[asyncpg.Record]) -> None:
+    """Messages whose state has risen, or that were sent (earlier): these take their engagements along."""
+    mailed: list[tuple[int, UUID, int]] = []
+    for place, row in enumerate(groups):
+        workspace, series, n = row["workspace"], row["series"], row["n"]
+        cohorts.rise(workspace, row["at"], series, row["was_state"], row["state"], n)
+        if row["messages"] is not None:
+            cohorts.mail(workspace, row["was"], row["sent"], series, n)
+            mailed += [(workspace, message, place) for message in row["messages"]]
+    if mailed:
+        for row in await connection.fetch(COHORTS["engagements_of"], *_columns(mailed, 3)):
+            group, kind = groups[row["place"]], Engagement(row["kind"])
+            if group["was"] is not None:
+                cohorts.engage(group["workspace"], group["was"], group["series"], kind, -row["n"])
+            cohorts.engage(group["workspace"], group["sent"], group["series"], kind, row["n"])
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[object]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+async def _write_history(connection: Connection, changes: Changes) -> None:
+    oldest = changes.horizon.oldest["event"]
+    rows = changes.history
+    if oldest > changes.horizon.low:
+        at = HISTORY.index("at")
+        rows = [row for row in rows if row[at] >= oldest]
+    if rows:
+        await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
+
+
+async def _write_rollup(connection: Connection, horizon: Horizon, rollup: Rollup, deltas: Deltas) -> None:
+    """Add to every tier what it keeps, with the workspaces' totals."""
+    add: dict[str, str] = ADD
+    if rollup is ACTIVITY and not any(counts[place] for counts in deltas.values() for place in _OTHERS):
+        add, deltas = ADD_HITS, {key: list(_PICK_HITS(counts)) for key, counts in deltas.items()}
+    deltas = with_totals(deltas)
+    for tier in rollup.tiers:
+        deltas, oldest = widened(deltas, tier.seconds * MICROSECONDS), horizon.oldest[tier.table]
+        rows = [(*key, *counts) for key, counts in deltas.items() if oldest <= key[1] < horizon.high and any(counts)]
+        if rows:
+            await connection.execute(add[tier.table], *zip(*rows, strict=True))
+
+
+async def _raise_versions(connection: Connection, changes: Changes) -> None:
+    """Of every workspace that any table of these changes has rows of: what is kept of its answers is old (ADR 0046)."""
+    touched = {row[0] for row in changes.history}
+    for deltas in (changes.activity, changes.cohorts.created, changes.cohorts.sent, changes.progress):
+        touched.update(key[0] for key in deltas)
+    touched.update(key[0] for first in changes.first.values() for key in first)
+    touched.update(key[0] for key in changes.clicks)
+    await connection.execute(QUERIES["raise_versions"], sorted(touched))
+
+
+async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
+    grown: dict[int, list[int]] = {}
+    for (workspace, _, _), counts in changes.activity.items():
+        totals = grown.setdefault(workspace, [0] * len(LIVE))
+        for place, names in enumerate(LIVE.values()):
+            totals[place] += sum(counts[INDEX[name]] for name in names)
+    rows = [(workspace, *totals) for workspace, totals in sorted(grown.items()) if any(totals)]
+    if not rows:
+        return {}
+    workspaces, *columns = zip(*rows, strict=True)
+    return live_totals(await connection.fetch(QUERIES["raise_live"], workspaces, shard, *columns))
+
+
+LIVE = {
+    "opens": ("human_opens", "proxy_opens"),
+    "unique_opens": ("unique_opens",),
+    "machine_opens": ("machine_opens",),
+    "clicks": ("human_clicks",),
+    "unique_clicks": ("unique_clicks",),
+    "machine_clicks": ("machine_clicks",),
+}
+"""The counters that each live total sums up."""
+
+
+def live_totals(rows: Sequence[asyncpg.Record]) -> dict[int, LiveTotals]:
+    """Rows of `live_total` by workspace."""
+    return {row["workspace"]: LiveTotals(**{name: row[name] for name in LIVE}) for row in rows}

@@ -1,0 +1,1 @@
+"""Shards' streams: who reads which, and what an entry holds."""

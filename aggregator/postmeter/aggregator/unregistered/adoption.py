@@ -1,0 +1,135 @@
+"""Registrations that come after their provider's webhook: what was counted of the message that the webhook made moves
+to the registered one, as if the registration had come first (ADR 0020).
+
+Done by the sweep. The provisional message's lock is taken first, so that all that was counted of it is committed,
+and nothing is added to it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, UNIQUES, Effect
+from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.store import clicks as company
+from postmeter.aggregator.store.links import Click
+from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.unregistered import provisional
+from postmeter.aggregator.unregistered.choice import OWN_COUNTS, Choice
+from postmeter.aggregator.unregistered.provisional import Held, columns
+from postmeter.shared.events import Engagement, EventType, Verdict
+from postmeter.shared.postgres import Connection
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.unregistered", "adoption.sql")
+_UNREGISTERED = provisional.QUERIES
+MOST = 1000
+"""Unregistered messages that are looked at in one transaction."""
+
+
+@dataclass
+class Moved:
+    """What a look at the unregistered messages found. more: there may be others to look at."""
+
+    messages: int = 0
+    more: bool = False
+
+
+async def adopt(connection: Connection, changes: Changes, clicks: Counter[Click], choice: Choice) -> Moved:
+    """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`, clicks
+    of URLs in `clicks`.
+    """
+    visited = await connection.fetch(_UNREGISTERED["visit"], MOST)
+    if not visited:
+        return Moved()
+    settled = {(row["workspace"], row["message"].bytes): row["settled"] for row in visited}
+    found = await connection.fetch(_UNREGISTERED["registered"], *columns(settled))
+    registered = {(row["workspace"], row["provisional"].bytes): row for row in found}
+    held = await provisional.hold(connection, registered)
+    # What is older than the history cannot be moved exactly; it stays what it is.
+    oldest = changes.horizon.oldest["event"]
+    moving = {key: registered[key] for key, message in held.items() if message.created >= oldest}
+    if moving:
+        await _move(connection, changes, clicks, choice, moving, held)
+    done = [key for key, is_settled in settled.items() if is_settled or key in registered]
+    await connection.execute(_UNREGISTERED["forget"], *columns(done))
+    await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
+    return Moved(len(moving), len(visited) == MOST)
+
+
+async def _move(
+    connection: Connection,
+    changes: Changes,
+    clicks: Counter[Click],
+    choice: Choice,
+    moving: dict[Key, asyncpg.Record],
+    held: dict[Key, Held],
+) -> None:
+    rows = [
+        (
+            key[0],
+            UUID(key[1]),
+            to["message"],
+            to["series"],
+            *(
+                choice.counts_theirs(kind, key[0], to["flags"], to["provider"])
+                for kind in (EventType.OPENED, EventType.CLICKED)
+            ),
+        )
+        for key, to in sorted(moving.items(), key=lambda item: item[0])
+    ]
+    await company.acquit(connection, changes, *columns(moving))
+    history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), OWN_COUNTS)
+    for row in history:
+        _add(changes, clicks, row, held[row["workspace"], row["provisional"].bytes].series, -1)
+        if row["counted"]:
+            _add(changes, clicks, row, row["series"], 1)
+            _rise(changes, row)
+    for row in await connection.fetch(_QUERIES["take_engagements"], *columns(moving)):
+        message, kind = held[row["workspace"], row["message"].bytes], Engagement(row["kind"])
+        if row["at"] == NEVER:
+            continue
+        changes.count(row["workspace"], row["at"], message.series, UNIQUES[kind], -1)
+        if message.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
+            changes.cohorts.engage(row["workspace"], message.sent_at, message.series, kind, -1)
+    for key in moving:
+        message = held[key]
+        changes.cohorts.add(key[0], message.created, message.series, message.state, -1)
+        if message.sent_at is not None:
+            changes.cohorts.unmail(key[0], message.sent_at, message.series, 1)
+    await connection.execute(_QUERIES["take_messages"], *columns(moving))
+
+
+def _effect(row: asyncpg.Record) -> Effect:
+    kind = EventType(row["type"])
+    if kind not in HIT_ENGAGEMENTS:
+        return EFFECTS[kind, row["bounce"] or 0]
+    verdict = Verdict(row["verdict"])
+    return Effect(HIT_COUNTERS[kind, verdict], None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind])
+
+
+def _add(changes: Changes, clicks: Counter[Click], row: asyncpg.Record, series: int, n: int) -> None:
+    """Count a row of the history `n` times more for a series, in everything but uniques and cohorts."""
+    workspace, at, kind = row["workspace"], row["at"], row["type"]
+    effect = _effect(row)
+    if effect.counter is not None:
+        changes.count(workspace, at, series, effect.counter, n)
+    if kind == EventType.CLICKED and row["url"]:
+        clicks[workspace, at - at % BUCKET, series, row["url"], row["verdict"] == Verdict.MACHINE] += n
+    elif kind == EventType.BOUNCED:
+        changes.reasons.add(workspace, at, series, row["reason"] or "", row["bounce"], n)
+
+
+def _rise(changes: Changes, row: asyncpg.Record) -> None:
+    """What the event means for its message: first engagements and how far it has come."""
+    key, kind, effect = (row["workspace"], row["message"].bytes), EventType(row["type"]), _effect(row)
+    if effect.engagement is not None:
+        changes.engage(effect.engagement, key, row["at"], row["series"])
+    changes.rise(key, kind, effect.state, row["at"])
+    if kind is EventType.SENT:
+        changes.sendings.add(*key, row["at"], row["series"])

@@ -1,0 +1,77 @@
+"""Whose opens and clicks count where mail carries our pixel and links and its provider tells of them too (ADR 0020).
+
+Each message's opens are told by one side, and so are its clicks: by ours where it carries ours, else by the provider.
+A provider of which a source says `provider` counts for all mail that is registered as its own. What the other side
+tells is history.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.store.messages import Flag
+from postmeter.shared.events import EventType
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.unregistered", "choice.sql")
+REMEMBERED_SECONDS = 1.0
+CARRIES = {EventType.OPENED: Flag.TRACKS_OPENS, EventType.CLICKED: Flag.TRACKS_CLICKS}
+"""The flag of a message that carries what tells of such events."""
+OWN_COUNTS = "own_tracking_counts"
+PROVIDER_COUNTS = "provider_tracking_counts"
+"""Why an open or click is history only, as its verdict's reason."""
+
+
+class Choice:
+    """Knows since at most a second ago which providers' opens and clicks count instead of ours."""
+
+    def __init__(self) -> None:
+        self._providers: dict[int, set[str]] = {}
+        self._read_at = float("-inf")
+
+    async def refresh(self, connection: Connection) -> None:
+        """Read the sources again, if it is time."""
+        if time.monotonic() - self._read_at < REMEMBERED_SECONDS:
+            return
+        found: dict[int, set[str]] = {}
+        for row in await connection.fetch(_QUERIES["choices"]):
+            found.setdefault(row["workspace"], set()).add(row["provider"])
+        self._providers, self._read_at = found, time.monotonic()
+
+    def counts_theirs(self, kind: EventType, workspace: int, flags: int, provider: str) -> bool:
+        """Whether what the provider tells of such a message's opens or clicks counts."""
+        return not flags & CARRIES[kind] or provider in self._providers.get(workspace, ())
+
+    async def kept(
+        self, connection: Connection, hits: Iterable[tuple[Key, Hit, int]], events: Iterable[tuple[Key, Event, int]]
+    ) -> tuple[set[Key], set[tuple[Key, int]]]:
+        """(messages whose hits do not count, messages with the types of told events that do not count).
+
+        Looks up only messages of workspaces that let a provider count, and those of which a webhook told an open or
+        a click.
+        """
+        wanted = {key for key, event, _ in events if event.mail is not None and event.type in CARRIES}
+        of_hits: set[Key] = set()
+        if self._providers:
+            of_hits = {key for key, _, _ in hits if key[0] in self._providers}
+            wanted |= of_hits
+        if not wanted:
+            return set(), set()
+        keys = sorted(wanted)
+        rows = await connection.fetch(_QUERIES["carried"], [key[0] for key in keys], [UUID(key[1]) for key in keys])
+        ours: set[Key] = set()
+        theirs: set[tuple[Key, int]] = set()
+        for row in rows:
+            key = (row["workspace"], row["id"].bytes)
+            if key in of_hits and row["provider"] in self._providers[key[0]]:
+                ours.add(key)
+            for kind in CARRIES:
+                if not self.counts_theirs(kind, key[0], row["flags"], row["provider"]):
+                    theirs.add((key, kind))
+        return ours, theirs

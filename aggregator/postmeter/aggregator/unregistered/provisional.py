@@ -1,0 +1,138 @@
+"""Messages that nobody has registered: made from what a provider's webhook tells of them (ADR 0020).
+
+Whoever adds to such a message holds its lock from the beginning, for a registration may come at any time and take
+all that was counted of it away: it is held, or it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.fold.cohorts import Cohorts
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.store import messages
+from postmeter.aggregator.store.dimensions import Series
+from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.store.messages import Flag, Name
+from postmeter.shared import uuid7
+from postmeter.shared.events import State
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Registration
+from postmeter.shared.sql import Queries
+
+QUERIES = Queries("postmeter.aggregator.unregistered", "provisional.sql")
+
+Drafts = dict[Name, Registration]
+"""Messages that a flush may have to make, by their providers' names."""
+
+
+@dataclass
+class Held:
+    """A message that nobody has registered, locked by this transaction."""
+
+    series: int
+    created: int
+    state: int = State.QUEUED
+    sent_at: int | None = None
+
+
+def columns(keys: Iterable[Key]) -> tuple[list[int], list[UUID]]:
+    """Keys as two arrays."""
+    pairs = list(keys)
+    return [workspace for workspace, _ in pairs], [UUID(message) for _, message in pairs]
+
+
+async def drafts(connection: Connection, events: Iterable[Event], horizon: Horizon) -> Drafts:
+    """What the messages would be that webhooks tell of and nobody knows: as the earliest event of each says."""
+    told = [
+        ((event.workspace, event.provider, event.provider_message), event)
+        for event in events
+        if event.mail is not None and not event.message and event.provider_message
+    ]
+    known = await messages.find_named(connection, (name for name, _ in told))
+    first: dict[Name, Event] = {}
+    for name, event in told:
+        if known.of(name, told_domain(event)) is None:
+            earlier = first.get(name)
+            if earlier is None or (event.at, event.type) < (earlier.at, earlier.type):
+                first[name] = event
+    return {name: _draft(event, horizon) for name, event in first.items()}
+
+
+def told_domain(event: Event) -> str:
+    """The sender's domain as a webhook told it with the event; "" where it did not."""
+    return event.mail.from_domain if event.mail is not None else ""
+
+
+def _draft(event: Event, horizon: Horizon) -> Registration:
+    mail = event.mail
+    assert mail is not None
+    at = horizon.place(event.at, event.received)
+    return Registration(
+        at=event.received,
+        workspace=event.workspace,
+        message=uuid7.new(at // 1000).bytes,
+        created=at,
+        campaign=mail.campaign,
+        campaign_name="",
+        from_address=mail.from_address,
+        from_domain=mail.from_domain,
+        to_hash=mail.to_hash,
+        to_domain=mail.to_domain,
+        subject=mail.subject,
+        provider=event.provider,
+        provider_account="",
+        provider_message=event.provider_message,
+        template=mail.template,
+        tags=mail.tags,
+        mailbox_provider=mail.mailbox_provider,
+        tracks_opens=False,
+        tracks_clicks=False,
+    )
+
+
+async def make(
+    connection: Connection, wanted: list[Registration], series: dict[Series, int], horizon: Horizon, cohorts: Cohorts
+) -> dict[Key, Held]:
+    """Make messages from drafts; they are looked at again, for a registration may be on its way."""
+    if not wanted:
+        return {}
+    made, _ = await messages.register(connection, wanted, series, horizon, cohorts, Flag.PROVISIONAL)
+    await connection.execute(QUERIES["watch"], *columns(made))
+    return {
+        (r.workspace, r.message): Held(made[r.workspace, r.message], horizon.place(r.created, r.at)) for r in wanted
+    }
+
+
+async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, Held]:
+    """Lock those of the messages that are there and that nobody has registered. One call per transaction."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    rows = await connection.fetch(QUERIES["hold"], *columns(wanted))
+    return {
+        (row["workspace"], row["id"].bytes): Held(row["series"], row["created_at"], row["state"], row["sent_at"])
+        for row in rows
+    }
+
+
+async def antedate(connection: Connection, held: dict[Key, Held], earliest: dict[Key, int], cohorts: Cohorts) -> None:
+    """A message was created when the earliest that is told of it happened."""
+    rows = []
+    for key, at in earliest.items():
+        message = held[key]
+        if at < message.created:
+            cohorts.add(key[0], message.created, message.series, message.state, -1)
+            cohorts.add(key[0], at, message.series, message.state, 1)
+            rows.append((key[0], UUID(key[1]), at))
+    if rows:
+        await connection.execute(QUERIES["antedate"], *zip(*rows, strict=True))
+
+
+async def notice(connection: Connection, names: list[Name]) -> None:
+    """Messages have just been registered: what was made of them before is to be moved."""
+    if names:
+        await connection.execute(QUERIES["notice"], *zip(*sorted(names), strict=True))

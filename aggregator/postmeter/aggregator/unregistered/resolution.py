@@ -1,0 +1,127 @@
+"""Whose events are these: by our id or the provider's, of a message that is registered, made from them, or unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.store import messages
+from postmeter.aggregator.store.dimensions import Series
+from postmeter.aggregator.store.memory import Key, Transaction
+from postmeter.aggregator.store.messages import Found, Name, Named
+from postmeter.aggregator.unregistered import provisional
+from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit, is_alone
+
+
+@dataclass
+class Prepared:
+    """What was made or drafted before the flush's transaction."""
+
+    series: dict[Series, int] = field(default_factory=dict)
+    drafts: Drafts = field(default_factory=dict)
+
+
+@dataclass
+class Resolved:
+    """Events with their messages and these messages' series. alone: those that need no message.
+
+    made: how many messages were made from events.
+    """
+
+    hits: list[tuple[Key, Hit, int]] = field(default_factory=list)
+    events: list[tuple[Key, Event, int]] = field(default_factory=list)
+    alone: list[Event] = field(default_factory=list)
+    unknown: list[Hit | Event] = field(default_factory=list)
+    made: int = 0
+
+
+def name_of(event: Event) -> Name:
+    """Workspace, provider and the provider's id of the event's message."""
+    return (event.workspace, event.provider, event.provider_message)
+
+
+async def resolve(
+    held: Transaction,
+    changes: Changes,
+    hits: list[Hit],
+    events: list[Event],
+    prepared: Prepared,
+) -> Resolved:
+    """Find every event's message; make those that webhooks tell of and nobody knows."""
+    connection = held.connection
+    resolved = Resolved(alone=[event for event in events if is_alone(event)])
+    if resolved.alone:
+        events = [event for event in events if not is_alone(event)]
+    hit_keys = [(hit.workspace, hit.message) for hit in hits]
+    event_keys = [(event.workspace, event.message) for event in events if event.message]
+    series_of = await held.series([*hit_keys, *event_keys])
+    for key, hit in zip(hit_keys, hits, strict=True):
+        series = series_of.get(key)
+        if series is None:
+            resolved.unknown.append(hit)
+        else:
+            resolved.hits.append((key, hit, series))
+    if events:
+        unlisted = {key for key in event_keys if key not in series_of}
+        known = await _named(connection, changes, prepared, events, unlisted)
+        _place(resolved, events, series_of, known)
+        resolved.made = known.made
+        await _antedate(connection, changes, resolved, known.held)
+    return resolved
+
+
+@dataclass
+class _Known:
+    named: Named
+    held: dict[Key, Held]
+    made: int
+
+
+async def _named(
+    connection: Connection, changes: Changes, prepared: Prepared, events: list[Event], unlisted: set[Key]
+) -> _Known:
+    told = {(name_of(event), told_domain(event)) for event in events if not event.message}
+    found = await messages.find_named(connection, (name for name, _ in told))
+    unlisted |= set(found.provisional.values())
+    held = await provisional.hold(connection, unlisted)
+    gone = {name for name, key in found.provisional.items() if key not in held}
+    if gone:
+        # Registered meanwhile: another transaction has just moved what was counted of them.
+        found.update(await messages.find_named(connection, gone))
+        found.forget([name for name, key in found.provisional.items() if key not in held])
+    names = {name for name, domain in told if found.of(name, domain) is None}
+    drafts = {name: prepared.drafts[name] for name in names if name in prepared.drafts}
+    made = await provisional.make(connection, list(drafts.values()), prepared.series, changes.horizon, changes.cohorts)
+    for name, draft in drafts.items():
+        key = (draft.workspace, draft.message)
+        found.add(name, Found(key, made[key].series, provisional=True))
+    return _Known(found, held | made, len(made))
+
+
+def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], known: _Known) -> None:
+    for event in events:
+        if event.message:
+            key = (event.workspace, event.message)
+            series = series_of.get(key)
+            if series is None and key in known.held:
+                series = known.held[key].series
+        else:
+            of = known.named.of(name_of(event), told_domain(event))
+            key, series = (of.key, of.series) if of is not None else ((0, b""), None)
+        if series is None:
+            resolved.unknown.append(event)
+        else:
+            resolved.events.append((key, event, series))
+
+
+async def _antedate(connection: Connection, changes: Changes, resolved: Resolved, held: dict[Key, Held]) -> None:
+    if not held:
+        return
+    earliest: dict[Key, int] = {}
+    for key, event, _ in resolved.events:
+        if key in held:
+            at = changes.horizon.place(event.at, event.received)
+            earliest[key] = min(at, earliest.get(key, at))
+    await provisional.antedate(connection, held, earliest, changes.cohorts)

@@ -1,0 +1,131 @@
+"""Events that came before their message: kept in a bounded table, counted when the message comes.
+
+A flush that registers a message takes out what waits for it. Two aggregators that park and register at the
+same time cannot see each other; what slips through there is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.effects import HIT_ENGAGEMENTS
+from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.store.messages import Name
+from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
+from postmeter.aggregator.stream.reader import Entry
+from postmeter.shared import metrics, records
+from postmeter.shared.events import EventType
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
+
+RECOUNT_SECONDS = 10.0
+SWEEP_LIMIT = 5000
+"""Events that a sweep looks at in one transaction."""
+Place = tuple[int, int]
+"""Since when an event waits, and its number: the sweep has seen all before it."""
+BEGINNING: Place = (0, 0)
+
+
+class WaitingRoom:
+    """Parks events, at most `limit` per workspace (counted anew every ten seconds, so it may go a little over)."""
+
+    def __init__(self, limit: int, counters: metrics.AggregatorMetrics) -> None:
+        self._limit = limit
+        self._counters = counters
+        self._counted: dict[int, tuple[float, int]] = {}
+
+    async def park(self, connection: Connection, unknown: list[Hit | Event], changes: Changes) -> list[Rejected]:
+        """Store these; returns those for which there is no room.
+
+        They wait for weeks: they are judged now, by `changes`, and keep no more of an address than the history does.
+        """
+        by_workspace: dict[int, list[Hit | Event]] = {}
+        for record in unknown:
+            by_workspace.setdefault(record.workspace, []).append(record)
+        refused: list[Rejected] = []
+        rows = []
+        for workspace, found in by_workspace.items():
+            room = await self._room(connection, workspace)
+            rows += [_row(_judged(record, changes)) for record in found[:room]]
+            refused += [reject(record, "waiting room full", b"") for record in found[room:]]
+            when, held = self._counted[workspace]
+            self._counted[workspace] = (when, held + min(room, len(found)))
+        if rows:
+            await connection.execute(QUERIES["park"], *zip(*rows, strict=True))
+            self._counters.waiting.labels("parked").inc(len(rows))
+        return refused
+
+    async def _room(self, connection: Connection, workspace: int) -> int:
+        when, held = self._counted.get(workspace, (0.0, 0))
+        if not when or time.monotonic() - when > RECOUNT_SECONDS:
+            held = await connection.fetchval(QUERIES["count_waiting"], workspace, self._limit)
+            self._counted[workspace] = (time.monotonic(), held)
+        return max(0, self._limit - held)
+
+    async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> Batch:
+        """Take out what waits for messages that have just been registered: a batch without an id."""
+        packed: list[bytes] = []
+        if messages:
+            ids = [UUID(message) for _, message in messages]
+            rows = await connection.fetch(QUERIES["release_messages"], [workspace for workspace, _ in messages], ids)
+            packed += [row["record"] for row in rows]
+        if names:
+            rows = await connection.fetch(QUERIES["release_provider_messages"], *zip(*sorted(names), strict=True))
+            packed += [row["record"] for row in rows]
+        return self._released(packed)
+
+    async def sweep(
+        self, connection: Connection, younger_than: float, behind: Place, most: int
+    ) -> tuple[Batch, Place | None]:
+        """Look at the next `most` of those that are younger than that many seconds, and take out those whose message is
+        known now. Also returns behind which to go on; None: that was the last.
+        """
+        rows = await connection.fetch(QUERIES["look_through"], younger_than, *behind, most)
+        known = [row["id"] for row in rows if row["known"]]
+        taken = await connection.fetch(QUERIES["take_known"], known) if known else []
+        last = (rows[-1]["since"], rows[-1]["id"]) if len(rows) == most else None
+        return self._released([row["record"] for row in taken]), last
+
+    def _released(self, packed: list[bytes]) -> Batch:
+        if packed:
+            self._counters.waiting.labels("released").inc(len(packed))
+        together = unpacked(packed)
+        if not together.rejected:
+            return together
+        # One row's bytes may make the others unreadable, which are as they were stored.
+        alone = [unpacked([row]) for row in packed]
+        together.records = [record for one in alone for record in one.records]
+        together.rejected = [rejected for one in alone for rejected in one.rejected]
+        return together
+
+
+def unpacked(rows: list[bytes]) -> Batch:
+    """The records of rows, and those that can no longer be read or counted."""
+    return unpack(Entry(b"", b"", records.join(rows)))
+
+
+def _judged(record: Hit | Event, changes: Changes) -> Hit | Event:
+    if isinstance(record, WaitingHit | WaitingEvent):
+        return record
+    given = msgspec.structs.asdict(record) | {"ip": changes.network(record.ip) or ""}
+    if isinstance(record, Hit):
+        kind = EventType.CLICKED if record.url else EventType.OPENED
+        verdict, why = changes.judge(kind, record.user_agent, record.prefetch, record.ip)
+        return WaitingHit(**given, verdict=verdict, verdict_reason=why or "")
+    if record.type not in HIT_ENGAGEMENTS:
+        return WaitingEvent(**given)
+    verdict, why = changes.judge(EventType(record.type), record.user_agent, False, record.ip)
+    return WaitingEvent(**given, verdict=verdict, verdict_reason=why or "")
+
+
+def _row(record: Hit | Event) -> tuple[object, ...]:
+    message = UUID(record.message) if record.message else None
+    named = isinstance(record, Event) and message is None
+    name = (record.provider, record.provider_message) if named and isinstance(record, Event) else ("", "")
+    to_hash = record.mail.to_hash if isinstance(record, Event) and record.mail and records.is_addressed(record) else ""
+    return (record.workspace, message, *name, records.encode(record), to_hash)

@@ -1,0 +1,82 @@
+"""Retention: partitions are made ahead and dropped when their time is over; so are old leftovers."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+
+from postmeter.aggregator.fold.horizon import first_kept
+from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.trouble_log import TroubleLog
+from postmeter.shared import logs, partitions
+from postmeter.shared.partitions import Partitioned
+from postmeter.shared.postgres import Connection, Pool
+
+LOCK = 0x706F73746D657466
+ROUND_SECONDS = 6 * 3600.0
+RETRY_SECONDS = 60.0
+DEDUP_DAYS = 8
+"""A batch or a key that comes again later than this would be counted again (ADR 0003)."""
+
+
+async def run(pool: Pool, settings: AggregatorSettings, stop: asyncio.Event) -> None:
+    """Do the retention now and several times a day until `stop` is set; of many aggregators one does it."""
+    trouble = TroubleLog()
+    while not stop.is_set():
+        pause = ROUND_SECONDS
+        try:
+            async with pool.acquire() as connection:
+                await once(connection, settings, datetime.now(UTC).date())
+            trouble.over("retention done after all")
+        except Exception as error:
+            trouble.failed("retention put off", error)
+            pause = RETRY_SECONDS
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+
+
+async def once(connection: Connection, settings: AggregatorSettings, today: date) -> list[str]:
+    """Make what is needed from `today` on and drop what is over. Returns the tables dropped.
+
+    Does nothing while another aggregator is at it. A table that is in use for long is left for the next time.
+    """
+    if not await connection.fetchval(QUERIES["try_retention_lock"], LOCK):
+        return []
+    try:
+        dropped: list[str] = []
+        for table in partitions.TABLES:
+            dropped += await _renew(connection, table, settings, today)
+        await connection.execute(QUERIES["drop_waiting"], settings.retain_waiting)
+        await connection.execute(QUERIES["drop_dead_letters"], settings.retain_dead_letters)
+        return dropped
+    finally:
+        await connection.execute(QUERIES["retention_unlock"], LOCK)
+
+
+async def _renew(connection: Connection, table: Partitioned, settings: AggregatorSettings, today: date) -> list[str]:
+    if table.width == "month":
+        kept = settings.months()[table.table]
+        oldest = partitions.add_months(today, -kept)
+        start, last = first_kept(today, kept), partitions.add_months(today, partitions.MONTHS_AHEAD)
+    else:
+        oldest = start = today - timedelta(days=DEDUP_DAYS)
+        last = today + timedelta(days=partitions.DAYS_AHEAD)
+    await partitions.ensure(connection, table, start, last)
+    dropped: list[str] = []
+    for row in await connection.fetch(QUERIES["partitions_of"], table.table):
+        if _is_over(row["relname"], table, oldest):
+            await partitions.drop(connection, table, row["relname"])
+            logs.get().info("partition dropped", table=row["relname"])
+            dropped.append(row["relname"])
+    return dropped
+
+
+def _is_over(partition: str, table: Partitioned, oldest: date) -> bool:
+    """Whether a partition ends before `oldest` begins. The default partition never does."""
+    digits = partition.removeprefix(f"{table.table}_")
+    if not digits.isdigit():
+        return False
+    day = datetime.strptime(digits, "%Y%m" if table.width == "month" else "%Y%m%d").replace(tzinfo=UTC).date()
+    return partitions.end_of(table, day) <= oldest
