@@ -10,7 +10,8 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
-from postmeter.aggregator.store.memory import NOTHING, First, Known, Memory
+from postmeter.aggregator.fold.states import NOTHING, First, Known
+from postmeter.aggregator.store.memory import Memory
 from postmeter.shared.events import Engagement, EventType
 from postmeter.shared.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration

@@ -16,7 +16,8 @@ import pytest
 from yarl import URL
 
 from postmeter.aggregator.fold import moments
-from postmeter.aggregator.store.campaigns import Campaigns, Sendings
+from postmeter.aggregator.fold.changes import Sendings
+from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, Record
 from postmeter.shared.secret import Secret

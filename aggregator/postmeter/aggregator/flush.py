@@ -10,23 +10,22 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.contacts import Stored
-from postmeter.aggregator.errors import LeaseLost, in_words, is_of_the_data
-from postmeter.aggregator.fold import bounce_reasons, texts
+from postmeter.aggregator.errors import in_words, is_of_the_data
+from postmeter.aggregator.fold import texts
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.live.onlookers import Onlookers, Shown
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store import campaigns, dedup, messages, tables
+from postmeter.aggregator.store import campaigns, dedup, messages, rollups, tables
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dead_letters import DeadLetters
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
-from postmeter.aggregator.store.links import Click, Links
+from postmeter.aggregator.store.links import Links
 from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
-from postmeter.aggregator.stream.lease import Lease
-from postmeter.aggregator.unregistered import addressed, adoption, emptied, provisional
+from postmeter.aggregator.stream.lease import Lease, advance
+from postmeter.aggregator.unregistered import addressed, adoption, provisional
 from postmeter.aggregator.unregistered.choice import Choice
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.unregistered.waiting import Place, WaitingRoom
@@ -39,6 +38,7 @@ from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CampaignChange, Event, Hit, Purchase, Record, Registration
+from postmeter.shared.rollups import REASONS
 from postmeter.shared.streams import slot_of_name
 
 
@@ -104,7 +104,7 @@ class Flusher:
         prepared = await self._prepare(connection, _records(batches))
         async with self._memory.transaction(connection) as held:
             outcome = await self._count(held, lease, batches, prepared, self._counters, release=release)
-            await _advance(connection, lease, position)
+            await advance(connection, lease, position)
         self._plans.count(held.learnt)
         return outcome
 
@@ -112,7 +112,7 @@ class Flusher:
         """Put these aside instead of counting anything, and move the shard to `position`. Raises LeaseLost."""
         async with connection.transaction():
             await self._dead_letters.put_aside(connection, lease.shard, rejected)
-            await _advance(connection, lease, position)
+            await advance(connection, lease, position)
         return Outcome(dead_letters=len(rejected))
 
     async def sweep(
@@ -150,7 +150,7 @@ class Flusher:
                 outcome = Outcome(dead_letters=len(rejected))
             outcome.unclear = unclear
             outcome.sweep_behind = last
-            await _advance(connection, lease, lease.position)
+            await advance(connection, lease, lease.position)
         return outcome
 
     async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
@@ -160,15 +160,14 @@ class Flusher:
         """
         await self._refresh(connection)
         changes = self._changes()
-        clicks = Counter[Click]()
         async with self._memory.transaction(connection) as held:
-            moved = await adoption.adopt(connection, changes, clicks, self._choice)
+            moved = await adoption.adopt(connection, changes, self._choice)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
-                outcome.live = await self._write(held, lease.shard, changes, clicks)
+                outcome.live = await self._write(held, lease.shard, changes)
                 outcome.judged = changes.judged
-                await emptied.remove(connection, changes, clicks)
-                await _advance(connection, lease, lease.position)
+                await tables.remove_emptied(connection, changes)
+                await advance(connection, lease, lease.position)
         return outcome, moved.more
 
     async def refusal(self, connection: Connection, lease: Lease, batch: Batch) -> Exception | None:
@@ -254,7 +253,7 @@ class Flusher:
         outcome.made = resolved.made
         await self._add(connection, changes, resolved, prepared)
         rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
-        outcome.live = await self._write(held, shard, changes, changes.links)
+        outcome.live = await self._write(held, shard, changes)
         outcome.judged = changes.judged
         outcome.shown = self.onlookers.of(changes.history)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
@@ -262,17 +261,13 @@ class Flusher:
         await self._dead_letters.put_aside(connection, shard, rejected)
         return outcome
 
-    async def _write(
-        self, held: Transaction, shard: int, changes: Changes, clicks: list[Click] | Counter[Click]
-    ) -> dict[int, LiveTotals]:
-        connection = held.connection
+    async def _write(self, held: Transaction, shard: int, changes: Changes) -> dict[int, LiveTotals]:
         live = await tables.write(held, changes, shard)
-        if changes.relinked:
-            clicks = Counter(clicks)
-            clicks.update(changes.relinked)
-        await self._links.write(connection, clicks, changes.horizon)
-        await bounce_reasons.write(connection, changes.reasons, changes.horizon)
-        await self._campaigns.write(connection, changes.sendings)
+        clicks = Counter(changes.links)
+        clicks.update(changes.relinked)
+        await self._links.write(held.connection, clicks, changes.horizon)
+        await rollups.add(held.connection, REASONS, changes.reasons.counts, changes.horizon)
+        await self._campaigns.write(held.connection, changes.sendings)
         return live
 
     async def _add(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
@@ -292,10 +287,3 @@ class Flusher:
 
 def _records(batches: list[Batch]) -> list[Record]:
     return [record for batch in batches for record in batch.records]
-
-
-async def _advance(connection: Connection, lease: Lease, position: str) -> None:
-    """Move the shard; to its own position it only says that the lease is still held."""
-    held = await connection.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
-    if held is None:
-        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from postmeter.aggregator.upkeep.blocklists.zones import ZonesSetting
 from postmeter.shared.nameservers import NameserversSetting
 from postmeter.shared.partitions import SECONDS_MONTHS
+from postmeter.shared.rollups import ROLLUPS
 from postmeter.shared.secret import Secret
 from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
@@ -62,26 +63,17 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
 
     def months(self) -> dict[str, int]:
         """Months that each table cut by months is kept, beside the present one."""
+        by_width = {
+            1: SECONDS_MONTHS,
+            900: self.retain_quarter_hours,
+            3600: self.retain_hours,
+            86_400: self.retain_days,
+        }
         return {
             "message": self.retain_messages,
             "engagement": self.retain_messages,
             "event": self.retain_events,
-            "activity_15m": self.retain_quarter_hours,
-            "activity_1h": self.retain_hours,
-            "activity_1d": self.retain_days,
-            "cohort_created_1s": SECONDS_MONTHS,
-            "cohort_created_15m": self.retain_quarter_hours,
-            "cohort_created_1h": self.retain_hours,
-            "cohort_created_1d": self.retain_days,
-            "cohort_sent_15m": self.retain_quarter_hours,
-            "cohort_sent_1h": self.retain_hours,
-            "link_activity_15m": self.retain_quarter_hours,
-            "link_activity_1h": self.retain_hours,
-            "link_activity_1d": self.retain_days,
-            "bounce_reason_1d": self.retain_days,
             "purchase": self.retain_events,
             "custom_event": self.retain_events,
-            "conversion_15m": self.retain_quarter_hours,
-            "conversion_1h": self.retain_hours,
-            "conversion_1d": self.retain_days,
+            **{tier.table: by_width[tier.seconds] for rollup in ROLLUPS for tier in rollup.tiers},
         }

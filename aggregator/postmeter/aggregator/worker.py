@@ -23,7 +23,7 @@ from postmeter.aggregator.flush import Flusher, Outcome
 from postmeter.aggregator.live import onlookers
 from postmeter.aggregator.live.totals import LivePublisher
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.stream import lease
 from postmeter.aggregator.stream.batches import unpack
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.stream.reader import StreamReader
@@ -160,10 +160,7 @@ class Worker:
 
     async def _recover(self) -> None:
         """Read on from where Postgres stands: that also tells whether a commit that was cut off took place."""
-        position = await self._pool.fetchval(QUERIES["position"], self.lease.shard, self.lease.epoch)
-        if position is None:
-            raise LeaseLost(f"shard {self.lease.shard}, epoch {self.lease.epoch}")
-        self.lease.position = self._reader.position = position
+        self.lease.position = self._reader.position = await lease.committed(self._pool, self.lease)
         self._publisher.suspect()
 
     async def _start_over(self, error: StreamSetBack) -> None:
@@ -246,10 +243,8 @@ class Worker:
         return more
 
     async def _move(self, position: str) -> None:
-        lease = self.lease
-        if await self._pool.fetchval(QUERIES["advance"], lease.shard, lease.epoch, lease.position, position) is None:
-            raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
-        lease.position = self._reader.position = position
+        await lease.advance(self._pool, self.lease, position)
+        self.lease.position = self._reader.position = position
         self._publisher.suspect()
 
     async def _done(self, outcome: Outcome) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.shared import uuid7
 from postmeter.shared.postgres import Connection
+from postmeter.shared.rollups import ROLLUPS
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.shared", "partitions.sql")
@@ -35,24 +36,13 @@ TABLES = (
     Partitioned("message", "month", "uuid"),
     Partitioned("engagement", "month", "uuid"),
     Partitioned("event", "month", "time"),
-    Partitioned("activity_15m", "month", "time"),
-    Partitioned("activity_1h", "month", "time"),
-    Partitioned("activity_1d", "month", "time"),
-    Partitioned("cohort_created_1s", "month", "time", SECONDS_MONTHS),
-    Partitioned("cohort_created_15m", "month", "time"),
-    Partitioned("cohort_created_1h", "month", "time"),
-    Partitioned("cohort_created_1d", "month", "time"),
-    Partitioned("cohort_sent_15m", "month", "time"),
-    Partitioned("cohort_sent_1h", "month", "time"),
-    Partitioned("link_activity_15m", "month", "time"),
-    Partitioned("link_activity_1h", "month", "time"),
-    Partitioned("link_activity_1d", "month", "time"),
-    Partitioned("bounce_reason_1d", "month", "time"),
+    *(
+        Partitioned(tier.table, "month", "time", SECONDS_MONTHS if tier.seconds == 1 else MONTHS_BACK)
+        for rollup in ROLLUPS
+        for tier in rollup.tiers
+    ),
     Partitioned("purchase", "month", "time"),
     Partitioned("custom_event", "month", "time"),
-    Partitioned("conversion_15m", "month", "time"),
-    Partitioned("conversion_1h", "month", "time"),
-    Partitioned("conversion_1d", "month", "time"),
     Partitioned("dedup", "day", "time"),
 )
 MONTHS_AHEAD = 2

@@ -2,7 +2,8 @@
 
 A rollup's table holds, for each series and each bucket, the sums of its counters. Series TOTAL is the sum
 over all series of the workspace, kept in the same statement, so that a query without dimensions and filters
-reads one row per bucket however many series there are.
+reads one row per bucket however many series there are. Partitions, retention and what writes the tables follow from
+what is declared here; the tables themselves are made by migrations.
 """
 
 from __future__ import annotations
@@ -65,12 +66,16 @@ class Tier:
 class Rollup:
     """Tables that hold the same counts in buckets of different widths, from fine to coarse.
 
-    Each width is a multiple of the one before.
+    Each width is a multiple of the one before. key: what rows are of beside bucket and series, as (column, type).
+    total: whether there are rows of the series TOTAL. money: the counters that are exact decimals, not whole numbers.
     """
 
     name: str
     counters: tuple[str, ...]
     tiers: tuple[Tier, ...]
+    key: tuple[str, str] | None = None
+    total: bool = True
+    money: frozenset[str] = frozenset()
 
 
 TIERS = (Tier("activity_15m", 900), Tier("activity_1h", 3600), Tier("activity_1d", 86400))
@@ -99,9 +104,13 @@ LINKS = Rollup(
     "links",
     LINK_COUNTERS,
     (Tier("link_activity_15m", 900), Tier("link_activity_1h", 3600), Tier("link_activity_1d", 86400)),
+    key=("link", "bigint"),
+    total=False,
 )
-"""Clicks by link, in the bucket of the time at which they happened. Beside series its rows have `link`; it has
-no TOTAL series."""
+"""Clicks by link, in the bucket of the time at which they happened."""
+
+REASONS = Rollup("reasons", ("bounced",), (Tier("bounce_reason_1d", 86400),), key=("reason", "text"))
+"""Bounces by normalised reason (ADR 0011). The reasons' sum is the day's bounces."""
 
 CONVERSION_COUNTERS = ("conversions", "revenue")
 """Purchases, and the money that they brought, in the row's currency: exact decimals."""
@@ -110,12 +119,16 @@ CONVERSIONS = Rollup(
     "conversions",
     CONVERSION_COUNTERS,
     (Tier("conversion_15m", 900), Tier("conversion_1h", 3600), Tier("conversion_1d", 86400)),
+    key=("currency", "text"),
+    money=frozenset({"revenue"}),
 )
 """Purchases in the bucket of their own time and under the series of the click that they are attributed to; without one
-under the series without any dimensions. Beside series its rows have `currency`."""
+under the series without any dimensions."""
+
+ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS, REASONS, CONVERSIONS)
 
 TOTAL = 0
-"""The series that is the sum of all others, in ACTIVITY, CREATED, SENT, CONVERSIONS and bounce_reason_1d."""
+"""The series that is the sum of all others, where a rollup has it."""
 
 OTHER = "(other)"
 """Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
 
 import asyncpg
 
 from postmeter.aggregator.conversions.contacts import QUERIES, Named
+from postmeter.aggregator.fold.deltas import EXACT, width
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.store import rollups
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
 from postmeter.shared.events import EventType, Verdict
 from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import CONVERSIONS, TOTAL
+from postmeter.shared.rollups import CONVERSIONS
 
-EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
-"""Sums of money never lose a digit; Python's own context rounds to 28."""
 CONTACT_MESSAGES = 10_000
 """How many of a contact's messages, the newest, are looked at."""
 
 Cell = tuple[int, int, int, str]
-"""(workspace, time, series, currency)"""
+"""(workspace, bucket, series, currency)"""
+_FINEST = width(CONVERSIONS.tiers[0])
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,7 @@ async def _count(connection: Connection, horizon: Horizon, rows: list[asyncpg.Re
     """Add the purchases to every tier that keeps their time, with the workspaces' totals."""
     cells: dict[Cell, tuple[int, Decimal]] = {}
     for row, of in zip(rows, series, strict=True):
-        for one in (of, TOTAL):
-            _add(cells, (row["workspace"], row["at"], one, row["currency"]), 1, row["amount"])
-    for tier in CONVERSIONS.tiers:
-        cells = _widened(cells, tier.seconds * MICROSECONDS)
-        oldest = horizon.oldest[tier.table]
-        found = [(*key, *counts) for key, counts in cells.items() if oldest <= key[1] < horizon.high]
-        if found:
-            add = QUERIES["add_conversions"].format(table=tier.table)
-            await connection.execute(add, *zip(*found, strict=True))
-
-
-def _widened(cells: dict[Cell, tuple[int, Decimal]], width: int) -> dict[Cell, tuple[int, Decimal]]:
-    merged: dict[Cell, tuple[int, Decimal]] = {}
-    for (workspace, at, series, currency), counts in cells.items():
-        _add(merged, (workspace, at - at % width, series, currency), *counts)
-    return merged
-
-
-def _add(cells: dict[Cell, tuple[int, Decimal]], key: Cell, conversions: int, revenue: Decimal) -> None:
-    known = cells.get(key, (0, Decimal(0)))
-    cells[key] = (known[0] + conversions, EXACT.add(known[1], revenue))
+        at = row["at"] - row["at"] % _FINEST
+        conversions, revenue = cells.get(key := (row["workspace"], at, of, row["currency"]), (0, Decimal(0)))
+        cells[key] = (conversions + 1, EXACT.add(revenue, row["amount"]))
+    await rollups.add(connection, CONVERSIONS, cells, horizon)

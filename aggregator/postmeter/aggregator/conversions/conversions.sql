@@ -77,12 +77,3 @@ WHERE p.workspace = n.workspace AND p.id = n.id;
 SELECT p.workspace, p.id, p.campaign, p.digest FROM unnest($1::int[], $2::text[]) AS n (workspace, id)
 JOIN purchase p ON p.workspace = n.workspace AND p.id = n.id
 WHERE p.resolved_at IS NOT NULL;
-
--- name: add_conversions
--- Conversions: $1 workspaces, $2 buckets, $3 series, $4 currencies, $5 more of them, $6 more revenue. {table}: a tier.
-INSERT INTO {table} AS known (workspace, bucket, series, currency, conversions, revenue)
-SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::text[], $5::bigint[], $6::numeric[])
-    AS n (workspace, bucket, series, currency, conversions, revenue)
-ORDER BY workspace, bucket, series, currency
-ON CONFLICT (workspace, bucket, series, currency) DO UPDATE SET
-    conversions = known.conversions + excluded.conversions, revenue = known.revenue + excluded.revenue;

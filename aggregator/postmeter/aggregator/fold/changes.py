@@ -16,10 +16,7 @@ from postmeter.aggregator.fold.deltas import Deltas
 from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.aggregator.store.campaigns import Sendings
-from postmeter.aggregator.store.links import Click
-from postmeter.aggregator.store.memory import Key
-from postmeter.aggregator.unregistered.choice import OWN_COUNTS, PROVIDER_COUNTS
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
@@ -48,6 +45,25 @@ HISTORY = (
 """Columns of `event`, in the order of the rows in `Changes.history`."""
 
 
+OWN_COUNTS = "own_tracking_counts"
+PROVIDER_COUNTS = "provider_tracking_counts"
+"""Why an open or click is history only, as its verdict's reason (ADR 0020)."""
+
+LinkClick = tuple[int, int, int, str, bool]
+"""(workspace, the quarter-hour's start in microseconds, series, URL, whether a machine's)"""
+
+
+@dataclass
+class Sendings:
+    """What a flush learns of sendings: by (workspace, series), each (time, message)."""
+
+    by_series: dict[tuple[int, int], list[tuple[int, bytes]]] = field(default_factory=dict)
+
+    def add(self, workspace: int, message: bytes, at: int, series: int) -> None:
+        """A message of a series was sent."""
+        self.by_series.setdefault((workspace, series), []).append((at, message))
+
+
 @dataclass
 class Progress:
     """How far a message has come: the highest state, the earliest times."""
@@ -62,9 +78,9 @@ class Changes:
     """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
-    person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs of which that changed
-    the verdict. judged: all of which it did, by reason. cohorts: new messages; what else moves messages is known when
-    first engagements and states are written.
+    person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs that count more or
+    less often than they did. judged: clicks of which their company changed the verdict, by reason. cohorts: new
+    messages; what else moves messages is known when first engagements and states are written.
     """
 
     horizon: Horizon
@@ -77,9 +93,9 @@ class Changes:
     progress: dict[Key, Progress] = field(default_factory=dict)
     sendings: Sendings = field(default_factory=Sendings)
     reasons: BounceReasons = field(default_factory=BounceReasons)
-    links: list[Click] = field(default_factory=list)
+    links: list[LinkClick] = field(default_factory=list)
     clicks: dict[Key, list[int]] = field(default_factory=dict)
-    relinked: Counter[Click] = field(default_factory=Counter)
+    relinked: Counter[LinkClick] = field(default_factory=Counter)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from postmeter.shared.rollups import TOTAL
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Context, Inexact, InvalidOperation, localcontext
+from typing import Any
+
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.shared.rollups import TOTAL, Rollup, Tier
 
 Bucket = tuple[int, int, int]
 """(workspace, the bucket's start in microseconds, series)"""
 Deltas = dict[Bucket, list[int]]
 """By bucket, what is added to each of a rollup's counters."""
+Cells = Mapping[Any, Sequence[Any]]
+"""The same of any rollup: its keys are buckets, followed by the rollup's own key where it has one."""
+
+EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+"""Sums of money never lose a digit; Python's own context rounds to 28."""
 
 
 def counts_of(deltas: Deltas, key: Bucket, counters: int) -> list[int]:
@@ -18,23 +29,46 @@ def counts_of(deltas: Deltas, key: Bucket, counters: int) -> list[int]:
     return found
 
 
-def with_totals(deltas: Deltas) -> Deltas:
+def width(tier: Tier) -> int:
+    """Of its buckets, in microseconds."""
+    return tier.seconds * MICROSECONDS
+
+
+def rows(rollup: Rollup, cells: Cells, horizon: Horizon) -> Iterator[tuple[Tier, list[tuple[object, ...]]]]:
+    """What each tier that still keeps any of it is to add: (*key, *counts), with the workspaces' totals.
+
+    cells: in buckets of the finest tier.
+    """
+    if rollup.total:
+        cells = with_totals(cells)
+    for tier in rollup.tiers:
+        if tier is not rollup.tiers[0]:
+            cells = widened(cells, width(tier))
+        oldest = horizon.oldest[tier.table]
+        found = [(*key, *counts) for key, counts in cells.items() if oldest <= key[1] < horizon.high and any(counts)]
+        if found:
+            yield tier, found
+
+
+def with_totals(deltas: Cells) -> dict[Any, Sequence[Any]]:
     """These and, in each bucket, the series TOTAL: the sum of all series of the workspace."""
-    totals: Deltas = {}
-    for (workspace, start, _), counts in deltas.items():
-        _merge(totals, (workspace, start, TOTAL), counts)
-    return deltas | totals
+    totals: dict[Any, Sequence[Any]] = {}
+    with localcontext(EXACT):
+        for key, counts in deltas.items():
+            _merge(totals, (*key[:2], TOTAL, *key[3:]), counts)
+    return {**deltas, **totals}
 
 
-def widened(deltas: Deltas, width: int) -> Deltas:
-    """The same counts in buckets of `width` microseconds, a multiple of their present width."""
-    merged: Deltas = {}
-    for (workspace, start, series), counts in deltas.items():
-        _merge(merged, (workspace, start - start % width, series), counts)
+def widened(deltas: Cells, micros: int) -> dict[Any, Sequence[Any]]:
+    """The same counts in buckets of `micros` microseconds, a multiple of their present width."""
+    merged: dict[Any, Sequence[Any]] = {}
+    with localcontext(EXACT):
+        for key, counts in deltas.items():
+            _merge(merged, (key[0], key[1] - key[1] % micros, *key[2:]), counts)
     return merged
 
 
-def _merge(merged: Deltas, key: Bucket, counts: list[int]) -> None:
+def _merge(merged: dict[Any, Sequence[Any]], key: Any, counts: Sequence[Any]) -> None:
     # Never in place: a list may belong to several of these dictionaries.
     known = merged.get(key)
     merged[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]

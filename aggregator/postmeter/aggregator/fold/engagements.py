@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import UNIQUES
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.aggregator.store.memory import Key, Known
+from postmeter.aggregator.fold.states import Key, Known
 from postmeter.shared.events import Engagement
 
 

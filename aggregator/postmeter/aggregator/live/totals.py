@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.store.tables import live_totals
 from postmeter.shared import live, streams
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.live", "totals.sql")
 
 
 class LivePublisher:
@@ -30,7 +32,7 @@ class LivePublisher:
     async def publish(self, totals: dict[int, LiveTotals]) -> None:
         """Publish these, and everything else of the shard where that is due. Raises what Redis raises."""
         if not self._complete:
-            rows = await self._pool.fetch(QUERIES["live"], self._shard)
+            rows = await self._pool.fetch(_QUERIES["live"], self._shard)
             totals = live_totals(rows) | totals
         if totals:
             self._complete = False

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.fold.changes import Sendings
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CampaignChange
 from postmeter.shared.rollups import OTHER
@@ -21,17 +20,6 @@ Part = tuple[int, str, str]
 Saying = tuple[int, str]
 """(when, what): the latest wins, whatever the order of arrival; of two at once the greater text."""
 NOTHING: Saying = (0, "")
-
-
-@dataclass
-class Sendings:
-    """What a flush learns of sendings: by (workspace, series), each (time, message)."""
-
-    by_series: dict[tuple[int, int], list[tuple[int, bytes]]] = field(default_factory=dict)
-
-    def add(self, workspace: int, message: bytes, at: int, series: int) -> None:
-        """A message of a series was sent."""
-        self.by_series.setdefault((workspace, series), []).append((at, message))
 
 
 async def change(connection: Connection, changes: list[CampaignChange]) -> None:

@@ -15,7 +15,7 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import BUCKET, HIT_COUNTERS, UNIQUES
 from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
-from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.verdicts import company
 from postmeter.aggregator.verdicts.company import Click
 from postmeter.shared.events import Engagement, EventType, Verdict

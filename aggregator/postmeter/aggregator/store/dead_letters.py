@@ -13,11 +13,13 @@ from collections.abc import Callable
 import msgspec
 
 from postmeter.aggregator.fold import texts
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.shared import masking, metrics, quoting, records
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import REFUSAL_BYTES, Event, Hit
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "dead_letters.sql")
 
 RECOUNT_SECONDS = 10.0
 REASON_CHARS = 1000
@@ -50,12 +52,12 @@ class DeadLetters:
             self._counted[workspace] = (when, held + n)
         if kept:
             workspaces, batches, reasons, packed = zip(*kept, strict=True)
-            await connection.execute(QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)
+            await connection.execute(_QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)
 
     async def _room(self, connection: Connection, workspace: int) -> int:
         when, held = self._counted.get(workspace, (0.0, 0))
         if not when or time.monotonic() - when > RECOUNT_SECONDS:
-            held = await connection.fetchval(QUERIES["count_dead_letters"], workspace, self._limit)
+            held = await connection.fetchval(_QUERIES["count_dead_letters"], workspace, self._limit)
             self._counted[workspace] = (time.monotonic(), held)
         return max(0, self._limit - held)
 

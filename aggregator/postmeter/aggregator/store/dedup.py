@@ -6,11 +6,13 @@ today has no race.
 
 from __future__ import annotations
 
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.shared import metrics
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Record
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "dedup.sql")
 
 BATCHES = 0
 
@@ -20,7 +22,7 @@ async def fresh_batches(
 ) -> list[Batch]:
     """The batches that were never counted, each once."""
     unique = {batch.id: batch for batch in reversed(batches)}
-    claimed = await connection.fetch(QUERIES["claim"], [BATCHES] * len(unique), list(unique), [None] * len(unique))
+    claimed = await connection.fetch(_QUERIES["claim"], [BATCHES] * len(unique), list(unique), [None] * len(unique))
     fresh = {row["key"] for row in claimed}
     if len(fresh) < len(batches):
         counters.duplicates.labels("batch").inc(len(batches) - len(fresh))
@@ -44,7 +46,7 @@ async def fresh_records(
         return found, []
     keys = sorted(keyed)
     workspaces, names = [workspace for workspace, _ in keys], [key for _, key in keys]
-    claimed = await connection.fetch(QUERIES["claim"], workspaces, names, [keyed[key].digest for key in keys])
+    claimed = await connection.fetch(_QUERIES["claim"], workspaces, names, [keyed[key].digest for key in keys])
     fresh = {(row["workspace"], row["key"]) for row in claimed}
     found += [event for key, event in keyed.items() if key in fresh]
     origin = {id(record): batch.id for batch in batches for record in batch.records}
@@ -57,7 +59,7 @@ async def _conflicts(connection: Connection, again: list[tuple[Event, bytes]]) -
     if not again:
         return []
     rows = await connection.fetch(
-        QUERIES["digests"], [event.workspace for event, _ in again], [event.key for event, _ in again]
+        _QUERIES["digests"], [event.workspace for event, _ in again], [event.key for event, _ in again]
     )
     counted = {(row["workspace"], row["key"]): row["digest"] for row in rows}
     return [

@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.shared import metrics, uuid7
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Registration, is_alone
 from postmeter.shared.rollups import OTHER
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "dimensions.sql")
 
 REMEMBERED = 200_000
 
@@ -79,7 +81,7 @@ class Dimensions:
         fresh = sorted(domains - self._domains)
         if fresh:
             workspaces, names = zip(*fresh, strict=True)
-            await connection.execute(QUERIES["make_domains"], workspaces, names, [uuid7.new() for _ in fresh])
+            await connection.execute(_QUERIES["make_domains"], workspaces, names, [uuid7.new() for _ in fresh])
             self._domains.update(fresh)
 
     async def _make_campaigns(self, connection: Connection, registrations: list[Registration]) -> None:
@@ -93,7 +95,7 @@ class Dimensions:
                     named[key] = naming
         if named:
             rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
-            await connection.execute(QUERIES["make_campaigns"], *zip(*rows, strict=True))
+            await connection.execute(_QUERIES["make_campaigns"], *zip(*rows, strict=True))
             self._campaigns.update(named)
 
     async def resolve(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
@@ -105,7 +107,7 @@ class Dimensions:
         return {series: self._series[series] for series in wanted}
 
     async def _find(self, connection: Connection, series: list[Series]) -> None:
-        rows = await connection.fetch(QUERIES["find_series"], *_columns(series))
+        rows = await connection.fetch(_QUERIES["find_series"], *_columns(series))
         self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
 
     async def _make(self, connection: Connection, missing: list[Series]) -> None:
@@ -113,10 +115,10 @@ class Dimensions:
         for series in missing:
             by_workspace.setdefault(series.workspace, []).append(series)
         for workspace, wanted in by_workspace.items():
-            room = max(0, self._limit - await connection.fetchval(QUERIES["count_series"], workspace))
+            room = max(0, self._limit - await connection.fetchval(_QUERIES["count_series"], workspace))
             fitting, beyond = wanted[:room], wanted[room:]
             made = [*fitting, overflow(workspace)] if beyond else fitting
-            await connection.execute(QUERIES["make_series"], *_columns(made))
+            await connection.execute(_QUERIES["make_series"], *_columns(made))
             await self._find(connection, made)
             if beyond:
                 self._counters.series_overflow.inc(len(beyond))
@@ -131,14 +133,14 @@ async def _claim_campaigns(connection: Connection, confined: list[Registration])
         named[key] = max(naming, named.get(key, naming))
     if named:
         rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
-        await connection.execute(QUERIES["claim_campaigns"], *zip(*rows, strict=True))
+        await connection.execute(_QUERIES["claim_campaigns"], *zip(*rows, strict=True))
 
 
 async def _admit_campaigns(connection: Connection, others: list[Registration]) -> None:
     """When their series are there, so that nobody claims the campaign any more."""
     admitted = sorted({(r.workspace, r.campaign, r.from_domain) for r in others})
     if admitted:
-        await connection.execute(QUERIES["admit_campaigns"], *zip(*admitted, strict=True))
+        await connection.execute(_QUERIES["admit_campaigns"], *zip(*admitted, strict=True))
 
 
 def _columns(series: list[Series]) -> list[list[object]]:

@@ -11,9 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from postmeter.aggregator.fold.effects import BUCKET
+from postmeter.aggregator.fold.changes import LinkClick
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.store import rollups
 from postmeter.shared import metrics
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
@@ -22,7 +22,6 @@ from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "links.sql")
-_ADD = {tier.table: _QUERIES["add_clicks"].format(table=tier.table) for tier in LINKS.tiers}
 OTHER_LINK = 0
 """The link that stands for all URLs beyond the workspace's limit."""
 REMEMBERED = 200_000
@@ -31,8 +30,6 @@ RECOUNT_SECONDS = 10.0
 
 Link = tuple[int, str]
 """(workspace, URL as stored)"""
-Click = tuple[int, int, int, str, bool]
-"""(workspace, the quarter-hour's start in microseconds, series, URL, whether a machine's)"""
 Cells = dict[tuple[int, int, int, int], tuple[int, int]]
 """(workspace, bucket, series, link) to LINK_COUNTERS: clicks of people and of machines."""
 NO_CLICKS = (0, 0)
@@ -62,20 +59,12 @@ class Links:
         if missing:
             self._remember(await self._resolve(connection, missing))
 
-    async def write(self, connection: Connection, clicks: list[Click] | Counter[Click], horizon: Horizon) -> None:
-        """Add clicks, or counts of them, to every tier that keeps them, inside the caller's transaction."""
-        if not clicks:
-            return
-        cells = await self._cells(connection, Counter(clicks))
-        for tier in LINKS.tiers:
-            width, oldest = tier.seconds * MICROSECONDS, horizon.oldest[tier.table]
-            if width > BUCKET:
-                cells = _widened(cells, width)
-            rows = [(*key, *counts) for key, counts in cells.items() if key[1] >= oldest]
-            if rows:
-                await connection.execute(_ADD[tier.table], *zip(*rows, strict=True))
+    async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:
+        """Add counts of clicks to every tier that keeps them, inside the caller's transaction."""
+        if clicks:
+            await rollups.add(connection, LINKS, await self._cells(connection, clicks), horizon)
 
-    async def _cells(self, connection: Connection, counted: Counter[Click]) -> Cells:
+    async def _cells(self, connection: Connection, counted: Counter[LinkClick]) -> Cells:
         ids = self._ids
         missing = {(workspace, url) for workspace, _, _, url, _ in counted} - ids.keys()
         if missing:
@@ -127,13 +116,3 @@ async def _find(connection: Connection, digests: dict[Link, bytes]) -> dict[Link
         _QUERIES["find_links"], [workspace for workspace, _ in digests], list(digests.values())
     )
     return {link: found for link, found in zip(digests, ids, strict=True) if found is not None}
-
-
-def _widened(cells: Cells, width: int) -> Cells:
-    """The same clicks in buckets of `width` microseconds."""
-    merged: Cells = {}
-    for (workspace, start, series, link), counts in cells.items():
-        key = (workspace, start - start % width, series, link)
-        known = merged.get(key)
-        merged[key] = counts if known is None else (known[0] + counts[0], known[1] + counts[1])
-    return merged

@@ -14,13 +14,3 @@ ON CONFLICT DO NOTHING;
 -- name: count_links
 -- How many links workspace $1 has, counted up to $2.
 SELECT count(*) FROM (SELECT FROM link WHERE workspace = $1 LIMIT $2) AS made;
-
--- name: add_clicks
--- Clicks: $1 workspaces, $2 buckets, $3 series, $4 links, $5 more of people, $6 more of machines. {table}: a tier.
-INSERT INTO {table} AS known (workspace, bucket, series, link, human_clicks, machine_clicks)
-SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-    AS n (workspace, bucket, series, link, human_clicks, machine_clicks)
-ORDER BY workspace, bucket, series, link
-ON CONFLICT (workspace, bucket, series, link) DO UPDATE SET
-    human_clicks = known.human_clicks + excluded.human_clicks,
-    machine_clicks = known.machine_clicks + excluded.machine_clicks;

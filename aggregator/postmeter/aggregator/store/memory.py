@@ -9,36 +9,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
-from postmeter.shared.events import Engagement
+from postmeter.aggregator.fold.states import ABSENT, NOTHING, Key, Known
 from postmeter.shared.postgres import Connection
 from postmeter.shared.sql import Queries
 from postmeter.shared.streams import SLOTS, slot_of
 
 _QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
-
-Key = tuple[int, bytes]
-"""(workspace, the message's 16 bytes)"""
-First = tuple[int | None, ...]
-"""By Engagement, when a message had its first one; None: it had none. Place 0 is not used."""
-NOTHING: First = (None,) * (max(Engagement) + 1)
-
-
-class Known(NamedTuple):
-    """A message as it is committed. series: None where nobody has registered it, and it is not to be remembered."""
-
-    series: int | None
-    sent_at: int | None
-    delivered_at: int | None
-    first: First
-
-
-ABSENT = Known(None, None, None, NOTHING)
 
 
 class Memory:

@@ -11,11 +11,13 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.dimensions import Series, of_message
-from postmeter.aggregator.store.memory import Key
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Registration
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "messages.sql")
 
 Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
@@ -101,7 +103,7 @@ async def register(
         unique.setdefault((r.workspace, r.message), r)
     created = {key: horizon.place(r.created, r.at) for key, r in unique.items()}
     rows = await connection.fetch(
-        QUERIES["make_messages"],
+        _QUERIES["make_messages"],
         *zip(*(_row(r, series[of_message(r)], created[key], also) for key, r in unique.items()), strict=True),
     )
     fresh = {(row["workspace"], row["id"].bytes): row["series"] for row in rows}
@@ -146,7 +148,7 @@ async def find_named(connection: Connection, names: Iterable[Name]) -> Named:
     found, wanted = Named(), sorted(set(names))
     if not wanted:
         return found
-    for r in await connection.fetch(QUERIES["find_provider_messages"], *zip(*wanted, strict=True)):
+    for r in await connection.fetch(_QUERIES["find_provider_messages"], *zip(*wanted, strict=True)):
         name = (r["workspace"], r["provider"], r["provider_message"])
         found.add(name, Found((r["workspace"], r["id"].bytes), r["series"], r["provisional"]), r["confined_to"])
     return found

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.shared.postgres import Connection
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "plans.sql")
 
 ENOUGH = 1000
 """Messages of a month, learnt of by this process, by which Postgres can tell indexes apart from their size."""
@@ -44,7 +46,7 @@ class Plans:
         """Have the connection make its plans anew, if it has not since a month has got enough messages."""
         server = connection.get_server_pid()
         if self._rounds.get(server, 0) < self._round:
-            await connection.execute(QUERIES["discard_plans"])
+            await connection.execute(_QUERIES["discard_plans"])
             if len(self._rounds) >= _REMEMBERED:
                 self._rounds.clear()
             self._rounds[server] = self._round

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -11,25 +10,19 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold import engagements
 from postmeter.aggregator.fold.changes import HISTORY, Changes
 from postmeter.aggregator.fold.cohorts import Cohorts
-from postmeter.aggregator.fold.deltas import Deltas, widened, with_totals
+from postmeter.aggregator.fold.deltas import Bucket, Cells
 from postmeter.aggregator.fold.effects import INDEX
-from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.aggregator.store import clicks
-from postmeter.aggregator.store.memory import Key, Transaction
-from postmeter.aggregator.store.queries import COHORTS, QUERIES, add_counts
+from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.store import clicks, rollups
+from postmeter.aggregator.store.memory import Transaction
 from postmeter.shared.events import Engagement
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import ACTIVITY, COUNTERS, CREATED, SENT, Rollup
+from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
+from postmeter.shared.sql import Queries
 
-ADD = {tier.table: add_counts(tier, rollup.counters) for rollup in (ACTIVITY, CREATED, SENT) for tier in rollup.tiers}
-"""By table, the statement that adds to its counters."""
-HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")))
-ADD_HITS = {tier.table: add_counts(tier, HITS) for tier in ACTIVITY.tiers}
-"""The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
-_PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
-_OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
+_QUERIES = Queries("postmeter.aggregator.store", "tables.sql")
 
 
 async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, LiveTotals]:
@@ -40,9 +33,9 @@ async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, Li
     connection = held.connection
     await _write_history(connection, changes)
     await _write_messages(held, changes)
-    await _write_rollup(connection, changes.horizon, ACTIVITY, changes.activity)
-    await _write_rollup(connection, changes.horizon, CREATED, changes.cohorts.created)
-    await _write_rollup(connection, changes.horizon, SENT, changes.cohorts.sent)
+    await rollups.add(connection, ACTIVITY, changes.activity, changes.horizon)
+    await rollups.add(connection, CREATED, changes.cohorts.created, changes.horizon)
+    await rollups.add(connection, SENT, changes.cohorts.sent, changes.horizon)
     await _raise_versions(connection, changes)
     return await _write_live(connection, changes, shard)
 
@@ -64,7 +57,7 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
             (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
             for (workspace, message), p in changes.progress.items()
         ]
-        groups = await connection.fetch(COHORTS["raise_messages"], *_columns(progress, 5))
+        groups = await connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
         held.forget(changes.progress)
     held.forget(await clicks.judge(connection, changes, found.alone, stretches))
@@ -80,7 +73,7 @@ async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[
             cohorts.mail(workspace, row["was"], row["sent"], series, n)
             mailed += [(workspace, message, place) for message in row["messages"]]
     if mailed:
-        for row in await connection.fetch(COHORTS["engagements_of"], *_columns(mailed, 3)):
+        for row in await connection.fetch(_QUERIES["engagements_of"], *_columns(mailed, 3)):
             group, kind = groups[row["place"]], Engagement(row["kind"])
             if group["was"] is not None:
                 cohorts.engage(group["workspace"], group["was"], group["series"], kind, -row["n"])
@@ -101,17 +94,17 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 
 
-async def _write_rollup(connection: Connection, horizon: Horizon, rollup: Rollup, deltas: Deltas) -> None:
-    """Add to every tier what it keeps, with the workspaces' totals."""
-    add: dict[str, str] = ADD
-    if rollup is ACTIVITY and not any(counts[place] for counts in deltas.values() for place in _OTHERS):
-        add, deltas = ADD_HITS, {key: list(_PICK_HITS(counts)) for key, counts in deltas.items()}
-    deltas = with_totals(deltas)
-    for tier in rollup.tiers:
-        deltas, oldest = widened(deltas, tier.seconds * MICROSECONDS), horizon.oldest[tier.table]
-        rows = [(*key, *counts) for key, counts in deltas.items() if oldest <= key[1] < horizon.high and any(counts)]
-        if rows:
-            await connection.execute(add[tier.table], *zip(*rows, strict=True))
+async def remove_emptied(connection: Connection, changes: Changes) -> None:
+    """Take out rows of rollups that counted only what these changes, which the caller has written, moved away."""
+    await rollups.remove_empty(connection, ACTIVITY, _touched(changes.activity))
+    await rollups.remove_empty(connection, CREATED, _touched(changes.cohorts.created))
+    await rollups.remove_empty(connection, SENT, _touched(changes.cohorts.sent))
+    await rollups.remove_empty(connection, REASONS, _touched(changes.reasons.counts))
+    await rollups.remove_empty(connection, LINKS, (key[:3] for key, n in changes.relinked.items() if n))
+
+
+def _touched(cells: Cells) -> Iterator[Bucket]:
+    return (key[:3] for key, counts in cells.items() if any(counts))
 
 
 async def _raise_versions(connection: Connection, changes: Changes) -> None:
@@ -121,7 +114,7 @@ async def _raise_versions(connection: Connection, changes: Changes) -> None:
         touched.update(key[0] for key in deltas)
     touched.update(key[0] for first in changes.first.values() for key in first)
     touched.update(key[0] for key in changes.clicks)
-    await connection.execute(QUERIES["raise_versions"], sorted(touched))
+    await connection.execute(_QUERIES["raise_versions"], sorted(touched))
 
 
 async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
@@ -134,7 +127,7 @@ async def _write_live(connection: Connection, changes: Changes, shard: int) -> d
     if not rows:
         return {}
     workspaces, *columns = zip(*rows, strict=True)
-    return live_totals(await connection.fetch(QUERIES["raise_live"], workspaces, shard, *columns))
+    return live_totals(await connection.fetch(_QUERIES["raise_live"], workspaces, shard, *columns))
 
 
 LIVE = {

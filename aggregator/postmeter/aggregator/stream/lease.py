@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmeter.aggregator.store.queries import QUERIES
+from postmeter.aggregator.errors import LeaseLost
 from postmeter.shared import logs, metrics
-from postmeter.shared.postgres import Pool
+from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.stream", "lease.sql")
 
 
 @dataclass
@@ -20,6 +23,24 @@ class Lease:
     shard: int
     epoch: int
     position: str
+
+
+async def advance(connection: Connection | Pool, lease: Lease, position: str) -> None:
+    """Move the shard inside the caller's transaction; to its own position it only says that the lease is still held.
+
+    Raises LeaseLost. `lease.position` stays as it is: only who knows of the commit may set it.
+    """
+    held = await connection.fetchval(_QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
+    if held is None:
+        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+
+
+async def committed(pool: Pool, lease: Lease) -> str:
+    """Where the shard stands in Postgres. Raises LeaseLost."""
+    position: str | None = await pool.fetchval(_QUERIES["position"], lease.shard, lease.epoch)
+    if position is None:
+        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+    return position
 
 
 class Leases:
@@ -33,17 +54,17 @@ class Leases:
 
     async def enlist(self, shards: int) -> None:
         """Make the rows of the configured shards. Rows of more shards than configured are counted as well."""
-        await self._pool.execute(QUERIES["enlist"], shards)
+        await self._pool.execute(_QUERIES["enlist"], shards)
 
     async def renew(self) -> dict[int, int]:
         """Say that this aggregator lives. Returns the epochs of the shards it holds, by shard."""
-        await self._pool.execute(QUERIES["heartbeat"], self._owner)
-        rows = await self._pool.fetch(QUERIES["renew"], self._owner, self._seconds)
+        await self._pool.execute(_QUERIES["heartbeat"], self._owner)
+        rows = await self._pool.fetch(_QUERIES["renew"], self._owner, self._seconds)
         return {row["shard"]: row["epoch"] for row in rows}
 
     async def share(self) -> int:
         """How many shards this aggregator should hold: shards over living aggregators, the rest by rank."""
-        row = await self._pool.fetchrow(QUERIES["share"], self._seconds)
+        row = await self._pool.fetchrow(_QUERIES["share"], self._seconds)
         assert row is not None
         self._counters.shards.set(row["shards"])
         living = row["living"]
@@ -54,7 +75,7 @@ class Leases:
 
     async def acquire(self, most: int) -> list[Lease]:
         """Lease up to that many shards whose owner is gone, each under a new epoch."""
-        rows = await self._pool.fetch(QUERIES["acquire"], self._owner, self._seconds, most)
+        rows = await self._pool.fetch(_QUERIES["acquire"], self._owner, self._seconds, most)
         for row in rows:
             if row["previous"] is not None:
                 self._counters.takeovers.inc()
@@ -63,8 +84,8 @@ class Leases:
 
     async def release(self, shard: int, epoch: int) -> None:
         """Give a shard back, so that others need not wait for the lease to run out."""
-        await self._pool.execute(QUERIES["release"], shard, self._owner, epoch)
+        await self._pool.execute(_QUERIES["release"], shard, self._owner, epoch)
 
     async def leave(self) -> None:
         """Be no longer counted among the living."""
-        await self._pool.execute(QUERIES["leave"], self._owner)
+        await self._pool.execute(_QUERIES["leave"], self._owner)

@@ -7,20 +7,18 @@ and nothing is added to it afterwards.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.changes import OWN_COUNTS, Changes
 from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, UNIQUES, Effect
 from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import clicks as company
-from postmeter.aggregator.store.links import Click
-from postmeter.aggregator.store.memory import Key
 from postmeter.aggregator.unregistered import provisional
-from postmeter.aggregator.unregistered.choice import OWN_COUNTS, Choice
+from postmeter.aggregator.unregistered.choice import Choice
 from postmeter.aggregator.unregistered.provisional import Held, columns
 from postmeter.shared.events import Engagement, EventType, Verdict
 from postmeter.shared.postgres import Connection
@@ -40,10 +38,8 @@ class Moved:
     more: bool = False
 
 
-async def adopt(connection: Connection, changes: Changes, clicks: Counter[Click], choice: Choice) -> Moved:
-    """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`, clicks
-    of URLs in `clicks`.
-    """
+async def adopt(connection: Connection, changes: Changes, choice: Choice) -> Moved:
+    """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`."""
     visited = await connection.fetch(_UNREGISTERED["visit"], MOST)
     if not visited:
         return Moved()
@@ -55,7 +51,7 @@ async def adopt(connection: Connection, changes: Changes, clicks: Counter[Click]
     oldest = changes.horizon.oldest["event"]
     moving = {key: registered[key] for key, message in held.items() if message.created >= oldest}
     if moving:
-        await _move(connection, changes, clicks, choice, moving, held)
+        await _move(connection, changes, choice, moving, held)
     done = [key for key, is_settled in settled.items() if is_settled or key in registered]
     await connection.execute(_UNREGISTERED["forget"], *columns(done))
     await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
@@ -65,7 +61,6 @@ async def adopt(connection: Connection, changes: Changes, clicks: Counter[Click]
 async def _move(
     connection: Connection,
     changes: Changes,
-    clicks: Counter[Click],
     choice: Choice,
     moving: dict[Key, asyncpg.Record],
     held: dict[Key, Held],
@@ -86,9 +81,9 @@ async def _move(
     await company.acquit(connection, changes, *columns(moving))
     history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), OWN_COUNTS)
     for row in history:
-        _add(changes, clicks, row, held[row["workspace"], row["provisional"].bytes].series, -1)
+        _add(changes, row, held[row["workspace"], row["provisional"].bytes].series, -1)
         if row["counted"]:
-            _add(changes, clicks, row, row["series"], 1)
+            _add(changes, row, row["series"], 1)
             _rise(changes, row)
     for row in await connection.fetch(_QUERIES["take_engagements"], *columns(moving)):
         message, kind = held[row["workspace"], row["message"].bytes], Engagement(row["kind"])
@@ -113,14 +108,14 @@ def _effect(row: asyncpg.Record) -> Effect:
     return Effect(HIT_COUNTERS[kind, verdict], None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind])
 
 
-def _add(changes: Changes, clicks: Counter[Click], row: asyncpg.Record, series: int, n: int) -> None:
+def _add(changes: Changes, row: asyncpg.Record, series: int, n: int) -> None:
     """Count a row of the history `n` times more for a series, in everything but uniques and cohorts."""
     workspace, at, kind = row["workspace"], row["at"], row["type"]
     effect = _effect(row)
     if effect.counter is not None:
         changes.count(workspace, at, series, effect.counter, n)
     if kind == EventType.CLICKED and row["url"]:
-        clicks[workspace, at - at % BUCKET, series, row["url"], row["verdict"] == Verdict.MACHINE] += n
+        changes.relinked[workspace, at - at % BUCKET, series, row["url"], row["verdict"] == Verdict.MACHINE] += n
     elif kind == EventType.BOUNCED:
         changes.reasons.add(workspace, at, series, row["reason"] or "", row["bounce"], n)
 

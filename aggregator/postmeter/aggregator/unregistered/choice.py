@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Flag
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
@@ -23,9 +23,6 @@ _QUERIES = Queries("postmeter.aggregator.unregistered", "choice.sql")
 REMEMBERED_SECONDS = 1.0
 CARRIES = {EventType.OPENED: Flag.TRACKS_OPENS, EventType.CLICKED: Flag.TRACKS_CLICKS}
 """The flag of a message that carries what tells of such events."""
-OWN_COUNTS = "own_tracking_counts"
-PROVIDER_COUNTS = "provider_tracking_counts"
-"""Why an open or click is history only, as its verdict's reason."""
 
 
 class Choice:

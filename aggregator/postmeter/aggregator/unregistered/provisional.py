@@ -13,9 +13,9 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
-from postmeter.aggregator.store.memory import Key
 from postmeter.aggregator.store.messages import Flag, Name
 from postmeter.shared import uuid7
 from postmeter.shared.events import State

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
-from postmeter.aggregator.store.memory import Key, Transaction
+from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain

@@ -13,15 +13,17 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import HIT_ENGAGEMENTS
-from postmeter.aggregator.store.memory import Key
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Name
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.stream.reader import Entry
 from postmeter.shared import metrics, records
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.unregistered", "waiting.sql")
 
 RECOUNT_SECONDS = 10.0
 SWEEP_LIMIT = 5000
@@ -56,14 +58,14 @@ class WaitingRoom:
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + min(room, len(found)))
         if rows:
-            await connection.execute(QUERIES["park"], *zip(*rows, strict=True))
+            await connection.execute(_QUERIES["park"], *zip(*rows, strict=True))
             self._counters.waiting.labels("parked").inc(len(rows))
         return refused
 
     async def _room(self, connection: Connection, workspace: int) -> int:
         when, held = self._counted.get(workspace, (0.0, 0))
         if not when or time.monotonic() - when > RECOUNT_SECONDS:
-            held = await connection.fetchval(QUERIES["count_waiting"], workspace, self._limit)
+            held = await connection.fetchval(_QUERIES["count_waiting"], workspace, self._limit)
             self._counted[workspace] = (time.monotonic(), held)
         return max(0, self._limit - held)
 
@@ -72,10 +74,10 @@ class WaitingRoom:
         packed: list[bytes] = []
         if messages:
             ids = [UUID(message) for _, message in messages]
-            rows = await connection.fetch(QUERIES["release_messages"], [workspace for workspace, _ in messages], ids)
+            rows = await connection.fetch(_QUERIES["release_messages"], [workspace for workspace, _ in messages], ids)
             packed += [row["record"] for row in rows]
         if names:
-            rows = await connection.fetch(QUERIES["release_provider_messages"], *zip(*sorted(names), strict=True))
+            rows = await connection.fetch(_QUERIES["release_provider_messages"], *zip(*sorted(names), strict=True))
             packed += [row["record"] for row in rows]
         return self._released(packed)
 
@@ -85,9 +87,9 @@ class WaitingRoom:
         """Look at the next `most` of those that are younger than that many seconds, and take out those whose message is
         known now. Also returns behind which to go on; None: that was the last.
         """
-        rows = await connection.fetch(QUERIES["look_through"], younger_than, *behind, most)
+        rows = await connection.fetch(_QUERIES["look_through"], younger_than, *behind, most)
         known = [row["id"] for row in rows if row["known"]]
-        taken = await connection.fetch(QUERIES["take_known"], known) if known else []
+        taken = await connection.fetch(_QUERIES["take_known"], known) if known else []
         last = (rows[-1]["since"], rows[-1]["id"]) if len(rows) == most else None
         return self._released([row["record"] for row in taken]), last
 

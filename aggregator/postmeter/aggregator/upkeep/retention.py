@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.aggregator.fold.horizon import first_kept
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store.queries import QUERIES
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import logs, partitions
 from postmeter.shared.partitions import Partitioned
 from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.upkeep", "retention.sql")
 
 LOCK = 0x706F73746D657466
 ROUND_SECONDS = 6 * 3600.0
@@ -42,17 +44,17 @@ async def once(connection: Connection, settings: AggregatorSettings, today: date
 
     Does nothing while another aggregator is at it. A table that is in use for long is left for the next time.
     """
-    if not await connection.fetchval(QUERIES["try_retention_lock"], LOCK):
+    if not await connection.fetchval(_QUERIES["try_retention_lock"], LOCK):
         return []
     try:
         dropped: list[str] = []
         for table in partitions.TABLES:
             dropped += await _renew(connection, table, settings, today)
-        await connection.execute(QUERIES["drop_waiting"], settings.retain_waiting)
-        await connection.execute(QUERIES["drop_dead_letters"], settings.retain_dead_letters)
+        await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
+        await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
         return dropped
     finally:
-        await connection.execute(QUERIES["retention_unlock"], LOCK)
+        await connection.execute(_QUERIES["retention_unlock"], LOCK)
 
 
 async def _renew(connection: Connection, table: Partitioned, settings: AggregatorSettings, today: date) -> list[str]:
@@ -65,7 +67,7 @@ async def _renew(connection: Connection, table: Partitioned, settings: Aggregato
         last = today + timedelta(days=partitions.DAYS_AHEAD)
     await partitions.ensure(connection, table, start, last)
     dropped: list[str] = []
-    for row in await connection.fetch(QUERIES["partitions_of"], table.table):
+    for row in await connection.fetch(_QUERIES["partitions_of"], table.table):
         if _is_over(row["relname"], table, oldest):
             await partitions.drop(connection, table, row["relname"])
             logs.get().info("partition dropped", table=row["relname"])

@@ -27,3 +27,22 @@ FROM unnest($1::int[], $2::uuid[], $3::int[]) AS n (workspace, message, place)
 JOIN engagement e ON e.workspace = n.workspace AND e.message = n.message AND e.kind < 4
     AND e.at < 'infinity'
 GROUP BY 1, 2;
+
+-- name: raise_live
+-- Live totals of shard $2 grow by $3..$8 in workspaces $1; returns them as they stand.
+INSERT INTO live_total (workspace, shard, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks)
+SELECT workspace, $2, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks
+FROM unnest($1::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+    AS n (workspace, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks)
+ORDER BY workspace
+ON CONFLICT (workspace, shard) DO UPDATE SET opens = live_total.opens + excluded.opens,
+    unique_opens = live_total.unique_opens + excluded.unique_opens,
+    machine_opens = live_total.machine_opens + excluded.machine_opens,
+    clicks = live_total.clicks + excluded.clicks,
+    unique_clicks = live_total.unique_clicks + excluded.unique_clicks,
+    machine_clicks = live_total.machine_clicks + excluded.machine_clicks
+RETURNING workspace, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks;
+
+-- name: raise_versions
+-- What answers of workspaces $1 are made of has changed; without this statement everybody's would count as changed.
+SELECT postmeter_raise_versions($1), set_config('postmeter.versions', 'raised', true);

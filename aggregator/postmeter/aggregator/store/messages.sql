@@ -1,0 +1,27 @@
+-- name: make_messages
+-- Messages not known before, column by column; the first registration wins.
+INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
+    provider_account, provider_message, template, tags, created_at,
+    flags, links, domain, recipient_ref)
+SELECT workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
+    provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at,
+    flags, links, domain, recipient_ref
+FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[], $16::int[],
+    $17::text[], $18::text[])
+    AS n (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
+    provider_account, provider_message, template, tags, created_at,
+    flags, links, domain, recipient_ref)
+ORDER BY workspace, id
+ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
+
+-- name: find_provider_messages
+-- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
+-- them, for each domain in confined_to, one that a key which is confined to it registered.
+SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
+    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags & 4 <> 0 AS provisional,
+    CASE WHEN m.flags & 8 <> 0 THEN m.domain END AS confined_to
+FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
+JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
+    AND m.provider_message = n.provider_message AND m.provider_message <> ''
+ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & 4, m.id;

@@ -1,0 +1,3 @@
+-- name: discard_plans
+-- Have this connection plan its statements anew (plans.py).
+DISCARD PLANS;

@@ -1,0 +1,44 @@
+-- name: enlist
+-- Make the rows of $1 shards that are not there yet.
+INSERT INTO shard (shard) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING;
+
+-- name: heartbeat
+-- Aggregator $1 lives.
+INSERT INTO aggregator (id, seen_at) VALUES ($1, clock_timestamp())
+ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
+
+-- name: leave
+-- Aggregator $1 has stopped; those silent for an hour are forgotten with it.
+DELETE FROM aggregator WHERE id = $1 OR seen_at < clock_timestamp() - interval '1 hour';
+
+-- name: share
+-- How many shards there are, and the aggregators seen within $1 seconds, in order.
+SELECT (SELECT count(*) FROM shard) AS shards,
+       array(SELECT id FROM aggregator WHERE seen_at > clock_timestamp() - $1::float8 * interval '1 second'
+             ORDER BY id) AS living;
+
+-- name: renew
+-- Keep the shards of aggregator $1 for another $2 seconds.
+UPDATE shard SET lease_until = clock_timestamp() + $2::float8 * interval '1 second'
+WHERE owner = $1 RETURNING shard, epoch;
+
+-- name: acquire
+-- Lease up to $3 shards that nobody holds to aggregator $1 for $2 seconds; each one's epoch rises.
+UPDATE shard SET owner = $1, epoch = shard.epoch + 1,
+    lease_until = clock_timestamp() + $2::float8 * interval '1 second'
+FROM (SELECT shard, owner FROM shard WHERE owner IS NULL OR lease_until < clock_timestamp()
+      ORDER BY shard LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+WHERE shard.shard = free.shard
+RETURNING shard.shard, shard.epoch, shard.position, free.owner AS previous;
+
+-- name: release
+-- Aggregator $2 gives shard $1 back, if it still holds it under epoch $3.
+UPDATE shard SET owner = NULL, lease_until = NULL WHERE shard = $1 AND owner = $2 AND epoch = $3;
+
+-- name: position
+-- Where shard $1 stands, if its epoch is still $2.
+SELECT position FROM shard WHERE shard = $1 AND epoch = $2;
+
+-- name: advance
+-- Move shard $1 under epoch $2 from position $3 to $4; no row means that somebody else owns it.
+UPDATE shard SET position = $4 WHERE shard = $1 AND epoch = $2 AND position = $3 RETURNING shard;

@@ -1,0 +1,19 @@
+-- name: try_retention_lock
+-- Whether this session now does the retention; $1 is the lock.
+SELECT pg_try_advisory_lock($1);
+
+-- name: retention_unlock
+-- The retention is done.
+SELECT pg_advisory_unlock($1);
+
+-- name: partitions_of
+-- Names of the partitions of table $1.
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass;
+
+-- name: drop_waiting
+-- Forget events that have waited for more than $1 days.
+DELETE FROM waiting WHERE since < now() - $1::int * interval '1 day';
+
+-- name: drop_dead_letters
+-- Forget dead letters older than $1 days.
+DELETE FROM dead_letter WHERE at < now() - $1::int * interval '1 day';
