@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
 import pytest
 import requests
 
@@ -141,11 +140,12 @@ class World:
             wait_for(f"{endpoint.path} with {list(said.get('headers', ()))}", lambda: self._has(answer, said))
         schema = said["content"].get(media, {}).get("schema")
         if schema:
+            # Imported here: its formats take two seconds, and each process of the tests reads this module.
+            import jsonschema
+
             strict = {"components": closed(self.document["components"]), **schema}
-            jsonschema.validate(answer.json(), strict, jsonschema.Draft202012Validator, format_checker=FORMATS)
-
-
-FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
+            validator = jsonschema.Draft202012Validator
+            jsonschema.validate(answer.json(), strict, validator, format_checker=validator.FORMAT_CHECKER)
 
 
 def closed(schema: Any) -> Any:

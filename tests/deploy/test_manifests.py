@@ -3,8 +3,6 @@
 import itertools
 from pathlib import Path
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -19,6 +17,10 @@ ALL = list(itertools.chain.from_iterable(itertools.combinations(COMPONENTS, n) f
 
 def check(doc: Doc, version: str) -> None:
     """Raises ValidationError of either library."""
+    # Imported here: formats of jsonschema take two seconds, and each process of the tests reads this module.
+    import jsonschema
+    import kubernetes_validate
+
     own = SCHEMAS.get((doc["apiVersion"], doc["kind"]))
     if own is not None:
         jsonschema.validate(doc, own)
@@ -34,6 +36,9 @@ def test_every_document_is_valid(overlay: str, version: str) -> None:
 
 
 def test_a_misspelt_field_is_seen_in_each_kind() -> None:
+    import jsonschema
+    import kubernetes_validate
+
     for doc in [doc for overlay in OVERLAYS for doc in whole(overlay).all()]:
         place = next((doc[name] for name in ("spec", "data") if name in doc), None)
         if doc["kind"] == "ConfigMap" or place is None:

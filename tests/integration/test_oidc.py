@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import flask
-import oidc_provider_mock
 import pytest
 from aiohttp import web
 from joserfc import jwt
@@ -52,6 +51,8 @@ class Elsewhere:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Elsewhere]:
+    import oidc_provider_mock  # half a second, and each process of the tests reads this module
+
     claims = [oidc_provider_mock.User(sub=sub, claims=about) for sub, about in PEOPLE.items()]
     with oidc_provider_mock.run_server_in_thread(user_claims=claims, require_nonce=True) as server:
         made = Elsewhere(f"http://localhost:{server.server_port}")

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from postmeter.query.engine import vocabulary
 from postmeter.shared.apis import native
@@ -22,6 +21,9 @@ MADE = document.build()
 
 
 def test_it_is_valid_openapi_3_1() -> None:
+    # Imported here: its formats take two seconds, and each process of the tests reads this module.
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     assert MADE["openapi"] == "3.1.0"
     assert list(OpenAPIV31SpecValidator(MADE).iter_errors()) == []
 

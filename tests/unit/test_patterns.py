@@ -16,7 +16,6 @@ from tests.patterns.automaton import Automaton
 from tests.patterns.inventory import Found, Use
 from tests.patterns.steps import MOST, Steps
 
-PATTERNS = inventory.patterns()
 LINEAR = 3.0
 """Twice the text takes at most so many times the steps; by the square it takes four times."""
 
@@ -30,18 +29,26 @@ def deep() -> Iterator[None]:
     sys.setrecursionlimit(before)
 
 
-@pytest.mark.parametrize("found", PATTERNS, ids=lambda found: found.place)
-def test_every_pattern_of_the_product_is_linear(found: Found) -> None:
-    assert not (why := slow(found.pattern, found.use)), f"{found.place} ({found.use.name}): {why}"
+@pytest.fixture(scope="module")
+def patterns() -> list[Found]:
+    """All of the product. Not parameters of tests: each process of a parallel run would look for them anew."""
+    found = inventory.patterns()
+    assert len(found) > 50
+    return found
+
+
+def test_every_pattern_of_the_product_is_linear(patterns: list[Found]) -> None:
+    judged = ((found, slow(found.pattern, found.use)) for found in patterns)
+    assert [f"{found.place} ({found.use.name}): {why}" for found, why in judged if why] == []
 
 
 def test_nothing_matches_behind_the_inventory() -> None:
     assert inventory.hidden() == []
 
 
-def test_what_ignores_case_knows_ascii_letters_alone() -> None:
+def test_what_ignores_case_knows_ascii_letters_alone(patterns: list[Found]) -> None:
     """Else \u017f is an s and \u212a a k: to nobody who reads the same text after us."""
-    for found in PATTERNS:
+    for found in patterns:
         if isinstance(found.pattern.pattern, str) and found.pattern.flags & re.IGNORECASE:
             assert found.pattern.flags & re.ASCII, found.place
 
@@ -123,14 +130,20 @@ def _texts(found: Found) -> st.SearchStrategy[tuple[Any, Any, Any]]:
     return st.tuples(some, st.lists(st.sampled_from(told), min_size=1, max_size=5).map(empty.join), some)
 
 
-@pytest.mark.parametrize("found", PATTERNS, ids=lambda found: found.place)
-@settings(max_examples=4)
-@given(data=st.data())
-def test_twice_the_text_takes_twice_the_steps(found: Found, data: st.DataObject) -> None:
-    before, again, after = data.draw(_texts(found))
-    counted = Steps(found.pattern)
-    few, many = (counted.of(before + again * n + after, found.use) for n in (25, 50))
-    assert many <= LINEAR * few + 100
+def test_twice_the_text_takes_twice_the_steps(patterns: list[Found]) -> None:
+    for found in patterns:
+        _takes_twice_the_steps(found, Steps(found.pattern))
+
+
+def _takes_twice_the_steps(found: Found, counted: Steps) -> None:
+    @settings(max_examples=4)
+    @given(_texts(found))
+    def check(text: tuple[Any, Any, Any]) -> None:
+        before, again, after = text
+        few, many = (counted.of(before + again * n + after, found.use) for n in (25, 50))
+        assert many <= LINEAR * few + 100, found.place
+
+    check()
 
 
 pieces = st.recursive(

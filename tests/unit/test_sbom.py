@@ -9,8 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "sbom.cdx.json"
@@ -42,6 +40,10 @@ def test_it_is_what_the_locks_make(file: Path, lock: str) -> None:
 
 @bills
 def test_it_is_as_the_format_s_schema_wants_it(file: Path, lock: str) -> None:
+    # Imported here: its formats take two seconds, and each process of the tests reads this module.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(file.read_text()) is None
 
 
