@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import asyncpg
 import pytest
@@ -61,6 +61,17 @@ async def test_leftovers_are_forgotten(at: Bench) -> None:
     await retention.once(at.db, at.settings, datetime.now(UTC).date())
     for table in ("waiting", "dead_letter"):
         assert await at.value(f"SELECT count(*) FROM {table}") == 1
+
+
+async def test_subjects_are_forgotten_with_the_last_messages_that_had_them(at: Bench) -> None:
+    today = datetime.now(UTC).date()
+    for months, subject in ((3, "gone"), (2, "kept"), (0, "kept too")):
+        month = datetime.combine(partitions.add_months(today, -months), time(), UTC)
+        await at.db.execute("INSERT INTO subject (workspace, subject, until) VALUES (1, $1, $2)", subject, month)
+    await at.db.execute("INSERT INTO subject (workspace, subject, until) VALUES (1, 'for ever', 'infinity')")
+    await retention.once(at.db, kept(at.settings, 2), today)
+    held = [row["subject"] for row in await at.db.fetch("SELECT subject FROM subject ORDER BY subject")]
+    assert held == ["for ever", "kept", "kept too"]
 
 
 async def test_events_older_than_the_history_still_count(at: Bench) -> None:

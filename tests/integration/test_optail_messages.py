@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postmeter.query.documents.optail import subjects as subjects_read
 from postmeter.shared.events import State
 from tests.aggregation import until
 from tests.integration.mail_world import Api, Mail, an_id, asking, register
@@ -243,13 +244,33 @@ FOUND = {
 }
 
 
-async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(api: Api) -> None:
+@pytest.mark.parametrize(
+    "reads", ["few messages", "all messages, for many subjects", "all messages, for lack of subjects"]
+)
+async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(
+    api: Api, monkeypatch: pytest.MonkeyPatch, reads: str
+) -> None:
+    if reads == "all messages, for many subjects":
+        monkeypatch.setattr(subjects_read, "MAX_KEYS", 0)
+    elif reads == "all messages, for lack of subjects":
+        async with api.here.pool.acquire() as connection:
+            await connection.execute("INSERT INTO subject_excess VALUES ($1)", api.workspace)
     subjects = [*(subject for found in FOUND.values() for subject in found), ""]
     await register(api.here, api.workspace, *(Mail(AT, subject=subject) for subject in set(subjects)))
     for search, found in FOUND.items():
         answer = await api.ok(f"/v1/messages?search={quote(search)}")
         assert [row["subject"] for row in answer["data"]] == found
         assert answer["pagination"]["total"] == len(found)
+
+
+async def test_a_search_reads_only_messages_with_the_subjects_that_it_finds(api: Api) -> None:
+    """None where no subject is found, though the messages cannot be read."""
+    await register(api.here, api.workspace, Mail(AT, subject="Hello"))
+    other = await api.here.workspace()
+    await register(api.here, other, Mail(AT, subject="Good-bye"))
+    async with api.here.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
+        assert (await api.ok("/v1/messages?search=bye"))["pagination"]["total"] == 0
 
 
 async def test_an_empty_search_is_none(api: Api) -> None:
@@ -300,6 +321,7 @@ async def test_bytes_that_are_no_text_find_nothing(api: Api) -> None:
 
 
 async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url: str, postgres_dsn: str) -> None:
+    await register(api.here, api.workspace, Mail(AT, subject="x"))
     impatient = {"statement_timeout": "100"}
     async with (
         asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,

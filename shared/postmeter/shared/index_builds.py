@@ -2,6 +2,7 @@
 
 A migration's transaction has five minutes and holds its locks to its end. So what takes longer is built beforehand,
 partition by partition and CONCURRENTLY; the migration's own CREATE INDEX then finds it in each partition, and takes it.
+So is a table filled that is derived from another one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ class Build(NamedTuple):
     columns: str
 
 
-OF_MIGRATIONS = {"0012_addressed.sql": Build("message", "recipient", "workspace, to_hash, created_at")}
+OF_MIGRATIONS = {
+    "0012_addressed.sql": Build("message", "recipient", "workspace, to_hash, created_at"),
+    "0023_subject_index.sql": Build("message", "subject", "workspace, hashtextextended(subject, 0)"),
+}
+AFTER_SUBJECTS = "0023_subject_index.sql"
+"""The migration before which the subjects of all messages are noted; a new message notes its own."""
+MOST_SUBJECTS = 50_000
+"""Of one workspace; the trigger of 0022_subjects.sql has the same number."""
 
 
 async def before(connection: Connection, migration: str) -> None:
@@ -38,3 +46,8 @@ async def before(connection: Connection, migration: str) -> None:
         if row["is_broken"]:
             await connection.execute(_QUERIES["drop"].format(**names))
         await connection.execute(_QUERIES["build"].format(**names))
+        await connection.execute(_QUERIES["look"].format(**names))
+        if migration == AFTER_SUBJECTS:
+            await connection.execute(_QUERIES["note_subjects"].format(**names, most=MOST_SUBJECTS))
+    if migration == AFTER_SUBJECTS:
+        await connection.execute(_QUERIES["note_excess"].format(most=MOST_SUBJECTS))

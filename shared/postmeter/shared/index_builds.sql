@@ -13,3 +13,24 @@ DROP INDEX CONCURRENTLY {index}
 -- name: build
 -- Build one partition's index, if it is not there.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {index} ON {partition} ({columns})
+
+-- name: look
+-- How often a partition has each value of a new index' expressions: the planner would guess.
+ANALYZE {partition}
+
+-- name: note_subjects
+-- The subjects of a partition's messages, kept as long as it; those of the default partition, which stays, for ever. Of each
+-- workspace so many that it shows whether these are too many.
+INSERT INTO subject AS known (workspace, subject, until)
+SELECT workspace, subject,
+    coalesce(to_date(substring('{partition}', '_([0-9]{{6}})$'), 'YYYYMM')::timestamp AT TIME ZONE 'UTC', 'infinity')
+FROM (
+    SELECT workspace, subject, row_number() OVER (PARTITION BY workspace) AS place
+    FROM {partition} GROUP BY workspace, subject) AS held
+WHERE place <= {most} + 1
+ORDER BY workspace, hashtextextended(subject, 0)
+ON CONFLICT (workspace, key) DO UPDATE SET until = excluded.until WHERE known.until < excluded.until
+
+-- name: note_excess
+-- Workspaces that have more subjects than are kept.
+INSERT INTO subject_excess SELECT workspace FROM subject GROUP BY workspace HAVING count(*) > {most} ON CONFLICT DO NOTHING

@@ -40,7 +40,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _KEEP: ("fingerprint",),
     },
     "query": {
-        _READ: ("migration", "workspace", "sending_ip", "answer_version", *_COUNTED),
+        _READ: ("migration", "workspace", "sending_ip", "answer_version", "subject", "subject_excess", *_COUNTED),
         _WRITE: ("export",),
     },
     "aggregator": {
@@ -48,6 +48,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
         _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered"),
         "SELECT, UPDATE": ("sending_ip", "slot"),
+        "SELECT, DELETE": ("subject",),
     },
 }
 """By service: what it may do with which tables. The aggregator may also call FUNCTIONS."""

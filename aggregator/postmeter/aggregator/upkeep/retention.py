@@ -50,6 +50,8 @@ async def once(connection: Connection, settings: AggregatorSettings, today: date
         dropped: list[str] = []
         for table in partitions.TABLES:
             dropped += await _renew(connection, table, settings, today)
+        oldest = partitions.add_months(today, -settings.months()["message"])
+        await connection.execute(_QUERIES["drop_subjects"], oldest)
         await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
         await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
         return dropped

@@ -17,3 +17,7 @@ DELETE FROM waiting WHERE since < now() - $1::int * interval '1 day';
 -- name: drop_dead_letters
 -- Forget dead letters older than $1 days.
 DELETE FROM dead_letter WHERE at < now() - $1::int * interval '1 day';
+
+-- name: drop_subjects
+-- Forget subjects that only messages of before $1 had, which are dropped.
+DELETE FROM subject WHERE until < $1::date::timestamp AT TIME ZONE 'UTC';

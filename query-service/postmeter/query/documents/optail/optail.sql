@@ -31,12 +31,25 @@ FROM unnest($2::timestamptz[], $3::timestamptz[]) AS span (low, high), LATERAL (
     ORDER BY created_at DESC, id DESC LIMIT $4::bigint + $5::bigint) AS newest
 ORDER BY created_at DESC, id DESC OFFSET $4 LIMIT $5
 
+-- name: subjects
+-- Keys of the subjects of workspace $1 that hold $2 in any case, up to $3 and one; null where not all subjects are kept.
+SELECT CASE WHEN NOT EXISTS (SELECT FROM subject_excess WHERE workspace = $1) THEN array(
+    SELECT key FROM subject WHERE workspace = $1 AND {holding} LIMIT $3::int + 1) END
+
+-- name: holding
+-- A subject that holds $2.
+strpos(upper(subject COLLATE "{collation}"), upper($2::text COLLATE "{collation}")) > 0
+
+-- name: keyed
+-- A message's subject that has one of the keys $2: by the index on (workspace, hashtextextended(subject, 0)).
+hashtextextended(subject, 0) = ANY ($2::bigint[])
+
 -- name: search
--- Messages of workspace $1 whose subject holds $2 in any case, after the first $3 up to $4, newest first, each row with
--- the number of all; $5 the states, $6 the series, null for all. At least one row, of nulls beside the number.
+-- Messages of workspace $1 with the subjects ($2) wanted, after the first $3 up to $4, newest first, each row with the
+-- number of all; $5 the states, $6 the series, null for all. At least one row, of nulls beside the number.
 WITH found AS MATERIALIZED (
     SELECT id, created_at FROM message
-    WHERE workspace = $1 AND strpos(upper(subject COLLATE "{collation}"), upper($2::text COLLATE "{collation}")) > 0
+    WHERE workspace = $1 AND {wanted}
         AND ($5::smallint[] IS NULL OR state = ANY ($5)) AND ($6::bigint[] IS NULL OR series = ANY ($6))),
 chosen AS (SELECT id FROM found ORDER BY created_at DESC, id DESC OFFSET $3 LIMIT $4)
 SELECT counted.total, message.id, provider_account, from_address, to_hash, subject, state, tags, provider_message,
