@@ -7,6 +7,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -180,15 +181,27 @@ def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str
     fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
+@contextmanager
+def _database(server: str, template: str, loop: _Loop) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    # Its files are copied, not written to the log page by page: three times as fast.
+    loop.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
+    yield on_database(server, name)
+    loop.run(_execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture
 def postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
     """The DSN of a fresh database of this test's own, with every migration applied."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    # Its files are copied, not written to the log page by page: three times as fast.
-    made = f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY file_copy'
-    fixture_loop.run(_execute(postgres_server, made))
-    yield on_database(postgres_server, name)
-    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    with _database(postgres_server, template_database, fixture_loop) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def shared_postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
+    """As `postgres_dsn`, for the tests of one file that share a world."""
+    with _database(postgres_server, template_database, fixture_loop) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -200,10 +213,20 @@ def empty_postgres_dsn(postgres_server: str, fixture_loop: _Loop) -> Iterator[st
     fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
+def _emptied(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        client.function_flush("SYNC")
+    return url
+
+
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
     """The URL of a Redis database that is empty when the test begins."""
-    with redis.Redis.from_url(redis_server) as client:
-        client.flushdb()
-        client.function_flush("SYNC")
-    return redis_server
+    return _emptied(redis_server)
+
+
+@pytest.fixture(scope="module")
+def shared_redis_url(redis_server: str) -> str:
+    """The same one, empty when the file's first test begins; no test beside asks for `redis_url`."""
+    return _emptied(redis_server)

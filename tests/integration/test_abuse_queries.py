@@ -8,11 +8,11 @@ import gzip
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
+import pytest_asyncio
 from yarl import URL
 
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service, document_of
@@ -85,10 +85,16 @@ KEYED = [endpoint for endpoint in ASKED if endpoint.scope is not None]
 BODIES = [endpoint for endpoint in ENDPOINTS if endpoint.scope is not None and endpoint.max_body]
 
 
-@pytest.fixture
-async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
-    async with isolated_town(postgres_dsn, redis_url, tmp_path) as made:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(
+    shared_postgres_dsn: str, shared_redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Town]:
+    """One for all: to start it takes longer than most of these tests, and they are about what harms nobody."""
+    async with isolated_town(shared_postgres_dsn, shared_redis_url, tmp_path_factory.mktemp("town")) as made:
         yield made
+
+
+in_town = pytest.mark.asyncio(loop_scope="module")
 
 
 def path_of(endpoint: Endpoint) -> str:
@@ -180,6 +186,36 @@ def test_every_parameter_has_values_that_must_be_refused(endpoint: Endpoint, nam
     assert any(must for _, must in expectations(endpoint, name))
 
 
+EVERYTHING = [
+    get(path)
+    for path in ("/v1/messages", "/v1/campaigns", "/v1/metrics", "/v1/metrics/breakdown", "/api/v1/mail/stats")
+]
+
+
+@in_town
+async def test_nothing_was_harmed(town: Town) -> None:
+    """29 SQL everywhere: what was there before is there afterwards.
+
+    Before the tests that write, for what they wrote is counted a little later.
+    """
+    before = [await town.raw(town.keys["super_admin"], request) for request in EVERYTHING]
+    for endpoint, name in parameters():
+        for value in ("'%3B%20DROP%20TABLE%20message%3B--", "x')%3B%20DELETE%20FROM%20campaign%3B--"):
+            await check(town, endpoint.method, f"{path_of(endpoint)}?{name}={value}", endpoint.document)
+    values: tuple[Any, ...] = (
+        "sent; DROP TABLE series",
+        ["sent) FROM api_key --"],
+        {"campaign": ["'; DELETE FROM message --"]},
+    )
+    for name in fields_of(next(e for e in BODIES if e.path == "/v1/query")):
+        for hostile in values:
+            data = json.dumps({"metrics": ["sent"], name: hostile}).encode()
+            await check(town, "POST", "/v1/query", Document.NATIVE, data=data)
+    after = [await town.raw(town.keys["super_admin"], request) for request in EVERYTHING]
+    assert [body for _, _, body in before] == [body for _, _, body in after]
+
+
+@in_town
 async def test_no_parameter_breaks_an_endpoint(town: Town) -> None:
     tried = 0
     for endpoint, name in parameters():
@@ -196,6 +232,7 @@ async def test_no_parameter_breaks_an_endpoint(town: Town) -> None:
     assert tried > 500
 
 
+@in_town
 async def test_no_path_breaks_an_endpoint(town: Town) -> None:
     for endpoint in (e for e in KEYED if "{" in e.path):
         for placeholder in re.findall(r"\{\w+\}", endpoint.path):
@@ -207,6 +244,7 @@ async def test_no_path_breaks_an_endpoint(town: Town) -> None:
                 assert 400 <= status < 500, (target, answer)
 
 
+@in_town
 async def test_a_query_too_long_is_refused_by_every_document(town: Town) -> None:
     for endpoint in KEYED:
         target = f"{path_of(endpoint)}?x={'a' * 65536}"
@@ -252,6 +290,7 @@ def test_every_body_has_a_good_one(endpoint: Endpoint) -> None:
     assert endpoint.path in GOOD
 
 
+@in_town
 async def test_no_field_of_a_body_breaks_an_endpoint(town: Town) -> None:
     for endpoint in BODIES:
         good = GOOD[endpoint.path]
@@ -271,6 +310,7 @@ async def test_no_field_of_a_body_breaks_an_endpoint(town: Town) -> None:
                 assert refused or not wrong or allowed, (endpoint.path, name, value, answer)
 
 
+@in_town
 async def test_no_body_breaks_an_endpoint(town: Town) -> None:
     bomb = gzip.compress(b"[" + b"1," * (24 << 20) + b"1]")
     assert len(bomb) < 64 * 1024
@@ -307,6 +347,7 @@ def test_every_endpoint_with_a_range_is_known() -> None:
     assert named == set(RANGES)
 
 
+@in_town
 @pytest.mark.parametrize("path", RANGES)
 async def test_ranges(town: Town, path: str) -> None:
     """34 from > to: an error; from = to: nothing. 35 a span of centuries: an error that names the maximum."""
@@ -327,28 +368,3 @@ async def test_ranges(town: Town, path: str) -> None:
     status, answer = await ask("2001-01-01", "2099-12-31")
     message = answer["error"] if endpoint.document is Document.D4 else answer["error"]["message"]
     assert (status, bool(re.search(r"\d+ (days|years)", message))) == (400, True), message
-
-
-EVERYTHING = [
-    get(path)
-    for path in ("/v1/messages", "/v1/campaigns", "/v1/metrics", "/v1/metrics/breakdown", "/api/v1/mail/stats")
-]
-
-
-async def test_nothing_was_harmed(town: Town) -> None:
-    """29 SQL everywhere: what was there before is there afterwards."""
-    before = [await town.raw(town.keys["super_admin"], request) for request in EVERYTHING]
-    for endpoint, name in parameters():
-        for value in ("'%3B%20DROP%20TABLE%20message%3B--", "x')%3B%20DELETE%20FROM%20campaign%3B--"):
-            await check(town, endpoint.method, f"{path_of(endpoint)}?{name}={value}", endpoint.document)
-    values: tuple[Any, ...] = (
-        "sent; DROP TABLE series",
-        ["sent) FROM api_key --"],
-        {"campaign": ["'; DELETE FROM message --"]},
-    )
-    for name in fields_of(next(e for e in BODIES if e.path == "/v1/query")):
-        for hostile in values:
-            data = json.dumps({"metrics": ["sent"], name: hostile}).encode()
-            await check(town, "POST", "/v1/query", Document.NATIVE, data=data)
-    after = [await town.raw(town.keys["super_admin"], request) for request in EVERYTHING]
-    assert [body for _, _, body in before] == [body for _, _, body in after]
