@@ -1,11 +1,13 @@
-"""Events per second from the streams to committed rollups, one aggregator process.
+"""Events per second from the streams to committed rollups, one aggregator process (or more), beside two references.
 
-Run: .venv/bin/python -m tests.bench.rollup [--messages 200000] [--hits 400000] [--rounds 3]
+Run: .venv/bin/python -m tests.bench.rollup [--messages 200000] [--hits 400000] [--rounds 3] [--aggregators 1]
 
 Starts its own Postgres and Redis with the settings of local mode, registers the messages through the streams,
 and then for each round starts a fresh aggregator (nothing remembered), waits until it holds all shards, appends
 the hits as packed batches and takes the time from the first append to the moment at which the positions of all
-shards have reached the ends of their streams. See README.md beside this file for what the figure means.
+shards have reached the ends of their streams. Then the same with a day of mail as `traffic` makes it, in 50 workspaces,
+whose registrations the same aggregator has just counted. nginx and COPY alone are measured in the same run. See
+README.md beside this file for what the figures mean.
 """
 
 import argparse
@@ -19,11 +21,13 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
+import msgspec
 import redis
 
 from postmeter.cli.local.binaries import find_postgres, find_redis
@@ -32,9 +36,15 @@ from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import records, streams, uuid7
 from postmeter.shared.migrate import migrate
 from postmeter.shared.records import Hit, Registration
+from tests.bench import references, traffic
+from tests.bench.ingest import Run
+from tests.bench.letters import SECOND
 from tests.product import descendants
 
 SHARDS = 4
+WORKSPACES = 50
+REPEATED = 0.2
+"""Of the opens of a day, those that come once more."""
 AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64) Client/{n}".encode() for n in range(200)]
 RUN = "from postmeter.aggregator.service import main; main()"
 
@@ -81,6 +91,24 @@ def hits(messages: list[bytes], count: int, noise: random.Random) -> list[Hit]:
     ]
 
 
+def a_day(letters: int) -> tuple[list[Registration], list[Hit]]:
+    """A campaign of so many letters over 50 workspaces, sent this morning, and the hits on it in their order."""
+    noise = random.Random(letters)
+    sent, acts = traffic.day(time.time_ns() // 1000 - 86_400 * SECOND, letters, letters)
+    messages = [uuid7.new().bytes for _ in sent]
+    registered = [
+        msgspec.structs.replace(one, workspace=1 + n % WORKSPACES, campaign=f"campaign-{n % WORKSPACES}")
+        for n, one in enumerate(registrations(messages))
+    ]
+    found = []
+    for act in acts:
+        url = "" if act.link is None else f"https://shop.example/offer/{act.link}"
+        agent, workspace = act.agent.encode(), 1 + act.message % WORKSPACES
+        hit = Hit(act.at, workspace, messages[act.message], url, act.prefetch, agent, act.ip, int(act.mark))
+        found += [hit, hit] if noise.random() < REPEATED else [hit]
+    return registered, found
+
+
 def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_batch: int) -> float:
     """Append as the tracking-service does, each record to its message's shard. Returns when the first was sent."""
     producer, together = uuid.uuid4().hex, per_batch * SHARDS
@@ -112,11 +140,11 @@ async def counted(dsn: str, client: "redis.Redis") -> None:
     await connection.close()
 
 
-async def leased(dsn: str) -> None:
-    """Wait until somebody holds all shards."""
+async def leased(dsn: str, owners: int) -> None:
+    """Wait until so many share all shards."""
     connection = await asyncpg.connect(dsn)
-    held = "SELECT count(*) FROM shard WHERE lease_until > clock_timestamp()"
-    while await connection.fetchval(held) < SHARDS:  # noqa: ASYNC110
+    held = "SELECT count(*), count(DISTINCT owner) FROM shard WHERE lease_until > clock_timestamp()"
+    while tuple(await connection.fetchrow(held)) != (SHARDS, owners):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await connection.close()
 
@@ -142,22 +170,54 @@ class Result(NamedTuple):
         return f"{self.rate:,.0f}/s; CPU: aggregator {self.aggregator:.1f} us, Postgres {self.postgres:.1f} us a record"
 
 
-def measure(dsn: str, url: str, server: int, found: list[Hit] | list[Registration], per_batch: int) -> Result:
-    """Counts these with a fresh aggregator. `server`: Postgres' process id."""
-    environ = os.environ | {"POSTMETER_POSTGRES_DSN": dsn, "POSTMETER_REDIS_URL": url, "POSTMETER_SHARDS": str(SHARDS)}
-    aggregator = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
+class Place(NamedTuple):
+    """Where the records go: Postgres and its process id, Redis, and how many aggregators count."""
+
+    dsn: str
+    url: str
+    server: int
+    aggregators: int
+
+
+@contextmanager
+def counting(place: Place) -> Iterator[list[int]]:
+    """The process ids of fresh aggregators that hold all shards."""
+    environ = {
+        "POSTMETER_POSTGRES_DSN": place.dsn,
+        "POSTMETER_REDIS_URL": place.url,
+        "POSTMETER_SHARDS": str(SHARDS),
+        "POSTMETER_OPS_PORT": "0",
+    }
+    running = [
+        subprocess.Popen([sys.executable, "-c", RUN], env=os.environ | environ) for _ in range(place.aggregators)
+    ]
     try:
-        asyncio.run(leased(dsn))
-        client = redis.Redis.from_url(url)
-        before = cpu_seconds(aggregator.pid), cpu_seconds(server)
-        started = append(client, found, per_batch)
-        asyncio.run(counted(dsn, client))
-        seconds = time.perf_counter() - started
-        used = cpu_seconds(aggregator.pid) - before[0], cpu_seconds(server) - before[1]
-        return Result(len(found) / seconds, *(1e6 * cpu / len(found) for cpu in used))
+        asyncio.run(leased(place.dsn, place.aggregators))
+        yield [one.pid for one in running]
     finally:
-        aggregator.terminate()
-        aggregator.wait(30)
+        for one in running:
+            one.terminate()
+        for one in running:
+            one.wait(30)
+
+
+def measure(place: Place, pids: list[int], found: list[Hit] | list[Registration], per_batch: int) -> Result:
+    """Append these and wait until they are counted."""
+    client = redis.Redis.from_url(place.url)
+
+    def used() -> tuple[float, float]:
+        return sum(map(cpu_seconds, pids)), cpu_seconds(place.server)
+
+    before = used()
+    started = append(client, found, per_batch)
+    asyncio.run(counted(place.dsn, client))
+    seconds = time.perf_counter() - started
+    spent = [1e6 * (now - then) / len(found) for now, then in zip(used(), before, strict=True)]
+    return Result(len(found) / seconds, *spent)
+
+
+def report(what: str, found: Result, nginx: Run) -> None:
+    print(f"{what}: {found}; {found.rate / nginx.rate:.2f} of nginx' rate", flush=True)
 
 
 async def rows_of(dsn: str) -> str:
@@ -176,6 +236,8 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--hits", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--aggregators", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3.0, help="for which nginx is asked")
     parser.add_argument("--batch", type=int, default=200, help="records per stream entry, about")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="pm-"))
@@ -188,15 +250,27 @@ def main() -> None:
         postgres.start()
         broker.start()
         asyncio.run(migrate(postgres.dsn()))
+        place = Place(postgres.dsn(), broker.url, postgres.pid, options.aggregators)
+        alone = references.nginx_alone(folder, options.seconds)
+        print(f"nginx, empty_gif on one core: {alone.rate:,.0f}/s, {alone.cpu:.1f} us a request")
         messages = [uuid7.new().bytes for _ in range(options.messages)]
-        where = (postgres.dsn(), broker.url, postgres.pid)
-        print(f"registrations: {measure(*where, registrations(messages), options.batch)}")
+        with counting(place) as pids:
+            report("registrations", measure(place, pids, registrations(messages), options.batch), alone)
         results = []
         for number in range(options.rounds):
             found = hits(messages, options.hits, random.Random(number))
-            results.append(measure(*where, found, options.batch))
-            print(f"hits, round {number + 1}: {results[-1]}")
-        print(f"hits, median: {Result(*(statistics.median(column) for column in zip(*results, strict=True)))}")
+            with counting(place) as pids:
+                results.append(measure(place, pids, found, options.batch))
+            report(f"random hits, nothing remembered, round {number + 1}", results[-1], alone)
+        median = Result(*(statistics.median(column) for column in zip(*results, strict=True)))
+        report("random hits, median", median, alone)
+        registered, day = a_day(options.messages)
+        with counting(place) as pids:
+            report("a day's registrations", measure(place, pids, registered, options.batch), alone)
+            report(f"a day's {len(day):,} hits", measure(place, pids, day, options.batch), alone)
+        ours, theirs = asyncio.run(references.copy_alone(place.dsn, lambda: cpu_seconds(place.server)))
+        print(f"COPY alone of the same history: client {ours:.1f} us, Postgres {theirs:.1f} us a row")
+        print(f"Postgres for a random hit: {median.postgres / theirs:.1f} times that")
         print(asyncio.run(rows_of(postgres.dsn())))
     finally:
         broker.stop()

@@ -10,7 +10,7 @@ from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.stream.batches import Batch
-from postmeter.aggregator.stream.lease import Lease, Leases
+from postmeter.aggregator.stream.lease import Lease, Leases, Move
 from postmeter.aggregator.unregistered.waiting import BEGINNING, Place
 from postmeter.shared import postgres
 from postmeter.shared.events import BounceType, EventType
@@ -36,7 +36,7 @@ class Side:
         self._flushes += 1
         batch = Batch((name or f"{self._lease.shard}-{self._flushes}").encode(), found)
         position = f"{self._flushes}-0"
-        await self._flusher.flush(self.connection, self._lease, [batch], position)
+        await self._flusher.flush(self.connection, [Move(self._lease, position)], [batch])
         self._lease.position = position
 
     async def sweep(self, behind: Place = BEGINNING, most: int = 5000) -> Place | None:

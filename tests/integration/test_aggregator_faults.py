@@ -23,7 +23,7 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.service import serve
 from postmeter.aggregator.stream.batches import Batch
-from postmeter.aggregator.stream.lease import Leases
+from postmeter.aggregator.stream.lease import Leases, Move
 from postmeter.shared import live, postgres, streams
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics
@@ -157,12 +157,12 @@ async def test_a_stale_owner_cannot_commit(at: Bench) -> None:
     work = [Batch(b"one", [registration(1), hit(1)])]
     async with pool.acquire() as connection:
         with pytest.raises(LeaseLost):
-            await flusher.flush(connection, stale, work, "5-0")
+            await flusher.flush(connection, [Move(stale, "5-0")], work)
         assert await at.total() == {}
         assert await at.value("SELECT count(*) FROM message") == 0
-        await flusher.flush(connection, lease, work, "5-0")
+        await flusher.flush(connection, [Move(lease, "5-0")], work)
         with pytest.raises(LeaseLost):
-            await flusher.flush(connection, lease, [Batch(b"two", [hit(1)])], "6-0")
+            await flusher.flush(connection, [Move(lease, "6-0")], [Batch(b"two", [hit(1)])])
     await pool.close()
     assert await at.total() == {"human_opens": 1, "unique_opens": 1}
 
@@ -177,9 +177,9 @@ async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> Non
 
         await until(so)
 
-    async with at.aggregator(shards=5, postgres_pool=9):
+    async with at.aggregator(shards=5):
         await owners([5])
-        one, other = at.aggregator(shards=5, postgres_pool=9), at.aggregator(shards=5, postgres_pool=9)
+        one, other = at.aggregator(shards=5), at.aggregator(shards=5)
         async with one, other:
             await owners([1, 2, 2])
         await owners([5])
@@ -189,7 +189,7 @@ async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> Non
 
 async def test_too_few_connections_are_refused_at_the_start(at: Bench) -> None:
     with pytest.raises(SettingsError, match="POSTMETER_POSTGRES_POOL"):
-        await serve(replace(at.settings, shards=7, postgres_pool=10), asyncio.Event())
+        await serve(replace(at.settings, postgres_pool=5), asyncio.Event())
 
 
 async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Bench) -> None:

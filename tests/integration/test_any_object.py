@@ -77,7 +77,7 @@ async def test_any_json_object_of_a_caller_never_stops_a_shard(
         service.kill()
     assert min(statuses) < 300 < 400 <= max(statuses)
     async with bench(postgres_dsn, redis_url) as at:
-        async with at.aggregator(shards=SHARDS, postgres_pool=SHARDS + 4):
+        async with at.aggregator(shards=SHARDS):
             await at.counted()
         rows = await at.db.fetch("SELECT workspace, reason FROM dead_letter")
     assert {row["workspace"] for row in rows} == {WORKSPACE}

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from postmeter.aggregator import worker
+from postmeter.aggregator import held
 from postmeter.shared.events import EventType
 from postmeter.shared.records import CampaignChange, CustomEvent, Mail, Purchase, Record, Refusal
 from tests.aggregation import AT, Bench, bench, event, hit, message, registration, until
@@ -185,7 +185,7 @@ async def test_trouble_that_is_not_the_data_s_puts_nothing_aside_and_is_said(
     at: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table that is missing: the shards stand still and say so; when it is there again everything counts."""
-    monkeypatch.setattr(worker, "STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(held, "STALLED_SECONDS", 1.0)
     port = free_port()
     with capture_logs() as lines:
         async with at.aggregator(ops_port=port):

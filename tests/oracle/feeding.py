@@ -11,7 +11,7 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.batches import Batch
-from postmeter.aggregator.stream.lease import Lease, Leases
+from postmeter.aggregator.stream.lease import Lease, Leases, Move
 from postmeter.shared import postgres
 from postmeter.shared.metrics import AggregatorMetrics
 from postmeter.shared.secret import Secret
@@ -42,7 +42,7 @@ class Feeder:
         self._position += 1
         position = f"{self._position}-0"
         async with self._pool.acquire() as connection:
-            await self._flusher.flush(connection, self._lease, batches, position)
+            await self._flusher.flush(connection, [Move(self._lease, position)], batches)
         self._lease.position = position
 
 

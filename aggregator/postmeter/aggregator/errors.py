@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import asyncpg
 from redis.exceptions import RedisError
 
@@ -10,7 +12,11 @@ from postmeter.shared.errors import PostmeterError
 
 
 class LeaseLost(PostmeterError):
-    """Another aggregator owns the shard now; nothing of the flush was committed."""
+    """Other aggregators own these shards now; nothing of the flush was committed."""
+
+    def __init__(self, shards: Iterable[int]) -> None:
+        self.shards = frozenset(shards)
+        super().__init__(f"shards {sorted(self.shards)}")
 
 
 class ShardStalled(PostmeterError):
@@ -19,6 +25,10 @@ class ShardStalled(PostmeterError):
 
 class StreamSetBack(PostmeterError):
     """A stream was recreated or restored from an old file: its ids or its count of entries went backwards."""
+
+    def __init__(self, shard: int, reason: str) -> None:
+        self.shard = shard
+        super().__init__(reason)
 
 
 class OutOfStep(PostmeterError):

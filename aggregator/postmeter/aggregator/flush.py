@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions import contacts
-from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.live.onlookers import Onlookers, Shown
+from postmeter.aggregator.live.onlookers import Onlookers
+from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import campaigns, dedup, messages, rollups, tables
 from postmeter.aggregator.store.campaigns import Campaigns
@@ -24,7 +23,7 @@ from postmeter.aggregator.store.links import Links
 from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
-from postmeter.aggregator.stream.lease import Lease, advance
+from postmeter.aggregator.stream.lease import Lease, Move, advance
 from postmeter.aggregator.unregistered import addressed, adoption, provisional
 from postmeter.aggregator.unregistered.choice import Choice
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved, resolve
@@ -40,31 +39,6 @@ from postmeter.shared.postgres import Connection
 from postmeter.shared.records import CampaignChange, Event, Hit, Purchase, Record, Registration
 from postmeter.shared.rollups import REASONS
 from postmeter.shared.streams import slot_of_name
-
-
-@dataclass
-class Outcome:
-    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
-
-    made: messages that nobody had registered. adopted: those of them that somebody has registered since.
-    judged: clicks of which their company changed the verdict, by reason. sweep_behind: where a sweep goes on; None: it
-    has seen all. unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who
-    look on.
-    """
-
-    live: dict[int, LiveTotals] = field(default_factory=dict)
-    hits: int = 0
-    events: int = 0
-    registrations: int = 0
-    campaigns: int = 0
-    made: int = 0
-    adopted: int = 0
-    judged: Counter[str] = field(default_factory=Counter)
-    contacts: Stored = field(default_factory=Stored)
-    dead_letters: int = 0
-    sweep_behind: Place | None = None
-    unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
-    shown: Shown = field(default_factory=dict)
 
 
 class Flusher:
@@ -95,24 +69,25 @@ class Flusher:
         self._plans = Plans()
 
     async def flush(
-        self, connection: Connection, lease: Lease, batches: list[Batch], position: str, *, release: bool = True
+        self, connection: Connection, moves: Sequence[Move], batches: list[Batch], *, release: bool = True
     ) -> Outcome:
-        """Count `batches` and move the shard to `position`, both or neither. Raises LeaseLost.
+        """Count `batches` and move their shards, all or nothing. Raises LeaseLost.
 
-        release: with what waits for the messages that they register; else the sweep finds it.
+        moves: live totals grow under the first one's shard. release: with what waits for the messages that they
+        register; else the sweep finds it.
         """
         prepared = await self._prepare(connection, _records(batches))
         async with self._memory.transaction(connection) as held:
-            outcome = await self._count(held, lease, batches, prepared, self._counters, release=release)
-            await advance(connection, lease, position)
+            outcome = await self._count(held, moves[0].lease.shard, batches, prepared, self._counters, release=release)
+            await advance(connection, moves)
         self._plans.count(held.learnt)
         return outcome
 
-    async def bury(self, connection: Connection, lease: Lease, rejected: list[Rejected], position: str) -> Outcome:
-        """Put these aside instead of counting anything, and move the shard to `position`. Raises LeaseLost."""
+    async def bury(self, connection: Connection, moves: Sequence[Move], rejected: list[Rejected]) -> Outcome:
+        """Put these aside instead of counting anything, and move the shards. Raises LeaseLost."""
         async with connection.transaction():
-            await self._dead_letters.put_aside(connection, lease.shard, rejected)
-            await advance(connection, lease, position)
+            await self._dead_letters.put_aside(connection, moves[0].lease.shard, rejected)
+            await advance(connection, moves)
         return Outcome(dead_letters=len(rejected))
 
     async def sweep(
@@ -150,7 +125,7 @@ class Flusher:
                 outcome = Outcome(dead_letters=len(rejected))
             outcome.unclear = unclear
             outcome.sweep_behind = last
-            await advance(connection, lease, lease.position)
+            await advance(connection, [Move(lease, lease.position)])
         return outcome
 
     async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
@@ -167,10 +142,10 @@ class Flusher:
                 outcome.live = await self._write(held, lease.shard, changes)
                 outcome.judged = changes.judged
                 await tables.remove_emptied(connection, changes)
-                await advance(connection, lease, lease.position)
+                await advance(connection, [Move(lease, lease.position)])
         return outcome, moved.more
 
-    async def refusal(self, connection: Connection, lease: Lease, batch: Batch) -> Exception | None:
+    async def refusal(self, connection: Connection, shard: int, batch: Batch) -> Exception | None:
         """What is to be said against the batch, without what waits for its messages; nothing stays of the trial.
 
         Raises what is not the data's fault.
@@ -178,7 +153,7 @@ class Flusher:
         try:
             prepared = await self._prepare(connection, batch.records)
             async with self._memory.trial(connection) as held:
-                await self._count(held, lease, [batch], prepared, self._unsaid, release=False)
+                await self._count(held, shard, [batch], prepared, self._unsaid, release=False)
         except Exception as error:
             if not is_of_the_data(error):
                 raise
@@ -206,7 +181,7 @@ class Flusher:
     async def _count(
         self,
         held: Transaction,
-        lease: Lease,
+        shard: int,
         batches: list[Batch],
         prepared: Prepared,
         counters: metrics.AggregatorMetrics,
@@ -216,7 +191,7 @@ class Flusher:
         fresh = await dedup.fresh_batches(held.connection, batches, counters)
         found, conflicts = await dedup.fresh_records(held.connection, fresh, counters)
         rejected = [one for batch in fresh for one in batch.rejected] + conflicts
-        return await self._fold(held, lease.shard, found, prepared, rejected, release=release)
+        return await self._fold(held, shard, found, prepared, rejected, release=release)
 
     async def _fold(
         self,

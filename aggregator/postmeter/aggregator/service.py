@@ -12,7 +12,6 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
-from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.upkeep import retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.worker import Worker
@@ -21,14 +20,15 @@ from postmeter.shared.advice import Advice
 from postmeter.shared.errors import SettingsError
 
 STATEMENT_SECONDS = 20.0
+WORKERS = 2
+"""While Postgres works for one, the other decodes and folds (ADR 0054)."""
 
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < settings.shards + 4:
-        # One aggregator may come to hold every shard; each needs a connection, so do leases, retention, the
-        # look-ups of sending IPs and the attribution of purchases.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least POSTMETER_SHARDS + 4 = {settings.shards + 4}")
+    if settings.postgres_pool < WORKERS + 4:
+        # Each worker needs one; so do leases, retention, the look-ups of sending IPs and the attribution of purchases.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 4} for the aggregator")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
@@ -36,10 +36,8 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     flusher = Flusher(settings, counters)
     resolver = Resolver(pool, client, settings, counters)
 
-    def worker(lease: Lease) -> Worker:
-        return Worker(pool, client, flusher, lease, settings, counters, resolver)
-
-    shards = Shards(pool, settings, counters, worker, lambda: shard_setting.read(client))
+    workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(WORKERS)]
+    shards = Shards(pool, settings, counters, workers, lambda: shard_setting.read(client))
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),
         "redis": client.ping,
@@ -51,6 +49,8 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(shards.run(stop))
+            for worker in workers:
+                tasks.create_task(worker.run())
             tasks.create_task(resolver.run(stop))
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(flusher.agents.run(stop))

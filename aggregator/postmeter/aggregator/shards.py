@@ -1,18 +1,18 @@
-"""Keeps this aggregator's share of the shards leased and one worker running for each."""
+"""Keeps this aggregator's share of the shards leased, and shared out among its workers."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.stream.lease import Lease, Leases
+from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import logs, metrics
+from postmeter.shared import metrics
 from postmeter.shared.postgres import Pool
 from postmeter.shared.redis_failures import FAILURES
 
@@ -27,15 +27,15 @@ class Shards:
         pool: Pool,
         settings: AggregatorSettings,
         counters: metrics.AggregatorMetrics,
-        make_worker: Callable[[Lease], Worker],
+        workers: Sequence[Worker],
         said: Callable[[], Awaitable[int | None]],
     ) -> None:
         """said: how many shards producers are told to use; None: as many as are configured."""
         self._settings = settings
         self._counters = counters
-        self._make_worker = make_worker
+        self._workers = workers
         self._leases = Leases(pool, uuid.uuid4().hex, settings.lease_seconds, counters)
-        self._running: dict[int, tuple[Worker, asyncio.Task[None]]] = {}
+        self._counted_by: dict[int, Worker] = {}
         self._said = said
         self._enlisted = 0
 
@@ -52,13 +52,15 @@ class Shards:
                 trouble.failed("leases could not be renewed, trying again", error)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-        await self._give_back(list(self._running))
+        await self._give_back(list(self._counted_by))
+        for worker in self._workers:
+            worker.stop()
         with suppress(*TROUBLE):
             await self._leases.leave()
 
     async def check(self) -> None:
         """Raise ShardStalled while a shard held here stands still."""
-        stalled = [said for worker, _ in self._running.values() if (said := worker.stalled()) is not None]
+        stalled = [said for worker in self._workers for said in worker.stalled()]
         if stalled:
             raise ShardStalled("; ".join(stalled))
 
@@ -68,20 +70,22 @@ class Shards:
             await self._leases.enlist(wanted)
             self._enlisted = wanted
         held = await self._leases.renew()
-        for shard, (worker, task) in list(self._running.items()):
-            if task.done() or held.get(shard) != worker.lease.epoch:
+        for shard, worker in list(self._counted_by.items()):
+            lease = worker.leases.get(shard)
+            if lease is None or held.get(shard) != lease.epoch:
                 await self._give_back([shard])
-        # A lease without a worker is left from a round that was cut off; under a new epoch it is safe to use.
+        # A lease that nobody counts is left from a round that was cut off; under a new epoch it is safe to use.
         for shard, epoch in held.items():
-            if shard not in self._running:
+            if shard not in self._counted_by:
                 await self._leases.release(shard, epoch)
         share = await self._leases.share()
-        await self._give_back(sorted(self._running)[share:])
-        if len(self._running) < share:
-            for lease in await self._leases.acquire(share - len(self._running)):
-                worker = self._make_worker(lease)
-                self._running[lease.shard] = (worker, asyncio.create_task(worker.run()))
-        self._counters.leases.set(len(self._running))
+        await self._give_back(sorted(self._counted_by)[share:])
+        if len(self._counted_by) < share:
+            for lease in await self._leases.acquire(share - len(self._counted_by)):
+                worker = min(self._workers, key=lambda worker: len(worker.leases))
+                worker.take(lease)
+                self._counted_by[lease.shard] = worker
+        self._counters.leases.set(len(self._counted_by))
 
     async def _said_lately(self) -> int:
         """What was said of the number of shards; without Redis nothing new is."""
@@ -91,13 +95,9 @@ class Shards:
 
     async def _give_back(self, shards: list[int]) -> None:
         """Let flushes in hand end, then release the leases."""
-        for shard in shards:
-            self._running[shard][0].stop()
-        for shard in shards:
-            worker, task = self._running.pop(shard)
-            try:
-                await task
-            except Exception:
-                logs.get().error("worker failed", shard=shard, exc_info=True)
-            with suppress(*TROUBLE):
-                await self._leases.release(shard, worker.lease.epoch)
+        given = {shard: self._counted_by[shard].leases.get(shard) for shard in shards}
+        await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in shards))
+        for shard, lease in given.items():
+            if lease is not None:
+                with suppress(*TROUBLE):
+                    await self._leases.release(shard, lease.epoch)

@@ -1,193 +1,214 @@
-"""One shard's loop: read what has come, count it, publish it, again."""
+"""The loop of some shards: read what has come of all of them, count it in one flush, publish it, again (ADR 0054)."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import redis.asyncio
 
+from postmeter.aggregator import sweeper
 from postmeter.aggregator.conversions.resolver import Resolver
-from postmeter.aggregator.culprits import Counting
-from postmeter.aggregator.errors import (
-    SERIALIZATION,
-    TIME_OUTS,
-    TROUBLE,
-    LeaseLost,
-    StreamSetBack,
-    in_words,
-    is_of_the_data,
-)
-from postmeter.aggregator.flush import Flusher, Outcome
-from postmeter.aggregator.live import onlookers
-from postmeter.aggregator.live.totals import LivePublisher
+from postmeter.aggregator.culprits import Counting, Work
+from postmeter.aggregator.errors import SERIALIZATION, TIME_OUTS, TROUBLE, LeaseLost, StreamSetBack
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.held import Held
+from postmeter.aggregator.live.publisher import Publisher
+from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.stream import lease
 from postmeter.aggregator.stream.batches import unpack
-from postmeter.aggregator.stream.lease import Lease
-from postmeter.aggregator.stream.reader import StreamReader
-from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
-from postmeter.shared import logs, metrics, source_log
-from postmeter.shared.postgres import Connection, Pool
+from postmeter.aggregator.stream.lease import Lease, Move, advance, committed
+from postmeter.aggregator.stream.reader import Found, StreamReader
+from postmeter.aggregator.sweeper import Sweeper
+from postmeter.shared import logs, metrics
+from postmeter.shared.postgres import Pool
 
 BLOCK_MS = 200
-BACKOFF_SECONDS = (0.05, 2.0)
-SWEEP_SECONDS = 1.0
-SWEEP_ALL_SECONDS = 60.0
-YOUNG_SECONDS = 60.0
-ANY_AGE_SECONDS = 1e9
-TRIM_SECONDS = 5.0
-STALLED_SECONDS = 30.0
-"""A shard that has got nowhere for so long stands still: the log says so, and again after as long; so does /readyz."""
-ADOPT_AGAIN_SECONDS = 60.0
-SWEEPER = 0
-"""The shard whose worker also sweeps the waiting room, so that one aggregator at a time does."""
+BEGINNING = "0-0"
 
 
 class Worker:
-    """Counts one shard until its lease is lost or `stop` is called; a flush that has begun is finished."""
+    """Counts the shards that it is given until `stop` is called; a flush that has begun is finished.
+
+    All are read and counted together. After a failure each is tried alone until each has got on, so that one that
+    cannot be counted holds up no other.
+    """
 
     def __init__(
         self,
         pool: Pool,
         client: redis.asyncio.Redis,
         flusher: Flusher,
-        lease: Lease,
         settings: AggregatorSettings,
         counters: metrics.AggregatorMetrics,
         resolver: Resolver,
     ) -> None:
-        self.lease = lease
-        self._resolver = resolver
         self._pool = pool
-        self._flusher = flusher
         self._settings = settings
         self._counters = counters
-        self._reader = StreamReader(client, lease.shard, lease.position)
-        self._redis = client
-        self._publisher = LivePublisher(client, pool, lease.shard)
+        self._reader = StreamReader(client)
+        self._publisher = Publisher(client, pool, counters, resolver)
+        self._counting = Counting(flusher, self._committed)
+        self._sweeper = Sweeper(flusher, self._committed, counters)
         self._limit = settings.batch_records
-        self._counting = Counting(flusher, lease, self._done)
-        self._sweep_most = SWEEP_LIMIT
-        self._sweep_behind: dict[str, Place] = {}
-        self._trouble = TroubleLog(shard=lease.shard)
-        self._adopting = TroubleLog(shard=lease.shard)
+        self._held: dict[int, Held] = {}
+        self._leaving: dict[int, asyncio.Future[None]] = {}
+        self._together = True
         self._stopping = False
-        self._sound_at = self._said_at = time.monotonic()
-        self._failure = ""
-        self._counted_until = time.time()
-        self._due = {"sweep": 0.0, "sweep_all": 0.0, "adopt": 0.0, "trim": time.monotonic() + TRIM_SECONDS}
+        self._changed = asyncio.Event()
 
     @property
-    def stalled_seconds(self) -> float:
-        """Seconds since it last got anywhere; below a second or two while all is well, also when nothing comes."""
-        return time.monotonic() - self._sound_at
+    def leases(self) -> dict[int, Lease]:
+        """What it counts now, by shard: without those that it has found to be lost."""
+        return {shard: held.lease for shard, held in self._held.items()}
 
-    def stalled(self) -> str | None:
-        """Since when and why this shard stands still; None unless it does."""
-        seconds = self.stalled_seconds
-        if seconds < STALLED_SECONDS:
-            return None
-        why = self._failure or "it hangs"
-        return f"shard {self.lease.shard} has counted nothing for {seconds:.0f} s: {why}"
+    def stalled(self) -> list[str]:
+        """Since when and why each shard that stands still does."""
+        return [said for held in self._held.values() if (said := held.stalled()) is not None]
+
+    def take(self, lease: Lease) -> None:
+        """Count this shard from its position on."""
+        self._held[lease.shard] = Held(lease, self._counters)
+        self._changed.set()
+
+    async def give(self, shard: int) -> None:
+        """Count this shard no more; returns when no flush holds it."""
+        if shard in self._held:
+            self._leaving[shard] = asyncio.get_running_loop().create_future()
+            self._changed.set()
+            await self._leaving[shard]
 
     def stop(self) -> None:
         """End after the flush in hand."""
         self._stopping = True
+        self._changed.set()
 
     async def run(self) -> None:
-        """Count until stopped; returns when the lease is lost. Failures are logged and tried again."""
-        shard = str(self.lease.shard)
-        self._counters.lag_seconds.labels(shard).set_function(lambda: time.time() - self._counted_until)
-        self._counters.stalled_seconds.labels(shard).set_function(lambda: self.stalled_seconds)
+        """Count until stopped. Failures are logged and tried again."""
         try:
-            await self._run()
+            while not self._stopping:
+                self._let_go(list(self._leaving))
+                if not self._held:
+                    self._changed.clear()
+                    await self._changed.wait()
+                elif self._together:
+                    await self._try(list(self._held.values()))
+                else:
+                    await self._try_each_alone()
         finally:
-            self._counters.lag_seconds.remove(shard)
-            self._counters.stalled_seconds.remove(shard)
+            self._let_go(list(self._held))
 
-    async def _run(self) -> None:
-        delay = BACKOFF_SECONDS[0]
-        sound = True
-        while not self._stopping:
-            try:
-                if not sound:
-                    await self._recover()
-                sound = True
-                await self._publisher.publish({})
-                while not self._stopping:
-                    await self._round()
-                    self._trouble.over("shard counts again")
-                    delay = BACKOFF_SECONDS[0]
-            except LeaseLost as error:
-                logs.get().warning("lease lost", lease=str(error))
-                return
-            except StreamSetBack as error:
-                await self._start_over(error)
-            except SERIALIZATION as error:
-                sound = False
-                self._counters.retries.labels("serialization").inc()
-                self._fails(error)
-            except Exception as error:
-                sound = False
-                if isinstance(error, TIME_OUTS):  # less at once may be done in time
-                    self._limit = max(1, self._limit // 2)
-                self._fails(error)
-                self._counters.retries.labels("connection" if isinstance(error, TROUBLE) else "error").inc()
-                self._trouble.failed("shard stalls, trying again", error)
-                await asyncio.sleep(delay * random.uniform(0.5, 1.5))
-                delay = min(2 * delay, BACKOFF_SECONDS[1])
+    def _let_go(self, shards: Iterable[int]) -> None:
+        for shard in shards:
+            if (held := self._held.pop(shard, None)) is not None:
+                held.close()
+            self._reader.forget(shard)
+            self._publisher.suspect(shard)
+            if (left := self._leaving.pop(shard, None)) is not None:
+                left.set_result(None)
 
-    def _fails(self, error: Exception) -> None:
-        """Note the failure, and say it where the shard stands still."""
-        self._failure = in_words(error)
+    async def _try_each_alone(self) -> None:
         now = time.monotonic()
-        if now - max(self._sound_at, self._said_at) >= STALLED_SECONDS:
-            self._said_at = now
-            logs.get().error(
-                "shard stands still: its numbers do not move; what comes waits in its stream and is not lost",
-                shard=self.lease.shard,
-                seconds=round(self.stalled_seconds),
-                after_entry=self.lease.position,
-                failure=self._failure,
-                passes=isinstance(error, TROUBLE),
-            )
+        due = [held for held in self._held.values() if held.again_at <= now]
+        for held in due:
+            if not self._stopping and held.lease.shard not in self._leaving:
+                await self._try([held])
+        if all(held.sound for held in self._held.values()):
+            self._together = True
+        elif not due:
+            self._changed.clear()
+            soonest = min(held.again_at for held in self._held.values())
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), max(0.0, soonest - now))
 
-    def _moves(self) -> None:
-        self._sound_at, self._failure = time.monotonic(), ""
+    async def _try(self, group: list[Held]) -> None:
+        """One round of these shards. Of one that fails each is to be tried alone."""
+        try:
+            await self._recover([held for held in group if not held.sound])
+            await self._round(group)
+        except LeaseLost as error:
+            logs.get().warning("lease lost", lease=str(error))
+            self._let_go([held.lease.shard for held in group if held.lease.shard in error.shards])
+            self._fail(group, error, alone=False)
+        except StreamSetBack as error:
+            await self._start_over(self._held[error.shard], error)
+        except SERIALIZATION as error:
+            self._counters.retries.labels("serialization").inc()
+            self._fail(group, error, alone=False)
+        except Exception as error:
+            if isinstance(error, TIME_OUTS):  # less at once may be done in time
+                self._limit = max(1, self._limit // 2)
+            self._counters.retries.labels("connection" if isinstance(error, TROUBLE) else "error").inc()
+            self._fail(group, error, alone=not self._together)
 
-    async def _recover(self) -> None:
+    def _fail(self, group: Iterable[Held], error: Exception, *, alone: bool) -> None:
+        for held in group:
+            held.fails(error, alone=alone)
+            self._publisher.suspect(held.lease.shard)
+        self._together = False
+
+    async def _recover(self, failed: list[Held]) -> None:
         """Read on from where Postgres stands: that also tells whether a commit that was cut off took place."""
-        self.lease.position = self._reader.position = await lease.committed(self._pool, self.lease)
-        self._publisher.suspect()
+        if failed:
+            positions = await committed(self._pool, [held.lease for held in failed])
+            for held in failed:
+                held.lease.position = positions[held.lease.shard]
 
-    async def _start_over(self, error: StreamSetBack) -> None:
+    async def _start_over(self, held: Held, error: StreamSetBack) -> None:
         logs.get().error("stream set back; reading it again from its beginning", reason=str(error))
         self._counters.stream_regressions.inc()
-        await self._move("0-0")
+        self._publisher.suspect(held.lease.shard)
+        try:
+            await advance(self._pool, [Move(held.lease, BEGINNING)])
+        except Exception as failure:
+            self._fail([held], failure, alone=True)
+        else:
+            held.lease.position = BEGINNING
 
-    async def _round(self) -> None:
-        entries = await self._reader.read(self._limit, BLOCK_MS)
+    async def _round(self, group: list[Held]) -> None:
+        for held in group:
+            await self._publisher.publish(held.lease.shard, {})
+        block = BLOCK_MS if self._together else max(1, BLOCK_MS // len(self._held))
+        found = await self._reader.read([held.lease for held in group], self._limit, block)
         began, read_at = time.monotonic(), time.time()
-        if entries:
-            batches = [unpack(entry) for entry in entries]
-            size = sum(len(batch.records) for batch in batches)
-            work = [(batch, entry.id.decode()) for batch, entry in zip(batches, entries, strict=True)]
-            async with self._pool.acquire() as connection:
-                await self._counting.count(connection, work)
-            if size >= self._limit:  # more waits: counted up to when the last entry was appended
-                read_at = int(entries[-1].id.partition(b"-")[0]) / 1000
-            self._size_next(size, time.monotonic() - began)
-        self._counted_until = read_at
-        if self.lease.shard == SWEEPER:
-            await self._sweep()
-        if self._is_due("trim", TRIM_SECONDS):
-            await self._reader.trim(self.lease.position)
-        self._moves()
-        if entries:
+        if found.entries:
+            await self._count(group, found)
+        for held in group:
+            # Of what is read no further: counted up to when its last entry was appended.
+            at = _appended_at(held.lease.position) if held.lease.shard in found.more else read_at
+            held.counted(at)
+            await self._look_after(held)
+            held.recovers()
+        if found.entries:
             await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
+
+    async def _count(self, group: list[Held], found: Found) -> None:
+        began = time.monotonic()
+        leases = {held.lease.shard: held.lease for held in group}
+        work: Work = []
+        for entry in found.entries:
+            assert entry.shard is not None
+            work.append((unpack(entry), leases[entry.shard], entry.id.decode()))
+        size = sum(len(batch.records) for batch, *_ in work)
+        async with self._pool.acquire() as connection:
+            await self._counting.count(connection, leases[min(leases)], work)
+        self._size_next(size, time.monotonic() - began)
+
+    async def _look_after(self, held: Held) -> None:
+        """What is due now and then beside counting."""
+        if held.lease.shard == sweeper.SHARD and (which := self._sweeper.due()) is not None:
+            async with self._pool.acquire() as connection:
+                await self._sweeper.sweep(connection, held.lease, which)
+        if held.is_due_to_trim():
+            await self._reader.trim(held.lease)
+
+    async def _committed(self, outcome: Outcome, moves: Sequence[Move]) -> None:
+        for move in moves:
+            if (held := self._held.get(move.lease.shard)) is not None:
+                held.gets_on()
+        await self._publisher.committed(moves[0].lease.shard, outcome)
 
     def _size_next(self, size: int, seconds: float) -> None:
         """Let the next flush take about `flush_seconds`, judged by a full one; never below a quarter of the most."""
@@ -196,78 +217,6 @@ class Worker:
         if size >= self._limit:
             self._limit = min(most, max(1, most // 4, int(size * self._settings.flush_seconds / seconds)))
 
-    async def _sweep(self) -> None:
-        # The young first: a look at all that wait takes many rounds where it is much.
-        if self._is_due("sweep", SWEEP_SECONDS):
-            which, age = "sweep", YOUNG_SECONDS
-        elif self._is_due("sweep_all", SWEEP_ALL_SECONDS):
-            which, age = "sweep_all", ANY_AGE_SECONDS
-        else:
-            return
-        async with self._pool.acquire() as connection:
-            more = await self._sweep_waiting(connection, which, age)
-            if time.monotonic() >= self._due["adopt"]:
-                more = await self._adopt(connection) or more
-        if more:
-            self._due[which] = 0.0
 
-    async def _sweep_waiting(self, connection: Connection, which: str, age: float) -> bool:
-        """Whether there may be more. Fewer are looked at together until what cannot be counted is found."""
-        most = self._sweep_most
-        behind = self._sweep_behind.get(which, BEGINNING)
-        try:
-            outcome = await self._flusher.sweep(connection, self.lease, age, behind, most)
-        except Exception as error:
-            if not is_of_the_data(error):
-                raise
-            self._sweep_most = max(1, most // 2)
-            return True
-        self._sweep_most = min(SWEEP_LIMIT, 2 * most)
-        self._sweep_behind[which] = outcome.sweep_behind or BEGINNING
-        await self._done(outcome)
-        return outcome.sweep_behind is not None
-
-    async def _adopt(self, connection: Connection) -> bool:
-        """Whether there may be more. A failure that is the data's holds up nothing but this."""
-        try:
-            outcome, more = await self._flusher.adopt(connection, self.lease)
-        except Exception as error:
-            if not is_of_the_data(error):
-                raise
-            self._counters.retries.labels("error").inc()
-            self._adopting.failed("registered messages do not take over what was counted of them before", error)
-            self._due["adopt"] = time.monotonic() + ADOPT_AGAIN_SECONDS
-            return False
-        self._adopting.over("registered messages take over again")
-        await self._done(outcome)
-        return more
-
-    async def _move(self, position: str) -> None:
-        await lease.advance(self._pool, self.lease, position)
-        self.lease.position = self._reader.position = position
-        self._publisher.suspect()
-
-    async def _done(self, outcome: Outcome) -> None:
-        self._moves()
-        for kind in ("hit", "event", "registration", "campaign"):
-            self._counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
-        self._counters.records.labels("purchase").inc(outcome.contacts.purchases)
-        self._counters.records.labels("custom").inc(outcome.contacts.custom)
-        self._counters.duplicates.labels("purchase").inc(len(outcome.contacts.repeated))
-        self._counters.unregistered.labels("made").inc(outcome.made)
-        self._counters.unregistered.labels("registered").inc(outcome.adopted)
-        self._counters.dead_letters.inc(outcome.dead_letters)
-        for reason, n in outcome.judged.items():
-            self._counters.judged_clicks.labels(reason).inc(n)
-        if outcome.contacts.purchases or outcome.contacts.repeated:
-            self._resolver.tell(outcome.contacts.repeated)
-        for source, unread in outcome.unclear.items():
-            await source_log.note_unread(self._redis, source, unread)
-        await self._publisher.publish(outcome.live)
-        await onlookers.show(self._redis, outcome.shown)
-
-    def _is_due(self, what: str, seconds: float) -> bool:
-        if time.monotonic() < self._due[what]:
-            return False
-        self._due[what] = time.monotonic() + seconds
-        return True
+def _appended_at(entry: str) -> float:
+    return int(entry.partition("-")[0]) / 1000

@@ -36,8 +36,11 @@ class DeadLetters:
         self._counted: dict[int, tuple[float, int]] = {}
 
     async def put_aside(self, connection: Connection, shard: int, rejected: list[Rejected]) -> None:
-        """Store these inside the caller's transaction, as far as there is room. Those of nobody are always stored."""
-        kept: list[tuple[int | None, str, str, bytes]] = []
+        """Store these inside the caller's transaction, as far as there is room. Those of nobody are always stored.
+
+        shard: of those that do not know theirs.
+        """
+        kept: list[tuple[int | None, int, str, str, bytes]] = []
         taken: Counter[int] = Counter()
         for one in rejected:
             workspace = one.workspace if one.workspace is not None and 0 < one.workspace < 2**31 else None
@@ -46,13 +49,12 @@ class DeadLetters:
                     self._counters.dead_letters_dropped.inc()
                     continue
                 taken[workspace] += 1
-            kept.append((workspace, *self._storable(one)))
+            kept.append((workspace, shard if one.shard is None else one.shard, *self._storable(one)))
         for workspace, n in taken.items():
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + n)
         if kept:
-            workspaces, batches, reasons, packed = zip(*kept, strict=True)
-            await connection.execute(_QUERIES["put_aside"], workspaces, shard, batches, reasons, packed)
+            await connection.execute(_QUERIES["put_aside"], *zip(*kept, strict=True))
 
     async def _room(self, connection: Connection, workspace: int) -> int:
         when, held = self._counted.get(workspace, (0.0, 0))

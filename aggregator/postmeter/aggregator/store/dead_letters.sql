@@ -1,8 +1,7 @@
 -- name: put_aside
--- Dead letters: $1 workspaces, $2 shard, $3 batches, $4 reasons, $5 records.
+-- Dead letters: $1 workspaces, $2 shards, $3 batches, $4 reasons, $5 records.
 INSERT INTO dead_letter (workspace, shard, batch, reason, record)
-SELECT n.workspace, $2, n.batch, n.reason, n.record
-FROM unnest($1::int[], $3::text[], $4::text[], $5::bytea[]) AS n (workspace, batch, reason, record);
+SELECT * FROM unnest($1::int[], $2::int[], $3::text[], $4::text[], $5::bytea[]);
 
 -- name: count_dead_letters
 -- How many dead letters workspace $1 has, counted up to $2.

@@ -16,12 +16,15 @@ ID_BYTES = 200
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record put aside: why, what it is or its bytes where it could not be read, and whose it is if that is known."""
+    """A record put aside: why, what it is or its bytes where it could not be read, whose it is and its entry's shard if
+    these are known.
+    """
 
     reason: str
     record: Record | bytes
     batch: bytes
     workspace: int | None = None
+    shard: int | None = None
 
 
 @dataclass
@@ -40,14 +43,20 @@ def unpack(entry: Entry) -> Batch:
         found = records.decode(entry.packed)
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors; so is text that is not UTF-8
         found, unreadable = records.decode_each(entry.packed)
-        batch.rejected = [Rejected(f"unreadable: {reason}", packed, batch.id) for packed, reason in unreadable]
+        batch.rejected = [
+            Rejected(f"unreadable: {reason}", packed, batch.id, shard=entry.shard) for packed, reason in unreadable
+        ]
     refusals = [record for record in found if type(record) is Refusal]
     if refusals:
-        batch.rejected += [Rejected(f"{r.origin}: {r.reason}", r.body, batch.id, r.workspace) for r in refusals]
+        batch.rejected += [
+            Rejected(f"{r.origin}: {r.reason}", r.body, batch.id, r.workspace, entry.shard) for r in refusals
+        ]
         found = [record for record in found if type(record) is not Refusal]
     batch.records = [record for record in found if checks.fault(record) is None]
     if len(batch.records) < len(found):
-        batch.rejected += [reject(r, reason, batch.id) for r in found if (reason := checks.fault(r)) is not None]
+        batch.rejected += [
+            reject(r, reason, batch.id, entry.shard) for r in found if (reason := checks.fault(r)) is not None
+        ]
     return batch
 
 
@@ -55,6 +64,6 @@ def _id(given: bytes) -> bytes:
     return given if len(given) <= ID_BYTES else hashlib.blake2b(given, digest_size=16).digest()
 
 
-def reject(record: Record, reason: str, batch: bytes) -> Rejected:
+def reject(record: Record, reason: str, batch: bytes, shard: int | None = None) -> Rejected:
     """Put one readable record aside."""
-    return Rejected(reason, record, batch, record.workspace)
+    return Rejected(reason, record, batch, record.workspace, shard)

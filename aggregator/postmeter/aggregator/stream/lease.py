@@ -6,7 +6,9 @@ its lease cannot count anything; the lease only decides who tries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.shared import logs, metrics
@@ -25,22 +27,30 @@ class Lease:
     position: str
 
 
-async def advance(connection: Connection | Pool, lease: Lease, position: str) -> None:
-    """Move the shard inside the caller's transaction; to its own position it only says that the lease is still held.
+class Move(NamedTuple):
+    """A shard's position after a flush; its present one where the flush holds nothing of it."""
 
-    Raises LeaseLost. `lease.position` stays as it is: only who knows of the commit may set it.
+    lease: Lease
+    to: str
+
+
+async def advance(connection: Connection | Pool, moves: Sequence[Move]) -> None:
+    """Move shards inside the caller's transaction. Raises LeaseLost where one is not held any more.
+
+    `lease.position` stays as it is: only who knows of the commit may set it.
     """
-    held = await connection.fetchval(_QUERIES["advance"], lease.shard, lease.epoch, lease.position, position)
-    if held is None:
-        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
+    rows = [(move.lease.shard, move.lease.epoch, move.lease.position, move.to) for move in moves]
+    moved = await connection.fetch(_QUERIES["advance"], *zip(*rows, strict=True))
+    if len(moved) < len(moves):
+        raise LeaseLost({shard for shard, *_ in rows} - {row["shard"] for row in moved})
 
 
-async def committed(pool: Pool, lease: Lease) -> str:
-    """Where the shard stands in Postgres. Raises LeaseLost."""
-    position: str | None = await pool.fetchval(_QUERIES["position"], lease.shard, lease.epoch)
-    if position is None:
-        raise LeaseLost(f"shard {lease.shard}, epoch {lease.epoch}")
-    return position
+async def committed(pool: Pool, leases: Sequence[Lease]) -> dict[int, str]:
+    """Where these shards stand in Postgres. Raises LeaseLost."""
+    rows = await pool.fetch(_QUERIES["positions"], [lease.shard for lease in leases], [lease.epoch for lease in leases])
+    if len(rows) < len(leases):
+        raise LeaseLost({lease.shard for lease in leases} - {row["shard"] for row in rows})
+    return {row["shard"]: row["position"] for row in rows}
 
 
 class Leases:

@@ -35,10 +35,15 @@ RETURNING shard.shard, shard.epoch, shard.position, free.owner AS previous;
 -- Aggregator $2 gives shard $1 back, if it still holds it under epoch $3.
 UPDATE shard SET owner = NULL, lease_until = NULL WHERE shard = $1 AND owner = $2 AND epoch = $3;
 
--- name: position
--- Where shard $1 stands, if its epoch is still $2.
-SELECT position FROM shard WHERE shard = $1 AND epoch = $2;
+-- name: positions
+-- Where shards $1 stand, as far as their epochs are still $2.
+SELECT s.shard, s.position FROM shard s JOIN unnest($1::int[], $2::bigint[]) AS n (shard, epoch) USING (shard, epoch);
 
 -- name: advance
--- Move shard $1 under epoch $2 from position $3 to $4; no row means that somebody else owns it.
-UPDATE shard SET position = $4 WHERE shard = $1 AND epoch = $2 AND position = $3 RETURNING shard;
+-- Move shards $1 under epochs $2 from positions $3 to $4, in their order; somebody else owns those that are not returned.
+WITH held AS (
+    SELECT s.shard, n.moved FROM shard s
+    JOIN unnest($1::int[], $2::bigint[], $3::text[], $4::text[]) AS n (shard, epoch, position, moved)
+        USING (shard, epoch, position)
+    ORDER BY s.shard FOR UPDATE OF s)
+UPDATE shard s SET position = held.moved FROM held WHERE s.shard = held.shard RETURNING s.shard;

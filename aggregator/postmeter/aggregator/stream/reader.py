@@ -1,14 +1,16 @@
-"""Reads one shard's stream from a position on, without consumer groups (ADR 0002)."""
+"""Reads shards' streams together, from a position of each on, without consumer groups (ADR 0002)."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio
 from redis.exceptions import ResponseError
 
 from postmeter.aggregator.errors import StreamSetBack
+from postmeter.aggregator.stream.lease import Lease
 from postmeter.shared import records, streams
 
 FIRST_COUNT = 16
@@ -18,75 +20,99 @@ LOOK_SECONDS = 1.0
 
 
 class Entry(NamedTuple):
-    """One stream entry: its id, the producer's batch id, the packed records. Missing fields are empty."""
+    """One stream entry: its id, the producer's batch id, the packed records (missing fields are empty), its shard."""
 
     id: bytes
     batch: bytes
     packed: bytes
+    shard: int | None = None
+
+
+class Found(NamedTuple):
+    """Entries, of each shard in their order. more: shards that hold more after them."""
+
+    entries: list[Entry]
+    more: set[int]
 
 
 class StreamReader:
-    """Reads forward from `position`, which the owner may set."""
+    """Reads forward from the leases' positions, which stay as they are."""
 
-    def __init__(self, client: redis.asyncio.Redis, shard: int, position: str) -> None:
+    def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._stream = streams.stream(shard)
-        self.position = position
-        self._added = 0
-        self._looked = 0.0
+        self._added: dict[int, int] = {}
+        self._looked: dict[int, float] = {}
         self._per_entry = 0
 
-    async def read(self, limit: int, block_ms: int) -> list[Entry]:
-        """Entries after the position, until they hold `limit` records or none is left; waits for the first one.
+    async def read(self, leases: Sequence[Lease], limit: int, block_ms: int) -> Found:
+        """Entries after the positions, until they hold `limit` records or none is left; waits for the first one.
 
-        Moves the position. Memory stays bounded: how many entries are asked for follows from how many records
-        the last ones held. Raises StreamSetBack (noticed within a second), and what Redis raises.
+        Memory stays bounded: how many entries are asked for follows from how many records the last ones held.
+        Raises StreamSetBack (noticed within a second), and what Redis raises.
         """
-        if time.monotonic() - self._looked > LOOK_SECONDS:
-            await self._look()
+        for lease in leases:
+            if time.monotonic() - self._looked.get(lease.shard, 0.0) > LOOK_SECONDS:
+                await self._look(lease)
+        positions = {lease.shard: lease.position for lease in leases}
+        left = set(positions)
         found: list[Entry] = []
         held = 0
-        while held < limit:
-            asked = max(1, min(MOST_COUNT, (limit - held) // (self._per_entry or max(1, limit // FIRST_COUNT))))
-            entries = await self._next(asked, None if found else block_ms)
+        while left and held < limit:
+            per_entry = self._per_entry or max(1, limit // FIRST_COUNT)
+            asked = max(1, min(MOST_COUNT, (limit - held) // per_entry // len(left)))
+            entries = await self._next(positions, left, asked, None if found else block_ms)
             found += entries
             fresh = sum(_records_in(entry.packed) for entry in entries)
             held += fresh
             if entries:
                 self._per_entry = max(1, fresh // len(entries))
-            if len(entries) < asked:
-                break
-        return found
+            counts = dict.fromkeys(left, 0)
+            for entry in entries:
+                assert entry.shard is not None
+                counts[entry.shard] += 1
+            left = {shard for shard, n in counts.items() if n == asked}
+        return Found(found, left)
 
-    async def _next(self, count: int, block_ms: int | None) -> list[Entry]:
-        answer: Any = await self._client.xread({self._stream: self.position}, count, block_ms)
-        if not answer:
-            return []
-        ((_, pairs),) = answer
-        entries = [Entry(i, fields.get(records.BATCH, b""), fields.get(records.RECORDS, b"")) for i, fields in pairs]
-        self.position = entries[-1].id.decode()
+    async def _next(self, positions: dict[int, str], shards: set[int], count: int, block_ms: int | None) -> list[Entry]:
+        names = {streams.stream(shard): shard for shard in sorted(shards)}
+        answer: Any = await self._client.xread(
+            {name: positions[shard] for name, shard in names.items()}, count, block_ms
+        )
+        entries: list[Entry] = []
+        for name, pairs in answer or ():
+            shard = names[name.decode()]
+            entries += [
+                Entry(i, fields.get(records.BATCH, b""), fields.get(records.RECORDS, b""), shard) for i, fields in pairs
+            ]
+            positions[shard] = entries[-1].id.decode()
         return entries
 
-    async def _look(self) -> None:
-        """Compare the stream with what was read of it. A stream that is missing counts as empty."""
+    async def _look(self, lease: Lease) -> None:
+        """Compare a stream with what was counted of it. One that is missing counts as empty."""
         last, added = "0-0", 0
+        stream = streams.stream(lease.shard)
         try:
-            info = await self._client.xinfo_stream(self._stream)
+            info = await self._client.xinfo_stream(stream)
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
         else:
             last, added = info["last-generated-id"].decode(), int(info.get("entries-added", 0))
-        set_back = _order(last) < _order(self.position) or added < self._added
-        self._added, self._looked = added, time.monotonic()
+        set_back = _order(last) < _order(lease.position) or added < self._added.get(lease.shard, 0)
+        self._added[lease.shard], self._looked[lease.shard] = added, time.monotonic()
         if set_back:
-            raise StreamSetBack(f"{self._stream} ends at {last} and had been read to {self.position}")
+            raise StreamSetBack(lease.shard, f"{stream} ends at {last} and had been read to {lease.position}")
 
-    async def trim(self, committed: str) -> None:
-        """Forget entries that were counted a minute ago or earlier; `committed` is the position in Postgres."""
-        before = _order(committed)[0] - TRIM_MARGIN_MS
+    async def trim(self, lease: Lease) -> None:
+        """Forget entries that were counted a minute ago or earlier."""
+        before = _order(lease.position)[0] - TRIM_MARGIN_MS
         if before > 0:
-            await self._client.xtrim(self._stream, minid=f"{before}-0", approximate=True)
+            await self._client.xtrim(streams.stream(lease.shard), minid=f"{before}-0", approximate=True)
+
+    def forget(self, shard: int) -> None:
+        """The shard is read by somebody else now."""
+        self._added.pop(shard, None)
+        self._looked.pop(shard, None)
 
 
 def _order(entry_id: str) -> tuple[int, int]:

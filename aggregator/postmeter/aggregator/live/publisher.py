@@ -1,0 +1,72 @@
+"""Tells what a commit has changed: metrics, live totals (ADR 0004), those who look on, the purchases' resolver."""
+
+from __future__ import annotations
+
+import redis.asyncio
+
+from postmeter.aggregator.conversions.resolver import Resolver
+from postmeter.aggregator.live import onlookers
+from postmeter.aggregator.outcome import Outcome
+from postmeter.aggregator.store.tables import live_totals
+from postmeter.shared import live, metrics, source_log, streams
+from postmeter.shared.live import LiveTotals
+from postmeter.shared.postgres import Pool
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.live", "publisher.sql")
+
+
+class Publisher:
+    """Live totals are absolute values of a shard, so that writing twice changes nothing.
+
+    After a failure everything of a shard is published again, for Redis may have come back empty.
+    """
+
+    def __init__(
+        self, client: redis.asyncio.Redis, pool: Pool, counters: metrics.AggregatorMetrics, resolver: Resolver
+    ) -> None:
+        self._client = client
+        self._pool = pool
+        self._counters = counters
+        self._resolver = resolver
+        self._complete: set[int] = set()
+
+    def suspect(self, shard: int) -> None:
+        """Redis may have forgotten: publish everything of it next time."""
+        self._complete.discard(shard)
+
+    async def committed(self, shard: int, outcome: Outcome) -> None:
+        """Tell what was counted. shard: whose live totals have grown. Raises what Redis raises."""
+        self._measure(outcome)
+        if outcome.contacts.purchases or outcome.contacts.repeated:
+            self._resolver.tell(outcome.contacts.repeated)
+        for source, unread in outcome.unclear.items():
+            await source_log.note_unread(self._client, source, unread)
+        await self.publish(shard, outcome.live)
+        await onlookers.show(self._client, outcome.shown)
+
+    async def publish(self, shard: int, totals: dict[int, LiveTotals]) -> None:
+        """Publish these, and everything else of the shard where that is due. Raises what Redis raises."""
+        if shard not in self._complete:
+            rows = await self._pool.fetch(_QUERIES["live"], shard)
+            totals = live_totals(rows) | totals
+        if totals:
+            self._complete.discard(shard)
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for workspace, total in totals.items():
+                    pipeline.hset(streams.live(workspace), str(shard), live.encode(total))
+                await pipeline.execute()
+        self._complete.add(shard)
+
+    def _measure(self, outcome: Outcome) -> None:
+        counters = self._counters
+        for kind in ("hit", "event", "registration", "campaign"):
+            counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
+        counters.records.labels("purchase").inc(outcome.contacts.purchases)
+        counters.records.labels("custom").inc(outcome.contacts.custom)
+        counters.duplicates.labels("purchase").inc(len(outcome.contacts.repeated))
+        counters.unregistered.labels("made").inc(outcome.made)
+        counters.unregistered.labels("registered").inc(outcome.adopted)
+        counters.dead_letters.inc(outcome.dead_letters)
+        for reason, n in outcome.judged.items():
+            counters.judged_clicks.labels(reason).inc(n)

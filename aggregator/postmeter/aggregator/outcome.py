@@ -1,0 +1,37 @@
+"""What a flush has done, told once it is committed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from postmeter.aggregator.conversions.contacts import Stored
+from postmeter.aggregator.live.onlookers import Shown
+from postmeter.aggregator.unregistered.waiting import Place
+from postmeter.shared import source_log
+from postmeter.shared.live import LiveTotals
+
+
+@dataclass
+class Outcome:
+    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
+
+    made: messages that nobody had registered. adopted: those of them that somebody has registered since.
+    judged: clicks of which their company changed the verdict, by reason. sweep_behind: where a sweep goes on; None: it
+    has seen all. unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who
+    look on.
+    """
+
+    live: dict[int, LiveTotals] = field(default_factory=dict)
+    hits: int = 0
+    events: int = 0
+    registrations: int = 0
+    campaigns: int = 0
+    made: int = 0
+    adopted: int = 0
+    judged: Counter[str] = field(default_factory=Counter)
+    contacts: Stored = field(default_factory=Stored)
+    dead_letters: int = 0
+    sweep_behind: Place | None = None
+    unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
+    shown: Shown = field(default_factory=dict)
