@@ -15,7 +15,7 @@ COPIED = 5_000
 def nginx_alone(folder: Path, seconds: float) -> Run:
     """`empty_gif` on one core, asked by wrk on the other."""
     tokens = folder / "tokens"
-    tokens.write_text("x\n" * 100)
+    tokens.write_text("/o\n" * 100)
     with nginx(folder) as (port, pid):
         return load(port, pid, 64, seconds, tokens)[0]
 
