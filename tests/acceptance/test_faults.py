@@ -135,7 +135,7 @@ async def history(dsn: str) -> tuple[Counter[str], int]:
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(
-            "SELECT user_agent, count(*) AS n FROM event WHERE user_agent LIKE $1 GROUP BY 1", f"{AGENT}%"
+            "SELECT user_agent, count(*) AS n FROM history WHERE user_agent LIKE $1 GROUP BY 1", f"{AGENT}%"
         )
         waiting = await connection.fetchval("SELECT count(*) FROM waiting")
     finally:

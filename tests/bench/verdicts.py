@@ -37,7 +37,7 @@ AT_ONCE = 2000
 """Records in a flush."""
 DAY = 86_400_000_000
 HISTORY = f"""
-    SELECT message, {micro("at")}, verdict FROM event
+    SELECT message, {micro("at")}, verdict FROM history
     WHERE workspace = 1 AND type IN ({int(EventType.OPENED)}, {int(EventType.CLICKED)})
 """
 MAIL = Mail("", "", "", "", "", "", "", "", [])

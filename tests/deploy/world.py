@@ -103,7 +103,7 @@ class World:
                         {
                             record["user_agent"]: record["n"]
                             for record in await connection.fetch(
-                                "SELECT user_agent, count(*) AS n FROM event WHERE user_agent = ANY($1) GROUP BY 1",
+                                "SELECT user_agent, count(*) AS n FROM history WHERE user_agent = ANY($1) GROUP BY 1",
                                 list(ledger.sent),
                             )
                         }

@@ -199,6 +199,6 @@ async def check_tables(db: Connection, workspace: int, model: Model) -> None:
         f"SELECT id, state, {micro('sent_at')}, {micro('delivered_at')} FROM message WHERE workspace = $1", workspace
     )
     assert {row[0].bytes: list(row)[1:] for row in rows} == {m: model.progress[m] for m in model.registered}
-    query = f"SELECT message, {micro('at')}, type, verdict FROM event WHERE workspace = $1 AND counted"
+    query = f"SELECT message, {micro('at')}, type, verdict FROM history WHERE workspace = $1 AND counted"
     rows = await db.fetch(query, workspace)
     assert Counter((r[0].bytes if r[0] else None, *list(r)[1:]) for r in rows) == model.history

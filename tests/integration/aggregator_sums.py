@@ -10,7 +10,7 @@ SELECT bucket, series, url, human_clicks, machine_clicks FROM (
 FULL JOIN (
     SELECT date_bin($2 * interval '1 second', at, 'epoch') AS bucket, series, url,
         count(*) FILTER (WHERE verdict <> 3) AS human_clicks, count(*) FILTER (WHERE verdict = 3) AS machine_clicks
-    FROM event WHERE workspace = $1 AND type = 11 AND url <> '' AND counted GROUP BY 1, 2, 3) history
+    FROM history WHERE workspace = $1 AND type = 11 AND url <> '' AND counted GROUP BY 1, 2, 3) history
 USING (bucket, series, url, human_clicks, machine_clicks)
 WHERE counted IS NULL OR history IS NULL
 """

@@ -38,7 +38,7 @@ async def check_clicks(at: Bench, workspace: int, model: Model) -> None:
     """The tables, and the reason of every click."""
     await check_tables(at.db, workspace, model)
     await check_sums(at.db, workspace)
-    query = f"SELECT message, {micro('at')}, user_agent, verdict_reason FROM event WHERE workspace = $1 AND type = 11"
+    query = f"SELECT message, {micro('at')}, user_agent, verdict_reason FROM history WHERE workspace = $1 AND type = 11"
     rows = [row for row in await at.db.fetch(query, workspace) if row[3] not in ("prefetch", "head", "honeypot")]
     found = {(row[0].bytes, row[1], (row[2] or "").encode()): row[3] for row in rows}
     assert {click: reason for click, reason in found.items() if reason} == model.company
@@ -194,7 +194,7 @@ async def test_a_burst_is_a_machine_and_a_later_click_a_person(at: Bench, three:
     await three[1].flush([burst[2]])
     assert await at.total() == {"sent": 1, "machine_clicks": 3}
     assert await at.value("SELECT clicked FROM cohort_sent_15m WHERE series = 0") == 0
-    assert await at.value("SELECT array_agg(DISTINCT verdict_reason) FROM event WHERE type = 11") == ["burst"]
+    assert await at.value("SELECT array_agg(DISTINCT verdict_reason) FROM history WHERE type = 11") == ["burst"]
     await three[2].flush([click(1, 3000)])
     for table in ("activity_15m", "activity_1h", "activity_1d"):
         assert await at.total(table) == {"sent": 1, "machine_clicks": 3, "human_clicks": 1, "unique_clicks": 1}
@@ -205,7 +205,7 @@ async def test_a_burst_is_a_machine_and_a_later_click_a_person(at: Bench, three:
 
 async def reasons(at: Bench, workspace: int = 1) -> list[str | None]:
     """Of all clicks, in the order of messages and times."""
-    query = "SELECT verdict_reason FROM event WHERE workspace = $1 AND type = 11 ORDER BY message, at"
+    query = "SELECT verdict_reason FROM history WHERE workspace = $1 AND type = 11 ORDER BY message, at"
     return [row[0] for row in await at.db.fetch(query, workspace)]
 
 
@@ -234,7 +234,7 @@ async def test_a_head_is_never_counted_and_takes_clicks_of_its_own_agent_along(a
     await three[2].flush([click(1, 2.0)])
     assert await at.total() == {"human_clicks": 1, "machine_clicks": 1, "unique_clicks": 1}
     assert await reasons(at) == ["head", "near_head", None]
-    assert await at.value("SELECT array_agg(counted ORDER BY at) FROM event WHERE type = 11") == [False, True, True]
+    assert await at.value("SELECT array_agg(counted ORDER BY at) FROM history WHERE type = 11") == [False, True, True]
 
 
 async def test_a_delivery_that_is_told_later_judges_clicks_that_came_before(at: Bench, three: list[Side]) -> None:

@@ -275,7 +275,7 @@ async def test_a_state_only_rises_and_its_times_only_become_earlier(at: Bench) -
 async def test_history_keeps_no_whole_address(at: Bench) -> None:
     await at.streams.append(0, registration(1), hit(1), hit(1, ip="2001:db8:1:2::9"), hit(1, ip="nonsense"))
     await count(at)
-    rows = await at.db.fetch("SELECT ip FROM event ORDER BY ip")
+    rows = await at.db.fetch("SELECT ip FROM history ORDER BY ip")
     assert [row["ip"] for row in rows] == ["2001:db8:1::", "203.0.113.0", None]
 
 

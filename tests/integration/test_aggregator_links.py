@@ -45,7 +45,7 @@ async def in_history(at: Bench, width: int, known: list[str] | None = None) -> l
         "SELECT workspace, date_bin($1 * interval '1 second', at, 'epoch'), series,"
         " CASE WHEN url = ANY ($2::text[]) THEN url ELSE '(other)' END,"
         " count(*) FILTER (WHERE verdict <> 3), count(*) FILTER (WHERE verdict = 3)"
-        " FROM event WHERE type = 11 AND url IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        " FROM history WHERE type = 11 AND url IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
         width,
         URLS if known is None else known,
     )

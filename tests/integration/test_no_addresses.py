@@ -141,5 +141,5 @@ async def verdict_of(post: Post, ip: str) -> str | None:
     other = await post.register()
     await events(post, {"type": "opened", "message_id": other, "user_agent": "Mozilla/5.0 (Windows NT 10.0)", "ip": ip})
     await post.history(4)
-    reason = await post.bench.value("SELECT verdict_reason FROM event WHERE message = $1::uuid", other)
+    reason = await post.bench.value("SELECT verdict_reason FROM history WHERE message = $1::uuid", other)
     return None if reason is None else str(reason)

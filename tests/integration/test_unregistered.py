@@ -141,7 +141,8 @@ async def check(at: Bench, workspace: int, found: list[Record]) -> None:
     await check_sums(at.db, workspace)
     kept = Counter(_row(r, named) for r in expected if not counts(r, registrations, named, workspace))
     rows = await at.db.fetch(
-        f"SELECT message, {micro('at')}, type, verdict_reason, verdict FROM event WHERE workspace = $1 AND NOT counted",
+        f"SELECT message, {micro('at')}, type, verdict_reason, verdict FROM history"
+        " WHERE workspace = $1 AND NOT counted",
         workspace,
     )
     assert Counter((row[0].bytes, row[1], row[2]) for row in rows) == kept

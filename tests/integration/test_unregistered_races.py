@@ -199,7 +199,7 @@ async def test_another_choice_is_for_what_comes_then(at: Bench, two: list[Side])
     )
     side, opened = two[0], EventType.OPENED
     await side.flush([registration(1), hit(1), told(opened)])
-    kept = "SELECT count(*) FROM event WHERE NOT counted AND source IS {} NULL"
+    kept = "SELECT count(*) FROM history WHERE NOT counted AND source IS {} NULL"
     assert (await at.value(kept.format("")), await at.value(kept.format("NOT"))) == (0, 1)
     for whose, seen in (("provider", ""), ("own", "NOT")):
         before = await at.value(kept.format(seen))
@@ -210,7 +210,7 @@ async def test_another_choice_is_for_what_comes_then(at: Bench, two: list[Side])
             return bool(await at.value(kept.format(seen)) > before)
 
         await until(followed)
-    counted = await at.value("SELECT count(*) FROM event WHERE counted AND type = $1", opened)
+    counted = await at.value("SELECT count(*) FROM history WHERE counted AND type = $1", opened)
     every = await at.value("SELECT count(*) FROM event WHERE type = $1", opened)
     assert counted * 2 == every, "of each pair one counts, whichever is chosen"
     assert (await at.total())["human_opens"] == counted

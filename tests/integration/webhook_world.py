@@ -113,7 +113,7 @@ class Post:
             return bool(await self.bench.value("SELECT count(*) = $1 FROM event", rows))
 
         await until(reached, 10)
-        return [dict(row) for row in await self.bench.db.fetch("SELECT * FROM event ORDER BY at, type")]
+        return [dict(row) for row in await self.bench.db.fetch("SELECT * FROM history ORDER BY at, type")]
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         await self.bench.counted()

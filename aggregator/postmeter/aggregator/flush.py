@@ -22,6 +22,7 @@ from postmeter.aggregator.store.dimensions import Dimensions, of_domain
 from postmeter.aggregator.store.links import Links
 from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
+from postmeter.aggregator.store.user_agents import UserAgents
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.lease import Lease, Move, advance
 from postmeter.aggregator.unregistered import addressed, adoption, provisional
@@ -56,12 +57,14 @@ class Flusher:
         self.onlookers = Onlookers()
         self._judge = Judge(lambda: self.networks.known, lambda: self.agents.known)
         self._network = texts.network if settings.keep_networks else texts.no_network
+        self._stored_network = texts.stored_network if settings.keep_networks else texts.no_stored_network
         self._counters = counters
         self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())
         self._campaigns = Campaigns()
         self._dead_letters = DeadLetters(settings.dead_letter_limit, self._network, counters)
         self._dimensions = Dimensions(settings.series_limit, counters)
-        self._links = Links(settings.link_limit, counters)
+        self._links = Links(settings.link_limit, counters.link_overflow)
+        self._user_agents = UserAgents(settings.user_agent_limit, counters.user_agent_overflow)
         self._choice = Choice()
         self._verdicts = VerdictSettings()
         self._memory = Memory(settings.message_cache)
@@ -165,14 +168,28 @@ class Flusher:
         await self._choice.refresh(connection)
         await self._verdicts.refresh(connection)
 
+    def _texts(self, link: int | None, user_agent: int | None) -> tuple[str | None, str | None]:
+        """What is remembered of these numbers."""
+        found = self._user_agents.remembered(user_agent)
+        return self._links.remembered(link), None if found is None else texts.user_agent(found)
+
     def _changes(self) -> Changes:
-        return Changes(Horizon(self._months), self._judge, self._network, self._verdicts.of)
+        return Changes(
+            Horizon(self._months),
+            self._judge,
+            self._network,
+            self._stored_network,
+            self._links.ids,
+            self._user_agents.ids,
+            self._verdicts.of,
+        )
 
     async def _prepare(self, connection: Connection, found: Iterable[Record]) -> Prepared:
         registrations = [record for record in found if type(record) is Registration]
         events = [record for record in found if type(record) is Event]
         await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
         await self._links.prepare(connection, found)
+        await self._user_agents.prepare(connection, found)
         await self._refresh(connection)
         drafts = await provisional.drafts(connection, events, Horizon(self._months)) if events else {}
         series = await self._dimensions.prepare(connection, [*registrations, *drafts.values()], events)
@@ -230,7 +247,7 @@ class Flusher:
         rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(held, shard, changes)
         outcome.judged = changes.judged
-        outcome.shown = self.onlookers.of(changes.history)
+        outcome.shown = self.onlookers.of(changes.history, self._texts)
         outcome.contacts = await contacts.store(connection, found, changes.horizon)
         outcome.dead_letters = len(rejected)
         await self._dead_letters.put_aside(connection, shard, rejected)

@@ -25,6 +25,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     lease_seconds: after this long without a sign of life an aggregator's shards are taken over.
     series_limit: combinations of dimensions a workspace may have; what goes beyond folds into one overflow series.
     link_limit: different URLs a workspace may have clicks of; clicks of more count for one link, (other).
+    user_agent_limit: different user agents a workspace may have by number; more stand in the history as texts.
     dead_letter_limit: records put aside that a workspace may have; what goes beyond is dropped, and counted so.
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
     message_cache: messages whose series is remembered, so that their next hit needs no look-up.
@@ -42,6 +43,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     lease_seconds: Seconds = 5.0
     series_limit: Positive = 100_000
     link_limit: Positive = 100_000
+    user_agent_limit: Positive = 20_000
     waiting_limit: Positive = 100_000
     dead_letter_limit: Positive = 10_000
     message_cache: Positive = 200_000

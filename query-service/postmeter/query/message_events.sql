@@ -8,6 +8,6 @@ WHERE message.workspace = $1 AND message.id = $2 AND ($3::text[] IS NULL OR seri
 -- name: events
 -- The latest $3 events of message $2 of workspace $1, the latest first: also those that do not count.
 SELECT type, at, verdict, verdict_reason, bounce, reason, url, user_agent, ip, counted, claimed_at
-FROM event
-WHERE workspace = $1 AND message = $2
-ORDER BY at DESC, type DESC, received_at DESC LIMIT $3
+FROM history
+WHERE workspace = $1 AND message = $2 AND postmeter_place(workspace, message) = postmeter_place($1, $2)
+ORDER BY postmeter_second(at) DESC, at DESC, type DESC, received_at DESC LIMIT $3

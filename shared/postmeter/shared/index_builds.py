@@ -25,6 +25,7 @@ class Build(NamedTuple):
 
 OF_MIGRATIONS = {
     "0012_addressed.sql": Build("message", "recipient", "workspace, to_hash, created_at"),
+    "0021_history_index.sql": Build("event", "place", "postmeter_place(workspace, message), postmeter_second(at)"),
     "0023_subject_index.sql": Build("message", "subject", "workspace, hashtextextended(subject, 0)"),
 }
 AFTER_SUBJECTS = "0023_subject_index.sql"

@@ -271,6 +271,11 @@ class AggregatorMetrics:
             "URLs beyond a workspace's limit of links: their clicks count for the link (other).",
             registry=to,
         )
+        self.user_agent_overflow = Counter(
+            "postmeter_user_agent_overflow_total",
+            "User agents beyond a workspace's limit: they stand in the history as texts.",
+            registry=to,
+        )
         self.purchases = counter(
             to, "postmeter_purchases_total",
             "Purchases attributed to a campaign or to none (attributed, unattributed); unwaited: without a shard that"

@@ -15,7 +15,7 @@ from importlib import resources
 
 import asyncpg
 
-from postmeter.shared import index_builds, partitions, rights
+from postmeter.shared import index_builds, partitions, rights, verdict_reasons
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.postgres import Connection, Pool
 
@@ -64,6 +64,7 @@ async def migrate(dsn: str) -> list[str]:
             raise MigrationError("Postgres 15 or newer is needed")
         await _lock(connection)
         await partitions.install(connection)
+        await verdict_reasons.install(connection)
         await partitions.ensure_now(connection)
         applied = await _apply(connection)
         await rights.give(connection)

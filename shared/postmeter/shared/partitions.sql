@@ -1,8 +1,12 @@
 -- name: make
 -- The function that makes a partition: services may not create tables (ADR 0029). Run by the owner; {schema} is where the
 -- tables are. low, high: its bounds. id: the column of those whose rows of the default partition move into it, or ''.
+-- Its columns stand in the order in which they need the least room (ADR 0051), whatever the parent's.
 CREATE OR REPLACE FUNCTION postmeter_make_partition(parent text, partition text, low text, high text, id text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+DECLARE
+    columns text;
+    names text;
 BEGIN
     PERFORM postmeter_check_partition(parent, partition);
     PERFORM set_config('lock_timeout', '5s', true);
@@ -11,12 +15,19 @@ BEGIN
     IF to_regclass(quote_ident(partition)) IS NOT NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', partition, parent);
+    SELECT string_agg(format('%I %s%s', attname, format_type(atttypid, atttypmod),
+            CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY place, attnum),
+        string_agg(quote_ident(attname), ', ' ORDER BY place, attnum)
+    INTO columns, names
+    FROM pg_attribute, LATERAL (
+        SELECT CASE WHEN attlen < 0 THEN 9 ELSE position(attalign::text IN 'disc') END AS place) AS aligned
+    WHERE attrelid = to_regclass(quote_ident(parent)) AND attnum > 0 AND NOT attisdropped;
+    EXECUTE format('CREATE TABLE %I (%s)', partition, columns);
     IF id <> '' THEN
         EXECUTE format(
-            'WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *)'
-            ' INSERT INTO %5$I SELECT * FROM moved',
-            parent || '_default', id, low, high, partition);
+            'WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING %6$s)'
+            ' INSERT INTO %5$I (%6$s) SELECT %6$s FROM moved',
+            parent || '_default', id, low, high, partition, names);
     END IF;
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, partition, low, high);
 END $$

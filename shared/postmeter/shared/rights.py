@@ -14,7 +14,7 @@ _QUERIES = Queries("postmeter.shared", "rights.sql")
 _ROLLUPS = tuple(tier.table for rollup in (ACTIVITY, CREATED, SENT, LINKS, CONVERSIONS) for tier in rollup.tiers)
 _COUNTED = (
     "domain", "campaign", "confined_campaign", "series", "message", "engagement", "event", *_ROLLUPS, "link",
-    "bounce_reason_1d", "purchase", "custom_event", "live_total",
+    "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent",
 )  # fmt: skip
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT"
@@ -40,11 +40,20 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _KEEP: ("fingerprint",),
     },
     "query": {
-        _READ: ("migration", "workspace", "sending_ip", "answer_version", "subject", "subject_excess", *_COUNTED),
+        _READ: (
+            "migration",
+            "workspace",
+            "sending_ip",
+            "answer_version",
+            "subject",
+            "subject_excess",
+            "history",
+            *_COUNTED,
+        ),
         _WRITE: ("export",),
     },
     "aggregator": {
-        _READ: ("migration", "workspace", "verdict_setting"),
+        _READ: ("migration", "workspace", "verdict_setting", "history"),
         "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
         _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered"),
         "SELECT, UPDATE": ("sending_ip", "slot"),

@@ -60,7 +60,9 @@ LEFT JOIN LATERAL (
     FROM (
         SELECT m.id, m.campaign FROM message m
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact ORDER BY m.id DESC LIMIT $4) AS mine
-    JOIN event e ON e.workspace = n.workspace AND e.message = mine.id
+    JOIN history e ON e.workspace = n.workspace AND e.message = mine.id
+        AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, mine.id)
+        AND postmeter_second(e.at) BETWEEN postmeter_second(n.at - interval '7 days') AND postmeter_second(n.at)
         AND e.at >= n.at - interval '7 days' AND e.at <= n.at AND e.type = $5 AND e.verdict = $6 AND e.counted
     WHERE mine.campaign <> ''
     ORDER BY e.at DESC, mine.id DESC LIMIT 1) AS clicked ON true

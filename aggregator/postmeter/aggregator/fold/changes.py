@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
 from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
 from postmeter.shared.rollups import COUNTERS
 from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.verdict_reasons import SHIFTED, stored
 
 HISTORY = (
     "workspace",
@@ -35,8 +36,11 @@ HISTORY = (
     "verdict",
     "verdict_reason",
     "reason",
+    "link",
     "url",
+    "user_agent_id",
     "user_agent",
+    "network",
     "ip",
     "claimed_at",
     "counted",
@@ -80,12 +84,16 @@ class Changes:
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs that count more or
     less often than they did. judged: clicks of which their company changed the verdict, by reason. cohorts: new
-    messages; what else moves messages is known when first engagements and states are written.
+    messages; what else moves messages is known when first engagements and states are written. link_ids,
+    user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself.
     """
 
     horizon: Horizon
     judge: Judge
     network: Callable[[str], str | None] = texts.network
+    stored_network: Callable[[str], tuple[int | None, str | None]] = texts.stored_network
+    link_ids: Mapping[tuple[int, str], int] = field(default_factory=dict)
+    user_agent_ids: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
     thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
     activity: Deltas = field(default_factory=dict)
     cohorts: Cohorts = field(default_factory=Cohorts)
@@ -122,7 +130,8 @@ class Changes:
         Those that are not `counted` are history only: their provider's count.
         """
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
-        judge, network = self.judge, self.network
+        judge, network, shifted = self.judge, self.stored_network, SHIFTED
+        links, agents = self.link_ids, self.user_agent_ids
         count, write, click = self.count, self.history.append, self.links.append
         kinds = (EventType.OPENED, self.first[Engagement.OPEN]), (EventType.CLICKED, self.first[Engagement.CLICK])
         together = self.clicks
@@ -150,8 +159,31 @@ class Changes:
                         together.setdefault(key, []).append(at)
                 if url:
                     click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
-            client = texts.user_agent(hit.user_agent), network(hit.ip), claimed, told, None
-            write((workspace, UUID(message), at, at, kind, series, None, verdict, why, None, url, *client))
+            link = links.get((workspace, url)) or None if url else None
+            agent = agents.get((workspace, hit.user_agent)) or None
+            reason = shifted.get(why)
+            write(
+                (
+                    workspace,
+                    UUID(message),
+                    at,
+                    None,
+                    kind,
+                    series,
+                    None,
+                    verdict if reason is None else verdict | reason,
+                    why if reason is None else None,
+                    None,
+                    link,
+                    None if link else url,
+                    agent,
+                    None if agent else texts.user_agent(hit.user_agent),
+                    *network(hit.ip),
+                    claimed,
+                    None if told else False,
+                    None,
+                )
+            )
 
     def _mark(
         self, key: Key, hit: Hit, at: int, series: int, verdict: Verdict, *, counted: bool
@@ -195,23 +227,27 @@ class Changes:
             self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:
                 self.sendings.add(*key, at, series)
+        received = self.horizon.place(event.received, event.received)
+        link = self.link_ids.get((event.workspace, event.url)) or None
+        agent = self.user_agent_ids.get((event.workspace, event.user_agent)) or None
         self.history.append(
             (
                 event.workspace,
                 UUID(key[1]) if key else None,
                 at,
-                self.horizon.place(event.received, event.received),
+                None if received == at else received,
                 kind,
                 series,
                 event.bounce or None,
-                verdict,
-                why,
+                *((None, why) if verdict is None else stored(verdict, why)),
                 event.reason or None,
-                event.url or None,
-                texts.user_agent(event.user_agent),
-                self.network(event.ip),
+                link,
+                None if link else event.url or None,
+                agent,
+                None if agent else texts.user_agent(event.user_agent),
+                *self.stored_network(event.ip),
                 claimed,
-                counted,
+                None if counted else False,
                 event.mail.source if event.mail else None,
             )
         )

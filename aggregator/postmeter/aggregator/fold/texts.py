@@ -38,6 +38,19 @@ def no_network(_: str) -> None:
     """Where nothing of addresses is to be kept."""
 
 
+def stored_network(ip: str) -> tuple[int | None, str | None]:
+    """What `network` keeps, as it is stored: the 24 bits of an IPv4 address as a number, anything else as its text."""
+    try:
+        return int.from_bytes(socket.inet_pton(socket.AF_INET, ip)[:3], "big"), None
+    except (OSError, ValueError):
+        return None, _network_6(ip)
+
+
+def no_stored_network(_: str) -> tuple[None, None]:
+    """The same where nothing of addresses is to be kept."""
+    return None, None
+
+
 def without_hosts(raw: bytes, keep: Callable[[str], str | None]) -> bytes:
     """The bytes with what `keep` leaves of each IP address that stands in them, in whatever format they are."""
 

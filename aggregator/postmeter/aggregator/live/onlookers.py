@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from postmeter.aggregator.fold.changes import HISTORY
 from postmeter.shared import live_events, streams
 from postmeter.shared.live_events import LiveEvent
 from postmeter.shared.redis_failures import FAILURES
+from postmeter.shared.verdict_reasons import VERDICT_MASK, name_of
 
 LOOK_SECONDS = 1.0
 MOST = 200
@@ -21,6 +22,8 @@ MOST = 200
 TEXT_CHARS = 500
 Shown = dict[int, list[LiveEvent]]
 """Events by workspace."""
+Texts = Callable[[int | None, int | None], tuple[str | None, str | None]]
+"""The URL of a link's number and the user agent of its number, where they are remembered."""
 _PLACES = {name: HISTORY.index(name) for name in HISTORY}
 _encode = msgspec.json.Encoder().encode
 
@@ -45,13 +48,13 @@ class Onlookers:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 
-    def of(self, history: Iterable[tuple[Any, ...]]) -> Shown:
+    def of(self, history: Iterable[tuple[Any, ...]], texts: Texts) -> Shown:
         """What of these rows of the history is of workspaces that are watched."""
         shown: Shown = {}
         if self.watched:
             for row in history:
                 if row[0] in self.watched:
-                    shown.setdefault(row[0], []).append(_event(row))
+                    shown.setdefault(row[0], []).append(_event(row, texts))
         return shown
 
 
@@ -80,20 +83,21 @@ def _entries(events: list[LiveEvent]) -> list[Any]:
     return first + [{live_events.EVENT: _encode(event)} for event in events[-MOST:]]
 
 
-def _event(row: tuple[Any, ...]) -> LiveEvent:
-    message = row[_PLACES["message"]]
+def _event(row: tuple[Any, ...], texts: Texts) -> LiveEvent:
+    message, verdict = row[_PLACES["message"]], row[_PLACES["verdict"]]
+    url, user_agent = texts(row[_PLACES["link"]], row[_PLACES["user_agent_id"]])
     return LiveEvent(
         at=row[_PLACES["at"]],
         type=int(row[_PLACES["type"]]),
         message=None if message is None else str(message),
         series=row[_PLACES["series"]],
         bounce=row[_PLACES["bounce"]],
-        verdict=row[_PLACES["verdict"]],
-        verdict_reason=row[_PLACES["verdict_reason"]],
+        verdict=None if verdict is None else verdict & VERDICT_MASK,
+        verdict_reason=row[_PLACES["verdict_reason"]] or name_of(verdict),
         reason=_cut(row[_PLACES["reason"]]),
-        url=_cut(row[_PLACES["url"]]),
-        user_agent=_cut(row[_PLACES["user_agent"]]),
-        counted=row[_PLACES["counted"]],
+        url=_cut(row[_PLACES["url"]] or url),
+        user_agent=_cut(row[_PLACES["user_agent"]] or user_agent),
+        counted=row[_PLACES["counted"]] is None,
     )
 
 

@@ -21,6 +21,7 @@ from postmeter.aggregator.verdicts.company import Click
 from postmeter.shared.events import Engagement, EventType, Verdict
 from postmeter.shared.postgres import Connection
 from postmeter.shared.sql import Queries
+from postmeter.shared.verdict_reasons import stored
 
 _QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
 MOST = 5000
@@ -110,7 +111,8 @@ def _stretches(changes: Changes, alone: set[Key]) -> Iterator[Stretch]:
 
 async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> set[Key]:
     await connection.execute(_QUERIES["plan_anew"])
-    for row in await connection.fetch(_QUERIES["judge"], *zip(*judgements, strict=True)):
+    told = [(*one, stored(Verdict.HUMAN if one[-1] is None else Verdict.MACHINE, one[-1])[0]) for one in judgements]
+    for row in await connection.fetch(_QUERIES["judge"], *zip(*told, strict=True)):
         changes.judged[row["reason"] or "none"] += 1
         if row["was"] is None:
             move(changes, row, -1)

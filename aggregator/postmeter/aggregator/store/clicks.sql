@@ -23,11 +23,13 @@ JOIN LATERAL (
     SELECT array_agg(e.at ORDER BY e.at) AS at, array_agg(e.url ORDER BY e.at) AS url,
         array_agg(e.user_agent ORDER BY e.at) AS agent, array_agg(e.verdict_reason ORDER BY e.at) AS reason
     FROM (
-        SELECT at, url, user_agent, verdict_reason FROM event
+        SELECT at, url, user_agent, verdict_reason FROM history
         WHERE workspace = n.workspace AND message = n.message AND at BETWEEN n.low AND n.high AND at BETWEEN $8 AND $9
+            AND postmeter_place(workspace, message) = postmeter_place(n.workspace, n.message)
+            AND postmeter_second(at) BETWEEN postmeter_second(n.low) AND postmeter_second(n.high)
             AND type = 11 AND (verdict_reason = ANY ($7::text[])
                 OR counted AND (verdict = 1 OR verdict_reason = ANY ($6::text[])))
-        ORDER BY at DESC LIMIT $5) AS e
+        ORDER BY postmeter_second(at) DESC, at DESC LIMIT $5) AS e
     HAVING count(*) > 0) AS c ON true;
 
 -- name: plan_anew
@@ -36,15 +38,20 @@ JOIN LATERAL (
 SET LOCAL plan_cache_mode = force_custom_plan;
 
 -- name: judge
--- Clicks ($1 workspaces, $2 messages, $3 times, $4 user agents) that so far had the reasons $5 have the reasons $6;
--- null: a person's.
-UPDATE event e SET verdict = CASE WHEN n.reason IS NULL THEN 1 ELSE 3 END, verdict_reason = n.reason
-FROM unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
-    AS n (workspace, message, at, agent, was, reason)
-WHERE e.workspace = n.workspace AND e.message = n.message AND e.at = n.at AND e.type = 11 AND e.counted
-    AND e.user_agent IS NOT DISTINCT FROM n.agent
-    AND (n.was IS NULL AND e.verdict = 1 OR e.verdict_reason = n.was)
-RETURNING e.workspace, e.at, e.series, e.url, n.was, n.reason;
+-- Clicks ($1 workspaces, $2 messages, $3 times, $4 user agents) that so far had the reasons $5 have the reasons $6, null: a
+-- person's; verdict and reason are stored as $7.
+UPDATE event e SET verdict = n.verdict, verdict_reason = NULL
+FROM unnest($1::int[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+    AS n (workspace, message, at, agent, was, reason, verdict)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.at = n.at AND e.type = 11 AND e.counted IS NOT FALSE
+    AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, n.message)
+    AND postmeter_second(e.at) = postmeter_second(n.at)
+    AND CASE WHEN e.user_agent_id IS NULL THEN e.user_agent
+        ELSE (SELECT u.text FROM user_agent u WHERE u.workspace = e.workspace AND u.id = e.user_agent_id)
+        END IS NOT DISTINCT FROM n.agent
+    AND (n.was IS NULL AND e.verdict = 1 OR coalesce(e.verdict_reason, postmeter_verdict_reason(e.verdict)) = n.was)
+RETURNING e.workspace, e.at, e.series, CASE WHEN e.link IS NULL THEN e.url
+    ELSE (SELECT l.url FROM link l WHERE l.workspace = e.workspace AND l.id = e.link) END AS url, n.was, n.reason;
 
 -- name: first_clicks
 -- Of messages ($1 workspaces, $2 ids) with other clicks of people than before, the earliest of which is, or was, at $3:
@@ -52,10 +59,11 @@ RETURNING e.workspace, e.at, e.series, e.url, n.was, n.reason;
 -- which that is not the same.
 SELECT * FROM (
     SELECT g.workspace, g.message, g.series, g.at AS was, m.sent_at, (
-        SELECT e.at FROM event e
+        SELECT e.at FROM history e
         WHERE e.workspace = g.workspace AND e.message = g.message AND e.at >= n.at AND e.type = 11
-            AND e.counted AND e.verdict = 1
-        ORDER BY e.at LIMIT 1) AS at
+            AND postmeter_place(e.workspace, e.message) = postmeter_place(g.workspace, g.message)
+            AND postmeter_second(e.at) >= postmeter_second(n.at) AND e.counted AND e.verdict = 1
+        ORDER BY postmeter_second(e.at), e.at LIMIT 1) AS at
     FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, message, at)
     JOIN engagement g ON g.workspace = n.workspace AND g.message = n.message AND g.kind = 2
         AND g.at >= n.at
@@ -72,5 +80,8 @@ WHERE g.workspace = n.workspace AND g.message = n.message AND g.kind = 2;
 -- Take back what the clicks of messages ($1 workspaces, $2 ids) were found to be by their company, the reasons $3.
 UPDATE event e SET verdict = 1, verdict_reason = NULL
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, message)
-WHERE e.workspace = n.workspace AND e.message = n.message AND e.type = 11 AND e.verdict_reason = ANY ($3::text[])
-RETURNING e.workspace, e.message, e.at, e.series, e.url;
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.type = 11
+    AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, n.message)
+    AND coalesce(e.verdict_reason, postmeter_verdict_reason(e.verdict)) = ANY ($3::text[])
+RETURNING e.workspace, e.message, e.at, e.series, CASE WHEN e.link IS NULL THEN e.url
+    ELSE (SELECT l.url FROM link l WHERE l.workspace = e.workspace AND l.id = e.link) END AS url;

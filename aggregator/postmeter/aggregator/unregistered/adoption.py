@@ -23,6 +23,7 @@ from postmeter.aggregator.unregistered.provisional import Held, columns
 from postmeter.shared.events import Engagement, EventType, Verdict
 from postmeter.shared.postgres import Connection
 from postmeter.shared.sql import Queries
+from postmeter.shared.verdict_reasons import SHIFTED
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "adoption.sql")
 _UNREGISTERED = provisional.QUERIES
@@ -79,7 +80,7 @@ async def _move(
         for key, to in sorted(moving.items(), key=lambda item: item[0])
     ]
     await company.acquit(connection, changes, *columns(moving))
-    history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), OWN_COUNTS)
+    history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), SHIFTED[OWN_COUNTS])
     for row in history:
         _add(changes, row, held[row["workspace"], row["provisional"].bytes].series, -1)
         if row["counted"]:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.aggregator.fold.horizon import first_kept
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared import logs, partitions
 from postmeter.shared.partitions import Partitioned
@@ -52,6 +53,7 @@ async def once(connection: Connection, settings: AggregatorSettings, today: date
             dropped += await _renew(connection, table, settings, today)
         oldest = partitions.add_months(today, -settings.months()["message"])
         await connection.execute(_QUERIES["drop_subjects"], oldest)
+        await user_agents.drop_unused(connection, today, settings.retain_events)
         await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
         await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
         return dropped

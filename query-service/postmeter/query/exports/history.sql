@@ -22,7 +22,7 @@ SELECT message, kind, at FROM engagement WHERE workspace = $1 AND message = ANY 
 -- History of workspace $1 in [$2, $3), of series $4 unless null, in the order of time.
 SELECT message, at, received_at, type, series, bounce, verdict, verdict_reason, counted, reason, url, user_agent, ip,
     claimed_at
-FROM event
+FROM history
 WHERE workspace = $1 AND at >= $2 AND at < $3 AND ($4::bigint[] IS NULL OR series = ANY ($4))
 ORDER BY at, message, type
 

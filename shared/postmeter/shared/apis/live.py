@@ -18,7 +18,6 @@ class LiveParameters(Struct):
 LIVE_ENDPOINT = Endpoint(
     method="GET",
     path="/v1/live",
-    unversioned=True,
     document=Document.NATIVE,
     service=Service.QUERY,
     summary="Counters once a second, and events as they are counted: server-sent events",

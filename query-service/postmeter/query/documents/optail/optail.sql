@@ -79,7 +79,7 @@ WHERE workspace = $1 AND id = $2 AND ($3::text[] IS NULL OR EXISTS (
 -- name: history
 -- The latest $3 events of message $2 of workspace $1, the latest first; neither types $4 nor hits with verdict $5 nor
 -- what does not count.
-SELECT type, at FROM event
-WHERE workspace = $1 AND message = $2 AND type <> ALL ($4::smallint[]) AND verdict IS DISTINCT FROM $5
-    AND counted
-ORDER BY at DESC, type DESC LIMIT $3
+SELECT type, at FROM history
+WHERE workspace = $1 AND message = $2 AND postmeter_place(workspace, message) = postmeter_place($1, $2)
+    AND type <> ALL ($4::smallint[]) AND verdict IS DISTINCT FROM $5 AND counted
+ORDER BY postmeter_second(at) DESC, at DESC, type DESC LIMIT $3

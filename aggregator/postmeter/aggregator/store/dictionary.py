@@ -1,0 +1,103 @@
+"""Texts of workspaces by number: what is said again and again is stored once.
+
+They are made before the flush that needs them and outside of its transaction, as dimensions are: a row too many does no
+harm, and no other flush waits for a text that everybody says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from prometheus_client import Counter
+
+from postmeter.shared.postgres import Connection
+
+REMEMBERED = 200_000
+REMEMBERED_CHARACTERS = 1 << 25
+RECOUNT_SECONDS = 10.0
+BEYOND = 0
+"""What stands for all texts beyond the workspace's limit."""
+T = TypeVar("T", str, bytes)
+Digests = dict[tuple[int, T], bytes]
+
+
+class Dictionary(ABC, Generic[T]):
+    """Remembers numbers across flushes and shards; forgets everything when that grows too much.
+
+    ids: those remembered, by (workspace, text). A workspace has at most `limit` texts (counted anew every ten seconds,
+    so that it may go a little over).
+    """
+
+    def __init__(self, limit: int, overflow: Counter) -> None:
+        self._limit = limit
+        self._overflow = overflow
+        self._characters = 0
+        self._counted: dict[int, tuple[float, int]] = {}
+        self.ids: dict[tuple[int, T], int] = {}
+        self._texts: dict[int, T] = {}
+
+    async def learn(self, connection: Connection, wanted: set[tuple[int, T]]) -> None:
+        """Find the numbers of these, or give them some, and remember them."""
+        missing = wanted - self.ids.keys()
+        if missing:
+            self._remember(await self.resolve(connection, missing))
+
+    async def resolve(self, connection: Connection, wanted: set[tuple[int, T]]) -> dict[tuple[int, T], int]:
+        """The same without remembering any."""
+        digests = {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
+        found = await self._find(connection, digests)
+        by_workspace: dict[int, list[tuple[int, T]]] = {}
+        for one in wanted - found.keys():
+            by_workspace.setdefault(one[0], []).append(one)
+        for workspace, missing in by_workspace.items():
+            room = await self._room(connection, workspace)
+            fitting, beyond = missing[:room], missing[room:]
+            if fitting:
+                made = {one: digests[one] for one in fitting}
+                await self._make(connection, made)
+                found |= await self._find(connection, made)
+                when, known = self._counted[workspace]
+                self._counted[workspace] = (when, known + len(fitting))
+            if beyond:
+                self._overflow.inc(len(beyond))
+                found |= dict.fromkeys(beyond, BEYOND)
+        return found
+
+    def remembered(self, number: int | None) -> T | None:
+        """The text of a number, if it is remembered."""
+        return None if number is None else self._texts.get(number)
+
+    def forget(self) -> None:
+        """Forget all numbers."""
+        self.ids, self._texts, self._characters = {}, {}, 0
+
+    @abstractmethod
+    def text(self, one: T) -> str:
+        """What is stored of it."""
+
+    @abstractmethod
+    async def _find(self, connection: Connection, digests: Digests[T]) -> dict[tuple[int, T], int]: ...
+
+    @abstractmethod
+    async def _make(self, connection: Connection, digests: Digests[T]) -> None: ...
+
+    @abstractmethod
+    async def _count(self, connection: Connection, workspace: int, most: int) -> int: ...
+
+    def _remember(self, ids: dict[tuple[int, T], int]) -> None:
+        characters = sum(len(text) for _, text in ids)
+        if len(self.ids) + len(ids) > REMEMBERED or self._characters + characters > REMEMBERED_CHARACTERS:
+            self.forget()
+        self._characters += characters
+        self.ids |= ids
+        self._texts |= {number: text for (_, text), number in ids.items() if number != BEYOND}
+
+    async def _room(self, connection: Connection, workspace: int) -> int:
+        when, made = self._counted.get(workspace, (0.0, 0))
+        if not when or time.monotonic() - when > RECOUNT_SECONDS:
+            made = await self._count(connection, workspace, self._limit)
+            self._counted[workspace] = (time.monotonic(), made)
+        return max(0, self._limit - made)

@@ -1,0 +1,69 @@
+"""User agents by number (ADR 0051)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
+from postmeter.aggregator.fold import texts
+from postmeter.aggregator.store.dictionary import Dictionary, Digests
+from postmeter.shared import partitions
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Event, Hit, Record
+from postmeter.shared.sql import Queries
+
+_QUERIES = Queries("postmeter.aggregator.store", "user_agents.sql")
+
+
+class UserAgents(Dictionary[bytes]):
+    """The headers as they came. Whoever names one in a month says so once in its row, so that it is kept.
+
+    A user agent beyond the limit, or that was not learnt before the flush, stands in the history as a text.
+    """
+
+    _month = date.min
+
+    async def prepare(self, connection: Connection, found: Iterable[Record]) -> None:
+        """Learn those of these opens and clicks."""
+        month = datetime.now(UTC).date().replace(day=1)
+        if month != self._month:
+            self.forget()
+            self._month = month
+        wanted = {(one.workspace, one.user_agent) for one in found if isinstance(one, Hit | Event) and one.user_agent}
+        await self.learn(connection, {one for one in wanted - self.ids.keys() if self.text(one[1])})
+
+    def text(self, one: bytes) -> str:
+        """The header as it is shown."""
+        return texts.user_agent(one) or ""
+
+    async def _find(self, connection: Connection, digests: Digests[bytes]) -> dict[tuple[int, bytes], int]:
+        """Not those that another transaction is just taking up, or taking out: they stand as texts this time."""
+        asked = [workspace for workspace, _ in digests], list(digests.values()), self._month
+        numbers = await connection.fetchval(_QUERIES["find"], *asked)
+        if None in numbers:
+            rows = await connection.fetch(_QUERIES["use"], *asked)
+            used = {(row["workspace"], row["digest"]): row["id"] for row in rows}
+            numbers = [
+                used.get((one[0], digest)) if number is None else number
+                for (one, digest), number in zip(digests.items(), numbers, strict=True)
+            ]
+        return {one: number for one, number in zip(digests, numbers, strict=True) if number is not None}
+
+    async def _make(self, connection: Connection, digests: Digests[bytes]) -> None:
+        rows = [(workspace, digest, self.text(one)) for (workspace, one), digest in digests.items()]
+        await connection.execute(_QUERIES["make"], *zip(*rows, strict=True), self._month)
+
+    async def _count(self, connection: Connection, workspace: int, most: int) -> int:
+        count: int = await connection.fetchval(_QUERIES["count"], workspace, most)
+        return count
+
+
+async def drop_unused(connection: Connection, today: date, months: int) -> None:
+    """Forget those that no history can name any more, where that is kept for so many months.
+
+    A row's time lies at most MONTHS_AHEAD months behind the one in which it was written, and its partition ends with
+    that month; one month more for a partition that was in use when its time was over.
+    """
+    await connection.execute(
+        _QUERIES["drop_unused"], partitions.add_months(today, -months - partitions.MONTHS_AHEAD - 1)
+    )

@@ -1,0 +1,4 @@
+-- name: name
+-- The function that tells the name of a stored verdict's reason; null: none. {names}: in the order of their numbers.
+CREATE OR REPLACE FUNCTION postmeter_verdict_reason(verdict smallint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (ARRAY[{names}])[verdict >> 2]

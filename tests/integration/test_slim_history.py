@@ -1,0 +1,231 @@
+"""The history's slim rows (ADR 0051): old rows beside them, texts beyond the bound, and how many bytes one takes."""
+
+import io
+import random
+import re
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from postmeter.aggregator.store import user_agents
+from postmeter.query.exports.history import _QUERIES as EXPORTS
+from postmeter.shared import migrate, partitions, rights, verdict_reasons
+from postmeter.shared.events import EventType, Mark
+from postmeter.shared.postgres import Connection
+from postmeter.shared.records import Mail, Record
+from postmeter.shared.rollups import ROLLUPS
+from tests import sealing
+from tests.aggregation import AT, SECOND, bench, event, hit, message, registration
+from tests.integration.flushes import Side, crowd, sides
+from tests.integration.query_world import query_service, sealed, world
+
+MESSAGES = 12
+OLD = "workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip,"
+OLD += " claimed_at, counted, source"
+"""The columns of the history before migration 0020."""
+COPIED = ("domain", "campaign", "series", "message", "engagement", "link", "live_total", "unregistered", "workspace")
+TABLES = [tier.table for rollup in ROLLUPS for tier in rollup.tiers]
+MAIL = Mail("src_1", "", "", "", "", "", "", "", [])
+LONG = b"A client that says much about itself " * 20
+
+
+def first_part() -> list[Record]:
+    """Mail and what happened to it, as the version before would have counted it."""
+    noise = random.Random(7)
+    scanned = [hit(0, AT + n, url=f"https://a.example/{n}", user_agent=b"Firefox") for n in range(2)]
+    told = {"provider": "SES", "provider_message": "ses-1", "mail": MAIL, "user_agent": LONG, "ip": "2001:db8:1:2::3"}
+    return [
+        *(registration(n, links=4) for n in range(MESSAGES)),
+        *crowd(noise, MESSAGES),
+        *scanned,
+        hit(1, AT + 5, url="https://a.example/", mark=Mark.HEAD),
+        hit(1, AT + 4 * SECOND, url="https://a.example/x"),
+        hit(2, AT + 6, prefetch=True, ip="::ffff:198.51.100.7"),
+        hit(2, AT - 900 * 86400 * SECOND, user_agent=b"GoogleImageProxy", ip="nowhere"),
+        event(EventType.BOUNCED, 3, AT + 7, bounce=1, reason="550 no such user", received=AT + SECOND),
+        event(EventType.SENT, None, AT, **told),
+        event(EventType.OPENED, None, AT + 8, **told),
+        event(EventType.CLICKED, None, AT + 9, **told, url="https://a.example/told"),
+    ]
+
+
+def second_part() -> list[Record]:
+    """What changes verdicts and messages of the first part, and more of the same."""
+    noise = random.Random(8)
+    return [
+        *(hit(0, AT + 2 + n, url=f"https://a.example/{n + 2}", user_agent=b"Firefox") for n in range(2)),
+        hit(1, AT + 5 + SECOND, url="https://a.example/x", mark=Mark.HONEYPOT),
+        registration(MESSAGES, provider="SES", provider_message="ses-1"),
+        *crowd(noise, MESSAGES),
+    ]
+
+
+async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """What the tables hold, in the shape that they had before."""
+    for table in (*COPIED, *TABLES, "event"):
+        named = "SELECT column_name FROM information_schema.columns WHERE table_name = $1 ORDER BY ordinal_position"
+        columns = OLD.split(", ") if table == "event" else [row[0] for row in await new.fetch(named, table)]
+        source = "history" if table == "event" else table
+        rows = io.BytesIO()
+        await old.copy_from_query(f"SELECT {', '.join(columns)} FROM {source}", output=rows, format="binary")
+        rows.seek(0)
+        await new.execute(f"DELETE FROM {table}")
+        await new.copy_to_table(table, source=rows, columns=columns, format="binary")
+    for table in ("series", "link"):
+        await new.execute("SELECT setval(pg_get_serial_sequence($1, 'id'), 10000)", table)
+
+
+async def to_nobody(_: Connection) -> None:
+    """The schema of before lacks what roles of now have rights to."""
+
+
+@pytest.fixture
+async def before(empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database of the version before."""
+    every = migrate.files()
+    with monkeypatch.context() as of_before:
+        of_before.setattr(migrate, "files", lambda: [file for file in every if file[0] < "0020"])
+        of_before.setattr(rights, "give", to_nobody)
+        await migrate.migrate(empty_postgres_dsn)
+    return empty_postgres_dsn
+
+
+async def kept(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
+    """Everything that is told of the messages, but for the numbers of series and links, which may be others."""
+    asked = {
+        "history": f"SELECT {OLD.replace('series, ', '')} FROM history",
+        "message": "SELECT id, state, sent_at, delivered_at FROM message",
+        "engagement": "SELECT message, kind, at FROM engagement",
+    }
+    for rollup in ROLLUPS:
+        sums = [f"sum({name})" for name in rollup.counters]
+        some = " OR ".join(f"{one} <> 0" for one in sums)
+        for tier in rollup.tiers:
+            asked[tier.table] = f"SELECT bucket, {', '.join(sums)} FROM {tier.table} GROUP BY bucket HAVING {some}"
+    return {name: sorted(repr(tuple(row)) for row in await connection.fetch(query)) for name, query in asked.items()}
+
+
+async def answers(dsn: str, redis_url: str) -> list[Any]:
+    """What every endpoint that reads the history says of every message, and what an export of it holds."""
+    now = datetime.fromtimestamp(AT / SECOND, UTC) + timedelta(days=20)
+    said: list[Any] = []
+    async with world(dsn) as here, query_service(here, redis_url, now) as url, sealing.session() as session:
+        for n in range(MESSAGES + 1):
+            identity = uuid.UUID(bytes=message(n))
+            for path in (f"/v1/messages/{identity}/events", f"/v1/messages/{identity}"):
+                async with session.get(url + path, headers=sealed(1)) as answer:
+                    said.append((path, answer.status, (await answer.json()).get("data")))
+        rows = await here.pool.fetch(EXPORTS["events"], 1, now - timedelta(days=400), now, None)
+        said.append(sorted(repr([v for k, v in row.items() if k != "series"]) for row in rows))
+    return said
+
+
+async def count(side: Side, found: list[Record]) -> None:
+    for record in found:
+        await side.flush([record])
+
+
+async def test_an_old_history_reads_and_counts_on_as_a_new_one(postgres_dsn: str, redis_url: str, before: str) -> None:
+    old = await asyncpg.connect(before)
+    async with bench(postgres_dsn, redis_url) as at, bench(before, redis_url) as upgraded:
+        await at.db.execute("INSERT INTO workspace (id, name) VALUES ('one', '')")
+        async with sides(at, 1) as (side,):
+            await count(side, first_part())
+            await copy(at.db, old)
+            was = sorted(repr(tuple(row)) for row in await old.fetch(f"SELECT {OLD} FROM event"))
+            await migrate.migrate(before)
+            assert sorted(repr(tuple(row)) for row in await old.fetch(f"SELECT {OLD} FROM history")) == was
+            assert len(was) > 60
+            assert await answers(postgres_dsn, redis_url) == await answers(before, redis_url)
+            async with sides(upgraded, 1) as (other,):
+                for one in (side, other):
+                    await count(one, second_part())
+                    await one.adopt()
+                    await one.sweep()
+        new = await kept(at.db)
+        assert await kept(old) == new
+        reasons = await old.fetchval("SELECT array_agg(DISTINCT verdict_reason) FROM history")
+        assert {*reasons} >= {"burst", "near_honeypot", "own_tracking_counts", "head", "google_image_proxy"}
+        said = await answers(postgres_dsn, redis_url)
+        assert said == await answers(before, redis_url)
+        assert all(one[1] == 200 for one in said[:-1])
+    await old.close()
+
+
+async def test_texts_beyond_the_bound_and_of_lists_of_one_s_own_stand_as_they_are(
+    postgres_dsn: str, redis_url: str
+) -> None:
+    agents = [b"Thunderbird", b"Firefox", b"Kontact", b"\0", b"\xff"]
+    async with bench(postgres_dsn, redis_url) as at:
+        at.settings = replace(at.settings, user_agent_limit=2, link_limit=1)
+        async with sides(at, 1) as (side,):
+            found = [hit(1, AT + n, user_agent=agent, url=f"https://a.example/{n}") for n, agent in enumerate(agents)]
+            await side.flush([registration(1), *found, hit(1, AT + 9, user_agent=b"", ip="2001:db8:1::9")])
+        rows = await at.db.fetch("SELECT user_agent, url, ip FROM history ORDER BY at")
+        shown = ["Thunderbird", "Firefox", "Kontact", None, "\ufffd"]
+        assert [row["user_agent"] for row in rows] == [*shown, None]
+        assert [row["url"] for row in rows] == [f"https://a.example/{n}" for n in range(5)] + [None]
+        assert {row["ip"] for row in rows} == {"203.0.113.0", "2001:db8:1::"}
+        assert await at.value(
+            "SELECT array[count(user_agent_id), count(user_agent), count(link), count(url)] FROM event"
+        ) == [2, 2, 1, 4]
+        assert await at.value("SELECT count(*) FROM user_agent") == 2
+
+
+async def test_a_user_agent_is_forgotten_with_the_last_history_that_may_name_it(
+    postgres_dsn: str, redis_url: str
+) -> None:
+    today = datetime.now(UTC).date()
+    async with bench(postgres_dsn, redis_url) as at, sides(at, 2) as (one, other):
+        await one.flush([registration(1), hit(1)])
+        assert await at.value("SELECT used_in FROM user_agent") == today.replace(day=1)
+        last_used = partitions.add_months(today, -28)
+        await at.db.execute("UPDATE user_agent SET used_in = $1", last_used)
+        await user_agents.drop_unused(at.db, today, 26)
+        assert await at.value("SELECT count(*) FROM user_agent") == 1
+        # Another process names it again, and by that keeps it.
+        await other.flush([hit(1, AT + SECOND)])
+        await user_agents.drop_unused(at.db, today, 24)
+        assert await at.value("SELECT array_agg(user_agent) FROM history") == ["Thunderbird"] * 2
+        await at.db.execute("UPDATE user_agent SET used_in = $1", last_used)
+        await user_agents.drop_unused(at.db, today, 24)
+        assert await at.value("SELECT count(*) FROM user_agent") == 0
+
+
+async def test_an_ordinary_open_takes_at_most_120_bytes(postgres_dsn: str, redis_url: str) -> None:
+    """With its indexes; opens of random messages, among them those of a proxy."""
+    noise = random.Random(1)
+    agents = [b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Version/%d" % n for n in range(50)]
+    agents += [b"Mozilla/5.0 (Windows NT 5.1) Firefox/11.0 (via ggpht.com GoogleImageProxy)"] * 25
+
+    def opened() -> Record:
+        ip = ".".join(str(noise.randrange(1, 224)) for _ in range(4))
+        when = AT + noise.randrange(86400 * SECOND)
+        return hit(noise.randrange(2000), when, user_agent=noise.choice(agents), ip=ip)
+
+    async with bench(postgres_dsn, redis_url) as at, sides(at, 1) as (side,):
+        await side.flush([registration(n) for n in range(2000)])
+        for _ in range(4):
+            await side.flush([opened() for _ in range(2500)])
+        # Without the index over times: a few pages, however many rows.
+        held = (
+            "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname ~ '^event_[0-9]+(_postmeter_place.*)?$'"
+            " AND pg_relation_size(oid) > 8192"
+        )
+        assert await at.value(held) / 10_000 <= 120
+        assert await at.value("SELECT count(DISTINCT verdict_reason) FROM history") == 1
+
+
+def test_each_reason_that_is_told_has_a_number() -> None:
+    """Those of docs/verdicts.md, but for networks', which are whatever a list calls them."""
+    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
+    table = page.partition("| reason | verdict |")[2].partition("\n\n")[0]
+    first = [line.split("|")[1] for line in table.splitlines()[2:]]
+    told = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
+    assert told - {"network:..."} == {*verdict_reasons.NAMES}
+    assert len({*verdict_reasons.NAMES}) == len(verdict_reasons.NAMES)
