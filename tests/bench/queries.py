@@ -88,9 +88,17 @@ class Result(NamedTuple):
         return f"| {self.case.name} | {alone} | {crowd} | {cpu} | {raw} | {verdict} | {self.bytes:,} |"
 
 
+class Served(NamedTuple):
+    """The base URL of a gateway, the process ids of gateway and query-service, and the URL of the latter's metrics."""
+
+    url: str
+    pids: list[int]
+    metrics: str
+
+
 @contextmanager
-def services(data: Dataset, folder: Path, dsn: str, redis_url: str, kept: int) -> Iterator[tuple[str, list[int]]]:
-    """The base URL of a gateway before a query-service that keeps so many bytes, and the process ids of both."""
+def services(data: Dataset, folder: Path, dsn: str, redis_url: str, kept: int) -> Iterator[Served]:
+    """A gateway before a query-service that keeps answers of so many bytes."""
     port, query_port, ops, query_ops = (free_port() for _ in range(4))
     environ = os.environ | {
         "POSTMETER_POSTGRES_DSN": dsn,
@@ -120,7 +128,8 @@ def services(data: Dataset, folder: Path, dsn: str, redis_url: str, kept: int) -
             command = [sys.executable, "-m", "postmeter.cli.main", "run", service]
             running.append(subprocess.Popen(command, env=settings))
         asyncio.run(_ready(f"http://127.0.0.1:{port}/api/v1/mail/stats", data.api_key, running))
-        yield f"http://127.0.0.1:{port}", [process.pid for process in reversed(running)]
+        pids = [process.pid for process in reversed(running)]
+        yield Served(f"http://127.0.0.1:{port}", pids, f"http://127.0.0.1:{query_ops}/metrics")
     finally:
         for process in reversed(running):
             process.terminate()
@@ -251,7 +260,7 @@ def main() -> None:
         )
         stack.callback(broker.stop)
         broker.start()
-        url, pids = stack.enter_context(services(data, folder, server.dsn(), broker.url, options.kept))
+        url, pids, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, options.kept))
         print(f"{data.events:,} events over {data.days} days; milliseconds\n")
         print(f"| request | p50 | p99 | p50 of {CLIENTS} | p99 of {CLIENTS} | CPU | from raw events | equal | bytes |")
         print("|---|---|---|---|---|---|---|---|---|", flush=True)

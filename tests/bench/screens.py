@@ -6,13 +6,16 @@ Loads the data set into DIR unless it is there (tests/bench/dataset.py) and star
 gateway as tests.bench.queries does; each answer is computed, none kept. A visit opens a screen by its address; it is
 usable when its title stands there and nothing is loading any more, nor waited for. The first visit of each screen, by a
 browser that has nothing in its cache, is told apart. Beside each screen: the requests to the API that it makes, their
-time from first to last, and what of the screen's time is not theirs. Prints a table in Markdown.
+time from first to last, what of the screen's time is not theirs, and the CPU of a visit in gateway, query-service,
+Postgres and the browser (with what drives it). Prints a table in Markdown.
 See README.md beside this file for what the figures mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import statistics
 import time
 from contextlib import ExitStack
@@ -25,10 +28,12 @@ from playwright.sync_api import Error as PlaywrightError
 
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
+from postmeter.shared.migrate import migrate
 from tests import browser as browsers
 from tests.bench import dataset
 from tests.bench.dataset import Dataset
 from tests.bench.queries import services
+from tests.bench.rollup import cpu_seconds
 
 TARGET_MS = 1000.0
 PATIENCE_MS = 30_000
@@ -112,11 +117,13 @@ def signed_in(browser: Browser, url: str, data: Dataset) -> BrowserContext:
     return context
 
 
-def measure(browser: Browser, url: str, name: str, path: str, data: Dataset, visits: int) -> str:
-    """A screen's row."""
+def measure(browser: Browser, url: str, pids: list[int], name: str, path: str, data: Dataset, visits: int) -> str:
+    """A screen's row. pids: of gateway, query-service and Postgres."""
     context = signed_in(browser, url, data)
     first = visit(context, url + path)
+    before = _cpu(pids)
     taken = [visit(context, url + path) for _ in range(visits)]
+    cpu = [1000 * (after - then) / visits for after, then in zip(_cpu(pids), before, strict=True)]
     context.close()
     usable = [one.usable for one in taken]
     cuts = statistics.quantiles(usable, n=20) if len(usable) > 1 else usable * 19
@@ -125,7 +132,14 @@ def measure(browser: Browser, url: str, name: str, path: str, data: Dataset, vis
     waited = statistics.median(one.waited for one in taken)
     rest = statistics.median(one.usable - one.waited for one in taken)
     times = f"{first.usable:,.0f} | {statistics.median(usable):,.0f} | {p95:,.0f}{missed}"
-    return f"| {name} | {times} | {taken[0].requests} | {waited:,.0f} | {rest:,.0f} |"
+    spent = " + ".join(f"{one:,.0f}" for one in cpu)
+    return f"| {name} | {times} | {taken[0].requests} | {waited:,.0f} | {rest:,.0f} | {spent} |"
+
+
+def _cpu(pids: list[int]) -> list[float]:
+    """Seconds of these, and of all else below this process: the browser, and what drives it."""
+    spent = [cpu_seconds(pid) for pid in pids]
+    return [*spent, cpu_seconds(os.getpid()) - sum(spent)]
 
 
 def main() -> None:
@@ -139,21 +153,22 @@ def main() -> None:
     data = dataset.read(folder) or dataset.load(folder, options.events, 90, 200)
     with ExitStack() as stack:
         server = stack.enter_context(dataset.postgres(folder, data.password))
+        asyncio.run(migrate(server.dsn()))  # it may be of a version before
         broker = RedisServer(
             binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
         )
         stack.callback(broker.stop)
         broker.start()
-        url, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, kept=0))
+        url, pids, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, kept=0))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False)
         stack.callback(browser.close)
         print(f"{data.events:,} events over {data.days} days; milliseconds\n")
-        print("| screen | first | p50 | p95 | requests | of that the API | the rest |")
-        print("|---|---|---|---|---|---|---|", flush=True)
+        print("| screen | first | p50 | p95 | requests | of that the API | the rest | CPU |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         for name, path in paths(data).items():
             if not options.only or any(text in name for text in options.only):
-                print(measure(browser, url, name, path, data, options.visits), flush=True)
+                print(measure(browser, url, [*pids, server.pid], name, path, data, options.visits), flush=True)
 
 
 if __name__ == "__main__":

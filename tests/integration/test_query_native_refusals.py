@@ -1,6 +1,7 @@
 """POST /v1/query over real HTTP: what is refused, and in which words (ABUSE.md 26-39)."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -62,6 +63,14 @@ async def test_what_is_no_cursor_is_said_to_be_none(api: Api, text: str) -> None
 async def test_mistakes_are_explained_in_the_caller_s_terms(api: Api, body: bytes, message: str) -> None:
     status, answer = await api.raw(body)
     assert (status, answer["error"]["message"]) == (400, message)
+
+
+async def test_a_range_that_ends_now_is_as_long_as_it_will_be_in_this_quarter_hour(api: Api) -> None:
+    """So that an answer which is kept until then would not be refused meanwhile."""
+    quarter_end = NOW + (-(NOW - datetime(1970, 1, 1, tzinfo=UTC)) % timedelta(minutes=15))
+    for late, status in ((timedelta(0), 200), (timedelta(seconds=1), 400)):
+        start = quarter_end - timedelta(days=3660) - late
+        assert (await api.ask(**{"from": start.isoformat()}))[0] == status
 
 
 async def test_what_to_narrow_of_an_answer_that_is_too_large(api: Api) -> None:

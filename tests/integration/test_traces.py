@@ -144,7 +144,7 @@ async def test_a_query_is_one_tree_that_tells_nothing_of_what_was_asked(
         assert (root.service, root.name, root.kind) == ("postmeter-gateway", "POST /v1/query", "SPAN_KIND_SERVER")
         assert (inner.service, inner.name, inner.kind) == ("postmeter-query", "POST /v1/query", "SPAN_KIND_SERVER")
         assert (version.name, version.kind) == ("versions", "SPAN_KIND_CLIENT")
-        assert (statement.name, statement.kind) == ("some_text", "SPAN_KIND_CLIENT")
+        assert (statement.name, statement.kind) == ("first", "SPAN_KIND_CLIENT")
         assert (looked_up.name, looked_up.service) == ("key", "postmeter-gateway")
         assert {one.trace for one in (root, inner, version, statement, looked_up)} == {root.trace}
         # A stranger's trace is linked to, and not joined.

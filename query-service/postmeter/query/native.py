@@ -13,7 +13,7 @@ from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.cursor import Cursors, Position
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
-from postmeter.query.engine.query import Query, Resolution, Row
+from postmeter.query.engine.query import First, Query, Resolution, Row
 from postmeter.query.engine.vocabulary import (
     CONVERSION_METRICS,
     CURRENCY,
@@ -68,7 +68,10 @@ class NativeQuery:
         position = self._cursors.read(body.cursor, asked.scope, identity) if body.cursor is not None else None
         query = self._query(asked, body, wanted, position)
         order = paging.order(body.order_by, query)
-        rows = paging.arrange(await self._engine.rows(query), order)
+        first = None
+        if query.dimensions and query.resolution is Resolution.TOTAL and position is None:
+            first = First(tuple((term.name, term.descending) for term in order), body.limit + 1)
+        rows = paging.arrange(await self._engine.rows(query, first), order)
         page, last = paging.cut(rows, order, position.last if position else None, body.limit)
         cursor = None
         if last is not None:
@@ -116,7 +119,9 @@ class NativeQuery:
             start = times.instant(body.start, "from", zone, last=False)
             if body.end is None and start > now:
                 raise invalid("from", "lies in the future, and without `to` a range ends now")
-        times.check_range(start, end, "from", "to", ends_a_day=body.end is not None and times.is_date(body.end))
+        # Without `to` up to the quarter-hour's end: in it the answer is kept, and so must be the same all along.
+        until = ceil_quarter(end) if body.end is None else end
+        times.check_range(start, until, "from", "to", ends_a_day=body.end is not None and times.is_date(body.end))
         # Widened outward, and said so in the answer's `query`; an empty range stays empty.
         return floor_quarter(start), floor_quarter(end) if start == end else ceil_quarter(end)
 

@@ -3,10 +3,14 @@
 SELECT {columns} FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 
+-- name: summed
+-- The pieces' rows summed up by {columns} before anything is joined to them: many rows have the same.
+(SELECT {columns}, {sums} FROM ({pieces}) AS row GROUP BY {groups})
+
 -- name: rollup
--- One row per bucket and group. $1 workspace, $2 the buckets' first instants; the names are declared as data.
-SELECT width_bucket(counted.bucket, $2::timestamptz[]) AS bucket{keys}, {sums}
-FROM ({pieces}) AS counted{joins}
+-- One row per bucket and group. $1 workspace; the names are declared as data.
+SELECT {bucket} AS bucket{keys}, {sums}
+FROM {pieces} AS counted{joins}
 WHERE true{conditions}
 GROUP BY {groups}
 LIMIT {limit}
@@ -17,6 +21,11 @@ SELECT {columns} FROM (
     SELECT {columns}, sum({text}) OVER (ROWS UNBOUNDED PRECEDING) - ({text}) AS before FROM ({rollup}) AS cell) AS cell
 WHERE before <= {limit}
 
+-- name: first
+-- The first {limit} of the {rows} in this order, each with the number of all and the bytes of their groups' texts.
+SELECT {columns}, count(*) OVER () AS groups, sum({text}) OVER () AS text FROM ({rows}) AS cell
+ORDER BY {order} LIMIT {limit}
+
 -- name: total
 -- Which rows of a tier, where a query has neither dimensions nor filters: the workspace's sum.
 series = 0
@@ -26,9 +35,10 @@ series = 0
 series > 0
 
 -- name: some
--- Which rows of a tier: those of the series that the conditions choose. An array, so that they are looked up by
--- the index on (workspace, series, bucket) however many rows others have.
-series = ANY (ARRAY(SELECT id FROM series WHERE workspace = $1{conditions}))
+-- Which rows of a tier: those of the series that the conditions choose. Not an array of them: how many they are decides
+-- whether they are looked up by the index on (workspace, series, bucket) or read among the others, and of an array that a
+-- statement makes the planner does not know.
+series IN (SELECT id FROM series WHERE workspace = $1{conditions})
 
 -- name: series
 -- Joined where a query groups by a dimension.

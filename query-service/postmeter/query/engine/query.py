@@ -74,6 +74,13 @@ class Query:
             raise ValueError("the range does not lie on the rollup's buckets")
 
 
+class First(NamedTuple):
+    """The first `limit` rows in this order: dimensions and metrics, and whether the largest comes first."""
+
+    order: tuple[tuple[str, bool], ...]
+    limit: int
+
+
 class Row(NamedTuple):
     """One group in one bucket. start: the bucket's first instant in the query's zone. values: int, revenue Decimal."""
 

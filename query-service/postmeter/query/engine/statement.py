@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from postmeter.query.engine import pieces
-from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
+from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
 from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
+_COARSE = (Resolution.TOTAL, Resolution.WEEK, Resolution.MONTH)
+"""Several rows of a series lie in one bucket."""
 
 
 @dataclass
@@ -23,50 +25,89 @@ class _Parameters:
         return f"${len(self.values)}"
 
 
-def write(query: Query, buckets: list[datetime]) -> tuple[str, list[object]]:
-    """(SQL, parameters): its rows are the bucket's number from 1, the dimensions, the metrics."""
-    parameters = _Parameters([query.scope.workspace, buckets])
+def write(query: Query, buckets: list[datetime], first: First | None = None) -> tuple[str, list[object]]:
+    """(SQL, parameters): its rows are the bucket's number from 1, the dimensions, the metrics.
+
+    With `first` only so many, in its order; each ends with the number of all rows and the bytes of their dimensions.
+    """
+    parameters = _Parameters([query.scope.workspace])
     meanings = metrics_of(query.rollup)
     counters = sorted({counter for metric in query.metrics for counter in meanings[metric]})
-    # An expression in the list of groups would be another one than in the list of columns: groups go by place.
-    groups = ", ".join(str(place) for place in range(1, 2 + len(query.dimensions)))
+    bucket = "1"
+    if query.resolution is not Resolution.TOTAL:
+        bucket = f"width_bucket({{}}bucket, {parameters.add(buckets)}::timestamptz[])"
+    counted, is_summed = _pieces(query, buckets, counters, parameters, bucket)
     sql = _QUERIES["rollup"].format(
+        bucket="counted.bucket" if is_summed else bucket.format("counted."),
         keys="".join(f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions),
         sums=", ".join(
-            # Counts fit, also summed up (records.SIZE_LIMIT); a numeric would take ten times as long to read.
-            f"sum({' + '.join(f'counted.{counter}' for counter in meanings[metric])})"
-            f"{'' if metric == REVENUE else '::bigint'} AS {metric}"
+            f"{_sum(' + '.join(f'counted.{counter}' for counter in meanings[metric]), metric)} AS {metric}"
             for metric in query.metrics
         ),
-        pieces=_pieces(query, buckets, counters, parameters),
+        pieces=counted,
         joins=_joins(query),
         conditions=_after_joins(query, parameters),
-        groups=groups,
+        groups=_places(1 + len(query.dimensions)),
         limit=MAX_ROWS + 1,
     )
-    return (_some_text(sql, query) if query.dimensions else sql), parameters.values
+    if query.dimensions:
+        sql = _some_text(sql, query)
+    return (sql if first is None else _first(sql, query, first)), parameters.values
+
+
+def _sum(counters: str, name: str) -> str:
+    # Counts fit, also summed up (records.SIZE_LIMIT); a numeric would take ten times as long to read.
+    return f"sum({counters})" + ("" if name == REVENUE else "::bigint")
+
+
+def _places(count: int) -> str:
+    # An expression in the list of groups would be another one than in the list of columns: groups go by place.
+    return ", ".join(str(place) for place in range(1, 1 + count))
+
+
+def _text(query: Query) -> str:
+    return " + ".join(f"octet_length({name})" for name in query.dimensions)
 
 
 def _some_text(rollup: str, query: Query) -> str:
-    text = " + ".join(f"octet_length({name})" for name in query.dimensions)
     columns = ", ".join(("bucket", *query.dimensions, *query.metrics))
-    return _QUERIES["some_text"].format(rollup=rollup, columns=columns, text=text, limit=MAX_TEXT)
+    return _QUERIES["some_text"].format(rollup=rollup, columns=columns, text=_text(query), limit=MAX_TEXT)
 
 
-def _pieces(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
+def _first(rows: str, query: Query, first: First) -> str:
+    terms = ((name, ' COLLATE "C"' * (name in query.dimensions), " DESC" * down) for name, down in first.order)
+    order = ", ".join(name + collation + direction for name, collation, direction in terms)
+    columns = ", ".join(("bucket", *query.dimensions, *query.metrics))
+    return _QUERIES["first"].format(rows=rows, columns=columns, text=_text(query), order=order, limit=first.limit)
+
+
+def _pieces(
+    query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters, bucket: str
+) -> tuple[str, bool]:
+    """What is counted; and whether it is summed up by bucket already, as where many rows of a tier lie in one."""
     own = [name for name, rollup in OF_ROLLUP.items() if rollup is query.rollup]
-    columns = ["series", "bucket", *own, *counters]
     series = _series(query, parameters)
-    return "\nUNION ALL\n".join(
+    found = "\nUNION ALL\n".join(
         _QUERIES["piece"].format(
             table=piece.table,
-            columns=", ".join(columns),
+            columns=", ".join(("series", "bucket", *own, *counters)),
             start=parameters.add(piece.start),
             end=parameters.add(piece.end),
             series=series,
         )
         for piece in pieces.split(query.rollup.tiers, query.start, query.end, buckets)
     )
+    of_series = any(name not in OF_ROLLUP for name in query.dimensions)
+    if not query.dimensions or (of_series and query.resolution not in _COARSE):
+        return f"({found})", False
+    keys = [*(["series"] if of_series else []), *own]
+    summed = _QUERIES["summed"].format(
+        columns=", ".join((f"{bucket.format('')} AS bucket", *keys)),
+        sums=", ".join(f"{_sum(counter, counter)} AS {counter}" for counter in counters),
+        pieces=found,
+        groups=_places(1 + len(keys)),
+    )
+    return summed, True
 
 
 def _series(query: Query, parameters: _Parameters) -> str:

@@ -51,7 +51,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: a POST that changes nothing. parameters, body, answer: the msgspec structs of the query string, the
     body and the good answer (`status`), from which the OpenAPI document is made; answer None: no JSON, but `media`.
     failures: statuses of errors to expect beside those that follow from the rest. streams: the answer goes on until one
-    side ends it; timeout: seconds without a byte of it.
+    side ends it; timeout: seconds without a byte of it. unversioned: what it answers changes without the workspace's
+    version (ADR 0046).
     """
 
     method: str
@@ -73,6 +74,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     media: str = "application/json"
     failures: tuple[int, ...] = ()
     streams: bool = False
+    unversioned: bool = False
+
+    @property
+    def has_tag(self) -> bool:
+        """Whether its good answer has an ETag, and who has it already gets 304."""
+        return self.method == "GET" and self.service is Service.QUERY and not self.unversioned
 
     @property
     def is_public(self) -> bool:

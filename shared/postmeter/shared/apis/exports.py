@@ -106,10 +106,12 @@ ENDPOINTS = (
         "How far an export is, and where to get it",
         answer=ExportStatusAnswer,
         failures=(422,),
+        unversioned=True,
     ),
     Endpoint(
         method="GET",
         path=LATEST_PATH,
+        unversioned=True,
         document=Document.NATIVE,
         service=Service.QUERY,
         summary="The latest exports, and how far each is",
@@ -120,6 +122,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=DOWNLOAD_PATH,
+        unversioned=True,
         document=Document.D3,
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",

@@ -18,6 +18,7 @@ class LiveParameters(Struct):
 LIVE_ENDPOINT = Endpoint(
     method="GET",
     path="/v1/live",
+    unversioned=True,
     document=Document.NATIVE,
     service=Service.QUERY,
     summary="Counters once a second, and events as they are counted: server-sent events",

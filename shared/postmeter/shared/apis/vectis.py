@@ -156,6 +156,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/tracking/stats",
+        unversioned=True,
         document=Document.D1,
         service=Service.QUERY,
         summary="Live totals of opens and clicks",

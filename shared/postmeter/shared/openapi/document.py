@@ -6,7 +6,7 @@ import importlib.metadata
 from typing import Any
 
 from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
-from postmeter.shared.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, SESSION, operation
+from postmeter.shared.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, SESSION, TAG_HEADERS, operation
 from postmeter.shared.openapi.schemas import Schemas
 
 VERSION = "3.1.0"
@@ -37,6 +37,7 @@ def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
     for endpoint in endpoints:
         made = operation(endpoint, TAGS[endpoint.document][0], schemas[endpoint.document])
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = made
+    texts = LIMIT_FIELDS | TAG_HEADERS
     return {
         "openapi": VERSION,
         "info": {
@@ -54,7 +55,7 @@ def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
                 SESSION: {"type": "apiKey", "in": "cookie", "name": "postmeter_session", "description": _SESSION},
             },
             "headers": {
-                **{name: {"description": text, "schema": {"type": "string"}} for name, text in LIMIT_FIELDS.items()},
+                **{name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()},
                 **{name: _header(text) for name, text in LIMIT_NUMBERS.items()},
                 "Retry-After": _header("Seconds until the next request is let through."),
                 "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},

@@ -26,6 +26,10 @@ LIMIT_NUMBERS = {
     "RateLimit-Remaining": "Requests that could come at once now.",
     "RateLimit-Reset": "Seconds until the whole limit is back.",
 }
+TAG_HEADERS = {
+    "ETag": "Of the answer's content, weak: to be sent back in `If-None-Match`.",
+    "Cache-Control": "`private, no-cache`: kept by who has it, and asked for anew each time.",
+}
 LIMIT_HEADERS = LIMIT_FIELDS | LIMIT_NUMBERS
 
 
@@ -40,7 +44,7 @@ def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
     }
     if description := _description(endpoint):
         made["description"] = description
-    if parameters := [*_path_parameters(endpoint), *_query_parameters(endpoint, schemas)]:
+    if parameters := [*_path_parameters(endpoint), *_query_parameters(endpoint, schemas), *_conditions(endpoint)]:
         made["parameters"] = parameters
     if endpoint.max_body:
         made["requestBody"] = _body(endpoint, schemas)
@@ -84,6 +88,13 @@ def _query_parameters(endpoint: Endpoint, schemas: Schemas) -> list[Part]:
     return made
 
 
+def _conditions(endpoint: Endpoint) -> list[Part]:
+    if not endpoint.has_tag:
+        return []
+    text = "The `ETag` of the answer that the caller has; 304 while it is the same."
+    return [{"name": "If-None-Match", "in": "header", "description": text, "schema": {"type": "string"}}]
+
+
 def _body(endpoint: Endpoint, schemas: Schemas) -> Part:
     size = f"At most {endpoint.max_body // 1024} KiB; gzip is taken, and its inflated size counts."
     if endpoint.body is None:
@@ -99,7 +110,7 @@ def _body(endpoint: Endpoint, schemas: Schemas) -> Part:
 def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
     good: Part = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.limit is not None:
-        good["headers"] = _headers(*LIMIT_HEADERS)
+        good["headers"] = _headers(*LIMIT_HEADERS, *(TAG_HEADERS if endpoint.has_tag else ()))
     if endpoint.status == HTTPStatus.FOUND:
         good["headers"] = {"Location": {"description": "Where the link leads.", "schema": {"type": "string"}}}
     elif endpoint.status != HTTPStatus.NO_CONTENT:
@@ -109,6 +120,9 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
         other = {"description": "What is wrong, as a page.", "content": {"text/html": {}, **_error(endpoint, schemas)}}
         return {str(endpoint.status): good, "default": other}
     made = {str(endpoint.status): good}
+    if endpoint.has_tag:
+        same = {"description": "What the caller has is still the answer.", "headers": good["headers"]}
+        made[str(HTTPStatus.NOT_MODIFIED.value)] = schemas.response("Same", same)
     for status in _failures(endpoint):
         made[str(status.value)] = schemas.response(status.phrase, _failure(status, _error(endpoint, schemas)))
     other = {"description": "Any other error, in the same envelope.", "content": _error(endpoint, schemas)}
