@@ -29,6 +29,7 @@ from postmeter.shared.sql import Queries
 QUERIES = Queries("postmeter.query", "message_search.sql")
 DEFAULT_DAYS = 30
 MAX_LIMIT = 1000
+SECOND = timedelta(seconds=1)
 AHEAD = timedelta(hours=1)
 """Mail may be dated so far ahead; without `to` it is found too."""
 EXAMINED = 50_000
@@ -99,8 +100,9 @@ class MessageSearch:
         if body.cursor is not None:
             low, high, at, last = self._cursors.read(body.cursor, asked.scope, identity).last
             return _instant(low), _instant(high), Place(_instant(at), UUID(str(last)))
-        now = self._clock()
-        end = now + AHEAD if body.end is None else times.instant(body.end, "to", UTC, last=True)
+        # The same all the second long, for which the answer is kept.
+        now = self._clock().replace(microsecond=0)
+        end = now + SECOND + AHEAD if body.end is None else times.instant(body.end, "to", UTC, last=True)
         start = min(end, now) - timedelta(days=DEFAULT_DAYS)
         if body.start is not None:
             start = times.instant(body.start, "from", UTC, last=False)

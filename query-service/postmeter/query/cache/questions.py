@@ -75,13 +75,13 @@ class _Range(msgspec.Struct):
     cursor: msgspec.Raw | None = None
 
 
-def _with_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
-    """Without a range the search goes up to an hour after this very moment."""
+def _by_second_without_whole_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
+    """A search without a range ends an hour after this second."""
     try:
         given = msgspec.json.decode(body, type=_Range)
     except (ValueError, RecursionError):
         return None
-    return (0, 0) if given.cursor or (given.start and given.end) else None
+    return (0, 0) if given.cursor or (given.start and given.end) else _by_second(request, body, now)
 
 
 CLOCKS: dict[str, Reader | None] = {
@@ -97,7 +97,7 @@ CLOCKS: dict[str, Reader | None] = {
     "/v1/messages": _at_any_time,
     "/v1/messages/{id}": _at_any_time,
     "/v1/messages/{id}/events": _at_any_time,
-    "/v1/messages/search": _with_range,
+    "/v1/messages/search": _by_second_without_whole_range,
     workspaces.BASE + "/campaigns/{campaignId}/analytics": _by_day,
     workspaces.BASE + "/analytics/overview": _by_day,
     workspaces.BASE + "/analytics/deliverability": _by_day,
