@@ -16,7 +16,7 @@ from postmeter.shared.errors import RequestError
 WORKSPACE_SHARE = 4
 """One workspace may hold this part of the connections, a quarter, and one in any case."""
 SEARCHES = 2
-"""Searches at once in this process; of one workspace there is one. They read every subject there is."""
+"""Searches at once in this process; of one workspace there is one. They may read every message there is."""
 MAX_WAITING = 32
 """Requests of one workspace that wait for their turn; the gateway sends it no more at once."""
 MARGIN_SECONDS = 1.0
