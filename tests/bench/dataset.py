@@ -23,7 +23,7 @@ import msgspec
 
 from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.shared import api_keys, bounces
+from postmeter.shared import api_keys, bounces, verdict_reasons
 from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.migrate import migrate
 from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, STATE_COUNTERS, Rollup
@@ -191,8 +191,9 @@ class Loader:
             await self._connection.execute("TRUNCATE bench.message, bench.happened")
             await self._do("plan", first, last, count, self.begin, self._days, campaigns, self.end, quiet=True)
             await self._do("happen", self.end, HARD_REASONS, SOFT_REASONS, quiet=True)
-            for name in ("write_events", "write_messages", "write_engagements"):
+            for name in ("links", "user_agents", "write_messages", "write_engagements"):
                 await self._do(name, self.workspace, quiet=True)
+            await self._do("write_events", self.workspace, verdict_reasons.NAMES, quiet=True)
             _say(f"messages up to {last:,} of {count:,}")
         await self._do("inbound", round(count * INBOUND_SHARE), self.begin, self._days)
         await self._do("write_inbound", self.workspace)
@@ -209,8 +210,6 @@ class Loader:
         await self._tiers(CREATED)
         await self._do("sent", self.workspace)
         await self._tiers(SENT)
-        await self._do("links", self.workspace)
-        await self._connection.execute("ANALYZE link")
         await self._do("link_activity", self.workspace)
         await self._tiers(LINKS)
         for name in ("bounce_reasons", "total_reasons", "first_sendings", "live_totals"):

@@ -1,10 +1,10 @@
 -- name: facts
 -- What happened in workspace $1 in [$2, $3); and the first counted open, click, reply and unsubscribe of each message.
-SELECT at, series, type, bounce, verdict, false AS first FROM event
+SELECT at, series, type, bounce, verdict, false AS first FROM history
 WHERE workspace = $1 AND at >= $2 AND at < $3
 UNION ALL
 SELECT at, series, type, NULL, NULL, true FROM (
-    SELECT type, min(series) AS series, min(at) AS at FROM event
+    SELECT type, min(series) AS series, min(at) AS at FROM history
     WHERE workspace = $1 AND type IN ({UNSUBSCRIBED}, {OPENED}, {CLICKED}, {REPLIED}) AND verdict IS DISTINCT FROM {MACHINE}
     GROUP BY message, type) AS firsts
 WHERE at >= $2 AND at < $3
@@ -28,7 +28,7 @@ count(*) FILTER (WHERE type = {REPLIED} AND first) AS unique_replies
 SELECT s.domain, count(*) FILTER (WHERE e.type = {SENT}), count(*) FILTER (WHERE e.type = {RECEIVED}),
     count(*) FILTER (WHERE e.type = {BOUNCED}), count(*) FILTER (WHERE e.type = {FAILED}),
     coalesce(min(i.spam), 0), coalesce(min(i.size_bytes), 0)::bigint
-FROM event e JOIN series s ON s.workspace = e.workspace AND s.id = e.series
+FROM history e JOIN series s ON s.workspace = e.workspace AND s.id = e.series
 LEFT JOIN (
     SELECT s.domain, count(*) FILTER (WHERE i.spam) AS spam, sum(i.size_bytes) AS size_bytes
     FROM bench.inbound i JOIN series s ON s.workspace = $1 AND s.id = i.series
@@ -39,7 +39,7 @@ WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 GROUP BY s.domain ORDER BY s
 -- D1: one sending domain, $4, by $5 (hour or day).
 SELECT date_trunc($5, e.at, 'UTC'), count(*) FILTER (WHERE e.type = {SENT}), count(*) FILTER (WHERE e.type = {RECEIVED}),
     count(*) FILTER (WHERE e.type = {BOUNCED}), count(*) FILTER (WHERE e.type = {FAILED})
-FROM event e JOIN series s ON s.workspace = e.workspace AND s.id = e.series
+FROM history e JOIN series s ON s.workspace = e.workspace AND s.id = e.series
 WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 AND s.domain = $4 GROUP BY 1 ORDER BY 1
 
 -- name: live
@@ -50,7 +50,7 @@ SELECT count(*) FILTER (WHERE type = {OPENED} AND verdict <> {MACHINE}),
     count(DISTINCT message) FILTER (WHERE type = {CLICKED} AND verdict <> {MACHINE}),
     count(*) FILTER (WHERE type = {OPENED} AND verdict = {MACHINE}),
     count(*) FILTER (WHERE type = {CLICKED} AND verdict = {MACHINE})
-FROM event WHERE workspace = $1 AND type IN ({OPENED}, {CLICKED})
+FROM history WHERE workspace = $1 AND type IN ({OPENED}, {CLICKED})
 
 -- name: total
 -- All of it in one row.
@@ -94,7 +94,7 @@ WHERE campaign = $4 GROUP BY 1 ORDER BY 1
 -- name: links
 -- Clicks by link, the most clicked first.
 SELECT url, count(*) FILTER (WHERE verdict <> {MACHINE}) AS clicks, count(*) FILTER (WHERE verdict = {MACHINE}) AS machine_clicks
-FROM event WHERE workspace = $1 AND at >= $2 AND at < $3 AND type = {CLICKED} GROUP BY url
+FROM history WHERE workspace = $1 AND at >= $2 AND at < $3 AND type = {CLICKED} GROUP BY url
 ORDER BY clicks DESC, url COLLATE "C" LIMIT 100
 
 -- name: best
@@ -108,7 +108,7 @@ ORDER BY unique_opens::numeric / nullif(delivered, 0) DESC NULLS LAST,
 
 -- name: reasons
 -- D3: bounces by normalised reason.
-SELECT r.reason, count(*) FROM event e JOIN bench.reason r ON r.raw = e.reason
+SELECT r.reason, count(*) FROM history e JOIN bench.reason r ON r.raw = e.reason
 WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 AND e.type = {BOUNCED}
 GROUP BY 1 ORDER BY 2 DESC, r.reason COLLATE "C" LIMIT 5
 
@@ -116,10 +116,10 @@ GROUP BY 1 ORDER BY 2 DESC, r.reason COLLATE "C" LIMIT 5
 -- D3: messages by the weekday and hour of their sending in the zone $4, and of them the ones opened, clicked, replied to.
 SELECT extract(isodow FROM sent.at AT TIME ZONE $4)::int AS day, extract(hour FROM sent.at AT TIME ZONE $4)::int AS hour,
     count(*), count(o.message), count(c.message), count(r.message)
-FROM (SELECT message, min(at) AS at FROM event WHERE workspace = $1 AND type = {SENT} GROUP BY message) AS sent
-LEFT JOIN (SELECT DISTINCT message FROM event WHERE workspace = $1 AND type = {OPENED} AND verdict <> {MACHINE}) o USING (message)
-LEFT JOIN (SELECT DISTINCT message FROM event WHERE workspace = $1 AND type = {CLICKED} AND verdict <> {MACHINE}) c USING (message)
-LEFT JOIN (SELECT DISTINCT message FROM event WHERE workspace = $1 AND type = {REPLIED}) r USING (message)
+FROM (SELECT message, min(at) AS at FROM history WHERE workspace = $1 AND type = {SENT} GROUP BY message) AS sent
+LEFT JOIN (SELECT DISTINCT message FROM history WHERE workspace = $1 AND type = {OPENED} AND verdict <> {MACHINE}) o USING (message)
+LEFT JOIN (SELECT DISTINCT message FROM history WHERE workspace = $1 AND type = {CLICKED} AND verdict <> {MACHINE}) c USING (message)
+LEFT JOIN (SELECT DISTINCT message FROM history WHERE workspace = $1 AND type = {REPLIED}) r USING (message)
 WHERE sent.at >= $2 AND sent.at < $3 GROUP BY 1, 2
 
 -- name: life
@@ -130,14 +130,14 @@ SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND campaign = $2) AS 
     count(*) FILTER (WHERE type = {CLICKED} AND verdict <> {MACHINE}) AS clicks,
     count(*) FILTER (WHERE type = {BOUNCED}) AS bounced, count(*) FILTER (WHERE type = {COMPLAINED}) AS complained,
     count(*) FILTER (WHERE type = {UNSUBSCRIBED}) AS unsubscribed
-FROM event JOIN series ON series.workspace = $1 AND series.id = event.series AND series.campaign = $2
-WHERE event.workspace = $1
+FROM history JOIN series ON series.workspace = $1 AND series.id = history.series AND series.campaign = $2
+WHERE history.workspace = $1
 
 -- name: life_hours
 -- D4: opens and clicks of campaign $2 by hour (UTC).
 SELECT date_trunc('hour', at, 'UTC'), count(*) FILTER (WHERE type = {OPENED}), count(*) FILTER (WHERE type = {CLICKED})
-FROM event JOIN series ON series.workspace = $1 AND series.id = event.series AND series.campaign = $2
-WHERE event.workspace = $1 AND type IN ({OPENED}, {CLICKED}) AND verdict <> {MACHINE} GROUP BY 1
+FROM history JOIN series ON series.workspace = $1 AND series.id = history.series AND series.campaign = $2
+WHERE history.workspace = $1 AND type IN ({OPENED}, {CLICKED}) AND verdict <> {MACHINE} GROUP BY 1
 
 -- name: states
 -- Messages created in [$2, $3) under the state that their events have left them in, by $4 (day, or century for all).
@@ -147,7 +147,7 @@ FROM message m LEFT JOIN (
         WHEN {COMPLAINED} THEN 8 WHEN {BOUNCED} THEN CASE bounce WHEN {HARD} THEN 7 ELSE 4 END END)
         WHEN 3 THEN 'sent' WHEN 4 THEN 'bounced' WHEN 5 THEN 'delivered' WHEN 6 THEN 'failed' WHEN 7 THEN 'bounced'
         WHEN 8 THEN 'complained' END AS state
-    FROM event WHERE workspace = $1 AND at >= $2 GROUP BY message) e ON e.message = m.id
+    FROM history WHERE workspace = $1 AND at >= $2 GROUP BY message) e ON e.message = m.id
 WHERE m.workspace = $1 AND m.created_at >= $2 AND m.created_at < $3 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: messages
@@ -158,7 +158,7 @@ ORDER BY created_at DESC, id DESC OFFSET $2 LIMIT $3
 -- name: bounced_messages
 -- D2: the newest 20 messages that have bounced and not come to more since, with the number of all.
 WITH found AS (
-    SELECT message FROM event WHERE workspace = $1 AND type IN ({BOUNCED}, {DELIVERED}, {FAILED}, {COMPLAINED})
+    SELECT message FROM history WHERE workspace = $1 AND type IN ({BOUNCED}, {DELIVERED}, {FAILED}, {COMPLAINED})
     GROUP BY message
     HAVING bool_or(bounce = {HARD}) AND NOT bool_or(type = {COMPLAINED})
         OR bool_or(bounce = {SOFT}) AND NOT bool_or(type <> {BOUNCED}))
@@ -172,11 +172,12 @@ ORDER BY created_at DESC, id DESC LIMIT 20
 
 -- name: history
 -- D2: what happened to message $2, machines left out.
-SELECT type, at FROM event WHERE workspace = $1 AND message = $2 AND verdict IS DISTINCT FROM {MACHINE} ORDER BY at, type
+SELECT type, at FROM history WHERE workspace = $1 AND message = $2
+    AND postmeter_place(workspace, message) = postmeter_place($1, $2) AND verdict IS DISTINCT FROM {MACHINE} ORDER BY at, type
 
 -- name: first_sendings
 -- The first 100 campaigns, and the first sending of each.
 SELECT c.id, min(e.at) FROM campaign c
 LEFT JOIN series s ON s.workspace = c.workspace AND s.campaign = c.id
-LEFT JOIN event e ON e.workspace = c.workspace AND e.series = s.id AND e.type = {SENT}
+LEFT JOIN history e ON e.workspace = c.workspace AND e.series = s.id AND e.type = {SENT}
 WHERE c.workspace = $1 GROUP BY 1 ORDER BY 1 LIMIT 100
