@@ -227,6 +227,11 @@ async def rows_of(dsn: str) -> str:
     opens = await connection.fetchval(
         "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d WHERE series <> 0"
     )
+    heap, indexes, rows = await connection.fetchrow(
+        "SELECT sum(pg_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid)), (SELECT count(*) FROM event)"
+        " FROM pg_inherits WHERE inhparent = 'event'::regclass AND pg_relation_size(inhrelid) > 0"
+    )
+    counts.append(f"history {heap / rows:.0f} bytes a row, its indexes {indexes / rows:.0f}")
     await connection.close()
     return f"hits counted {opens}; rows: {', '.join(counts)}"
 
