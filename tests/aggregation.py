@@ -175,12 +175,14 @@ class Bench:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
-    """Wait for a condition; fails after `seconds`."""
+    """Wait for a condition, as `wait_for` of tests/product.py does; fails after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
+    pause = 0.005
     while not await condition():
         assert loop.time() < deadline, "waited in vain"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.25, 0.05)
 
 
 @asynccontextmanager

@@ -60,15 +60,25 @@ def answers(ops_port: int) -> bool:
 
 
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float = PATIENCE) -> T:
-    """The first result of `probe` that is neither None nor False; fails after `seconds`."""
+    """The first result of `probe` that is neither None nor False; fails after `seconds`.
+
+    What lasts is asked less and less often: to ask takes time from what is waited for.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while True:
         found = probe()
         if found is not None and found is not False:
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} seconds in vain for {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.25, 0.25)
+
+
+def as_installed() -> dict[str, str]:
+    """Our environment, for a process of the product: it finds its own libraries only (tests/lean/sitecustomize.py)."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "lean")}
 
 
 class Product:
@@ -80,7 +90,7 @@ class Product:
         arguments = [str(Path(sys.executable).with_name("postmeter")), *(command or ("up",)), "--data", str(self.data)]
         arguments += ["--port", "0", "--tracking-port", "0"]
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(arguments, env=as_installed(), stdout=output, stderr=subprocess.STDOUT)
         self.ready: dict[str, Any] = wait_for("ready.json", self._ready)
 
     def _ready(self) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ VICTIMS = {
 SHARDS = ((None, None, 9, None, 1, None), (3, 5, None, None, None, None))
 """Before each kill of each round to how many shards records go from then on; None: as before."""
 FREEZES = 3
-READERS = 12
+READERS = 6
 RECOVERY_SECONDS = 150.0
 SETTLE_SECONDS = 60.0
 
@@ -98,7 +98,7 @@ async def kill_each_in_turn(product: Product, watch: Watch, ledger: Ledger) -> i
             await asyncio.to_thread(wait_for, f"ready after {words}", lambda: is_ready(product), RECOVERY_SECONDS)
             answered = len(ledger.answered)
             await asyncio.to_thread(
-                wait_for, "answers", lambda a=answered: len(ledger.answered) > a + 300, RECOVERY_SECONDS
+                wait_for, "answers", lambda a=answered: len(ledger.answered) > a + 150, RECOVERY_SECONDS
             )
             await asyncio.to_thread(watch.look)
     return killed

@@ -9,7 +9,7 @@ from tests.fuzz.__main__ import UNLIMITED
 from tests.fuzz.run import fuzz
 from tests.product import running
 
-REQUESTS = 3000
+REQUESTS = 1500
 SECONDS = 300.0
 """After which it is enough on a busy machine."""
 

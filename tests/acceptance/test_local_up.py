@@ -1,7 +1,6 @@
 """`postmeter up` as a process: it starts, keeps everything running, stops in order, and leaves nothing behind."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.product import Product, descendants, running, wait_for
+from tests.product import Product, as_installed, descendants, running, wait_for
 
 COMMAND = str(Path(sys.executable).with_name("postmeter"))
 SERVICES = ("gateway", "tracking", "query", "aggregator")
@@ -43,7 +42,7 @@ def postmeter(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[s
     """Run a command to its end."""
     return subprocess.run(
         [COMMAND, *arguments],
-        env={**os.environ, **environ},
+        env={**as_installed(), **environ},
         capture_output=True,
         text=True,
         timeout=120,
@@ -218,7 +217,7 @@ def test_an_external_server_that_does_not_answer_is_named(
     assert "Traceback" not in result.stderr
 
 
-def test_sigterm_stops_everything_and_the_next_start_has_everything(folder: Path) -> None:
+def test_sigterm_stops_everything_commands_still_work_and_the_next_start_has_everything(folder: Path) -> None:
     with running(folder) as first:
         children = descendants(first.process.pid)
         assert postmeter("workspace", "create", "kept", "--name", "K", "--data", str(first.data)).returncode == 0
@@ -227,11 +226,13 @@ def test_sigterm_stops_everything_and_the_next_start_has_everything(folder: Path
         assert all_gone(children)
         assert not (first.data / "ready.json").exists()
         assert "was killed" not in first.output.read_text()
+    assert postmeter("workspace", "create", "later", "--name", "L", "--data", str(first.data)).returncode == 0
     with running(folder) as second:
         assert second.ready["api_key"] == first.ready["api_key"]
         assert second.ready["dashboard"] is None
-        again = postmeter("workspace", "create", "kept", "--name", "K", "--data", str(second.data))
-        assert "already" in again.stderr
+        for name in ("kept", "later"):
+            again = postmeter("workspace", "create", name, "--name", "K", "--data", str(second.data))
+            assert "already" in again.stderr
 
 
 def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) -> None:
@@ -248,11 +249,3 @@ def test_nothing_is_left_after_sigkill_and_the_next_start_works(folder: Path) ->
         assert answer.status_code == 200
         assert who(second, signed_in(second, link)) is None, "a start voids the link of the one before"
         assert who(second, signed_in(second, second.ready["dashboard"])) is not None
-
-
-def test_commands_work_on_a_directory_that_is_not_running(folder: Path) -> None:
-    with running(folder) as product:
-        pass
-    made = postmeter("workspace", "create", "later", "--name", "L", "--data", str(product.data))
-    assert made.returncode == 0, made.stderr
-    assert "already" in postmeter("workspace", "create", "later", "--name", "L", "--data", str(product.data)).stderr

@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from postmeter.query.exports import service
 from postmeter.shared import metrics
 from tests.integration.export_world import Api, until
 from tests.integration.query_world import INTERNAL
-from tests.product import answers, free_port, wait_for
+from tests.product import answers, as_installed, free_port, wait_for
 from tests.roles import of_service
 
 ROWS = 50_000
@@ -59,7 +58,7 @@ def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
         "EXPORT_LEASE": "1.5",
         "LOG_LEVEL": "error",
     }
-    environ = {**os.environ, **{f"POSTMETER_{name}": value for name, value in own.items()}}
+    environ = {**as_installed(), **{f"POSTMETER_{name}": value for name, value in own.items()}}
     process = subprocess.Popen([sys.executable, "-m", "postmeter.cli.main", "run", "query"], env=environ)
     try:
         wait_for("query-service", lambda: answers(ops_port) or process.poll() is not None)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import signal
 import subprocess
@@ -29,7 +28,7 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.metrics import AggregatorMetrics
 from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
 from tests.conftest import on_database
-from tests.product import free_port
+from tests.product import as_installed, free_port
 
 RUN = "from postmeter.aggregator.service import main; main()"
 MESSAGES = 50
@@ -100,7 +99,7 @@ async def test_connections_cut_at_random_statements(at: Bench) -> None:
 
 @contextlib.contextmanager
 def process(at: Bench) -> Iterator[subprocess.Popen[bytes]]:
-    environ = os.environ | {
+    environ = as_installed() | {
         "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
         "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
         "POSTMETER_SHARDS": "3",

@@ -36,6 +36,7 @@ from tests.integration.contact_records import purchase
 from tests.integration.conversions_world import Shop, open_shop, shop
 from tests.integration.flushes import sides
 from tests.integration.tracking_service import SHARDS
+from tests.product import as_installed
 
 RUN = "from postmeter.aggregator.service import main; main()"
 
@@ -77,7 +78,7 @@ async def test_under_load_over_several_shards_and_aggregators(
 @contextlib.contextmanager
 def process(at: Bench) -> Iterator["subprocess.Popen[bytes]"]:
     """An aggregator that can be killed."""
-    environ = os.environ | {
+    environ = as_installed() | {
         "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
         "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
         "POSTMETER_SHARDS": str(SHARDS),

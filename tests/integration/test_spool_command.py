@@ -22,6 +22,7 @@ from postmeter.cli.main import main
 from postmeter.shared.pixel import GIF
 from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import SHARDS, Service, batches, hits_of, new_message, open_target
+from tests.product import as_installed
 
 JOB = Path(__file__).parents[2] / "deploy/k8s/drain/drain.yaml"
 DONE, IMPOSSIBLE, AWAY = 0, 1, 75
@@ -34,7 +35,7 @@ def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def started(*words: str, **settings: object) -> "subprocess.Popen[str]":
-    own = {name: value for name, value in os.environ.items() if not name.startswith("POSTMETER_")}
+    own = {name: value for name, value in as_installed().items() if not name.startswith("POSTMETER_")}
     own |= {f"POSTMETER_{name.upper()}": str(value) for name, value in settings.items()}
     command = [str(Path(sys.executable).with_name("postmeter")), *words]
     return subprocess.Popen(command, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

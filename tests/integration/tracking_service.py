@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import signal
 import socket
@@ -21,7 +20,7 @@ from postmeter.shared.principal import HEADER, Principal
 from postmeter.shared.streams import stream
 from postmeter.shared.tokens import KeyRing
 from tests import sealing
-from tests.product import answers, free_port, wait_for
+from tests.product import answers, as_installed, free_port, wait_for
 
 KEY = b"k" * 32
 OLD_KEY = b"o" * 32
@@ -106,7 +105,7 @@ class Service:
             "SPOOL_RESERVE": 4 << 20,
             **{name.upper(): value for name, value in settings.items()},
         }
-        environ = {**os.environ, **{f"POSTMETER_{name}": str(value) for name, value in values.items()}}
+        environ = {**as_installed(), **{f"POSTMETER_{name}": str(value) for name, value in values.items()}}
         command = [sys.executable, "-c", "from postmeter.tracking.service import main; main()"]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT)

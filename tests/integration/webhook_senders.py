@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from postmeter.cli.main import main
 from postmeter.shared.events import EventType
+from postmeter.shared.rollups import COUNTERS, TOTAL
 from tests.aggregation import AT, SECOND, Bench, bench, message, registration
 from tests.integration.gateway_world import gateway
 from tests.integration.tracking_service import Service
@@ -138,11 +139,21 @@ SENDERS = (
 )
 
 
-class Hook:
-    """A source of one sender, made by command, at a gateway before a tracking-service and an aggregator."""
+@dataclass
+class Office:
+    """A gateway before a tracking-service and an aggregator. hooks: how many were made there."""
 
-    def __init__(self, sender: Sender, url: str, path: str, secret: str, here: Bench) -> None:
-        self.sender, self.url, self.path, self.secret, self.here = sender, url, path, secret, here
+    url: str
+    here: Bench
+    hooks: int = 0
+
+
+class Hook:
+    """A source of one sender in a workspace of its own, made by command."""
+
+    def __init__(self, sender: Sender, office: Office, workspace: int, path: str, secret: str) -> None:
+        self.sender, self.url, self.here, self.workspace = sender, office.url, office.here, workspace
+        self.path, self.secret = path, secret
 
     def signed(self, body: bytes) -> Headers:
         return self.sender.sign(self.secret, BASE + self.path, body)
@@ -175,14 +186,31 @@ class Hook:
     async def history(self, n: int) -> dict[str, int]:
         """What is kept of message n, once all is counted."""
         await self.here.counted()
-        rows = await self.here.db.fetch("SELECT type FROM event WHERE message = $1", uuid.UUID(bytes=message(n)))
+        query = "SELECT type FROM event WHERE workspace = $1 AND message = $2"
+        rows = await self.here.db.fetch(query, self.workspace, uuid.UUID(bytes=message(n)))
         return dict(Counter(EventType(row["type"]).name.lower() for row in rows))
+
+    async def totals(self) -> dict[str, int]:
+        """The workspace's counters that are not 0."""
+        sums = ", ".join(f"sum({name})::bigint AS {name}" for name in COUNTERS)
+        query = f"SELECT {sums} FROM activity_15m WHERE workspace = $1 AND series = $2"
+        row = await self.here.db.fetchrow(query, self.workspace, TOTAL)
+        return {name: value for name, value in dict(row or {}).items() if value}
+
+    async def reasons(self) -> list[str]:
+        """Of its events, those that have one."""
+        query = "SELECT reason FROM event WHERE workspace = $1 AND reason IS NOT NULL"
+        return [row["reason"] for row in await self.here.db.fetch(query, self.workspace)]
+
+    async def dead_letters(self) -> list[bytes]:
+        """What was put aside of its deliveries, the oldest first."""
+        query = "SELECT record FROM dead_letter WHERE workspace = $1 ORDER BY id"
+        return [row["record"] for row in await self.here.db.fetch(query, self.workspace)]
 
 
 @asynccontextmanager
-async def hook(sender: Sender, dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Hook]:
-    """A hook for the block, at which MESSAGES are registered. Everything is real but the provider."""
-    path, secret = await asyncio.to_thread(_make_source, sender, dsn)
+async def open_office(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Office]:
+    """An office for the block. Everything is real but the providers."""
     service = await asyncio.to_thread(
         Service, redis_url, folder / "spool", source_key=SOURCE_KEY, public_gateway_url=BASE, shards=3
     )
@@ -192,14 +220,23 @@ async def hook(sender: Sender, dsn: str, redis_url: str, folder: Path) -> AsyncI
             here.aggregator(),
             gateway(dsn, tracking_url=f"http://127.0.0.1:{service.port}") as url,
         ):
-            await here.streams.append(0, *(registration(n) for n in MESSAGES))
-            await here.counted()
-            yield Hook(sender, url, path, secret, here)
+            yield Office(url, here)
     finally:
         assert await asyncio.to_thread(service.terminate) == 0
 
 
-def _make_source(sender: Sender, dsn: str) -> tuple[str, str]:
+async def hook(sender: Sender, office: Office) -> Hook:
+    """A new hook, at whose workspace MESSAGES are registered."""
+    office.hooks += 1
+    name = f"acme-{office.hooks}"
+    path, secret = await asyncio.to_thread(_make_source, sender, office.here.dsn, name)
+    workspace = await office.here.value("SELECT number FROM workspace WHERE id = $1", name)
+    await office.here.streams.append(0, *(registration(n, workspace=workspace) for n in MESSAGES))
+    await office.here.counted()
+    return Hook(sender, office, workspace, path, secret)
+
+
+def _make_source(sender: Sender, dsn: str, workspace: str) -> tuple[str, str]:
     """(path, secret) of a new source."""
     environ = {
         "POSTMETER_POSTGRES_DSN": dsn,
@@ -213,8 +250,8 @@ def _make_source(sender: Sender, dsn: str) -> tuple[str, str]:
         assert done.exit_code == 0, done.output
         return done.output.split()
 
-    command("workspace", "create", "acme", "--name", "Acme", "--timezone", "UTC")
-    words = command("source", "create", "--workspace", "acme", "--provider", sender.slug)
+    command("workspace", "create", workspace, "--name", "Acme", "--timezone", "UTC")
+    words = command("source", "create", "--workspace", workspace, "--provider", sender.slug)
     path = words[1].removeprefix(BASE)
     if sender.secret is None:
         return path, words[3]
