@@ -55,7 +55,7 @@ class Load:
             await asyncio.sleep(pause)
 
     async def _read(self, session: aiohttp.ClientSession) -> None:
-        await self._until_stopped(lambda: self._hit(session), 0.05)
+        await self._until_stopped(lambda: self._hit(session), 0.1)
 
     async def _send(self, session: aiohttp.ClientSession) -> None:
         async def step() -> None:

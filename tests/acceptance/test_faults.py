@@ -98,7 +98,7 @@ async def kill_each_in_turn(product: Product, watch: Watch, ledger: Ledger) -> i
             await asyncio.to_thread(wait_for, f"ready after {words}", lambda: is_ready(product), RECOVERY_SECONDS)
             answered = len(ledger.answered)
             await asyncio.to_thread(
-                wait_for, "answers", lambda a=answered: len(ledger.answered) > a + 150, RECOVERY_SECONDS
+                wait_for, "answers", lambda a=answered: len(ledger.answered) > a + 100, RECOVERY_SECONDS
             )
             await asyncio.to_thread(watch.look)
     return killed
