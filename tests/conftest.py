@@ -27,8 +27,8 @@ from tests.roles import make_roles
 
 T = TypeVar("T")
 
-# A busy machine is no failed test.
-settings.register_profile("postmeter", deadline=None)
+# A busy machine is no failed test. Each run tries other examples: half as many find as much in two runs.
+settings.register_profile("postmeter", deadline=None, max_examples=50)
 settings.load_profile("postmeter")
 
 

@@ -97,7 +97,7 @@ async def flush_in_parts(three: list[Side], found: list[Record], noise: random.R
     await three[0].sweep()
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=crowded(), seed=st.integers(0, 2**32))
 async def test_order_and_flushes_decide_nothing(at: Bench, three: list[Side], found: list[Record], seed: int) -> None:
     workspace = next(WORKSPACES)

@@ -210,7 +210,7 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
         here = runner.run(stack.enter_async_context(world(postgres_dsn)))
 
         @given(asked(), st.data())
-        @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
         def examples(drawn: tuple[Query, list[Counted]], data: st.DataObject) -> None:
             query, rows = drawn
             runner.run(check(here, query, rows, data.draw(facts(query))))

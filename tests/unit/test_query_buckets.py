@@ -78,7 +78,7 @@ ranges = st.tuples(
 
 
 @given(ranges, st.sampled_from([r for r in Resolution if r is not Resolution.TOTAL]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_buckets_are_those_that_a_walk_meets(drawn: tuple[datetime, int, int, str], resolution: Resolution) -> None:
     near, before, length, name = drawn
     zone, start = ZoneInfo(name), near + before * QUARTER
@@ -91,7 +91,7 @@ def test_buckets_are_those_that_a_walk_meets(drawn: tuple[datetime, int, int, st
 
 
 @given(ranges, st.sampled_from(Resolution))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
     drawn: tuple[datetime, int, int, str], resolution: Resolution
 ) -> None:
