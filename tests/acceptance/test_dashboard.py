@@ -19,28 +19,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    Playwright,
-    Route,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 
-from tests import browser as browsers
+from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of, signed_in, until_focused
 from tests.acceptance.dashboard_world import CAMPAIGNS, HOSTILE, MARKUP, World
 from tests.product import running, wait_for
 
-AXE = (Path(__file__).parents[1] / "axe-core" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 TEXTS = Path(__file__).parents[2] / "gateway/postmeter/gateway/site/dashboard/texts"
-FOREIGN = "body img, body iframe, body object, #page script"
-"""What no screen has of its own."""
 ONE_SCREEN = 100_000
 """Bytes that a screen may take before data, for a browser that has none of them."""
 ALL_SCREENS = 160_000
@@ -60,65 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(product)
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(
-        executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
-    )
-    yield browser
-    browser.close()
-
-
-class Visit:
-    """A page of a browser of its own, and all that it complained of and asked for."""
-
-    def __init__(self, world: World, page: Page) -> None:
-        self.world, self.page = world, page
-        self.complaints: list[str] = []
-        self.expected: str | None = None
-        """A pattern of what the browser itself says, whenever, of answers that are not what one hopes for."""
-        self.asked: list[str] = []
-        page.set_default_timeout(60_000)
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
-
-    def _heard(self, said: ConsoleMessage) -> None:
-        if said.type != "log":
-            self.complaints.append(f"{said.text} {urlsplit(said.location['url']).path}")
-
-    def to(self, path: str) -> Page:
-        """The page at a path, once nothing is loading there any more."""
-        self.page.goto(self.world.url + path)
-        self.page.locator("main h1").wait_for()
-        self.settled()
-        return self.page
-
-    def was_quiet(self) -> None:
-        """Nothing was complained of but what was expected, and nobody else asked."""
-        assert [said for said in self.complaints if not self.expected or not re.search(self.expected, said)] == []
-        hosts = {urlsplit(url).netloc for url in self.asked if not url.startswith("blob:")}
-        assert hosts <= {urlsplit(self.world.url).netloc}
-
-    def settled(self) -> None:
-        expect(self.page.locator(".loading")).to_have_count(0)
-        expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
-
-
 Visiting = Callable[..., Visit]
-
-
-def signed_in(world: World, browser: Browser, **options: Any) -> BrowserContext:
-    context = browser.new_context(**({"locale": "en-GB", "viewport": {"width": 1280, "height": 800}} | options))
-    answer = context.request.post(world.url + "/session", data={"api_key": world.product.ready["api_key"]})
-    assert answer.status == 204, answer.text()
-    return context
 
 
 @pytest.fixture
@@ -127,8 +55,8 @@ def visiting(world: World, browser: Browser) -> Iterator[Callable[..., Visit]]:
     contexts, visits = [], []
 
     def visit(**options: Any) -> Visit:
-        contexts.append(signed_in(world, browser, **options))
-        visits.append(Visit(world, contexts[-1].new_page()))
+        contexts.append(signed_in(world.product, browser, **options))
+        visits.append(Visit(world.url, contexts[-1].new_page()))
         return visits[-1]
 
     yield visit
@@ -196,8 +124,8 @@ class Seen:
 @pytest.fixture(scope="module")
 def tour(world: World, browser: Browser) -> dict[str, Seen]:
     """Every screen, looked at once by somebody who looks at everything."""
-    context = signed_in(world, browser)
-    visit = Visit(world, context.new_page())
+    context = signed_in(world.product, browser)
+    visit = Visit(world.url, context.new_page())
     sizes: dict[str, int] = {}
     # What was kept has a size below zero there.
     visit.page.on(
@@ -224,15 +152,6 @@ def tour(world: World, browser: Browser) -> dict[str, Seen]:
     context.close()
     visit.was_quiet()
     return seen
-
-
-def barriers_of(page: Page, rules: dict[str, Any]) -> list[Any]:
-    run = page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules)
-    assert run["passes"]
-    return [
-        (one["id"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
-        for one in run["violations"]
-    ]
 
 
 @pytest.mark.parametrize("who", OPENS)
@@ -634,14 +553,6 @@ def test_all_of_it_works_by_the_keyboard(world: World, visiting: Visiting) -> No
     expect(page.locator(".same tbody tr")).to_have_count(90)
 
 
-def until_focused(page: Page, selector: str) -> None:
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"Tab never comes to {selector}")
-
-
 def test_markup_is_text_wherever_it_stands(tour: dict[str, Seen], visiting: Visiting) -> None:
     assert {name: seen.elements for name, seen in tour.items()} == dict.fromkeys(tour, 0)
     assert [name for name, seen in tour.items() if "stolen" in seen.title] == []
@@ -760,7 +671,7 @@ def test_a_workspace_without_mail_is_told_how_to_begin(world: World, browser: Br
     key = command(world, "key", "create", "--workspace", "new", "--role", "member", "--scope", "analytics").split()[-1]
     context = browser.new_context(locale="en-GB")
     context.request.post(world.url + "/session", data={"api_key": key})
-    visit = Visit(world, context.new_page())
+    visit = Visit(world.url, context.new_page())
     assert "/v1/messages" in visit.to("/").locator(".empty code").inner_text()
     assert "Asia/Kathmandu" in visit.page.locator(".title").inner_text()
     assert "/v1/campaigns/" in visit.to("/campaigns").locator(".empty code").inner_text()

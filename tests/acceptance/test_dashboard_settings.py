@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests import browser as browsers
+from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of, until_focused
 from tests.acceptance.dashboard_world import HOSTILE, MARKUP
-from tests.acceptance.test_dashboard import AXE, FOREIGN, RULES, Visit, barriers_of, until_focused
 from tests.product import PATIENCE, Product, running, wait_for
 
 PASSWORD = "a password of the tests"
@@ -45,7 +44,7 @@ class Office:
         given = sign_in or {"api_key": self.product.ready["api_key"]}
         answer = context.request.post(self.url + "/session", data=given)
         assert answer.status == 204, answer.text()
-        visit = Visit(self, context.new_page())  # type: ignore[arg-type]
+        visit = Visit(self.url, context.new_page())
         self._visits.append(visit)
         return visit.to("/settings")
 
@@ -62,21 +61,6 @@ class Office:
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with running(tmp_path_factory.mktemp("settings")) as product:
         yield product
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(
-        executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
-    )
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests import browser as browsers
 from tests.product import Product, running, wait_for
 
 PATH_AND_QUERY = "/offer/50%25%20off?utm_source=mail&q=a%2Bb+c&double=%2525"
@@ -62,13 +61,10 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
-        )
-        yield browser.new_page()
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def newsletter(site: Site) -> str:
