@@ -144,6 +144,8 @@ async def test_no_answer_holds_another_s_labels(
     ids = Ids(**{field: getattr(town.ids[source], field) for field, source in sources.items()})
     request = row[1](ids)
     _, _, body, _ = await seen(town, town.keys[key], request, ids)
+    # One of the first tenant's keys is confined to a domain of the other's name: what tells of keys tells that.
+    body = body.replace(f'"domains":["{THEIRS}.example"]', '"domains":[]')
     for mark in foreign_marks(key) - {ids.mark}:
         assert mark not in body.lower(), (row[0], body)
 
