@@ -44,6 +44,28 @@ async def test_a_schema_that_lacks_one_is_not_current(
             await connection.close()
 
 
+async def test_what_is_to_be_applied_is_told_and_a_changed_migration_refused(
+    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = migrate.files()
+    monkeypatch.setattr(migrate, "files", lambda: found[:-1])
+    assert await migrate.pending(empty_postgres_dsn) == [name for name, _ in found[:-1]]
+    await migrate.migrate(empty_postgres_dsn)
+    assert await migrate.pending(empty_postgres_dsn) == []
+    connection = await asyncpg.connect(empty_postgres_dsn)
+    await connection.execute("ALTER TABLE migration DROP COLUMN digest")  # as a version before this one left it
+    await connection.close()
+    monkeypatch.setattr(migrate, "files", lambda: found)
+    assert await migrate.pending(empty_postgres_dsn) == [found[-1][0]]
+    assert await migrate.migrate(empty_postgres_dsn) == [found[-1][0]]
+    edited = [(found[0][0], found[0][1] + "-- one word more"), *found[1:], ("9999_new.sql", "CREATE TABLE new (a int)")]
+    monkeypatch.setattr(migrate, "files", lambda: edited)
+    for act in (migrate.pending, migrate.migrate):
+        with pytest.raises(MigrationError, match=f"{found[0][0]}: changed after it was applied"):
+            await act(empty_postgres_dsn)
+    assert await columns(empty_postgres_dsn, "new") == []
+
+
 async def test_several_at_once_take_turns(empty_postgres_dsn: str) -> None:
     applied = await asyncio.gather(*(migrate.migrate(empty_postgres_dsn) for _ in range(4)))
     assert sorted(applied, key=len) == [[], [], [], [name for name, _ in migrate.files()]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -24,6 +24,7 @@ from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
 from postmeter.aggregator.store.user_agents import UserAgents
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
+from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.stream.lease import Lease, Move, advance
 from postmeter.aggregator.unregistered import addressed, adoption, provisional
 from postmeter.aggregator.unregistered.choice import Choice
@@ -37,7 +38,6 @@ from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.shared import metrics, source_log
 from postmeter.shared.live import LiveTotals
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import CampaignChange, Event, Hit, Purchase, Record, Registration
 from postmeter.shared.rollups import REASONS
 from postmeter.shared.streams import slot_of_name
 
@@ -79,9 +79,10 @@ class Flusher:
         moves: live totals grow under the first one's shard. release: with what waits for the messages that they
         register; else the sweep finds it.
         """
-        prepared = await self._prepare(connection, _records(batches))
+        prepared = await self._prepare(connection, _all(batches))
         async with self._memory.transaction(connection) as held:
-            outcome = await self._count(held, moves[0].lease.shard, batches, prepared, self._counters, release=release)
+            fresh = await dedup.fresh(connection, batches, self._counters)
+            outcome = await self._count(held, moves[0].lease.shard, fresh, prepared, release=release)
             await advance(connection, moves)
         self._plans.count(held.learnt)
         return outcome
@@ -115,7 +116,8 @@ class Flusher:
                 return Outcome(sweep_behind=last)
             try:
                 async with connection.transaction():
-                    outcome = await self._fold(held, lease.shard, swept.records, Prepared(), swept.rejected)
+                    found = Intake(rejected=list(swept.rejected)).add(swept.records)
+                    outcome = await self._count(held, lease.shard, found, Prepared())
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
@@ -154,9 +156,10 @@ class Flusher:
         Raises what is not the data's fault.
         """
         try:
-            prepared = await self._prepare(connection, batch.records)
+            prepared = await self._prepare(connection, _all([batch]))
             async with self._memory.trial(connection) as held:
-                await self._count(held, shard, [batch], prepared, self._unsaid, release=False)
+                fresh = await dedup.fresh(connection, [batch], self._unsaid)
+                await self._count(held, shard, fresh, prepared, release=False)
         except Exception as error:
             if not is_of_the_data(error):
                 raise
@@ -184,85 +187,54 @@ class Flusher:
             self._verdicts.of,
         )
 
-    async def _prepare(self, connection: Connection, found: Iterable[Record]) -> Prepared:
-        registrations = [record for record in found if type(record) is Registration]
-        events = [record for record in found if type(record) is Event]
-        await campaigns.change(connection, [record for record in found if type(record) is CampaignChange])
-        await self._links.prepare(connection, found)
-        await self._user_agents.prepare(connection, found)
+    async def _prepare(self, connection: Connection, found: Intake) -> Prepared:
+        """Make what messages point to, in transactions of their own: a row too many does no harm."""
+        await campaigns.change(connection, found.campaigns)
+        await self._links.prepare(connection, found.hits, found.events)
+        await self._user_agents.prepare(connection, found.hits, found.events)
         await self._refresh(connection)
-        drafts = await provisional.drafts(connection, events, Horizon(self._months)) if events else {}
-        series = await self._dimensions.prepare(connection, [*registrations, *drafts.values()], events)
+        drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
+        series = await self._dimensions.prepare(connection, [*found.registrations, *drafts.values()], found.events)
         return Prepared(series, drafts)
 
     async def _count(
-        self,
-        held: Transaction,
-        shard: int,
-        batches: list[Batch],
-        prepared: Prepared,
-        counters: metrics.AggregatorMetrics,
-        *,
-        release: bool,
+        self, held: Transaction, shard: int, found: Intake, prepared: Prepared, *, release: bool = True
     ) -> Outcome:
-        fresh = await dedup.fresh_batches(held.connection, batches, counters)
-        found, conflicts = await dedup.fresh_records(held.connection, fresh, counters)
-        rejected = [one for batch in fresh for one in batch.rejected] + conflicts
-        return await self._fold(held, shard, found, prepared, rejected, release=release)
-
-    async def _fold(
-        self,
-        held: Transaction,
-        shard: int,
-        found: list[Record],
-        prepared: Prepared,
-        rejected: list[Rejected],
-        *,
-        release: bool = True,
-    ) -> Outcome:
-        connection = held.connection
-        hits = [record for record in found if isinstance(record, Hit)]
-        events = [record for record in found if isinstance(record, Event)]
-        registrations = [record for record in found if type(record) is Registration]
-        outcome = Outcome(hits=len(hits), events=len(events), registrations=len(registrations))
-        outcome.campaigns = sum(type(record) is CampaignChange for record in found)
-        # Repetitions of an order that are counted at the same time follow each other.
-        held.also.update(slot_of_name(one.workspace, "", one.id) for one in found if type(one) is Purchase)
-        changes = self._changes()
-        if registrations:
-            learnt, names = await messages.register(
-                connection, registrations, prepared.series, changes.horizon, changes.cohorts
-            )
-            held.create(learnt)
-            await provisional.notice(connection, names)
-            believed = messages.believed(registrations)
-            waited_for = [name for name in names if name in believed]
-            released = await self._waiting.release(connection, list(learnt), waited_for) if release else Batch(b"")
-            hits += [record for record in released.records if isinstance(record, Hit)]
-            events += [record for record in released.records if isinstance(record, Event)]
-            rejected = rejected + released.rejected
-        resolved = await resolve(held, changes, hits, events, prepared)
-        outcome.made = resolved.made
-        await self._add(connection, changes, resolved, prepared)
-        rejected = rejected + await self._waiting.park(connection, resolved.unknown, changes)
+        """What is done with records that were never counted before, step by step."""
+        connection, changes = held.connection, self._changes()
+        outcome = Outcome.of(found)
+        await self._register(held, changes, found, prepared, release=release)
+        resolved = await resolve(held, changes, found.hits, found.events, prepared)
+        await self._fold(connection, changes, resolved, prepared)
+        found.rejected += await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(held, shard, changes)
-        outcome.judged = changes.judged
+        outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
+        await self._dead_letters.put_aside(connection, shard, found.rejected)
+        outcome.made, outcome.judged = resolved.made, changes.judged
         outcome.shown = self.onlookers.of(changes.history, self._texts)
-        outcome.contacts = await contacts.store(connection, found, changes.horizon)
-        outcome.dead_letters = len(rejected)
-        await self._dead_letters.put_aside(connection, shard, rejected)
+        outcome.dead_letters = len(found.rejected)
         return outcome
 
-    async def _write(self, held: Transaction, shard: int, changes: Changes) -> dict[int, LiveTotals]:
-        live = await tables.write(held, changes, shard)
-        clicks = Counter(changes.links)
-        clicks.update(changes.relinked)
-        await self._links.write(held.connection, clicks, changes.horizon)
-        await rollups.add(held.connection, REASONS, changes.reasons.counts, changes.horizon)
-        await self._campaigns.write(held.connection, changes.sendings)
-        return live
+    async def _register(
+        self, held: Transaction, changes: Changes, found: Intake, prepared: Prepared, *, release: bool
+    ) -> None:
+        """Store messages; what waited for them is found too."""
+        # Repetitions of an order that are counted at the same time follow each other.
+        held.also.update(slot_of_name(one.workspace, "", one.id) for one in found.purchases)
+        if not found.registrations:
+            return
+        connection = held.connection
+        learnt, names = await messages.register(
+            connection, found.registrations, prepared.series, changes.horizon, changes.cohorts
+        )
+        held.create(learnt)
+        await provisional.notice(connection, names)
+        if release:
+            believed = messages.believed(found.registrations)
+            released = await self._waiting.release(connection, list(learnt), [n for n in names if n in believed])
+            found.add(released.records).rejected.extend(released.rejected)
 
-    async def _add(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
+    async def _fold(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
         """Add all events whose message is known to `changes`."""
         ours, theirs = await self._choice.kept(connection, resolved.hits, resolved.events)
         if ours:
@@ -276,6 +248,16 @@ class Flusher:
             counted = event.mail is None or (key, event.type) not in theirs
             changes.add_event(key, event, series, counted=counted)
 
+    async def _write(self, held: Transaction, shard: int, changes: Changes) -> dict[int, LiveTotals]:
+        live = await tables.write(held, changes, shard)
+        clicks = Counter(changes.links)
+        clicks.update(changes.relinked)
+        await self._links.write(held.connection, clicks, changes.horizon)
+        await rollups.add(held.connection, REASONS, changes.reasons.counts, changes.horizon)
+        await self._campaigns.write(held.connection, changes.sendings)
+        return live
 
-def _records(batches: list[Batch]) -> list[Record]:
-    return [record for batch in batches for record in batch.records]
+
+def _all(batches: list[Batch]) -> Intake:
+    """The records of these, counted before or not."""
+    return Intake().add(record for batch in batches for record in batch.records)

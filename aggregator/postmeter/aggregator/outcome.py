@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.live.onlookers import Shown
+from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.waiting import Place
 from postmeter.shared import source_log
 from postmeter.shared.live import LiveTotals
@@ -35,3 +36,13 @@ class Outcome:
     sweep_behind: Place | None = None
     unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
     shown: Shown = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Intake) -> Outcome:
+        """With the numbers of these records."""
+        return cls(
+            hits=len(found.hits),
+            events=len(found.events),
+            registrations=len(found.registrations),
+            campaigns=len(found.campaigns),
+        )

@@ -92,11 +92,18 @@ def run(service: str) -> None:
 
 @main.command()
 @data_option()
-def migrate(data: Path | None) -> None:
+@click.option("--check", is_flag=True, help="Only say what there is to do; the status is 1 if there is something.")
+def migrate(data: Path | None, check: bool) -> None:
     """Bring the database schema up to date."""
     from postmeter.cli.local.database import named_errors
     from postmeter.shared.migrate import migrate as apply
+    from postmeter.shared.migrate import pending
 
+    if check:
+        with access.database_dsn(data) as dsn, named_errors():
+            missing = asyncio.run(pending(dsn.reveal()))
+        click.echo("\n".join(f"to be applied: {name}" for name in missing) or "the schema is up to date")
+        sys.exit(1 if missing else 0)
     with access.database_dsn(data) as dsn, named_errors():
         applied = asyncio.run(apply(dsn.reveal()))
     click.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")

@@ -1,6 +1,7 @@
 """Brings the schema up to date: the numbered files in `migrations/`, each in a transaction of its own.
 
-What of them takes longer than a transaction may is done before it (index_builds.py).
+What of them takes longer than a transaction may is done before it (index_builds.py). The digest of what was applied is
+kept: a migration whose text is another afterwards is refused, for then nobody knows what the schema is.
 
 Several may start at once: they take turns by polling `pg_try_advisory_lock` (waiting inside
 `pg_advisory_lock` would deadlock with CREATE INDEX CONCURRENTLY).
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 from collections.abc import Awaitable, Callable
 from importlib import resources
 
@@ -50,6 +52,35 @@ def checks(pool: Pool) -> dict[str, Callable[[], Awaitable[object]]]:
     return {"postgres": lambda: pool.fetchval("SELECT 1"), "schema": lambda: require_current(pool)}
 
 
+async def pending(dsn: str) -> list[str]:
+    """What `migrate` would apply, in order. Raises MigrationError where a migration that was applied is another now."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+            return [name for name, _ in files()]
+        await _check(connection)
+        done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+        return [name for name, _ in files() if name not in done]
+    finally:
+        await connection.close()
+
+
+async def _check(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Compare what was applied with what there is. Those applied before digests were kept are believed."""
+    # Read as a whole row, for the column may not be there yet.
+    applied = {row["name"]: dict(row).get("digest") for row in await connection.fetch("SELECT * FROM migration")}
+    changed = [name for name, sql in files() if applied.get(name) not in (None, _digest(sql))]
+    if changed:
+        raise MigrationError(
+            f"{', '.join(changed)}: changed after it was applied here; take the file as it was released, and put the "
+            "change into a new migration"
+        )
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()
+
+
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and make the partitions of the months around now; returns what was applied.
 
@@ -83,7 +114,16 @@ async def _lock(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     await connection.execute(
-        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());"
+        " ALTER TABLE migration ADD COLUMN IF NOT EXISTS digest text"
+    )
+    await _check(connection)
+    known = {name: _digest(sql) for name, sql in files()}
+    await connection.execute(
+        "UPDATE migration m SET digest = k.digest FROM unnest($1::text[], $2::text[]) AS k (name, digest)"
+        " WHERE m.name = k.name AND m.digest IS NULL",
+        list(known),
+        list(known.values()),
     )
     done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
     applied = []
@@ -95,7 +135,7 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
             async with connection.transaction():
                 await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '300s'")
                 await connection.execute(sql)
-                await connection.execute("INSERT INTO migration (name) VALUES ($1)", name)
+                await connection.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, known[name])
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{name}: {error}") from error
         await partitions.ensure_now(connection)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import CustomEvent, Purchase, Record
+from postmeter.shared.records import CustomEvent, Purchase
 from postmeter.shared.sql import Queries
 
 QUERIES = Queries("postmeter.aggregator.conversions", "conversions.sql")
@@ -24,18 +24,14 @@ class Stored:
     custom: int = 0
 
 
-async def store(connection: Connection, found: list[Record], horizon: Horizon) -> Stored:
+async def store(connection: Connection, found: list[Purchase], custom: list[CustomEvent], horizon: Horizon) -> Stored:
     """Store what is new of these. An order's first purchase stays, whatever is told under its id later."""
     purchases: dict[Named, Purchase] = {}
     stored = Stored()
-    custom = []
     for record in found:
-        if type(record) is Purchase:
-            named = (record.workspace, record.id)
-            if purchases.setdefault(named, record) is not record:
-                stored.repeated.append(named)
-        elif type(record) is CustomEvent:
-            custom.append(record)
+        named = (record.workspace, record.id)
+        if purchases.setdefault(named, record) is not record:
+            stored.repeated.append(named)
     stored.custom = len(custom)
     if purchases:
         stored.repeated += await _store_purchases(connection, purchases, horizon)

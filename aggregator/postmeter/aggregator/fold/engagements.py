@@ -40,7 +40,9 @@ def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
                 found.earlier.append((*key, kind, at))
             else:
                 continue
-            states[key] = known._replace(first=(*known.first[:kind], at, *known.first[kind + 1 :]))
+            states[key] = Known(
+                known.series, known.sent_at, known.delivered_at, (*known.first[:kind], at, *known.first[kind + 1 :])
+            )
             if at != NEVER:
                 _count(changes, kind, key[0], (at, series), was, known.sent_at)
                 if was is None and kind is Engagement.CLICK and not _is_early(at, known.delivered_at, early):

@@ -7,6 +7,7 @@ today has no race.
 from __future__ import annotations
 
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
+from postmeter.aggregator.stream.intake import Intake
 from postmeter.shared import metrics
 from postmeter.shared.postgres import Connection
 from postmeter.shared.records import Event, Record
@@ -17,7 +18,14 @@ _QUERIES = Queries("postmeter.aggregator.store", "dedup.sql")
 BATCHES = 0
 
 
-async def fresh_batches(
+async def fresh(connection: Connection, batches: list[Batch], counters: metrics.AggregatorMetrics) -> Intake:
+    """What was never counted of these batches; repetitions of a key with another body are rejected."""
+    never_counted = await _fresh_batches(connection, batches, counters)
+    found, conflicts = await _fresh_records(connection, never_counted, counters)
+    return Intake(rejected=[one for batch in never_counted for one in batch.rejected] + conflicts).add(found)
+
+
+async def _fresh_batches(
     connection: Connection, batches: list[Batch], counters: metrics.AggregatorMetrics
 ) -> list[Batch]:
     """The batches that were never counted, each once."""
@@ -29,7 +37,7 @@ async def fresh_batches(
     return [batch for batch in unique.values() if batch.id in fresh]
 
 
-async def fresh_records(
+async def _fresh_records(
     connection: Connection, batches: list[Batch], counters: metrics.AggregatorMetrics
 ) -> tuple[list[Record], list[Rejected]]:
     """The records of these batches that were never counted, and repetitions of a key with another body."""

@@ -11,7 +11,7 @@ from postmeter.aggregator.store import rollups
 from postmeter.aggregator.store.dictionary import Dictionary, Digests
 from postmeter.shared.events import EventType
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, Record
+from postmeter.shared.records import Event, Hit
 from postmeter.shared.rollups import LINKS
 from postmeter.shared.sql import Queries
 
@@ -24,13 +24,10 @@ NO_CLICKS = (0, 0)
 class Links(Dictionary[str]):
     """The URLs of clicks. Link 0 stands for all URLs beyond the workspace's limit."""
 
-    async def prepare(self, connection: Connection, found: Iterable[Record]) -> None:
+    async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
         """Make the links that these clicks need."""
-        wanted = {
-            (record.workspace, record.url)
-            for record in found
-            if (type(record) is Hit or (type(record) is Event and record.type == EventType.CLICKED)) and record.url
-        }
+        wanted = {(hit.workspace, hit.url) for hit in hits if hit.url}
+        wanted |= {(one.workspace, one.url) for one in events if one.type == EventType.CLICKED and one.url}
         await self.learn(connection, wanted)
 
     async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:

@@ -9,7 +9,7 @@ from postmeter.aggregator.fold import texts
 from postmeter.aggregator.store.dictionary import Dictionary, Digests
 from postmeter.shared import partitions
 from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, Record
+from postmeter.shared.records import Event, Hit
 from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "user_agents.sql")
@@ -23,13 +23,13 @@ class UserAgents(Dictionary[bytes]):
 
     _month = date.min
 
-    async def prepare(self, connection: Connection, found: Iterable[Record]) -> None:
+    async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
         """Learn those of these opens and clicks."""
         month = datetime.now(UTC).date().replace(day=1)
         if month != self._month:
             self.forget()
             self._month = month
-        wanted = {(one.workspace, one.user_agent) for one in found if isinstance(one, Hit | Event) and one.user_agent}
+        wanted = {(one.workspace, one.user_agent) for one in (*hits, *events) if one.user_agent}
         await self.learn(connection, {one for one in wanted - self.ids.keys() if self.text(one[1])})
 
     def text(self, one: bytes) -> str:
