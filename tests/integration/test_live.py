@@ -75,7 +75,12 @@ class Place:
 
     async def is_watched(self) -> None:
         """Wait until the aggregator knows that somebody looks on: it shows what is counted."""
-        async with asyncio.timeout(PATIENCE), self.looking() as answer:
+        async with self.looking() as answer:
+            await self.is_shown(answer)
+
+    async def is_shown(self, answer: aiohttp.ClientResponse) -> None:
+        """Wait until this reader sees what is counted; as long as it stays, the aggregator goes on showing it."""
+        async with asyncio.timeout(PATIENCE):
             while True:
                 await self.opens(1)
                 async for one in told(answer):
@@ -140,8 +145,8 @@ async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[Place]:
 
 
 async def test_counters_and_events_in_order_each_with_its_id(place: Place) -> None:
-    await place.is_watched()
     async with place.looking() as answer, place.looking("") as counting:
+        await place.is_shown(answer)
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
         assert "Content-Length" not in answer.headers
@@ -166,8 +171,8 @@ async def test_counters_and_events_in_order_each_with_its_id(place: Place) -> No
 
 
 async def test_who_comes_again_misses_nothing_and_is_told_if_it_does(place: Place, redis_url: str) -> None:
-    await place.is_watched()
     async with place.looking() as answer:
+        await place.is_shown(answer)
         first = await place.opens(5)
         before = await until(answer, at(first[2]))
     # Gone; meanwhile more happens, and query-service is another one.
@@ -279,8 +284,8 @@ async def test_what_waits_for_readers_is_there_once(postgres_dsn: str, redis_url
 
 
 async def test_what_is_left_out_while_one_looks_is_told(place: Place) -> None:
-    await place.is_watched()
     async with place.looking() as answer:
+        await place.is_shown(answer)
         some = await place.opens(onlookers.MOST + 50)
         found = await until(answer, at(some[-1]))
         assert [one.data for one in found if one.event == "skipped"] == [{"events": 50}]

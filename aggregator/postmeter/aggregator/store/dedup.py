@@ -28,8 +28,10 @@ async def fresh(connection: Connection, batches: list[Batch], counters: metrics.
 async def _fresh_batches(
     connection: Connection, batches: list[Batch], counters: metrics.AggregatorMetrics
 ) -> list[Batch]:
-    """The batches that were never counted, each once."""
-    unique = {batch.id: batch for batch in reversed(batches)}
+    """The batches that were never counted, each once, in their order."""
+    unique: dict[bytes, Batch] = {}
+    for batch in batches:
+        unique.setdefault(batch.id, batch)
     claimed = await connection.fetch(_QUERIES["claim"], [BATCHES] * len(unique), list(unique), [None] * len(unique))
     fresh = {row["key"] for row in claimed}
     if len(fresh) < len(batches):

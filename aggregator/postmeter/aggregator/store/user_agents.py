@@ -29,7 +29,8 @@ class UserAgents(Dictionary[bytes]):
         if month != self._month:
             self.forget()
             self._month = month
-        wanted = {(one.workspace, one.user_agent) for one in (*hits, *events) if one.user_agent}
+        wanted = {(hit.workspace, hit.user_agent) for hit in hits if hit.user_agent}
+        wanted |= {(event.workspace, event.user_agent) for event in events if event.user_agent}
         await self.learn(connection, {one for one in wanted - self.ids.keys() if self.text(one[1])})
 
     def text(self, one: bytes) -> str:
