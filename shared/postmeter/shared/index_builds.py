@@ -26,7 +26,7 @@ class Build(NamedTuple):
 OF_MIGRATIONS = {
     "0012_addressed.sql": Build("message", "recipient", "workspace, to_hash, created_at"),
     "0021_history_index.sql": Build("event", "place", "postmeter_place(workspace, message), postmeter_second(at)"),
-    "0023_subject_index.sql": Build("message", "subject", "workspace, hashtextextended(subject, 0)"),
+    "0023_subject_index.sql": Build("message", "subject", "hashtextextended(subject, workspace)"),
 }
 AFTER_SUBJECTS = "0023_subject_index.sql"
 """The migration before which the subjects of all messages are noted; a new message notes its own."""

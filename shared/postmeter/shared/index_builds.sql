@@ -28,7 +28,7 @@ FROM (
     SELECT workspace, subject, row_number() OVER (PARTITION BY workspace) AS place
     FROM {partition} GROUP BY workspace, subject) AS held
 WHERE place <= {most} + 1
-ORDER BY workspace, hashtextextended(subject, 0)
+ORDER BY workspace, hashtextextended(subject, workspace)
 ON CONFLICT (workspace, key) DO UPDATE SET until = excluded.until WHERE known.until < excluded.until
 
 -- name: note_excess

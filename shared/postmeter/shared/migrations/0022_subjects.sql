@@ -2,7 +2,7 @@
 -- message with this subject was registered or dated last; infinite for those whose ids tell no time, which stay.
 CREATE TABLE subject (
     workspace int NOT NULL,
-    key bigint NOT NULL GENERATED ALWAYS AS (hashtextextended(subject, 0)) STORED,
+    key bigint NOT NULL GENERATED ALWAYS AS (hashtextextended(subject, workspace)) STORED,
     subject text NOT NULL,
     until timestamptz NOT NULL,
     PRIMARY KEY (workspace, key)
@@ -32,9 +32,9 @@ BEGIN
                 SELECT workspace, subject, until FROM told
                 WHERE NOT EXISTS (
                     SELECT FROM subject s WHERE s.workspace = told.workspace
-                        AND s.key = hashtextextended(told.subject, 0) AND s.until >= told.until)
+                        AND s.key = hashtextextended(told.subject, told.workspace) AND s.until >= told.until)
                     AND NOT EXISTS (SELECT FROM subject_excess e WHERE e.workspace = told.workspace)
-                ORDER BY workspace, hashtextextended(subject, 0)
+                ORDER BY workspace, hashtextextended(subject, workspace)
                 ON CONFLICT (workspace, key) DO UPDATE SET until = excluded.until WHERE known.until < excluded.until
                 RETURNING known.workspace, known.key
             )

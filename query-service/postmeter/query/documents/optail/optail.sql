@@ -41,8 +41,8 @@ SELECT CASE WHEN NOT EXISTS (SELECT FROM subject_excess WHERE workspace = $1) TH
 strpos(upper(subject COLLATE "{collation}"), upper($2::text COLLATE "{collation}")) > 0
 
 -- name: keyed
--- A message's subject that has one of the keys $2: by the index on (workspace, hashtextextended(subject, 0)).
-hashtextextended(subject, 0) = ANY ($2::bigint[])
+-- A message's subject that has one of the keys $2: by the index on this expression.
+hashtextextended(subject, workspace) = ANY ($2::bigint[])
 
 -- name: search
 -- Messages of workspace $1 with the subjects ($2) wanted, after the first $3 up to $4, newest first, each row with the
