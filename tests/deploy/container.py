@@ -24,6 +24,8 @@ IMAGE = ["/usr", "/etc", *(str(folder) for folder in _ROOT if folder.exists() an
 """What stands in for the image: this machine's programs, this clone and its environment, all read-only."""
 IMAGE += dict.fromkeys(str(f) for f in (Path(sys.base_prefix).resolve(), CLONE, ENVIRONMENT))
 PATH = f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"
+LEAN = str(CLONE / "tests/lean")
+"""Where it says that a process does not find what the tests alone need."""
 _VERSION_2 = Path("/sys/fs/cgroup/cgroup.controllers")
 _VERSION_1 = Path("/sys/fs/cgroup/memory")
 
@@ -142,7 +144,7 @@ class Container:
 
     def _environment(self) -> dict[str, str]:
         manifests = self.pod.cluster.manifests
-        found = {"PATH": PATH, "HOSTNAME": self.pod.name, "HOME": "/", **self.pod.service_links()}
+        found = {"PATH": PATH, "PYTHONPATH": LEAN, "HOSTNAME": self.pod.name, "HOME": "/", **self.pod.service_links()}
         for source in self.spec.get("envFrom", []):
             for key, value in _source(manifests, source).items():
                 found[source.get("prefix", "") + key] = value
