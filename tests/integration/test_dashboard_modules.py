@@ -227,6 +227,23 @@ def test_the_campaign_sent_last_is_the_latest_that_is_large_enough(evaluate: Eva
     rows = [{"campaign": name, "delivered": n} for name, n in (("a", 200), ("b", 900), ("c", 199), ("d", 900))]
     sent_at = {"a": "2026-11-03T00:00:00Z", "b": "2026-11-02T00:00:00Z", "c": "2026-11-04T00:00:00Z", "d": None}
     listed = [{"id": name, "sent_at": at} for name, at in sent_at.items()]
-    expression = "return (m.sentLast(given.rows, given.list) ?? null)?.campaign ?? null"
+    expression = (
+        "return (m.sentLast(given.rows, given.list, Date.parse('2026-11-02T00:00:00Z')) ?? null)?.campaign ?? null"
+    )
     assert evaluate("model/attention.js", expression, {"rows": rows, "list": listed}) == "a"
     assert evaluate("model/attention.js", expression, {"rows": rows, "list": None}) is None
+
+
+def test_a_campaign_sent_before_the_period_does_not_stand_out_by_the_opens_of_older_mail(evaluate: Evaluate) -> None:
+    rows = [
+        {"campaign": "before", "delivered": 234, "unique_opens": 1482},
+        {"campaign": "well", "delivered": 1000, "unique_opens": 600},
+        {"campaign": "badly", "delivered": 1000, "unique_opens": 100},
+        {"campaign": "alike", "delivered": 1000, "unique_opens": 350},
+    ]
+    listed = [{"id": row["campaign"], "sent_at": f"2026-11-0{day}T00:00:00Z"} for day, row in enumerate(rows, 1)]
+    expression = (
+        "return m.outstanding(given.rows, given.list, Date.parse('2026-11-02T00:00:00Z'),"
+        " { delivered: 3000, unique_opens: 1050 }).map(({ row }) => row.campaign)"
+    )
+    assert evaluate("model/attention.js", expression, {"rows": rows, "list": listed}) == ["well", "badly"]

@@ -76,21 +76,29 @@ export function findings(now, before, campaigns, providers) {
   return found.slice(0, MOST);
 }
 
-/** The campaign that was sent last, of those that are large enough to say something; undefined where there is none. */
-export function sentLast(campaigns, list) {
-  const sentAt = new Map((list ?? []).map(({ id, sent_at }) => [id, sent_at ?? ""]));
-  const at = (row) => sentAt.get(row.campaign) ?? "";
-  const large = campaigns.filter((row) => at(row) && row.delivered >= ENOUGH);
-  return large.reduce((last, row) => (last && at(last) >= at(row) ? last : row), undefined);
+/**
+ * Campaigns that can be told apart by their opens: large enough to say something, and sent from `begin` on (milliseconds
+ * since 1970), for of one that was sent before the period the opens of older mail would count as well. Each with its `sentAt`.
+ */
+function comparable(campaigns, list, begin) {
+  const sentAt = new Map((list ?? []).map(({ id, sent_at }) => [id, sent_at ? Date.parse(sent_at) : 0]));
+  return campaigns
+    .filter((row) => row.campaign && row.delivered >= ENOUGH && sentAt.get(row.campaign) >= begin)
+    .map((row) => ({ row, sentAt: sentAt.get(row.campaign) }));
 }
 
-/** Campaigns whose share of opened mail is further from all others' than chance takes it: {row, overall, sign}. */
-export function outstanding(campaigns, now) {
+/** The campaign that was sent last in the period; undefined where there is none. */
+export function sentLast(campaigns, list, begin) {
+  const found = comparable(campaigns, list, begin);
+  return found.reduce((last, one) => (last && last.sentAt >= one.sentAt ? last : one), undefined)?.row;
+}
+
+/** Campaigns whose share of opened mail is further from all others' than chance takes it: {row, z}. */
+export function outstanding(campaigns, list, begin, now) {
   const overall = now.delivered ? now.unique_opens / now.delivered : 0;
   if (overall <= 0 || overall >= 1) return [];
-  return campaigns
-    .filter((row) => row.campaign && row.delivered >= ENOUGH)
-    .map((row) => ({
+  return comparable(campaigns, list, begin)
+    .map(({ row }) => ({
       row,
       z: (row.unique_opens / row.delivered - overall) / Math.sqrt((overall * (1 - overall)) / row.delivered),
     }))

@@ -9,7 +9,7 @@ import { linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
-import { query, segment, viewed, viewedBefore } from "../model/requests.js";
+import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Change, Figure, Rate } from "../parts/figure.js";
@@ -118,16 +118,17 @@ function Attention({ now, before, campaigns, providers }) {
   </${Panel}>`;
 }
 
-function Outstanding({ rows, now, request }) {
+function Outstanding({ rows, now, view, request }) {
   const { list, named } = useCampaigns();
   const overall = rate(now.unique_opens, now.delivered);
   const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
   const opened = (row) =>
     t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall });
-  const items = outstanding(rows, now).map(
+  const begin = Date.parse(windowOf({ from: view.period.from, timezone: view.zone }).from);
+  const items = outstanding(rows, list, begin, now).map(
     ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
   );
-  const last = sentLast(rows, list);
+  const last = sentLast(rows, list, begin);
   return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
     ${last && html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>`}
     ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}
@@ -158,7 +159,8 @@ export default function Overview({ view }) {
             requests=${[requests.now, requests.before]} />
           <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns}
             providers=${providers} /></div>
-          <div class="half"><${Outstanding} rows=${campaigns} now=${now} request=${requests.campaigns} /></div>
+          <div class="half"><${Outstanding} rows=${campaigns} now=${now} view=${view}
+            request=${requests.campaigns} /></div>
           <${Mailboxes} rows=${providers} view=${view} request=${requests.providers} measures=${MAILBOXES} filters />
         </div>`;
     }}</${Answered}>`;
