@@ -65,7 +65,7 @@ def rate(part: int, whole: int, decimals: int) -> float:
 
 
 def health(week: list[tuple[int, ...]], sent_before: int) -> int:
-    """health_score of (sent, delivered, hard, complained, unsubscribed) of seven days (SEMANTICS.md)."""
+    """health_score of (sent, delivered, hard, complained, unsubscribed) of seven days (semantics.md)."""
     sent, delivered, hard, complained, unsubscribed = (sum(column) for column in zip(*week, strict=True))
     if not sent:
         return 100

@@ -1,4 +1,4 @@
-"""What the aggregator's tables must hold: the numbers by their definitions in SEMANTICS.md, counted the slow way."""
+"""What the aggregator's tables must hold: the numbers by their definitions in semantics.md, counted the slow way."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ OLDEST = {"cohort_created_1s": int(datetime(_FOUR_MONTHS_AGO.year, _FOUR_MONTHS_
 
 
 class Model:
-    """The numbers by their definitions in SEMANTICS.md, counted the slow way."""
+    """The numbers by their definitions in semantics.md, counted the slow way."""
 
     def __init__(self, found: list[tuple[Record, str]], said: Thresholds | None = None) -> None:
         self.registered = {r.message: r for r, _ in found if isinstance(r, Registration)}

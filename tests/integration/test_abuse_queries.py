@@ -1,5 +1,5 @@
-"""Hostile queries to every endpoint, through the real gateway (ABUSE.md 18, 25-39): a clear error in the envelope of
-the document whose path was called, or the answer; never a 5xx, never a traceback.
+"""Hostile queries to every endpoint, through the real gateway (hostile-input.md 18, 25-39): a clear error in the
+envelope of the document whose path was called, or the answer; never a 5xx, never a traceback.
 
 The values go over the endpoint table and its structs, so that a new endpoint or parameter is tried as well.
 """

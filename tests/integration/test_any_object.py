@@ -1,4 +1,4 @@
-"""Any JSON object from a caller is counted, refused or put aside, and never stops a shard (ABUSE 51, 52, 59)."""
+"""Any JSON object from a caller is counted, refused or put aside; it stops no shard (hostile-input.md 51, 52, 59)."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""What a confined key may do with another domain's names: nothing that shows, to anybody (ABUSE.md 56).
+"""What a confined key may do with another domain's names: nothing that shows, to anybody (hostile-input.md 56).
 
 Two keys of new domains write the same, one under names of another domain's things, one under names that nobody has: the
 answers, and later everything that the two can read, differ in these names only; what the other domain's key reads does

@@ -1,4 +1,4 @@
-"""What a stream holds never stops a shard: what cannot be counted is a dead letter, all else counts (ABUSE 59)."""
+"""What a stream holds stops no shard: what cannot be counted is a dead letter, else it counts (hostile-input.md 59)."""
 
 import random
 from collections.abc import AsyncIterator

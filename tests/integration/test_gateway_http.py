@@ -1,4 +1,4 @@
-"""HTTP as hostile clients speak it (ABUSE.md 18-25): each case a clear answer in the right envelope."""
+"""HTTP as hostile clients speak it (hostile-input.md 18-25): each case a clear answer in the right envelope."""
 
 import asyncio
 import json

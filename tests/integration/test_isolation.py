@@ -1,5 +1,5 @@
 """Random keys against ids of other tenants, over every endpoint of the table: nothing leaks, not by status, shape,
-or the work that is done (ABUSE.md 30-32).
+or the work that is done (hostile-input.md 30-32).
 """
 
 import re

@@ -18,7 +18,7 @@ from tests.integration.query_world import sealed
 NOW = datetime(2026, 2, 15, 12, 0, 0, 750_000, tzinfo=UTC)
 FIRST = date(2025, 1, 1)
 STATUSES = ("queued", "sent", "delivered", "bounced", "complained", "failed")
-# Written down a second time (SEMANTICS.md).
+# Written down a second time (semantics.md).
 SHOWN = {state: state.name.lower() for state in State} | {
     State.SENDING: "queued",
     State.SOFT_BOUNCED: "bounced",

@@ -1,4 +1,4 @@
-"""Malformed and odd requests on every port (ABUSE.md 18-21): an answer of ours or none, and nothing repeated."""
+"""Malformed and odd requests on every port (hostile-input.md 18-21): an answer of ours or none, nothing repeated."""
 
 import asyncio
 import json

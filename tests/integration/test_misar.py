@@ -54,7 +54,7 @@ async def test_the_overview_of_the_document(api: Api) -> None:
     second = timedelta(seconds=1)
     await api.add(Fact(first - second, counters=outside), Fact(last + second, counters=outside))
     answer = await good(api, OVERVIEW, period="30d")
-    # The example's open_rate of 0.392 is not 4884 / 12480: SEMANTICS.md keeps the formula.
+    # The example's open_rate of 0.392 is not 4884 / 12480: semantics.md keeps the formula.
     assert json.dumps(answer) == json.dumps(
         {
             "success": True,

@@ -19,7 +19,7 @@ from tests.integration.mail_world import Api, Mail, an_id, asking, register
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
 from tests.integration.query_world import World, query_service
 
-# Written down a second time (SEMANTICS.md).
+# Written down a second time (semantics.md).
 STATUS = {
     State.QUEUED: "QUEUED",
     State.SENDING: "SENDING",

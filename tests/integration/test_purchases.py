@@ -1,4 +1,4 @@
-"""Purchases from the request to the rollups: attributed, counted once, answered (SEMANTICS.md, ADR 0022)."""
+"""Purchases from the request to the rollups: attributed, counted once, answered (semantics.md, ADR 0022)."""
 
 import asyncio
 from collections.abc import AsyncIterator

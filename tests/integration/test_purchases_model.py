@@ -77,7 +77,7 @@ def history(noise: random.Random) -> tuple[list[Record], list[Purchase]]:
 
 
 class Model:
-    """SEMANTICS.md: the campaign of the contact's last counted click within 7 days before the purchase's time."""
+    """semantics.md: the campaign of the contact's last counted click within 7 days before the purchase's time."""
 
     def __init__(self, told: list[Record]) -> None:
         self.mail = {record.message: record for record in told if isinstance(record, Registration)}

@@ -31,7 +31,7 @@ NEAR = [
     datetime(2025, 10, 26, 1, tzinfo=UTC),
     datetime(2025, 11, 2, 5, tzinfo=UTC),
 ]
-# What each metric means, written down a second time (SEMANTICS.md).
+# What each metric means, written down a second time (semantics.md).
 MEANING = {name: (name,) for name in rollups.COUNTERS} | {
     "bounced": ("hard_bounced", "soft_bounced"),
     "opens": ("human_opens", "proxy_opens"),

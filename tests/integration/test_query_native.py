@@ -1,4 +1,4 @@
-"""POST /v1/query over real HTTP: answers (CONTRACT.md; ABUSE.md 26-39)."""
+"""POST /v1/query over real HTTP: answers (docs/api/query.md; hostile-input.md 26-39)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

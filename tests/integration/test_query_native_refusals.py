@@ -1,4 +1,4 @@
-"""POST /v1/query over real HTTP: what is refused, and in which words (ABUSE.md 26-39)."""
+"""POST /v1/query over real HTTP: what is refused, and in which words (hostile-input.md 26-39)."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Clients that are slow, silent or half gone (ABUSE.md 20, 54), on every port: each is closed, others are served."""
+"""Clients that are slow, silent or half gone (hostile-input.md 20, 54), on every port: closed, others are served."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the track API takes and refuses, and how (SEMANTICS.md, "Small decisions"; ABUSE.md 26-28)."""
+"""What the track API takes and refuses, and how (semantics.md, "Small decisions"; hostile-input.md 26-28)."""
 
 import gzip
 import json

@@ -1,6 +1,6 @@
 """D3's example requests on data of which its example answers come out, field by field.
 
-Where SEMANTICS.md says that an example breaks its own formula (the heatmap's scores), the formula's value is expected.
+Where semantics.md says that an example breaks its own formula (the heatmap's scores), the formula's value is expected.
 """
 
 import json

@@ -229,7 +229,7 @@ async def test_deliverability_equals_its_facts_counted(api: Api) -> None:
 
 
 def health(facts: list[Fact], day: datetime) -> int:
-    """SEMANTICS.md's sentence."""
+    """semantics.md's sentence."""
     week = [fact for fact in facts if day - 6 * DAY <= fact.at < day + DAY]
     before = [fact for fact in facts if day - 13 * DAY <= fact.at < day - 6 * DAY]
     sent, delivered, earlier = count(week, "sent"), count(week, "delivered"), count(before, "sent")

@@ -52,7 +52,7 @@ class Workspace:
 class Asking:
     """One key's view. domains: the names that a domain_admin is confined to; None: everything.
 
-    SEMANTICS.md, "Who may read": "A `domain_admin` sees only its domains, in totals too".
+    semantics.md, "Who may read": "A `domain_admin` sees only its domains, in totals too".
     """
 
     workspace: Workspace
@@ -98,7 +98,7 @@ def apart(counts: Iterable[Count], of: Callable[[Count], Any]) -> defaultdict[An
 
 
 def totals(counts: Iterable[Count]) -> "Counter[str]":
-    """Every native metric's sum. `bounced`, `opens`, `clicks`: CONTRACT.md; the latter leave machines out."""
+    """Every native metric's sum. `bounced`, `opens`, `clicks`: docs/api/query.md; the latter leave machines out."""
     found: Counter[str] = Counter()
     for count in counts:
         found[count.metric] += count.amount

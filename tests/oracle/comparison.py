@@ -1,4 +1,4 @@
-"""D3: campaigns side by side (SEMANTICS.md, "compare (D3)"), computed to fifty digits."""
+"""D3: campaigns side by side (semantics.md, "compare (D3)"), computed to fifty digits."""
 
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction

@@ -14,7 +14,7 @@ from tests.company import Seen, company
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-# SEMANTICS.md: "queued < sending < sent < bounced (soft) < delivered < failed < bounced (hard) < complained".
+# semantics.md: "queued < sending < sent < bounced (soft) < delivered < failed < bounced (hard) < complained".
 STATES = {
     (EventType.QUEUED, 0): State.QUEUED,
     (EventType.SENDING, 0): State.SENDING,
@@ -34,7 +34,7 @@ COUNTED = {
     EventType.UNSUBSCRIBED: "unsubscribed",
     EventType.REPLIED: "replies",
 }
-# SEMANTICS.md, "Unique and total": a message counts once for its whole life.
+# semantics.md, "Unique and total": a message counts once for its whole life.
 UNIQUES = {
     EventType.OPENED: "unique_opens",
     EventType.CLICKED: "unique_clicks",
@@ -132,7 +132,7 @@ class History:
                 self.statuses[one.campaign] = one.status
 
     def _addressed(self, event: Event) -> Message | None:
-        """CONTRACT.md: `message_id` or `provider` + `provider_message_id`."""
+        """docs/api/events.md: `message_id` or `provider` + `provider_message_id`."""
         if event.message:
             return self.messages.get(event.message)
         for message in self.messages.values():
@@ -142,7 +142,7 @@ class History:
         return None
 
     def _received(self, event: Event) -> None:
-        """SEMANTICS.md, "Events": `received` inbound, with `size_bytes` and `spam`."""
+        """semantics.md, "Events": `received` inbound, with `size_bytes` and `spam`."""
         place = Place(domain=event.domain)
         for metric, amount in (("received", 1), ("spam", int(event.spam)), ("size_bytes", event.size_bytes)):
             self.counts.append(Count(moment(event.at), metric, amount, place))
@@ -178,7 +178,7 @@ def _message(record: Registration) -> Message:
 
 
 def _told_once(events: list[Event]) -> list[Event]:
-    """CONTRACT.md: `id` is an idempotency key, per workspace; the same event under it again counts nothing."""
+    """docs/api/events.md: `id` is an idempotency key, per workspace; the same event under it again counts nothing."""
     keyed: dict[bytes, Event] = {}
     for event in events:
         if event.key:
@@ -187,7 +187,7 @@ def _told_once(events: list[Event]) -> list[Event]:
 
 
 def _verdict(kind: EventType, user_agent: bytes, prefetch: bool) -> Verdict | None:
-    """SEMANTICS.md, "Machine traffic"; PEERS.md: Apple's privacy relay is `Mozilla/5.0` and nothing else, on opens."""
+    """semantics.md, "Machine traffic"; docs/verdicts.md: Apple's privacy relay is `Mozilla/5.0` alone, on opens."""
     if kind not in (EventType.OPENED, EventType.CLICKED):
         return None
     if prefetch:

@@ -8,7 +8,7 @@ from postmeter.shared.events import State
 from tests.oracle.asking import Asking, Refused
 from tests.oracle.times import DAY, midnight, stamp
 
-# SEMANTICS.md: "D5 shows `sending` under `queued`."; states exclude each other.
+# semantics.md: "D5 shows `sending` under `queued`."; states exclude each other.
 STATUS = {
     State.QUEUED: "queued",
     State.SENDING: "queued",
@@ -23,7 +23,7 @@ ORDER = ("queued", "sent", "delivered", "bounced", "complained", "failed")
 
 
 def stats(asking: Asking, period: str = "7d") -> dict[str, Any]:
-    """SEMANTICS.md, "Time": "`since` = now minus N x 24 h, to the second, exact"; a bad period falls back to 7d."""
+    """semantics.md, "Time": "`since` = now minus N x 24 h, to the second, exact"; a bad period falls back to 7d."""
     days = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
     period = period if period in days else "7d"
     now = asking.now.replace(microsecond=0)
@@ -35,7 +35,7 @@ def stats(asking: Asking, period: str = "7d") -> dict[str, Any]:
 
 
 def daily(asking: Asking, days: str = "30") -> dict[str, Any]:
-    """SEMANTICS.md, "Time": rows ending today (UTC), capped at 365; not an integer or below 1: a clear 400."""
+    """semantics.md, "Time": rows ending today (UTC), capped at 365; not an integer or below 1: a clear 400."""
     if not days.isdigit() or int(days) < 1:
         raise Refused(400, "INVALID_PARAMETER")
     rows = []

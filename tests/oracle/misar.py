@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 def window(
     asking: Asking, period: str, start: str | None, end: str | None
 ) -> tuple[datetime, datetime, dict[str, str]]:
-    """SEMANTICS.md, "Time": N whole UTC days up to today, both ends printed; from, to override."""
+    """semantics.md, "Time": N whole UTC days up to today, both ends printed; from, to override."""
     if period not in ("7d", "30d", "90d"):
         raise Refused(400, "INVALID_PARAMETER")
     found = overridden(*whole_days(asking.now, int(period[:-1])), start, end)
@@ -26,7 +26,7 @@ def window(
 
 
 def overview(asking: Asking, period: str = "30d", start: str | None = None, end: str | None = None) -> dict[str, Any]:
-    """Document D4, GET /api/v1/analytics/overview; SEMANTICS.md, "Formulas": every rate is x / sends."""
+    """Document D4, GET /api/v1/analytics/overview; semantics.md, "Formulas": every rate is x / sends."""
     since, until, echo = window(asking, period, start, end)
     return {"success": True, "period": echo, "metrics": metrics(totals(between(asking.counts(), since, until)))}
 
@@ -98,7 +98,7 @@ def campaign(asking: Asking, which: str) -> dict[str, Any]:
         "complained": "complained",
         "unsubscribed": "unsubscribed",
     }
-    # SEMANTICS.md: "D4 `total_recipients`: messages registered for the campaign."
+    # semantics.md: "D4 `total_recipients`: messages registered for the campaign."
     found: dict[str, Any] = {"total_recipients": len(messages)}
     found |= {f"total_{name}": whole[metric] for name, metric in names.items()}
     for rate, part in (("open", "opened"), ("click", "clicked"), ("bounce", "bounced")):

@@ -1,4 +1,4 @@
-"""POST /v1/query (CONTRACT.md; docs/api/query.md has what is decided beyond it)."""
+"""POST /v1/query (docs/api/query.md)."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta, tzinfo

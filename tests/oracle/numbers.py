@@ -1,6 +1,6 @@
 """Rates to the digit: exact fractions, rounded half-up once, at the end.
 
-SEMANTICS.md: "All rounding is half-up on exact integers, never on binary floats. A zero denominator gives 0."
+semantics.md: "All rounding is half-up on exact integers, never on binary floats. A zero denominator gives 0."
 """
 
 from decimal import Decimal
@@ -19,10 +19,10 @@ def ratio(part: int, whole: int) -> Fraction:
 
 
 def percent(part: int, whole: int, decimals: int = 2) -> Decimal:
-    """SEMANTICS.md, first table: D1 and D3 print percent with 2 decimals (reasons: 1)."""
+    """semantics.md, first table: D1 and D3 print percent with 2 decimals (reasons: 1)."""
     return half_up(100 * ratio(part, whole), decimals)
 
 
 def fraction(part: int, whole: int, decimals: int) -> Decimal:
-    """SEMANTICS.md, first table: D2 prints fractions with 4 decimals, D4 with 3."""
+    """semantics.md, first table: D2 prints fractions with 4 decimals, D4 with 3."""
     return half_up(ratio(part, whole), decimals)

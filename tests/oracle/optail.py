@@ -11,7 +11,7 @@ from tests.oracle.history import Count, Message
 from tests.oracle.numbers import fraction
 from tests.oracle.times import SECOND, backwards, buckets, is_date, parse, quarter, quarter_after, stamp, starts
 
-# SEMANTICS.md, "Unique and total": "D2 `opened`, `clicked`: unique".
+# semantics.md, "Unique and total": "D2 `opened`, `clicked`: unique".
 NAMES = {
     "sent": "sent",
     "delivered": "delivered",
@@ -21,7 +21,7 @@ NAMES = {
     "complained": "complained",
     "unsubscribed": "unsubscribed",
 }
-# SEMANTICS.md: "D2 shows QUEUED, SENDING, SENT, DELIVERED, BOUNCED, FAILED; a complained message is DELIVERED there."
+# semantics.md: "D2 shows QUEUED, SENDING, SENT, DELIVERED, BOUNCED, FAILED; a complained message is DELIVERED there."
 STATUS = {
     State.QUEUED: "QUEUED",
     State.SENDING: "SENDING",
@@ -35,7 +35,7 @@ STATUS = {
 
 
 def window(asking: Asking, start: str | None, end: str | None) -> tuple[datetime, datetime, dict[str, str]]:
-    """SEMANTICS.md, "Time", D2: `from` <= t < `to`, widened outward to quarter-hours; and how both print."""
+    """semantics.md, "Time", D2: `from` <= t < `to`, widened outward to quarter-hours; and how both print."""
     until = asking.now if end is None else parse(end, last=True)
     since = asking.now - timedelta(days=30) if start is None else parse(start, last=False)
     if backwards(since, until, day=is_date(end)):
@@ -68,7 +68,7 @@ def metrics(
 def breakdown(
     asking: Asking, start: str | None = None, end: str | None = None, group_by: str = "provider"
 ) -> dict[str, Any]:
-    """Document D2, GET /v1/metrics/breakdown; SEMANTICS.md: "messages without one: `unknown`". As in the
+    """Document D2, GET /v1/metrics/breakdown; semantics.md: "messages without one: `unknown`". As in the
     document's example: by what was sent, the most first; then by name. Groups of nothing but zeros are left out.
     """
     since, until, echo = window(asking, start, end)
@@ -84,7 +84,7 @@ def breakdown(
 
 
 def summary(asking: Asking, start: str | None = None, end: str | None = None) -> dict[str, Any]:
-    """Document D2, GET /v1/metrics/summary; SEMANTICS.md, "Formulas": clickRate is clicked / **opened**."""
+    """Document D2, GET /v1/metrics/summary; semantics.md, "Formulas": clickRate is clicked / **opened**."""
     since, until, echo = window(asking, start, end)
     whole = shown(between(asking.counts(), since, until), NAMES)
     order = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "unsubscribed")

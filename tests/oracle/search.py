@@ -1,4 +1,4 @@
-"""POST /v1/messages/search (CONTRACT.md; docs/api/search.md has what is decided beyond it)."""
+"""POST /v1/messages/search (docs/api/search.md)."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,7 +35,7 @@ def search(asking: Asking, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def engaged(message: Message, engagement: str | None) -> bool:
-    """`opened` and `clicked`: by a person or a proxy, never by a machine (SEMANTICS.md, "Machine traffic")."""
+    """`opened` and `clicked`: by a person or a proxy, never by a machine (semantics.md, "Machine traffic")."""
     if engagement is None:
         return True
     if engagement in STATES:

@@ -1,4 +1,4 @@
-"""Windows and buckets as SEMANTICS.md, "Time", has them: walked through quarter-hour by quarter-hour."""
+"""Windows and buckets as semantics.md, "Time", has them: walked through quarter-hour by quarter-hour."""
 
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -36,7 +36,7 @@ def quarter_after(at: datetime) -> datetime:
 def bucket_key(at: datetime, unit: str, local: tzinfo) -> object:
     """Two moments lie in the same local hour, day, week or month if their keys are equal.
 
-    docs/api/query.md: "an hour that the clocks repeat is two buckets". SEMANTICS.md: "Weeks start on Monday."
+    docs/api/query.md: "an hour that the clocks repeat is two buckets". semantics.md: "Weeks start on Monday."
     """
     there = at.astimezone(local)
     match unit:

@@ -13,7 +13,7 @@ FIELDS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")
 
 
 def window(now: datetime, period: str) -> tuple[datetime, datetime]:
-    """SEMANTICS.md, "Time", D1: "whole buckets up to and including the present one"."""
+    """semantics.md, "Time", D1: "whole buckets up to and including the present one"."""
     match period:
         case "1h":
             return quarter(now) - 3 * QUARTER, quarter(now) + QUARTER
@@ -42,7 +42,7 @@ def analytics(
         raise Refused(400, "INVALID_GRANULARITY")
     name = next((domain.name for domain in asking.domains() if domain.id == domain_id), None)
     if name is None:
-        # SEMANTICS.md, "Who may read": "another domain in D1: 403 `FORBIDDEN`".
+        # semantics.md, "Who may read": "another domain in D1: 403 `FORBIDDEN`".
         raise Refused(404, "NOT_FOUND") if asking.confined is None else Refused(403, "FORBIDDEN")
     counts = [count for count in counts if count.place.domain == name]
     unit = "hour" if granularity == "hourly" else "day"
@@ -56,7 +56,7 @@ def analytics(
 
 
 def all_domains(asking: Asking, period: str, counts: Any) -> dict[str, Any]:
-    """Document D1, "All-domain aggregate"; SEMANTICS.md, "Formulas", D1."""
+    """Document D1, "All-domain aggregate"; semantics.md, "Formulas", D1."""
     whole = totals(counts)
     rates = {
         "bounce_rate": percent(whole["bounced"], whole["sent"]),
@@ -70,7 +70,7 @@ def all_domains(asking: Asking, period: str, counts: Any) -> dict[str, Any]:
 
 
 def tracking_stats(asking: Asking) -> dict[str, Any]:
-    """SEMANTICS.md, "Small decisions": counted since the workspace began."""
+    """semantics.md, "Small decisions": counted since the workspace began."""
     if asking.role not in ("admin", "super_admin"):
         raise Refused(403, "FORBIDDEN")
     whole = totals(asking.counts())

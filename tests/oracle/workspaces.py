@@ -10,7 +10,7 @@ from tests.oracle.history import Count, Message
 from tests.oracle.numbers import half_up, percent, ratio
 from tests.oracle.times import buckets, overridden, quarter, starts, whole_days, zone
 
-# SEMANTICS.md, "Unique and total": "D3 all: unique".
+# semantics.md, "Unique and total": "D3 all: unique".
 NAMES = {
     "sent": "sent",
     "delivered": "delivered",
@@ -21,7 +21,7 @@ NAMES = {
     "spam_complaints": "complained",
     "unsubscribes": "unique_unsubscribed",
 }
-# SEMANTICS.md, "Formulas", D3.
+# semantics.md, "Formulas", D3.
 RATES = {
     "delivery_rate": ("delivered", "sent"),
     "open_rate": ("opened", "delivered"),
@@ -33,12 +33,12 @@ RATES = {
     "unsubscribe_rate": ("unsubscribes", "delivered"),
 }
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# SEMANTICS.md, "Time", heatmap.
+# semantics.md, "Time", heatmap.
 PERIODS = (("nighttime", 0, 6), ("early_morning", 6, 9), ("office_hours", 9, 17), ("evening", 17, 24))
 
 
 def own(asking: Asking, workspace_id: str) -> None:
-    """SEMANTICS.md: "Another tenant's workspace in a D3 path is answered like one that does not exist.\""""
+    """semantics.md: "Another tenant's workspace in a D3 path is answered like one that does not exist.\""""
     if workspace_id != asking.workspace.id:
         raise Refused(404, "WORKSPACE_NOT_FOUND")
 
@@ -53,7 +53,7 @@ def known_campaign(asking: Asking, campaign: str) -> str:
 def window(
     asking: Asking, time_range: str | None = None, start: str | None = None, end: str | None = None
 ) -> tuple[datetime, datetime, dict[str, str]]:
-    """SEMANTICS.md, "Time": N whole UTC days; dates without `timeRange` mean `custom`; one date alone: the other
+    """semantics.md, "Time": N whole UTC days; dates without `timeRange` mean `custom`; one date alone: the other
     is its default.
     """
     period = time_range or ("custom" if start or end else "30d")
@@ -114,7 +114,7 @@ def campaign_analytics(
 def overview(
     asking: Asking, time_range: str | None = None, start: str | None = None, end: str | None = None
 ) -> dict[str, Any]:
-    """Document D3, "Get Workspace Analytics Overview"; SEMANTICS.md: active campaigns are those "that sent in the
+    """Document D3, "Get Workspace Analytics Overview"; semantics.md: active campaigns are those "that sent in the
     window"; the five best "by open_rate, then reply_rate, then id".
     """
     since, until, echo = window(asking, time_range, start, end)
@@ -157,14 +157,14 @@ class Sent:
 
     @property
     def score(self) -> Fraction:
-        """SEMANTICS.md, "Formulas": (opens x 0.3 + clicks x 0.4 + replies x 0.3) / sent x 100, on uniques."""
+        """semantics.md, "Formulas": (opens x 0.3 + clicks x 0.4 + replies x 0.3) / sent x 100, on uniques."""
         return 100 * ratio(3 * self.opened + 4 * self.clicked + 3 * self.replied, 10 * self.mailed)
 
 
 def heatmap(
     asking: Asking, time_range: str = "30d", campaign: str | None = None, timezone: str | None = None
 ) -> dict[str, Any]:
-    """Document D3, "Get Engagement Heatmap"; SEMANTICS.md, "Time", heatmap."""
+    """Document D3, "Get Engagement Heatmap"; semantics.md, "Time", heatmap."""
     since, until = whole_days(asking.now, int(time_range[:-1]))
     if campaign is not None:
         known_campaign(asking, campaign)
@@ -215,7 +215,7 @@ def hours_with_mail(hours: dict[tuple[int, int], list[Message]]) -> list[dict[st
 
 
 def optimal(hours: dict[tuple[int, int], Sent]) -> dict[str, Any] | None:
-    """SEMANTICS.md: "the best hour of the week by score among hours that hold at least 1 % of the window's mail".
+    """semantics.md: "the best hour of the week by score among hours that hold at least 1 % of the window's mail".
     Equally good ones: the one with more mail, then the earlier in the week.
     """
     whole = sum(sent.mailed for sent in hours.values())

@@ -36,3 +36,13 @@ def test_every_link_to_a_file_leads_to_one() -> None:
     ]
     assert len(links) > 100
     assert [(page, target.name) for page, target in links if not target.exists()] == []
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    """The rules that code and tests cite are pages of this repository."""
+    folders = ("shared", "gateway", "tracking-service", "aggregator", "query-service", "cli", "tests")
+    texts = [path for folder in folders for kind in ("*.py", "*.sql") for path in (ROOT / folder).rglob(kind)]
+    named = {name for path in texts for name in re.findall(r"[\w./-]*[a-zA-Z]\.md\b", path.read_text())}
+    pages = {page.relative_to(ROOT).as_posix() for page in ROOT.rglob("*.md")}
+    assert {"semantics.md", "hostile-input.md"} <= named
+    assert {name for name in named if not any(page.endswith(name) for page in pages)} == set()

@@ -1,4 +1,4 @@
-"""Raw paths to endpoints (ABUSE.md 25), request ids."""
+"""Raw paths to endpoints (hostile-input.md 25), request ids."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`health_score`, against its sentence in SEMANTICS.md written down a second time, in decimals."""
+"""`health_score`, against its sentence in semantics.md written down a second time, in decimals."""
 
 from decimal import ROUND_FLOOR, Decimal, localcontext
 

@@ -1,4 +1,4 @@
-"""Times and zones as callers write them (ABUSE.md 34-39)."""
+"""Times and zones as callers write them (hostile-input.md 34-39)."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Windows of D3 and D4 (SEMANTICS.md, "Time")."""
+"""Windows of D3 and D4 (semantics.md, "Time")."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Request bodies: inflated here, bounded by their inflated size (ABUSE.md 27)."""
+"""Request bodies: inflated here, bounded by their inflated size (hostile-input.md 27)."""
 
 from __future__ import annotations
 

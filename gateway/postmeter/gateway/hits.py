@@ -141,7 +141,7 @@ def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> we
 
 
 def client_of(request: web.BaseRequest, hops: TrustedHops) -> Client:
-    """Who has asked, by what the trusted hops before us say (ABUSE.md 22)."""
+    """Who has asked, by what the trusted hops before us say (hostile-input.md 22)."""
     claimed = {b"x-forwarded-for": b"", b"forwarded": b""}
     for name, value in request.raw_headers:
         if (lowered := name.lower()) in claimed:

@@ -1,4 +1,4 @@
-"""Limits per workspace and class of endpoints (SEMANTICS.md, "Who may read"; ADR 0015)."""
+"""Limits per workspace and class of endpoints (semantics.md, "Who may read"; ADR 0015)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, signed, and bound to the tenant and the query it came from (ABUSE.md 32)."""
+"""Cursors: where a page ended, signed, and bound to the tenant and the query it came from (hostile-input.md 32)."""
 
 from __future__ import annotations
 

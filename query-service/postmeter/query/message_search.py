@@ -51,7 +51,7 @@ STATUS = {state: state.name.lower() for state in State} | dict.fromkeys(STATES["
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What a caller may send. A workspace named here is not looked at: the key decides (ABUSE.md 31)."""
+    """What a caller may send. A workspace named here is not looked at: the key decides (hostile-input.md 31)."""
 
     filters: dict[str, msgspec.Raw] = {}
     engagement: str | None = None

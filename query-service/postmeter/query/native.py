@@ -1,4 +1,4 @@
-"""`POST /v1/query`: any metric by any dimension, the superset of the documents (CONTRACT.md)."""
+"""`POST /v1/query`: any metric by any dimension, the superset of the documents (docs/api/query.md)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DOMAIN = "domain"
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What a caller may send. A workspace named here is not looked at: the key decides (ABUSE.md 31)."""
+    """What a caller may send. A workspace named here is not looked at: the key decides (hostile-input.md 31)."""
 
     metrics: list[str]
     dimensions: list[str] = []

@@ -1,4 +1,4 @@
-"""Rates, rounded half-up on exact integers: never on binary floats (SEMANTICS.md)."""
+"""Rates, rounded half-up on exact integers: never on binary floats (semantics.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times and zones as callers write them; nothing is guessed (ABUSE.md 34-39)."""
+"""Times and zones as callers write them; nothing is guessed (hostile-input.md 34-39)."""
 
 from __future__ import annotations
 

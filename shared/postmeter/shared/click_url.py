@@ -19,7 +19,7 @@ _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
 
 
 def follow(keys: KeyRing, token: bytes, query: bytes) -> tuple[int, int, bytes, str, str]:
-    """(purpose, workspace number, message's 16 bytes, signed URL, Location) of a genuine click (ABUSE.md 1-17).
+    """(purpose, workspace number, message's 16 bytes, signed URL, Location) of a genuine click (hostile-input.md 1-17).
 
     The signed URL is the one `url` parameter, decoded exactly once; `+` stays `+`. All other parameters, such as
     `utm_source` or `fbclid`, go into the Location's query as they are, after the destination's own and before its

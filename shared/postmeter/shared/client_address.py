@@ -25,7 +25,8 @@ def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> t
     """The client's address: `hops` steps back from the peer along X-Forwarded-For, or Forwarded (RFC 7239) without it.
 
     Each is all headers of that name joined by commas. Entries before the trusted hops are the client's own claim and
-    never looked at; one that is not an address (`unknown`, `_hidden`, anything else) ends the walk (ABUSE.md 22, 57).
+    never looked at; one that is not an address (`unknown`, `_hidden`, anything else) ends the walk
+    (hostile-input.md 22, 57).
 
     Beside it, where the request does not look as if there were so many proxies, how many entries it has: fewer than
     `hops`, though the peer is not one of our own hosts; or any, from one of them, where none is trusted.

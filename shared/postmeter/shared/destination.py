@@ -1,4 +1,4 @@
-"""Where a tracked link may lead (ABUSE.md 7-17)."""
+"""Where a tracked link may lead (hostile-input.md 7-17)."""
 
 from __future__ import annotations
 

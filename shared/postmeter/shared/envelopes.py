@@ -1,4 +1,4 @@
-"""Error answers in the envelope of the document whose path was called (SEMANTICS.md)."""
+"""Error answers in the envelope of the document whose path was called (semantics.md)."""
 
 from __future__ import annotations
 

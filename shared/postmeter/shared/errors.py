@@ -34,11 +34,11 @@ class TokenRejected(PostmeterError):
 
 
 class DestinationRefused(PostmeterError):
-    """A URL that no tracked link may lead to (ABUSE.md 7-17). The message says why."""
+    """A URL that no tracked link may lead to (hostile-input.md 7-17). The message says why."""
 
 
 class ClickRefused(PostmeterError):
-    """A click's URL that leads nowhere, whoever answers it (ABUSE.md 1-17).
+    """A click's URL that leads nowhere, whoever answers it (hostile-input.md 1-17).
 
     `status` is 404, or 400 where its address is not text; `reason` is a metric label, never shown.
     """

@@ -1,4 +1,4 @@
-"""The field's normalised event names and their codes in the stream and in Postgres (SEMANTICS.md)."""
+"""The field's normalised event names and their codes in the stream and in Postgres (semantics.md)."""
 
 from __future__ import annotations
 

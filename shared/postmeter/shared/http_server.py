@@ -1,7 +1,7 @@
 """aiohttp's server as all our ports run it: bounded in heads, connections and time, every refusal in our envelope.
 
-aiohttp's own answer to bad input has the caller's bytes, and a traceback in the log (ABUSE.md 18-21, 54); its clock
-begins anew with each piece of a head, and ends no connection that is half-closed.
+aiohttp's own answer to bad input has the caller's bytes, and a traceback in the log (hostile-input.md 18-21, 54); its
+clock begins anew with each piece of a head, and ends no connection that is half-closed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from postmeter.shared.sql import Queries
 
 _QUERIES = Queries("postmeter.shared", "partitions.sql")
 MONTHS_BACK = 24
-"""Events are kept from two years back on (CONTRACT.md), so their partitions reach that far."""
+"""Events are kept from two years back on (docs/api/events.md), so their partitions reach that far."""
 SECONDS_MONTHS = 4
 """Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
 

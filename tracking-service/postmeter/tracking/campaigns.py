@@ -53,7 +53,7 @@ class Campaigns:
 
 
 def _decoded(segment: str) -> str:
-    """The path segment, percent-decoded once; what is not UTF-8 is nobody's id (ABUSE.md 16)."""
+    """The path segment, percent-decoded once; what is not UTF-8 is nobody's id (hostile-input.md 16)."""
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:

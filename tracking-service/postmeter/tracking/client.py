@@ -11,7 +11,7 @@ from postmeter.shared.sealed import Seals
 from postmeter.shared.trusted_hops import TrustedHops
 
 USER_AGENT_BYTES = 512
-# Headers by which browsers and mail clients say that nobody is looking yet (ABUSE.md 24).
+# Headers by which browsers and mail clients say that nobody is looking yet (hostile-input.md 24).
 PREFETCH_HEADERS = frozenset({b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
 
 

@@ -1,7 +1,7 @@
 """Cohorts: messages in the bucket of their creation under their present state, and in that of their sending.
 
 Each change of a message moves it from where it was counted to where it belongs, so the sum over all buckets is
-always the number of messages (SEMANTICS.md, "Two ways to count").
+always the number of messages (semantics.md, "Two ways to count").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each type of event does to counters, engagement and state: the rules of SEMANTICS.md as data."""
+"""What each type of event does to counters, engagement and state: the rules of semantics.md as data."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who made a hit: a person, an image proxy on a person's behalf, or a machine (SEMANTICS.md, PEERS.md)."""
+"""Who made a hit: a person, an image proxy on a person's behalf, or a machine (semantics.md, docs/verdicts.md)."""

@@ -34,7 +34,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "conversions": ("conversions",),
     "revenue": ("revenue",),
 }
-"""Metric: the counters it is the sum of. Opens and clicks leave machine ones out (SEMANTICS.md)."""
+"""Metric: the counters it is the sum of. Opens and clicks leave machine ones out (semantics.md)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Values as cells of a spreadsheet; no text that somebody else wrote becomes a formula (ABUSE.md 40)."""
+"""Values as cells of a spreadsheet; no text that somebody else wrote becomes a formula (hostile-input.md 40)."""
 
 from __future__ import annotations
 

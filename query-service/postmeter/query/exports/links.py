@@ -1,7 +1,7 @@
 """Download links: signed, and good until the export expires.
 
 The signature covers workspace, export and expiry, so that a link opens one file and cannot be made to last. Who
-has it needs no key; the base is configured, so that a forged Host header never ends up in one (ABUSE.md 23).
+has it needs no key; the base is configured, so that a forged Host header never ends up in one (hostile-input.md 23).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import msgspec
 
 
 class Document(StrEnum):
-    """Whose envelope an endpoint answers in (SEMANTICS.md)."""
+    """Whose envelope an endpoint answers in (semantics.md)."""
 
     D1 = "vectis"
     D2 = "optail"

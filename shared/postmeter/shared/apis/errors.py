@@ -1,4 +1,4 @@
-"""Error answers: one shape for each document (SEMANTICS.md, "Who may read")."""
+"""Error answers: one shape for each document (semantics.md, "Who may read")."""
 
 from __future__ import annotations
 

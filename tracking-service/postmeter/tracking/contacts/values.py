@@ -1,4 +1,4 @@
-"""Checks of the track API's values. Each raises RequestError 422 that names the field (SEMANTICS.md)."""
+"""Checks of the track API's values. Each raises RequestError 422 that names the field (semantics.md)."""
 
 from __future__ import annotations
 

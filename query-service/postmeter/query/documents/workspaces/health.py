@@ -1,4 +1,4 @@
-"""`health_score` (SEMANTICS.md): 0 to 100 per UTC day, over that day and the six before. Exact fractions."""
+"""`health_score` (semantics.md): 0 to 100 per UTC day, over that day and the six before. Exact fractions."""
 
 from __future__ import annotations
 

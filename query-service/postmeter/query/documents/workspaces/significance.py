@@ -1,4 +1,4 @@
-"""Whether one rate is higher than others by more than chance, and how sure a rate is (SEMANTICS.md, `compare`).
+"""Whether one rate is higher than others by more than chance, and how sure a rate is (semantics.md, `compare`).
 
 Counts stay exact until the one step that has no exact value: the normal distribution.
 """

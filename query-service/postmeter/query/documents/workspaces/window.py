@@ -1,4 +1,4 @@
-"""The windows of D3 and D4 (SEMANTICS.md, "Time"): whole UTC days, both ends printed.
+"""The windows of D3 and D4 (semantics.md, "Time"): whole UTC days, both ends printed.
 
 N days are from 00:00:00 UTC N days ago to 23:59:59 UTC today. A caller may give other ends: a date is its first
 or last instant, a timestamp is widened outward to quarter-hours, and what is printed is what was counted.
