@@ -36,7 +36,7 @@ class Aggregator:
             redis_url=Secret(URL),
             shards=shards,
             lease_seconds=LEASE_SECONDS,
-            message_cache=5,
+            message_cache=10,
             postgres_pool=8,
         )
         self.stop = asyncio.Event()

@@ -26,7 +26,6 @@ class Process:
         self.skew = skew
         self.is_alive = True
         self.frozen_until = 0.0
-        self.tasks: list[asyncio.Task[Any]] = []
         self.at_death: list[Callable[[], None]] = []
         self.context = contextvars.copy_context()
         self.context.run(CURRENT.set, self)
@@ -59,6 +58,7 @@ class Loop(asyncio.AbstractEventLoop):
         self.now = 1000.0
         self.steps = 0
         self.errors: list[dict[str, Any]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self._number = 0
         self._due: list[tuple[float, int, asyncio.Handle]] = []
         self._ready: deque[asyncio.Handle] = deque()
@@ -100,9 +100,7 @@ class Loop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> asyncio.Task[Any]:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
-        process = (context.get(CURRENT) if context is not None else None) or CURRENT.get()
-        if process is not None:
-            process.tasks.append(task)
+        self.tasks.append(task)
         return task
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:

@@ -18,6 +18,7 @@ AGENTS = (b"Thunderbird", b"Mozilla/5.0", b"Thunderbird 2")
 TYPES = (
     EventType.SENT,
     EventType.SENT,
+    EventType.SENT,
     EventType.DELIVERED,
     EventType.DELIVERED,
     EventType.REPLIED,

@@ -71,7 +71,8 @@ class Network:
         process = CURRENT.get()
         assert process is not None
         future = self.loop.create_future()
-        self.loop.call_at(self.arrival(process.name, server), future.set_result, None, context=process.context)
+        at = self.arrival(process.name, server)
+        self.loop.call_at(at, lambda: future.done() or future.set_result(None), context=process.context)
         await future
         there = self.servers[server]
         if not there.is_up:

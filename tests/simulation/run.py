@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import logging
@@ -16,12 +15,14 @@ from pathlib import Path
 from unittest.mock import patch
 
 import structlog
+from prometheus_client import CollectorRegistry
 from redis import utils
 
 from postmeter.aggregator import held
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.networks import Networks
+from postmeter.shared import metrics
 from postmeter.tracking import drainer, shard_count
 from tests.simulation.invariants import Broken
 from tests.simulation.loop import Circle
@@ -46,12 +47,14 @@ class Outcome:
 
 @contextlib.contextmanager
 def quick() -> Iterator[None]:
-    """What takes the product minutes takes a world seconds, and what it reads at each start is read once."""
+    """What takes the product minutes takes a world seconds, and what each start reads or makes anew is made once."""
+    unsaid = metrics.AggregatorMetrics(CollectorRegistry())
     with (
+        patch.object(metrics, "AggregatorMetrics", lambda _: unsaid),
         patch.object(reader, "TRIM_MARGIN_MS", 500),
         patch.object(held, "TRIM_SECONDS", 1.0),
         patch.object(drainer, "ADOPT_EVERY", 3.0),
-        patch.object(shard_count, "LOOK_SECONDS", 0.3),
+        patch.object(shard_count, "LOOK_SECONDS", 0.4),
         patch.object(Networks, "shipped", functools.cache(Networks.shipped)),
         patch.object(AgentNames, "shipped", functools.cache(AgentNames.shipped)),
         patch.object(utils, "get_lib_version", functools.cache(utils.get_lib_version)),
@@ -66,7 +69,7 @@ def run(seed: int, *, show: bool = False, logs: bool = False) -> Outcome:
     plan = Plan.drawn(chance)
     folder = Path(tempfile.mkdtemp(prefix="pmsim-", dir=_memory()))
     try:
-        world = World(chance, folder, loses=plan.loses, shards=plan.shards, show=show)
+        world = World(chance, folder, loses=plan.loses, shards=plan.shards + plan.disagree, show=show)
         failure = _played(world, plan)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -87,6 +90,8 @@ def _played(world: World, plan: Plan) -> str:
     with sealed(world.clock, world.chance), world.disk.mounted():
         try:
             world.loop.run(scenario.play())
+            for error in world.loop.errors:
+                world.ledger.problem(f"{error.get('message')}: {error.get('exception')!r}")
             world.ledger.check(world.postgres.store, world.redis)
         except Broken as broken:
             return str(broken)
@@ -103,7 +108,7 @@ def _played(world: World, plan: Plan) -> str:
 
 def _dispose(world: World) -> None:
     """End what was killed in mid-air, so that nothing of it runs when the next world does."""
-    for task in asyncio.all_tasks(world.loop):
+    for task in [task for task in world.loop.tasks if not task.done()]:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         with contextlib.suppress(BaseException):
             task.get_coro().close()  # type: ignore[union-attr]

@@ -26,6 +26,7 @@ class Plan:
 
     shards: int
     trackers: int
+    disagree: bool
     aggregators: int
     messages: int
     hits: int
@@ -40,16 +41,21 @@ class Plan:
 
     @classmethod
     def drawn(cls, chance: random.Random) -> Plan:
+        # Every fourth is a long story, in which messages go from one aggregator to another and back: because trackers
+        # disagree about the number of shards all the time, or because it changes.
+        is_long = chance.random() < 0.25
+        disagree = is_long and chance.random() < 0.6
         return cls(
             shards=chance.randint(1, 3),
-            trackers=chance.randint(1, 2),
-            aggregators=chance.randint(1, 3),
-            messages=chance.randint(1, 4),
-            hits=chance.randint(10, 25),
-            events=chance.randint(4, 14),
-            faults=chance.randint(1, 6),
-            renumberings=chance.choice((0, 0, 2, 6)),
-            trouble=chance.uniform(1.5, 3.5),
+            trackers=2 if is_long else chance.randint(1, 2),
+            disagree=disagree,
+            aggregators=chance.randint(2, 3) if is_long else chance.randint(1, 3),
+            messages=chance.randint(4, 8) if is_long else chance.randint(1, 4),
+            hits=chance.randint(16, 26) if is_long else chance.randint(5, 12),
+            events=chance.randint(12, 20) if is_long else chance.randint(3, 8),
+            faults=chance.randint(1, 5),
+            renumberings=0 if disagree else 8 if is_long else chance.choice((0, 0, 0, 2)),
+            trouble=chance.uniform(2.5, 4.0) if is_long else chance.uniform(1.0, 2.0),
             cuts=chance.choice((0.0, 0.01, 0.03)),
             stalls=chance.choice((0.0, 0.01, 0.03)),
             disk_faults=chance.choice((0.0, 0.0, 0.1)),
@@ -71,13 +77,14 @@ class Scenario:
         """Until all has settled and stopped. Raises TimeoutError where it does not."""
         world, plan = self._world, self._plan
         for n in range(plan.trackers):
-            world.trackers.append(TrackerHost(world, f"tracker-{n}"))
+            shards = n + plan.shards if plan.disagree else plan.shards
+            world.trackers.append(TrackerHost(world, f"tracker-{n}", shards))
         for n in range(plan.aggregators):
             world.aggregators.append(AggregatorHost(world, f"aggregator-{n}"))
         await asyncio.sleep(0.1)
         network = world.network
         network.cuts, network.stalls, world.disk.faults = plan.cuts, plan.stalls, plan.disk_faults
-        told = [self._at_some_time(0.3 * plan.trouble, self._register(n)) for n in range(plan.messages)]
+        told = [self._at_some_time(0.5, self._register(n)) for n in range(plan.messages)]
         told += [self._at_some_time(plan.trouble, self._visit()) for _ in range(plan.hits)]
         told += [self._at_some_time(plan.trouble, self._tell()) for _ in range(plan.events)]
         broken = [self._at_some_time(plan.trouble, self._break()) for _ in range(plan.faults)]

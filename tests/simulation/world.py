@@ -169,7 +169,9 @@ class Host:
 class TrackerHost(Host):
     """A tracking-service and its disk."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, shards: int) -> None:
+        """shards: over so many it spreads records, until somebody says another number."""
+        self._shards = shards
         self.root = world.disk.folder / name
         self.root.mkdir()
         self._metrics = TrackingMetrics(CollectorRegistry())
@@ -183,7 +185,7 @@ class TrackerHost(Host):
             self.world.disk.cut_power(self.root)
 
     def _begin(self, process: Process) -> asyncio.Task[None]:
-        self.tracker = Tracker(process, self.root, self.world.shards, self._metrics)
+        self.tracker = Tracker(process, self.root, self._shards, self._metrics)
         return self.tracker.serving
 
     def _ask_to_stop(self) -> asyncio.Task[None]:

@@ -70,16 +70,17 @@ class Connection:
     async def _ask(self, kind: str, text: str = "", given: tuple[Any, ...] = ()) -> Any:
         if self.is_closed:
             raise asyncpg.InterfaceError("connection is closed")
-        number = next(self._numbers)
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        future = self._waiting[number] = loop.create_future()
         self._wire.send(Ask(number, kind, text, given))
+        timer = loop.call_later(COMMAND_SECONDS, _expire, future)
         try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                answer = await future
+            answer = await future
         except (TimeoutError, asyncio.CancelledError):
             self.abort()
             raise
         finally:
+            timer.cancel()
             self._waiting.pop(number, None)
         if isinstance(answer, asyncpg.PostgresError):
             raise type(answer)(*answer.args)
@@ -100,6 +101,11 @@ class Connection:
                 future.set_exception(
                     asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
                 )
+
+
+def _expire(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 class Block:
