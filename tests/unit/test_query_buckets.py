@@ -1,6 +1,8 @@
 """Buckets against a walk over every quarter-hour, through every kind of clock change."""
 
+import bisect
 import itertools
+import random
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -108,6 +110,45 @@ def test_pieces_tile_the_range_and_no_bucket_reaches_across_an_edge(
         assert part.end.timestamp() % seconds[part.table] == 0
         assert not [e for e in edges if part.start < e < part.end and e.timestamp() % seconds[part.table]]
     assert len(parts) <= 2 * len(TIERS) - 1
+
+
+@given(
+    st.sampled_from(CHANGES),
+    st.integers(-300, 300),
+    st.integers(1, 96 * 45),
+    st.sampled_from(ZONES),
+    st.sampled_from([Resolution.DAY, Resolution.DAY, Resolution.WEEK, Resolution.MONTH]),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=150, deadline=None)
+def test_whole_days_and_what_is_moved_give_each_bucket_its_own(
+    near: datetime, before: int, length: int, name: str, resolution: Resolution, noise: random.Random
+) -> None:
+    start = near + before * QUARTER
+    end = start + length * QUARTER
+    edges = buckets.starts(start, end, ZoneInfo(name), resolution)[1:]
+    days = pieces.whole_days(TIERS, start, end, edges)
+    if days is None:
+        assert len(edges) < 2 or end - start < timedelta(days=3) or not any(e.timestamp() % 86_400 for e in edges)
+        return
+    counts = {start + n * QUARTER: noise.randrange(1000) for n in range(length)}
+    wanted, found = [0] * (len(edges) + 2), [0] * (len(edges) + 2)
+    for at, n in counts.items():
+        wanted[1 + bisect.bisect(edges, at)] += n
+        found[1 + bisect.bisect(days.anchors, at)] += n
+    seconds = {tier.table: tier.seconds for tier in TIERS}[days.table]
+    for moved in days.moved:
+        assert timedelta() < moved.end - moved.start < timedelta(days=1)
+        assert not moved.start.timestamp() % seconds
+        assert not moved.end.timestamp() % seconds
+        at = moved.start
+        while at < moved.end:
+            found[moved.number] += moved.sign * counts[at]
+            found[moved.number - 1] -= moved.sign * counts[at]
+            at += QUARTER
+    assert found == wanted
+    assert days.anchors == sorted(days.anchors)
+    assert not [anchor for anchor in days.anchors if anchor.timestamp() % 86_400]
 
 
 @given(

@@ -3,13 +3,26 @@
 SELECT {columns} FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 
+-- name: moved
+-- Rows of one tier that count in one bucket and as often less in the one before: {starts} and {ends} of the stretches,
+-- {numbers} of the buckets, {signs}. All lies between {low} and {high}, said once for all so that other partitions are
+-- left out. OFFSET 0: each stretch is looked up by itself; joined to them the whole range would be read.
+SELECT moved.number AS bucket, {columns}
+FROM unnest({starts}::timestamptz[], {ends}::timestamptz[], {numbers}::int[], {signs}::int[])
+    AS stretch (low, high, number, sign)
+CROSS JOIN LATERAL (
+    SELECT * FROM {table} WHERE workspace = $1 AND bucket >= stretch.low AND bucket < stretch.high
+        AND bucket >= {low} AND bucket < {high} AND {series}
+    OFFSET 0) AS counted
+CROSS JOIN LATERAL (VALUES (stretch.number, stretch.sign), (stretch.number - 1, -stretch.sign)) AS moved (number, sign)
+
 -- name: summed
 -- The pieces' rows summed up by {columns} before anything is joined to them: many rows have the same.
 (SELECT {columns}, {sums} FROM ({pieces}) AS row GROUP BY {groups})
 
 -- name: rollup
 -- One row per bucket and group. $1 workspace; the names are declared as data.
-SELECT {bucket} AS bucket{keys}, {sums}
+SELECT counted.bucket{keys}, {sums}
 FROM {pieces} AS counted{joins}
 WHERE true{conditions}
 GROUP BY {groups}

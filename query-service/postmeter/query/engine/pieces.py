@@ -1,11 +1,22 @@
-"""Which rollup tier answers which piece of a range."""
+"""Which rollup tier answers which piece of a range.
+
+Days of most zones do not begin at midnight UTC, where the rows of a day do. They are read as whole days all the same,
+and what lies between each of their edges and the midnight nearest to it is moved from one bucket to the other: a few
+hours of each day instead of all, which is exact because counters add up.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import NamedTuple
 
 from postmeter.shared.rollups import Tier
+
+HOUR, DAY = 3600, 86_400
+FEW = 2
+"""Of fewer inner edges it is not worth it."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +26,49 @@ class Piece:
     table: str
     start: datetime
     end: datetime
+
+
+class Moved(NamedTuple):
+    """[start, end) lies between an edge and its midnight: it counts `sign` times in the bucket of that number (from 1),
+    and as often less in the one before.
+    """
+
+    start: datetime
+    end: datetime
+    number: int
+    sign: int
+
+
+@dataclass(frozen=True)
+class WholeDays:
+    """Read the range by `anchors` in place of its inner edges; then move what is in `moved`, which `table` has."""
+
+    anchors: list[datetime]
+    moved: list[Moved]
+    table: str
+
+
+def whole_days(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[datetime]) -> WholeDays | None:
+    """How to read buckets that begin at `edges` by whole days; None where that is not less.
+
+    edges: ascending, those inside the range. Nothing outside the range is read, so no group that is not in it turns up.
+    """
+    day = tiers[-1].seconds
+    low, high = -(-start.timestamp() // day) * day, end.timestamp() // day * day
+    instants = [edge.timestamp() for edge in edges]
+    finer = [tier for tier in tiers[:-1] if not any(instant % tier.seconds for instant in instants)]
+    if day != DAY or low >= high or len(edges) < FEW or not any(instant % day for instant in instants) or not finer:
+        return None
+    if any(later - earlier < day - HOUR for earlier, later in pairwise(instants)):
+        return None
+    # At noon the midnight before: the next day's edge may be an hour earlier, and is to have a midnight of its own.
+    anchors = [min(max(-(-(instant - day / 2) // day) * day, low), high) for instant in instants]
+    moved = [
+        Moved(_instant(min(edge, anchor)), _instant(max(edge, anchor)), number, 1 if anchor > edge else -1)
+        for number, (edge, anchor) in enumerate(zip(instants, anchors, strict=True), 2)
+        if edge != anchor
+    ]
+    return WholeDays([_instant(anchor) for anchor in anchors], moved, finer[-1].table)
 
 
 def split(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[datetime]) -> list[Piece]:
@@ -40,5 +94,5 @@ def _split(tiers: list[Tier], start: int, end: int) -> list[Piece]:
     return [*_split(finer, start, low), middle, *_split(finer, high, end)]
 
 
-def _instant(seconds: int) -> datetime:
+def _instant(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

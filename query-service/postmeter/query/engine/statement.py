@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,18 +34,13 @@ def write(query: Query, buckets: list[datetime], first: First | None = None) -> 
     parameters = _Parameters([query.scope.workspace])
     meanings = metrics_of(query.rollup)
     counters = sorted({counter for metric in query.metrics for counter in meanings[metric]})
-    bucket = "1"
-    if query.resolution is not Resolution.TOTAL:
-        bucket = f"width_bucket({{}}bucket, {parameters.add(buckets)}::timestamptz[])"
-    counted, is_summed = _pieces(query, buckets, counters, parameters, bucket)
     sql = _QUERIES["rollup"].format(
-        bucket="counted.bucket" if is_summed else bucket.format("counted."),
         keys="".join(f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions),
         sums=", ".join(
             f"{_sum(' + '.join(f'counted.{counter}' for counter in meanings[metric]), metric)} AS {metric}"
             for metric in query.metrics
         ),
-        pieces=counted,
+        pieces=_counted(query, buckets, counters, parameters),
         joins=_joins(query),
         conditions=_after_joins(query, parameters),
         groups=_places(1 + len(query.dimensions)),
@@ -81,33 +77,52 @@ def _first(rows: str, query: Query, first: First) -> str:
     return _QUERIES["first"].format(rows=rows, columns=columns, text=_text(query), order=order, limit=first.limit)
 
 
-def _pieces(
-    query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters, bucket: str
-) -> tuple[str, bool]:
-    """What is counted; and whether it is summed up by bucket already, as where many rows of a tier lie in one."""
+def _counted(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
+    """What is counted; summed up by bucket already where many rows of a tier lie in one."""
     own = [name for name, rollup in OF_ROLLUP.items() if rollup is query.rollup]
-    series = _series(query, parameters)
-    found = "\nUNION ALL\n".join(
-        _QUERIES["piece"].format(
+    found = "\nUNION ALL\n".join(_pieces(query, buckets, own, counters, parameters))
+    of_series = any(name not in OF_ROLLUP for name in query.dimensions)
+    if not query.dimensions or (of_series and query.resolution not in _COARSE):
+        return f"({found})"
+    keys = ["bucket", *(["series"] if of_series else []), *own]
+    return _QUERIES["summed"].format(
+        columns=", ".join(keys),
+        sums=", ".join(f"{_sum(counter, counter)} AS {counter}" for counter in counters),
+        pieces=found,
+        groups=_places(len(keys)),
+    )
+
+
+def _pieces(
+    query: Query, buckets: list[datetime], own: list[str], counters: list[str], parameters: _Parameters
+) -> Iterator[str]:
+    """Statements of the rows that are counted, each with the number of its bucket."""
+    series, tiers, inside = _series(query, parameters), query.rollup.tiers, buckets[1:]
+    days = pieces.whole_days(tiers, query.start, query.end, inside)
+    number = "1"
+    if inside:
+        number = f"1 + width_bucket(bucket, {parameters.add(days.anchors if days else inside)}::timestamptz[])"
+    for piece in pieces.split(tiers, query.start, query.end, [] if days else inside):
+        yield _QUERIES["piece"].format(
             table=piece.table,
-            columns=", ".join(("series", "bucket", *own, *counters)),
+            columns=", ".join((f"{number} AS bucket", "series", *own, *counters)),
             start=parameters.add(piece.start),
             end=parameters.add(piece.end),
             series=series,
         )
-        for piece in pieces.split(query.rollup.tiers, query.start, query.end, buckets)
-    )
-    of_series = any(name not in OF_ROLLUP for name in query.dimensions)
-    if not query.dimensions or (of_series and query.resolution not in _COARSE):
-        return f"({found})", False
-    keys = [*(["series"] if of_series else []), *own]
-    summed = _QUERIES["summed"].format(
-        columns=", ".join((f"{bucket.format('')} AS bucket", *keys)),
-        sums=", ".join(f"{_sum(counter, counter)} AS {counter}" for counter in counters),
-        pieces=found,
-        groups=_places(1 + len(keys)),
-    )
-    return summed, True
+    if days:
+        starts, ends, numbers, signs = zip(*days.moved, strict=True)
+        yield _QUERIES["moved"].format(
+            table=days.table,
+            columns=", ".join(("series", *own, *(f"moved.sign * {counter} AS {counter}" for counter in counters))),
+            starts=parameters.add(starts),
+            ends=parameters.add(ends),
+            numbers=parameters.add(numbers),
+            signs=parameters.add(signs),
+            low=parameters.add(starts[0]),
+            high=parameters.add(ends[-1]),
+            series=series,
+        )
 
 
 def _series(query: Query, parameters: _Parameters) -> str:
