@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from postmeter.shared.rollups import Tier
 
-HOUR, DAY = 3600, 86_400
+DAY = 86_400
 FEW = 2
 """Of fewer inner edges it is not worth it."""
 
@@ -59,7 +59,7 @@ def whole_days(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: l
     finer = [tier for tier in tiers[:-1] if not any(instant % tier.seconds for instant in instants)]
     if day != DAY or low >= high or len(edges) < FEW or not any(instant % day for instant in instants) or not finer:
         return None
-    if any(later - earlier < day - HOUR for earlier, later in pairwise(instants)):
+    if any(later - earlier < day / 2 for earlier, later in pairwise(instants)):  # hours, and less
         return None
     # At noon the midnight before: the next day's edge may be an hour earlier, and is to have a midnight of its own.
     anchors = [min(max(-(-(instant - day / 2) // day) * day, low), high) for instant in instants]
