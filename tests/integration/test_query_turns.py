@@ -72,7 +72,7 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
 
 
 class Lock:
-    """Everybody who reads `message` waits."""
+    """Everybody who reads `message`, or the subjects that a search looks through first, waits."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -81,7 +81,8 @@ class Lock:
         """Statements that wait for it."""
         count: int = await self._connection.fetchval(
             "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-            " WHERE datname = current_database() AND relation = 'message'::regclass AND NOT granted"
+            " WHERE datname = current_database() AND relation IN ('message'::regclass, 'subject'::regclass)"
+            " AND NOT granted"
         )
         return count
 
@@ -97,7 +98,7 @@ async def locked(dsn: str) -> AsyncIterator[Lock]:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
+            await connection.execute("LOCK TABLE message, subject IN ACCESS EXCLUSIVE MODE")
             yield Lock(connection)
     finally:
         await connection.close()
