@@ -27,7 +27,7 @@ from tests.roles import make_roles
 
 T = TypeVar("T")
 
-# A busy machine is no failed test. Each run tries other examples: half as many find as much in two runs.
+# A test that a busy machine slows has not failed. Each run tries other examples: half as many find as much in two runs.
 settings.register_profile("postmeter", deadline=None, max_examples=50)
 settings.load_profile("postmeter")
 
