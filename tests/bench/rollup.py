@@ -275,7 +275,8 @@ def main() -> None:
             report(f"a day's {len(day):,} hits", measure(place, pids, day, options.batch), alone)
         ours, theirs = asyncio.run(references.copy_alone(place.dsn, lambda: cpu_seconds(place.server)))
         print(f"COPY alone of the same history: client {ours:.1f} us, Postgres {theirs:.1f} us a row")
-        print(f"Postgres for a random hit: {median.postgres / theirs:.1f} times that")
+        if theirs:  # ticks of a hundredth of a second; a run of some hundred hits may see none
+            print(f"Postgres for a random hit: {median.postgres / theirs:.1f} times that")
         print(asyncio.run(rows_of(postgres.dsn())))
     finally:
         broker.stop()
