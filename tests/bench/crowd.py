@@ -30,9 +30,6 @@ import aiohttp
 import asyncpg
 import redis
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared.migrate import migrate
 from postmeter.shared.records import Hit
 from tests.bench import dataset, rollup
 from tests.bench.cases.case import Case
@@ -204,15 +201,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="requests with this text in their name; repeatable")
     options = parser.parse_args()
     folder = options.data.absolute()
-    data = dataset.read(folder) or dataset.load(folder, options.events, 90, 200)
     with ExitStack() as stack:
-        server = stack.enter_context(dataset.postgres(folder, data.password))
-        asyncio.run(migrate(server.dsn()))  # it may be of a version before
-        broker = RedisServer(
-            binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
-        )
-        stack.callback(broker.stop)
-        broker.start()
+        data, server, broker = stack.enter_context(dataset.stores(folder, options.events))
         at = stack.enter_context(services(data, folder, server.dsn(), broker.url, kept=KEPT))
         stack.enter_context(rollup.counting(rollup.Place(server.dsn(), broker.url, server.pid, 1)))
         messages = asyncio.run(recent(server.dsn(), data))

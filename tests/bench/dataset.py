@@ -21,8 +21,9 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from postmeter.cli.local.binaries import find_postgres
+from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared import api_keys, bounces, verdict_reasons
 from postmeter.shared.events import BounceType, EventType, Verdict
 from postmeter.shared.migrate import migrate
@@ -93,6 +94,22 @@ def postgres(folder: Path, password: str, settings: dict[str, str] | None = None
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def stores(folder: Path, events: int) -> Iterator[tuple[Dataset, PostgresServer, RedisServer]]:
+    """The data set of this folder, made if it is not there, with this version's schema; and a Redis."""
+    data = read(folder) or load(folder, events, 90, 200)
+    redis = RedisServer(
+        binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
+    )
+    with postgres(folder, data.password) as server:
+        asyncio.run(migrate(server.dsn()))
+        try:
+            redis.start()
+            yield data, server, redis
+        finally:
+            redis.stop()
 
 
 def read(folder: Path) -> Dataset | None:

@@ -30,10 +30,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import asyncpg
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.endpoints import Limit
-from postmeter.shared.migrate import migrate
 from tests.bench import dataset
 from tests.bench.cases.case import Case
 from tests.bench.cases.table import LEFT_OUT, cases
@@ -251,15 +248,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="requests with this text in their name; repeatable")
     options = parser.parse_args()
     folder = options.data.absolute()
-    data = dataset.read(folder) or dataset.load(folder, options.events, 90, 200)
     with ExitStack() as stack:
-        server = stack.enter_context(dataset.postgres(folder, data.password))
-        asyncio.run(migrate(server.dsn()))  # it may be of a version before
-        broker = RedisServer(
-            binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
-        )
-        stack.callback(broker.stop)
-        broker.start()
+        data, server, broker = stack.enter_context(dataset.stores(folder, options.events))
         url, pids, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, options.kept))
         print(f"{data.events:,} events over {data.days} days; milliseconds\n")
         print(f"| request | p50 | p99 | p50 of {CLIENTS} | p99 of {CLIENTS} | CPU | from raw events | equal | bytes |")

@@ -14,7 +14,6 @@ See README.md beside this file for what the figures mean.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import statistics
 import time
@@ -26,9 +25,6 @@ from urllib.parse import urlencode, urlsplit
 from playwright.sync_api import Browser, BrowserContext, Request, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared.migrate import migrate
 from tests import browser as browsers
 from tests.bench import dataset
 from tests.bench.dataset import Dataset
@@ -150,15 +146,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="screens with this text in their name; repeatable")
     options = parser.parse_args()
     folder = options.data.absolute()
-    data = dataset.read(folder) or dataset.load(folder, options.events, 90, 200)
     with ExitStack() as stack:
-        server = stack.enter_context(dataset.postgres(folder, data.password))
-        asyncio.run(migrate(server.dsn()))  # it may be of a version before
-        broker = RedisServer(
-            binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
-        )
-        stack.callback(broker.stop)
-        broker.start()
+        data, server, broker = stack.enter_context(dataset.stores(folder, options.events))
         url, pids, _ = stack.enter_context(services(data, folder, server.dsn(), broker.url, kept=0))
         chromium = stack.enter_context(sync_playwright()).chromium
         browser = chromium.launch(executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False)
