@@ -124,9 +124,9 @@ def test_nothing_is_touched_where_a_service_lives(server: RedisServer, tmp_path:
     server.kill()
     assert service.get(open_target(message)).body == GIF
     before = {path: path.read_bytes() for path in service.spool.glob("*/*.segment")}
-    server.start()
-    os.kill(service.process.pid, signal.SIGSTOP)  # so that it does not drain it meanwhile
+    os.kill(service.process.pid, signal.SIGSTOP)  # before Redis is back, so that it does not drain it meanwhile
     try:
+        server.start()
         code, said = drain(service.spool, server.url)
         assert code == IMPOSSIBLE
         (folder,) = service.spool.iterdir()
