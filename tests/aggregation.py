@@ -12,11 +12,11 @@ import redis.asyncio
 
 from postmeter.aggregator.service import serve
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.shared import records, streams
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event, Hit, Record, Registration
-from postmeter.shared.rollups import COUNTERS, TOTAL
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage.rollups import COUNTERS, TOTAL
+from postmeter.shared.stream import records, streams
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Hit, Record, Registration
 from tests.product import PATIENCE, reachable
 from tests.roles import of_service
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
 
 SECOND = 1_000_000
 

@@ -171,7 +171,7 @@ async def _execute(dsn: str, statement: str) -> None:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str]:
     """The name of a database with every migration applied; nobody may stay connected to it."""
-    from postmeter.shared.migrate import migrate
+    from postmeter.shared.storage.migrate import migrate
 
     name = f"template_{uuid.uuid4().hex[:12]}"
     fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from postmeter.shared import answer_metrics, metrics, people_metrics
+from postmeter.shared.process import answer_metrics, metrics, people_metrics
 
 CLASSES = (
     metrics.OpsMetrics,

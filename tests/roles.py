@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from postmeter.shared import rights
+from postmeter.shared.storage import rights
 
 
 async def make_roles(dsn: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import aiohttp
 import msgspec
 
-from postmeter.shared import principal, sealed
-from postmeter.shared.principal import Principal
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth import principal, sealed
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.secret import Secret
 
 INTERNAL = Secret("internal secret of the tests")
 

@@ -23,7 +23,7 @@ from postmeter.cli.demo.history import History
 from postmeter.cli.demo.moments import DAY, MINUTE, SECOND, stamp
 from postmeter.cli.demo.play import now
 from postmeter.cli.demo.progress import Progress
-from postmeter.shared.endpoints import ENDPOINTS, Document, Service
+from postmeter.shared.apis.table import ENDPOINTS, Document, Service
 from tests.product import Product, descendants, prepare, running, wait_for
 
 PEOPLE = 150

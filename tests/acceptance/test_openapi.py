@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from postmeter.shared.apis import sending_ips, session, webhooks
+from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
-from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from tests.product import PATIENCE, Product, running, wait_for
 
 UNSUBSCRIBE = UNSUBSCRIBE_PATH + "{token}"

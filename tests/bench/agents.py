@@ -13,7 +13,7 @@ from pathlib import Path
 
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import by_agent
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.stream.events import EventType, Verdict
 
 
 def main(files: list[str]) -> None:

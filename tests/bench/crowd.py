@@ -30,7 +30,7 @@ import aiohttp
 import asyncpg
 import redis
 
-from postmeter.shared.records import Hit
+from postmeter.shared.stream.records import Hit
 from tests.bench import dataset, rollup
 from tests.bench.cases.case import Case
 from tests.bench.cases.table import cases

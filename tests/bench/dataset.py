@@ -21,15 +21,17 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from postmeter.aggregator import bounces
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared import api_keys, bounces, verdict_reasons
-from postmeter.shared.events import BounceType, EventType, Verdict
-from postmeter.shared.migrate import migrate
-from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, SENT, STATE_COUNTERS, Rollup
-from postmeter.shared.secret import Secret
-from postmeter.shared.sql import Queries
+from postmeter.shared.auth import api_keys
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage import verdict_reasons
+from postmeter.shared.storage.migrate import migrate
+from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, SENT, STATE_COUNTERS, Rollup
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import BounceType, EventType, Verdict
 
 QUERIES = Queries("tests.bench", "dataset.sql")
 NUMBERS = {member.name: int(member) for kind in (EventType, BounceType, Verdict) for member in kind}

@@ -23,8 +23,8 @@ import msgspec
 import redis
 
 from postmeter.cli.local.binaries import find_redis
-from postmeter.shared import records
-from postmeter.shared.streams import stream
+from postmeter.shared.stream import records
+from postmeter.shared.stream.streams import stream
 from tests.integration.tracking_service import SHARDS, Service, new_message, open_target
 from tests.product import free_port, wait_for
 

@@ -3,7 +3,7 @@
 import random
 from typing import NamedTuple
 
-from postmeter.shared.events import Mark
+from postmeter.shared.stream.events import Mark
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from postmeter.shared import uuid7
-from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.html_links import scan
-from postmeter.tracking.instrumentation import Instrument
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.storage import uuid7
+from postmeter.tracking.html.instrumentation import Instrument
+from postmeter.tracking.html.scanner import scan
 
 NEWSLETTER = Path(__file__).parent.parent / "acceptance" / "newsletter.html"
 HOSTILE = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.sql import Queries
 from tests.bench.dataset import NUMBERS, Dataset
 
 QUERIES = Queries("tests.bench", "raw.sql")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from postmeter.shared.events import Mark
+from postmeter.shared.stream.events import Mark
 from tests.bench.clients import (
     APPLE,
     BROWSERS,

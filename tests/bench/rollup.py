@@ -33,9 +33,10 @@ import redis
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared import records, streams, uuid7
-from postmeter.shared.migrate import migrate
-from postmeter.shared.records import Hit, Registration
+from postmeter.shared.storage import uuid7
+from postmeter.shared.storage.migrate import migrate
+from postmeter.shared.stream import records, streams
+from postmeter.shared.stream.records import Hit, Registration
 from tests.bench import references, traffic
 from tests.bench.ingest import Run
 from tests.bench.letters import SECOND

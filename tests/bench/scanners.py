@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from postmeter.shared.events import Mark
+from postmeter.shared.stream.events import Mark
 from tests.bench.clients import BROWSERS, CLOUDS, LIBRARIES, MIMECAST, NAMED, OFFICES, PROOFPOINT
 from tests.bench.letters import HIDDEN, HOUR, MINUTE, SECOND, Act
 from tests.bench.readers import Readers

@@ -8,7 +8,7 @@ assumption, not a measurement. A provider tells of no HEAD, of no prefetch heade
 import random
 from collections.abc import Callable, Iterator
 
-from postmeter.shared.events import Mark
+from postmeter.shared.stream.events import Mark
 from tests.bench.letters import HOUR, MINUTE, SECOND, Act, Letter
 from tests.bench.scanners import Scanned
 

@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.shared import uuid7
-from postmeter.shared.events import EventType, Mark, Verdict
-from postmeter.shared.migrate import migrate
-from postmeter.shared.records import Hit, Mail, Record, Registration
+from postmeter.shared.storage import uuid7
+from postmeter.shared.storage.migrate import migrate
+from postmeter.shared.stream.events import EventType, Mark, Verdict
+from postmeter.shared.stream.records import Hit, Mail, Record, Registration
 from tests.aggregation import SECOND, bench, event, registration
 from tests.bench.letters import HIDDEN, Act, Letter
 from tests.bench.traffic import day

@@ -5,8 +5,8 @@ import re
 from prometheus_client import Histogram
 from prometheus_client.registry import Collector
 
-from postmeter.shared import metrics
 from postmeter.shared.apis.endpoint import Limit, Service
+from postmeter.shared.process import metrics
 from tests.deploy.rule_files import expressions, recorded, series
 from tests.metric_names import every_metric
 

@@ -10,7 +10,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from postmeter.cli.main import main
-from postmeter.shared import sources
+from postmeter.shared.storage import sources
 from tests.fuzz.drafts import Draft
 from tests.integration.webhook_senders import SENDERS, Sender
 from tests.integration.webhook_world import Account, Door, Mailgun, Postmark, Resend, SendGrid, SparkPost, now

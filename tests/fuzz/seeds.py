@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from postmeter.shared.apis import session
-from postmeter.shared.endpoints import ENDPOINTS, Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
 from tests.acceptance.test_openapi import SITE, World, filled
 from tests.fuzz import hooks
 from tests.fuzz.drafts import Draft

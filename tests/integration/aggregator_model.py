@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from postmeter.shared.events import BounceType, EventType, Mark, State
-from postmeter.shared.partitions import add_months
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, Record, Registration
-from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, TOTAL, Rollup
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.partitions import add_months
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, TOTAL, Rollup
+from postmeter.shared.storage.thresholds import Thresholds
+from postmeter.shared.stream.events import BounceType, EventType, Mark, State
+from postmeter.shared.stream.records import Event, Hit, Record, Registration
 from tests.aggregation import SECOND
 from tests.company import Seen, company
 

@@ -1,7 +1,7 @@
 """What must add up in the tables whatever happened: links, reasons and campaigns beside history and activity."""
 
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import LINKS
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import LINKS
 
 _BY_LINK = """
 SELECT bucket, series, url, human_clicks, machine_clicks FROM (

@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.upkeep.blocklists.job import Job
-from postmeter.shared import metrics, postgres
-from postmeter.shared.postgres import Pool
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import metrics
+from postmeter.shared.storage import postgres
+from postmeter.shared.storage.postgres import Pool
 from tests.aggregation import Bench, bench
 from tests.dns_server import DnsServer, dns_server
 

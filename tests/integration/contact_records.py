@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from postmeter.shared.records import Purchase
+from postmeter.shared.stream.records import Purchase
 
 
 def purchase(event_id: str, contact: str, at: int, amount: str = "1.00", **changes: Any) -> Purchase:

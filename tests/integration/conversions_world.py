@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from postmeter.shared.principal import Principal
+from postmeter.shared.auth.principal import Principal
 from tests import sealing
 from tests.aggregation import Bench, bench
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service

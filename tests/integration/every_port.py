@@ -12,8 +12,8 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway import service as gateway
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
-from postmeter.shared.principal import HEADER
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.principal import HEADER
+from postmeter.shared.auth.secret import Secret
 from tests import sealing
 from tests.integration.gateway_world import free_port, reachable
 from tests.integration.query_world import PEPPER, query_settings, sealed, world

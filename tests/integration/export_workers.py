@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from postmeter.query.answers import system_clock
-from postmeter.query.exports import service
-from postmeter.shared import metrics
+from postmeter.query.documents.workspaces.exports import service
+from postmeter.query.requests.answers import system_clock
+from postmeter.shared.process import metrics
 from tests.integration.export_world import Api, until
 from tests.integration.query_world import INTERNAL
 from tests.product import answers, as_installed, free_port, wait_for

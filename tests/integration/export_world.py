@@ -18,15 +18,16 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from postmeter.query import app
-from postmeter.query.answers import system_clock
-from postmeter.query.exports import service
-from postmeter.query.exports.service import ExportService
+from postmeter.query.documents.workspaces.exports import service
+from postmeter.query.documents.workspaces.exports.service import ExportService
 from postmeter.query.live.live import Live
+from postmeter.query.requests.answers import system_clock
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.query.settings import QuerySettings
-from postmeter.query.turns import Turns
-from postmeter.shared import metrics, uuid7
-from postmeter.shared.events import Engagement, EventType, State, Verdict
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import metrics
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.events import Engagement, EventType, State, Verdict
 from tests import sealing
 from tests.integration.query_world import INTERNAL, Fact, World, kept_answers, listening, query_settings, sealed, world
 from tests.product import PATIENCE
@@ -228,10 +229,10 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
     async with world(dsn) as here, sealing.session() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
-        turns = Turns(here.pool.get_max_size(), settings.statement_timeout)
-        live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
+        limiter = ConcurrencyLimiter(here.pool.get_max_size(), settings.statement_timeout)
+        live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, system_clock)
-        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, turns, cache)
+        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache)
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             task = asyncio.create_task(made.worker.run(stop)) if work else None

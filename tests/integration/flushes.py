@@ -12,11 +12,11 @@ from postmeter.aggregator.fold import moments
 from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Lease, Leases, Move
 from postmeter.aggregator.unregistered.waiting import BEGINNING, Place
-from postmeter.shared import postgres
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.metrics import AggregatorMetrics
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Record
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.storage import postgres
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, event, hit
 
 HOUR = 3600 * SECOND

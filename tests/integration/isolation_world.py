@@ -15,9 +15,9 @@ import aiohttp
 import asyncpg
 from yarl import URL
 
-from postmeter.shared import uuid7
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Record
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Record
 from tests.aggregation import bench, event, hit, registration
 from tests.integration.gateway_world import bearer, client, gateway
 from tests.integration.query_world import World, query_service

@@ -15,10 +15,10 @@ from yarl import URL
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store.dimensions import Dimensions
-from postmeter.shared import uuid7
-from postmeter.shared.events import EventType
-from postmeter.shared.metrics import AggregatorMetrics
-from postmeter.shared.records import CampaignChange, Mail, Record
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import CampaignChange, Mail, Record
 from tests import sealing
 from tests.aggregation import Bench, bench, event, registration
 from tests.integration.contact_records import purchase

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from postmeter.shared import partitions, rollups, uuid7
-from postmeter.shared.events import EventType, State, Verdict
+from postmeter.shared.storage import partitions, rollups, uuid7
+from postmeter.shared.stream.events import EventType, State, Verdict
 from tests import sealing
 from tests.integration.query_world import World, ensure_months, query_service, sealed, world
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from postmeter.shared.events import State
+from postmeter.shared.stream.events import State
 from tests.integration.mail_world import Mail, an_id
 
 NOW = datetime(2025, 2, 10, 10, 20, 30, tzinfo=UTC)

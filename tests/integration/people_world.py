@@ -14,8 +14,8 @@ from yarl import URL
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.passwords import Passwords
-from postmeter.shared.principal import Principal
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.secret import Secret
 from tests import sealing
 from tests.integration.gateway_world import gateway, service
 from tests.integration.query_world import World, world

@@ -15,18 +15,20 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from postmeter.query import app
-from postmeter.query.answers import Clock
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
-from postmeter.query.exports import service as exports
+from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.live.live import Live
+from postmeter.query.requests.answers import Clock
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.query.settings import QuerySettings
-from postmeter.query.turns import Turns
-from postmeter.shared import api_keys, metrics, partitions, rollups
-from postmeter.shared.answer_metrics import AnswerMetrics
-from postmeter.shared.clocks import Clocks
-from postmeter.shared.principal import Principal
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth import api_keys
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.process import metrics
+from postmeter.shared.process.answer_metrics import AnswerMetrics
+from postmeter.shared.storage import partitions, rollups
 from tests import sealing
 
 INTERNAL = sealing.INTERNAL
@@ -170,14 +172,14 @@ async def query_service(
     clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
     measured = metrics.QueryMetrics(CollectorRegistry())
-    turns = Turns(here.pool.get_max_size(), statement_seconds)
+    limiter = ConcurrencyLimiter(here.pool.get_max_size(), statement_seconds)
     with tempfile.TemporaryDirectory() as folder:
         export = exports.build(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
         )
-        live = Live(here.pool, redis, turns, metrics.LiveMetrics(CollectorRegistry()))
+        live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
-        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, turns, cache)
+        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, limiter, cache)
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url

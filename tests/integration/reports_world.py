@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from postmeter.shared import rollups
-from postmeter.shared.rollups import Rollup, Tier
+from postmeter.shared.storage import rollups
+from postmeter.shared.storage.rollups import Rollup, Tier
 from tests import sealing
 from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from postmeter.shared import rollups
-from postmeter.shared.rollups import CONVERSIONS, LINKS, Rollup
+from postmeter.shared.storage import rollups
+from postmeter.shared.storage.rollups import CONVERSIONS, LINKS, Rollup
 
 OTHER_LINKS = rollups.OTHER
 OWN = {LINKS: ["link"], CONVERSIONS: ["currency"]}

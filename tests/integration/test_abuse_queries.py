@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service, document_of
+from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service, document_of
 from tests.integration.isolation_world import OURS, Town, get, isolated_town
 
 LONG = "9" * 5000

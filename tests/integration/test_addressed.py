@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from postmeter.aggregator.unregistered.addressed import BEFORE, KEEP_SECONDS
-from postmeter.shared.events import ADDRESSED, BounceType, EventType, State
-from postmeter.shared.records import Event, Mail, Record, Registration, idempotency_key
+from postmeter.shared.stream.events import ADDRESSED, BounceType, EventType, State
+from postmeter.shared.stream.records import Event, Mail, Record, Registration, idempotency_key
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration
 from tests.integration.flushes import HOUR, Side, sides
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared.events import EventType, Mark
-from postmeter.shared.records import Record
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
+from postmeter.shared.stream.events import EventType, Mark
+from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables, micro
 from tests.integration.aggregator_sums import check_sums

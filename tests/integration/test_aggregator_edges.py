@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
-from postmeter.shared import records, streams
-from postmeter.shared.events import BounceType, EventType, State
-from postmeter.shared.records import Event
+from postmeter.shared.stream import records, streams
+from postmeter.shared.stream.events import BounceType, EventType, State
+from postmeter.shared.stream.records import Event
 from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
 from tests.integration.flushes import sides
 

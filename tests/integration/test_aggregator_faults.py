@@ -23,9 +23,10 @@ from postmeter.aggregator.fold import moments
 from postmeter.aggregator.service import serve
 from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Leases, Move
-from postmeter.shared import live, postgres, streams
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.metrics import AggregatorMetrics
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.storage import postgres
+from postmeter.shared.stream import live, streams
 from tests.aggregation import AT, Bench, batch, bench, hit, registration, until
 from tests.conftest import on_database
 from tests.product import as_installed, free_port

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Record
-from postmeter.shared.rollups import LINKS
+from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import Event, Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 
 QUARTER, DAY = 900 * SECOND, 86_400 * SECOND

@@ -12,8 +12,8 @@ from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.states import NOTHING, First, Known
 from postmeter.aggregator.store.memory import Memory
-from postmeter.shared.events import Engagement, EventType
-from postmeter.shared.streams import SLOTS, slot_of
+from postmeter.shared.stream.events import Engagement, EventType
+from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 
 KEYS = [(1, message(n)) for n in range(1, 21)]

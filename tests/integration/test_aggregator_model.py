@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared import live, records, streams
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Record
+from postmeter.shared.stream import live, records, streams
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import Event, Record
 from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables
 from tests.integration.aggregator_sums import check_sums

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from postmeter.shared.events import EventType, State
+from postmeter.shared.stream.events import EventType, State
 from tests.aggregation import AT, Bench, bench, event, hit, registration, until
 
 

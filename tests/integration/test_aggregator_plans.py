@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from postmeter.aggregator.store.plans import ENOUGH, _month
-from postmeter.shared import uuid7
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Record
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.flushes import Side, sides
 

@@ -9,8 +9,8 @@ from itertools import product
 import msgspec
 import pytest
 
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Record
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.aggregator_model import Model, check_tables
 from tests.integration.flushes import HOUR, Side, crowd, sides

@@ -9,7 +9,7 @@ import pytest
 
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.upkeep import retention
-from postmeter.shared import partitions
+from postmeter.shared.storage import partitions
 from tests.aggregation import Bench, bench, hit, registration
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from postmeter.gateway import remembered
+from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
-from postmeter.shared.endpoints import ENDPOINTS, Endpoint
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint
 from tests.integration.gateway_world import speak
 from tests.integration.people_world import COOKIE, HOST_COOKIE, PASSWORD, House, house, nobody_s_token
 from tests.integration.test_gateway_upstream import until

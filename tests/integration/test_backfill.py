@@ -7,10 +7,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from postmeter.shared import migrate, rights
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Record
-from postmeter.shared.rollups import ACTIVITY, CREATED, SENT, Rollup
+from postmeter.shared.storage import migrate, rights
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, Rollup
+from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, registration
 from tests.integration.flushes import HOUR, crowd, sides
 

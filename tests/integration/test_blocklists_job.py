@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
-from postmeter.shared import metrics
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import metrics
 from tests.aggregation import bench, until
 from tests.integration.blocklists_world import (
     GOOD,

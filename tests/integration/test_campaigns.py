@@ -18,9 +18,9 @@ from yarl import URL
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.changes import Sendings
 from postmeter.aggregator.store.campaigns import Campaigns
-from postmeter.shared.events import EventType
-from postmeter.shared.records import CampaignChange, Record
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import CampaignChange, Record
 from tests import sealing
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
 from tests.integration.gateway_world import bearer, gateway

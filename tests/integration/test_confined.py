@@ -15,9 +15,9 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from postmeter.shared import uuid7
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event, Mail, Record
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Mail, Record
 from tests.aggregation import Streams, event, until
 from tests.integration.isolation_world import NOW, OURS, SCOPES, SIBLING, Request, Town, base, get, isolated_town, paged
 from tests.integration.query_world import World

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from postmeter.aggregator import held
-from postmeter.shared.events import EventType
-from postmeter.shared.records import CampaignChange, CustomEvent, Mail, Purchase, Record, Refusal
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import CampaignChange, CustomEvent, Mail, Purchase, Record, Refusal
 from tests.aggregation import AT, Bench, bench, event, hit, message, registration, until
 from tests.product import free_port
 

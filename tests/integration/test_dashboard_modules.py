@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
-from postmeter.gateway import dashboard
+from postmeter.aggregator.bounces.reasons import Reason
+from postmeter.gateway.pages import dashboard
 from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
 from postmeter.shared.apis.meta import SCREENS
-from postmeter.shared.bounces.reasons import Reason
 from tests import browser as chromium
 
-FOLDER = Path(dashboard.__file__).parent / "site" / "dashboard"
+FOLDER = Path(dashboard.__file__).parents[1] / "site" / "dashboard"
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Santiago")
 SITE = "http://dashboard.example"
 Evaluate = Callable[[str, str, Any], Any]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from postmeter.shared.records import Refusal
+from postmeter.shared.stream.records import Refusal
 from tests.aggregation import AT, Bench, bench, hit, registration
 
 

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from postmeter.query.exports import jobs
-from postmeter.shared import principal
-from postmeter.shared.endpoints import ENDPOINTS
+from postmeter.query.documents.workspaces.exports import jobs
+from postmeter.shared.apis.table import ENDPOINTS
+from postmeter.shared.auth import principal
 from tests.integration.export_world import NAME, Api, exporting, message, noon, series
 from tests.integration.query_world import Fact, sealed
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.query.exports import failures, formats, jobs, worker
-from postmeter.query.exports.csv_file import CsvFile
-from postmeter.query.exports.formats import FORMATS, Format
+from postmeter.query.documents.workspaces.exports import failures, formats, jobs, worker
+from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
+from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format
 from tests.integration.export_workers import (
     ROWS,
     counted,
@@ -119,7 +119,7 @@ async def test_a_full_disk_is_tried_three_times_and_then_said(api: Api, monkeypa
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <function ZipFile.__del__")
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_knows_a_full_disk(name: str, tmp_path: Path) -> None:
-    from postmeter.query.exports.columns import Column
+    from postmeter.query.documents.workspaces.exports.columns import Column
 
     path = tmp_path / "export"
     path.symlink_to("/dev/full")

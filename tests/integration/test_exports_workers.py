@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.query.exports import jobs, service
-from postmeter.query.exports.jobs import Job
-from postmeter.query.exports.order import Order
+from postmeter.query.documents.workspaces.exports import jobs, service
+from postmeter.query.documents.workspaces.exports.jobs import Job
+from postmeter.query.documents.workspaces.exports.order import Order
 from postmeter.shared.errors import RequestError
 from tests.integration.export_workers import (
     ROWS,

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import answer
+from postmeter.gateway.proxy import answer
 from postmeter.gateway.service import DOWNLOADS, DOWNLOADS_OF_ONE, WORKSPACE_SHARE
-from postmeter.shared import turns
 from postmeter.shared.apis.exports import DOWNLOAD_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
-from postmeter.shared.tokens import KeyRing, workspace_of
+from postmeter.shared.http import concurrency as turns
+from postmeter.shared.links.tokens import KeyRing, workspace_of
 from tests.integration.gateway_world import TOKEN_KEYS, bearer, client, gateway, service
 from tests.integration.query_world import world
 

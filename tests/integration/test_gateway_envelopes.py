@@ -14,10 +14,20 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import limits, routes, upstream
+from postmeter.gateway.limits import limits
+from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis import webhooks
-from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Document, Endpoint, Limit, Service, document_of
-from postmeter.shared.secret import Secret
+from postmeter.shared.apis.table import (
+    CLICK_PATH,
+    ENDPOINTS,
+    OPEN_PATH,
+    Document,
+    Endpoint,
+    Limit,
+    Service,
+    document_of,
+)
+from postmeter.shared.auth.secret import Secret
 from tests.integration.gateway_world import NOWHERE, bearer, client, gateway, service, speak
 from tests.integration.query_world import world
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 from aiohttp import web
 
-from postmeter.gateway.answer import WHOLE
+from postmeter.gateway.proxy.answer import WHOLE
 from postmeter.shared.apis import webhooks
-from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
+from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
 from tests.integration.gateway_world import bearer, gateway, line, service
 from tests.integration.query_world import world
 from tests.integration.test_gateway_envelopes import SCOPES, path_of

@@ -11,14 +11,15 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import hit_client
-from postmeter.gateway import hits as hits_module
-from postmeter.gateway.hit_client import NotSent
-from postmeter.shared import client_address, pixel, tokens
-from postmeter.shared.client_address import Client
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.events import Mark
-from postmeter.shared.sealed import Seals
+from postmeter.gateway.hits import client as hit_client
+from postmeter.gateway.hits import stand_in as hits_module
+from postmeter.gateway.hits.client import NotSent
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.http import client_address
+from postmeter.shared.http.client_address import Client
+from postmeter.shared.links import pixel, tokens
+from postmeter.shared.stream.events import Mark
 from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
 from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message, open_target
 from tests.product import free_port

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from postmeter.gateway.routes import Routes
+from postmeter.gateway.proxy.routes import Routes
 from tests.integration.gateway_world import bearer, client, gateway, service, speak
 from tests.integration.query_world import world
 

@@ -10,11 +10,12 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from postmeter.gateway import keys, remembered
-from postmeter.shared import api_keys, principal, sealed
+from postmeter.gateway.keys import holders as keys
+from postmeter.gateway.keys import remembered
+from postmeter.shared.auth import api_keys, principal, sealed
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import Principal
-from postmeter.shared.secret import Secret
 from tests import sealing
 from tests.integration.gateway_world import bearer, client, gateway, service
 from tests.integration.query_world import INTERNAL, PEPPER, World, world

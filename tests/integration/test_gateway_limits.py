@@ -14,13 +14,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from postmeter.gateway import limits
-from postmeter.gateway.limits import Limits
-from postmeter.shared import streams
-from postmeter.shared.endpoints import Limit
+from postmeter.gateway.limits import limits
+from postmeter.gateway.limits.limits import Limits
+from postmeter.shared.apis.table import Limit
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.metrics import GatewayMetrics
-from postmeter.shared.secret import Secret
+from postmeter.shared.process.metrics import GatewayMetrics
+from postmeter.shared.stream import streams
 from tests.integration.gateway_world import bearer, client, gateway, service, speak
 from tests.integration.query_world import World, world
 from tests.product import free_port

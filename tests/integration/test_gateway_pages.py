@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Request, Response, async_playwright
 
-from postmeter.gateway import page
+from postmeter.gateway.pages import page
 from postmeter.shared.apis.meta import SCREENS
-from postmeter.shared.endpoints import ENDPOINTS, Endpoint
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint
 from tests import browser as chromium
 from tests.integration.gateway_world import client, gateway
 
-SITE = Path(page.__file__).parent / "site"
+SITE = Path(page.__file__).parents[1] / "site"
 FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-ui.css")
 
 

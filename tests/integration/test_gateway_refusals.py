@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from postmeter.gateway import front
-from postmeter.gateway.keys import Keys
-from postmeter.gateway.sources import SourceBook
-from postmeter.shared import api_keys
+from postmeter.gateway.keys.holders import Keys
+from postmeter.gateway.proxy.proxy import Proxy
+from postmeter.gateway.proxy.sources import SourceBook
+from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import RequestError
 from tests.integration.gateway_world import client, gateway
 from tests.integration.query_world import PEPPER, world
@@ -52,13 +52,13 @@ async def test_the_thousandth_unknown_webhook_too(postgres_dsn: str, provider: s
 
 async def test_refused_requests_are_forgotten(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[weakref.ref[web.BaseRequest]] = []
-    handle = front.Front.handle
+    handle = Proxy.handle
 
-    async def noting(self: front.Front, request: web.BaseRequest) -> Any:
+    async def noting(self: Proxy, request: web.BaseRequest) -> Any:
         seen.append(weakref.ref(request))
         return await handle(self, request)
 
-    monkeypatch.setattr(front.Front, "handle", noting)
+    monkeypatch.setattr(Proxy, "handle", noting)
     async with gateway(postgres_dsn) as url, client() as session:
         for path in ("/api/v1/analytics", "/v1/webhooks/mailgun/nothing", "/nothing", "/docs/nothing"):
             for method in ("GET", "DELETE"):

@@ -18,9 +18,10 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway import routes, upstream
-from postmeter.shared import http_server, turns
-from postmeter.shared.endpoints import ENDPOINTS, Endpoint, Service
+from postmeter.gateway.proxy import routes, upstream
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.http import concurrency as turns
+from postmeter.shared.http import server as http_server
 from tests.integration.gateway_world import Handler, Talk, bearer, client, gateway, raw_service, service, speak
 from tests.integration.query_world import world
 from tests.product import free_port

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from postmeter.shared.events import EventType
-from postmeter.shared.records import (
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import (
     CampaignChange,
     CustomEvent,
     Mail,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared.endpoints import ENDPOINTS
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.integration.isolation_world import (
     FIELDS,
     NOBODY,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared.events import State
+from postmeter.shared.stream.events import State
 from tests.integration.mail_world import Api, Mail, asking, register
 from tests.integration.query_world import sealed
 

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
 
-from postmeter.shared import uuid7
-from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.instrumentation import Instrument, Instrumented
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.storage import uuid7
+from postmeter.tracking.html.instrumentation import Instrument, Instrumented
 from tests import browser as browsers
 
 INSTRUMENT = Instrument(KeyRing({1: b"k" * 32}), "https://t.example.net")

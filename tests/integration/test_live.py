@@ -18,14 +18,14 @@ import pytest
 from redis.asyncio import Redis
 
 from postmeter.aggregator.live import onlookers
-from postmeter.gateway import lifetimes
 from postmeter.gateway.people import sessions, users
 from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.cookie import SESSION
+from postmeter.gateway.proxy import lifetimes
 from postmeter.query.live import channel, reader
-from postmeter.shared import live_events, streams
-from postmeter.shared.events import EventType
-from postmeter.shared.live_events import LiveEvent
+from postmeter.shared.stream import live_events, streams
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.live_events import LiveEvent
 from tests import sealing
 from tests.aggregation import Bench, bench, event, hit, registration
 from tests.integration.gateway_world import bearer, gateway

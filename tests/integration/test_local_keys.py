@@ -11,9 +11,9 @@ from postmeter.cli import access
 from postmeter.cli.local import vault
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.main import main
-from postmeter.gateway import key_registry
-from postmeter.shared import api_keys
-from postmeter.shared.secret import Secret
+from postmeter.gateway.keys import registry as key_registry
+from postmeter.shared.auth import api_keys
+from postmeter.shared.auth.secret import Secret
 
 PEPPER = "pepper-of-this-test"
 

@@ -8,7 +8,7 @@ import pytest
 from postmeter.cli.local import database, vault
 from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.shared import migrate, rights
+from postmeter.shared.storage import migrate, rights
 from tests.conftest import fast_place
 
 OWNED = (

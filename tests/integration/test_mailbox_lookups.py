@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from postmeter.shared.mailbox_providers import MailboxExchangers, MailboxProviders
-from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.nameservers import resolver
-from postmeter.tracking import mx_lookups
-from postmeter.tracking.mailboxes import Mailboxes
-from postmeter.tracking.mx_lookups import MxLookups
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.process.nameservers import resolver
+from postmeter.tracking.recipients import mx_lookups
+from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
+from postmeter.tracking.recipients.mailboxes import Mailboxes
+from postmeter.tracking.recipients.mx_lookups import MxLookups
 from tests.aggregation import until
 from tests.dns_server import DnsServer, dns_server
 

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.settings import load
-from postmeter.tracking import mx_lookups
+from postmeter.shared.process.settings import load
+from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.settings import TrackingSettings
 from tests.aggregation import until
 from tests.dns_server import DnsServer, dns_server

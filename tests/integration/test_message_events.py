@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from postmeter.query import message_events
-from postmeter.shared.events import EventType, Verdict
+from postmeter.query.documents.native import message_events
+from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.mail_world import Api, Mail, asking, happened, register
 from tests.integration.query_world import sealed
 

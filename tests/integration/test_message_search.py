@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.query import message_search, stretches
-from postmeter.shared.events import Engagement, State
+from postmeter.query.documents.native import message_search, stretches
+from postmeter.shared.stream.events import Engagement, State
 from tests.integration.mail_world import Api, Mail, asking, register
 from tests.integration.query_world import sealed
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from postmeter.shared import migrate, partitions, rights, uuid7
 from postmeter.shared.errors import MigrationError
-from postmeter.shared.rollups import COUNTERS, DIMENSIONS, TIERS
-from postmeter.tracking import fields
+from postmeter.shared.storage import migrate, partitions, rights, uuid7
+from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, TIERS
+from postmeter.tracking.requests import fields
 
 
 async def columns(dsn: str, table: str) -> list[str]:

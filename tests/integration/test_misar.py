@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.rollups import CREATED
+from postmeter.shared.storage.rollups import CREATED
 from tests.integration.query_world import Fact
 from tests.integration.reports_world import Api, Cohort, reports
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.events import EventType
+from postmeter.shared.stream.events import EventType
 from tests.aggregation import Bench
 from tests.integration.gateway_world import bearer
 from tests.integration.webhook_world import Post, SendGrid, now, posting

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared.endpoints import CLICK_PATH
-from postmeter.shared.pixel import GIF
+from postmeter.shared.apis.table import CLICK_PATH
+from postmeter.shared.links.pixel import GIF
 from tests.integration.every_port import CLOCKS, Port, every_port
 from tests.integration.test_slow_clients import answer, connect, heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, open_target

@@ -22,8 +22,8 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from postmeter.gateway.people import id_tokens, oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
-from postmeter.shared import turns
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.http import concurrency as turns
 from tests.integration.gateway_world import service
 from tests.integration.people_world import House, house
 from tests.integration.test_gateway_keys import Clock

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.mail_world import Api, Mail, asking, happened, register
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
 from tests.integration.query_world import sealed

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.query.documents.optail import subjects as subjects_read
-from postmeter.shared.events import State
+from postmeter.shared.stream.events import State
 from tests.aggregation import until
 from tests.integration.mail_world import Api, Mail, an_id, asking, register
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from postmeter.shared import uuid7
-from postmeter.shared.endpoints import ENDPOINTS, Service
+from postmeter.shared.apis.table import ENDPOINTS, Service
+from postmeter.shared.storage import uuid7
 from tests import sealing
 from tests.integration.query_world import World, query_service, sealed, world
 from tests.oracle.asking import Answer, Asking, Domain, SendingIp, Workspace, answered

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store.dimensions import Dimensions
-from postmeter.shared.events import EventType
-from postmeter.shared.metrics import AggregatorMetrics
-from postmeter.shared.records import Event, Hit, Purchase, Record, Registration
-from postmeter.shared.rollups import CONVERSIONS
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.storage.rollups import CONVERSIONS
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Hit, Purchase, Record, Registration
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import sides

@@ -21,16 +21,17 @@ from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared import postgres, records, streams
-from postmeter.shared.events import EventType
-from postmeter.shared.metrics import AggregatorMetrics, TrackingMetrics
-from postmeter.shared.records import Mail
-from postmeter.shared.secret import Secret
-from postmeter.tracking.committer import Committer
-from postmeter.tracking.lane import Lane
-from postmeter.tracking.segment import Spooled
-from postmeter.tracking.shard_count import ShardCount
-from postmeter.tracking.spool import Spool
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.metrics import AggregatorMetrics, TrackingMetrics
+from postmeter.shared.storage import postgres
+from postmeter.shared.stream import records, streams
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Mail
+from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.durable.segment import Spooled
+from postmeter.tracking.durable.shard_count import ShardCount
+from postmeter.tracking.durable.spool import Spool
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.contact_records import purchase
 from tests.integration.conversions_world import Shop, open_shop, shop
@@ -204,8 +205,8 @@ async def test_what_is_to_come_behind_the_spool_goes_there_while_anything_is_in_
 ) -> None:
     """Also when Redis already takes batches again: there, it would overtake the clicks that are on disk."""
     spool = Spool(tmp_path / "spool", "me", 1 << 20, 1 << 20)
-    lane = Lane(Secret(redis_url), 1.0)
-    committer = Committer([lane], spool, TrackingMetrics(CollectorRegistry()), "me", ShardCount(1))
+    appender = Appender(Secret(redis_url), 1.0)
+    committer = Committer([appender], spool, TrackingMetrics(CollectorRegistry()), "me", ShardCount(1))
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
     await committer.append([(0, b"\xc0")], behind=True)
     assert (await client.xlen(streams.stream(0)), spool.waiting) == (1, 0)
@@ -218,7 +219,7 @@ async def test_what_is_to_come_behind_the_spool_goes_there_while_anything_is_in_
     assert spool.waiting > held
     assert committer.trouble.is_set()  # so that it is drained at once
     await committer.finish()
-    await lane.close()
+    await appender.close()
     await client.aclose()
     spool.close()
 

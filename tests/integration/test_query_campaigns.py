@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from postmeter.query import campaigns
-from postmeter.query.campaigns import Campaign
+from postmeter.query.documents import campaigns
+from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.query import Scope
 from tests.integration.query_world import Fact, World, world
 

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from postmeter.shared.rollups import CONVERSIONS
+from postmeter.shared.storage.rollups import CONVERSIONS
 from tests import sealing
 from tests.integration.query_world import ensure_months, query_service, sealed, world
 from tests.integration.rollup_world import Counted, fill

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
-from postmeter.shared import rollups
 from postmeter.shared.errors import RequestError
-from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
+from postmeter.shared.storage import rollups
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
 from tests.integration.rollup_world import OTHER_LINKS, OWN, Counted, fill
 
@@ -263,8 +263,8 @@ async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -
 
 async def test_the_database_cannot_be_written_through_the_service_s_pool(postgres_dsn: str, redis_url: str) -> None:
     from postmeter.query.service import READ_ONLY
-    from postmeter.shared import postgres
-    from postmeter.shared.secret import Secret
+    from postmeter.shared.auth.secret import Secret
+    from postmeter.shared.storage import postgres
 
     settings_ = query_settings(postgres_dsn=Secret(postgres_dsn), redis_url=Secret(redis_url))
     pool = await postgres.connect(settings_, "query", 5.0, options=READ_ONLY)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.rollups import ACTIVITY, LINKS
+from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from tests.integration.native_world import NOW, Answer, Api, asking
 from tests.integration.query_world import Fact, query_service, sealed
 from tests.integration.rollup_world import Counted, fill

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.shared import principal
+from postmeter.shared.auth import principal
 from tests import sealing
 from tests.integration.native_world import NOW, Api, asking
 from tests.integration.query_world import Fact, World, query_service, sealed

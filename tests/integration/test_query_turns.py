@@ -17,8 +17,8 @@ import aiohttp
 import asyncpg
 import pytest
 
-from postmeter.query.turns import MAX_WAITING
-from postmeter.shared.postgres import Connection
+from postmeter.query.requests.concurrency import MAX_WAITING
+from postmeter.shared.storage.postgres import Connection
 from tests import sealing
 from tests.aggregation import until
 from tests.integration.query_world import World, query_service, sealed

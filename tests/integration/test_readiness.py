@@ -12,8 +12,8 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway import service as gateway
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
-from postmeter.shared import migrate
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage import migrate
 from tests.integration.gateway_world import client
 from tests.integration.query_world import query_settings
 from tests.product import free_port, reachable

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from postmeter.shared import migrate, rights
+from postmeter.shared.storage import migrate, rights
 from tests.roles import of_service
 
 SERVICES = sorted(rights.RIGHTS)

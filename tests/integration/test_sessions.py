@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from postmeter.gateway import remembered
+from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import sessions
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.sessions import Sessions
-from postmeter.shared import api_keys
+from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import RequestError
 from tests.integration.gateway_world import bearer
 from tests.integration.people_world import PASSWORD, House, house, nobody_s_token

@@ -7,9 +7,9 @@ from click.testing import CliRunner, Result
 from redis.asyncio import Redis
 
 from postmeter.cli.main import main
-from postmeter.shared import shard_setting
-from postmeter.shared.streams import SLOTS
-from postmeter.tracking.shard_count import ShardCount
+from postmeter.shared.stream import shard_setting
+from postmeter.shared.stream.streams import SLOTS
+from postmeter.tracking.durable.shard_count import ShardCount
 from tests.aggregation import bench, until
 from tests.product import free_port
 

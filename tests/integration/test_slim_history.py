@@ -13,12 +13,12 @@ import asyncpg
 import pytest
 
 from postmeter.aggregator.store import user_agents
-from postmeter.query.exports.history import _QUERIES as EXPORTS
-from postmeter.shared import migrate, partitions, rights, verdict_reasons
-from postmeter.shared.events import EventType, Mark
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Mail, Record
-from postmeter.shared.rollups import ROLLUPS
+from postmeter.query.documents.workspaces.exports.history import _QUERIES as EXPORTS
+from postmeter.shared.storage import migrate, partitions, rights, verdict_reasons
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ROLLUPS
+from postmeter.shared.stream.events import EventType, Mark
+from postmeter.shared.stream.records import Mail, Record
 from tests import sealing
 from tests.aggregation import AT, SECOND, bench, event, hit, message, registration
 from tests.integration.flushes import Side, crowd, sides

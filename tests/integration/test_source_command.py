@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from postmeter.shared import sources
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage import sources
 
 KEY = "key-of-this-test"
 BASE = "https://api.example.com"

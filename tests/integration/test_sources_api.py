@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
 from tests.aggregation import until
 from tests.integration.gateway_world import bearer
 from tests.integration.webhook_world import Door, Post, Postmark, posting

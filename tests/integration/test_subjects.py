@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.shared import index_builds, migrate, partitions, rights, uuid7
+from postmeter.shared.storage import index_builds, migrate, partitions, rights, uuid7
 
 NOW = datetime.now(UTC)
 MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -16,13 +16,15 @@ from click.testing import CliRunner, Result
 
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.main import main
-from postmeter.gateway import pepper
 from postmeter.gateway import service as gateway
+from postmeter.gateway.keys import pepper
 from postmeter.gateway.settings import GatewaySettings
-from postmeter.shared import fingerprints, links, stores
+from postmeter.shared.auth import fingerprints
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.secret import Secret
-from postmeter.shared.tokens import KeyRing
+from postmeter.shared.links import verifiable as links
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.storage import stores
 from postmeter.tracking.webhooks import registry
 from tests.integration.every_port import every_port
 from tests.integration.gateway_world import NO_REDIS, client

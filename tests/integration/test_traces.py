@@ -22,12 +22,13 @@ from structlog.testing import capture_logs
 from yarl import URL
 
 from postmeter.query import service as query
-from postmeter.shared import spans, sql, traces
 from postmeter.shared.apis import exports
-from postmeter.shared.endpoints import ENDPOINTS, Service
+from postmeter.shared.apis.table import ENDPOINTS, Service
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.secret import Secret
-from postmeter.shared.settings import TraceSettings
+from postmeter.shared.process import spans, traces
+from postmeter.shared.process.settings import TraceSettings
+from postmeter.shared.storage import sql
 from tests.integration import tracking_service
 from tests.integration.collector import Collector, collecting
 from tests.integration.gateway_world import TOKEN_KEYS, Talk, bearer, client, gateway, raw_service, service
@@ -363,11 +364,12 @@ async def test_a_wrong_setting_of_opentelemetry_ends_the_service_and_is_named(
 ALONE = """
 import sys
 from postmeter.gateway import service
-from postmeter.shared import traces
-from postmeter.shared.settings import TraceSettings
+from postmeter.shared.process import traces
+from postmeter.shared.process.settings import TraceSettings
 assert traces.of(TraceSettings(), "gateway") is traces.OFF
 # redis-py loads OpenTelemetry's metrics wherever they are installed, and uses them nowhere.
-parts = ("postmeter.shared.spans", "opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "requests")
+ours = "postmeter.shared.process.spans"
+parts = (ours, "opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "requests")
 print([name for name in sys.modules if name.startswith(parts)], flush=True)
 sys.modules["opentelemetry"] = None
 service.main()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from iso4217 import Currency
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.records import CustomEvent, Purchase
+from postmeter.shared.stream.records import CustomEvent, Purchase
 from postmeter.tracking.contacts import purchase, values
 from tests.integration.tracking_service import Reply, Service, once
 from tests.integration.tracking_writes import GZIP

@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared import destination
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
-from postmeter.shared.events import Mark
-from postmeter.shared.pixel import GIF
+from postmeter.shared.links import destination
+from postmeter.shared.links.pixel import GIF
+from postmeter.shared.stream.events import Mark
 from tests.integration.tracking_service import (
     FOREIGN_KEYS,
     KEYS,

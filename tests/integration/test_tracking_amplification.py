@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared import sealed, sources
 from postmeter.shared.apis import webhooks
-from postmeter.shared.pixel import GIF
-from postmeter.tracking import bodies, event_batch, messages
-from postmeter.tracking.html_links import MAX_LINKS
+from postmeter.shared.auth import sealed
+from postmeter.shared.links.pixel import GIF
+from postmeter.shared.storage import sources
+from postmeter.tracking.html.scanner import MAX_LINKS
+from postmeter.tracking.requests import bodies
+from postmeter.tracking.writes import event_batch, messages
 from tests import sealing
 from tests.integration.tracking_service import WORKSPACE, Reply, Service, new_message, open_target
 

@@ -7,10 +7,11 @@ from urllib.parse import quote
 import pytest
 import redis
 
-from postmeter.shared import records
-from postmeter.shared.secret import Secret
-from postmeter.shared.streams import stream
-from postmeter.tracking import committer, service
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.stream import records
+from postmeter.shared.stream.streams import stream
+from postmeter.tracking import service
+from postmeter.tracking.durable import committer
 from postmeter.tracking.settings import TrackingSettings
 from tests.integration.tracking_service import INTERNAL, SHARDS, click_target, hits_of, new_message
 from tests.product import free_port, reachable, wait_for
@@ -30,7 +31,7 @@ def waiting(client: redis.Redis) -> int:
 async def test_hits_of_many_connections_wait_for_the_next_batch(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
-    """Both lanes wait for Redis; every second connection is aiohttp's."""
+    """Both appenders wait for Redis; every second connection is aiohttp's."""
     most = {"MAX_BYTES": LIMIT, "MAX_RECORDS": 12}[kept]
     monkeypatch.setattr(committer, kept, most)
     port, stop, message = free_port(), asyncio.Event(), new_message()
@@ -50,7 +51,7 @@ async def test_hits_of_many_connections_wait_for_the_next_batch(
             client.client_pause(120_000, all=False)
             for number, (_, writer) in enumerate(wires):
                 writer.write(request)
-                if number < service.LANES:
+                if number < service.APPENDERS:
                     await asyncio.to_thread(wait_for, "an append", lambda: waiting(client) > number)  # noqa: B023
             client.client_unpause()
             for reader, writer in wires:

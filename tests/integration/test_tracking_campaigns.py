@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared.records import CampaignChange
+from postmeter.shared.stream.records import CampaignChange
 from tests.integration.tracking_service import WORKSPACE, Reply, Service, once
 from tests.integration.tracking_writes import error, micros, now
 

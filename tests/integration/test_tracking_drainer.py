@@ -8,14 +8,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.secret import Secret
-from postmeter.tracking.committer import Committer
-from postmeter.tracking.drainer import Drainer
-from postmeter.tracking.lane import Lane
-from postmeter.tracking.segment import Spooled
-from postmeter.tracking.shard_count import ShardCount
-from postmeter.tracking.spool import Spool
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.durable.drainer import Drainer
+from postmeter.tracking.durable.segment import Spooled
+from postmeter.tracking.durable.shard_count import ShardCount
+from postmeter.tracking.durable.spool import Spool
 from tests.integration.tracking_service import SHARDS, batches
 
 
@@ -24,9 +24,9 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
 ) -> None:
     """As on a disk that has become read-only."""
     spool, metrics = Spool(tmp_path, "0123456789abcdef", 1 << 20, 0), TrackingMetrics(CollectorRegistry())
-    lanes = [Lane(Secret(redis_url), 60.0) for _ in range(2)]
-    committer = Committer(lanes[1:], spool, metrics, "me", ShardCount(SHARDS))
-    drainer = Drainer(lanes[0], spool, committer, metrics, ShardCount(SHARDS), 0)
+    appenders = [Appender(Secret(redis_url), 60.0) for _ in range(2)]
+    committer = Committer(appenders[1:], spool, metrics, "me", ShardCount(SHARDS))
+    drainer = Drainer(appenders[0], spool, committer, metrics, ShardCount(SHARDS), 0)
     try:
         await spool.write([Spooled(0, b"me-1", b"\x90")])
         with monkeypatch.context() as disk, capture_logs() as lines:
@@ -48,6 +48,6 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
         assert spool.waiting == 0
         assert len(batches(redis_url)) == 1
     finally:
-        for lane in lanes:
-            await lane.close()
+        for appender in appenders:
+            await appender.close()
         spool.close()

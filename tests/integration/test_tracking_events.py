@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Record, Refusal, idempotency_key
-from postmeter.shared.streams import slot_of, slot_of_key, slot_of_name
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import Event, Record, Refusal, idempotency_key
+from postmeter.shared.stream.streams import slot_of, slot_of_key, slot_of_name
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import NDJSON, SENT, error, events_of, micros, now
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from postmeter.shared.pixel import GIF
-from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.desk import Desk
-from postmeter.tracking.lane import Lane
+from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.hits.policy import HitPolicy
 from tests.integration.gateway_world import TOKEN_KEYS
 from tests.integration.test_slow_clients import answer
 from tests.integration.tracking_service import click_target, new_message, open_target
@@ -26,7 +26,7 @@ def get(target: str) -> bytes:
 async def test_a_fault_in_what_waited_for_a_batch_stops_nothing(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, begun, append = asyncio.Event(), asyncio.Event(), Lane.append
+    gate, begun, append = asyncio.Event(), asyncio.Event(), Appender.append
 
     async def held(*given: Any) -> None:
         begun.set()
@@ -36,8 +36,8 @@ async def test_a_fault_in_what_waited_for_a_batch_stops_nothing(
     def fault(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Lane, "append", held)
-    monkeypatch.setattr(Desk, "click", fault)
+    monkeypatch.setattr(Appender, "append", held)
+    monkeypatch.setattr(HitPolicy, "click", fault)
     pixel = get(open_target(new_message(), KEYS))
     async with running_tracking(redis_url, 1, tmp_path, {}) as url:
 

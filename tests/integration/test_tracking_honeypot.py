@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.events import Mark
+from postmeter.shared.stream.events import Mark
 from tests.integration.tracking_service import Service, hits_of
 from tests.integration.tracking_writes import MESSAGE, error, registration
 

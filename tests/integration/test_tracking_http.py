@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.events import Mark
-from postmeter.shared.pixel import GIF
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.links.pixel import GIF
+from postmeter.shared.stream.events import Mark
 from tests.integration.tracking_service import (
     Service,
     click_target,

@@ -18,10 +18,10 @@ import pytest
 import redis
 
 from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared import records
-from postmeter.shared.events import Mark
-from postmeter.shared.pixel import GIF
-from postmeter.tracking import holder
+from postmeter.shared.links.pixel import GIF
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import Mark
+from postmeter.tracking.durable import holder
 from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import (
     WORKSPACE,

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from postmeter.cli.local.redis_server import RedisServer
-from postmeter.shared.pixel import GIF
+from postmeter.shared.links.pixel import GIF
 from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import Service, hits_of, new_message, open_target
 from tests.product import wait_for

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event
 from tests.integration.tracking_service import FOREIGN_KEYS, KEYS, WORKSPACE, Service
 from tests.integration.tracking_writes import MESSAGE, events_of
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.events import EventType
-from postmeter.shared.principal import HEADER
-from postmeter.shared.records import Event, Registration
+from postmeter.shared.auth.principal import HEADER
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Registration
 from tests.integration.tracking_service import WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import GZIP, MESSAGE, NDJSON, SENT, error, micros, now, registration
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.aggregator.errors import SERIALIZATION
-from postmeter.shared.events import BounceType, EventType, Verdict
-from postmeter.shared.records import Event, Hit, Mail, Record, Registration
+from postmeter.shared.stream.events import BounceType, EventType, Verdict
+from postmeter.shared.stream.records import Event, Hit, Mail, Record, Registration
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
 from tests.integration.aggregator_model import Model, check_tables, micro
 from tests.integration.aggregator_sums import check_sums

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event, Mail, Record, Registration
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Mail, Record, Registration
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
 from tests.integration.aggregator_model import Model, check_tables
 from tests.integration.aggregator_sums import check_sums

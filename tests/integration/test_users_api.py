@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from postmeter.gateway import remembered
-from postmeter.shared.api_keys import SCOPES
+from postmeter.gateway.keys import remembered
+from postmeter.shared.auth.api_keys import SCOPES
 from tests.integration.gateway_world import bearer
 from tests.integration.people_world import PASSWORD, House, Seen, house
 from tests.product import PATIENCE

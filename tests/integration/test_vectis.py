@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 import redis
 
-from postmeter.shared import live, principal, streams
-from postmeter.shared.live import LiveTotals
+from postmeter.shared.auth import principal
+from postmeter.shared.stream import live, streams
+from postmeter.shared.stream.live import LiveTotals
 from tests import sealing
 from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
 

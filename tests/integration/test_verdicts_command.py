@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
 
 DEFAULTS = [f"{name}={value}" for name, value in Thresholds()._asdict().items()]
 

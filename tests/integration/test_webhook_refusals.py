@@ -5,8 +5,8 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from postmeter.shared import sources
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage import sources
 from tests.integration.webhook_world import ACCOUNTS, posting
 
 

@@ -18,8 +18,8 @@ from redis.asyncio import Redis
 
 from postmeter.cli.main import main
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event
 from postmeter.tracking.webhooks import handler, sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.aggregation import until

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from postmeter.gateway import sending_ips
-from postmeter.shared.thresholds import Thresholds
+from postmeter.gateway.workspace import sending_ips
+from postmeter.shared.storage.thresholds import Thresholds
 from tests.integration.gateway_world import bearer, gateway
 from tests.integration.people_world import House, Seen, house
 from tests.integration.query_world import query_service, world

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.rollups import SENT
+from postmeter.shared.storage.rollups import SENT
 from tests.integration.query_world import Fact
 from tests.integration.reports_world import WORKSPACE, Answer, Api, Cohort, reports
 

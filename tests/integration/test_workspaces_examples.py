@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from postmeter.shared.rollups import SENT
+from postmeter.shared.storage.rollups import SENT
 from tests.integration.query_world import Fact
 from tests.integration.reports_world import WORKSPACE, Api, Cohort, reports
 

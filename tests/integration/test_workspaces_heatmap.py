@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from postmeter.shared.rollups import SENT
+from postmeter.shared.storage.rollups import SENT
 from tests.integration.report_moments import DAY, FIRST, NOW, TOMORROW, percent
 from tests.integration.reports_world import Api, Cohort, reports
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import redis
 
-from postmeter.shared import records, uuid7
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.principal import HEADER, Principal
-from postmeter.shared.streams import stream
-from postmeter.shared.tokens import KeyRing
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.auth.principal import HEADER, Principal
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream import records
+from postmeter.shared.stream.streams import stream
 from tests import sealing
 from tests.product import answers, as_installed, free_port, wait_for
 

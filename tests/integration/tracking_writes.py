@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from postmeter.shared.records import Event, Registration
+from postmeter.shared.stream.records import Event, Registration
 from tests.integration.tracking_service import Reply, Service, once
 
 MESSAGE = {"from_address": "News <news@Shop.Example>", "to": "  Ada@Mail.example "}

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from postmeter.cli.main import main
-from postmeter.shared.events import EventType
-from postmeter.shared.rollups import COUNTERS, TOTAL
+from postmeter.shared.storage.rollups import COUNTERS, TOTAL
+from postmeter.shared.stream.events import EventType
 from tests.aggregation import AT, SECOND, Bench, bench, message, registration
 from tests.integration.gateway_world import gateway
 from tests.integration.tracking_service import Service

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from postmeter.cli.main import main
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
 from postmeter.tracking import service as tracking
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import sns_certificates

@@ -6,8 +6,8 @@ from fractions import Fraction
 from ipaddress import IPv4Address
 from typing import Any
 
-from postmeter.shared import bounces
-from postmeter.shared.events import BounceType
+from postmeter.aggregator import bounces
+from postmeter.shared.stream.events import BounceType
 from tests.oracle.asking import Asking, Refused, between
 from tests.oracle.history import Count
 from tests.oracle.numbers import half_up, percent, ratio

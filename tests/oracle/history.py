@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from postmeter.shared.events import BounceType, EventType, State, Verdict
-from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
+from postmeter.shared.stream.events import BounceType, EventType, State, Verdict
+from postmeter.shared.stream.records import CampaignChange, Event, Hit, Record, Registration
 from tests.company import Seen, company
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

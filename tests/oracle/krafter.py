@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from postmeter.shared.events import State
+from postmeter.shared.stream.events import State
 from tests.oracle.asking import Asking, Refused
 from tests.oracle.times import DAY, midnight, stamp
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from postmeter.shared.events import EventType, State, Verdict
+from postmeter.shared.stream.events import EventType, State, Verdict
 from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.history import Count, Message
 from tests.oracle.numbers import fraction

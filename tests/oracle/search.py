@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from postmeter.shared.events import EventType, State
+from postmeter.shared.stream.events import EventType, State
 from tests.oracle.asking import Asking, Refused
 from tests.oracle.history import Message
 from tests.oracle.times import backwards, is_date, parse, stamp

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from hypothesis import strategies as st
 
-from postmeter.shared import records
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import CampaignChange, Event, Hit, Record, Registration
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import CampaignChange, Event, Hit, Record, Registration
 from tests.aggregation import event, hit, registration
 from tests.oracle.history import EPOCH
 from tests.oracle.times import QUARTER, SECOND, midnight, quarter

@@ -13,9 +13,9 @@ from postmeter.aggregator.service import WORKERS
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import shard_setting
-from postmeter.shared.metrics import AggregatorMetrics
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.stream import shard_setting
 from tests.simulation.loop import Process
 from tests.simulation.network import Network
 from tests.simulation.postgres.connection import Pool

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.shared import live, records, streams
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Record, Registration
-from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT, TOTAL, Rollup
+from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT, TOTAL, Rollup
+from postmeter.shared.stream import live, records, streams
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Record, Registration
 from tests.integration.aggregator_model import Counts, Model
 from tests.simulation.postgres.history import shown
 from tests.simulation.postgres.store import Place, Store, Transaction

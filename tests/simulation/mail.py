@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from postmeter.shared import records
-from postmeter.shared.events import BounceType, EventType
-from postmeter.shared.records import Event, Hit, Registration
-from postmeter.shared.streams import slot_of
-from postmeter.tracking.committer import Keyed
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.shared.stream.records import Event, Hit, Registration
+from postmeter.shared.stream.streams import slot_of
+from postmeter.tracking.durable.committer import Keyed
 from tests.simulation.outside import EPOCH
 
 SECOND = 1_000_000

@@ -22,8 +22,8 @@ from postmeter.aggregator import held
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.networks import Networks
-from postmeter.shared import metrics
-from postmeter.tracking import drainer, shard_count
+from postmeter.shared.process import metrics
+from postmeter.tracking.durable import drainer, shard_count
 from tests.simulation.invariants import Broken
 from tests.simulation.loop import Circle
 from tests.simulation.outside import sealed

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from postmeter.shared.records import Event, Hit, Registration
+from postmeter.shared.stream.records import Event, Hit, Registration
 from tests.simulation.invariants import unshown
 from tests.simulation.mail import Mail, keyed
 from tests.simulation.tracker import Tracker

@@ -10,14 +10,14 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.secret import Secret
-from postmeter.tracking.committer import Committer, Keyed, NotStored
-from postmeter.tracking.drainer import Drainer
-from postmeter.tracking.lane import Lane
-from postmeter.tracking.service import LANES
-from postmeter.tracking.shard_count import ShardCount
-from postmeter.tracking.spool import Spool
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.durable.committer import Committer, Keyed, NotStored
+from postmeter.tracking.durable.drainer import Drainer
+from postmeter.tracking.durable.shard_count import ShardCount
+from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.service import APPENDERS
 from tests.simulation.loop import Process
 
 URL = "redis://redis:6379"
@@ -58,10 +58,10 @@ class Tracker:
     async def _serve(self) -> None:
         producer = secrets.token_hex(8)
         spool = self._spool = Spool(self._root, producer, SPOOL_BYTES, 0)
-        lanes = [Lane(Secret(URL), DEADLINE) for _ in range(LANES + 1)]
+        appenders = [Appender(Secret(URL), DEADLINE) for _ in range(APPENDERS + 1)]
         shards = ShardCount(self._configured)
-        committer = self._committer = Committer(lanes[1:], spool, self._metrics, producer, shards)
-        drainer = Drainer(lanes[0], spool, committer, self._metrics, shards, 0)
+        committer = self._committer = Committer(appenders[1:], spool, self._metrics, producer, shards)
+        drainer = Drainer(appenders[0], spool, committer, self._metrics, shards, 0)
         redis = Redis.from_url(
             URL, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, retry=Retry(NoBackoff(), 1), protocol=2
         )
@@ -76,7 +76,7 @@ class Tracker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for lane in lanes:
-            await lane.close()
+        for appender in appenders:
+            await appender.close()
         await redis.aclose()
         spool.close()

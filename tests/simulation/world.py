@@ -10,8 +10,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.shared import shard_setting
-from postmeter.shared.metrics import AggregatorMetrics, TrackingMetrics
+from postmeter.shared.process.metrics import AggregatorMetrics, TrackingMetrics
+from postmeter.shared.stream import shard_setting
 from tests.simulation.aggregator import Aggregator
 from tests.simulation.disk import Disk
 from tests.simulation.invariants import Ledger

@@ -24,11 +24,12 @@ from postmeter.aggregator.stream.reader import Entry
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
-from postmeter.shared import partitions, records
-from postmeter.shared.events import BounceType, Engagement, EventType, Verdict
-from postmeter.shared.records import Mail
-from postmeter.shared.rollups import ROLLUPS, TOTAL
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.storage import partitions
+from postmeter.shared.storage.rollups import ROLLUPS, TOTAL
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import BounceType, Engagement, EventType, Verdict
+from postmeter.shared.stream.records import Mail
 from tests.aggregation import event, hit, registration
 
 DAY = 86_400_000_000

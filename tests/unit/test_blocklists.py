@@ -8,7 +8,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.upkeep.blocklists.lookups import TEST_ENTRIES, Result, judge, name_of
 from postmeter.aggregator.upkeep.blocklists.zones import Zone, zones
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.settings import load
+from postmeter.shared.process.settings import load
 
 GIVEN = {"POSTMETER_POSTGRES_DSN": "postgresql://h/d", "POSTMETER_REDIS_URL": "redis://h"}
 KEY = "abcdefghijklmnopqrstuvwxyz"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.bounces import LIMIT, USED, Reason, codes, normalise, phrases
-from postmeter.shared.events import BounceType
+from postmeter.aggregator.bounces import LIMIT, USED, Reason, codes, normalise, phrases
+from postmeter.shared.stream.events import BounceType
 
 HARD, SOFT = BounceType.HARD, BounceType.SOFT
 

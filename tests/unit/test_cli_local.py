@@ -21,8 +21,8 @@ from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.private_file import write_private
 from postmeter.cli.local.process import Process
 from postmeter.cli.local.stores import Stores
-from postmeter.shared import api_keys
-from postmeter.shared.tokens import KeyRing
+from postmeter.shared.auth import api_keys
+from postmeter.shared.links.tokens import KeyRing
 from tests.product import PATIENCE
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.shared import click_url, destination
 from postmeter.shared.errors import ClickRefused, DestinationRefused
-from postmeter.shared.tokens import CLICK, HONEYPOT, KeyRing
+from postmeter.shared.links import click_url, destination
+from postmeter.shared.links.tokens import CLICK, HONEYPOT, KeyRing
 
 KEYS = KeyRing({1: b"k" * 32})
 MESSAGE = bytes(range(16))

@@ -17,7 +17,8 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.cli.main import main
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
-from postmeter.shared import rights, settings
+from postmeter.shared.process import settings
+from postmeter.shared.storage import rights
 from postmeter.tracking.settings import TrackingSettings
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from postmeter.aggregator.bounces import Reason, normalise
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
@@ -18,9 +19,8 @@ from postmeter.cli.demo.behaviour import LONGEST
 from postmeter.cli.demo.calendar import CAMPAIGNS, DAYS, Calendar
 from postmeter.cli.demo.history import BLOCKING, Day, History, Mail
 from postmeter.cli.demo.live import LIVELY, Live
-from postmeter.shared.bounces import Reason, normalise
-from postmeter.shared.events import BounceType, EventType, Verdict
-from postmeter.shared.mailbox_providers import MailboxProviders
+from postmeter.shared.stream.events import BounceType, EventType, Verdict
+from postmeter.tracking.recipients.mailbox_providers import MailboxProviders
 
 FIRST = date(2026, 3, 4)
 DOCUMENTATION = [ip_network(name) for name in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]

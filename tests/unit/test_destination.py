@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.destination import MAX_BYTES, location
 from postmeter.shared.errors import DestinationRefused
+from postmeter.shared.links.destination import MAX_BYTES, location
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
-from postmeter.shared import rights
+from postmeter.shared.storage import rights
 from postmeter.tracking.settings import TrackingSettings
 from tests.metric_names import every_metric
 

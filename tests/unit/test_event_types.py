@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import Principal
-from postmeter.tracking import event_body
-from postmeter.tracking.event_body import _TYPES, NEAR_EDITS, TYPE_CHARS
+from postmeter.tracking.writes import event_body
+from postmeter.tracking.writes.event_body import _TYPES, NEAR_EDITS, TYPE_CHARS
 
 WHO = Principal(key_id="k", workspace=1, workspace_id="w", role="admin", scopes=["track"])
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from postmeter.gateway.rate_limits import DEFAULTS, parse
-from postmeter.shared.endpoints import Limit
+from postmeter.gateway.limits.rate_limits import DEFAULTS, parse
+from postmeter.shared.apis.table import Limit
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import pytest
 
-from postmeter.gateway.hits import Hits
-from postmeter.gateway.routes import Routes
-from postmeter.shared import request_ids
-from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
+from postmeter.gateway.hits.stand_in import Hits
+from postmeter.gateway.proxy.routes import Routes
+from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import request_ids
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.json_bodies import has_more_commas
+from postmeter.shared.http.json_bodies import has_more_commas
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(st.sampled_from(',"\\a\n\u00e4{}[]:'), max_size=6),

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.query import bodies as query_bodies
-from postmeter.query.parameters import LARGE, whole
-from postmeter.shared import json_bodies
+from postmeter.query.requests import bodies as query_bodies
+from postmeter.query.requests.parameters import LARGE, whole
 from postmeter.shared.errors import RequestError
-from postmeter.shared.json_refusals import refusal
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.json_refusals import refusal
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from postmeter.shared import lifecycle
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.settings import Settings
+from postmeter.shared.process import lifecycle
+from postmeter.shared.process.settings import Settings
 
 
 async def turns() -> None:

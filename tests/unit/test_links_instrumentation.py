@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import uuid7
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.tokens import CLICK, HONEYPOT, OPEN, KeyRing
-from postmeter.tracking.instrumentation import Instrument, Instrumented, hidden_link, pixel
-from postmeter.tracking.placeholders import holds_placeholder
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.links.tokens import CLICK, HONEYPOT, OPEN, KeyRing
+from postmeter.shared.storage import uuid7
+from postmeter.tracking.html.instrumentation import Instrument, Instrumented, hidden_link, pixel
+from postmeter.tracking.html.placeholders import holds_placeholder
 
 KEYS = KeyRing({1: b"k" * 32})
 BASE = "https://t.example.net/base"

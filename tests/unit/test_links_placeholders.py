@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.tracking.placeholders import holds_placeholder
+from postmeter.tracking.html.placeholders import holds_placeholder
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}(\.[a-z]{1,8})?", fullmatch=True).filter(
     lambda name: name not in ("true", "false", "null")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.tokens import KeyRing
-from postmeter.tracking.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented, UntrackedLink
-from postmeter.tracking.link_rules import Reason
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.tracking.html.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented, UntrackedLink
+from postmeter.tracking.html.link_rules import Reason
 
 OLD, NEW = KeyRing({1: b"k" * 32}), KeyRing({2: b"n" * 32, 1: b"k" * 32})
 MESSAGE = bytes(range(16))

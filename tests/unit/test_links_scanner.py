@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.tracking.html_links import scan, unescape
+from postmeter.tracking.html.scanner import scan, unescape
 
 
 class Parser(HTMLParser):

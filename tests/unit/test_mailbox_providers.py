@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.mailbox_providers import OTHER, MailboxExchangers, MailboxProviders
+from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers, MailboxProviders
 
 
 def test_the_large_ones_are_known() -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import bounces, masking
-from postmeter.shared.masking import MASK, WITHHELD, masked, masked_bytes
+from postmeter.aggregator import bounces
+from postmeter.shared.text import masking
+from postmeter.shared.text.masking import MASK, WITHHELD, masked, masked_bytes
 
 LIMIT = 1000
 SECRET = "pqrsecretvwx"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.nameservers import nameservers, resolver
+from postmeter.shared.process.nameservers import nameservers, resolver
 
 SETTING = "POSTMETER_DNSBL_NAMESERVERS"
 

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
+from postmeter.gateway.openapi import document
+from postmeter.gateway.openapi.schemas import Schemas
 from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.engine import vocabulary
 from postmeter.shared.apis import native
 from postmeter.shared.apis.endpoint import Service, described, one_of
 from postmeter.shared.apis.errors import ERRORS
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, STATUS_PATH
-from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint
-from postmeter.shared.envelopes import error_body
+from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint
 from postmeter.shared.errors import RequestError
-from postmeter.shared.openapi import document
-from postmeter.shared.openapi.schemas import Schemas
+from postmeter.shared.http.envelopes import error_body
 
 MADE = document.build()
 

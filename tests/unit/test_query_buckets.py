@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmeter.query import times
 from postmeter.query.engine import buckets, pieces
 from postmeter.query.engine.query import MAX_ROWS, Resolution
+from postmeter.query.requests import times
 from postmeter.shared.errors import RequestError
-from postmeter.shared.rollups import TIERS
+from postmeter.shared.storage.rollups import TIERS
 
 QUARTER = timedelta(minutes=15)
 ZONES = (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.query import answers, rates
+from postmeter.query import rates
+from postmeter.query.requests import answers
 
 
 @pytest.mark.parametrize(

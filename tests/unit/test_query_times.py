@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from postmeter.query import times
+from postmeter.query.requests import times
 from postmeter.shared.errors import RequestError
 
 

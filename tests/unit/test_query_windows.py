@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.query.answers import stamp
 from postmeter.query.documents.workspaces import window
 from postmeter.query.documents.workspaces.window import Window, between, preset, read
+from postmeter.query.requests.answers import stamp
 from postmeter.shared.errors import RequestError
 
 NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)

@@ -11,9 +11,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import logs, quoting
 from postmeter.shared.errors import MESSAGE_CHARS, RequestError
-from postmeter.shared.masking import masked
+from postmeter.shared.process import logs
+from postmeter.shared.text import quoting
+from postmeter.shared.text.masking import masked
 
 # Half surrogates and control characters, too: what JSON can escape can be in a caller's text.
 ANY_TEXT = st.text(st.characters(), max_size=400) | st.builds(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import records
-from postmeter.shared.records import (
+from postmeter.shared.stream import records
+from postmeter.shared.stream.records import (
     CampaignChange,
     CustomEvent,
     Event,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.shared.endpoints import CLICK_PATH, OPEN_PATH
-from postmeter.shared.request_lines import readable
+from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.http.request_lines import readable
 
 HITS = st.sampled_from([OPEN_PATH.encode(), CLICK_PATH.encode(), b"http://t.example" + CLICK_PATH.encode()])
 REST = b"Host: t\r\nX: \xff y\r\n\r\n"

@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
-from postmeter.shared import listening, ops
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.settings import load
+from postmeter.shared.http import listening
+from postmeter.shared.process import ops
+from postmeter.shared.process.settings import load
 
 GIVEN = {
     "POSTMETER_POSTGRES_DSN": "postgresql://h/d",

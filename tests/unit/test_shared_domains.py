@@ -2,7 +2,7 @@
 
 import pytest
 
-from postmeter.shared.domains import normal
+from postmeter.shared.text.domains import normal
 
 
 @pytest.mark.parametrize(

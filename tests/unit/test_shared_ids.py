@@ -6,8 +6,8 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import uuid7
-from postmeter.shared.partitions import add_months
+from postmeter.shared.storage import uuid7
+from postmeter.shared.storage.partitions import add_months
 
 MILLISECONDS = st.integers(0, 2**48 - 1)
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared import principal, sealed, sources
+from postmeter.shared.auth import principal, sealed
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.sealed import LIFETIME, TOLERANCE, Seals
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import Principal
-from postmeter.shared.sealed import LIFETIME, TOLERANCE, Seals
-from postmeter.shared.secret import Secret
+from postmeter.shared.storage import sources
 
 SECRET = Secret("one")
 WHO = Principal(key_id="k", workspace=7, workspace_id="w", role="member", scopes=["track"], domains=["a.example"])

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Port, Seconds
-from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings, load
+from postmeter.shared.process.setting_types import Port, Seconds
+from postmeter.shared.process.settings import PostgresSettings, RedisSettings, Settings, load
 
 DSN = "postgresql://u@h/d"
 

@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-from postmeter.tracking import segment
-from postmeter.tracking.segment import Segment
+from postmeter.tracking.durable import segment
+from postmeter.tracking.durable.segment import Segment
 
 
 def test_a_segment_that_goes_meanwhile_is_passed_over(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError, TokenRejected
-from postmeter.shared.secret import Secret
-from postmeter.shared.tokens import CLICK, HONEYPOT, LINKS, OPEN, TOKEN_CHARS, UNSUBSCRIBE, KeyRing
+from postmeter.shared.links.tokens import CLICK, HONEYPOT, LINKS, OPEN, TOKEN_CHARS, UNSUBSCRIBE, KeyRing
 
 RING = KeyRing({1: b"1" * 32, 0: b"0" * 32})
 MESSAGE = uuid.UUID("01a1fb2d-08d5-7647-ba6f-fd9d4e2e5235").bytes

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.tracking import addresses, fields
+from postmeter.tracking.recipients import addresses
+from postmeter.tracking.requests import fields
 
 ATOMS = st.text(st.sampled_from(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~"), min_size=1, max_size=20)
 LOCALS = st.lists(ATOMS, min_size=1, max_size=3).map(".".join)

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from postmeter.tracking import holder
-from postmeter.tracking.holder import Holder, SpoolTaken
-from postmeter.tracking.spool import Spool
+from postmeter.tracking.durable import holder
+from postmeter.tracking.durable.holder import Holder, SpoolTaken
+from postmeter.tracking.durable.spool import Spool
 from tests.product import wait_for
 
 NAME = "0123456789abcdef"

@@ -10,11 +10,12 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.shared import records, uuid7
-from postmeter.shared.records import Hit
-from postmeter.tracking import segment
-from postmeter.tracking.reserve import FILES, LEAST_FILE_BYTES, Reserve
-from postmeter.tracking.segment import Segment, Spooled
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream import records
+from postmeter.shared.stream.records import Hit
+from postmeter.tracking.durable import segment
+from postmeter.tracking.durable.reserve import FILES, LEAST_FILE_BYTES, Reserve
+from postmeter.tracking.durable.segment import Segment, Spooled
 from postmeter.tracking.settings import TrackingSettings
 
 batches = st.builds(

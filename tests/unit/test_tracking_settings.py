@@ -3,7 +3,7 @@
 import pytest
 
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.settings import load
+from postmeter.shared.process.settings import load
 from postmeter.tracking.settings import TrackingSettings
 
 ENVIRON = {

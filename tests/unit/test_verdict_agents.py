@@ -11,7 +11,7 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames, AgentNamesErro
 from postmeter.aggregator.verdicts.agent_words import FIELD_WORDS, NAMES
 from postmeter.aggregator.verdicts.agents import Judgement
 from postmeter.aggregator.verdicts.agents import by_agent as by_agent_and_names
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.stream.events import EventType, Verdict
 
 OPEN, CLICK = EventType.OPENED, EventType.CLICKED
 LISTED = AgentNames.shipped()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.aggregator.verdicts.company import RANK, Click, changed, is_evidence, judged, reach
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
 from tests.aggregation import SECOND
 from tests.company import Seen, company
 

@@ -15,8 +15,8 @@ from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError
-from postmeter.shared.events import EventType, Verdict
-from postmeter.shared.metrics import AggregatorMetrics
+from postmeter.shared.process.metrics import AggregatorMetrics
+from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.query_world import listening
 
 OPEN, CLICK = EventType.OPENED, EventType.CLICKED

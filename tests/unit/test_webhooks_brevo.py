@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.providers.brevo import PROVIDER
 from tests.webhooks import NOW, OUR_ID, basic, delivery, raw, reading, readings, refusal, source

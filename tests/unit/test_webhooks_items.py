@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.records import Event
+from postmeter.shared.stream.records import Event
 from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend

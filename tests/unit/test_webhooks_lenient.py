@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from multidict import CIMultiDict
 
-from postmeter.shared.events import EventType
-from postmeter.shared.records import Event
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS

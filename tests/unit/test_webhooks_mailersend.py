@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mailersend import PROVIDER

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.mailgun import FRESH_SECONDS, PROVIDER
 from tests.webhooks import NOW, OUR_ID, delivery, mailgun_signature, micros, reading, refusal, source
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.providers.mailgun import PROVIDER

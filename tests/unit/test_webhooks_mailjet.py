@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.mailjet import PROVIDER
 from tests.webhooks import OUR_ID, basic, delivery, reading, readings, refusal, source
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mandrill import PROVIDER
 from postmeter.tracking.webhooks.reading import Unreadable

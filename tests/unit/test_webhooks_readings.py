@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from postmeter.aggregator.stream import checks
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import ADDRESSED, BounceType, EventType
-from postmeter.shared.records import Event, decode, encode, join
-from postmeter.tracking import fields, outgoing
+from postmeter.shared.stream.events import ADDRESSED, BounceType, EventType
+from postmeter.shared.stream.records import Event, decode, encode, join
+from postmeter.tracking.durable import outgoing
+from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS

@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.sources import Source
+from postmeter.shared.storage.sources import Source
 from postmeter.tracking.webhooks.refusals import QUIET_SECONDS, Refusals
 
 

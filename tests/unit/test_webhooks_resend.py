@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.resend import PROVIDER
 from tests.webhooks import NOW, OUR_ID, delivery, micros, raw, reading, refusal, source, svix_headers
 

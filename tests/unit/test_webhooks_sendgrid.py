@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.sendgrid import FRESH_SECONDS, PROVIDER
 from tests.webhooks import NOW, OUR_ID, SendGridSigner, delivery, raw, reading, readings, refusal, source
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
 from tests.unit.ses_deliveries import SENT_AT, event, mail, raw_delivery

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import EventType
+from postmeter.shared.stream.events import EventType
 from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
 from tests.unit.ses_deliveries import event, raw_delivery

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.sparkpost import PROVIDER
 from postmeter.tracking.webhooks.reading import Reading, Unreadable
 from tests.webhooks import NOW, OUR_ID, basic, delivery, raw, reading, readings, refusal, source

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.events import EventType
+from postmeter.shared.stream.events import EventType
 from postmeter.tracking.webhooks import events, subjects
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Reading

@@ -15,9 +15,10 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.stream.batches import Batch, reject
 from postmeter.aggregator.stream.lease import Lease, Move
-from postmeter.shared import logs, partitions
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Record
+from postmeter.shared.process import logs
+from postmeter.shared.storage import partitions
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.stream.records import Record
 
 Work = list[tuple[Batch, Lease, str]]
 """Entries of shards, each shard's in their order, with their positions."""

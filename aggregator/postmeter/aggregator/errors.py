@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import asyncpg
 from redis.exceptions import RedisError
 
-from postmeter.shared import quoting
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.text import quoting
 
 
 class LeaseLost(PostmeterError):

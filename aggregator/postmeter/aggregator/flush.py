@@ -35,11 +35,12 @@ from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
-from postmeter.shared import metrics, source_log
-from postmeter.shared.live import LiveTotals
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import REASONS
-from postmeter.shared.streams import slot_of_name
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import REASONS
+from postmeter.shared.stream import source_log
+from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream.streams import slot_of_name
 
 
 class Flusher:

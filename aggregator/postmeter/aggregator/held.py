@@ -8,7 +8,7 @@ import time
 from postmeter.aggregator.errors import TROUBLE, in_words
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.shared import logs, metrics
+from postmeter.shared.process import logs, metrics
 
 BACKOFF_SECONDS = (0.05, 2.0)
 TRIM_SECONDS = 5.0

@@ -9,8 +9,8 @@ from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.live.onlookers import Shown
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.waiting import Place
-from postmeter.shared import source_log
-from postmeter.shared.live import LiveTotals
+from postmeter.shared.stream import source_log
+from postmeter.shared.stream.live import LiveTotals
 
 
 @dataclass

@@ -15,9 +15,11 @@ from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.upkeep import retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import lifecycle, logs, metrics, migrate, ops, postgres, shard_setting, stores
-from postmeter.shared.advice import Advice
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.process import lifecycle, logs, metrics, ops
+from postmeter.shared.process.advice import Advice
+from postmeter.shared.storage import migrate, postgres, stores
+from postmeter.shared.stream import shard_setting
 
 STATEMENT_SECONDS = 20.0
 WORKERS = 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmeter.aggregator.upkeep.blocklists.zones import ZonesSetting
-from postmeter.shared.nameservers import NameserversSetting
-from postmeter.shared.partitions import SECONDS_MONTHS
-from postmeter.shared.rollups import ROLLUPS
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Interval, Keep, Pause, Positive, Seconds
-from postmeter.shared.settings import PostgresSettings, RedisSettings, Settings
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.nameservers import NameserversSetting
+from postmeter.shared.process.setting_types import Interval, Keep, Pause, Positive, Seconds
+from postmeter.shared.process.settings import PostgresSettings, RedisSettings, Settings
+from postmeter.shared.storage.partitions import SECONDS_MONTHS
+from postmeter.shared.storage.rollups import ROLLUPS
 
 _NO_ZONES = Secret("")
 

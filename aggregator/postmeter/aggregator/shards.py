@@ -12,9 +12,9 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
-from postmeter.shared import metrics
-from postmeter.shared.postgres import Pool
-from postmeter.shared.redis_failures import FAILURES
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.stream.redis_failures import FAILURES
 
 ROUNDS_PER_LEASE = 5
 

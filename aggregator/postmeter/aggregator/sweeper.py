@@ -11,8 +11,8 @@ from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.stream.lease import Lease, Move
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
-from postmeter.shared import metrics
-from postmeter.shared.postgres import Connection
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Connection
 
 SHARD = 0
 """Who holds this shard sweeps, so that one aggregator at a time does."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from postmeter.aggregator.errors import TROUBLE
-from postmeter.shared import logs
+from postmeter.shared.process import logs
 
 QUIET_SECONDS = 5.0
 TRACEBACK_QUIET_SECONDS = 60.0

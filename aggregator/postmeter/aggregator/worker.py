@@ -22,8 +22,8 @@ from postmeter.aggregator.stream.batches import unpack
 from postmeter.aggregator.stream.lease import Lease, Move, advance, committed
 from postmeter.aggregator.stream.reader import Found, StreamReader
 from postmeter.aggregator.sweeper import Sweeper
-from postmeter.shared import logs, metrics
-from postmeter.shared.postgres import Pool
+from postmeter.shared.process import logs, metrics
+from postmeter.shared.storage.postgres import Pool
 
 BLOCK_MS = 200
 BEGINNING = "0-0"

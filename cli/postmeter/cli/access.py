@@ -14,10 +14,10 @@ from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.stores import POSTGRES_FOLDER, Stores
 from postmeter.cli.options import DEFAULT_DATA
-from postmeter.shared import migrate
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.postgres import Connection
-from postmeter.shared.secret import Secret
+from postmeter.shared.storage import migrate
+from postmeter.shared.storage.postgres import Connection
 
 T = TypeVar("T")
 DSN = "POSTMETER_POSTGRES_DSN"

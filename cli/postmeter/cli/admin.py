@@ -4,8 +4,8 @@ import re
 import zoneinfo
 
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.cli", "queries.sql")
 # It stands in URL paths as it is (D3).

@@ -6,8 +6,8 @@ import click
 
 from postmeter.cli import access, admin
 from postmeter.cli.options import data_option
-from postmeter.gateway import key_registry
-from postmeter.shared.api_keys import ROLES, SCOPES
+from postmeter.gateway.keys import registry as key_registry
+from postmeter.shared.auth.api_keys import ROLES, SCOPES
 
 
 @click.group(name="workspace")

@@ -96,8 +96,8 @@ def run(service: str) -> None:
 def migrate(data: Path | None, check: bool) -> None:
     """Bring the database schema up to date."""
     from postmeter.cli.local.database import named_errors
-    from postmeter.shared.migrate import migrate as apply
-    from postmeter.shared.migrate import pending
+    from postmeter.shared.storage.migrate import migrate as apply
+    from postmeter.shared.storage.migrate import pending
 
     if check:
         with access.database_dsn(data) as dsn, named_errors():

@@ -7,7 +7,7 @@ import click
 from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
-from postmeter.shared import fingerprints
+from postmeter.shared.auth import fingerprints
 
 
 @click.group(name="secret")

@@ -7,9 +7,9 @@ import click
 
 from postmeter.cli import access
 from postmeter.cli.options import data_option
-from postmeter.gateway import sending_ips
-from postmeter.gateway.sending_ips import Address, SendingIp
-from postmeter.shared.postgres import Connection
+from postmeter.gateway.workspace import sending_ips
+from postmeter.gateway.workspace.sending_ips import Address, SendingIp
+from postmeter.shared.storage.postgres import Connection
 
 
 @click.group(name="sending-ip")

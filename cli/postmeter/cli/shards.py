@@ -9,12 +9,12 @@ from redis.asyncio import Redis
 
 from postmeter.cli import access
 from postmeter.cli.options import data_option
-from postmeter.shared import shard_setting
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.postgres import Connection
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.sql import Queries
-from postmeter.shared.streams import SLOTS
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import shard_setting
+from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.streams import SLOTS
 
 _QUERIES = Queries("postmeter.cli", "shards.sql")
 

@@ -13,10 +13,11 @@ from redis.exceptions import RedisError
 
 from postmeter.cli import access
 from postmeter.cli.options import data_option
-from postmeter.shared import source_log, sources
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.postgres import Connection
-from postmeter.shared.secret import Secret
+from postmeter.shared.storage import sources
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.stream import source_log
 
 T = TypeVar("T")
 _SHOWN_ON_COMMAND_LINES = (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from postmeter.shared import logs, settings
+from postmeter.shared.process import logs, settings
 
 
 class _TryAgain(click.ClickException):
@@ -30,7 +30,7 @@ def drain_spool(folder: Path) -> None:
     Ends with 0: DIR is empty. 1: it cannot be done, the message says why. 75: Redis does not take it; run it again.
     """
     # Imported here: other commands shall not load what only this one needs.
-    from postmeter.tracking import orphan
+    from postmeter.tracking.durable import orphan
 
     redis = settings.load(settings.RedisSettings)
     moved = orphan.Moved()

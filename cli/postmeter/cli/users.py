@@ -13,7 +13,7 @@ from postmeter.cli.options import data_option
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.users import User
 from postmeter.shared.apis.users import ROLES
-from postmeter.shared.postgres import Connection
+from postmeter.shared.storage.postgres import Connection
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -7,7 +7,7 @@ import click
 from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
-from postmeter.gateway import verdict_settings
+from postmeter.gateway.workspace import verdict_settings
 
 _NOT_A_NUMBER = -1
 

@@ -7,39 +7,31 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from postmeter.gateway import limits, rate_limits
-from postmeter.gateway.front import Front
-from postmeter.gateway.hit_client import HitClient
-from postmeter.gateway.hits import Hits
-from postmeter.gateway.keys import Keys
-from postmeter.gateway.limits import Limits
-from postmeter.gateway.pages import Pages
+from postmeter.gateway.hits.client import HitClient
+from postmeter.gateway.hits.stand_in import Hits
+from postmeter.gateway.keys.holders import Keys
+from postmeter.gateway.keys.pepper import Pepper
+from postmeter.gateway.limits import limits, rate_limits
+from postmeter.gateway.limits.limits import Limits
+from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.people import people
 from postmeter.gateway.people.people import People
-from postmeter.gateway.pepper import Pepper
-from postmeter.gateway.routes import Routes
+from postmeter.gateway.proxy.proxy import Proxy
+from postmeter.gateway.proxy.routes import Routes
+from postmeter.gateway.proxy.sources import SourceBook
+from postmeter.gateway.proxy.upstream import Upstream
 from postmeter.gateway.settings import GatewaySettings
-from postmeter.gateway.sources import SourceBook
-from postmeter.gateway.upstream import Upstream
-from postmeter.shared import (
-    lifecycle,
-    links,
-    listening,
-    logs,
-    metrics,
-    migrate,
-    ops,
-    postgres,
-    stores,
-    tokens,
-    traces,
-)
-from postmeter.shared.advice import Advice, Look
-from postmeter.shared.connections import Connections
-from postmeter.shared.endpoints import Service
-from postmeter.shared.http_server import Server
-from postmeter.shared.trusted_hops import TrustedHops
-from postmeter.shared.turns import Turns
+from postmeter.shared.apis.table import Service
+from postmeter.shared.http import listening
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.server import Server
+from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.links import tokens
+from postmeter.shared.links import verifiable as links
+from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
+from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.storage import migrate, postgres, stores
 
 KEY_SECONDS = 2.0
 """How long a key may take to be looked up."""
@@ -80,14 +72,14 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         Service.TRACKING: Upstream(
             Service.TRACKING,
             settings.tracking_url,
-            Turns(settings.service_requests, share),
+            ConcurrencyLimiter(settings.service_requests, share),
             measured,
             settings.body_timeout,
         ),
         Service.QUERY: Upstream(
             Service.QUERY,
             settings.query_url,
-            Turns(settings.service_requests, share),
+            ConcurrencyLimiter(settings.service_requests, share),
             measured,
             settings.body_timeout,
         ),
@@ -95,14 +87,16 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     downloads = Upstream(
         Service.QUERY,
         settings.query_url,
-        Turns(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
+        ConcurrencyLimiter(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
         measured,
         settings.body_timeout,
     )
-    live = Upstream(Service.QUERY, settings.query_url, Turns(LIVE, LIVE // LIVE_SHARE), measured, settings.body_timeout)
+    live = Upstream(
+        Service.QUERY, settings.query_url, ConcurrencyLimiter(LIVE, LIVE // LIVE_SHARE), measured, settings.body_timeout
+    )
     keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
     persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
-    front = Front(
+    proxy = Proxy(
         routes=Routes(),
         callers=persons.callers,
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
@@ -118,7 +112,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         hops=hops,
         traces=tracing,
     )
-    server = Server(front.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
+    server = Server(proxy.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
     runner = web.ServerRunner(server, shutdown_timeout=settings.stop_timeout)
     await runner.setup()
     checking = asyncio.create_task(pepper.until_checked())

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from postmeter.gateway.rate_limits import RateLimits
+from postmeter.gateway.limits.rate_limits import RateLimits
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import NotNegative, Port, Positive, RedisUrl
-from postmeter.shared.settings import InternalSettings, PostgresSettings, PublicSettings, Settings, TraceSettings
+from postmeter.shared.process.setting_types import NotNegative, Port, Positive, RedisUrl
+from postmeter.shared.process.settings import (
+    InternalSettings,
+    PostgresSettings,
+    PublicSettings,
+    Settings,
+    TraceSettings,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,45 +12,46 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.query.answers import Asked, Clock, Handler
 from postmeter.query.cache import entity_tags
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.cache.store import Answer
-from postmeter.query.campaign_list import CampaignList
-from postmeter.query.cursor import Cursors
 from postmeter.query.documents import misar
 from postmeter.query.documents.krafter import Krafter
+from postmeter.query.documents.native.campaign_list import CampaignList
+from postmeter.query.documents.native.domain_list import DomainList
+from postmeter.query.documents.native.message_events import MessageEvents
+from postmeter.query.documents.native.message_search import MessageSearch
+from postmeter.query.documents.native.query import NativeQuery
+from postmeter.query.documents.native.workspace import WorkspaceShown
 from postmeter.query.documents.optail.messages import Messages
 from postmeter.query.documents.optail.metrics import Metrics
 from postmeter.query.documents.tracking_stats import TrackingStats
 from postmeter.query.documents.vectis import Analytics
 from postmeter.query.documents.workspaces import handlers as workspaces
-from postmeter.query.domain_list import DomainList
+from postmeter.query.documents.workspaces.exports.requests import Exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
-from postmeter.query.exports.requests import Exports
 from postmeter.query.live.live import Live
-from postmeter.query.message_events import MessageEvents
-from postmeter.query.message_search import MessageSearch
-from postmeter.query.native import NativeQuery
-from postmeter.query.turns import Turns
-from postmeter.query.workspace import WorkspaceShown
-from postmeter.shared import authorization, logs, principal, traces
+from postmeter.query.requests.answers import Asked, Clock, Handler
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.cursor import Cursors
 from postmeter.shared.apis import domains
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
-from postmeter.shared.clocks import Clocks
-from postmeter.shared.endpoints import ENDPOINTS, Document, Endpoint, Service
-from postmeter.shared.envelopes import error_body, meta
+from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
+from postmeter.shared.auth import authorization, principal
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http_server import AppRunner
-from postmeter.shared.metrics import QueryMetrics
-from postmeter.shared.postgres import Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.sealed import Seals
-from postmeter.shared.secret import Secret
-from postmeter.shared.traces import UNTRACED, Traces
+from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.http.envelopes import error_body, meta
+from postmeter.shared.http.server import AppRunner
+from postmeter.shared.process import logs, traces
+from postmeter.shared.process.metrics import QueryMetrics
+from postmeter.shared.process.traces import UNTRACED, Traces
+from postmeter.shared.storage.postgres import Pool
 
 MAX_HEAD = 1 << 20
 MESSAGES_PATH = "/v1/messages"
@@ -101,7 +102,7 @@ def build(
     metrics: QueryMetrics,
     exports: Exports,
     live: Live,
-    turns: Turns,
+    limiter: ConcurrencyLimiter,
     cache: Cache,
     tracing: Traces = traces.OFF,
 ) -> web.Application:
@@ -111,7 +112,7 @@ def build(
     by_path = handlers(pool, redis, secret, clock, exports, live)
     for endpoint in ENDPOINTS:
         if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, turns, cache, tracing)
+            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, limiter, cache, tracing)
             # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
             path = endpoint.path.replace("}", ":[^/]+}")
             app.router.add_route(endpoint.method, path, answer)
@@ -132,7 +133,7 @@ def _answerer(
     handler: Handler,
     seals: Seals,
     metrics: QueryMetrics,
-    turns: Turns,
+    limiter: ConcurrencyLimiter,
     cache: Cache,
     tracing: Traces,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -163,10 +164,10 @@ def _answerer(
                 asked = Asked(request, caller, Scope.of(caller))
                 response: web.StreamResponse
                 if CLOCKS[endpoint.path] is None:
-                    async with _turn(turns, endpoint, caller, request):
+                    async with _turn(limiter, endpoint, caller, request):
                         response = await handler(asked)
                 else:
-                    compute = functools.partial(_compute, endpoint, handler, asked, turns)
+                    compute = functools.partial(_compute, endpoint, handler, asked, limiter)
                     response = _respond(endpoint, asked, await cache.answer(endpoint.path, asked, compute))
             except Exception as error:
                 response = _failure(error, endpoint.document, request.path, request_id)
@@ -180,8 +181,8 @@ def _answerer(
     return answer
 
 
-async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, turns: Turns) -> Answer:
-    async with _turn(turns, endpoint, asked.principal, asked.request):
+async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: ConcurrencyLimiter) -> Answer:
+    async with _turn(limiter, endpoint, asked.principal, asked.request):
         response = await handler(asked)
     body = response.body if isinstance(response, web.Response) else None
     assert isinstance(body, bytes)
@@ -202,14 +203,14 @@ def _respond(endpoint: Endpoint, asked: Asked, answer: Answer) -> web.Response:
 
 
 def _turn(
-    turns: Turns, endpoint: Endpoint, caller: Principal, request: web.Request
+    limiter: ConcurrencyLimiter, endpoint: Endpoint, caller: Principal, request: web.Request
 ) -> AbstractAsyncContextManager[None]:
     if caller is NOBODY:
         return nullcontext()  # download links: the exports have connections of their own
     if endpoint.streams:
         return nullcontext()  # it takes turns for each look of its own
     search = endpoint.path == MESSAGES_PATH and bool(request.query.get("search"))
-    return turns.take(caller.workspace, search=search)
+    return limiter.take(caller.workspace, search=search)
 
 
 def _failure(error: Exception, document: Document, path: str, request_id: str) -> web.Response:

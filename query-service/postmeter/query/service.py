@@ -9,16 +9,18 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query import app
-from postmeter.query.answers import system_clock
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
-from postmeter.query.exports import service as exports
+from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.live.live import Live
+from postmeter.query.requests.answers import system_clock
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.query.settings import QuerySettings
-from postmeter.query.turns import Turns
-from postmeter.shared import lifecycle, listening, logs, metrics, migrate, ops, postgres, stores, traces
-from postmeter.shared.advice import Advice
-from postmeter.shared.answer_metrics import AnswerMetrics
+from postmeter.shared.http import listening
+from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
+from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.answer_metrics import AnswerMetrics
+from postmeter.shared.storage import migrate, postgres, stores
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 PLANS = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}
@@ -42,11 +44,11 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
-    turns = Turns(settings.postgres_pool, settings.statement_timeout)
-    live = Live(pool, redis, turns, metrics.LiveMetrics(registry))
+    limiter = ConcurrencyLimiter(settings.postgres_pool, settings.statement_timeout)
+    live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
     cache = Cache(Versions(pool), system_clock, settings.answer_cache, AnswerMetrics(registry))
     application = app.build(
-        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, turns, cache, tracing
+        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, limiter, cache, tracing
     )
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()

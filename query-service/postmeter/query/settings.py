@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Bytes, NotNegativeBytes, Port, Seconds
-from postmeter.shared.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
+from postmeter.shared.process.setting_types import Bytes, NotNegativeBytes, Port, Seconds
+from postmeter.shared.process.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ PostmeterError
 
 from __future__ import annotations
 
-from postmeter.shared import quoting
+from postmeter.shared.text import quoting
 
 MESSAGE_CHARS = 2000
 """Of a RequestError's message; what it shows of a caller's text is quoted and cut to less by whoever writes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from postmeter.shared.rollups import ROLLUPS
+from postmeter.shared.storage.rollups import ROLLUPS
 from tests.simulation.postgres.statements import BY_NAME, Rows, Statement, statement
 from tests.simulation.postgres.store import Transaction
 

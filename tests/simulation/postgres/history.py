@@ -8,8 +8,8 @@ from typing import Any
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.shared import verdict_reasons
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.storage import verdict_reasons
+from postmeter.shared.stream.events import EventType, Verdict
 from tests.simulation.postgres.statements import Rows, ident, statement
 from tests.simulation.postgres.store import Row, Transaction
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.shared.sql import name_of
+from postmeter.shared.storage.sql import name_of
 from tests.simulation.postgres.store import Store, Transaction
 
 Rows = list[dict[str, Any]]

@@ -5,28 +5,32 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import authorization, logs, pixel
 from postmeter.shared.apis.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
-from postmeter.shared.endpoints import CLICK_PATH, ENDPOINTS, OPEN_PATH
+from postmeter.shared.auth import authorization
+from postmeter.shared.auth.principal import HEADER, Principal
+from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import ClickRefused, RequestError
-from postmeter.shared.principal import HEADER, Principal
-from postmeter.shared.sealed import Seals
-from postmeter.tracking import answers, bodies, event_batch
-from postmeter.tracking.answers import Answer
-from postmeter.tracking.campaigns import Campaigns
-from postmeter.tracking.client import PREFETCH_HEADERS, USER_AGENT_BYTES, Clients, is_prefetch
-from postmeter.tracking.committer import Committer
+from postmeter.shared.links import pixel
+from postmeter.shared.process import logs
 from postmeter.tracking.contacts.routes import TrackRoutes
-from postmeter.tracking.desk import Desk
-from postmeter.tracking.events import Events
-from postmeter.tracking.large_bodies import LargeBodies
-from postmeter.tracking.messages import Messages
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.hits import answers
+from postmeter.tracking.hits.answers import Answer
+from postmeter.tracking.hits.client import PREFETCH_HEADERS, USER_AGENT_BYTES, Clients, is_prefetch
+from postmeter.tracking.hits.policy import HitPolicy
+from postmeter.tracking.hits.unsubscribe import Unsubscribes
+from postmeter.tracking.requests import bodies
+from postmeter.tracking.requests.large_bodies import LargeBodies
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
+from postmeter.tracking.writes import event_batch
+from postmeter.tracking.writes.campaigns import Campaigns
+from postmeter.tracking.writes.events import Events
+from postmeter.tracking.writes.messages import Messages
 
 MESSAGES_PATH = "/v1/messages"
 EVENTS_PATH = "/v1/events"
@@ -90,8 +94,8 @@ class Writes:
 class Visits:
     """The tracking URLs, answered as the fast protocol answers them."""
 
-    def __init__(self, desk: Desk, committer: Committer, clients: Clients) -> None:
-        self._desk = desk
+    def __init__(self, policy: HitPolicy, committer: Committer, clients: Clients) -> None:
+        self._policy = policy
         self._committer = committer
         self._clients = clients
 
@@ -99,11 +103,11 @@ class Visits:
         """The pixel."""
         path, _, _ = request.raw_path.encode().partition(b"?")
         token = path[path.find(OPEN_PATH.encode()) + len(OPEN_PATH) :]
-        record = self._desk.open(token, *_visitor(request, self._clients))
+        record = self._policy.open(token, *_visitor(request, self._clients))
         if record is None and answers.is_odd(path):
             return _response(answers.no_such_path(path))
         if record is not None and request.method == "HEAD":
-            self._desk.drop("head")
+            self._policy.drop("head")
         elif record is not None:
             return _response(answers.PIXEL, await self._committer.append_hit(record, "open"))
         return _response(answers.PIXEL)
@@ -114,7 +118,7 @@ class Visits:
         token = path[path.find(CLICK_PATH.encode()) + len(CLICK_PATH) :]
         is_head = request.method == "HEAD"
         try:
-            location, record = self._desk.click(token, query, *_visitor(request, self._clients), is_head=is_head)
+            location, record = self._policy.click(token, query, *_visitor(request, self._clients), is_head=is_head)
         except ClickRefused as refused:
             return _response(answers.REFUSED_CLICKS[refused.status])
         dropped = await self._committer.append_hit(record, "head" if is_head else "click")

@@ -10,45 +10,48 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from postmeter.shared import lifecycle, links, listening, logs, metrics, ops, postgres, stores
-from postmeter.shared.advice import Advice, Look
-from postmeter.shared.connections import Connections
+from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.http_server import AppRunner, Server
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.sealed import Seals
-from postmeter.shared.settings import PostgresSettings
-from postmeter.shared.tokens import KeyRing
-from postmeter.shared.trusted_hops import TrustedHops
+from postmeter.shared.http import listening
+from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.server import AppRunner, Server
+from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.links import verifiable as links
+from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.process import lifecycle, logs, metrics, ops
+from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.settings import PostgresSettings
+from postmeter.shared.storage import postgres, stores
+from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking import app
-from postmeter.tracking.campaigns import Campaigns
-from postmeter.tracking.client import Clients
-from postmeter.tracking.committer import Committer
 from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.contacts.track import Track
-from postmeter.tracking.desk import Desk
-from postmeter.tracking.drainer import Drainer
-from postmeter.tracking.events import Events
-from postmeter.tracking.front import Front
-from postmeter.tracking.holder import SpoolTaken
-from postmeter.tracking.instrumentation import Instrument
-from postmeter.tracking.lane import Lane
-from postmeter.tracking.large_bodies import LargeBodies
-from postmeter.tracking.mailboxes import Mailboxes
-from postmeter.tracking.messages import Messages
-from postmeter.tracking.protocol import HitProtocol
+from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.durable.drainer import Drainer
+from postmeter.tracking.durable.holder import SpoolTaken
+from postmeter.tracking.durable.shard_count import ShardCount
+from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.hits.client import Clients
+from postmeter.tracking.hits.policy import HitPolicy
+from postmeter.tracking.hits.port import Port
+from postmeter.tracking.hits.protocol import HitProtocol
+from postmeter.tracking.hits.unsubscribe import Unsubscribes
+from postmeter.tracking.html.instrumentation import Instrument
+from postmeter.tracking.recipients.mailboxes import Mailboxes
+from postmeter.tracking.requests.large_bodies import LargeBodies
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.shard_count import ShardCount
-from postmeter.tracking.spool import Spool
-from postmeter.tracking.unsubscribe import Unsubscribes
 from postmeter.tracking.webhooks import registry as sources_registry
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
+from postmeter.tracking.writes.campaigns import Campaigns
+from postmeter.tracking.writes.events import Events
+from postmeter.tracking.writes.messages import Messages
 
 # More than two batches in flight make them smaller, not faster.
-LANES = 2
+APPENDERS = 2
 SOURCE_CONNECTIONS = 2
 SOURCE_SECONDS = 5.0
 """For a statement about webhook sources."""
@@ -69,21 +72,21 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     mailboxes = Mailboxes.configured(settings, figures)
     producer = secrets.token_hex(8)
     spool = _spool(settings, producer)
-    lanes = [Lane(settings.redis_url, settings.append_deadline) for _ in range(LANES + 1)]
+    appenders = [Appender(settings.redis_url, settings.append_deadline) for _ in range(APPENDERS + 1)]
     shards = ShardCount(settings.shards)
-    committer = Committer(lanes[1:], spool, figures, producer, shards)
+    committer = Committer(appenders[1:], spool, figures, producer, shards)
     figures.spool_limit.set(settings.spool_bytes)
     figures.spool_disk_low.set(settings.disk_low)
     figures.spool_reserve.set_function(lambda: spool.reserve_bytes)
     figures.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
-    drainer = Drainer(lanes[0], spool, committer, figures, shards, settings.disk_low)
+    drainer = Drainer(appenders[0], spool, committer, figures, shards, settings.disk_low)
     redis = Redis.from_url(
         settings.redis_url.reveal(),
         socket_timeout=settings.append_deadline,
         socket_connect_timeout=settings.append_deadline,
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
     )
-    desk, seals = Desk(keys, figures), Seals(settings.internal_secret)
+    policy, seals = HitPolicy(keys, figures), Seals(settings.internal_secret)
     large = LargeBodies()
     writes = app.Writes(
         settings,
@@ -98,7 +101,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     sources = SourceRoutes(settings, seals, pool, redis)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     clients = Clients(seals, hops)
-    visits = app.Visits(desk, committer, clients)
+    visits = app.Visits(policy, committer, clients)
     track = TrackRoutes(settings, seals, Track(committer, Attributions(redis), figures))
     unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
@@ -110,7 +113,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     )
     await runner.setup()
     assert isinstance(runner.server, Server)
-    front = Front(settings, desk, committer, figures, runner.server, connections, clients)
+    port = Port(settings, policy, committer, figures, runner.server, connections, clients)
 
     async def durable() -> None:
         try:
@@ -131,7 +134,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         )
 
     with listening.named_errors(settings.host, settings.port):
-        listener = await _listen(settings, front)
+        listener = await _listen(settings, port)
     ops_runner = await ops.start(
         settings.host,
         settings.ops_port,
@@ -149,20 +152,20 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     emptied_by = loop.time() + settings.stop_timeout
     await asyncio.gather(asyncio.sleep(settings.stop_delay), drainer.finish(settings.stop_timeout))
     listener.close()
-    await front.last_requests()
-    front.close()
+    await port.last_requests()
+    port.close()
     await runner.cleanup()
     await mailboxes.close()
     await committer.finish()
-    await front.closed(settings.stop_timeout)
+    await port.closed(settings.stop_timeout)
     if spool.waiting:
         await drainer.finish(max(0.0, emptied_by - loop.time()))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await ops_runner.cleanup()
-    for lane in lanes:
-        await lane.close()
+    for appender in appenders:
+        await appender.close()
     if pool is not None:
         await postgres.close(pool)
     await redis.aclose()
@@ -198,11 +201,11 @@ def _spool(settings: TrackingSettings, producer: str) -> Spool:
         raise SettingsError(f"POSTMETER_SPOOL_DIR: {place} cannot be used: {error.strerror}") from None
 
 
-async def _listen(settings: TrackingSettings, front: Front) -> asyncio.Server:
+async def _listen(settings: TrackingSettings, port: Port) -> asyncio.Server:
     """Listen. With SO_REUSEPORT the kernel would also let another deployment's service take part of the hits."""
     loop = asyncio.get_running_loop()
     return await loop.create_server(
-        lambda: HitProtocol(front),
+        lambda: HitProtocol(port),
         settings.host,
         settings.port,
         reuse_port=settings.reuse_port,

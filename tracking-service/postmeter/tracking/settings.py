@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from postmeter.shared import destination
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import DestinationRefused, SettingsError
-from postmeter.shared.nameservers import NameserversSetting
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Bytes, NotNegative, NotNegativeBytes, Port, Positive, PostgresDsn, Seconds
-from postmeter.shared.settings import InternalSettings, PublicSettings, RedisSettings, Settings
+from postmeter.shared.links import destination
+from postmeter.shared.process.nameservers import NameserversSetting
+from postmeter.shared.process.setting_types import (
+    Bytes,
+    NotNegative,
+    NotNegativeBytes,
+    Port,
+    Positive,
+    PostgresDsn,
+    Seconds,
+)
+from postmeter.shared.process.settings import InternalSettings, PublicSettings, RedisSettings, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings):
-    """Read from the environment (postmeter.shared.settings).
+    """Read from the environment (postmeter.shared.process.settings).
 
     port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see
     KeyRing.parse. public_url: base of every URL that goes into mails. spool_dir: local folder that survives

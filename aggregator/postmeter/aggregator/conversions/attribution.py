@@ -13,9 +13,9 @@ from postmeter.aggregator.fold.deltas import EXACT, width
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store import rollups
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
-from postmeter.shared.events import EventType, Verdict
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import CONVERSIONS
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import CONVERSIONS
+from postmeter.shared.stream.events import EventType, Verdict
 
 CONTACT_MESSAGES = 10_000
 """How many of a contact's messages, the newest, are looked at."""

@@ -13,8 +13,8 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from postmeter.aggregator.conversions.contacts import QUERIES
-from postmeter.shared import streams
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.stream import streams
 
 Position = tuple[int, int]
 STALL_SECONDS = 30.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import CustomEvent, Purchase
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import CustomEvent, Purchase
 
 QUERIES = Queries("postmeter.aggregator.conversions", "conversions.sql")
 

@@ -17,9 +17,10 @@ from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.shared import conversions, logs, metrics, streams
-from postmeter.shared.conversions import Answer
-from postmeter.shared.postgres import Pool
+from postmeter.shared.process import logs, metrics
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.stream import conversions, streams
+from postmeter.shared.stream.conversions import Answer
 
 MOST = 500
 """Purchases of one transaction."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from postmeter.aggregator import bounces
 from postmeter.aggregator.fold.deltas import width
-from postmeter.shared import bounces
-from postmeter.shared.rollups import REASONS
+from postmeter.shared.storage.rollups import REASONS
 
 DAY = width(REASONS.tiers[0])
 

@@ -19,11 +19,11 @@ from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
-from postmeter.shared.events import Engagement, EventType, Mark, State, Verdict
-from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
-from postmeter.shared.rollups import COUNTERS
-from postmeter.shared.thresholds import Thresholds
-from postmeter.shared.verdict_reasons import SHIFTED, stored
+from postmeter.shared.storage.rollups import COUNTERS
+from postmeter.shared.storage.thresholds import Thresholds
+from postmeter.shared.storage.verdict_reasons import SHIFTED, stored
+from postmeter.shared.stream.events import Engagement, EventType, Mark, State, Verdict
+from postmeter.shared.stream.records import Event, Hit, WaitingEvent, WaitingHit
 
 HISTORY = (
     "workspace",

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.deltas import Deltas, counts_of
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared.events import Engagement, State
-from postmeter.shared.rollups import CREATED, SENT, SENT_COUNTERS, STATE_COUNTERS
+from postmeter.shared.storage.rollups import CREATED, SENT, SENT_COUNTERS, STATE_COUNTERS
+from postmeter.shared.stream.events import Engagement, State
 
 CREATED_BUCKET = CREATED.tiers[0].seconds * MICROSECONDS
 SENT_BUCKET = SENT.tiers[0].seconds * MICROSECONDS

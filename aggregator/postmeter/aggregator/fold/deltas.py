@@ -8,7 +8,7 @@ from typing import Any
 
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared.rollups import TOTAL, Rollup, Tier
+from postmeter.shared.storage.rollups import TOTAL, Rollup, Tier
 
 Bucket = tuple[int, int, int]
 """(workspace, the bucket's start in microseconds, series)"""

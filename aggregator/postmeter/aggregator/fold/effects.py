@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared.events import BounceType, Engagement, EventType, State, Verdict
-from postmeter.shared.rollups import COUNTERS, TIERS
+from postmeter.shared.storage.rollups import COUNTERS, TIERS
+from postmeter.shared.stream.events import BounceType, Engagement, EventType, State, Verdict
 
 BUCKET = TIERS[0].seconds * MICROSECONDS
 """The finest bucket, in microseconds."""

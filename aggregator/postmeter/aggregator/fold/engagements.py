@@ -8,7 +8,7 @@ from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import UNIQUES
 from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key, Known
-from postmeter.shared.events import Engagement
+from postmeter.shared.stream.events import Engagement
 
 
 @dataclass

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, date, datetime
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared import partitions
+from postmeter.shared.storage import partitions
 
 
 def first_kept(today: date, months: int) -> date:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from postmeter.shared.events import Engagement
+from postmeter.shared.stream.events import Engagement
 
 Key = tuple[int, bytes]
 """(workspace, the message's 16 bytes)"""

@@ -11,10 +11,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from postmeter.aggregator.fold.changes import HISTORY
-from postmeter.shared import live_events, streams
-from postmeter.shared.live_events import LiveEvent
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.verdict_reasons import VERDICT_MASK, name_of
+from postmeter.shared.storage.verdict_reasons import VERDICT_MASK, name_of
+from postmeter.shared.stream import live_events, streams
+from postmeter.shared.stream.live_events import LiveEvent
+from postmeter.shared.stream.redis_failures import FAILURES
 
 LOOK_SECONDS = 1.0
 MOST = 200

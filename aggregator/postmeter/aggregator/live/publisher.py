@@ -8,10 +8,11 @@ from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.live import onlookers
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.store.tables import live_totals
-from postmeter.shared import live, metrics, source_log, streams
-from postmeter.shared.live import LiveTotals
-from postmeter.shared.postgres import Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import live, source_log, streams
+from postmeter.shared.stream.live import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.live", "publisher.sql")
 

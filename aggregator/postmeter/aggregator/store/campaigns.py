@@ -5,10 +5,10 @@ from __future__ import annotations
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.changes import Sendings
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import CampaignChange
-from postmeter.shared.rollups import OTHER
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import OTHER
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import CampaignChange
 
 _QUERIES = Queries("postmeter.aggregator.store", "campaigns.sql")
 REMEMBERED = 200_000

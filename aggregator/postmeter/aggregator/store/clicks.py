@@ -18,10 +18,10 @@ from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.verdicts import company
 from postmeter.aggregator.verdicts.company import Click
-from postmeter.shared.events import Engagement, EventType, Verdict
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
-from postmeter.shared.verdict_reasons import stored
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.storage.verdict_reasons import stored
+from postmeter.shared.stream.events import Engagement, EventType, Verdict
 
 _QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
 MOST = 5000

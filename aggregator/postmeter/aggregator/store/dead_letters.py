@@ -14,10 +14,12 @@ import msgspec
 
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.stream.batches import Rejected
-from postmeter.shared import masking, metrics, quoting, records
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import REFUSAL_BYTES, Event, Hit
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import records
+from postmeter.shared.stream.records import REFUSAL_BYTES, Event, Hit
+from postmeter.shared.text import masking, quoting
 
 _QUERIES = Queries("postmeter.aggregator.store", "dead_letters.sql")
 

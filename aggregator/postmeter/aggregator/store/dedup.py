@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.intake import Intake
-from postmeter.shared import metrics
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Record
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import Event, Record
 
 _QUERIES = Queries("postmeter.aggregator.store", "dedup.sql")
 

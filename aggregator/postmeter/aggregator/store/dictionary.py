@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client import Counter
 
-from postmeter.shared.postgres import Connection
+from postmeter.shared.storage.postgres import Connection
 
 REMEMBERED = 200_000
 REMEMBERED_CHARACTERS = 1 << 25

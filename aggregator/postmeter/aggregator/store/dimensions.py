@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from postmeter.shared import metrics, uuid7
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Registration, is_alone
-from postmeter.shared.rollups import OTHER
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import metrics
+from postmeter.shared.storage import uuid7
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import OTHER
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import Event, Registration, is_alone
 
 _QUERIES = Queries("postmeter.aggregator.store", "dimensions.sql")
 

@@ -9,11 +9,11 @@ from postmeter.aggregator.fold.changes import LinkClick
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store import rollups
 from postmeter.aggregator.store.dictionary import Dictionary, Digests
-from postmeter.shared.events import EventType
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit
-from postmeter.shared.rollups import LINKS
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Hit
 
 _QUERIES = Queries("postmeter.aggregator.store", "links.sql")
 Cells = dict[tuple[int, int, int, int], tuple[int, int]]

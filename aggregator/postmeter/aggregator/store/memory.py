@@ -15,9 +15,9 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold.states import ABSENT, NOTHING, Key, Known
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
-from postmeter.shared.streams import SLOTS, slot_of
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.streams import SLOTS, slot_of
 
 _QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
 

@@ -13,9 +13,9 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.dimensions import Series, of_message
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Registration
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import Registration
 
 _QUERIES = Queries("postmeter.aggregator.store", "messages.sql")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "plans.sql")
 

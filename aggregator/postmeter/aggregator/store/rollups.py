@@ -8,9 +8,9 @@ from operator import itemgetter
 from postmeter.aggregator.fold import deltas
 from postmeter.aggregator.fold.deltas import Cells
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import ACTIVITY, COUNTERS, ROLLUPS, Rollup, Tier
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, ROLLUPS, Rollup, Tier
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "rollups.sql")
 

@@ -16,11 +16,11 @@ from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import clicks, rollups
 from postmeter.aggregator.store.memory import Transaction
-from postmeter.shared.events import Engagement
-from postmeter.shared.live import LiveTotals
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import Engagement
+from postmeter.shared.stream.live import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.store", "tables.sql")
 

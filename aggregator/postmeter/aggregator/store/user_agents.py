@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.store.dictionary import Dictionary, Digests
-from postmeter.shared import partitions
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage import partitions
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.records import Event, Hit
 
 _QUERIES = Queries("postmeter.aggregator.store", "user_agents.sql")
 

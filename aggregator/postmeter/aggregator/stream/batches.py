@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from postmeter.aggregator.stream import checks
 from postmeter.aggregator.stream.reader import Entry
-from postmeter.shared import records
-from postmeter.shared.records import Record, Refusal
+from postmeter.shared.stream import records
+from postmeter.shared.stream.records import Record, Refusal
 
 ID_BYTES = 200
 """Of a batch's id, which is a key in Postgres; a longer one is nobody's of ours, and its digest stands for it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from operator import attrgetter
 
-from postmeter.shared.events import BounceType, EventType, Mark
-from postmeter.shared.records import (
+from postmeter.shared.stream.events import BounceType, EventType, Mark
+from postmeter.shared.stream.records import (
     SIZE_LIMIT,
     CampaignChange,
     CustomEvent,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postmeter.aggregator.stream.batches import Rejected
-from postmeter.shared.records import (
+from postmeter.shared.stream.records import (
     CampaignChange,
     CustomEvent,
     Event,

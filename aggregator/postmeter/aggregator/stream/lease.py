@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from postmeter.aggregator.errors import LeaseLost
-from postmeter.shared import logs, metrics
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import logs, metrics
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.stream", "lease.sql")
 

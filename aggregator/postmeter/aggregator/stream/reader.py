@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from postmeter.aggregator.errors import StreamSetBack
 from postmeter.aggregator.stream.lease import Lease
-from postmeter.shared import records, streams
+from postmeter.shared.stream import records, streams
 
 FIRST_COUNT = 16
 MOST_COUNT = 1000

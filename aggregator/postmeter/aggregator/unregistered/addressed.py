@@ -14,11 +14,11 @@ import msgspec
 from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.stream.batches import Batch, reject
 from postmeter.aggregator.unregistered.waiting import unpacked
-from postmeter.shared import source_log
-from postmeter.shared.events import EventType
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import source_log
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "addressed.sql")
 MOST = 500

@@ -20,10 +20,10 @@ from postmeter.aggregator.store import clicks as company
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.choice import Choice
 from postmeter.aggregator.unregistered.provisional import Held, columns
-from postmeter.shared.events import Engagement, EventType, Verdict
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
-from postmeter.shared.verdict_reasons import SHIFTED
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.storage.verdict_reasons import SHIFTED
+from postmeter.shared.stream.events import Engagement, EventType, Verdict
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "adoption.sql")
 _UNREGISTERED = provisional.QUERIES

@@ -14,10 +14,10 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Flag
-from postmeter.shared.events import EventType
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Hit
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "choice.sql")
 REMEMBERED_SECONDS = 1.0

@@ -17,11 +17,11 @@ from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
 from postmeter.aggregator.store.messages import Flag, Name
-from postmeter.shared import uuid7
-from postmeter.shared.events import State
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Registration
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage import uuid7
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import State
+from postmeter.shared.stream.records import Event, Registration
 
 QUERIES = Queries("postmeter.aggregator.unregistered", "provisional.sql")
 

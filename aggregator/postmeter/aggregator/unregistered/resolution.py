@@ -12,8 +12,8 @@ from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, is_alone
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.stream.records import Event, Hit, is_alone
 
 
 @dataclass

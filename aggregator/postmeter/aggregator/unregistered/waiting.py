@@ -17,11 +17,12 @@ from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Name
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.stream.reader import Entry
-from postmeter.shared import metrics, records
-from postmeter.shared.events import EventType
-from postmeter.shared.postgres import Connection
-from postmeter.shared.records import Event, Hit, WaitingEvent, WaitingHit
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import metrics
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Event, Hit, WaitingEvent, WaitingHit
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "waiting.sql")
 

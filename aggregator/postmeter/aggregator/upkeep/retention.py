@@ -10,10 +10,11 @@ from postmeter.aggregator.fold.horizon import first_kept
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.shared import logs, partitions
-from postmeter.shared.partitions import Partitioned
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import logs
+from postmeter.shared.storage import partitions
+from postmeter.shared.storage.partitions import Partitioned
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.upkeep", "retention.sql")
 

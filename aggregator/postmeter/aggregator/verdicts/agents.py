@@ -25,7 +25,7 @@ from postmeter.aggregator.verdicts.agent_words import (
     PROXY_WORDS,
 )
 from postmeter.aggregator.verdicts.programs import is_program
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.stream.events import EventType, Verdict
 
 Judgement = tuple[Verdict, str | None]
 HUMAN: Judgement = (Verdict.HUMAN, None)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.thresholds import Thresholds
 
 HEAD = "head"
 HONEYPOT = "honeypot"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT, Judgement, by_agent
 from postmeter.aggregator.verdicts.networks import GOOGLE, Networks
-from postmeter.shared.events import EventType, Verdict
+from postmeter.shared.stream.events import EventType, Verdict
 
 PREFETCH: Judgement = (Verdict.MACHINE, "prefetch")
 GMAIL_PREFETCH: Judgement = (Verdict.MACHINE, "gmail_prefetch")

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import aiohttp
 from prometheus_client import Counter
 
-from postmeter.shared import logs
+from postmeter.shared.process import logs
 
 Known = TypeVar("Known")
 MAX_BYTES = 16 << 20

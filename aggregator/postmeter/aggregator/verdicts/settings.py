@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
-from postmeter.shared.thresholds import Thresholds
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.storage.thresholds import Thresholds
 
 _QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
 REMEMBERED_SECONDS = 1.0

@@ -71,7 +71,7 @@ COMPANIES = tuple(
 
 def provider_list(base: str) -> str:
     """A list of mailbox providers: `base` (empty: the one that ships), and the demo's domains."""
-    shipped = resources.files("postmeter.shared").joinpath("mailbox_providers.txt")
+    shipped = resources.files("postmeter.tracking.recipients").joinpath("mailbox_providers.txt")
     text = Path(base).read_text() if base else shipped.read_text()
     named = [(mailbox.provider, mailbox.domain) for mailbox in PRIVATE]
     named += [(company.provider, company.domain) for company in COMPANIES if company.provider]

@@ -11,13 +11,13 @@ from postmeter.cli.local import vault
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.vault import Vault
-from postmeter.gateway import key_registry
+from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.links import Purpose
-from postmeter.shared import rights
-from postmeter.shared.migrate import migrate
-from postmeter.shared.postgres import Connection
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage import rights
+from postmeter.shared.storage.migrate import migrate
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.cli.local", "database.sql")
 NAME = "postmeter"

@@ -7,7 +7,7 @@ import asyncpg
 import redis.asyncio
 
 from postmeter.cli.local.member import Member
-from postmeter.shared import streams
+from postmeter.shared.stream import streams
 
 DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05

@@ -13,7 +13,7 @@ from postmeter.cli.local.folders import make_folder, socket_folder
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
-from postmeter.shared import rights
+from postmeter.shared.storage import rights
 
 OLDEST_REDIS = 7
 POSTGRES_FOLDER = "postgres"

@@ -11,8 +11,8 @@ import msgspec
 
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.private_file import write_private
-from postmeter.shared import api_keys
-from postmeter.shared.secret import Secret
+from postmeter.shared.auth import api_keys
+from postmeter.shared.auth.secret import Secret
 
 FILE = "secrets.json"
 DEFAULT = "default"

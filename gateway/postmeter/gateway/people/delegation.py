@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import Principal
 
 _BELOW = {
     "super_admin": {"super_admin", "admin", "member", "domain_admin"},

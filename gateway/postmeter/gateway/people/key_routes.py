@@ -5,17 +5,17 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway import key_registry
-from postmeter.gateway.key_registry import Key, KeyRefused, NoSuchKey
+from postmeter.gateway.keys import registry as key_registry
+from postmeter.gateway.keys.registry import Key, KeyRefused, NoSuchKey
 from postmeter.gateway.people import delegation
-from postmeter.gateway.routes import Handler
-from postmeter.shared import json_bodies
+from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import keys as api
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.secret import Secret
-from postmeter.shared.stamps import stamp
+from postmeter.shared.http import json_bodies
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 
 class KeyRoutes:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from postmeter.gateway.people import bearer_tokens
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.people", "links.sql")
 

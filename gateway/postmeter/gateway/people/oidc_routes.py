@@ -15,22 +15,22 @@ from urllib.parse import parse_qs
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.hits import client_of
+from postmeter.gateway.hits.stand_in import client_of
 from postmeter.gateway.people import browsers, sessions, users
 from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.cookie import OIDC, SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
-from postmeter.gateway.routes import Handler
-from postmeter.shared import logs
+from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
-from postmeter.shared.connections import network_of
-from postmeter.shared.people_metrics import PeopleMetrics
-from postmeter.shared.postgres import Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.trusted_hops import TrustedHops
-from postmeter.shared.turns import Turns
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.shared.http.connections import network_of
+from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.process import logs
+from postmeter.shared.process.people_metrics import PeopleMetrics
+from postmeter.shared.storage.postgres import Pool
 
 LIFETIME = timedelta(minutes=10)
 """That somebody has to sign in at the provider."""
@@ -62,7 +62,7 @@ class OidcRoutes:
         self._sessions = sessions
         self._origins = origins
         self._sign_ins = metrics.sign_ins
-        self._asking = Turns(AT_ONCE, OF_ONE)
+        self._asking = ConcurrencyLimiter(AT_ONCE, OF_ONE)
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""

@@ -8,15 +8,15 @@ import asyncpg
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.callers import Callers
+from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
-from postmeter.gateway.routes import Handler
+from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.principal import Principal
-from postmeter.shared.stamps import stamp
+from postmeter.shared.text.stamps import stamp
 
 
 class OwnSessionRoutes:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.gateway import limits
-from postmeter.gateway.callers import Callers
-from postmeter.gateway.keys import Keys
+from postmeter.gateway.keys.callers import Callers
+from postmeter.gateway.keys.holders import Keys
+from postmeter.gateway.limits import limits
 from postmeter.gateway.people import throttle
 from postmeter.gateway.people.key_routes import KeyRoutes
 from postmeter.gateway.people.oidc_routes import OidcRoutes
@@ -22,14 +22,14 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
-from postmeter.gateway.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.settings import GatewaySettings
-from postmeter.gateway.verdict_routes import VerdictRoutes
-from postmeter.shared import postgres
-from postmeter.shared.metrics import GatewayMetrics
-from postmeter.shared.people_metrics import PeopleMetrics
-from postmeter.shared.postgres import Pool
-from postmeter.shared.trusted_hops import TrustedHops
+from postmeter.gateway.workspace.sending_ip_routes import SendingIpRoutes
+from postmeter.gateway.workspace.verdict_routes import VerdictRoutes
+from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.process.metrics import GatewayMetrics
+from postmeter.shared.process.people_metrics import PeopleMetrics
+from postmeter.shared.storage import postgres
+from postmeter.shared.storage.postgres import Pool
 
 STATEMENT_SECONDS = 2.0
 CONNECTIONS = 4

@@ -17,8 +17,8 @@ import msgspec
 from yarl import URL
 
 from postmeter.gateway.settings import is_endpoint
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.secret import Secret
 
 if TYPE_CHECKING:
     from postmeter.gateway.people.id_tokens import Keys

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postmeter.shared import api_keys
-from postmeter.shared.principal import Principal
+from postmeter.shared.auth import api_keys
+from postmeter.shared.auth.principal import Principal
 
 USER = "user:"
 """What the key_id of a principal that is a user begins with; his id follows."""

@@ -8,21 +8,21 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.callers import Callers
-from postmeter.gateway.hits import client_of
+from postmeter.gateway.hits.stand_in import client_of
+from postmeter.gateway.keys.callers import Callers
+from postmeter.gateway.keys.remembered import AWAY
 from postmeter.gateway.people import browsers, sessions
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
-from postmeter.gateway.remembered import AWAY
-from postmeter.gateway.routes import Handler
-from postmeter.shared import json_bodies
+from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.people_metrics import PeopleMetrics
-from postmeter.shared.principal import Principal
-from postmeter.shared.trusted_hops import TrustedHops
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.process.people_metrics import PeopleMetrics
 
 
 class SessionRoutes:

@@ -10,13 +10,13 @@ from uuid import UUID
 
 import asyncpg
 
+from postmeter.gateway.keys.remembered import AWAY, Clock, Remembered
 from postmeter.gateway.people import bearer_tokens, roles
 from postmeter.gateway.people.browsers import Browser
-from postmeter.gateway.remembered import AWAY, Clock, Remembered
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.people", "sessions.sql")
 LIFETIME = timedelta(days=14)

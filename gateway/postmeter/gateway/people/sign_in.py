@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.gateway.keys import Keys
+from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.people import links, passwords, sessions, users
 from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.links import Link, Purpose
@@ -10,7 +10,7 @@ from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.storage.postgres import Connection, Pool
 
 
 class SignIn:

@@ -15,11 +15,12 @@ from importlib import resources
 
 from redis.asyncio import Redis
 
-from postmeter.shared import logs, streams
-from postmeter.shared.connections import network_of
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.secret import Secret
+from postmeter.shared.http.connections import network_of
+from postmeter.shared.process import logs
+from postmeter.shared.stream import streams
+from postmeter.shared.stream.redis_failures import FAILURES
 
 OF_ADDRESS = 100
 OF_ACCOUNT = 10
@@ -28,7 +29,7 @@ WINDOW_SECONDS = 600
 KNOWN_SECONDS = 30 * 86400
 """How long an address is known to an account."""
 DEADLINE_SECONDS = 2.0
-_SCRIPT = resources.files("postmeter.gateway").joinpath("limit.lua").read_text()
+_SCRIPT = resources.files("postmeter.gateway.limits").joinpath("limit.lua").read_text()
 
 
 class Throttle:

@@ -10,13 +10,13 @@ from aiohttp import web
 from postmeter.gateway.people import delegation, links, roles, users
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
-from postmeter.gateway.routes import Handler
-from postmeter.shared import json_bodies
+from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import users as api
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.stamps import stamp
+from postmeter.shared.http import json_bodies
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.text.stamps import stamp
 
 
 class UserRoutes:

@@ -12,13 +12,13 @@ import msgspec
 
 from postmeter.gateway.people import links, roles, sessions
 from postmeter.gateway.people.links import Purpose
-from postmeter.shared import domains as domain_names
 from postmeter.shared.apis.users import ROLES
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.principal import Principal
-from postmeter.shared.quoting import quoted
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text import domains as domain_names
+from postmeter.shared.text.quoting import quoted
 
 _QUERIES = Queries("postmeter.gateway.people", "users.sql")
 EMAIL_CHARS = 254

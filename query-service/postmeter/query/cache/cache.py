@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from postmeter.query.answers import Asked, Clock
 from postmeter.query.cache import questions
 from postmeter.query.cache.flights import Flights
 from postmeter.query.cache.questions import CLOCKS, Question
 from postmeter.query.cache.store import Answer, Store
 from postmeter.query.cache.versions import Versions
-from postmeter.shared.answer_metrics import AnswerMetrics
+from postmeter.query.requests.answers import Asked, Clock
+from postmeter.shared.process.answer_metrics import AnswerMetrics
 
 Compute = Callable[[], Awaitable[Answer]]
 

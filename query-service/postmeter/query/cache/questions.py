@@ -15,7 +15,7 @@ from aiohttp import web
 
 from postmeter.shared.apis import domains, exports, misar, workspace, workspaces
 from postmeter.shared.apis.live import LIVE_ENDPOINT
-from postmeter.shared.principal import Principal
+from postmeter.shared.auth.principal import Principal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Hand = tuple[int, int]

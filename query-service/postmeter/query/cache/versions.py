@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from postmeter.shared.postgres import Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.cache", "versions.sql")
 EVERYBODY = 0

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, time, timedelta
 
 from aiohttp import web
 
-from postmeter.query import parameters
-from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked, Clock, json, stamp
 from postmeter.shared.apis.krafter import (
     STATUSES,
     ByStatus,
@@ -24,7 +24,7 @@ from postmeter.shared.apis.krafter import (
     StatsAnswer,
     StatsParameters,
 )
-from postmeter.shared.rollups import CREATED
+from postmeter.shared.storage.rollups import CREATED
 
 PERIODS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 FALL_BACK = "7d"

@@ -8,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from postmeter.query import campaigns, parameters, rates, times
-from postmeter.query.answers import Asked, Clock, Handler, json, stamp
-from postmeter.query.campaigns import Campaign
+from postmeter.query import rates
+from postmeter.query.documents import campaigns
+from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.documents.workspaces import window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
+from postmeter.query.requests import parameters, times
+from postmeter.query.requests.answers import Asked, Clock, Handler, json, stamp
 from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
-from postmeter.shared.rollups import CREATED, STATE_COUNTERS
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.documents", "misar.sql")
 _METRICS = (

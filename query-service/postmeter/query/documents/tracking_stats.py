@@ -12,14 +12,15 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.query.answers import Asked, json, stamp
-from postmeter.shared import live, logs, streams
-from postmeter.shared.envelopes import meta
+from postmeter.query.requests.answers import Asked, json, stamp
 from postmeter.shared.errors import RequestError
-from postmeter.shared.live import LiveTotals
-from postmeter.shared.postgres import Pool
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.sql import Queries
+from postmeter.shared.http.envelopes import meta
+from postmeter.shared.process import logs
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import live, streams
+from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream.redis_failures import FAILURES
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _FIELDS = LiveTotals.__struct_fields__

@@ -16,13 +16,13 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query import rates
-from postmeter.query.answers import Asked, Clock, json, stamp
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.shared.endpoints import ENDPOINTS
+from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _METRICS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")

@@ -8,7 +8,7 @@ from typing import Any
 from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Row
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
 
 
 class Engine:

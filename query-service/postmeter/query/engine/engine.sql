@@ -1,5 +1,5 @@
 -- name: piece
--- Rows of one tier in one piece of the range; {table} and {columns} are names from shared/rollups.py.
+-- Rows of one tier in one piece of the range; {table} and {columns} are names from shared/storage/rollups.py.
 SELECT {columns} FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from postmeter.shared.rollups import Tier
+from postmeter.shared.storage.rollups import Tier
 
 DAY = 86_400
 FEW = 2

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP, metrics_of
-from postmeter.shared.principal import Principal
-from postmeter.shared.rollups import ACTIVITY, Rollup
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.storage.rollups import ACTIVITY, Rollup
 
 QUARTER = 900
 """Seconds of the finest bucket; every civil zone is a multiple of it away from UTC."""

@@ -9,8 +9,8 @@ from datetime import datetime
 from postmeter.query.engine import pieces
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
-from postmeter.shared.rollups import LINKS
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
 _COARSE = (Resolution.TOTAL, Resolution.WEEK, Resolution.MONTH)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postmeter.shared import rollups
-from postmeter.shared.rollups import ACTIVITY, CONVERSIONS, LINKS, Rollup
+from postmeter.shared.storage import rollups
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, LINKS, Rollup
 
 METRICS: dict[str, tuple[str, ...]] = {
     "sent": ("sent",),

@@ -17,15 +17,16 @@ from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.query.live import frames
 from postmeter.query.live.frames import Position
 from postmeter.query.live.reader import Reader
-from postmeter.query.turns import Turns
-from postmeter.shared import live_events, logs, streams
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.shared.errors import RequestError
-from postmeter.shared.live_events import LiveEvent
-from postmeter.shared.metrics import LiveMetrics
-from postmeter.shared.postgres import Pool
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.rollups import ACTIVITY
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import logs
+from postmeter.shared.process.metrics import LiveMetrics
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.rollups import ACTIVITY
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import live_events, streams
+from postmeter.shared.stream.live_events import LiveEvent
+from postmeter.shared.stream.redis_failures import FAILURES
 
 _QUERIES = Queries("postmeter.query.live", "live.sql")
 POLL_SECONDS = 1.0
@@ -47,12 +48,14 @@ _COUNTERS = _QUERIES["counters"].format(
 class Channel:
     """Asks while it has readers. Ring: the last events as they went out, `(position, bytes)`, in order."""
 
-    def __init__(self, workspace: int, pool: Pool, redis: Redis, turns: Turns, metrics: LiveMetrics) -> None:
+    def __init__(
+        self, workspace: int, pool: Pool, redis: Redis, limiter: ConcurrencyLimiter, metrics: LiveMetrics
+    ) -> None:
         self.readers: set[Reader] = set()
         self._workspace = workspace
         self._pool = pool
         self._redis = redis
-        self._turns = turns
+        self._limiter = limiter
         self._metrics = metrics
         self._key = streams.live_events(workspace)
         self._at: Position | None = None
@@ -122,7 +125,7 @@ class Channel:
                 reader.offer(data)
 
     async def _counters(self) -> dict[str, int]:
-        async with self._turns.take(self._workspace):
+        async with self._limiter.take(self._workspace):
             row = await self._pool.fetchrow(_COUNTERS, self._workspace)
         return dict(row) if row is not None else {}
 
@@ -183,7 +186,7 @@ class Channel:
             self._series.clear()
         unknown: list[Any] = sorted(series - self._series.keys())
         if unknown:
-            async with self._turns.take(self._workspace):
+            async with self._limiter.take(self._workspace):
                 rows = await self._pool.fetch(_QUERIES["series"], self._workspace, unknown)
             self._series |= {row["id"]: (row["campaign"], row["domain"]) for row in rows}
 

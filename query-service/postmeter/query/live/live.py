@@ -8,15 +8,15 @@ from contextlib import suppress
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.query import parameters
-from postmeter.query.answers import Asked
 from postmeter.query.live.channel import Channel
 from postmeter.query.live.reader import Reader
-from postmeter.query.turns import Turns
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.shared.apis.live import LiveParameters
 from postmeter.shared.errors import RequestError
-from postmeter.shared.metrics import LiveMetrics
-from postmeter.shared.postgres import Pool
+from postmeter.shared.process.metrics import LiveMetrics
+from postmeter.shared.storage.postgres import Pool
 
 MAX_READERS = 1_000
 """Of one process."""
@@ -30,10 +30,10 @@ HEADERS = {
 class Live:
     """Answers GET /v1/live; each workspace that is watched has one channel."""
 
-    def __init__(self, pool: Pool, redis: Redis, turns: Turns, metrics: LiveMetrics) -> None:
+    def __init__(self, pool: Pool, redis: Redis, limiter: ConcurrencyLimiter, metrics: LiveMetrics) -> None:
         self._pool = pool
         self._redis = redis
-        self._turns = turns
+        self._limiter = limiter
         self._metrics = metrics
         self._channels: dict[int, tuple[Channel, asyncio.Task[None]]] = {}
         self._readers: dict[Reader, int] = {}
@@ -75,7 +75,7 @@ class Live:
     def _channel(self, workspace: int) -> Channel:
         known = self._channels.get(workspace)
         if known is None:
-            channel = Channel(workspace, self._pool, self._redis, self._turns, self._metrics)
+            channel = Channel(workspace, self._pool, self._redis, self._limiter, self._metrics)
             known = self._channels[workspace] = channel, asyncio.create_task(channel.run())
         return known[0]
 

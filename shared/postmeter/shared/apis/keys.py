@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Struct
 
-from postmeter.shared.api_keys import ROLES, SCOPES
 from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
+from postmeter.shared.auth.api_keys import ROLES, SCOPES
 
 PATH = "/v1/keys"
 ONE_PATH = "/v1/keys/{id}"

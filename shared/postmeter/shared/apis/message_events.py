@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.events import EventType
+from postmeter.shared.stream.events import EventType
 
 HISTORY = "/events"
 """How the path ends: D2's own message is at the path without it."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.events import EventType
+from postmeter.shared.stream.events import EventType
 
 METRICS = (
     "sent",

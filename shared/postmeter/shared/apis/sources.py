@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
-from postmeter.shared.sources import ENGAGEMENT, PROVIDERS
+from postmeter.shared.storage.sources import ENGAGEMENT, PROVIDERS
 
 PATH = "/v1/sources"
 ONE_PATH = "/v1/sources/{id}"

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, described
-from postmeter.shared.thresholds import LEAST, LIMITS
+from postmeter.shared.storage.thresholds import LEAST, LIMITS
 
 PATH = "/v1/verdicts"
 ADMINS = ("super_admin", "admin")

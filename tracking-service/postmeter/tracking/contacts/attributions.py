@@ -6,10 +6,11 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from postmeter.shared import conversions, logs
-from postmeter.shared.conversions import Answer
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.streams import purchase_answer
+from postmeter.shared.process import logs
+from postmeter.shared.stream import conversions
+from postmeter.shared.stream.conversions import Answer
+from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.streams import purchase_answer
 
 MOST = 512
 """Purchases that may wait at once."""

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared import json_bodies, uuid7
-from postmeter.shared.records import CustomEvent
-from postmeter.tracking import fields
+from postmeter.shared.http import json_bodies
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.records import CustomEvent
 from postmeter.tracking.contacts import values
+from postmeter.tracking.requests import fields
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared import json_bodies, uuid7
-from postmeter.shared.records import Purchase
-from postmeter.tracking import fields
+from postmeter.shared.http import json_bodies
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.records import Purchase
 from postmeter.tracking.contacts import values
+from postmeter.tracking.requests import fields
 
 MAX_ITEMS = 200
 ORDER_CHARS = 200

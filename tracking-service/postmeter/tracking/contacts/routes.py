@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import authorization, logs
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.misar import TRACK_EVENT, TRACK_PURCHASE
-from postmeter.shared.principal import HEADER, Principal
-from postmeter.shared.sealed import Seals
-from postmeter.tracking import bodies
+from postmeter.shared.auth import authorization
+from postmeter.shared.auth.principal import HEADER, Principal
+from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.process import logs
 from postmeter.tracking.contacts.track import Track
+from postmeter.tracking.requests import bodies
 from postmeter.tracking.settings import TrackingSettings
 
 

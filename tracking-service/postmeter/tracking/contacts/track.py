@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 
 from postmeter.shared.apis.misar import PurchaseAnswer, TrackEventAnswer
-from postmeter.shared.conversions import Answer
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.principal import Principal
-from postmeter.shared.records import Purchase, encode
-from postmeter.shared.streams import slot_of_key
-from postmeter.tracking.committer import Committer
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.stream.conversions import Answer
+from postmeter.shared.stream.records import Purchase, encode
+from postmeter.shared.stream.streams import slot_of_key
 from postmeter.tracking.contacts import custom_event, purchase
 from postmeter.tracking.contacts.attributions import Attributions
+from postmeter.tracking.durable.committer import Committer
 
 ANSWER_SECONDS = 3.0
 _RETRY = {"Retry-After": "1"}

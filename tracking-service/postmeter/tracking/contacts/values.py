@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from iso4217 import Currency
 
-from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
-from postmeter.tracking import fields
+from postmeter.shared.http import json_bodies
+from postmeter.tracking.requests import fields
 
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from postmeter.shared.mailbox_providers import MailboxProviders
-from postmeter.shared.secret import Secret
-from postmeter.tracking.mailboxes import Mailboxes
+from postmeter.shared.auth.secret import Secret
+from postmeter.tracking.recipients.mailbox_providers import MailboxProviders
+from postmeter.tracking.recipients.mailboxes import Mailboxes
 
 
 @dataclass(frozen=True)

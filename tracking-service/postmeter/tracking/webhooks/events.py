@@ -7,13 +7,14 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from postmeter.shared import masking
-from postmeter.shared.domains import normal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import ADDRESSED, EventType
-from postmeter.shared.records import Event, Mail, idempotency_key
-from postmeter.tracking import fields, outgoing
-from postmeter.tracking.client import USER_AGENT_BYTES
+from postmeter.shared.stream.events import ADDRESSED, EventType
+from postmeter.shared.stream.records import Event, Mail, idempotency_key
+from postmeter.shared.text import masking
+from postmeter.shared.text.domains import normal
+from postmeter.tracking.durable import outgoing
+from postmeter.tracking.hits.client import USER_AGENT_BYTES
+from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import subjects
 from postmeter.tracking.webhooks.delivery import Source
 from postmeter.tracking.webhooks.provider import Provider

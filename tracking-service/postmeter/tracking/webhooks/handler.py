@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from redis.asyncio import Redis
 
-from postmeter.shared import logs, quoting, source_log, sources
 from postmeter.shared.errors import RequestError
-from postmeter.shared.metrics import TrackingMetrics
-from postmeter.shared.records import Event
-from postmeter.shared.streams import slot_of_event
-from postmeter.tracking import outgoing
-from postmeter.tracking.committer import Committer, Keyed
-from postmeter.tracking.mailboxes import Mailboxes
+from postmeter.shared.process import logs
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.storage import sources
+from postmeter.shared.stream import source_log
+from postmeter.shared.stream.records import Event
+from postmeter.shared.stream.streams import slot_of_event
+from postmeter.shared.text import quoting
+from postmeter.tracking.durable import outgoing
+from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.delivery import Delivery, Source

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from postmeter.shared import json_bodies
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from postmeter.tracking import fields
+from postmeter.tracking.requests import fields
 
 At = int | str | None
 """Microseconds since 1970; the text itself where it could not be read as a time; None where none was told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments
 
 

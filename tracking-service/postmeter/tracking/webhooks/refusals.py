@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
-from postmeter.shared.sources import Source
+from postmeter.shared.process import logs
+from postmeter.shared.storage.sources import Source
 
 QUIET_SECONDS = 60.0
 """After a line about a source nothing more is logged about it for this long: anybody who knows its URL can fail."""

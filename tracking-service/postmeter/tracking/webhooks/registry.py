@@ -11,12 +11,12 @@ from typing import TypeAlias
 import asyncpg
 import msgspec
 
-from postmeter.shared import sources
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError, RequestError, SettingsError
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.quoting import quoted
-from postmeter.shared.secret import Secret
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage import sources
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.quoting import quoted
 from postmeter.tracking.webhooks import delivery
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.providers import PROVIDERS

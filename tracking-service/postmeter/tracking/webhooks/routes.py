@@ -5,13 +5,15 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.shared import logs, source_log, sources
 from postmeter.shared.apis import webhooks
+from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import RequestError, SettingsError
-from postmeter.shared.sealed import Seals
-from postmeter.shared.sources import Source
-from postmeter.tracking import bodies
-from postmeter.tracking.large_bodies import LargeBodies
+from postmeter.shared.process import logs
+from postmeter.shared.storage import sources
+from postmeter.shared.storage.sources import Source
+from postmeter.shared.stream import source_log
+from postmeter.tracking.requests import bodies
+from postmeter.tracking.requests.large_bodies import LargeBodies
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events
 from postmeter.tracking.webhooks.handler import Webhooks

@@ -18,8 +18,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from postmeter.shared import logs, quoting
 from postmeter.shared.errors import RequestError
+from postmeter.shared.process import logs
+from postmeter.shared.text import quoting
 from postmeter.tracking.webhooks import moments, sns_certificates
 from postmeter.tracking.webhooks.provider import refused
 

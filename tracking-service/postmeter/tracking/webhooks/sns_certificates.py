@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
+from postmeter.shared.process import logs
 from postmeter.tracking.webhooks.provider import refused
 
 FETCH_SECONDS = 5.0

@@ -11,18 +11,21 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.shared import authorization, json_bodies, logs, source_log
 from postmeter.shared.apis import sources as api
 from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.auth import authorization
+from postmeter.shared.auth.principal import HEADER, Principal
+from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError, SettingsError
-from postmeter.shared.postgres import Pool
-from postmeter.shared.principal import HEADER, Principal
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.sealed import Seals
-from postmeter.shared.secret import Secret
-from postmeter.shared.source_log import Delivery, History, Unread
-from postmeter.shared.stamps import stamp
-from postmeter.tracking import bodies, fields
+from postmeter.shared.http import json_bodies
+from postmeter.shared.process import logs
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.stream import source_log
+from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.source_log import Delivery, History, Unread
+from postmeter.shared.text.stamps import stamp
+from postmeter.tracking.requests import bodies, fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry
 from postmeter.tracking.webhooks.registry import NoSuchSource, Shown, SourceRefused, TooManySources

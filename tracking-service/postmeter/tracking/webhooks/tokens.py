@@ -6,10 +6,10 @@ import hashlib
 
 from redis.asyncio import Redis
 
-from postmeter.shared import logs
 from postmeter.shared.errors import RequestError
-from postmeter.shared.redis_failures import FAILURES
-from postmeter.shared.streams import token_seen
+from postmeter.shared.process import logs
+from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.streams import token_seen
 from postmeter.tracking.webhooks.delivery import Source
 from postmeter.tracking.webhooks.provider import refused
 

@@ -17,10 +17,10 @@ from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.blocklists.lookups import TRY_SECONDS
 from postmeter.aggregator.upkeep.blocklists.rounds import Answer, Round
 from postmeter.aggregator.upkeep.blocklists.zones import Address, Zone, zones
-from postmeter.shared import logs, metrics
-from postmeter.shared.nameservers import nameservers, resolver
-from postmeter.shared.postgres import Connection, Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.process import logs, metrics
+from postmeter.shared.process.nameservers import nameservers, resolver
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 
 QUERIES = Queries("postmeter.aggregator.upkeep.blocklists", "queries.sql")
 LOCK = 0x706F73746D646E73

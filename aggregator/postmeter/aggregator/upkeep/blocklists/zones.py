@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
-from postmeter.shared.domains import normal
-from postmeter.shared.secret import Secret
-from postmeter.shared.setting_types import Takes, is_read_by
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.setting_types import Takes, is_read_by
+from postmeter.shared.text.domains import normal
 
 LONGEST_ZONE = 189
 """253 characters of a name (RFC 1035), less the 32 nibbles of an IPv6 address with their dots."""

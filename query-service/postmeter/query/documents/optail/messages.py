@@ -10,12 +10,12 @@ from uuid import UUID
 import asyncpg
 from aiohttp import web
 
-from postmeter.query import parameters
-from postmeter.query.answers import Asked, json, stamp
 from postmeter.query.documents.optail import places, subjects
 from postmeter.query.documents.optail.places import Chosen
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked, json, stamp
 from postmeter.shared.apis.optail import (
     STATUSES,
     ListedMessage,
@@ -27,8 +27,8 @@ from postmeter.shared.apis.optail import (
     Pagination,
 )
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import EventType, State, Verdict
-from postmeter.shared.postgres import Connection, Pool
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.stream.events import EventType, State, Verdict
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9

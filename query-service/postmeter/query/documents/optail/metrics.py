@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postmeter.query import parameters, rates
-from postmeter.query.answers import Asked, Clock, json
+from postmeter.query import rates
 from postmeter.query.documents.optail import window
 from postmeter.query.documents.optail.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked, Clock, json
 from postmeter.shared.apis.optail import (
     BreakdownAnswer,
     BreakdownParameters,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from postmeter.query.documents.optail.queries import QUERIES
-from postmeter.shared.events import State
-from postmeter.shared.postgres import Connection
-from postmeter.shared.rollups import CREATED, TOTAL
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import CREATED, TOTAL
+from postmeter.shared.stream.events import State
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """D2's SQL."""
 
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.sql import Queries
 
 QUERIES = Queries("postmeter.query.documents.optail", "optail.sql")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.apis.optail import STATUSES
-from postmeter.shared.events import State
+from postmeter.shared.stream.events import State
 
 STATUS_OF = {
     State.QUEUED: "QUEUED",

@@ -7,7 +7,7 @@ import asyncpg
 from postmeter.query.documents.optail.places import Chosen
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Connection
+from postmeter.shared.storage.postgres import Connection
 
 # The database's own collation may know ASCII only. Which of these a Postgres has depends on its version and on
 # how it was built; the first also knows that SS is the upper case of ß.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from postmeter.query import times
-from postmeter.query.answers import stamp
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
-from postmeter.query.fields import invalid
+from postmeter.query.requests import times
+from postmeter.query.requests.answers import stamp
+from postmeter.query.requests.fields import invalid
 from postmeter.shared.apis.optail import SummaryParameters
 
 DEFAULT_DAYS = 30

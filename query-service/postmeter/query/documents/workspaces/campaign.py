@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from postmeter.query.answers import stamp
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row, Scope
+from postmeter.query.requests.answers import stamp
 from postmeter.shared.apis import workspaces as api
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
 
 
 class CampaignReport:

@@ -10,9 +10,9 @@ from postmeter.query.documents.workspaces.significance import Sample
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
-from postmeter.query.fields import check_names, invalid
+from postmeter.query.requests.fields import check_names, invalid
 from postmeter.shared.apis import workspaces as api
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
 
 MIN_CAMPAIGNS, MAX_CAMPAIGNS = 2, 20
 _HUNDREDTHS = Decimal("0.01")

@@ -7,13 +7,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 from postmeter.query import rates
-from postmeter.query.answers import stamp
 from postmeter.query.documents.workspaces import health, lookups
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.query.requests.answers import stamp
 from postmeter.shared.apis import deliverability as api
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
 
 TOP_REASONS = 5
 MOST_IPS = 100

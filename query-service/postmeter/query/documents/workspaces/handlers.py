@@ -6,8 +6,6 @@ from typing import Any
 
 from aiohttp import web
 
-from postmeter.query import bodies, parameters
-from postmeter.query.answers import Asked, Clock, Handler, json
 from postmeter.query.documents.workspaces import lookups, window
 from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.compare import CompareReport
@@ -16,8 +14,10 @@ from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Resolution
+from postmeter.query.requests import bodies, parameters
+from postmeter.query.requests.answers import Asked, Clock, Handler, json
 from postmeter.shared.apis import workspaces as api
-from postmeter.shared.postgres import Pool
+from postmeter.shared.storage.postgres import Pool
 
 GROUPS = {"day": Resolution.DAY, "week": Resolution.WEEK, "month": Resolution.MONTH}
 _HEATMAP_PERIODS = ("30d", "90d")

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from postmeter.query import rates, times
+from postmeter.query import rates
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.query.requests import times
 from postmeter.shared.apis import workspaces as api
-from postmeter.shared.postgres import Pool
-from postmeter.shared.rollups import SENT, SENT_COUNTERS
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.rollups import SENT, SENT_COUNTERS
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 PERIODS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from postmeter.query import campaigns
-from postmeter.query.answers import Asked
-from postmeter.query.campaigns import Campaign
+from postmeter.query.documents import campaigns
+from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.query import Scope
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.errors import RequestError
-from postmeter.shared.postgres import Pool
-from postmeter.shared.sql import Queries
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
 
 QUERIES = Queries("postmeter.query.documents.workspaces", "workspaces.sql")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from postmeter.query import campaigns, rates
+from postmeter.query import rates
+from postmeter.query.documents import campaigns
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.campaign import time_range
 from postmeter.query.documents.workspaces.window import Window
@@ -10,8 +11,8 @@ from postmeter.query.engine import pieces
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.apis import workspaces as api
-from postmeter.shared.postgres import Pool
-from postmeter.shared.rollups import ACTIVITY, OTHER
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.rollups import ACTIVITY, OTHER
 
 TOP = 5
 _NO_CAMPAIGN = ["", OTHER]

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from postmeter.query import times
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
+from postmeter.query.requests import times
 from postmeter.shared.errors import RequestError
 
 PERIODS = {"7d": 7, "30d": 30, "90d": 90}

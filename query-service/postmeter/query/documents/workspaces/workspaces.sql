@@ -13,7 +13,7 @@ WHERE workspace = $1 AND ($2::text[] IS NULL OR id IN (
     SELECT campaign FROM series WHERE workspace = $1 AND domain = ANY ($2::text[])))
 
 -- name: best_piece
--- Counts of one tier in one piece of the range; {table} is a name from shared/rollups.py. $1 workspace.
+-- Counts of one tier in one piece of the range; {table} is a name from shared/storage/rollups.py. $1 workspace.
 SELECT series, sent, delivered, unique_opens, unique_replies FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND series > 0
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from yarl import query_to_pairs
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postmeter.shared import logs
+from postmeter.shared.process import logs
 from postmeter.tracking.webhooks import items, signatures, sns
 from postmeter.tracking.webhooks.delivery import Delivery, Source
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from postmeter.shared.events import BounceType, EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments, told
 from postmeter.tracking.webhooks.events import MOST_TAGS, REASON_CHARS
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postmeter.shared.events import BounceType, EventType
-from postmeter.tracking import addresses, fields
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.tracking.recipients import addresses
+from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin

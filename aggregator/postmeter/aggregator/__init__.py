@@ -1,0 +1,1 @@
+"""aggregator: counts the streams into Postgres, each event once."""

@@ -1,0 +1,1 @@
+"""Looks sending IPs up in DNS blocklists (ADR 0016)."""

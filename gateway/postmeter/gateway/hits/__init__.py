@@ -1,0 +1,1 @@
+"""Tracking URLs that reach the gateway: passed on, and answered while tracking-service is down."""

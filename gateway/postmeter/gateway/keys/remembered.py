@@ -1,0 +1,79 @@
+"""What was found in Postgres and is remembered for moments: a change there is known here within seconds."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import asyncpg
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.process import logs
+
+FRESH_SECONDS = 2.0
+"""How long what was found is not looked up again."""
+GRACE_SECONDS = 60.0
+"""How long what was found stays good while Postgres does not answer. What is unknown gets no grace."""
+RETRY_SECONDS = 1.0
+"""After a failed look-up, how long what is known is served without another attempt."""
+REMEMBERED = 10_000
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Seen(Generic[V]):
+    value: V
+    at: float
+
+
+class Remembered(Generic[K, V]):
+    """Finds values by `look_up`, which returns None for what is not there (any more).
+
+    what: their name in the plural. now: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, what: str, look_up: Callable[[K], Awaitable[V | None]], now: Clock = time.monotonic) -> None:
+        self._what = what
+        self._look_up = look_up
+        self._now = now
+        self._known: OrderedDict[K, _Seen[V]] = OrderedDict()
+        self._down_until = 0.0
+
+    async def find(self, key: K) -> V | None:
+        """The value, or None. Raises RequestError 503 when it cannot be looked up now."""
+        known, now = self._known.get(key), self._now()
+        if known is not None and (
+            now - known.at <= FRESH_SECONDS or (now < self._down_until and now - known.at <= GRACE_SECONDS)
+        ):
+            return known.value
+        try:
+            value = await self._look_up(key)
+        except AWAY as error:
+            logs.get().warning(f"{self._what} cannot be looked up", error=repr(error))
+            self._down_until = self._now() + RETRY_SECONDS
+            if known is not None and now - known.at <= GRACE_SECONDS:
+                return known.value
+            message = f"{self._what} cannot be checked now; try again."
+            raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from error
+        self._remember(key, value, now)
+        return value
+
+    def forget(self, key: K) -> None:
+        """Look it up the next time."""
+        self._known.pop(key, None)
+
+    def _remember(self, key: K, value: V | None, now: float) -> None:
+        if value is None:
+            self.forget(key)
+            return
+        self._known[key] = _Seen(value, now)
+        self._known.move_to_end(key)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)

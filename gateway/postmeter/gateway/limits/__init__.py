@@ -1,0 +1,1 @@
+"""Requests per minute of each workspace, counted in Redis."""

@@ -1,0 +1,1 @@
+"""People: users, passwords, sessions, single sign-on (ADR 0042)."""

@@ -1,0 +1,1 @@
+"""A request's way through the gateway: routed, authorised, passed on, answered."""

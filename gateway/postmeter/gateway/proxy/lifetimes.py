@@ -1,0 +1,39 @@
+"""How long an answer that has no end of its own goes on: while the caller may have it, and until this gateway stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http.server import is_closing
+
+CHECK_SECONDS = 2.0
+
+
+class Lifetime:
+    """caller: raises RequestError as for a new request of the same credentials."""
+
+    def __init__(self, request: web.BaseRequest, caller: Callable[[], Awaitable[object]]) -> None:
+        self._request = request
+        self._caller = caller
+        self._checked_at = asyncio.get_running_loop().time()
+
+    async def ends(self) -> bytes | None:
+        """What the stream is to end with; None: it goes on."""
+        if is_closing(self._request):
+            return b""  # the client comes again, to another gateway
+        now = asyncio.get_running_loop().time()
+        if now - self._checked_at < CHECK_SECONDS:
+            return None
+        self._checked_at = now
+        try:
+            await self._caller()
+        except RequestError as error:
+            if error.status in (401, 403):
+                said = msgspec.json.encode({"code": error.code, "message": error.message})
+                return b"event: end\ndata: " + said + b"\n\n"
+        return None

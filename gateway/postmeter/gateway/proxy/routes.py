@@ -1,0 +1,54 @@
+"""The endpoint table as a router: raw path and method to endpoint, nothing decoded, nothing normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from postmeter.shared.apis.meta import PAGES
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.errors import RequestError
+
+Handler = Callable[[web.BaseRequest, Principal | None, bytes], Awaitable[web.Response]]
+"""What answers an endpoint of the gateway itself: from the request, who asks (None where anybody may), and the body."""
+
+
+class Routes:
+    """Which endpoint a request is for."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...] = ENDPOINTS + PAGES) -> None:
+        self._exact: dict[str, dict[str, Endpoint]] = {}
+        self._templates: dict[int, list[tuple[list[str], dict[str, Endpoint]]]] = {}
+        """By the number of segments."""
+        templates: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in endpoints:
+            table = templates if "{" in endpoint.path else self._exact
+            table.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        for path, methods in templates.items():
+            segments = path.split("/")
+            self._templates.setdefault(len(segments), []).append((segments, methods))
+
+    def find(self, method: str, path: str) -> Endpoint:
+        """The endpoint; HEAD goes where GET goes. Raises RequestError 404 or 405."""
+        methods = self._exact.get(path) or self._at_template(path)
+        if methods is None:
+            raise RequestError(404, "NOT_FOUND", "There is nothing at this path.")
+        endpoint = methods.get("GET" if method == "HEAD" else method)
+        if endpoint is None:
+            allowed = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+            raise RequestError(405, "METHOD_NOT_ALLOWED", f"This path takes {allowed}.", None, {"Allow": allowed})
+        return endpoint
+
+    def _at_template(self, path: str) -> dict[str, Endpoint] | None:
+        given = path.split("/")
+        for segments, methods in self._templates.get(len(given), []):
+            if all(map(_fits, segments, given)):
+                return methods
+        return None
+
+
+def _fits(segment: str, given: str) -> bool:
+    """A placeholder takes any text but the empty one."""
+    return segment == given or (segment.startswith("{") and given != "")

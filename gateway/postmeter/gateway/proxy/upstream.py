@@ -1,0 +1,133 @@
+"""Requests to one service behind the gateway: bounded in number, timed, tried again only where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from postmeter.gateway.proxy.body import Body
+from postmeter.shared.apis.table import Endpoint, Service
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.shared.process import logs
+from postmeter.shared.process.metrics import GatewayMetrics
+
+CONNECT_SECONDS = 1.0
+UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""Nobody there, or a node that is gone and says nothing: either way another replica may be reached."""
+RESTART_SECONDS = 2.0
+"""How long a service that refuses connections, as one that restarts does, is waited for."""
+BUFFERED = 1 << 20
+"""Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
+
+
+def target(raw_path: str) -> str:
+    """Path and query as they are sent to a service, for those of a request as it came."""
+    return URL(f"http://service{raw_path}", encoded=True).raw_path_qs
+
+
+class Upstream:
+    """One service, and the turns that requests of one kind have there.
+
+    body_seconds: what a caller has for its body, which is passed on as it comes.
+    """
+
+    def __init__(
+        self, service: Service, url: str, limiter: ConcurrencyLimiter, metrics: GatewayMetrics, body_seconds: float
+    ) -> None:
+        self._service = service
+        self._url = url.rstrip("/")
+        self._limiter = limiter
+        self._metrics = metrics
+        self._body_seconds = body_seconds
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        endpoint: Endpoint,
+        raw_path: str,
+        headers: Mapping[str, str],
+        body: Body | None,
+        names: tuple[Hashable, ...],
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The service's answer, its body not yet read. `names`: whose turn it takes.
+
+        Raises RequestError: 502, 503, 504, or the body's own.
+        """
+        payload: bytes | Body | None = body
+        arriving = None
+        if body is not None and endpoint.max_body <= BUFFERED:
+            payload = await body.read()
+        elif body is not None:
+            await body.begin()  # who sends none takes no turn, and nobody waits for it behind us
+            arriving = body.request
+        async with AsyncExitStack() as held:
+            try:
+                await self._limiter.take(held, names, arriving)
+            except TimeoutError:
+                raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
+            response = await self._send(endpoint, raw_path, headers, payload)
+            try:
+                yield response
+            finally:
+                response.release()
+
+    async def _send(
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+    ) -> aiohttp.ClientResponse:
+        loop = asyncio.get_running_loop()
+        give_up, pause = loop.time() + RESTART_SECONDS, 0.02
+        repeatable = endpoint.repeatable  # a GET is sent again once by aiohttp itself
+        while True:
+            try:
+                return await self._once(endpoint, raw_path, headers, payload)
+            except (TimeoutError, aiohttp.ClientError) as error:
+                if isinstance(payload, Body) and payload.error is not None:
+                    raise payload.error from None
+                if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
+                    raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
+                never_left = isinstance(error, UNREACHED) and not (isinstance(payload, Body) and payload.begun)
+                if not (never_left or repeatable) or loop.time() + pause > give_up:
+                    logs.get().warning("a service does not answer", service=self._service, error=repr(error))
+                    raise self._failure("connect", 502, "BAD_GATEWAY", "The service does not answer.") from None
+                repeatable = repeatable and never_left
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    async def _once(
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+    ) -> aiohttp.ClientResponse:
+        # The service's seconds are its own: a body may take all of its time before they begin.
+        passed_on = isinstance(payload, Body)
+        if endpoint.streams:
+            total, sock_read = None, endpoint.timeout
+        elif passed_on:
+            total, sock_read = endpoint.timeout + self._body_seconds, endpoint.timeout
+        else:
+            total, sock_read = endpoint.timeout, None
+        return await self._session.request(
+            endpoint.method,
+            URL(self._url + raw_path, encoded=True),
+            headers=headers,
+            data=payload.pieces() if isinstance(payload, Body) else payload,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=total, sock_read=sock_read, sock_connect=CONNECT_SECONDS),
+        )
+
+    def _failure(self, cause: str, status: int, code: str, message: str) -> RequestError:
+        self._metrics.upstream_failures.labels(self._service.value, cause).inc()
+        return RequestError(status, code, message, None, {"Retry-After": "1"})

@@ -1,0 +1,53 @@
+"""/v1/verdicts: a workspace's thresholds of verdicts on clicks."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.workspace import verdict_settings
+from postmeter.shared.apis import verdicts as api
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.thresholds import LEAST, LIMITS, ThresholdRefused, Thresholds
+
+
+class VerdictRoutes:
+    """The handlers of api.ENDPOINTS."""
+
+    def __init__(self, reads: Pool, writes: Pool) -> None:
+        self._reads = reads
+        self._writes = writes
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """By method and path."""
+        return {("GET", api.PATH): self._show, ("PUT", api.PATH): self._change}
+
+    async def _show(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        return _answer(await verdict_settings.shown(self._reads, caller.workspace_id))
+
+    async def _change(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
+        assert caller is not None
+        given = msgspec.to_builtins(json_bodies.decode(_changes, body))
+        if not given:
+            return await self._show(request, caller, body)
+        try:
+            return _answer(await verdict_settings.change(self._writes, caller.workspace_id, given))
+        except ThresholdRefused as error:
+            raise RequestError(400, "INVALID_FIELD", f"{error}.", error.name) from None
+
+
+def _answer(found: Thresholds) -> web.Response:
+    told = api.ThresholdsAnswer(_shown(found), _shown(Thresholds()), _shown(LEAST), _shown(LIMITS))
+    return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+
+
+def _shown(thresholds: Thresholds) -> api.Thresholds:
+    return api.Thresholds(*thresholds)
+
+
+_changes = msgspec.json.Decoder(api.ThresholdChange)

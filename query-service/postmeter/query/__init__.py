@@ -1,0 +1,1 @@
+"""query-service: answers every analytics endpoint from the rollups."""

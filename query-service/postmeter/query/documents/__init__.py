@@ -1,0 +1,1 @@
+"""The published APIs, each in its own words over one engine."""

@@ -1,0 +1,1 @@
+"""The native API: any metric by any dimension, messages, campaigns, domains."""

@@ -1,0 +1,88 @@
+"""`GET /v1/messages/{id}/events`: one message, and all that happened to it, machines' hits with their reasons too."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+
+from postmeter.query.documents.native.message_search import STATUS
+from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.shared.apis.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
+from postmeter.shared.errors import RequestError
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import BounceType, EventType, State, Verdict
+
+QUERIES = Queries("postmeter.query.documents.native", "message_events.sql")
+MAX_EVENTS = 1_000
+"""The latest ones; a message seldom has more than ten, but whoever likes may fetch its pixel for ever."""
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+class MessageEvents:
+    """Answers GET /v1/messages/{id}/events."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """The message. Another tenant's, and another domain's for a domain_admin, is as one that is not there."""
+        text = asked.request.match_info["id"]
+        unknown = RequestError(404, "NOT_FOUND", "There is no such message.", "id")
+        if not _UUID.fullmatch(text):
+            raise unknown
+        workspace, message = asked.scope.workspace, UUID(text)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            row = await connection.fetchrow(QUERIES["message"], workspace, message, asked.scope.domains)
+            if row is None:
+                raise unknown
+            events = await connection.fetch(QUERIES["events"], workspace, message, MAX_EVENTS)
+        return json(MessageEventsAnswer(_message(row, [_event(event) for event in reversed(events)])))
+
+
+def _message(row: Any, events: list[HistoryEvent]) -> MessageHistory:
+    return MessageHistory(
+        id=str(row["id"]),
+        campaign=row["campaign"] or None,
+        from_address=row["from_address"],
+        recipient_ref=row["recipient_ref"] or None,
+        to_hash=row["to_hash"],
+        subject=row["subject"],
+        status=STATUS[State(row["state"])],
+        provider=row["provider"] or None,
+        provider_message_id=row["provider_message"] or None,
+        template=row["template"] or None,
+        mailbox_provider=row["mailbox_provider"] or None,
+        tags=row["tags"],
+        created_at=stamp(row["created_at"]),
+        sent_at=_optional(row["sent_at"]),
+        delivered_at=_optional(row["delivered_at"]),
+        events=events,
+    )
+
+
+def _event(row: Any) -> HistoryEvent:
+    return HistoryEvent(
+        type=EventType(row["type"]).name.lower(),
+        at=stamp(row["at"]),
+        verdict=None if row["verdict"] is None else Verdict(row["verdict"]).name.lower(),
+        verdict_reason=row["verdict_reason"] or None,
+        bounce_type=None if not row["bounce"] else BounceType(row["bounce"]).name.lower(),
+        reason=row["reason"] or None,
+        url=row["url"] or None,
+        user_agent=row["user_agent"] or None,
+        network=row["ip"] or None,
+        counted=row["counted"],
+        claimed_at=_optional(row["claimed_at"]),
+    )
+
+
+def _optional(instant: datetime | None) -> str | None:
+    return None if instant is None else stamp(instant)

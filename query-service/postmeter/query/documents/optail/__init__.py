@@ -1,0 +1,1 @@
+"""Optail's API: messages, and metrics by time and dimension."""

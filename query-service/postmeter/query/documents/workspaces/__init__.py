@@ -1,0 +1,1 @@
+"""The analytics of workspaces: overviews, campaigns, comparisons, deliverability, heatmaps."""

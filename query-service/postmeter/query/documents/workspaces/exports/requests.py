@@ -1,0 +1,130 @@
+"""D3's export endpoints: order, status, download."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import asyncpg
+import msgspec
+from aiohttp import web
+
+from postmeter.query.documents.workspaces import lookups
+from postmeter.query.documents.workspaces.exports import order, sizes
+from postmeter.query.documents.workspaces.exports.formats import FORMATS
+from postmeter.query.documents.workspaces.exports.jobs import Jobs
+from postmeter.query.documents.workspaces.exports.links import Links
+from postmeter.query.documents.workspaces.exports.order import Order
+from postmeter.query.documents.workspaces.exports.storage import Download, Storage
+from postmeter.query.engine.engine import Engine
+from postmeter.query.requests import bodies
+from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.shared.apis import exports as api
+from postmeter.shared.errors import RequestError
+from postmeter.shared.storage.postgres import Pool
+
+_GUESS_SECONDS = 2.0
+_UNKNOWN_SECONDS = 300.0
+
+
+class Exports:
+    """Answers the three endpoints. ordered: set when there is something new to work on."""
+
+    def __init__(
+        self, jobs: Jobs, pool: Pool, storage: Storage, links: Links, ordered: asyncio.Event, clock: Clock
+    ) -> None:
+        self._jobs = jobs
+        self._pool = pool
+        self._engine = Engine(pool)
+        self._storage = storage
+        self._links = links
+        self._ordered = ordered
+        self._clock = clock
+
+    async def order(self, asked: Asked) -> web.Response:
+        """Take an order. What turns out to be wrong later, such as an unknown campaign, is in the status."""
+        workspace = lookups.workspace(asked)
+        body = await bodies.read(asked.request, api.ExportBody)
+        wanted = order.read(body, workspace, asked.scope, self._clock())
+        seconds = await self._estimate(asked, wanted)
+        export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted, seconds)
+        self._ordered.set()
+        ready = created_at + timedelta(seconds=before + seconds)
+        return json(api.ExportAnswer(True, api.Export(export_id, "processing", stamp(ready), None)))
+
+    async def _estimate(self, asked: Asked, wanted: Order) -> float:
+        """About how long the export will take. Raises RequestError 400 EXPORT_TOO_LARGE.
+
+        An order never waits long for a guess; whoever makes the export measures it again.
+        """
+        try:
+            async with asyncio.timeout(_GUESS_SECONDS):
+                size = await sizes.measure(self._engine, self._pool, asked.scope, wanted)
+        except TimeoutError:
+            return _UNKNOWN_SECONDS
+        sizes.check(wanted, size)
+        return size.seconds
+
+    async def status(self, asked: Asked) -> web.Response:
+        """How far it is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""
+        workspace, export_id = lookups.workspace(asked), asked.request.match_info["exportId"]
+        row = None if "\0" in export_id else await self._jobs.find(asked.scope, export_id)
+        if row is None:
+            message = f"Export with ID {export_id} not found in workspace {workspace}"
+            raise RequestError(404, "EXPORT_NOT_FOUND", message, "exportId")
+        if row["status"] == "failed":
+            raise RequestError(422, "EXPORT_FAILED", f"Failed to generate export: {row['error']}")
+        return json(api.ExportStatusAnswer(True, await self._status(workspace, row)))
+
+    async def latest(self, asked: Asked) -> web.Response:
+        """The latest ones. The reason of a failure stands beside it: one list is one good answer."""
+        found = []
+        for row in await self._jobs.latest(asked.scope):
+            status = msgspec.structs.asdict(await self._status(asked.principal.workspace_id, row))
+            error = row["error"] if row["status"] == "failed" else None
+            found.append(api.OrderedExport(**status, export_type=row["type"], error=error))
+        return json(api.LatestAnswer(found))
+
+    async def _status(self, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
+        status, link = row["status"], None
+        if status == "completed" and row["expired"]:
+            status = "expired"
+        if status == "completed":
+            link = await self._storage.link(workspace, row["id"], row["file"], row["expires_at"])
+        return api.ExportStatus(
+            export_id=row["id"],
+            status=status,
+            format=row["format"],
+            file_size_bytes=row["file_size_bytes"],
+            created_at=stamp(row["created_at"]),
+            completed_at=_stamp(row["completed_at"]),
+            download_url=link,
+            expires_at=_stamp(row["expires_at"]),
+            progress=row["progress"],
+        )
+
+    async def download(self, asked: Asked) -> web.StreamResponse:
+        """The file, to whoever has its link. Raises RequestError 403, or 410 when it has expired.
+
+        A signature that is not ours is answered before anything is looked up: it says nothing about the export.
+        """
+        path, query = asked.request.match_info, asked.request.query
+        workspace, export_id = path["workspaceId"], path["exportId"]
+        if not self._links.genuine(workspace, export_id, query.get("expires", ""), query.get("signature", "")):
+            raise RequestError(403, "INVALID_LINK", "This is not a download link as an export's status gives it.")
+        row = await self._jobs.file(workspace, export_id)
+        file = None if row is None else self._storage.path(row["file"])
+        if row is None or file is None or not await asyncio.to_thread(file.is_file):
+            raise RequestError(410, "LINK_EXPIRED", "This download link has expired; order the export again.")
+        form = FORMATS[row["format"]]
+        download = Download(f"{export_id}.{form.extension}", form.media)
+        headers = {
+            "Content-Type": download.media,
+            "Content-Disposition": download.disposition,
+            "Cache-Control": "private, no-store",
+        }
+        return web.FileResponse(file, headers=headers)
+
+
+def _stamp(instant: datetime | None) -> str | None:
+    return None if instant is None else stamp(instant)

@@ -1,0 +1,41 @@
+"""Where an export's rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+
+from postmeter.query.documents.workspaces.exports.columns import Row, Table
+from postmeter.query.documents.workspaces.exports.order import Order
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.query import Scope
+from postmeter.shared.storage.postgres import Pool
+
+BATCH = 2_000
+"""Rows that are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows. done: how much of the export is done with them, 0 to 1."""
+
+    rows: Sequence[Row]
+    done: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a source reads by: scope and order decide what may be seen and what is wanted."""
+
+    pool: Pool
+    engine: Engine
+    scope: Scope
+    order: Order
+
+
+@dataclass(frozen=True)
+class Source:
+    """The rows of one export type. An export without any row has insufficient data."""
+
+    table: Table
+    read: Callable[[Reading], AsyncGenerator[Batch, None]]

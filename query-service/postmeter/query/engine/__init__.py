@@ -1,0 +1,1 @@
+"""The query engine: a typed query becomes bounded statements over rollup tiers."""

@@ -1,0 +1,1 @@
+"""Server-sent events: live counters and events of a workspace (ADR 0041)."""

@@ -1,0 +1,47 @@
+"""What a handler gets and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from postmeter.query.engine.query import Scope
+from postmeter.shared.auth.principal import Principal
+
+Clock = Callable[[], datetime]
+"""The present moment, in UTC; injected, so that a test can say when it is."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def system_clock() -> datetime:
+    """The real present moment."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request. `scope` is what its key may see: nothing where it has none and needs none."""
+
+    request: web.Request
+    principal: Principal
+    scope: Scope
+
+
+Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
+
+
+def json(body: Any) -> web.Response:
+    """A 200 with `body` as JSON; decimals are written as numbers, digit by digit."""
+    return web.Response(body=_encoder.encode(body), content_type="application/json")
+
+
+def stamp(instant: datetime) -> str:
+    """An instant as the documents print it: `2026-04-03T12:00:00Z`, or with the offset of another zone."""
+    text = instant.isoformat(timespec="seconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

@@ -1,0 +1,1 @@
+"""What the services agree on, and nothing that only one of them needs."""

@@ -1,0 +1,71 @@
+"""ConcurrencyLimiter: how many requests of a kind are in flight, in all and of each of those who ask.
+
+A request that has a turn while its body is still on its way may hold it for as long as the body's clock allows. Nobody
+else has to wait for that: after PATIENCE_SECONDS of waiting, the body that comes most slowly is given up, and
+its turn goes on. While there are turns enough nobody is hurried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from contextlib import AsyncExitStack
+from weakref import WeakValueDictionary
+
+from aiohttp import StreamReader, web
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http import server as http_server
+
+TURN_SECONDS = 5.0
+"""How long a request waits for its turn when there is enough to do already."""
+PATIENCE_SECONDS = 2.0
+"""How long it waits before a slow body is given up for it; and how long each body may take before it is one."""
+
+
+class ConcurrencyLimiter:
+    """`total` at a time. parts: how many of them one name may hold, then how many one name within that, and so on."""
+
+    def __init__(self, total: int, *parts: int) -> None:
+        self._all = asyncio.Semaphore(total)
+        self._parts = parts
+        self._shares: WeakValueDictionary[tuple[Hashable, ...], asyncio.Semaphore] = WeakValueDictionary()
+        self._arriving: dict[StreamReader, tuple[web.BaseRequest, float, int]] = {}
+        """Bodies that are read during a turn: of which request, since when, and how many bytes had come by then."""
+
+    async def take(
+        self, held: AsyncExitStack, names: tuple[Hashable, ...], arriving: web.BaseRequest | None = None
+    ) -> None:
+        """Take one for who has these names, the widest first; `held` gives it back. Raises TimeoutError.
+
+        arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(TURN_SECONDS):
+            # The narrowest share first: who waits in it holds nothing that others could use.
+            for depth in range(min(len(names), len(self._parts)), 0, -1):
+                share = self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
+                await held.enter_async_context(share)
+            hurry = loop.call_later(PATIENCE_SECONDS, self._hurry) if self._all.locked() else None
+            try:
+                await held.enter_async_context(self._all)
+            finally:
+                if hurry is not None:
+                    hurry.cancel()
+        if arriving is not None:
+            body = arriving.content
+            self._arriving[body] = arriving, loop.time(), body.total_bytes
+            held.callback(self._arriving.pop, body, None)
+
+    def _hurry(self) -> None:
+        """Give up the slowest body; one whose bytes lie here unread waits for us and is not slow."""
+        now = asyncio.get_running_loop().time()
+        slow = [
+            ((body.total_bytes - had) / (now - since), request)
+            for body, (request, since, had) in self._arriving.items()
+            if now - since >= PATIENCE_SECONDS and http_server.is_awaited(body)
+        ]
+        if slow:
+            _, slowest = min(slow, key=lambda one: one[0])
+            message = "The body came too slowly while others waited for their turn; send it again, or in smaller parts."
+            http_server.give_up(slowest, RequestError(408, "REQUEST_TIMEOUT", message))

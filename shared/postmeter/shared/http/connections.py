@@ -1,0 +1,122 @@
+"""How many connections a public port has, of all clients and of each."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Annotated
+
+from prometheus_client import Counter
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.process.setting_types import Takes, is_read_by
+
+if TYPE_CHECKING:
+    from postmeter.shared.process.settings import PublicSettings
+
+Network = IPv4Network | IPv6Network
+PRIVATE = "private"
+_PRIVATE = tuple(
+    map(ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+                     "::1/128", "fc00::/7", "fe80::/10"))
+)  # fmt: skip
+_IPV6_SITE = 64
+"""Bits of an IPv6 address that one client cannot choose: providers give each at least a /64."""
+
+
+def read_networks(text: str) -> tuple[Network, ...]:
+    """Networks separated by commas; `private` stands for all that are not of the internet. Raises ValueError."""
+    found: list[Network] = []
+    for word in (part.strip() for part in text.split(",")):
+        found += _PRIVATE if word.lower() == PRIVATE else [ip_network(word)]
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def is_private(peer: str) -> bool:
+    """Whether an address is not of the internet; what is not an address, such as a Unix socket's, is not either."""
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return True
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return any(address in network for network in _PRIVATE)
+
+
+NetworksSetting = Annotated[
+    str, Takes("networks such as 192.0.2.0/24,2001:db8::/32, or private", is_read_by(read_networks))
+]
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, of IPv6 the /64; what is no address stays as it is."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return _network_of(found)
+
+
+def _network_of(address: IPv4Address | IPv6Address) -> str:
+    address = (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+    return str(address) if address.version == 4 else str(ip_network((address, _IPV6_SITE), strict=False))
+
+
+class Connections:
+    """Counts connections. `most`: of all clients; `most_of_one`: of one address, of IPv6 one /64; 0: not bounded.
+
+    free: networks that are not bounded by `most_of_one`, for many clients may stand behind one address of theirs.
+    """
+
+    def __init__(self, most: int, most_of_one: int, free: tuple[Network, ...], refused: Counter) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._free = free
+        self._refused = refused
+        self._of_one: dict[str, int] = {}
+        self.open = 0
+        self._client = lru_cache(maxsize=4096)(self._name)
+
+    @classmethod
+    def of(cls, settings: PublicSettings, refused: Counter) -> Connections:
+        """As configured."""
+        most_of_one = 0 if settings.trusted_hops else settings.client_connections
+        return cls(settings.max_connections, most_of_one, read_networks(settings.unbounded_clients), refused)
+
+    def admit(self, peer: str) -> RequestError | None:
+        """Count a connection in, until it is released; what it is to be told where it is one too many."""
+        self.open += 1
+        client = self._client(peer)
+        count = self._of_one[client] = self._of_one.get(client, 0) + 1
+        if self.open > self._most:
+            self._refused.labels("all").inc()
+            message = "This server has as many connections as it takes."
+            return RequestError(503, "TOO_MANY_CONNECTIONS", message, None, {"Retry-After": "1"})
+        if client and 0 < self._most_of_one < count:
+            self._refused.labels("client").inc()
+            message = f"One address may have {self._most_of_one} connections at once."
+            return RequestError(429, "TOO_MANY_CONNECTIONS", message, None, {"Retry-After": "1"})
+        return None
+
+    def release(self, peer: str) -> None:
+        """Count out a connection that was counted in, refused or not."""
+        self.open -= 1
+        client = self._client(peer)
+        left = self._of_one[client] - 1
+        if left:
+            self._of_one[client] = left
+        else:
+            del self._of_one[client]
+
+    def _name(self, peer: str) -> str:
+        """What connections are counted under; empty for those that are not bounded."""
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return ""
+        if isinstance(address, IPv6Address):
+            address = address.ipv4_mapped or address
+        if any(address in network for network in self._free):
+            return ""
+        return _network_of(address)

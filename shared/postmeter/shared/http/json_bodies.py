@@ -1,0 +1,66 @@
+"""JSON that callers send, decoded into structs; whoever reads it, the same words say what is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_refusals
+
+T = TypeVar("T")
+TRAILING = "trailing characters"
+# A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
+_HALF_OF_A_PAIR = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+# One text, or what was to be one.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def has_more_commas(body: bytes, most: int) -> bool:
+    """Whether there are more than so many between values: what is decoded from them takes a hundred times their bytes.
+
+    Those within texts do not count. Linear, and no more of the body is looked at than it takes.
+    """
+    if body.count(b",") <= most:
+        return False
+    found = begin = 0
+    for text in _TEXT.finditer(body):
+        found += body.count(b",", begin, text.start())
+        begin = text.end()
+        if found > most:
+            return True
+    return found + body.count(b",", begin) > most
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise json_refusals.refusal(body, decoder.type) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(400, "INVALID_JSON", f"This is not JSON: {reason(body, str(error))}") from None
+    except RecursionError:
+        raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
+
+
+def half_of_a_pair(body: bytes | msgspec.Raw, begin: int = 0) -> re.Match[bytes] | None:
+    """The first escape from `begin` on that is half of a surrogate pair, as group 1 of what was read up to it."""
+    return _HALF_OF_A_PAIR.match(body, begin)
+
+
+def reason(body: bytes | msgspec.Raw, message: str) -> str:
+    """Why a body is not JSON: msgspec's `message`, or what it does not say."""
+    if "truncated" in message or "surrogate" in message:
+        half = half_of_a_pair(body)
+        if half is not None:
+            return f"{half.group(1).decode()} is half of a surrogate pair (byte {half.start(1)})"
+        if not bytes(body).strip():
+            return "it is empty"
+    return message

@@ -1,0 +1,1 @@
+"""What a tracked URL is made of: signed tokens, destinations, the pixel."""

@@ -1,0 +1,1 @@
+"""How a service's process lives: settings, logs, metrics, traces, the ops port."""

@@ -1,0 +1,148 @@
+"""A service's ops port: /metrics (Prometheus; OpenMetrics where asked for), /healthz (alive), /readyz (its
+dependencies answer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from postmeter.shared.errors import SettingsError
+from postmeter.shared.http import listening
+from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.http.server import AppRunner
+from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.metrics import OpsMetrics
+from postmeter.shared.text import quoting
+
+Check = Callable[[], Awaitable[object]]
+CHECK_SECONDS = 2.0
+LOOK_SECONDS = 5.0
+"""Between two looks at the checks for the metric postmeter_ready."""
+STOP_SECONDS = 10.0
+REASON_CHARS = 1000
+STOPPING = "the service was told to stop; what still comes is answered"
+_CLOCKS = Clocks()
+
+
+async def start(
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    checks: dict[str, Check],
+    advice: Advice | None = None,
+    clocks: Clocks = _CLOCKS,
+    stop: asyncio.Event | None = None,
+    *,
+    stays_ready: bool = False,
+) -> web.AppRunner:
+    """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
+    /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
+
+    advice: stands in /readyz's answer as `warnings`, and does not change its status. Looked at as long as the port is
+    served.
+    stays_ready: a check that has passed once is only a warning when it fails later. For a service that has an answer
+    without what it checks: all its replicas miss that at once, and if none was ready nobody would answer.
+    """
+    readiness = _Readiness(OpsMetrics(registry), checks, advice or Advice({}), stop, stays_ready=stays_ready)
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, media = _encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": media})
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    app = web.Application()
+    app.cleanup_ctx.append(readiness.looking)
+    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", readiness.answer)])
+    runner = AppRunner(app, clocks, shutdown_timeout=STOP_SECONDS)
+    await runner.setup()
+    try:
+        with listening.named_errors(host, port, "POSTMETER_OPS_PORT"):
+            await web.TCPSite(runner, host, port).start()
+    except SettingsError:
+        await runner.cleanup()
+        raise
+    return runner
+
+
+def _stopping(stop: asyncio.Event | None) -> dict[str, str]:
+    """Not a check: what was told to stop is not broken, and postmeter_ready does not say so."""
+    return {"stopping": STOPPING} if stop is not None and stop.is_set() else {}
+
+
+class _Readiness:
+    """The answer of /readyz and the metrics that say the same; see `start`."""
+
+    def __init__(
+        self,
+        figures: OpsMetrics,
+        checks: dict[str, Check],
+        advice: Advice,
+        stop: asyncio.Event | None,
+        *,
+        stays_ready: bool,
+    ) -> None:
+        self._figures, self._checks, self._advice, self._stop = figures, checks, advice, stop
+        self._stays_ready = stays_ready
+        self._passed: set[str] = set()
+
+    async def looking(self, _: web.Application) -> AsyncIterator[None]:
+        task = asyncio.gather(self._look(), self._advice.run())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    async def answer(self, _: web.Request) -> web.Response:
+        failed = await self._failing()
+        said = self._warnings()
+        if self._stays_ready:
+            said |= {name: failed.pop(name) for name in self._passed & set(failed)}
+        failed |= _stopping(self._stop)
+        body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
+        return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
+
+    async def _failing(self) -> dict[str, str]:
+        reasons = await asyncio.gather(*map(_reason, self._checks.values()))
+        told = dict(zip(self._checks, reasons, strict=True))
+        for name, reason in told.items():
+            self._figures.ready.labels(name).set(reason is None)
+        self._passed |= {name for name, reason in told.items() if reason is None}
+        return {name: reason for name, reason in told.items() if reason is not None}
+
+    def _warnings(self) -> dict[str, str]:
+        told = self._advice.now()
+        for name, text in told.items():
+            self._figures.warning.labels(name).set(text is not None)
+        return {name: text for name, text in told.items() if text is not None}
+
+    async def _look(self) -> None:
+        while True:
+            await self._failing()
+            self._warnings()
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _reason(check: Check) -> str | None:
+    """Why a check fails, None when it passes."""
+    try:
+        await asyncio.wait_for(check(), CHECK_SECONDS)
+    except Exception as error:
+        return quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
+    return None
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """What writes the metrics as asked for, and its media type. Exemplars are in OpenMetrics only."""
+    try:
+        return choose_encoder(accept)
+    except ValueError:  # a version that is not one
+        return choose_encoder("")

@@ -1,0 +1,1 @@
+"""Postgres: connections, the schema and its migrations, rights, rollups declared as data."""

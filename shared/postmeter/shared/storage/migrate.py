@@ -1,0 +1,143 @@
+"""Brings the schema up to date: the numbered files in `migrations/`, each in a transaction of its own.
+
+What of them takes longer than a transaction may is done before it (index_builds.py). The digest of what was applied is
+kept: a migration whose text is another afterwards is refused, for then nobody knows what the schema is.
+
+Several may start at once: they take turns by polling `pg_try_advisory_lock` (waiting inside
+`pg_advisory_lock` would deadlock with CREATE INDEX CONCURRENTLY).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+from collections.abc import Awaitable, Callable
+from importlib import resources
+
+import asyncpg
+
+from postmeter.shared.errors import MigrationError
+from postmeter.shared.storage import index_builds, partitions, rights, verdict_reasons
+from postmeter.shared.storage.postgres import Connection, Pool
+
+LOCK = 0x706F73746D657465
+WAIT_SECONDS = 60.0
+MINIMUM_VERSION = 150000
+
+
+def files() -> list[tuple[str, str]]:
+    """(name, SQL) of every migration, in order."""
+    folder = resources.files("postmeter.shared.storage").joinpath("migrations")
+    return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(name for name, _ in files())
+
+
+async def require_current(connection: Connection | Pool) -> None:
+    """Raise MigrationError, saying what to do, unless every migration that this version has is applied."""
+    try:
+        done = {row["name"] for row in await connection.fetch("/* migrations */ SELECT name FROM migration")}
+    except asyncpg.UndefinedTableError:
+        done = set()
+    if missing := _names() - done:
+        raise MigrationError(f"the schema lacks {', '.join(sorted(missing))}: run `postmeter migrate`")
+
+
+def checks(pool: Pool) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What /readyz asks of Postgres: that it answers, and that it has the schema of this version."""
+    return {"postgres": lambda: pool.fetchval("SELECT 1"), "schema": lambda: require_current(pool)}
+
+
+async def pending(dsn: str) -> list[str]:
+    """What `migrate` would apply, in order. Raises MigrationError where a migration that was applied is another now."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
+            return [name for name, _ in files()]
+        await _check(connection)
+        done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+        return [name for name, _ in files() if name not in done]
+    finally:
+        await connection.close()
+
+
+async def _check(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Compare what was applied with what there is. Those applied before digests were kept are believed."""
+    # Read as a whole row, for the column may not be there yet.
+    applied = {row["name"]: dict(row).get("digest") for row in await connection.fetch("SELECT * FROM migration")}
+    changed = [name for name, sql in files() if applied.get(name) not in (None, _digest(sql))]
+    if changed:
+        raise MigrationError(
+            f"{', '.join(changed)}: changed after it was applied here; take the file as it was released, and put the "
+            "change into a new migration"
+        )
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Apply what is missing and make the partitions of the months around now; returns what was applied.
+
+    Partitions are made after each migration, so that the next one can fill what this one has made. In the end the roles
+    of services that the server has get their rights (rights.py), whatever was applied.
+
+    Raises MigrationError that names the migration, or the version that Postgres should have.
+    """
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval("SELECT current_setting('server_version_num')::int") < MINIMUM_VERSION:
+            raise MigrationError("Postgres 15 or newer is needed")
+        await _lock(connection)
+        await partitions.install(connection)
+        await verdict_reasons.install(connection)
+        await partitions.ensure_now(connection)
+        applied = await _apply(connection)
+        await rights.give(connection)
+        return applied
+    finally:
+        await connection.close()
+
+
+async def _lock(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+        if asyncio.get_running_loop().time() > deadline:
+            raise MigrationError(f"another migration has been running for {WAIT_SECONDS:.0f} seconds")
+        await asyncio.sleep(0.1)
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());"
+        " ALTER TABLE migration ADD COLUMN IF NOT EXISTS digest text"
+    )
+    await _check(connection)
+    known = {name: _digest(sql) for name, sql in files()}
+    await connection.execute(
+        "UPDATE migration m SET digest = k.digest FROM unnest($1::text[], $2::text[]) AS k (name, digest)"
+        " WHERE m.name = k.name AND m.digest IS NULL",
+        list(known),
+        list(known.values()),
+    )
+    done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+    applied = []
+    for name, sql in files():
+        if name in done:
+            continue
+        try:
+            await index_builds.before(connection, name)
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '300s'")
+                await connection.execute(sql)
+                await connection.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, known[name])
+        except asyncpg.PostgresError as error:
+            raise MigrationError(f"{name}: {error}") from error
+        await partitions.ensure_now(connection)
+        applied.append(name)
+    return applied

@@ -1,0 +1,55 @@
+"""Connections to Postgres: pooled, with a time-out on every statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from postmeter.shared.process.settings import PostgresSettings
+
+# asyncpg's classes are generic in its type stubs only.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+ConnectionClass: TypeAlias = "type[asyncpg.Connection[asyncpg.Record]]"
+
+
+async def connect(
+    settings: PostgresSettings,
+    service: str,
+    statement_timeout: float,
+    init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
+    options: dict[str, str] | None = None,
+    connection_class: ConnectionClass | None = None,
+) -> Pool:
+    """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
+
+    init: called once for each new connection. options: further settings of each session. connection_class: see Traces.
+    It connects when first used, so that a service starts while Postgres is down and /readyz says so.
+    """
+    return await asyncpg.create_pool(
+        settings.postgres_dsn.reveal(),
+        min_size=0,
+        max_size=settings.postgres_pool,
+        init=init,
+        connection_class=connection_class or asyncpg.Connection,
+        command_timeout=statement_timeout + 2,
+        server_settings={
+            "application_name": f"postmeter-{service}",
+            "statement_timeout": str(int(statement_timeout * 1000)),
+            "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
+            "timezone": "UTC",
+            **(options or {}),
+        },
+    )
+
+
+async def close(pool: Pool) -> None:
+    """Close the pool; at once where Postgres does not answer."""
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

@@ -1,0 +1,85 @@
+"""What each service may do in Postgres: its own role has these rights and no others. None may alter or drop a table.
+
+The owner of the tables gives them, after each migration, to the roles that are there. Roles are made by local mode, or
+by whoever runs Postgres (docs/operating.md, ADR 0029): they belong to the server, not to a database.
+"""
+
+from __future__ import annotations
+
+from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT
+from postmeter.shared.storage.sql import Queries
+
+_QUERIES = Queries("postmeter.shared.storage", "rights.sql")
+_ROLLUPS = tuple(tier.table for rollup in (ACTIVITY, CREATED, SENT, LINKS, CONVERSIONS) for tier in rollup.tiers)
+_COUNTED = (
+    "domain", "campaign", "confined_campaign", "series", "message", "engagement", "event", *_ROLLUPS, "link",
+    "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent",
+)  # fmt: skip
+_READ = "SELECT"
+_KEEP = "SELECT, INSERT"
+_WRITE = "SELECT, INSERT, UPDATE, DELETE"
+FUNCTIONS = (
+    "postmeter_make_partition(text, text, text, text, text), postmeter_drop_partition(text, text),"
+    " postmeter_raise_versions(int[])"
+)
+"""What the aggregator may call of the owner's."""
+
+RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "gateway": {
+        _READ: ("migration", "workspace", "webhook_source"),
+        _KEEP: ("fingerprint", "api_key"),
+        "SELECT, INSERT, UPDATE": ("verdict_setting",),
+        "SELECT, INSERT, DELETE": ("sending_ip",),
+        "UPDATE (revoked_at)": ("api_key",),
+        _WRITE: ("user_account", "one_time_link", "session"),
+    },
+    "tracking": {
+        _READ: ("workspace",),
+        "SELECT, INSERT, UPDATE": ("webhook_source",),
+        _KEEP: ("fingerprint",),
+    },
+    "query": {
+        _READ: (
+            "migration",
+            "workspace",
+            "sending_ip",
+            "answer_version",
+            "subject",
+            "subject_excess",
+            "history",
+            *_COUNTED,
+        ),
+        _WRITE: ("export",),
+    },
+    "aggregator": {
+        _READ: ("migration", "workspace", "verdict_setting", "history"),
+        "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
+        _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered"),
+        "SELECT, UPDATE": ("sending_ip", "slot"),
+        "SELECT, DELETE": ("subject",),
+    },
+}
+"""By service: what it may do with which tables. The aggregator may also call FUNCTIONS."""
+
+
+def role(service: str) -> str:
+    """The name of a service's role."""
+    return f"postmeter_{service}"
+
+
+async def give(connection: Connection) -> list[str]:
+    """Give every role that is there what is its own, and take the rest. Returns these roles. Run by the owner."""
+    rows = await connection.fetch(_QUERIES["roles"], [role(service) for service in RIGHTS])
+    there = [row["rolname"] for row in rows]
+    schema = await connection.fetchval("SELECT quote_ident(current_schema())")
+    async with connection.transaction():
+        for service, rights in RIGHTS.items():
+            if role(service) not in there:
+                continue
+            await connection.execute(_QUERIES["take"].format(role=role(service), schema=schema))
+            for right, tables in rights.items():
+                await connection.execute(f"GRANT {right} ON {', '.join(tables)} TO {role(service)}")
+        if role("aggregator") in there:
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {FUNCTIONS} TO {role('aggregator')}")
+    return there

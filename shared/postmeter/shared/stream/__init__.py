@@ -1,0 +1,1 @@
+"""What travels in Redis and under which names: records, streams, live totals."""

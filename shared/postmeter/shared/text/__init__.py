@@ -1,0 +1,1 @@
+"""Outside text made safe and comparable: quoted, masked, domains in one form."""

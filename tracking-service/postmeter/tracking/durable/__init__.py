@@ -1,0 +1,1 @@
+"""From a record to Redis or the disk before anybody is answered: group commit, spool, drainer."""

@@ -1,0 +1,1 @@
+"""Opens, clicks and one-click unsubscribes: the public port, from the bytes of a request to its answer."""

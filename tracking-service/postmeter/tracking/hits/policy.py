@@ -1,0 +1,53 @@
+"""What a tracking URL gets: which answer, and whether a hit is recorded."""
+
+from __future__ import annotations
+
+import time
+
+from postmeter.shared.errors import ClickRefused, TokenRejected
+from postmeter.shared.links import click_url
+from postmeter.shared.links.tokens import HONEYPOT, OPEN, KeyRing
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.stream.events import Mark
+from postmeter.shared.stream.records import Hit, encode
+from postmeter.shared.stream.streams import slot_of
+from postmeter.tracking.durable.committer import Keyed
+
+_OPENS = (OPEN,)
+# Plain numbers, for members of an enumeration take longer to look up and to encode.
+_UNMARKED, _HEAD, _HONEYPOT = int(Mark.NONE), int(Mark.HEAD), int(Mark.HONEYPOT)
+
+
+class HitPolicy:
+    """Judges tracking URLs. It records nothing: that is the committer's part."""
+
+    def __init__(self, keys: KeyRing, metrics: TrackingMetrics) -> None:
+        self._keys = keys
+        self._metrics = metrics
+
+    def drop(self, reason: str) -> None:
+        """Count a hit that is answered but not recorded."""
+        self._metrics.dropped.labels(reason).inc()
+
+    def open(self, token: bytes, prefetch: bool, agent: bytes, ip: str) -> Keyed | None:
+        """The record of an open, or None where its token is not genuine."""
+        try:
+            _, workspace, message = self._keys.verify_one_of(_OPENS, token)
+        except TokenRejected as rejected:
+            self.drop(rejected.reason)
+            return None
+        hit = Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip)
+        return slot_of(workspace, message), encode(hit)
+
+    def click(
+        self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str, *, is_head: bool
+    ) -> tuple[str, Keyed]:
+        """(Location, record) of a click, or of a visit of the honeypot. Raises ClickRefused."""
+        try:
+            purpose, workspace, message, url, location = click_url.follow(self._keys, token, query)
+        except ClickRefused as refused:
+            self.drop(refused.reason)
+            raise
+        mark = _HEAD if is_head else _HONEYPOT if purpose == HONEYPOT else _UNMARKED
+        hit = Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark)
+        return location, (slot_of(workspace, message), encode(hit))

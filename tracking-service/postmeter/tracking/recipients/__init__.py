@@ -1,0 +1,1 @@
+"""Recipients' addresses, and who runs their mailboxes."""

@@ -1,0 +1,135 @@
+"""MX records of recipients' domains: asked in the background, remembered, bounded in every way (ADR 0024)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.resolver
+
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.tracking.recipients import datagrams
+from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers
+
+REQUEST_SECONDS = 0.3
+"""What a request waits for all its domains together."""
+LOOKUP_SECONDS = 5.0
+"""For one look-up, all its retries and nameservers included; it goes on when its request does not wait any more."""
+TRY_SECONDS = 2.0
+CONCURRENCY = 4
+"""Questions in flight: each answer takes a third of a millisecond of the event loop that answers hits."""
+PENDING = 2_000
+"""Look-ups that are begun or wait for their turn."""
+REMEMBERED = 50_000
+"""Domains."""
+KNOWN_SECONDS = 86_400.0
+FAILED_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """until: when to ask again, in seconds of the monotonic clock."""
+
+    provider: str
+    until: float
+
+
+class MxLookups:
+    """Names who runs the mailboxes of domains by the hosts that take their mail."""
+
+    def __init__(
+        self, through: dns.asyncresolver.Resolver, exchangers: MailboxExchangers, metrics: TrackingMetrics
+    ) -> None:
+        self._resolver = datagrams.only(through)
+        self._exchangers = exchangers
+        self._metrics = metrics
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(CONCURRENCY)
+
+    def of(self, domain: str) -> str:
+        """The provider as far as it is known now, else OTHER."""
+        known = self._used(domain)
+        return OTHER if known is None else known.provider
+
+    async def prepare(self, domains: Iterable[str]) -> None:
+        """Look up those that are not known, and wait for them until REQUEST_SECONDS are over.
+
+        What is known is asked again after its time without anybody waiting for it.
+        """
+        unknown = [asking for domain in domains if (asking := self._begun(domain)) and domain not in self._known]
+        if unknown:
+            _, late = await asyncio.wait(unknown, timeout=REQUEST_SECONDS)
+            self._metrics.mailbox_late.inc(len(late))
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        under_way = list(self._asking.values())
+        for asking in under_way:
+            asking.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+    def _begun(self, domain: str) -> asyncio.Task[None] | None:
+        """The look-up of a domain that is due, one however many ask; None where it is not due or too many wait."""
+        known = self._used(domain)
+        if known is not None and time.monotonic() < known.until:
+            return None
+        asking = self._asking.get(domain)
+        if asking is None:
+            if len(self._asking) >= PENDING:
+                self._metrics.mailbox_lookups.labels("skipped").inc()
+                return None
+            asking = self._asking[domain] = asyncio.create_task(self._look_up(domain))
+            asking.add_done_callback(lambda _: self._asking.pop(domain, None))
+        return asking
+
+    def _used(self, domain: str) -> _Known | None:
+        known = self._known.get(domain)
+        if known is not None:
+            self._known.move_to_end(domain)
+        return known
+
+    async def _look_up(self, domain: str) -> None:
+        async with self._turns:
+            provider = await self._ask(domain)
+        if provider is None:
+            self._metrics.mailbox_lookups.labels("failed").inc()
+            self._remember(domain, self.of(domain), FAILED_SECONDS)
+        else:
+            self._metrics.mailbox_lookups.labels("named" if provider else "unnamed").inc()
+            self._remember(domain, provider, KNOWN_SECONDS)
+
+    async def _ask(self, domain: str) -> str | None:
+        """Who takes a domain's mail first (RFC 5321, 5.1): by the hosts of the lowest preference. None: no answer."""
+        try:
+            name = dns.name.from_text(domain)
+        except dns.exception.DNSException:
+            return OTHER
+        try:
+            answer = await self._resolver.resolve(
+                name, "MX", raise_on_no_answer=False, search=False, lifetime=LOOKUP_SECONDS
+            )
+        except dns.resolver.NXDOMAIN:
+            return OTHER
+        except (dns.exception.DNSException, OSError):
+            return None
+        records = list(answer.rrset or ())
+        first = min((record.preference for record in records), default=0)
+        hosts = sorted(_plain(record.exchange) for record in records if record.preference == first)
+        return next((named for host in hosts if (named := self._exchangers.of(host))), OTHER)
+
+    def _remember(self, domain: str, provider: str, seconds: float) -> None:
+        self._known[domain] = _Known(provider, time.monotonic() + seconds)
+        self._known.move_to_end(domain)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _plain(host: dns.name.Name) -> str:
+    return host.to_text(omit_final_dot=True).lower()

@@ -1,0 +1,39 @@
+"""Large bodies take limiter, for each needs several times its bytes of memory, and what a process has is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
+from postmeter.tracking.requests.bodies import Turn
+
+AT_ONCE = 4
+OF_A_WORKSPACE = 2
+_BUSY = "There are as many large requests as are taken at once; try again in a second, or send smaller ones."
+
+
+class LargeBodies:
+    """The turns of one process, for all endpoints that take large bodies."""
+
+    def __init__(self) -> None:
+        self._limiter = ConcurrencyLimiter(AT_ONCE, OF_A_WORKSPACE)
+
+    @asynccontextmanager
+    async def of(self, workspace: int, request: web.Request) -> AsyncIterator[Turn]:
+        """What `bodies.read` awaits once the body is a large one; its turn lasts until the block ends.
+
+        Raises RequestError 503, from the turn, if none comes free in time.
+        """
+        async with AsyncExitStack() as held:
+
+            async def turn() -> None:
+                try:
+                    await self._limiter.take(held, (workspace,), request)
+                except TimeoutError:
+                    raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
+
+            yield turn

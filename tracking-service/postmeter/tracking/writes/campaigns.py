@@ -1,0 +1,60 @@
+"""`PUT /v1/campaigns/{id}`: names a campaign, or says its status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from postmeter.shared.apis.native import CampaignChange as Accepted
+from postmeter.shared.apis.native import CampaignChangeAnswer
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.http import json_bodies
+from postmeter.shared.stream.records import CampaignChange, encode
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.requests import fields
+
+
+class CampaignBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said. Empty text takes back what was said before."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(CampaignBody)
+
+
+class Campaigns:
+    """Takes what a principal says of its campaigns."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+
+    async def change(self, principal: Principal, segment: str, body: bytes) -> CampaignChangeAnswer:
+        """Append one change; `segment` is the path's last, as it was sent.
+
+        Raises RequestError 400 that names the field, 503 where it cannot be made durable.
+        """
+        campaign = fields.label("id", _decoded(segment), 200)
+        given = json_bodies.decode(_decoder, body)
+        if given.name is msgspec.UNSET and given.status is msgspec.UNSET:
+            raise fields.invalid("name", "say a name, a status, or both")
+        change = CampaignChange(
+            at=fields.micros(datetime.now(UTC)),
+            workspace=principal.workspace,
+            campaign=campaign,
+            name=None if given.name is msgspec.UNSET else fields.text("name", given.name, 500),
+            status=None if given.status is msgspec.UNSET else fields.label("status", given.status, 50),
+        )
+        await self._committer.append([(None, encode(change))])
+        return CampaignChangeAnswer(Accepted(campaign, given.name, given.status))
+
+
+def _decoded(segment: str) -> str:
+    """The path segment, percent-decoded once; what is not UTF-8 is nobody's id (hostile-input.md 16)."""
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise fields.invalid("id", "is not UTF-8") from None

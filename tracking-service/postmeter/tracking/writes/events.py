@@ -1,0 +1,151 @@
+"""`POST /v1/events`: takes what happened to messages, each event once under its idempotency key."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from redis.asyncio import Redis
+
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.errors import RequestError
+from postmeter.shared.process import logs
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.stream.records import Event
+from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.streams import event_seen, slot_of_event
+from postmeter.tracking.durable import outgoing
+from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.requests import fields
+from postmeter.tracking.writes import event_body
+from postmeter.tracking.writes.event_batch import Item
+from postmeter.tracking.writes.messages import Rejected, rejected
+
+# How long a repetition is told as one; the aggregator's own memory is longer and decides.
+SEEN_SECONDS = 86_400
+
+
+class Outcome(msgspec.Struct):
+    """What a batch is answered with."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejected] = msgspec.field(default_factory=list)
+
+
+MOST_KEPT = 100
+"""Items of one request that could not be read and are put aside; all are reported."""
+KEPT_BYTES = 4096
+"""What is kept of such an item."""
+_conflict = ("IDEMPOTENCY_CONFLICT", "id: another event was sent under this idempotency key")
+
+
+@dataclass
+class _Reading:
+    """A request's items. keyed: by idempotency key, the first one of each with its index. refusals: encoded."""
+
+    keyed: dict[bytes, tuple[int, Event]] = field(default_factory=dict)
+    keyless: list[Event] = field(default_factory=list)
+    refusals: list[bytes] = field(default_factory=list)
+    forbidden: list[RequestError] = field(default_factory=list)
+
+
+class Events:
+    """Takes events for a principal."""
+
+    def __init__(self, committer: Committer, redis: Redis, metrics: TrackingMetrics) -> None:
+        self._committer = committer
+        self._redis = redis
+        self._metrics = metrics
+
+    async def take(self, principal: Principal, items: list[Item]) -> Outcome:
+        """Accept what is valid and new.
+
+        Raises RequestError 409 for a single event that conflicts, 403 if the key may write none of them, 503.
+        """
+        outcome = Outcome()
+        read = await _read(principal, items, outcome)
+        fresh, keyless = read.keyed, read.keyless
+        if read.forbidden and len(read.forbidden) == len(items):
+            raise read.forbidden[0]
+        await self._leave_out_known(principal.workspace, fresh, outcome)
+        if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
+            raise RequestError(409, *_conflict, "id")
+        events = [event for _, event in fresh.values()]
+        keyed = [(slot_of_event(event), outgoing.event(event)) for event in (*events, *keyless)]
+        await self._committer.append([*keyed, *((None, refusal) for refusal in read.refusals)])
+        await self._remember(principal.workspace, events)
+        outcome.accepted = len(events) + len(keyless)
+        outcome.rejected.sort(key=lambda one: one.index)
+        for label, count in (
+            ("accepted", outcome.accepted),
+            ("duplicate", outcome.duplicates),
+            ("rejected", len(outcome.rejected)),
+        ):
+            self._metrics.events.labels(label).inc(count)
+        return outcome
+
+    async def _leave_out_known(self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: Outcome) -> None:
+        """Without Redis everything passes as new: the aggregator then finds the repetitions."""
+        if not fresh or not self._committer.redis_up:
+            return
+        keys = list(fresh)
+        try:
+            known = await self._redis.mget([event_seen(workspace, key) for key in keys])
+        except FAILURES as failure:
+            logs.get().warning("idempotency keys not looked up", error=repr(failure))
+            return
+        for key, digest in zip(keys, known, strict=True):
+            if digest is not None:
+                index, event = fresh.pop(key)
+                _repeat(outcome, index, digest, event)
+
+    async def _remember(self, workspace: int, events: list[Event]) -> None:
+        if not events or not self._committer.redis_up:
+            return
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for event in events:
+                    pipeline.set(event_seen(workspace, event.key), event.digest, ex=SEEN_SECONDS, nx=True)
+                await pipeline.execute(raise_on_error=False)
+        except FAILURES as failure:
+            logs.get().warning("idempotency keys not kept", error=repr(failure))
+
+
+async def _read(principal: Principal, items: list[Item], outcome: Outcome) -> _Reading:
+    """Check each item; those that are not accepted are reported in `outcome`."""
+    read = _Reading()
+    for number, (index, item) in enumerate(items):
+        if number % 50 == 49:
+            await asyncio.sleep(0)
+        try:
+            event = event_body.read(principal, item)
+        except RequestError as error:
+            outcome.rejected.append(rejected(index, error))
+            if error.status == 403:
+                read.forbidden.append(error)
+            elif len(read.refusals) < MOST_KEPT:
+                read.refusals.append(_refusal(principal.workspace, item, error))
+            continue
+        if not event.key:
+            read.keyless.append(event)
+        elif event.key not in read.keyed:
+            read.keyed[event.key] = (index, event)
+        else:
+            _repeat(outcome, index, read.keyed[event.key][1].digest, event)
+    return read
+
+
+def _refusal(workspace: int, item: bytes | msgspec.Raw, error: RequestError) -> bytes:
+    """The dead letter of an item that could not be read."""
+    now = fields.micros(datetime.now(UTC))
+    return outgoing.refusal(now, workspace, "POST /v1/events", error.message, bytes(item), KEPT_BYTES)
+
+
+def _repeat(outcome: Outcome, index: int, digest: bytes | str, event: Event) -> None:
+    if digest == event.digest:
+        outcome.duplicates += 1
+    else:
+        outcome.rejected.append(Rejected(index, *_conflict, "id"))

@@ -1,0 +1,297 @@
+"""`POST /v1/messages`: makes messages known and instruments their HTML."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from postmeter.shared.apis.unsubscribe import FIELD, VALUE
+from postmeter.shared.auth.principal import Principal
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
+from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.shared.storage import uuid7
+from postmeter.shared.stream.records import Registration, encode
+from postmeter.shared.stream.streams import slot_of
+from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.html.instrumentation import Instrument, TrackedLink, UntrackedLink
+from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
+from postmeter.tracking.recipients.mailboxes import Mailboxes
+from postmeter.tracking.requests import bodies, fields
+
+MAX_MESSAGES = 1000
+MAX_COMMAS = 100 * MAX_MESSAGES
+"""Between values. So many messages have fewer, though each has all fields and labels."""
+MAX_HTML = 5 << 20
+"""Characters of one mail."""
+MAX_ANSWER = 32 << 20
+"""Bytes of all mails and links in one answer."""
+# Longer HTML is instrumented in a thread: hits must not wait for it.
+SHORT_HTML = 4096
+
+
+class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One message as it is given."""
+
+    from_address: str
+    to: str
+    id: uuid.UUID | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    subject: str | None = None
+    provider: str | None = None
+    provider_account_id: str | None = None
+    provider_message_id: str | None = None
+    template: str | None = None
+    tags: list[str] | None = None
+    created_at: str | None = None
+    html: str | None = None
+    track_opens: bool = True
+    track_clicks: bool = True
+    honeypot: bool = False
+    recipient_ref: str | None = None
+
+
+class _List(msgspec.Struct):
+    messages: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _OnlyList(msgspec.Struct, forbid_unknown_fields=True):
+    messages: list[msgspec.Raw]
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
+
+    url: str
+    headers: dict[str, str]
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What a registered message is answered with; open_url is null without open tracking.
+
+    untracked: what of the HTML was left alone, and why. honeypot_url is null unless it was asked for and the HTML has
+    a tracked link.
+    """
+
+    id: uuid.UUID
+    open_url: str | None
+    links: list[TrackedLink]
+    untracked: list[UntrackedLink]
+    honeypot_url: str | None
+    html: str | None
+    unsubscribe: Unsubscribe
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """An item of a batch that was not accepted."""
+
+    index: int
+    code: str
+    message: str
+    field: str | None = None
+
+
+_list_decoder = msgspec.json.Decoder(_List)
+_only_list_decoder = msgspec.json.Decoder(_OnlyList)
+_message_decoder = msgspec.json.Decoder(MessageBody)
+
+
+def rejected(index: int, error: RequestError) -> Rejected:
+    """The report of one item's error."""
+    return Rejected(index, error.code, error.message, error.field)
+
+
+class Messages:
+    """Registers messages for a principal."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        committer: Committer,
+        metrics: TrackingMetrics,
+        mailboxes: Mailboxes,
+    ) -> None:
+        self._mailboxes = mailboxes
+        self._instrument = instrument
+        self._committer = committer
+        self._metrics = metrics
+        # One for all: two would only take turns, and take them from the event loop as well.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="instrument")
+
+    async def register(self, principal: Principal, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of the answer to one message or a list. Raises RequestError for one that is wrong.
+
+        A list of which nothing can be accepted is answered with the first item's error, and with all of them.
+        """
+        bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
+        if json_bodies.has_more_commas(body, MAX_COMMAS):
+            raise _too_many()
+        if json_bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
+            answer, record = await self._take(principal, body, MAX_ANSWER)
+            await self._commit([record])
+            return 201, {"data": msgspec.Raw(answer)}
+        items = json_bodies.decode(_only_list_decoder, body).messages
+        if len(items) > MAX_MESSAGES:
+            raise _too_many()
+        accepted: list[msgspec.Raw] = []
+        refused: list[Rejected] = []
+        records: list[Registration] = []
+        status, room, full = 0, MAX_ANSWER, False
+        for index, item in enumerate(items):
+            try:
+                answer, record = await self._take(principal, item, room, full)
+            except RequestError as error:
+                full = full or isinstance(error, _Full)
+                refused.append(rejected(index, error))
+                status = error.status if status in (0, error.status) else 400
+            else:
+                accepted.append(msgspec.Raw(answer))
+                records.append(record)
+                room -= len(answer)
+            # Opens and clicks must not wait until a thousand mails are done.
+            await asyncio.sleep(0)
+        if refused and not accepted:
+            return status, {"error": _inside(refused[0]), "rejected": refused}
+        await self._commit(records)
+        return 201, {"data": accepted, "rejected": refused}
+
+    async def _commit(self, records: list[Registration]) -> None:
+        if records:
+            await self._mailboxes.prepare(record.to_domain for record in records)
+            await self._committer.append([self._keyed(record) for record in records])
+            self._metrics.messages.inc(len(records))
+
+    def _keyed(self, record: Registration) -> Keyed:
+        named = msgspec.structs.replace(record, mailbox_provider=self._mailboxes.of(record.to_domain))
+        return slot_of(record.workspace, record.message), encode(named)
+
+    async def _take(
+        self, principal: Principal, body: bytes | msgspec.Raw, room: int, full: bool = False
+    ) -> tuple[bytes, Registration]:
+        """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record.
+
+        full: a mail before it found no room, so this one's is not even read: hundreds might be, for nothing.
+        """
+        given = json_bodies.decode(_message_decoder, body)
+        message = given.id or uuid7.new()
+        record = _registration(principal, message.bytes, given)
+        html = given.html
+        if html is not None and len(html) > MAX_HTML:
+            raise _too_large(f"at most {MAX_HTML} characters; this has {len(html)}. Link to images instead")
+        if html is not None and (full or len(html) > room):
+            raise _over(room)
+        if html is None or len(html) <= SHORT_HTML:
+            answer, links = self._answer(principal.workspace, message, given, room)
+        else:
+            work = partial(self._answer, principal.workspace, message, given, room)
+            answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return answer, msgspec.structs.replace(record, links=links)
+
+    def _answer(self, workspace: int, message: uuid.UUID, given: MessageBody, room: int) -> tuple[bytes, int]:
+        """What a message is answered with, as JSON, and how many links it has."""
+        instrument, html, honeypot_url = self._instrument, given.html, None
+        links: list[TrackedLink] = []
+        untracked: list[UntrackedLink] = []
+        if html is not None:
+            if fields.HALF_OF_A_PAIR.search(html):
+                raise fields.invalid("html", "half surrogate pairs are not text")
+            try:
+                done = instrument.apply(
+                    html,
+                    workspace,
+                    message.bytes,
+                    opens=given.track_opens,
+                    clicks=given.track_clicks,
+                    honeypot=given.honeypot,
+                )
+            except TooManyLinks:
+                raise RequestError(
+                    400,
+                    "TOO_MANY_LINKS",
+                    f"html: at most {MAX_LINKS} links, tracked or not. Send the mail in parts, or register it without"
+                    " html and with fewer links",
+                    "html",
+                ) from None
+            html, links, untracked, honeypot_url = done.html, done.links, done.untracked, done.honeypot_url
+        open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
+        offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
+        answer = msgspec.json.encode(Registered(message, open_url, links, untracked, honeypot_url, html, offer))
+        if len(answer) > MAX_ANSWER:
+            raise _over(room)
+        if len(answer) > room:
+            raise _over(room, _Full)
+        return answer, len(links)
+
+
+class _Full(RequestError):
+    """The list's answer has no room for a message that would fit into one of its own."""
+
+
+def _too_many() -> RequestError:
+    message = f"messages: at most {MAX_MESSAGES} at once, and {MAX_COMMAS} values in all"
+    return RequestError(400, "TOO_MANY_ITEMS", message, "messages")
+
+
+def _over(room: int, kind: type[RequestError] = RequestError) -> RequestError:
+    words = f"an answer takes {MAX_ANSWER} bytes at most, and {room} are left for this message. Send fewer at once"
+    return _too_large(words, kind)
+
+
+def _too_large(words: str, kind: type[RequestError] = RequestError) -> RequestError:
+    return kind(413, "PAYLOAD_TOO_LARGE", f"html: {words}", "html")
+
+
+def _offer(url: str) -> Unsubscribe:
+    return Unsubscribe(url, {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": f"{FIELD}={VALUE}"})
+
+
+def _registration(principal: Principal, message: bytes, given: MessageBody) -> Registration:
+    """The record, but for its links and its mailbox provider."""
+    received = datetime.now(UTC)
+    sender, sender_domain = fields.address("from_address", given.from_address)
+    recipient, recipient_domain = fields.address("to", given.to)
+    if principal.confined_to is not None:
+        if sender_domain not in principal.confined_to:
+            raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
+        if given.id is not None:
+            # Whose message has it stands in Postgres, where only the aggregator looks.
+            raise RequestError(403, "FORBIDDEN", "id: a key that is confined to domains may not choose it", "id")
+    if given.honeypot and not given.track_clicks:
+        raise fields.invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
+    created, _ = fields.timestamp("created_at", given.created_at, received)
+    return Registration(
+        at=fields.micros(received),
+        workspace=principal.workspace,
+        message=message,
+        created=created,
+        campaign=fields.label("campaign_id", given.campaign_id, 200),
+        campaign_name=fields.text("campaign_name", given.campaign_name, 500),
+        from_address=sender,
+        from_domain=sender_domain,
+        to_hash=fields.address_hash(recipient),
+        to_domain=recipient_domain,
+        subject=fields.text("subject", given.subject, 2000),
+        provider=fields.label("provider", given.provider, 50).strip().upper(),
+        provider_account=fields.text("provider_account_id", given.provider_account_id, 200),
+        provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
+        template=fields.label("template", given.template, 200),
+        tags=fields.labels("tags", given.tags),
+        tracks_opens=given.track_opens,
+        tracks_clicks=given.track_clicks,
+        confined=principal.confined_to is not None,
+        recipient_ref=fields.text("recipient_ref", given.recipient_ref, 200),
+    )
+
+
+def _inside(first: Rejected) -> dict[str, str]:
+    """The error of a list in which nothing could be accepted."""
+    item = f"messages[{first.index}]"
+    field = f"{item}.{first.field}" if first.field else item
+    return {"code": first.code, "message": f"{item}: {first.message}", "field": field}
