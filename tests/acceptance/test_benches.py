@@ -16,7 +16,7 @@ BENCHES = ROOT / "tests" / "bench"
 
 SMALL = {
     "agents": ["LIST"],
-    "crowd": ["--data", "FOLDER", "--events", "3000", "--hits", "20", "--seconds", "0.2", "--only", "D1"],
+    "crowd": ["--data", "FOLDER", "--events", "3000", "--hits", "20", "--seconds", "0.2", "--only", "Vectis"],
     "dataset": ["--data", "FOLDER", "--events", "300", "--campaigns", "20"],
     "footprint": ["--seconds", "1", "--messages", "4000", "--clients", "2", "--mib", "1"],
     "freshness": ["--samples", "2", "--load", "20"],

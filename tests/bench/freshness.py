@@ -1,4 +1,4 @@
-"""Time from a hit's answer to its visibility in D1, at rest and under load.
+"""Time from a hit's answer to its visibility in Vectis, at rest and under load.
 
 Run: .venv/bin/python -m tests.bench.freshness [--samples 200] [--load 500]
 

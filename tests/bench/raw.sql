@@ -24,7 +24,7 @@ count(*) FILTER (WHERE type = {CLICKED} AND first) AS unique_clicks,
 count(*) FILTER (WHERE type = {REPLIED} AND first) AS unique_replies
 
 -- name: domains
--- D1: everything by sending domain.
+-- Vectis: everything by sending domain.
 SELECT s.domain, count(*) FILTER (WHERE e.type = {SENT}), count(*) FILTER (WHERE e.type = {RECEIVED}),
     count(*) FILTER (WHERE e.type = {BOUNCED}), count(*) FILTER (WHERE e.type = {FAILED}),
     coalesce(min(i.spam), 0), coalesce(min(i.size_bytes), 0)::bigint
@@ -36,14 +36,14 @@ LEFT JOIN (
 WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 GROUP BY s.domain ORDER BY s.domain
 
 -- name: domain_series
--- D1: one sending domain, $4, by $5 (hour or day).
+-- Vectis: one sending domain, $4, by $5 (hour or day).
 SELECT date_trunc($5, e.at, 'UTC'), count(*) FILTER (WHERE e.type = {SENT}), count(*) FILTER (WHERE e.type = {RECEIVED}),
     count(*) FILTER (WHERE e.type = {BOUNCED}), count(*) FILTER (WHERE e.type = {FAILED})
 FROM history e JOIN series s ON s.workspace = e.workspace AND s.id = e.series
 WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 AND s.domain = $4 GROUP BY 1 ORDER BY 1
 
 -- name: live
--- D1: opens and clicks since the workspace began, all and machines', and messages opened and clicked.
+-- Vectis: opens and clicks since the workspace began, all and machines', and messages opened and clicked.
 SELECT count(*) FILTER (WHERE type = {OPENED} AND verdict <> {MACHINE}),
     count(DISTINCT message) FILTER (WHERE type = {OPENED} AND verdict <> {MACHINE}),
     count(*) FILTER (WHERE type = {CLICKED} AND verdict <> {MACHINE}),
@@ -98,7 +98,7 @@ FROM history WHERE workspace = $1 AND at >= $2 AND at < $3 AND type = {CLICKED} 
 ORDER BY clicks DESC, url COLLATE "C" LIMIT 100
 
 -- name: best
--- D3: campaigns that sent, the best first.
+-- Workspaces: campaigns that sent, the best first.
 SELECT * FROM (
     SELECT campaign AS name, {counts} FROM ({facts}) AS facts
     JOIN series ON series.workspace = $1 AND series.id = facts.series WHERE campaign <> '' GROUP BY 1) AS found
@@ -107,13 +107,13 @@ ORDER BY unique_opens::numeric / nullif(delivered, 0) DESC NULLS LAST,
     unique_replies::numeric / nullif(delivered, 0) DESC NULLS LAST, name
 
 -- name: reasons
--- D3: bounces by normalised reason.
+-- Workspaces: bounces by normalised reason.
 SELECT r.reason, count(*) FROM history e JOIN bench.reason r ON r.raw = e.reason
 WHERE e.workspace = $1 AND e.at >= $2 AND e.at < $3 AND e.type = {BOUNCED}
 GROUP BY 1 ORDER BY 2 DESC, r.reason COLLATE "C" LIMIT 5
 
 -- name: heatmap
--- D3: messages by the weekday and hour of their sending in the zone $4, and of them the ones opened, clicked, replied to.
+-- Workspaces: messages by the weekday and hour of their sending in the zone $4, and of them the ones opened, clicked, replied to.
 SELECT extract(isodow FROM sent.at AT TIME ZONE $4)::int AS day, extract(hour FROM sent.at AT TIME ZONE $4)::int AS hour,
     count(*), count(o.message), count(c.message), count(r.message)
 FROM (SELECT message, min(at) AS at FROM history WHERE workspace = $1 AND type = {SENT} GROUP BY message) AS sent
@@ -123,7 +123,7 @@ LEFT JOIN (SELECT DISTINCT message FROM history WHERE workspace = $1 AND type = 
 WHERE sent.at >= $2 AND sent.at < $3 GROUP BY 1, 2
 
 -- name: life
--- D4: campaign $2 in all its life, and its recipients.
+-- Misar: campaign $2 in all its life, and its recipients.
 SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND campaign = $2) AS recipients,
     count(*) FILTER (WHERE type = {SENT}) AS sent, count(*) FILTER (WHERE type = {DELIVERED}) AS delivered,
     count(*) FILTER (WHERE type = {OPENED} AND verdict <> {MACHINE}) AS opens,
@@ -134,7 +134,7 @@ FROM history JOIN series ON series.workspace = $1 AND series.id = history.series
 WHERE history.workspace = $1
 
 -- name: life_hours
--- D4: opens and clicks of campaign $2 by hour (UTC).
+-- Misar: opens and clicks of campaign $2 by hour (UTC).
 SELECT date_trunc('hour', at, 'UTC'), count(*) FILTER (WHERE type = {OPENED}), count(*) FILTER (WHERE type = {CLICKED})
 FROM history JOIN series ON series.workspace = $1 AND series.id = history.series AND series.campaign = $2
 WHERE history.workspace = $1 AND type IN ({OPENED}, {CLICKED}) AND verdict <> {MACHINE} GROUP BY 1
@@ -151,12 +151,12 @@ FROM message m LEFT JOIN (
 WHERE m.workspace = $1 AND m.created_at >= $2 AND m.created_at < $3 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: messages
--- D2: messages $2 to $3 of all, newest first, with the number of all.
+-- Optail: messages $2 to $3 of all, newest first, with the number of all.
 SELECT id, (SELECT count(*) FROM message WHERE workspace = $1) AS total FROM message WHERE workspace = $1
 ORDER BY created_at DESC, id DESC OFFSET $2 LIMIT $3
 
 -- name: bounced_messages
--- D2: the newest 20 messages that have bounced and not come to more since, with the number of all.
+-- Optail: the newest 20 messages that have bounced and not come to more since, with the number of all.
 WITH found AS (
     SELECT message FROM history WHERE workspace = $1 AND type IN ({BOUNCED}, {DELIVERED}, {FAILED}, {COMPLAINED})
     GROUP BY message
@@ -166,12 +166,12 @@ SELECT id, (SELECT count(*) FROM found) AS total FROM message JOIN found ON foun
 WHERE workspace = $1 ORDER BY created_at DESC, id DESC LIMIT 20
 
 -- name: searched_messages
--- D2: the newest 20 messages with $2 in the subject, with the number of all.
+-- Optail: the newest 20 messages with $2 in the subject, with the number of all.
 SELECT id, count(*) OVER () AS total FROM message WHERE workspace = $1 AND subject ILIKE '%' || $2 || '%'
 ORDER BY created_at DESC, id DESC LIMIT 20
 
 -- name: history
--- D2: what happened to message $2, machines left out.
+-- Optail: what happened to message $2, machines left out.
 SELECT type, at FROM history WHERE workspace = $1 AND message = $2
     AND postmeter_place(workspace, message) = postmeter_place($1, $2) AND verdict IS DISTINCT FROM {MACHINE} ORDER BY at, type
 

@@ -75,7 +75,7 @@ def get(path: str, **parameters: str) -> Request:
 
 
 Build = Callable[[Ids], Request]
-D3 = "/api/v1/workspaces/{workspaceId}"
+WORKSPACES = "/api/v1/workspaces/{workspaceId}"
 SECOND = f"cmp-{OURS}-b"
 """A second campaign of the first domain, to compare with."""
 
@@ -139,30 +139,30 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("GET", "/v1/workspace"): [lambda ids: get("/v1/workspace")],
     ("GET", "/api/v1/mail/stats"): [lambda ids: get("/api/v1/mail/stats")],
     ("GET", "/api/v1/mail/stats/daily"): [lambda ids: get("/api/v1/mail/stats/daily")],
-    ("GET", f"{D3}/campaigns/{{campaignId}}/analytics"): [
+    ("GET", f"{WORKSPACES}/campaigns/{{campaignId}}/analytics"): [
         lambda ids: get(f"{base(ids)}/campaigns/{ids.labels['campaign']}/analytics", timeRange="7d")
     ],
-    ("GET", f"{D3}/analytics/overview"): [lambda ids: get(f"{base(ids)}/analytics/overview")],
-    ("GET", f"{D3}/analytics/deliverability"): [
+    ("GET", f"{WORKSPACES}/analytics/overview"): [lambda ids: get(f"{base(ids)}/analytics/overview")],
+    ("GET", f"{WORKSPACES}/analytics/deliverability"): [
         lambda ids: get(f"{base(ids)}/analytics/deliverability", campaignId=ids.labels["campaign"]),
         lambda ids: get(f"{base(ids)}/analytics/deliverability", domainId=ids.domain),
     ],
-    ("GET", f"{D3}/analytics/engagement-heatmap"): [
+    ("GET", f"{WORKSPACES}/analytics/engagement-heatmap"): [
         lambda ids: get(f"{base(ids)}/analytics/engagement-heatmap", campaignId=ids.labels["campaign"])
     ],
-    ("POST", f"{D3}/analytics/compare"): [
+    ("POST", f"{WORKSPACES}/analytics/compare"): [
         lambda ids: Request(
             "POST", f"{base(ids)}/analytics/compare", {"campaign_ids": [SECOND, ids.labels["campaign"]]}
         )
     ],
-    ("POST", f"{D3}/analytics/export"): [
+    ("POST", f"{WORKSPACES}/analytics/export"): [
         lambda ids: Request(
             "POST",
             f"{base(ids)}/analytics/export",
             {"export_type": "campaign_performance", "campaign_ids": [ids.labels["campaign"]]},
         )
     ],
-    ("GET", f"{D3}/analytics/exports/{{exportId}}"): [
+    ("GET", f"{WORKSPACES}/analytics/exports/{{exportId}}"): [
         lambda ids: get(f"{base(ids)}/analytics/exports/{ids.export}"),
     ],
     ("GET", "/api/v1/analytics/overview"): [lambda ids: get("/api/v1/analytics/overview")],

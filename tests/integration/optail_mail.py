@@ -1,4 +1,4 @@
-"""What the tests of D2's messages share: the moment that they are read at, and the document's message."""
+"""What the tests of Optail's messages share: the moment that they are read at, and the document's message."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the tests of D3's reports share: the moment that they are read at, and rates as a person works them out."""
+"""What the tests of Workspaces' reports share: the moment they are read at, and rates as a person works them out."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal

@@ -1,4 +1,4 @@
-"""What the tests of D3 and D4 share: a query-service, and campaigns, cohorts, reasons and IPs as others write them."""
+"""What the tests of Workspaces and Misar share: a query-service, and campaigns, cohorts, reasons and IPs."""
 
 import json
 from collections import Counter
@@ -67,13 +67,13 @@ class Api:
             return answer.status, json.loads(await answer.read())
 
     async def read(self, name: str, **parameters: str) -> Any:
-        """The data of a D3 report: `overview`, `deliverability`, `engagement-heatmap`."""
+        """The data of a Workspaces report: `overview`, `deliverability`, `engagement-heatmap`."""
         status, answer = await self.get(f"/api/v1/workspaces/{WORKSPACE}/analytics/{name}", **parameters)
         assert (status, answer["success"]) == (200, True), answer
         return answer["data"]
 
     async def read_campaign(self, campaign: str, **parameters: str) -> Any:
-        """The data of D3's report on a campaign."""
+        """The data of Workspaces' report on a campaign."""
         path = f"/api/v1/workspaces/{WORKSPACE}/campaigns/{campaign}/analytics"
         status, answer = await self.get(path, **parameters)
         assert (status, answer["success"]) == (200, True), answer

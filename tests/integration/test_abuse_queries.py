@@ -77,7 +77,7 @@ RAW_BODIES = {
     "null": b"null",
     "text": b'"x"',
 }
-D1 = Document.D1
+Vectis = Document.VECTIS
 KNOWN = {"workspaceId": f"ws-{OURS}", "campaignId": f"cmp-{OURS}", "id": f"cmp-{OURS}"}
 DOUBT = re.compile(r"Traceback|asyncpg|syntax error at|site-packages|\.py\b|relation \"|pg_catalog", re.IGNORECASE)
 ASKED = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY and not endpoint.streams]
@@ -111,11 +111,11 @@ def path_in(town: Town, endpoint: Endpoint) -> str:
 def is_error_of(document: Document, answer: Any) -> bool:
     """Whether an answer is an error in exactly the document's envelope."""
     match document:
-        case Document.D4:
+        case Document.MISAR:
             return list(answer) == ["success", "error", "error_type"] and bool(answer["error"] and answer["error_type"])
-        case Document.D1:
+        case Document.VECTIS:
             shape = ["error", "meta"]
-        case Document.D3:
+        case Document.WORKSPACES:
             shape = ["success", "error"]
         case _:
             shape = ["error"]
@@ -164,7 +164,7 @@ def _schema(endpoint: Endpoint, name: str) -> Any:
 
 
 FALLS_BACK = ("/api/v1/mail/stats", "period")
-"""Document D5: "Other values fall back to 7d"."""
+"""Krafter: "Other values fall back to 7d"."""
 
 
 def expectations(endpoint: Endpoint, name: str) -> Iterator[tuple[str, bool]]:
@@ -173,8 +173,8 @@ def expectations(endpoint: Endpoint, name: str) -> Iterator[tuple[str, bool]]:
         yield from ((value, True) for value in NUMBERS)
         yield from ((value, False) for value in CAPPED)
     elif name in ("from", "to", "startDate", "endDate", "start_date", "end_date"):
-        # D4 takes a time without a zone as UTC.
-        yield from ((value, value != NAIVE or endpoint.document is not Document.D4) for value in TIMES)
+        # Misar takes a time without a zone as UTC.
+        yield from ((value, value != NAIVE or endpoint.document is not Document.MISAR) for value in TIMES)
     elif name == "timezone":
         yield from ((value, True) for value in ZONES)
     must = enumerated(endpoint, name) and (endpoint.path, name) != FALLS_BACK
@@ -219,8 +219,8 @@ async def test_nothing_was_harmed(town: Town) -> None:
 async def test_no_parameter_breaks_an_endpoint(town: Town) -> None:
     tried = 0
     for endpoint, name in parameters():
-        # D1's granularity is only looked at beside a domain.
-        beside = f"domain_id={town.ids[OURS].domain}&" if name == "granularity" and endpoint.document is D1 else ""
+        # Vectis's granularity is only looked at beside a domain.
+        beside = f"domain_id={town.ids[OURS].domain}&" if name == "granularity" and endpoint.document is Vectis else ""
         for value, must_fail in expectations(endpoint, name):
             target = f"{path_of(endpoint)}?{beside}{name}={value}"
             status, answer = await check(town, endpoint.method, target, endpoint.document)
@@ -358,13 +358,13 @@ async def test_ranges(town: Town, path: str) -> None:
         target = f"{path_of(endpoint)}?{start}={first}&{end}={last}"
         return await check(town, "GET", target, endpoint.document)
 
-    code = "error_type" if endpoint.document is Document.D4 else "code"
+    code = "error_type" if endpoint.document is Document.MISAR else "code"
     status, answer = await ask("2026-02-02", "2026-02-01")
-    error = answer if endpoint.document is Document.D4 else answer["error"]
+    error = answer if endpoint.document is Document.MISAR else answer["error"]
     assert (status, error[code].startswith("INVALID_")) == (400, True)
     status, answer = await ask("2026-02-01T10:00:00Z", "2026-02-01T10:00:00Z")
     assert status == 200
     assert not re.search(r'"[a-zA-Z_]*(sen[dt]s?|delivered)": [1-9]', json.dumps(answer), re.IGNORECASE)
     status, answer = await ask("2001-01-01", "2099-12-31")
-    message = answer["error"] if endpoint.document is Document.D4 else answer["error"]["message"]
+    message = answer["error"] if endpoint.document is Document.MISAR else answer["error"]["message"]
     assert (status, bool(re.search(r"\d+ (days|years)", message))) == (400, True), message

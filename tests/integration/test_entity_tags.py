@@ -11,7 +11,7 @@ from tests.integration.gateway_world import Line, bearer, gateway, line
 from tests.integration.query_world import Fact, World, query_service, world
 
 DOCUMENTS = (
-    "/api/v1/analytics?period=7d",  # D1: with a `meta` of each request
+    "/api/v1/analytics?period=7d",  # Vectis: with a `meta` of each request
     "/v1/metrics/summary?from=2026-01-01&to=2026-02-01",
     "/api/v1/workspaces/shop/analytics/overview",
     "/api/v1/analytics/overview",

@@ -1,4 +1,4 @@
-"""D3's exports over real HTTP: what is in them, who may have them, how they fail."""
+"""Workspaces' exports over real HTTP: what is in them, who may have them, how they fail."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""D3's exports of messages and of the history of events: their rows."""
+"""Workspaces' exports of messages and of the history of events: their rows."""
 
 import io
 import json

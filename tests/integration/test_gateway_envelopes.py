@@ -41,15 +41,15 @@ PASSED_ON = [
     and not endpoint.path.startswith((OPEN_PATH, CLICK_PATH))  # hits are answered whatever is down
 ]
 UNKNOWN = {
-    "/api/v1/nothing": Document.D1,
-    "/v1/metrics/nothing": Document.D2,
-    "/v1/messages/a/b": Document.D2,
-    "/api/v1/workspaces/w/nothing": Document.D3,
-    "/api/v1/analytics/nothing": Document.D4,
-    "/api/v1/track/event/nothing": Document.D4,
-    "/mail/v1/nothing": Document.D4,
-    "/api/v1/track/purchase/nothing": Document.D4,
-    "/api/v1/mail/nothing": Document.D5,
+    "/api/v1/nothing": Document.VECTIS,
+    "/v1/metrics/nothing": Document.OPTAIL,
+    "/v1/messages/a/b": Document.OPTAIL,
+    "/api/v1/workspaces/w/nothing": Document.WORKSPACES,
+    "/api/v1/analytics/nothing": Document.MISAR,
+    "/api/v1/track/event/nothing": Document.MISAR,
+    "/mail/v1/nothing": Document.MISAR,
+    "/api/v1/track/purchase/nothing": Document.MISAR,
+    "/api/v1/mail/nothing": Document.KRAFTER,
     "/v1/nothing": Document.NATIVE,
     "/nothing": Document.NATIVE,
 }
@@ -61,15 +61,15 @@ def path_of(endpoint: Endpoint) -> str:
 
 def shape(document: Document, answer: Any) -> tuple[str, str]:
     """(code, message) of an answer that is exactly the document's envelope."""
-    if document is Document.D4:
+    if document is Document.MISAR:
         assert list(answer) == ["success", "error", "error_type"]
         assert answer["success"] is False
         return answer["error_type"], answer["error"]
-    expected = {Document.D1: ["error", "meta"], Document.D3: ["success", "error"]}
+    expected = {Document.VECTIS: ["error", "meta"], Document.WORKSPACES: ["success", "error"]}
     assert list(answer) == expected.get(document, ["error"])
     assert answer.get("success", False) is False
     assert list(answer["error"]) == ["code", "message"]
-    if document is Document.D1:
+    if document is Document.VECTIS:
         assert list(answer["meta"]) == ["request_id", "timestamp"]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["meta"]["timestamp"])
     return answer["error"]["code"], answer["error"]["message"]
@@ -100,7 +100,7 @@ class Door:
             answer = json.loads(body)
             given, message = shape(document, answer)
             assert (given, bool(message)) == (code, True), (method, path)
-            if document is Document.D1:
+            if document is Document.VECTIS:
                 assert answer["meta"]["request_id"] == headers["X-Request-Id"]
         return [headers for _, headers, _ in found]
 
@@ -158,7 +158,7 @@ async def announce_too_much(at: Door, endpoint: Endpoint) -> bytes:
 
 async def test_bodies_that_are_too_large_or_something_else(postgres_dsn: str) -> None:
     bodies = [endpoint for endpoint in KEYED if endpoint.max_body]
-    assert {endpoint.document for endpoint in bodies} >= {Document.D3, Document.NATIVE}
+    assert {endpoint.document for endpoint in bodies} >= {Document.WORKSPACES, Document.NATIVE}
     async with door(postgres_dsn) as at:
         answers = await asyncio.gather(*(announce_too_much(at, endpoint) for endpoint in bodies))
         for endpoint, raw in zip(bodies, answers, strict=True):

@@ -1,4 +1,4 @@
-"""D5 over real HTTP, field by field as its document prints it."""
+"""Krafter over real HTTP, field by field as its document prints it."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""D4's reads over real HTTP, field by field as its document prints them."""
+"""Misar's reads over real HTTP, field by field as its document prints them."""
 
 import json
 from collections.abc import AsyncIterator

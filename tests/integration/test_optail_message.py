@@ -1,4 +1,4 @@
-"""D2's single message over real HTTP: its fields and its history."""
+"""Optail's single message over real HTTP: its fields and its history."""
 
 import uuid
 from collections.abc import AsyncIterator

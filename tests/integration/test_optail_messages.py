@@ -1,4 +1,4 @@
-"""D2's list of messages over real HTTP: its pages, filters and mistakes."""
+"""Optail's list of messages over real HTTP: its pages, filters and mistakes."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""D2's metrics, breakdown and summary over real HTTP, field by field as the document prints them."""
+"""Optail's metrics, breakdown and summary over real HTTP, field by field as the document prints them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.integration.query_world import Fact, sealed
 
 NOW = datetime(2025, 2, 10, 10, 20, 30, 999_999, tzinfo=UTC)
 COUNTED = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "unsubscribed")
-# How D2 names what is stored.
+# How Optail names what is stored.
 STORED = {"opened": "unique_opens", "clicked": "unique_clicks", "bounced": "hard_bounced"}
 SENDGRID = {"sent": 8500, "delivered": 8350, "opened": 3200, "clicked": 480, "bounced": 150, "complained": 12}
 POSTMARK = {"sent": 3200, "delivered": 3180, "opened": 1450, "clicked": 210, "bounced": 20, "complained": 3}
@@ -32,7 +32,7 @@ async def test_the_series_as_the_document_prints_it(api: Api) -> None:
         api.workspace,
         Fact(
             datetime(2025, 1, 15, 9, tzinfo=UTC),
-            # Opens are not what D2 calls opened, and a soft bounce is a bounce as a hard one is.
+            # Opens are not what Optail calls opened, and a soft bounce is a bounce as a hard one is.
             counters={"sent": 1420, "delivered": 1385, "unique_opens": 612, "unique_clicks": 89, "hard_bounced": 30}
             | {"soft_bounced": 5, "complained": 2, "unsubscribed": 8, "human_opens": 900, "human_clicks": 90},
         ),

@@ -38,7 +38,7 @@ def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def refused(reply: Reply, status: int, code: str) -> str:
-    """The message of an error in D4's envelope."""
+    """The message of an error in Misar's envelope."""
     answer = reply.json()
     assert (reply.status, answer["success"], answer["error_type"]) == (status, False, code), answer
     assert set(answer) == {"success", "error", "error_type"}

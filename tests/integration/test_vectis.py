@@ -1,4 +1,4 @@
-"""D1 over real HTTP, field by field as its document prints it."""
+"""Vectis over real HTTP, field by field as its document prints it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""D3: what its paths and parameters may name, and whose numbers a key gets."""
+"""Workspaces: what its paths and parameters may name, and whose numbers a key gets."""
 
 import json
 import uuid

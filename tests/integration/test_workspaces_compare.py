@@ -1,4 +1,4 @@
-"""D3's compare: who competes, who wins, and how sure that is."""
+"""Workspaces' compare: who competes, who wins, and how sure that is."""
 
 from collections.abc import AsyncIterator
 from datetime import date

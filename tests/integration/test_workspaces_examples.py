@@ -1,4 +1,4 @@
-"""D3's example requests on data of which its example answers come out, field by field.
+"""Workspaces' example requests on data of which its example answers come out, field by field.
 
 Where semantics.md says that an example breaks its own formula (the heatmap's scores), the formula's value is expected.
 """

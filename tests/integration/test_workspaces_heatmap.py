@@ -1,4 +1,4 @@
-"""D3's engagement heatmap against its messages counted one by one, and which hour is best."""
+"""Workspaces' engagement heatmap against its messages counted one by one, and which hour is best."""
 
 import random
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""D3's reports in their corners, and against counting the same facts in plain Python."""
+"""Workspaces' reports in their corners, and against counting the same facts in plain Python."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Iterable

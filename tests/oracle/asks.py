@@ -11,7 +11,7 @@ from tests.oracle import comparison, deliverability, krafter, misar, native_asks
 from tests.oracle.asking import Asking
 from tests.oracle.questions import ZONES, Ask, get, instants
 
-D3 = "/api/v1/workspaces/{workspaceId}"
+WORKSPACES = "/api/v1/workspaces/{workspaceId}"
 
 
 def of_vectis(asking: Asking, noise: random.Random) -> Iterator[Ask]:
@@ -70,16 +70,16 @@ def of_workspaces(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         given = {"timeRange": time_range, "startDate": start, "endDate": end}
         expected = partial(workspaces.campaign_analytics, asking, campaign, time_range, start, end, group_by)
         path = f"{base}/campaigns/{quote(campaign, safe='')}/analytics"
-        yield get(f"{D3}/campaigns/{{campaignId}}/analytics", path, expected, **given, groupBy=group_by)
+        yield get(f"{WORKSPACES}/campaigns/{{campaignId}}/analytics", path, expected, **given, groupBy=group_by)
         expected = partial(workspaces.overview, asking, time_range, start, end)
-        yield get(f"{D3}/analytics/overview", f"{base}/analytics/overview", expected, **given)
+        yield get(f"{WORKSPACES}/analytics/overview", f"{base}/analytics/overview", expected, **given)
     yield from of_deliverability(asking, noise, base, ids)
     for time_range, zone in (("30d", None), ("90d", noise.choice(ZONES[:3] + ZONES[5:]))):
         campaign_or_all = noise.choice([None, *ids])
         expected = partial(workspaces.heatmap, asking, time_range, campaign_or_all, zone)
         path = f"{base}/analytics/engagement-heatmap"
         parameters = {"timeRange": time_range, "campaignId": campaign_or_all, "timezone": zone}
-        yield get(f"{D3}/analytics/engagement-heatmap", path, expected, **parameters)
+        yield get(f"{WORKSPACES}/analytics/engagement-heatmap", path, expected, **parameters)
 
 
 def of_deliverability(asking: Asking, noise: random.Random, base: str, ids: list[str]) -> Iterator[Ask]:
@@ -89,7 +89,7 @@ def of_deliverability(asking: Asking, noise: random.Random, base: str, ids: list
         expected = partial(deliverability.deliverability, asking, time_range, campaign, domain)
         path = f"{base}/analytics/deliverability"
         parameters = {"timeRange": time_range, "campaignId": campaign, "domainId": domain}
-        yield get(f"{D3}/analytics/deliverability", path, expected, **parameters)
+        yield get(f"{WORKSPACES}/analytics/deliverability", path, expected, **parameters)
 
 
 def of_comparison(asking: Asking, noise: random.Random) -> Iterator[Ask]:
@@ -100,7 +100,7 @@ def of_comparison(asking: Asking, noise: random.Random) -> Iterator[Ask]:
         body: dict[str, Any] = {"campaign_ids": chosen, "time_range": noise.choice(("7d", "30d", "90d"))}
         body |= {"metrics": metrics} if metrics else {}
         expected = partial(comparison.compare, asking, chosen, metrics, body["time_range"])
-        yield Ask(f"{D3}/analytics/compare", path, expected, body)
+        yield Ask(f"{WORKSPACES}/analytics/compare", path, expected, body)
 
 
 def of_misar(asking: Asking, noise: random.Random) -> Iterator[Ask]:

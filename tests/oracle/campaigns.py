@@ -1,4 +1,4 @@
-"""Campaigns as their owner sees them: GET /v1/campaigns, and what D4 says of one."""
+"""Campaigns as their owner sees them: GET /v1/campaigns, and what Misar says of one."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""D3: campaigns side by side (semantics.md, "compare (D3)"), computed to fifty digits."""
+"""Workspaces: campaigns side by side (semantics.md, "compare (Workspaces)"), computed to fifty digits."""
 
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
@@ -80,7 +80,7 @@ def compare(
     start: str | None = None,
     end: str | None = None,
 ) -> dict[str, Any]:
-    """Document D3, "Compare Campaigns"."""
+    """Workspaces, "Compare Campaigns"."""
     metrics = DEFAULT if metrics is None else metrics
     if any(metric not in RATES for metric in metrics):
         raise Refused(400, "INVALID_PARAMETER")

@@ -1,4 +1,4 @@
-"""D3: deliverability: bounces, health score, reputation, blocklists."""
+"""Workspaces: deliverability: bounces, health score, reputation, blocklists."""
 
 from collections import Counter
 from datetime import datetime
@@ -21,7 +21,7 @@ WEEK = 7 * DAY
 def deliverability(
     asking: Asking, time_range: str = "30d", campaign: str | None = None, domain_id: str | None = None
 ) -> dict[str, Any]:
-    """Document D3, "Get Deliverability Analytics"; semantics.md, "Formulas": every rate is x / sent."""
+    """Workspaces, "Get Deliverability Analytics"; semantics.md, "Formulas": every rate is x / sent."""
     start, end = whole_days(asking.now, int(time_range[:-1]))
     if campaign is not None:
         known_campaign(asking, campaign)
@@ -86,7 +86,7 @@ LIMITS = {
     "unsubscribes": (Fraction(1, 100), Fraction(5, 100), 15),
     "volume": (Fraction(50, 100), Fraction(1), 15),
 }
-"""semantics.md, "health_score (D3)": from where a penalty rises, to where, and its weight in percent."""
+"""semantics.md, "health_score (Workspaces)": from where a penalty rises, to where, and its weight in percent."""
 
 
 def troubles(counts: list[Count], day: datetime) -> dict[str, tuple[int, int, Fraction]]:
@@ -151,7 +151,7 @@ def normalised(reason: str, kind: BounceType) -> str:
 
 
 def blacklist_status(asking: Asking) -> dict[str, Any]:
-    """semantics.md, "blacklist_status (D3)": before the first check `ips_checked` is 0 and `last_check` null."""
+    """semantics.md, "blacklist_status (Workspaces)": before any check `ips_checked` is 0 and `last_check` null."""
     checked = [ip.checked for ip in asking.workspace.ips if ip.checked is not None]
     return {
         "any_ip_blacklisted": any(ip.listed for ip in asking.workspace.ips if ip.checked is not None),

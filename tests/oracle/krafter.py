@@ -1,4 +1,4 @@
-"""D5: messages by the time of their creation, under their present state."""
+"""Krafter: messages by the time of their creation, under their present state."""
 
 from collections import Counter
 from datetime import timedelta
@@ -8,7 +8,7 @@ from postmeter.shared.stream.events import State
 from tests.oracle.asking import Asking, Refused
 from tests.oracle.times import DAY, midnight, stamp
 
-# semantics.md: "D5 shows `sending` under `queued`."; states exclude each other.
+# semantics.md: "Krafter shows `sending` under `queued`."; states exclude each other.
 STATUS = {
     State.QUEUED: "queued",
     State.SENDING: "queued",

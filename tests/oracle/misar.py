@@ -1,4 +1,4 @@
-"""D4: overview and one campaign, in totals."""
+"""Misar: overview and one campaign, in totals."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -26,13 +26,13 @@ def window(
 
 
 def overview(asking: Asking, period: str = "30d", start: str | None = None, end: str | None = None) -> dict[str, Any]:
-    """Document D4, GET /api/v1/analytics/overview; semantics.md, "Formulas": every rate is x / sends."""
+    """Misar, GET /api/v1/analytics/overview; semantics.md, "Formulas": every rate is x / sends."""
     since, until, echo = window(asking, period, start, end)
     return {"success": True, "period": echo, "metrics": metrics(totals(between(asking.counts(), since, until)))}
 
 
 def metrics(whole: Mapping[str, int]) -> dict[str, Any]:
-    """D4's names of totals, and its rates."""
+    """Misar's names of totals, and its rates."""
     names = {
         "sends": "sent",
         "delivered": "delivered",
@@ -83,7 +83,7 @@ def client(
 
 
 def campaign(asking: Asking, which: str) -> dict[str, Any]:
-    """Document D4, GET /api/v1/analytics/campaigns/:id: its whole life, in totals; the timeline by UTC hours."""
+    """Misar, GET /api/v1/analytics/campaigns/:id: its whole life, in totals; the timeline by UTC hours."""
     if which not in asking.campaigns():
         raise Refused(404, "CAMPAIGN_NOT_FOUND")
     messages = [message for message in asking.messages() if message.place.campaign == which]
@@ -98,7 +98,7 @@ def campaign(asking: Asking, which: str) -> dict[str, Any]:
         "complained": "complained",
         "unsubscribed": "unsubscribed",
     }
-    # semantics.md: "D4 `total_recipients`: messages registered for the campaign."
+    # semantics.md: "Misar `total_recipients`: messages registered for the campaign."
     found: dict[str, Any] = {"total_recipients": len(messages)}
     found |= {f"total_{name}": whole[metric] for name, metric in names.items()}
     for rate, part in (("open", "opened"), ("click", "clicked"), ("bounce", "bounced")):

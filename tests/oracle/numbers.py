@@ -19,10 +19,10 @@ def ratio(part: int, whole: int) -> Fraction:
 
 
 def percent(part: int, whole: int, decimals: int = 2) -> Decimal:
-    """semantics.md, first table: D1 and D3 print percent with 2 decimals (reasons: 1)."""
+    """semantics.md, first table: Vectis and Workspaces print percent with 2 decimals (reasons: 1)."""
     return half_up(100 * ratio(part, whole), decimals)
 
 
 def fraction(part: int, whole: int, decimals: int) -> Decimal:
-    """semantics.md, first table: D2 prints fractions with 4 decimals, D4 with 3."""
+    """semantics.md, first table: Optail prints fractions with 4 decimals, Misar with 3."""
     return half_up(ratio(part, whole), decimals)

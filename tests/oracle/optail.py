@@ -1,4 +1,4 @@
-"""D2: metrics, breakdown, summary, messages, one message."""
+"""Optail: metrics, breakdown, summary, messages, one message."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from tests.oracle.history import Count, Message
 from tests.oracle.numbers import fraction
 from tests.oracle.times import SECOND, backwards, buckets, is_date, parse, quarter, quarter_after, stamp, starts
 
-# semantics.md, "Unique and total": "D2 `opened`, `clicked`: unique".
+# semantics.md, "Unique and total": "Optail `opened`, `clicked`: unique".
 NAMES = {
     "sent": "sent",
     "delivered": "delivered",
@@ -21,7 +21,7 @@ NAMES = {
     "complained": "complained",
     "unsubscribed": "unsubscribed",
 }
-# semantics.md: "D2 shows QUEUED, SENDING, SENT, DELIVERED, BOUNCED, FAILED; a complained message is DELIVERED there."
+# semantics.md: "Optail shows QUEUED, SENDING, SENT, DELIVERED, BOUNCED, FAILED; a complained one is DELIVERED there."
 STATUS = {
     State.QUEUED: "QUEUED",
     State.SENDING: "SENDING",
@@ -35,7 +35,7 @@ STATUS = {
 
 
 def window(asking: Asking, start: str | None, end: str | None) -> tuple[datetime, datetime, dict[str, str]]:
-    """semantics.md, "Time", D2: `from` <= t < `to`, widened outward to quarter-hours; and how both print."""
+    """semantics.md, "Time", Optail: `from` <= t < `to`, widened outward to quarter-hours; and how both print."""
     until = asking.now if end is None else parse(end, last=True)
     since = asking.now - timedelta(days=30) if start is None else parse(start, last=False)
     if backwards(since, until, day=is_date(end)):
@@ -54,7 +54,7 @@ def shown(counts: Iterable[Count], names: Iterable[str]) -> dict[str, int]:
 def metrics(
     asking: Asking, start: str | None = None, end: str | None = None, granularity: str = "day"
 ) -> dict[str, Any]:
-    """Document D2, GET /v1/metrics."""
+    """Optail, GET /v1/metrics."""
     since, until, echo = window(asking, start, end)
     of = buckets(since, until, granularity)
     inside = apart(between(asking.counts(), since, until), lambda count: of[quarter(count.at)])
@@ -68,7 +68,7 @@ def metrics(
 def breakdown(
     asking: Asking, start: str | None = None, end: str | None = None, group_by: str = "provider"
 ) -> dict[str, Any]:
-    """Document D2, GET /v1/metrics/breakdown; semantics.md: "messages without one: `unknown`". As in the
+    """Optail, GET /v1/metrics/breakdown; semantics.md: "messages without one: `unknown`". As in the
     document's example: by what was sent, the most first; then by name. Groups of nothing but zeros are left out.
     """
     since, until, echo = window(asking, start, end)
@@ -84,7 +84,7 @@ def breakdown(
 
 
 def summary(asking: Asking, start: str | None = None, end: str | None = None) -> dict[str, Any]:
-    """Document D2, GET /v1/metrics/summary; semantics.md, "Formulas": clickRate is clicked / **opened**."""
+    """Optail, GET /v1/metrics/summary; semantics.md, "Formulas": clickRate is clicked / **opened**."""
     since, until, echo = window(asking, start, end)
     whole = shown(between(asking.counts(), since, until), NAMES)
     order = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "unsubscribed")
@@ -120,7 +120,7 @@ def listed(message: Message) -> dict[str, Any]:
 def messages(
     asking: Asking, page: int = 1, limit: int = 20, status: str | None = None, search: str | None = None
 ) -> dict[str, Any]:
-    """Document D2, GET /v1/messages: newest first."""
+    """Optail, GET /v1/messages: newest first."""
     limit = min(limit, 100)
     found = [
         message
@@ -139,7 +139,7 @@ SHOWN = 1000
 
 
 def message(asking: Asking, which: str) -> dict[str, Any]:
-    """Document D2, GET /v1/messages/:id, with its history: QUEUED at its creation, then what was told and done."""
+    """Optail, GET /v1/messages/:id, with its history: QUEUED at its creation, then what was told and done."""
     found = next((m for m in asking.messages() if str(UUID(bytes=m.record.message)) == which), None)
     if found is None:
         raise Refused(404, "NOT_FOUND")

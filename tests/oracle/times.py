@@ -110,7 +110,7 @@ def is_date(text: str | None) -> bool:
 
 
 def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
-    """D3, D4: "from 00:00:00 UTC N days ago to 23:59:59 UTC today". The end is exclusive."""
+    """Workspaces, Misar: "from 00:00:00 UTC N days ago to 23:59:59 UTC today". The end is exclusive."""
     today = midnight(now.date())
     return today - days * DAY, today + DAY
 
@@ -118,7 +118,7 @@ def whole_days(now: datetime, days: int) -> tuple[datetime, datetime]:
 def overridden(
     since: datetime, until: datetime, start: str | None, end: str | None
 ) -> tuple[datetime, datetime, str, str] | None:
-    """D3's and D4's window with ends of its own, and how both are printed: the first and the last second counted.
+    """Workspaces' and Misar's window with ends, and how both are printed: the first and the last second counted.
     None: it ends before it begins.
     """
     if start is not None:

@@ -1,4 +1,4 @@
-"""D1: GET /api/v1/analytics and /api/v1/tracking/stats."""
+"""Vectis: GET /api/v1/analytics and /api/v1/tracking/stats."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ FIELDS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")
 
 
 def window(now: datetime, period: str) -> tuple[datetime, datetime]:
-    """semantics.md, "Time", D1: "whole buckets up to and including the present one"."""
+    """semantics.md, "Time", Vectis: "whole buckets up to and including the present one"."""
     match period:
         case "1h":
             return quarter(now) - 3 * QUARTER, quarter(now) + QUARTER
@@ -33,7 +33,7 @@ def fields(counts: "Counter[str]") -> dict[str, int]:
 def analytics(
     asking: Asking, period: str = "24h", granularity: str = "hourly", domain_id: str | None = None
 ) -> dict[str, Any]:
-    """Document D1, "Get analytics"."""
+    """Vectis, "Get analytics"."""
     start, end = window(asking.now, period)
     counts = between(asking.counts(), start, end)
     if domain_id is None:
@@ -42,7 +42,7 @@ def analytics(
         raise Refused(400, "INVALID_GRANULARITY")
     name = next((domain.name for domain in asking.domains() if domain.id == domain_id), None)
     if name is None:
-        # semantics.md, "Who may read": "another domain in D1: 403 `FORBIDDEN`".
+        # semantics.md, "Who may read": "another domain in Vectis: 403 `FORBIDDEN`".
         raise Refused(404, "NOT_FOUND") if asking.confined is None else Refused(403, "FORBIDDEN")
     counts = [count for count in counts if count.place.domain == name]
     unit = "hour" if granularity == "hourly" else "day"
@@ -56,7 +56,7 @@ def analytics(
 
 
 def all_domains(asking: Asking, period: str, counts: Any) -> dict[str, Any]:
-    """Document D1, "All-domain aggregate"; semantics.md, "Formulas", D1."""
+    """Vectis, "All-domain aggregate"; semantics.md, "Formulas", Vectis."""
     whole = totals(counts)
     rates = {
         "bounce_rate": percent(whole["bounced"], whole["sent"]),

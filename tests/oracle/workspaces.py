@@ -1,4 +1,4 @@
-"""D3: campaign analytics, overview, engagement heatmap. (deliverability.py and comparison.py have the others.)"""
+"""Workspaces: campaign analytics, overview, engagement heatmap. The others: deliverability.py, comparison.py."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -10,7 +10,7 @@ from tests.oracle.history import Count, Message
 from tests.oracle.numbers import half_up, percent, ratio
 from tests.oracle.times import buckets, overridden, quarter, starts, whole_days, zone
 
-# semantics.md, "Unique and total": "D3 all: unique".
+# semantics.md, "Unique and total": "Workspaces all: unique".
 NAMES = {
     "sent": "sent",
     "delivered": "delivered",
@@ -21,7 +21,7 @@ NAMES = {
     "spam_complaints": "complained",
     "unsubscribes": "unique_unsubscribed",
 }
-# semantics.md, "Formulas", D3.
+# semantics.md, "Formulas", Workspaces.
 RATES = {
     "delivery_rate": ("delivered", "sent"),
     "open_rate": ("opened", "delivered"),
@@ -38,13 +38,13 @@ PERIODS = (("nighttime", 0, 6), ("early_morning", 6, 9), ("office_hours", 9, 17)
 
 
 def own(asking: Asking, workspace_id: str) -> None:
-    """semantics.md: "Another tenant's workspace in a D3 path is answered like one that does not exist.\""""
+    """semantics.md: "Another tenant's workspace in a Workspaces path is answered like one that does not exist.\""""
     if workspace_id != asking.workspace.id:
         raise Refused(404, "WORKSPACE_NOT_FOUND")
 
 
 def known_campaign(asking: Asking, campaign: str) -> str:
-    """The campaign's name. Document D3, "Campaign Not Found"."""
+    """The campaign's name. Workspaces, "Campaign Not Found"."""
     if campaign not in asking.campaigns():
         raise Refused(404, "CAMPAIGN_NOT_FOUND")
     return asking.campaigns()[campaign]
@@ -83,7 +83,7 @@ def campaign_analytics(
     end: str | None = None,
     group_by: str = "day",
 ) -> dict[str, Any]:
-    """Document D3, "Get Campaign Analytics"."""
+    """Workspaces, "Get Campaign Analytics"."""
     since, until, echo = window(asking, time_range, start, end)
     name = known_campaign(asking, campaign)
     counts = [count for count in between(asking.counts(), since, until) if count.place.campaign == campaign]
@@ -114,7 +114,7 @@ def campaign_analytics(
 def overview(
     asking: Asking, time_range: str | None = None, start: str | None = None, end: str | None = None
 ) -> dict[str, Any]:
-    """Document D3, "Get Workspace Analytics Overview"; semantics.md: active campaigns are those "that sent in the
+    """Workspaces, "Get Workspace Analytics Overview"; semantics.md: active campaigns are those "that sent in the
     window"; the five best "by open_rate, then reply_rate, then id".
     """
     since, until, echo = window(asking, time_range, start, end)
@@ -164,7 +164,7 @@ class Sent:
 def heatmap(
     asking: Asking, time_range: str = "30d", campaign: str | None = None, timezone: str | None = None
 ) -> dict[str, Any]:
-    """Document D3, "Get Engagement Heatmap"; semantics.md, "Time", heatmap."""
+    """Workspaces, "Get Engagement Heatmap"; semantics.md, "Time", heatmap."""
     since, until = whole_days(asking.now, int(time_range[:-1]))
     if campaign is not None:
         known_campaign(asking, campaign)

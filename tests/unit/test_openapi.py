@@ -118,7 +118,7 @@ class Other(msgspec.Struct):
 
 
 def test_parameters_are_never_null_and_have_the_type_that_they_are_read_as() -> None:
-    schemas = Schemas(Document.D1)
+    schemas = Schemas(Document.VECTIS)
     made = {field.encode_name: schemas.of_parameter(field) for field in msgspec.structs.fields(Parameters)}
     assert made == {
         "word": {"type": "string", "enum": ["a", "b"], "description": "Which."},
@@ -128,7 +128,7 @@ def test_parameters_are_never_null_and_have_the_type_that_they_are_read_as() -> 
 
 
 def test_decimals_are_numbers_and_null_is_among_the_values_where_it_may_be() -> None:
-    schemas = Schemas(Document.D1)
+    schemas = Schemas(Document.VECTIS)
     assert schemas.of(Body | Other) == {
         "anyOf": [{"$ref": "#/components/schemas/VectisBody"}, {"$ref": "#/components/schemas/VectisOther"}]
     }
@@ -139,7 +139,7 @@ def test_decimals_are_numbers_and_null_is_among_the_values_where_it_may_be() -> 
 
 
 def test_two_structs_of_one_name_are_told() -> None:
-    schemas = Schemas(Document.D1)
+    schemas = Schemas(Document.VECTIS)
     schemas.of(msgspec.defstruct("Same", [("a", int)]))
     with pytest.raises(ValueError, match="Same"):
         schemas.of(msgspec.defstruct("Same", [("b", int)]))

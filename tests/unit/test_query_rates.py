@@ -14,7 +14,7 @@ from postmeter.query.requests import answers
 @pytest.mark.parametrize(
     ("part", "whole", "expected"),
     [
-        (23, 1542, "1.49"),  # the example of D1
+        (23, 1542, "1.49"),  # the example of Vectis
         (187, 3891, "4.81"),
         (1, 800, "0.13"),  # 0.125 exactly: a float rounds it to 0.12
         (5, 1000, "0.50"),

@@ -1,4 +1,4 @@
-"""The statistics of D3's comparison, against independent computations of the same and by their own laws."""
+"""The statistics of Workspaces' comparison, against independent computations of the same and by their own laws."""
 
 import math
 from decimal import Decimal

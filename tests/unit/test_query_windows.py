@@ -1,4 +1,4 @@
-"""Windows of D3 and D4 (semantics.md, "Time")."""
+"""Windows of Workspaces and Misar (semantics.md, "Time")."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -37,7 +37,7 @@ def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None
 
 
 def test_an_unknown_path_answers_in_its_documents_envelope() -> None:
-    assert (document_of("/api/v1/nothing"), document_of("/v1/nothing")) == (Document.D1, Document.NATIVE)
+    assert (document_of("/api/v1/nothing"), document_of("/v1/nothing")) == (Document.VECTIS, Document.NATIVE)
 
 
 def test_every_counter_is_a_column_and_every_tier_a_table() -> None:

@@ -8,7 +8,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.cli", "queries.sql")
-# It stands in URL paths as it is (D3).
+# It stands in URL paths as it is (Workspaces).
 _WORKSPACE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 

@@ -192,7 +192,7 @@ async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: 
 
 def _respond(endpoint: Endpoint, asked: Asked, answer: Answer) -> web.Response:
     body = answer.body
-    if endpoint.document is Document.D1:
+    if endpoint.document is Document.VECTIS:
         body = b'%s,"meta":%s}' % (body[:-1], msgspec.json.encode(meta(asked.principal.request_id)))
     if endpoint.method != "GET":
         return web.Response(body=body, content_type="application/json")

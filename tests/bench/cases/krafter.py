@@ -1,4 +1,4 @@
-"""Requests of D5."""
+"""Requests of Krafter."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ STATS, DAILY = "/api/v1/mail/stats", "/api/v1/mail/stats/daily"
 def cases() -> list[Case]:
     """Rolling periods and days."""
     return [
-        Case("D5 stats, 1 day", ("GET", STATS), STATS + "?period=1d", read=_states, raw=_since),
-        Case("D5 stats, 30 days", ("GET", STATS), STATS + "?period=30d", read=_states, raw=_since),
-        Case("D5 stats, 90 days", ("GET", STATS), STATS + "?period=90d", read=_states, raw=_since),
-        Case("D5 daily, 30 days", ("GET", DAILY), DAILY, read=_days, raw=_daily),
-        Case("D5 daily, 365 days", ("GET", DAILY), DAILY + "?days=365", read=_days, raw=_daily),
+        Case("Krafter stats, 1 day", ("GET", STATS), STATS + "?period=1d", read=_states, raw=_since),
+        Case("Krafter stats, 30 days", ("GET", STATS), STATS + "?period=30d", read=_states, raw=_since),
+        Case("Krafter stats, 90 days", ("GET", STATS), STATS + "?period=90d", read=_states, raw=_since),
+        Case("Krafter daily, 30 days", ("GET", DAILY), DAILY, read=_days, raw=_daily),
+        Case("Krafter daily, 365 days", ("GET", DAILY), DAILY + "?days=365", read=_days, raw=_daily),
     ]
 
 

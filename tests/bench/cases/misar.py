@@ -1,4 +1,4 @@
-"""Requests of D4."""
+"""Requests of Misar."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ def cases(data: Dataset) -> list[Case]:
     filled = CAMPAIGN.replace("{id}", data.campaigns[0])
     return [
         Case(
-            "D4 overview, 30 days",
+            "Misar overview, 30 days",
             ("GET", OVERVIEW),
             OVERVIEW,
             read=lambda answer: picked(answer["metrics"], NAMES),
             raw=_overview,
         ),
         Case(
-            "D4 client, 30 days by day",
+            "Misar client, 30 days by day",
             ("GET", CLIENT),
             f"{CLIENT}?group_by=day",
             read=lambda answer: picked(answer["metrics"], NAMES),
             raw=_overview,
         ),
-        Case("D4 campaign", ("GET", CAMPAIGN), filled, read=_campaign, raw=_life),
+        Case("Misar campaign", ("GET", CAMPAIGN), filled, read=_campaign, raw=_life),
     ]
 
 

@@ -41,7 +41,7 @@ def cases(message: str) -> list[Case]:
             "native events of a message",
             ("GET", EVENTS),
             EVENTS.format(id=message),
-            why="the history of D2 message",
+            why="the history of Optail message",
         ),
         Case("native campaigns", ("GET", CAMPAIGNS), CAMPAIGNS, read=_campaigns, raw=_first_sendings),
     ]

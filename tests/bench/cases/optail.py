@@ -1,4 +1,4 @@
-"""Requests of D2."""
+"""Requests of Optail."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ def cases(data: Dataset) -> list[Case]:
     middle = max(2, data.events // EVENTS_OF_ALL_MESSAGES // 2 // PAGE)
     deep = f"{MESSAGES}?limit={PAGE}&page={middle}"
     return [
-        Case("D2 30 days, daily", ("GET", METRICS), METRICS, read=_series, raw=_buckets("day")),
-        Case("D2 7 days, hourly", ("GET", METRICS), recent, read=_series, raw=_buckets("hour")),
-        Case("D2 all, monthly", ("GET", METRICS), monthly, read=_series, raw=_buckets("month")),
-        Case("D2 by provider", ("GET", BREAKDOWN), BREAKDOWN, read=_grouped, raw=_groups("provider")),
-        Case("D2 by template, all", ("GET", BREAKDOWN), templates, read=_grouped, raw=_groups("template")),
-        Case("D2 summary", ("GET", SUMMARY), SUMMARY, read=lambda answer: [*answer["data"].values()], raw=_summary),
-        Case("D2 messages", ("GET", MESSAGES), MESSAGES, read=_listed, raw=_page("messages", 0, 20)),
+        Case("Optail 30 days, daily", ("GET", METRICS), METRICS, read=_series, raw=_buckets("day")),
+        Case("Optail 7 days, hourly", ("GET", METRICS), recent, read=_series, raw=_buckets("hour")),
+        Case("Optail all, monthly", ("GET", METRICS), monthly, read=_series, raw=_buckets("month")),
+        Case("Optail by provider", ("GET", BREAKDOWN), BREAKDOWN, read=_grouped, raw=_groups("provider")),
+        Case("Optail by template, all", ("GET", BREAKDOWN), templates, read=_grouped, raw=_groups("template")),
+        Case("Optail summary", ("GET", SUMMARY), SUMMARY, read=lambda answer: [*answer["data"].values()], raw=_summary),
+        Case("Optail messages", ("GET", MESSAGES), MESSAGES, read=_listed, raw=_page("messages", 0, 20)),
         Case(
-            "D2 messages, a page in the middle",
+            "Optail messages, a page in the middle",
             ("GET", MESSAGES),
             deep,
             read=_listed,
             raw=_page("messages", PAGE * (middle - 1), PAGE),
         ),
         Case(
-            "D2 messages, bounced",
+            "Optail messages, bounced",
             ("GET", MESSAGES),
             MESSAGES + "?status=BOUNCED",
             read=_listed,
             raw=_page("bounced_messages"),
         ),
         Case(
-            "D2 messages, searched",
+            "Optail messages, searched",
             ("GET", MESSAGES),
             MESSAGES + "?search=NUMBER%20777",
             read=_listed,
             raw=_page("searched_messages", "NUMBER 777"),
             dashboard=False,
         ),
-        Case("D2 message", ("GET", MESSAGE), f"{MESSAGES}/{data.message}", read=_events, raw=_history),
+        Case("Optail message", ("GET", MESSAGE), f"{MESSAGES}/{data.message}", read=_events, raw=_history),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Requests of D1."""
+"""Requests of Vectis."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def cases() -> list[Case]:
     """Both forms of the analytics, and the live totals."""
     one = f"{PATH}?domain_id={uuid.UUID(hashlib.md5(DOMAIN.encode()).hexdigest())}"
     return [
-        Case("D1 30 days, all domains", ("GET", PATH), PATH + "?period=30d", read=_listed, raw=_domains),
+        Case("Vectis 30 days, all domains", ("GET", PATH), PATH + "?period=30d", read=_listed, raw=_domains),
         Case(
-            "D1 24 hours of a domain, hourly",
+            "Vectis 24 hours of a domain, hourly",
             ("GET", PATH),
             one + "&period=24h",
             read=_points,
             raw=_series("hour", HOUR, 24),
         ),
         Case(
-            "D1 30 days of a domain, daily",
+            "Vectis 30 days of a domain, daily",
             ("GET", PATH),
             one + "&period=30d&granularity=daily",
             read=_points,
             raw=_series("day", DAY, 30),
         ),
-        Case("D1 live totals", ("GET", LIVE), LIVE, read=lambda answer: picked(answer["data"], TOTALS), raw=_live),
+        Case("Vectis live totals", ("GET", LIVE), LIVE, read=lambda answer: picked(answer["data"], TOTALS), raw=_live),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Requests of D3."""
+"""Requests of Workspaces."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cases(data: Dataset) -> list[Case]:
 
     def get(name: str, path: str, query: str, read: Any, raw: FromRaw) -> Case:
         filled = path.replace("{campaignId}", data.campaigns[0])
-        return Case(f"D3 {name}", ("GET", BASE + path), base + filled + query, read=read, raw=raw)
+        return Case(f"Workspaces {name}", ("GET", BASE + path), base + filled + query, read=read, raw=raw)
 
     return [
         get("campaign, 30 days", CAMPAIGN, "", _one, _campaign),
@@ -54,7 +54,7 @@ def cases(data: Dataset) -> list[Case]:
         get("deliverability, 30 days", "/analytics/deliverability", "", _bounces, _deliverability),
         get("heatmap, 30 days", "/analytics/engagement-heatmap", "", _cells, _heatmap),
         Case(
-            "D3 compare three, 90 days",
+            "Workspaces compare three, 90 days",
             ("POST", BASE + "/analytics/compare"),
             base + "/analytics/compare",
             compared,

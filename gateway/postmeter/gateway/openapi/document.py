@@ -12,11 +12,11 @@ from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint
 VERSION = "3.1.0"
 TAGS = {
     Document.NATIVE: ("Postmeter", "Postmeter's own: messages, events, campaigns, and any metric by any dimension."),
-    Document.D1: ("Vectis", "Mail volume by domain, and the tracking URLs. Rates in percent."),
-    Document.D2: ("Optail", "Metrics over time, breakdowns, messages. Rates as fractions."),
-    Document.D3: ("Workspaces", "Campaigns, deliverability, heatmap, comparison, exports. Rates in percent."),
-    Document.D4: ("Misar", "Account and campaign metrics, custom events and purchases. Rates as fractions."),
-    Document.D5: ("Krafter", "Messages by their present state."),
+    Document.VECTIS: ("Vectis", "Mail volume by domain, and the tracking URLs. Rates in percent."),
+    Document.OPTAIL: ("Optail", "Metrics over time, breakdowns, messages. Rates as fractions."),
+    Document.WORKSPACES: ("Workspaces", "Campaigns, deliverability, heatmap, comparison, exports. Rates in percent."),
+    Document.MISAR: ("Misar", "Account and campaign metrics, custom events and purchases. Rates as fractions."),
+    Document.KRAFTER: ("Krafter", "Messages by their present state."),
 }
 _INFO = """Email tracking and analytics that you run yourself. Five public analytics APIs and one of Postmeter's own,
 answered from the same counts; each keeps the paths, shapes and errors of its document.

@@ -6,7 +6,7 @@ import hashlib
 
 
 def of(body: bytes) -> str:
-    """The tag of an answer's content. Weak: what differs with each request, D1's meta, is not a part of it."""
+    """The tag of an answer's content. Weak: what differs with each request, Vectis's meta, is not a part of it."""
     return f'W/"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 

@@ -63,7 +63,7 @@ _by_second = _by(timedelta(seconds=1))
 
 
 def _by_second_without_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
-    """D2 prints the ends of its range, to the second."""
+    """Optail prints the ends of its range, to the second."""
     if "from" in request.query and "to" in request.query:
         return 0, 0
     return _by_second(request, body, now)

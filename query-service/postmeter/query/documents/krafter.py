@@ -1,4 +1,4 @@
-"""D5, the Krafter statistics API: messages by the time of their creation, under their present state.
+"""The Krafter statistics API: messages by the time of their creation, under their present state.
 
 The states exclude each other and `total` is their sum (semantics.md). `sending` is shown under `queued`, soft
 and hard bounces under `bounced`.

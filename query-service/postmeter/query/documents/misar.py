@@ -1,4 +1,4 @@
-"""D4, the Misar analytics API: its reads. Opens and clicks are totals, rates are fractions with three decimals."""
+"""The Misar analytics API: its reads. Opens and clicks are totals, rates are fractions with three decimals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _METRICS = (
     "complained",
     "unsubscribed",
 )
-"""In the order of D4's overview."""
+"""In the order of Misar's overview."""
 _RESOLUTIONS = ("hour", "day", "week", "month")
 _DIMENSIONS = ("campaign", "domain")
 """What the published client may group by: buckets of UTC, or names."""
@@ -48,7 +48,7 @@ MAX_HOURS = 20_000
 
 
 def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
-    """Who answers which path of D4's reads."""
+    """Who answers which path of Misar's reads."""
     answers = Analytics(engine, pool, clock)
     return {
         "/api/v1/analytics/overview": answers.overview,
@@ -58,7 +58,7 @@ def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
 
 
 class Analytics:
-    """Answers D4's reads."""
+    """Answers Misar's reads."""
 
     def __init__(self, engine: Engine, pool: Pool, clock: Clock) -> None:
         self._engine = engine
@@ -75,7 +75,7 @@ class Analytics:
         return json(api.OverviewAnswer(True, api.Period(stamp(days.start), stamp(days.end)), metrics))
 
     async def client(self, asked: Asked) -> web.Response:
-        """GET /mail/v1/analytics: the overview as D4's published client asks for it, of one campaign, or in parts."""
+        """GET /mail/v1/analytics: the overview as the published client asks, of one campaign, or in parts."""
         given = parameters.read(asked.request, api.ClientParameters)
         if given.group_by is not None and given.group_by not in (*_RESOLUTIONS, *_DIMENSIONS):
             raise parameters.invalid("group_by", f"takes {', '.join((*_RESOLUTIONS, *_DIMENSIONS))}.")

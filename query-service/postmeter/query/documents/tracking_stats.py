@@ -1,4 +1,4 @@
-"""D1's `/api/v1/tracking/stats`: the live totals of a workspace.
+"""Vectis's `/api/v1/tracking/stats`: the live totals of a workspace.
 
 Redis has them first (ADR 0004). A Redis that was lost or set back has less than was committed, so each
 shard's totals, which only grow, are the higher of what Redis and Postgres say. Redis failing does no harm.

@@ -1,4 +1,4 @@
-"""D1, the Vectis analytics API: `/api/v1/analytics` in both its forms.
+"""The Vectis analytics API: `/api/v1/analytics` in both its forms.
 
 Windows (semantics.md): whole buckets up to and including the present one. `1h` is four quarter-hours, `24h`
 24 hours, `7d` and `30d` UTC days. A series covers exactly that window, so the totals are the sum of the

@@ -73,7 +73,7 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
 
 
 def in_utc(text: str | None) -> str | None:
-    """A timestamp with a zone: UTC where it has none, for D4, whose clients send naive ISO 8601."""
+    """A timestamp with a zone: UTC where it has none, for Misar, whose clients send naive ISO 8601."""
     match = _INSTANT.fullmatch(text) if text is not None else None
     return f"{text}Z" if match is not None and match.group(4) is None else text
 

@@ -1,4 +1,4 @@
-"""D3, deliverability: the shapes of its answer."""
+"""Workspaces, deliverability: the shapes of its answer."""
 
 from __future__ import annotations
 

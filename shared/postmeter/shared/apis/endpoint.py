@@ -11,11 +11,11 @@ import msgspec
 class Document(StrEnum):
     """Whose envelope an endpoint answers in (semantics.md)."""
 
-    D1 = "vectis"
-    D2 = "optail"
-    D3 = "workspaces"
-    D4 = "misar"
-    D5 = "krafter"
+    VECTIS = "vectis"
+    OPTAIL = "optail"
+    WORKSPACES = "workspaces"
+    MISAR = "misar"
+    KRAFTER = "krafter"
     NATIVE = "native"
 
 

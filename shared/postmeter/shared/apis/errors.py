@@ -24,27 +24,27 @@ class FieldProblem(Problem):
 
 
 class StampedError(Struct):
-    """Every error of D1."""
+    """Every error of Vectis."""
 
     error: Problem
     meta: Meta
 
 
 class PlainError(Struct):
-    """Every error of D2 and D5."""
+    """Every error of Optail and Krafter."""
 
     error: Problem
 
 
 class FailedError(Struct):
-    """Every error of D3."""
+    """Every error of Workspaces."""
 
     success: Literal[False]
     error: Problem
 
 
 class FlatError(Struct):
-    """Every error of D4. error: what to do, for people. error_type: for programs."""
+    """Every error of Misar. error: what to do, for people. error_type: for programs."""
 
     success: Literal[False]
     error: str
@@ -58,10 +58,10 @@ class FieldError(Struct):
 
 
 ERRORS: dict[Document, type[Struct]] = {
-    Document.D1: StampedError,
-    Document.D2: PlainError,
-    Document.D3: FailedError,
-    Document.D4: FlatError,
-    Document.D5: PlainError,
+    Document.VECTIS: StampedError,
+    Document.OPTAIL: PlainError,
+    Document.WORKSPACES: FailedError,
+    Document.MISAR: FlatError,
+    Document.KRAFTER: PlainError,
     Document.NATIVE: FieldError,
 }

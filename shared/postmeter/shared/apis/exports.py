@@ -1,4 +1,4 @@
-"""D3's exports: shapes and endpoints."""
+"""Workspaces' exports: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ ENDPOINTS = (
         method="GET",
         path=DOWNLOAD_PATH,
         unversioned=True,
-        document=Document.D3,
+        document=Document.WORKSPACES,
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",
         parameters=DownloadParameters,

@@ -1,4 +1,4 @@
-"""D5, the Krafter statistics API: shapes and endpoints."""
+"""The Krafter statistics API: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _endpoint(path: str, summary: str, parameters: object, answer: object) -> En
     return Endpoint(
         method="GET",
         path=path,
-        document=Document.D5,
+        document=Document.KRAFTER,
         service=Service.QUERY,
         summary=summary,
         scope="mail:read",

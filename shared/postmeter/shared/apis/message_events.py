@@ -10,7 +10,7 @@ from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, T
 from postmeter.shared.stream.events import EventType
 
 HISTORY = "/events"
-"""How the path ends: D2's own message is at the path without it."""
+"""How the path ends: Optail's own message is at the path without it."""
 
 
 class HistoryEvent(Struct):

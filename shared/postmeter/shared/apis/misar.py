@@ -1,4 +1,4 @@
-"""D4, the Misar analytics API: shapes and endpoints."""
+"""The Misar analytics API: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OverviewAnswer(Struct):
 
 
 class ClientParameters(Struct):
-    """Query of GET /mail/v1/analytics, as the published client of D4 (`misarmail`) names its parts."""
+    """Query of GET /mail/v1/analytics, as the published client of Misar (`misarmail`) names its parts."""
 
     start_date: Annotated[str | None, described("A date, or a timestamp; without a zone it is UTC.")] = None
     end_date: Annotated[str | None, described("A date is its last instant.")] = None
@@ -170,7 +170,7 @@ WHOLE_WORKSPACE = ("super_admin", "admin", "member")
 TRACK_EVENT = Endpoint(
     method="POST",
     path="/api/v1/track/event",
-    document=Document.D4,
+    document=Document.MISAR,
     service=Service.TRACKING,
     summary="Track a custom event",
     scope="track",
@@ -184,7 +184,7 @@ TRACK_EVENT = Endpoint(
 TRACK_PURCHASE = Endpoint(
     method="POST",
     path="/api/v1/track/purchase",
-    document=Document.D4,
+    document=Document.MISAR,
     service=Service.TRACKING,
     summary="Track a purchase; get the campaign that it is attributed to",
     scope="track",
@@ -196,14 +196,14 @@ TRACK_PURCHASE = Endpoint(
     failures=(409, 422),
 )
 CLIENT_BASE = "/mail/v1"
-"""Where the published client expects D4: its paths are the document's without `/api/v1`, and `/analytics` is new."""
+"""Where the published client expects Misar: its paths are the document's without `/api/v1`, and `/analytics` is new."""
 CLIENT_TRACK_EVENT = replace(TRACK_EVENT, path=f"{CLIENT_BASE}/track/event")
 CLIENT_TRACK_PURCHASE = replace(TRACK_PURCHASE, path=f"{CLIENT_BASE}/track/purchase")
 ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics/overview",
-        document=Document.D4,
+        document=Document.MISAR,
         service=Service.QUERY,
         summary="Account-level metrics",
         scope="analytics",
@@ -214,7 +214,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics/campaigns/{id}",
-        document=Document.D4,
+        document=Document.MISAR,
         service=Service.QUERY,
         summary="One campaign's metrics and timeline",
         scope="analytics",
@@ -226,7 +226,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=f"{CLIENT_BASE}/analytics",
-        document=Document.D4,
+        document=Document.MISAR,
         service=Service.QUERY,
         summary="Account-level metrics, as the published client asks for them",
         scope="analytics",

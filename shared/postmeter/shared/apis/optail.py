@@ -1,4 +1,4 @@
-"""D2, the Optail metrics API: shapes and endpoints."""
+"""The Optail metrics API: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _endpoint(path: str, summary: str, parameters: object, answer: object) -> En
     return Endpoint(
         method="GET",
         path=path,
-        document=Document.D2,
+        document=Document.OPTAIL,
         service=Service.QUERY,
         summary=summary,
         scope="analytics",

@@ -57,19 +57,19 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 _PREFIXES = (
-    ("/api/v1/workspaces/", Document.D3),
-    ("/api/v1/analytics/", Document.D4),
-    ("/api/v1/track/event", Document.D4),
-    ("/api/v1/track/purchase", Document.D4),
-    ("/mail/v1/", Document.D4),
-    ("/api/v1/mail/", Document.D5),
-    ("/api/", Document.D1),
-    ("/v1/metrics", Document.D2),
+    ("/api/v1/workspaces/", Document.WORKSPACES),
+    ("/api/v1/analytics/", Document.MISAR),
+    ("/api/v1/track/event", Document.MISAR),
+    ("/api/v1/track/purchase", Document.MISAR),
+    ("/mail/v1/", Document.MISAR),
+    ("/api/v1/mail/", Document.KRAFTER),
+    ("/api/", Document.VECTIS),
+    ("/v1/metrics", Document.OPTAIL),
 )
 
 
 def document_of(path: str, method: str = "GET") -> Document:
     """The document whose envelope an answer on `path` has, also for paths that do not exist."""
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
-        return Document.NATIVE if method == "POST" or path.endswith(HISTORY) else Document.D2
+        return Document.NATIVE if method == "POST" or path.endswith(HISTORY) else Document.OPTAIL
     return next((document for prefix, document in _PREFIXES if path.startswith(prefix)), Document.NATIVE)

@@ -23,7 +23,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path=UNSUBSCRIBE_PATH + "{token}",
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.TRACKING,
         summary="One-click unsubscribe, as mail clients post it",
         max_body=16 * 1024,
@@ -34,7 +34,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=UNSUBSCRIBE_PATH + "{token}",
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.TRACKING,
         summary="A page that asks for confirmation, and changes nothing",
         media="text/html",

@@ -1,4 +1,4 @@
-"""D1, the Vectis analytics API: shapes and endpoints."""
+"""The Vectis analytics API: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLICK_PATH = "/api/v1/track/click/"
 
 
 class Meta(Struct):
-    """Beside every answer of D1."""
+    """Beside every answer of Vectis."""
 
     request_id: str
     timestamp: Timestamp
@@ -127,7 +127,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=OPEN_PATH + "{token}",
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.TRACKING,
         summary="A mail's tracking pixel",
         media="image/gif",
@@ -135,7 +135,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=CLICK_PATH + "{token}",
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.TRACKING,
         summary="A mail's tracked link",
         parameters=ClickParameters,
@@ -145,7 +145,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics",
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.QUERY,
         summary="Mail volume of all domains, or one domain's series",
         scope="analytics",
@@ -157,7 +157,7 @@ ENDPOINTS = (
         method="GET",
         path="/api/v1/tracking/stats",
         unversioned=True,
-        document=Document.D1,
+        document=Document.VECTIS,
         service=Service.QUERY,
         summary="Live totals of opens and clicks",
         scope="analytics",

@@ -1,4 +1,4 @@
-"""D3, the workspace analytics API: shapes and endpoints."""
+"""Workspaces, the workspace analytics API: shapes and endpoints."""
 
 from __future__ import annotations
 
@@ -278,11 +278,11 @@ BASE = "/api/v1/workspaces/{workspaceId}"
 
 
 def endpoint(method: str, path: str, limit: Limit, summary: str, **more: Any) -> Endpoint:
-    """One route of D3 below BASE."""
+    """One route of Workspaces below BASE."""
     return Endpoint(
         method=method,
         path=BASE + path,
-        document=Document.D3,
+        document=Document.WORKSPACES,
         service=Service.QUERY,
         summary=summary,
         scope="analytics",

@@ -12,7 +12,7 @@ from postmeter.shared.errors import RequestError
 
 
 def meta(request_id: str) -> dict[str, str]:
-    """D1's `meta` object, of this moment."""
+    """Vectis's `meta` object, of this moment."""
     return {"request_id": request_id, "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
@@ -24,11 +24,11 @@ def error_body(document: Document, error: RequestError, request_id: str) -> byte
 def _error(document: Document, error: RequestError, request_id: str) -> msgspec.Struct:
     problem = errors.Problem(error.code, error.message)
     match document:
-        case Document.D1:
+        case Document.VECTIS:
             return errors.StampedError(problem, errors.Meta(**meta(request_id)))
-        case Document.D3:
+        case Document.WORKSPACES:
             return errors.FailedError(False, problem)
-        case Document.D4:
+        case Document.MISAR:
             return errors.FlatError(False, error.message, error.code)
         case Document.NATIVE:
             field = msgspec.UNSET if error.field is None else error.field

@@ -19,7 +19,7 @@ _QUERIES = Queries("postmeter.shared.storage", "partitions.sql")
 MONTHS_BACK = 24
 """Events are kept from two years back on (docs/api/events.md), so their partitions reach that far."""
 SECONDS_MONTHS = 4
-"""Months that counts by the second are kept: D5's longest window of 90 days begins at any second."""
+"""Months that counts by the second are kept: Krafter's longest window of 90 days begins at any second."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The track API (D4): what contacts did beside their mail: custom events and purchases."""
+"""The track API (Misar): what contacts did beside their mail: custom events and purchases."""

@@ -74,7 +74,7 @@ def amount(value: msgspec.Raw, of: Currency) -> Decimal:
 
 
 def timestamp(value: str | None, received: datetime) -> tuple[int, int | None]:
-    """As `fields.timestamp` says it; a time without a zone is UTC, for D4's document does not ask for one."""
+    """As `fields.timestamp` says it; a time without a zone is UTC, for Misar's document does not ask for one."""
     if value is not None and _NAIVE.fullmatch(value):
         value = f"{value}Z"
     return fields.timestamp("timestamp", value, received)

@@ -1,4 +1,4 @@
-"""D2's messages: the list, newest first, and one message with its history."""
+"""Optail's messages: the list, newest first, and one message with its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D2's metrics: a series, a breakdown, a summary. `opened` and `clicked` are unique (semantics.md)."""
+"""Optail's metrics: a series, a breakdown, a summary. `opened` and `clicked` are unique (semantics.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D2's SQL."""
+"""Optail's SQL."""
 
 from postmeter.shared.storage.sql import Queries
 

@@ -1,4 +1,4 @@
-"""What D2 calls the states of messages (semantics.md): a complained message is DELIVERED there."""
+"""What Optail calls the states of messages (semantics.md): a complained message is DELIVERED there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D2's time range: `from` <= t < `to`, widened outward to quarter-hours (semantics.md, Time)."""
+"""Optail's time range: `from` <= t < `to`, widened outward to quarter-hours (semantics.md, Time)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D3: one campaign's summary, rates and series."""
+"""Workspaces: one campaign's summary, rates and series."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CampaignReport:
 
 
 def time_range(window: Window) -> api.TimeRange:
-    """A window as D3 prints it."""
+    """A window as Workspaces prints it."""
     return api.TimeRange(stamp(window.start), stamp(window.end), window.period)
 
 

@@ -1,4 +1,4 @@
-"""D3: campaigns side by side, with intervals, counts and significance."""
+"""Workspaces: campaigns side by side, with intervals, counts and significance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D3: bounces, health score, reputation and blocklists."""
+"""Workspaces: bounces, health score, reputation and blocklists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D3's rates (semantics.md, "Formulas"), declared as data over the engine's metrics."""
+"""Workspaces' rates (semantics.md, "Formulas"), declared as data over the engine's metrics."""
 
 from __future__ import annotations
 

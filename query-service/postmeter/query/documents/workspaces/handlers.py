@@ -1,4 +1,4 @@
-"""D3 over HTTP: parameters in, its reports out, in its envelope."""
+"""Workspaces over HTTP: parameters in, its reports out, in its envelope."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEATMAP_PERIODS = ("30d", "90d")
 
 
 def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
-    """Who answers which path of D3."""
+    """Who answers which path of Workspaces."""
     answers = Analytics(engine, pool, clock)
     return {
         api.BASE + "/campaigns/{campaignId}/analytics": answers.campaign,
@@ -36,7 +36,7 @@ def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
 
 
 class Analytics:
-    """Answers D3's reads. A path with another workspace than the key's is 404 WORKSPACE_NOT_FOUND."""
+    """Answers Workspaces' reads. A path with another workspace than the key's is 404 WORKSPACE_NOT_FOUND."""
 
     def __init__(self, engine: Engine, pool: Pool, clock: Clock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""D3: engagement by weekday and time of day, of messages by their sending time."""
+"""Workspaces: engagement by weekday and time of day, of messages by their sending time."""
 
 from __future__ import annotations
 

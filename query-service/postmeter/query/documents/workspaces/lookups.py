@@ -1,4 +1,4 @@
-"""What D3's paths and parameters name: the workspace, a campaign, a domain. What is not there is a 404."""
+"""What Workspaces' paths and parameters name: the workspace, a campaign, a domain. What is not there is a 404."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def campaign(pool: Pool, scope: Scope, campaign_id: str) -> Campaign:
 async def domain(pool: Pool, scope: Scope, domain_id: str) -> str:
     """The name of the domain with this UUID. Raises RequestError 404 DOMAIN_NOT_FOUND.
 
-    A domain_admin gets 403 FORBIDDEN for every domain but its own, whether it exists or not (as in D1).
+    A domain_admin gets 403 FORBIDDEN for every domain but its own, whether it exists or not (as in Vectis).
     """
     name: str | None = None
     if _UUID.fullmatch(domain_id):

@@ -1,4 +1,4 @@
-"""D3: all campaigns of a workspace."""
+"""Workspaces: all campaigns of a workspace."""
 
 from __future__ import annotations
 

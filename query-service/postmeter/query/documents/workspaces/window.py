@@ -1,4 +1,4 @@
-"""The windows of D3 and D4 (semantics.md, "Time"): whole UTC days, both ends printed.
+"""The windows of Workspaces and Misar (semantics.md, "Time"): whole UTC days, both ends printed.
 
 N days are from 00:00:00 UTC N days ago to 23:59:59 UTC today. A caller may give other ends: a date is its first
 or last instant, a timestamp is widened outward to quarter-hours, and what is printed is what was counted.
@@ -19,9 +19,9 @@ PERIODS = {"7d": 7, "30d": 30, "90d": 90}
 DEFAULT = "30d"
 CUSTOM = "custom"
 PARAMETERS = ("timeRange", "startDate", "endDate")
-"""Names of range, start and end in D3's query strings."""
+"""Names of range, start and end in Workspaces' query strings."""
 BODY = ("time_range", "start_date", "end_date")
-"""Their names in D3's bodies."""
+"""Their names in Workspaces' bodies."""
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
@@ -59,7 +59,7 @@ def read(
     now: datetime,
     names: tuple[str, str, str] = PARAMETERS,
 ) -> Window:
-    """D3's window: a preset, or `custom`, which dates without a range mean too.
+    """Workspaces' window: a preset, or `custom`, which dates without a range mean too.
 
     Dates beside a preset are not looked at. Raises RequestError 400 INVALID_TIME_RANGE.
     """
@@ -93,7 +93,7 @@ def between(start: str | None, end: str | None, default: Window, names: tuple[st
 
 
 def invalid(message: str, name: str) -> RequestError:
-    """D3's error of a window."""
+    """Workspaces' error of a window."""
     return RequestError(400, "INVALID_TIME_RANGE", message, name)
 
 

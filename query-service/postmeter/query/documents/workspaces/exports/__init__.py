@@ -1,1 +1,1 @@
-"""D3's exports: durable jobs that write files in six formats (ADR 0014)."""
+"""Workspaces' exports: durable jobs that write files in six formats (ADR 0014)."""

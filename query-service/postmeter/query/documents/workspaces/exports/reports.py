@@ -1,4 +1,4 @@
-"""The exports of D3's reports: the same numbers, as flat rows.
+"""The exports of Workspaces' reports: the same numbers, as flat rows.
 
 Every row has every column of its export; `row` says what a row is, and what does not apply to it is empty. Where
 none of an export's numbers counts anything, it has insufficient data.

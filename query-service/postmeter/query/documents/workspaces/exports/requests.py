@@ -1,4 +1,4 @@
-"""D3's export endpoints: order, status, download."""
+"""Workspaces' export endpoints: order, status, download."""
 
 from __future__ import annotations
 
