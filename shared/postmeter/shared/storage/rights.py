@@ -16,6 +16,7 @@ _COUNTED = (
     "domain", "campaign", "confined_campaign", "series", "message", "engagement", "event", *_ROLLUPS, "link",
     "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent",
 )  # fmt: skip
+_PRIVATE = ("recipient_choice", "consent", "anonymous_source", "last_open", "erasure", "erased", "audit")
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT"
 _WRITE = "SELECT, INSERT, UPDATE, DELETE"
@@ -28,16 +29,16 @@ FUNCTIONS = (
 RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "gateway": {
         _READ: ("migration", "workspace", "webhook_source"),
-        _KEEP: ("fingerprint", "api_key"),
-        "SELECT, INSERT, UPDATE": ("verdict_setting",),
+        _KEEP: ("fingerprint", "api_key", "audit", "erasure"),
+        "SELECT, INSERT, UPDATE": ("verdict_setting", "privacy_setting"),
         "SELECT, INSERT, DELETE": ("sending_ip",),
         "UPDATE (revoked_at)": ("api_key",),
-        _WRITE: ("user_account", "one_time_link", "session"),
+        _WRITE: ("user_account", "one_time_link", "session", "privacy_domain"),
     },
     "tracking": {
-        _READ: ("workspace",),
+        _READ: ("workspace", "privacy_setting", "privacy_domain", "recipient_choice", "message"),
         "SELECT, INSERT, UPDATE": ("webhook_source",),
-        _KEEP: ("fingerprint",),
+        _KEEP: ("fingerprint", "audit"),
     },
     "query": {
         _READ: (
@@ -48,15 +49,23 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
             "subject",
             "subject_excess",
             "history",
+            "privacy_setting",
+            "privacy_domain",
+            "recipient_choice",
+            "consent",
+            "last_open",
+            "erasure",
             *_COUNTED,
         ),
+        _KEEP: ("audit",),
         _WRITE: ("export",),
     },
     "aggregator": {
-        _READ: ("migration", "workspace", "verdict_setting", "history"),
+        _READ: ("migration", "workspace", "verdict_setting", "history", "privacy_domain"),
+        _KEEP: ("privacy_setting",),
         "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
-        _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered"),
-        "SELECT, UPDATE": ("sending_ip", "slot"),
+        _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered", *_PRIVATE),
+        "SELECT, UPDATE": ("sending_ip", "slot", "export"),
         "SELECT, DELETE": ("subject",),
     },
 }

@@ -32,6 +32,9 @@ COUNTERS = (
     "received",
     "spam",
     "size_bytes",
+    "anonymous_opens",
+    "anonymous_clicks",
+    "trackable",
 )
 """Columns of every activity table, in their order. An event adds to its own bucket, whenever it arrives."""
 

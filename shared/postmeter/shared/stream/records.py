@@ -19,13 +19,17 @@ RECORDS = b"r"
 SIZE_LIMIT = 2**40
 """An event's size_bytes stays below this, so that no sum of them can overflow."""
 REFUSAL_BYTES = 65_536
+MARK_BITS = 4
+"""Of Hit.mark."""
 
 
 class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):
     """An answered open (`url` empty) or click of a tracking URL.
 
     user_agent: raw header bytes, at most 512. ip: the client's address as text. prefetch: a prefetch
-    header was present, so it is a machine's. mark: a postmeter.shared.stream.events.Mark; only clicks have one.
+    header was present, so it is a machine's. mark: a postmeter.shared.stream.events.Mark, which only clicks have, and
+    above its MARK_BITS the token's level (postmeter.shared.privacy.levels). ANONYMOUS: `message` is an anonymous
+    source's id.
     """
 
     at: int
@@ -43,7 +47,8 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
 
     tracks_opens, tracks_clicks: it was given our pixel, our links. links: how many different destinations its links
     of ours have, without the honeypot; 0: not known. confined: registered by a key that is confined to its domain.
-    recipient_ref: what the sender calls the recipient.
+    recipient_ref: what the sender calls the recipient. opens, clicks: its levels, as they were decided
+    (postmeter.shared.privacy.levels).
     """
 
     at: int
@@ -68,6 +73,8 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
     links: int = 0
     confined: bool = False
     recipient_ref: str = ""
+    opens: int = 0
+    clicks: int = 0
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):
@@ -188,7 +195,29 @@ class CustomEvent(msgspec.Struct, array_like=True, tag_field="record", tag=7, fr
     claimed: int | None
 
 
-Record = Hit | Registration | Event | Refusal | CampaignChange | Purchase | CustomEvent | WaitingHit | WaitingEvent
+class Consent(msgspec.Struct, array_like=True, tag_field="record", tag=10, frozen=True):
+    """What a recipient has chosen, told by `PUT /v1/recipients/consent` or on the preferences page of a message.
+
+    at: when it was chosen. to_hash: whose; empty: the recipient of `message` (16 bytes, else empty). opens, clicks: a
+    postmeter.shared.privacy.levels.Choice; None: nothing was said of that. by: the key or user that told it.
+    """
+
+    at: int
+    received: int
+    workspace: int
+    to_hash: str
+    message: bytes
+    opens: int | None
+    clicks: int | None
+    method: str
+    text_version: str
+    source: str
+    by: str
+
+
+Record = (
+    Hit | Registration | Event | Refusal | CampaignChange | Purchase | CustomEvent | WaitingHit | WaitingEvent | Consent
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Record])
