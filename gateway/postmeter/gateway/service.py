@@ -29,6 +29,7 @@ from postmeter.shared.http.server import Server
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import tokens
 from postmeter.shared.links import verifiable as links
+from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
 from postmeter.shared.process.advice import Advice, Look
 from postmeter.shared.storage import migrate, postgres, stores
@@ -62,7 +63,10 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     )
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     pepper = Pepper(pool, settings.key_pepper)
-    looks: dict[str, Look] = {"clock": lambda: stores.clocks(pool)}
+    looks: dict[str, Look] = {
+        "clock": lambda: stores.clocks(pool),
+        "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True),
+    }
     if ring is not None:
         looks["token_keys"] = lambda: links.verifiable(pool, ring, signs=False)
     redis = limits.client(settings.redis_url)
@@ -119,6 +123,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     try:
         # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
         await pepper.check()
+        await recipients.check(pool, settings.recipient_hash_key, keeps=True)
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.

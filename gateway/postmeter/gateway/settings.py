@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from postmeter.gateway.limits.rate_limits import RateLimits
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.privacy.recipients import RecipientSettings
 from postmeter.shared.process.setting_types import NotNegative, Port, Positive, RedisUrl
 from postmeter.shared.process.settings import (
     InternalSettings,
@@ -19,7 +20,7 @@ from postmeter.shared.process.settings import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings, TraceSettings):
+class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings, RecipientSettings, TraceSettings):
     """port: the public one. tracking_url, query_url: where the services are. key_pepper: see api_keys.digest.
 
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that
@@ -48,6 +49,7 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     oidc_label: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("tracking_url", "query_url"):
             if not _is_base(getattr(self, name), "http"):
                 raise SettingsError(f"POSTMETER_{name.upper()} takes http://host:port")

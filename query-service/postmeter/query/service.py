@@ -17,6 +17,7 @@ from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.concurrency import ConcurrencyLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import listening
+from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.answer_metrics import AnswerMetrics
@@ -53,10 +54,16 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:
+        await recipients.check(pool, settings.recipient_hash_key, keeps=False)
         with listening.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
-        advice = Advice({"clock": lambda: stores.clocks(pool)})
+        advice = Advice(
+            {
+                "clock": lambda: stores.clocks(pool),
+                "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=False),
+            }
+        )
         operations = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)

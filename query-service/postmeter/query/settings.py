@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.privacy.recipients import RecipientSettings
 from postmeter.shared.process.setting_types import Bytes, NotNegativeBytes, Port, Seconds
 from postmeter.shared.process.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, TraceSettings):
+class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, RecipientSettings, TraceSettings):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
     answer_cache: bytes of answers that each process keeps until they are others (ADR 0046); 0: none.
 
@@ -43,6 +44,7 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings,
     export_key_secret: Secret | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not _is_base(self.public_gateway_url, "http", "https") or not self.public_gateway_url.isascii():
             raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
         if self.export_endpoint and not _is_base(self.export_endpoint, "http", "https"):

@@ -18,6 +18,7 @@ from postmeter.shared.http.server import AppRunner, Server
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, metrics, ops
 from postmeter.shared.process.advice import Advice, Look
 from postmeter.shared.process.settings import PostgresSettings
@@ -97,6 +98,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Campaigns(committer),
     )
     pool = await _pool(settings)
+    await recipients.check(pool, settings.recipient_hash_key, keeps=True)
     routes = WebhookRoutes(settings, seals, large, Webhooks(settings, committer, redis, figures, mailboxes))
     sources = SourceRoutes(settings, seals, pool, redis)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
@@ -178,6 +180,7 @@ def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None,
     if pool is not None:
         looks["clock"] = lambda: stores.clocks(pool)
         looks["token_keys"] = lambda: links.verifiable(pool, keys, signs=True)
+        looks["recipient_hash_key"] = lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True)
         if (key := settings.source_key) is not None:
             looks["source_key"] = lambda: sources_registry.opens(pool, key)
     return looks

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import DestinationRefused, SettingsError
 from postmeter.shared.links import destination
+from postmeter.shared.privacy.recipients import RecipientSettings
 from postmeter.shared.process.nameservers import NameserversSetting
 from postmeter.shared.process.setting_types import (
     Bytes,
@@ -22,7 +23,7 @@ from postmeter.shared.process.settings import InternalSettings, PublicSettings, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings):
+class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings, RecipientSettings):
     """Read from the environment (postmeter.shared.process.settings).
 
     port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see
@@ -55,6 +56,7 @@ class TrackingSettings(Settings, PublicSettings, RedisSettings, InternalSettings
     client_connections: NotNegative = 2500
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parts = urlsplit(self.public_url)
         try:
             destination.location(self.public_url)

@@ -43,6 +43,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
     "query": {
         _READ: (
             "migration",
+            "fingerprint",
             "workspace",
             "sending_ip",
             "answer_version",

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from postmeter.shared.http import json_bodies
+from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import CustomEvent
 from postmeter.tracking.contacts import values
@@ -38,7 +39,7 @@ def read(workspace: int, body: bytes) -> CustomEvent:
             workspace=workspace,
             id=f"evt_{uuid7.new().hex}",
             name=values.event_name(given.event_name),
-            contact=fields.address_hash(address),
+            contact=recipients.hash_of(address),
             properties=values.properties(given.properties),
             claimed=claimed,
         )

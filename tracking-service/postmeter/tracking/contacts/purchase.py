@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from postmeter.shared.http import json_bodies
+from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Purchase
 from postmeter.tracking.contacts import values
@@ -60,7 +61,7 @@ def read(workspace: int, body: bytes) -> Purchase:
         order = fields.text("order_id", given.order_id, ORDER_CHARS)
         if given.order_id is not None and not order:
             raise fields.invalid("order_id", "must not be empty")
-        contact = fields.address_hash(address)
+        contact = recipients.hash_of(address)
         return Purchase(
             at=at,
             received=fields.micros(received),

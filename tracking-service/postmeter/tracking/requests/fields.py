@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.text import domains
-from postmeter.tracking.recipients import addresses
+from postmeter.shared.text import addresses, domains
 
 OLDEST = timedelta(days=731)
 NEWEST = timedelta(hours=1)
@@ -74,11 +72,6 @@ def address(field: str, value: str) -> tuple[str, str]:
         return addresses.read(text(field, value, addresses.TEXT_CHARS))
     except ValueError:
         raise invalid(field, "not an email address") from None
-
-
-def address_hash(bare: str) -> str:
-    """What is kept of a recipient: SHA-256 of the address in its canonical form, as hex."""
-    return hashlib.sha256(addresses.canonical(bare).encode()).hexdigest()
 
 
 def bare_id(given: str) -> str:

@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from postmeter.shared.errors import RequestError
+from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import ADDRESSED, EventType
 from postmeter.shared.stream.records import Event, Mail, idempotency_key
 from postmeter.shared.text import masking
@@ -78,7 +79,7 @@ def _mail(reading: Reading, source: Source) -> Mail:
     sender, sender_domain = _address(reading.from_address)
     return Mail(
         source=source.id,
-        to_hash=fields.address_hash(recipient) if "@" in recipient else "",
+        to_hash=recipients.hash_of(recipient) if "@" in recipient else "",
         to_domain=recipient_domain,
         from_address=sender,
         from_domain=sender_domain,

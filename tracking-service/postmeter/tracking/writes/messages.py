@@ -15,6 +15,7 @@ from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
+from postmeter.shared.privacy import recipients
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
@@ -275,7 +276,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         campaign_name=fields.text("campaign_name", given.campaign_name, 500),
         from_address=sender,
         from_domain=sender_domain,
-        to_hash=fields.address_hash(recipient),
+        to_hash=recipients.hash_of(recipient),
         to_domain=recipient_domain,
         subject=fields.text("subject", given.subject, 2000),
         provider=fields.label("provider", given.provider, 50).strip().upper(),

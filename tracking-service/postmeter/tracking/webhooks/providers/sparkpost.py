@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.recipients import addresses
-from postmeter.tracking.requests import fields
+from postmeter.shared.text import addresses
 from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
@@ -101,7 +101,7 @@ def _message(event: Told, recipient: str) -> str:
     message, transmission = event.text("message_id"), event.text("transmission_id")
     if message or not transmission or event.word("type") not in _GENERATION:
         return message
-    digest = fields.address_hash(recipient[: addresses.TEXT_CHARS])
+    digest = recipients.hash_of(recipient[: addresses.TEXT_CHARS])
     return f"{transmission}.{digest[:32]}"
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError
-from postmeter.tracking.recipients import addresses
+from postmeter.shared.privacy import recipients
+from postmeter.shared.text import addresses
 from postmeter.tracking.requests import fields
 
 ATOMS = st.text(st.sampled_from(string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~"), min_size=1, max_size=20)
@@ -30,7 +31,7 @@ def quoted(text: str) -> str:
 def test_a_plain_address_is_hashed_as_ever(local: str, domain: str, space: str) -> None:
     address, host = fields.address("to", f"{space}{local}@{domain.upper()}{space}")
     assert (address, host) == (f"{local}@{domain.upper()}", domain)
-    assert fields.address_hash(address) == hashlib.sha256(f"{local}@{domain}".lower().encode()).hexdigest()
+    assert recipients.hash_of(address) == hashlib.sha256(f"{local}@{domain}".lower().encode()).hexdigest()
 
 
 @given(LOCALS, DOMAINS, ANY, WORDS)
@@ -48,10 +49,10 @@ def test_each_way_to_write_an_address_is_the_same_contact(local: str, domain: st
         f"Ada <{local}(c)@(d){domain}>",
         f"{local}@{domain}.",
     ]
-    wanted = fields.address_hash(f"{local}@{domain}")
+    wanted = recipients.hash_of(f"{local}@{domain}")
     for way in ways:
         address, host = fields.address("to", way)
-        assert (way, host, fields.address_hash(address)) == (way, domain, wanted)
+        assert (way, host, recipients.hash_of(address)) == (way, domain, wanted)
 
 
 UMLAUTS = st.text(st.sampled_from("abcäöüéñ"), min_size=1, max_size=10)
@@ -64,7 +65,7 @@ def test_a_domain_beyond_ascii_and_its_punycode_are_one(local: str, label: str) 
     for domain in (written, written.upper(), ascii_form, ascii_form.upper(), written.replace(".", "。")):
         address, host = fields.address("to", f"Ada <{local}@{domain}>")
         assert host == ascii_form
-        hashes.add(fields.address_hash(address))
+        hashes.add(recipients.hash_of(address))
     assert hashes == {hashlib.sha256(f"{local}@{ascii_form}".lower().encode()).hexdigest()}
 
 
@@ -90,8 +91,8 @@ def test_read(text: str, address: str, domain: str) -> None:
 
 
 def test_two_forms_of_one_local_part_are_one() -> None:
-    assert fields.address_hash("u\u0308nal@b.example") == fields.address_hash("\u00fcnal@b.example")
-    assert fields.address_hash("a@[IPv6:2001:db8:0::1]") == fields.address_hash("a@[ipv6:2001:db8::1]")
+    assert recipients.hash_of("u\u0308nal@b.example") == recipients.hash_of("\u00fcnal@b.example")
+    assert recipients.hash_of("a@[IPv6:2001:db8:0::1]") == recipients.hash_of("a@[ipv6:2001:db8::1]")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_whatever_is_given_it_is_an_address_or_a_clear_error(text: str) -> None:
     except RequestError:
         return
     assert fields.address("to", f"<{address}>" if "<" not in address and ">" not in address else address)[1] == domain
-    assert len(fields.address_hash(address)) == 64
+    assert len(recipients.hash_of(address)) == 64
 
 
 HOSTILE = [
