@@ -13,13 +13,14 @@ from postmeter.shared.auth import authorization
 from postmeter.shared.auth.principal import HEADER, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import ClickRefused, RequestError
-from postmeter.shared.links import pixel
+from postmeter.shared.links import hits
+from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch
 from postmeter.shared.process import logs
 from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits import answers
-from postmeter.tracking.hits.answers import Answer
-from postmeter.tracking.hits.client import PREFETCH_HEADERS, USER_AGENT_BYTES, Clients, is_prefetch
+from postmeter.tracking.hits.answers import Prepared
+from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
 from postmeter.tracking.requests import bodies
@@ -104,7 +105,7 @@ class Visits:
         path, _, _ = request.raw_path.encode().partition(b"?")
         token = path[path.find(OPEN_PATH.encode()) + len(OPEN_PATH) :]
         record = self._policy.open(token, *_visitor(request, self._clients))
-        if record is None and answers.is_odd(path):
+        if record is None and hits.is_odd(path):
             return _response(answers.no_such_path(path))
         if record is not None and request.method == "HEAD":
             self._policy.drop("head")
@@ -137,9 +138,8 @@ def _visitor(request: web.Request, clients: Clients) -> tuple[bool, bytes, str]:
     return prefetch, agent, clients.of(request)
 
 
-def _response(answer: Answer, dropped: str | None = None) -> web.Response:
-    headers = answer.headers if dropped is None else {**answer.headers, pixel.DROPPED: dropped}
-    return web.Response(status=answer.status, headers=headers, body=answer.body)
+def _response(answer: Prepared, dropped: str | None = None) -> web.Response:
+    return web.Response(status=answer.status, headers=hits.marked(answer.headers, dropped), body=answer.body)
 
 
 def application(

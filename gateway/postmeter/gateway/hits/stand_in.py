@@ -20,14 +20,13 @@ from postmeter.shared.errors import ClickRefused
 from postmeter.shared.http import client_address
 from postmeter.shared.http.client_address import Client
 from postmeter.shared.http.trusted_hops import TrustedHops
-from postmeter.shared.links import click_url, pixel, tokens
+from postmeter.shared.links import click_url, hits, pixel, tokens
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import GatewayMetrics
 
 RESTART_SECONDS = 2.0
 """How long a restarting tracking-service is waited for."""
 ANSWER_SECONDS = 5.0
-_PASSED_ON = frozenset({b"user-agent", b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
 _PASSED_BACK = frozenset(
     {
         b"content-type",
@@ -40,14 +39,13 @@ _PASSED_BACK = frozenset(
         b"postmeter-dropped",
     }
 )
-_LATER = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
-<meta http-equiv="refresh" content="3"><title>One moment</title><p>This link cannot be opened right now.
-The page tries again by itself.</p>
-"""
-_NEVER = b"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
-<title>This link does not work</title><p>It is incomplete or was changed on its way. Please open it again from
-the original mail.</p>
-"""
+_LATER = hits.page(
+    503,
+    "One moment",
+    "This link cannot be opened right now. The page tries again by itself.",
+    head='<meta http-equiv="refresh" content="3">',
+)
+_LATER.headers["Retry-After"] = "3"
 
 
 class Hits:
@@ -70,14 +68,6 @@ class Hits:
             metrics.hits.labels(outcome) for outcome in ("passed_on", "dropped", "refused", "unavailable")
         )
         self._unanswered = logs.Seldom("tracking-service did not answer hits")
-
-    @staticmethod
-    def claims(path: str) -> bool:
-        """Whether a raw path is a tracking URL's; its token is one segment, maybe an empty one."""
-        for prefix in (OPEN_PATH, CLICK_PATH):
-            if path.startswith(prefix):
-                return "/" not in path[len(prefix) :]
-        return False
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """tracking-service's answer, or one from here."""
@@ -108,7 +98,7 @@ class Hits:
             f"{request.method} {request.raw_path} HTTP/1.1".encode("utf-8", "surrogateescape"),
             b"Host: " + self._client.host_header,
         ]
-        lines += [name + b": " + value for name, value in request.raw_headers if name.lower() in _PASSED_ON]
+        lines += [name + b": " + value for name, value in request.raw_headers if name.lower() in hits.HEADERS]
         client = client_of(request, self._hops)
         vouched = sealed.seal(client_address.HEADER, client, self._secret, request.method, request.raw_path)
         lines.append(f"{client_address.HEADER}: {vouched}".encode())
@@ -120,37 +110,28 @@ class Hits:
         if request.raw_path.startswith(OPEN_PATH):
             self._metrics.dropped.labels("open").inc()
             self._dropped.inc()
-            return web.Response(body=pixel.GIF, headers={**pixel.HEADERS, pixel.DROPPED: cause})
+            return web.Response(body=pixel.GIF, headers=hits.marked(pixel.HEADERS, cause))
         if self._ring is None:
             self._unavailable.inc()
-            headers = {"Retry-After": "3", pixel.DROPPED: cause}
-            return _page(_LATER, 503, headers)
+            return _page(_LATER, cause)
         path, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
         try:
             *_, location = click_url.follow(self._ring, path[len(CLICK_PATH) :], query)
         except ClickRefused as refused:
             self._refused.inc()
-            return _page(_NEVER, refused.status)
+            return _page(hits.REFUSED[refused.status])
         self._metrics.dropped.labels("click").inc()
         self._dropped.inc()
-        return web.Response(
-            status=302, headers={"Location": location, "Cache-Control": "no-store", pixel.DROPPED: cause}
-        )
+        return web.Response(status=hits.REDIRECT_STATUS, headers=hits.marked(hits.redirect_headers(location), cause))
 
 
-def _page(text: bytes, status: int, headers: dict[str, str] | None = None) -> web.Response:
-    headers = {"Cache-Control": "no-store", **(headers or {})}
-    return web.Response(body=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
+def _page(page: hits.Page, dropped: str | None = None) -> web.Response:
+    return web.Response(body=page.body, status=page.status, headers=hits.marked(page.headers, dropped))
 
 
 def client_of(request: web.BaseRequest, hops: TrustedHops) -> Client:
     """Who has asked, by what the trusted hops before us say (hostile-input.md 22)."""
-    claimed = {b"x-forwarded-for": b"", b"forwarded": b""}
-    for name, value in request.raw_headers:
-        if (lowered := name.lower()) in claimed:
-            claimed[lowered] = claimed[lowered] + b"," + value if claimed[lowered] else value
-    x_forwarded_for, forwarded = claimed.values()
-    return Client(hops.address(request.remote or "", x_forwarded_for, forwarded))
+    return Client(hops.address(request.remote or "", *client_address.lists(request, client_address.CLAIMS)))
 
 
 def _response(answer: HitAnswer) -> web.Response:

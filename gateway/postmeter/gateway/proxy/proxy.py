@@ -32,7 +32,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http import client_address, request_ids
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
-from postmeter.shared.links import tokens
+from postmeter.shared.links import hits, tokens
 from postmeter.shared.process import logs, traces
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.process.traces import UNTRACED, Trace, Traces
@@ -75,7 +75,7 @@ class Proxy:
         exemplar = {"request_id": request_id}
         response: web.StreamResponse
         try:
-            if self.hits.claims(path) and request.method in ("GET", "HEAD"):
+            if request.method in hits.METHODS and hits.is_at(path):
                 label = OPEN_PATH if path.startswith(OPEN_PATH) else CLICK_PATH
                 exemplar = {}  # a hit's id is in no log
                 response = await self.hits.answer(request)

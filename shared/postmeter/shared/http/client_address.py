@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 import msgspec
+from aiohttp import web
 
 from postmeter.shared.http import connections
 
 HEADER = "Postmeter-Client"
 """By which the gateway vouches for the client to tracking-service (sealed.py)."""
+CLAIMS = (b"x-forwarded-for", b"forwarded")
+"""What tells of the hops before us, in the order that `address` takes it."""
 _READ = 4096
 """Bytes of the headers that are looked at, from their end: some dozen hops."""
 
@@ -19,6 +23,20 @@ class Client(msgspec.Struct, frozen=True):
     """Who has asked the gateway."""
 
     address: str
+
+
+def lists(request: web.BaseRequest, names: tuple[bytes, ...]) -> Iterable[bytes]:
+    """The headers of these names, each empty where there is none."""
+    given = dict.fromkeys(names, b"")
+    for name, value in request.raw_headers:
+        if (lowered := name.lower()) in given:
+            given[lowered] = join(given[lowered], value)
+    return given.values()
+
+
+def join(before: bytes, value: bytes) -> bytes:
+    """Several headers of one name are one list."""
+    return before + b"," + value if before else value
 
 
 def address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> tuple[str, int | None]:

@@ -13,6 +13,7 @@ from urllib.parse import quote_from_bytes
 
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.http.refusals import origin_form
+from postmeter.shared.links import hits
 
 _STRICT = re.compile(rb"[!-~]++ [!-~]++ HTTP/1\.[01]\r\n")
 _VERSION = re.compile(rb"HTTP/1\.[01]")
@@ -49,6 +50,6 @@ def _readable(line: bytes) -> bytes:
         return line
     target = target.strip(b" ")
     path = origin_form(target.decode("latin-1"))
-    is_hit = method in (b"GET", b"HEAD") and path.startswith((OPEN_PATH, CLICK_PATH))
+    is_hit = method.decode("latin-1") in hits.METHODS and path.startswith((OPEN_PATH, CLICK_PATH))
     written = quote_from_bytes(target, _PRINTABLE if is_hit else _ASCII).encode()
     return b"%b %b %b\r\n" % (method, written, version)

@@ -5,25 +5,11 @@ from __future__ import annotations
 import time
 from email.utils import formatdate
 
-from postmeter.shared.apis.table import OPEN_PATH, document_of
+from postmeter.shared.apis.table import document_of
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.envelopes import error_body
-from postmeter.shared.links import pixel
+from postmeter.shared.links import hits, pixel
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="robots" content="noindex">
-<meta name="viewport" content="width=device-width"><title>{title}</title>
-<body style="font:16px/1.5 sans-serif;max-width:32em;margin:15vh auto;padding:0 1em"><h1>{title}</h1><p>{text}</p>
-"""
-PAGES = {
-    400: (
-        "This link is damaged",
-        "Its address holds characters that no web address may hold. Please open it again from the original mail.",
-    ),
-    404: (
-        "This link does not work",
-        "It is incomplete or was changed on its way. Please open it again from the original mail.",
-    ),
-}
 REASONS = {
     200: "OK",
     302: "Found",
@@ -36,7 +22,7 @@ REASONS = {
 }
 
 
-class Answer:
+class Prepared:
     """One answer: a status, headers and a body. `wire` gives its bytes."""
 
     __slots__ = ("_head", "body", "headers", "status")
@@ -55,8 +41,9 @@ class Answer:
         return self._head + tail if head else self._head + tail + self.body
 
 
-PIXEL = Answer(200, pixel.HEADERS, pixel.GIF)
-_REDIRECT = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nCache-Control: no-store\r\nLocation: "
+PIXEL = Prepared(200, pixel.HEADERS, pixel.GIF)
+REFUSED_CLICKS = {status: Prepared(*page) for status, page in hits.REFUSED.items()}
+"""What a ClickRefused is answered with, by its status."""
 
 
 def marked(answer: bytes, reason: str) -> bytes:
@@ -64,41 +51,22 @@ def marked(answer: bytes, reason: str) -> bytes:
     return answer.replace(b"\r\n", f"\r\n{pixel.DROPPED}: {reason}\r\n".encode("ascii"), 1)
 
 
-def redirect(location: str) -> Answer:
+def redirect(location: str) -> Prepared:
     """302 to `location`, which postmeter.shared.links.destination has accepted."""
-    return Answer(302, {"Cache-Control": "no-store", "Location": location})
+    return Prepared(hits.REDIRECT_STATUS, hits.redirect_headers(location))
 
 
-def html(status: int, title: str, text: str, *, forms: bool = False) -> Answer:
-    """A small page for a person; `text` is HTML of ours. forms: it holds one that posts to its own address."""
-    forms_to = "'self'" if forms else "'none'"
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; form-action {forms_to};"
-        " frame-ancestors 'none'",
-        "Referrer-Policy": "no-referrer",
-    }
-    return Answer(status, headers, _PAGE.format(title=title, text=text).encode())
+# All but the location: a click's usual answer is made of bytes alone.
+_REDIRECT = redirect("").wire(b"").removesuffix(b"\r\n")
 
 
-NOT_FOUND_PAGE = html(404, *PAGES[404])
-REFUSED_CLICKS = {404: NOT_FOUND_PAGE, 400: html(400, *PAGES[400])}
-"""What a person sees of a ClickRefused, by its status."""
-
-
-def refusal(path: str, status: int, code: str, message: str) -> Answer:
+def refusal(path: str, status: int, code: str, message: str) -> Prepared:
     """An error in the envelope of the document that `path` belongs to."""
     body = error_body(document_of(path), RequestError(status, code, message), "")
-    return Answer(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
+    return Prepared(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
 
 
-def is_odd(path: bytes) -> bool:
-    """Whether a tracking URL's path has more segments than it should, or dots that are to change them."""
-    return path.count(b"/") != OPEN_PATH.count("/") or b".." in path or b"%2e" in path.lower()
-
-
-def no_such_path(path: bytes) -> Answer:
+def no_such_path(path: bytes) -> Prepared:
     """404 in the envelope of the path's document."""
     return refusal(path.decode("latin-1"), 404, "NOT_FOUND", "There is nothing at this path.")
 

@@ -1,4 +1,4 @@
-"""Who asks: the client's address behind proxies, and whether a machine fetched ahead of its user."""
+"""Who asks: the client's address behind proxies."""
 
 from __future__ import annotations
 
@@ -10,19 +10,8 @@ from postmeter.shared.http import client_address
 from postmeter.shared.http.client_address import HEADER, Client
 from postmeter.shared.http.trusted_hops import TrustedHops
 
-USER_AGENT_BYTES = 512
-# Headers by which browsers and mail clients say that nobody is looking yet (hostile-input.md 24).
-PREFETCH_HEADERS = frozenset({b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
-
-
-ADDRESS_HEADERS = (HEADER.lower().encode(), b"x-forwarded-for", b"forwarded")
+ADDRESS_HEADERS = (HEADER.lower().encode(), *client_address.CLAIMS)
 """In the order that Clients.address takes them."""
-
-
-def is_prefetch(value: bytes) -> bool:
-    """Whether the value of one of PREFETCH_HEADERS tells a prefetch or preview."""
-    lowered = value.lower()
-    return b"prefetch" in lowered or b"preview" in lowered
 
 
 class Clients:
@@ -52,13 +41,5 @@ class Clients:
 
     def of(self, request: web.BaseRequest) -> str:
         """The client's address of a request that aiohttp has read."""
-        given = dict.fromkeys(ADDRESS_HEADERS, b"")
-        for name, value in request.raw_headers:
-            if (lowered := name.lower()) in given:
-                given[lowered] = join(given[lowered], value)
-        return self.address(request.remote or "", request.method, request.raw_path, *given.values())
-
-
-def join(before: bytes, value: bytes) -> bytes:
-    """Several headers of one name are one list."""
-    return before + b"," + value if before else value
+        given = client_address.lists(request, ADDRESS_HEADERS)
+        return self.address(request.remote or "", request.method, request.raw_path, *given)

@@ -16,19 +16,21 @@ import httptools
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.http import refusals, request_lines
-from postmeter.shared.http.client_address import plain
+from postmeter.shared.http.client_address import join, plain
 from postmeter.shared.http.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
+from postmeter.shared.links import hits
+from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch
 from postmeter.shared.process import logs
 from postmeter.tracking.durable.committer import Batch, Keyed, Kind
 from postmeter.tracking.hits import answers
-from postmeter.tracking.hits.client import ADDRESS_HEADERS, PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch, join
+from postmeter.tracking.hits.client import ADDRESS_HEADERS
 from postmeter.tracking.hits.port import Port
 
 _OPEN = OPEN_PATH.encode()
 _CLICK = CLICK_PATH.encode()
-_HOT = tuple(method + path for method in (b"GET ", b"HEAD ") for path in (_OPEN, _CLICK))
+_HOT = tuple(f"{method} {path}".encode() for method in hits.METHODS for path in (OPEN_PATH, CLICK_PATH))
 _VOUCHED, _CLAIMED, _FORWARDED = ADDRESS_HEADERS
-_MEANINGFUL = frozenset((b"user-agent", b"host", *PREFETCH_HEADERS, *ADDRESS_HEADERS))
+_MEANINGFUL = frozenset((b"host", *hits.HEADERS, *ADDRESS_HEADERS))
 _END = b"\r\n\r\n"
 # More than this of unread requests behind a pending answer, and the client is not read from.
 _BUFFER_LIMIT = 65536
@@ -262,7 +264,7 @@ class HitProtocol(asyncio.Protocol):
         if path.startswith(_OPEN):
             record = port.policy.open(path[len(_OPEN) :], self._prefetch, self._agent, ip)
             answer = answers.PIXEL
-            if record is None and answers.is_odd(path):
+            if record is None and hits.is_odd(path):
                 answer = answers.no_such_path(path)
             elif is_head and record is not None:
                 port.policy.drop("head")

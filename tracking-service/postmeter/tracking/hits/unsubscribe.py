@@ -14,14 +14,15 @@ from aiohttp import web
 
 from postmeter.shared.apis.unsubscribe import ENDPOINTS, FIELD, UNSUBSCRIBE_PATH, VALUE
 from postmeter.shared.errors import TokenRejected
+from postmeter.shared.links import hits
+from postmeter.shared.links.hits import USER_AGENT_BYTES, Page
 from postmeter.shared.links.tokens import UNSUBSCRIBE, KeyRing
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, encode, idempotency_key
 from postmeter.shared.stream.streams import slot_of_event
 from postmeter.tracking.durable.committer import Committer
-from postmeter.tracking.hits import answers
-from postmeter.tracking.hits.client import USER_AGENT_BYTES, Clients
+from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.requests import bodies, fields
 from postmeter.tracking.settings import TrackingSettings
 
@@ -31,9 +32,10 @@ _FORM = (
     f'<form method="post"><input type="hidden" name="{FIELD}" value="{VALUE}">'
     '<button style="font:inherit;padding:.5em 1em">Unsubscribe</button></form>'
 )
-_ASK = answers.html(200, "Unsubscribe?", "You will get no more mail of this kind." + _FORM, forms=True)
-_DONE = answers.html(200, "You are unsubscribed", "You will get no more mail of this kind.")
-_NOT_ASKED = answers.html(
+_ASK = hits.page(200, "Unsubscribe?", "You will get no more mail of this kind." + _FORM, forms=True)
+_DONE = hits.page(200, "You are unsubscribed", "You will get no more mail of this kind.")
+_NOT_GENUINE = hits.REFUSED[404]
+_NOT_ASKED = hits.page(
     400, "This is not a request to unsubscribe", f"It does not say {FIELD}={VALUE}. Please open the link again."
 )
 
@@ -57,13 +59,13 @@ class Unsubscribes:
 
     async def ask(self, request: web.Request) -> web.Response:
         """The confirmation page, the same for everybody; a link that is not genuine gets a page that says so."""
-        return _response(_ASK if self._message(request) else answers.NOT_FOUND_PAGE)
+        return _response(_ASK if self._message(request) else _NOT_GENUINE)
 
     async def take(self, request: web.Request) -> web.Response:
         """Count it. Never a redirect: RFC 8058 section 3.1 forbids it."""
         found = self._message(request)
         if found is None:
-            return _response(answers.NOT_FOUND_PAGE)
+            return _response(_NOT_GENUINE)
         if not says_so(await bodies.read(request, _MAX_BODY, self._timeout)):
             return _response(_NOT_ASKED)
         event = _event(*found, request, self._clients.of(request))
@@ -140,5 +142,5 @@ def _event(workspace: int, message: bytes, request: web.Request, address: str) -
     )
 
 
-def _response(answer: answers.Answer) -> web.Response:
+def _response(answer: Page) -> web.Response:
     return web.Response(status=answer.status, headers=answer.headers, body=answer.body)

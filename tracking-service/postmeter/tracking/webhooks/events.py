@@ -8,13 +8,13 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from postmeter.shared.errors import RequestError
+from postmeter.shared.links.hits import USER_AGENT_BYTES
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import ADDRESSED, EventType
 from postmeter.shared.stream.records import Event, Mail, idempotency_key
 from postmeter.shared.text import masking
 from postmeter.shared.text.domains import normal
 from postmeter.tracking.durable import outgoing
-from postmeter.tracking.hits.client import USER_AGENT_BYTES
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import subjects
 from postmeter.tracking.webhooks.delivery import Source

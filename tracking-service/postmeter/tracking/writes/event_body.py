@@ -11,10 +11,10 @@ import msgspec
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
+from postmeter.shared.links.hits import USER_AGENT_BYTES
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import SIZE_LIMIT, Event, idempotency_key
 from postmeter.shared.text import quoting
-from postmeter.tracking.hits.client import USER_AGENT_BYTES
 from postmeter.tracking.requests import fields
 
 REJECTED = "rejected"
