@@ -27,7 +27,7 @@ from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.stream.lease import Lease, Move, advance
 from postmeter.aggregator.unregistered import addressed, adoption, provisional
-from postmeter.aggregator.unregistered.choice import Choice
+from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.unregistered.waiting import Place, WaitingRoom
 from postmeter.aggregator.verdicts.agent_names import AgentNames
@@ -66,7 +66,7 @@ class Flusher:
         self._dimensions = Dimensions(settings.series_limit, counters)
         self._links = Links(settings.link_limit, counters.link_overflow)
         self._user_agents = UserAgents(settings.user_agent_limit, counters.user_agent_overflow)
-        self._choice = Choice()
+        self._engagement = EngagementPolicy()
         self._verdicts = VerdictSettings()
         self._memory = Memory(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
@@ -142,7 +142,7 @@ class Flusher:
         await self._refresh(connection)
         changes = self._changes()
         async with self._memory.transaction(connection) as held:
-            moved = await adoption.adopt(connection, changes, self._choice)
+            moved = await adoption.adopt(connection, changes, self._engagement)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
                 outcome.live = await self._write(held, lease.shard, changes)
@@ -169,7 +169,7 @@ class Flusher:
 
     async def _refresh(self, connection: Connection) -> None:
         await self._plans.renew(connection)
-        await self._choice.refresh(connection)
+        await self._engagement.refresh(connection)
         await self._verdicts.refresh(connection)
 
     def _texts(self, link: int | None, user_agent: int | None) -> tuple[str | None, str | None]:
@@ -237,7 +237,7 @@ class Flusher:
 
     async def _fold(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
         """Add all events whose message is known to `changes`."""
-        ours, theirs = await self._choice.kept(connection, resolved.hits, resolved.events)
+        ours, theirs = await self._engagement.kept(connection, resolved.hits, resolved.events)
         if ours:
             changes.add_hits(hit for hit in resolved.hits if hit[0] not in ours)
             changes.add_hits((hit for hit in resolved.hits if hit[0] in ours), counted=False)

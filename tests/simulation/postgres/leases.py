@@ -156,7 +156,7 @@ def plan_anew(tx: Transaction, _: str) -> None:
 
 
 @statement
-def choices(tx: Transaction, _: str) -> Rows:
+def providers_that_count(tx: Transaction, _: str) -> Rows:
     """No webhooks in this world."""
     return []
 

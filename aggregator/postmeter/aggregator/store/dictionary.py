@@ -7,12 +7,12 @@ harm, and no other flush waits for a text that everybody says.
 from __future__ import annotations
 
 import hashlib
-import time
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from prometheus_client import Counter
 
+from postmeter.aggregator.store.room import Room
 from postmeter.shared.storage.postgres import Connection
 
 REMEMBERED = 200_000
@@ -27,15 +27,12 @@ Digests = dict[tuple[int, T], bytes]
 class Dictionary(ABC, Generic[T]):
     """Remembers numbers across flushes and shards; forgets everything when that grows too much.
 
-    ids: those remembered, by (workspace, text). A workspace has at most `limit` texts (counted anew every ten seconds,
-    so that it may go a little over).
+    ids: those remembered, by (workspace, text). limit: of a workspace's texts; see Room.
     """
 
     def __init__(self, limit: int, overflow: Counter) -> None:
-        self._limit = limit
-        self._overflow = overflow
+        self._room = Room(limit, self._count, overflow, RECOUNT_SECONDS)
         self._characters = 0
-        self._counted: dict[int, tuple[float, int]] = {}
         self.ids: dict[tuple[int, T], int] = {}
         self._texts: dict[int, T] = {}
 
@@ -49,21 +46,12 @@ class Dictionary(ABC, Generic[T]):
         """The same without remembering any."""
         digests = {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
         found = await self._find(connection, digests)
-        by_workspace: dict[int, list[tuple[int, T]]] = {}
-        for one in wanted - found.keys():
-            by_workspace.setdefault(one[0], []).append(one)
-        for workspace, missing in by_workspace.items():
-            room = await self._room(connection, workspace)
-            fitting, beyond = missing[:room], missing[room:]
+        async for _, fitting, beyond in self._room.shares(connection, wanted - found.keys()):
             if fitting:
                 made = {one: digests[one] for one in fitting}
                 await self._make(connection, made)
                 found |= await self._find(connection, made)
-                when, known = self._counted[workspace]
-                self._counted[workspace] = (when, known + len(fitting))
-            if beyond:
-                self._overflow.inc(len(beyond))
-                found |= dict.fromkeys(beyond, BEYOND)
+            found |= dict.fromkeys(beyond, BEYOND)
         return found
 
     def remembered(self, number: int | None) -> T | None:
@@ -94,10 +82,3 @@ class Dictionary(ABC, Generic[T]):
         self._characters += characters
         self.ids |= ids
         self._texts |= {number: text for (_, text), number in ids.items() if number != BEYOND}
-
-    async def _room(self, connection: Connection, workspace: int) -> int:
-        when, made = self._counted.get(workspace, (0.0, 0))
-        if not when or time.monotonic() - when > RECOUNT_SECONDS:
-            made = await self._count(connection, workspace, self._limit)
-            self._counted[workspace] = (time.monotonic(), made)
-        return max(0, self._limit - made)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from postmeter.aggregator.store.room import Room
 from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
@@ -56,8 +57,7 @@ class Dimensions:
     """Remembers what it has made, across flushes and shards; forgets everything when that grows too much."""
 
     def __init__(self, series_limit: int, counters: metrics.AggregatorMetrics) -> None:
-        self._limit = series_limit
-        self._counters = counters
+        self._room = Room(series_limit, _count_series, counters.series_overflow)
         self._series: dict[Series, int] = {}
         self._domains: set[tuple[int, str]] = set()
         self._campaigns: dict[tuple[int, str], tuple[int, str]] = {}
@@ -112,18 +112,17 @@ class Dimensions:
         self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
 
     async def _make(self, connection: Connection, missing: list[Series]) -> None:
-        by_workspace: dict[int, list[Series]] = {}
-        for series in missing:
-            by_workspace.setdefault(series.workspace, []).append(series)
-        for workspace, wanted in by_workspace.items():
-            room = max(0, self._limit - await connection.fetchval(_QUERIES["count_series"], workspace))
-            fitting, beyond = wanted[:room], wanted[room:]
+        async for workspace, fitting, beyond in self._room.shares(connection, missing):
             made = [*fitting, overflow(workspace)] if beyond else fitting
             await connection.execute(_QUERIES["make_series"], *_columns(made))
             await self._find(connection, made)
             if beyond:
-                self._counters.series_overflow.inc(len(beyond))
                 self._series |= dict.fromkeys(beyond, self._series[overflow(workspace)])
+
+
+async def _count_series(connection: Connection, workspace: int, most: int) -> int:
+    count: int = await connection.fetchval(_QUERIES["count_series"], workspace)
+    return count
 
 
 async def _claim_campaigns(connection: Connection, confined: list[Registration]) -> None:

@@ -18,7 +18,7 @@ from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store import clicks as company
 from postmeter.aggregator.unregistered import provisional
-from postmeter.aggregator.unregistered.choice import Choice
+from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
 from postmeter.aggregator.unregistered.provisional import Held, columns
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -39,7 +39,7 @@ class Moved:
     more: bool = False
 
 
-async def adopt(connection: Connection, changes: Changes, choice: Choice) -> Moved:
+async def adopt(connection: Connection, changes: Changes, policy: EngagementPolicy) -> Moved:
     """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`."""
     visited = await connection.fetch(_UNREGISTERED["visit"], MOST)
     if not visited:
@@ -52,7 +52,7 @@ async def adopt(connection: Connection, changes: Changes, choice: Choice) -> Mov
     oldest = changes.horizon.oldest["event"]
     moving = {key: registered[key] for key, message in held.items() if message.created >= oldest}
     if moving:
-        await _move(connection, changes, choice, moving, held)
+        await _move(connection, changes, policy, moving, held)
     done = [key for key, is_settled in settled.items() if is_settled or key in registered]
     await connection.execute(_UNREGISTERED["forget"], *columns(done))
     await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
@@ -62,7 +62,7 @@ async def adopt(connection: Connection, changes: Changes, choice: Choice) -> Mov
 async def _move(
     connection: Connection,
     changes: Changes,
-    choice: Choice,
+    policy: EngagementPolicy,
     moving: dict[Key, asyncpg.Record],
     held: dict[Key, Held],
 ) -> None:
@@ -73,7 +73,7 @@ async def _move(
             to["message"],
             to["series"],
             *(
-                choice.counts_theirs(kind, key[0], to["flags"], to["provider"])
+                policy.counts_theirs(kind, key[0], to["flags"], to["provider"])
                 for kind in (EventType.OPENED, EventType.CLICKED)
             ),
         )

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import time
-
+from postmeter.aggregator.store.refreshed import Refreshed
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.storage.thresholds import Thresholds
 
 _QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
-REMEMBERED_SECONDS = 1.0
 DEFAULTS = Thresholds()
 
 
 class VerdictSettings:
-    """Knows since at most a second ago what each workspace has said."""
+    """What each workspace has said, as read lately."""
 
     def __init__(self) -> None:
-        self._said: dict[int, Thresholds] = {}
-        self._read_at = float("-inf")
+        self._said = Refreshed[dict[int, Thresholds]]({}, _read)
 
     async def refresh(self, connection: Connection) -> None:
         """Read them again, if it is time."""
-        if time.monotonic() - self._read_at < REMEMBERED_SECONDS:
-            return
-        rows = await connection.fetch(_QUERIES["settings"])
-        self._said = {workspace: Thresholds(*said) for workspace, *said in rows}
-        self._read_at = time.monotonic()
+        await self._said.refresh(connection)
 
     def of(self, workspace: int) -> Thresholds:
         """What holds for the workspace."""
-        return self._said.get(workspace, DEFAULTS)
+        return self._said.now.get(workspace, DEFAULTS)
+
+
+async def _read(connection: Connection) -> dict[int, Thresholds]:
+    rows = await connection.fetch(_QUERIES["settings"])
+    return {workspace: Thresholds(*said) for workspace, *said in rows}

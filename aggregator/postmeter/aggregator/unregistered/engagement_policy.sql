@@ -1,4 +1,4 @@
--- name: choices
+-- name: providers_that_count
 -- Providers whose own opens and clicks count, by workspace: those of which a valid source says so.
 SELECT DISTINCT workspace, upper(provider) AS provider FROM webhook_source
 WHERE revoked_at IS NULL AND engagement = 'provider' LIMIT 100000;

@@ -7,43 +7,36 @@ tells is history.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Flag
+from postmeter.aggregator.store.refreshed import Refreshed
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Hit
 
-_QUERIES = Queries("postmeter.aggregator.unregistered", "choice.sql")
-REMEMBERED_SECONDS = 1.0
+_QUERIES = Queries("postmeter.aggregator.unregistered", "engagement_policy.sql")
 CARRIES = {EventType.OPENED: Flag.TRACKS_OPENS, EventType.CLICKED: Flag.TRACKS_CLICKS}
 """The flag of a message that carries what tells of such events."""
 
 
-class Choice:
-    """Knows since at most a second ago which providers' opens and clicks count instead of ours."""
+class EngagementPolicy:
+    """Which providers' opens and clicks count instead of ours, as their sources say (`engagement`)."""
 
     def __init__(self) -> None:
-        self._providers: dict[int, set[str]] = {}
-        self._read_at = float("-inf")
+        self._providers = Refreshed[dict[int, set[str]]]({}, _read)
 
     async def refresh(self, connection: Connection) -> None:
         """Read the sources again, if it is time."""
-        if time.monotonic() - self._read_at < REMEMBERED_SECONDS:
-            return
-        found: dict[int, set[str]] = {}
-        for row in await connection.fetch(_QUERIES["choices"]):
-            found.setdefault(row["workspace"], set()).add(row["provider"])
-        self._providers, self._read_at = found, time.monotonic()
+        await self._providers.refresh(connection)
 
     def counts_theirs(self, kind: EventType, workspace: int, flags: int, provider: str) -> bool:
         """Whether what the provider tells of such a message's opens or clicks counts."""
-        return not flags & CARRIES[kind] or provider in self._providers.get(workspace, ())
+        return not flags & CARRIES[kind] or provider in self._providers.now.get(workspace, ())
 
     async def kept(
         self, connection: Connection, hits: Iterable[tuple[Key, Hit, int]], events: Iterable[tuple[Key, Event, int]]
@@ -55,8 +48,9 @@ class Choice:
         """
         wanted = {key for key, event, _ in events if event.mail is not None and event.type in CARRIES}
         of_hits: set[Key] = set()
-        if self._providers:
-            of_hits = {key for key, _, _ in hits if key[0] in self._providers}
+        providers = self._providers.now
+        if providers:
+            of_hits = {key for key, _, _ in hits if key[0] in providers}
             wanted |= of_hits
         if not wanted:
             return set(), set()
@@ -66,9 +60,16 @@ class Choice:
         theirs: set[tuple[Key, int]] = set()
         for row in rows:
             key = (row["workspace"], row["id"].bytes)
-            if key in of_hits and row["provider"] in self._providers[key[0]]:
+            if key in of_hits and row["provider"] in providers[key[0]]:
                 ours.add(key)
             for kind in CARRIES:
                 if not self.counts_theirs(kind, key[0], row["flags"], row["provider"]):
                     theirs.add((key, kind))
         return ours, theirs
+
+
+async def _read(connection: Connection) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = {}
+    for row in await connection.fetch(_QUERIES["providers_that_count"]):
+        found.setdefault(row["workspace"], set()).add(row["provider"])
+    return found

@@ -1,0 +1,27 @@
+"""Settings that live in Postgres, read again now and then instead of with each flush."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from postmeter.shared.storage.postgres import Connection
+
+REFRESH_SECONDS = 1.0
+T = TypeVar("T")
+
+
+class Refreshed(Generic[T]):
+    """`now`: what `read` found at most REFRESH_SECONDS before the last `refresh`; before the first one, `first`."""
+
+    def __init__(self, first: T, read: Callable[[Connection], Awaitable[T]]) -> None:
+        self.now = first
+        self._read = read
+        self._read_at = float("-inf")
+
+    async def refresh(self, connection: Connection) -> None:
+        """Read it again, if it is time."""
+        if time.monotonic() - self._read_at >= REFRESH_SECONDS:
+            self.now = await self._read(connection)
+            self._read_at = time.monotonic()

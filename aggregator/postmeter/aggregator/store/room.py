@@ -1,0 +1,53 @@
+"""How many rows of a kind a workspace may have; what goes beyond stands for itself no more, and is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from prometheus_client import Counter
+
+from postmeter.shared.storage.postgres import Connection
+
+T = TypeVar("T", bound=tuple[Any, ...])
+Count = Callable[[Connection, int, int], Awaitable[int]]
+"""Of a workspace's rows, from (connection, workspace, the number behind which need not be counted)."""
+
+
+class Room:
+    """Of each workspace at most `limit`. fresh_seconds: how long a count is good, so that it may go a little over.
+
+    overflow: raised for each that there is no room for.
+    """
+
+    def __init__(self, limit: int, count: Count, overflow: Counter, fresh_seconds: float = 0.0) -> None:
+        self._limit = limit
+        self._count = count
+        self._overflow = overflow
+        self._fresh_seconds = fresh_seconds
+        self._counted: dict[int, tuple[float, int]] = {}
+
+    async def shares(self, connection: Connection, wanted: Iterable[T]) -> AsyncIterator[tuple[int, list[T], list[T]]]:
+        """(workspace, those that there is room for, those beyond), for each workspace; each begins with its workspace.
+
+        The next is asked for when those of the one before are made.
+        """
+        by_workspace: dict[int, list[T]] = {}
+        for one in wanted:
+            by_workspace.setdefault(one[0], []).append(one)
+        for workspace, of_it in by_workspace.items():
+            counted_at, made = await self._made(connection, workspace)
+            room = max(0, self._limit - made)
+            fitting, beyond = of_it[:room], of_it[room:]
+            yield workspace, fitting, beyond
+            self._counted[workspace] = (counted_at, made + len(fitting))
+            self._overflow.inc(len(beyond))
+
+    async def _made(self, connection: Connection, workspace: int) -> tuple[float, int]:
+        """(when they were counted, how many there are)."""
+        now = time.monotonic()
+        known = self._counted.get(workspace)
+        if known is not None and now - known[0] <= self._fresh_seconds:
+            return known
+        return now, await self._count(connection, workspace, self._limit)
