@@ -22,7 +22,7 @@ from postmeter.query.documents.workspaces.exports import service
 from postmeter.query.documents.workspaces.exports.service import ExportService
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import system_clock
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process import metrics
@@ -229,7 +229,7 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
     async with world(dsn) as here, sealing.session() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
-        limiter = ConcurrencyLimiter(here.pool.get_max_size(), settings.statement_timeout)
+        limiter = ConnectionLimiter(here.pool.get_max_size(), settings.statement_timeout)
         live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, system_clock)
         application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache)

@@ -20,7 +20,7 @@ from postmeter.query.cache.versions import Versions
 from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Clock
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal
@@ -172,7 +172,7 @@ async def query_service(
     clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
     measured = metrics.QueryMetrics(CollectorRegistry())
-    limiter = ConcurrencyLimiter(here.pool.get_max_size(), statement_seconds)
+    limiter = ConnectionLimiter(here.pool.get_max_size(), statement_seconds)
     with tempfile.TemporaryDirectory() as folder:
         export = exports.build(
             query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())

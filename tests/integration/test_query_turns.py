@@ -17,7 +17,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from postmeter.query.requests.concurrency import MAX_WAITING
+from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
 from tests.aggregation import until

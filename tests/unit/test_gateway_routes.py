@@ -2,11 +2,11 @@
 
 import pytest
 
-from postmeter.gateway.hits.stand_in import Hits
 from postmeter.gateway.proxy.routes import Routes
 from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
+from postmeter.shared.links import hits
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: f"{e.method} {e.path}")
@@ -39,7 +39,7 @@ def test_every_endpoint_of_the_table_is_found(endpoint: Endpoint) -> None:
     ],
 )
 def test_no_other_spelling_is_found(path: str) -> None:
-    assert not Hits.claims(path)
+    assert not hits.is_at(path)
     with pytest.raises(RequestError) as refused:
         Routes().find("GET", path)
     assert (refused.value.status, refused.value.code) == (404, "NOT_FOUND")
@@ -71,8 +71,8 @@ def test_a_placeholder_is_one_segment() -> None:
 
 @pytest.mark.parametrize("token", ["", "x", "%2e%2e", "a" * 10_000])
 def test_any_token_of_one_segment_is_a_hit(token: str) -> None:
-    assert Hits.claims(f"/api/v1/track/open/{token}")
-    assert Hits.claims(f"/api/v1/track/click/{token}")
+    assert hits.is_at(f"/api/v1/track/open/{token}")
+    assert hits.is_at(f"/api/v1/track/click/{token}")
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 65, "é", "a\nb", '"', "{}"])

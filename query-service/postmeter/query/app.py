@@ -34,7 +34,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Asked, Clock, Handler
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
 from postmeter.shared.apis import domains
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
@@ -102,7 +102,7 @@ def build(
     metrics: QueryMetrics,
     exports: Exports,
     live: Live,
-    limiter: ConcurrencyLimiter,
+    limiter: ConnectionLimiter,
     cache: Cache,
     tracing: Traces = traces.OFF,
 ) -> web.Application:
@@ -133,7 +133,7 @@ def _answerer(
     handler: Handler,
     seals: Seals,
     metrics: QueryMetrics,
-    limiter: ConcurrencyLimiter,
+    limiter: ConnectionLimiter,
     cache: Cache,
     tracing: Traces,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -181,7 +181,7 @@ def _answerer(
     return answer
 
 
-async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: ConcurrencyLimiter) -> Answer:
+async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: ConnectionLimiter) -> Answer:
     async with _turn(limiter, endpoint, asked.principal, asked.request):
         response = await handler(asked)
     body = response.body if isinstance(response, web.Response) else None
@@ -203,7 +203,7 @@ def _respond(endpoint: Endpoint, asked: Asked, answer: Answer) -> web.Response:
 
 
 def _turn(
-    limiter: ConcurrencyLimiter, endpoint: Endpoint, caller: Principal, request: web.Request
+    limiter: ConnectionLimiter, endpoint: Endpoint, caller: Principal, request: web.Request
 ) -> AbstractAsyncContextManager[None]:
     if caller is NOBODY:
         return nullcontext()  # download links: the exports have connections of their own

@@ -14,7 +14,7 @@ from postmeter.query.cache.versions import Versions
 from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import system_clock
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import listening
 from postmeter.shared.privacy import recipients
@@ -45,7 +45,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
-    limiter = ConcurrencyLimiter(settings.postgres_pool, settings.statement_timeout)
+    limiter = ConnectionLimiter(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
     cache = Cache(Versions(pool), system_clock, settings.answer_cache, AnswerMetrics(registry))
     application = app.build(

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.folders import make_folder
+from postmeter.shared.process import locks
 
 FILE = "lock"
 
@@ -56,13 +57,6 @@ class DirectoryLock:
 def held(data: Path) -> bool:
     """Return whether some process holds the directory now."""
     try:
-        descriptor = os.open(data / FILE, os.O_RDWR | os.O_CLOEXEC)
+        return locks.is_held(data / FILE)
     except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -16,7 +16,7 @@ from postmeter.shared.process import logs
 FRESH_SECONDS = 2.0
 """How long what was found is not looked up again."""
 GRACE_SECONDS = 60.0
-"""How long what was found stays good while Postgres does not answer. What is unknown gets no grace."""
+"""Of a key or a session. What is unknown gets no grace."""
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long what is known is served without another attempt."""
 REMEMBERED = 10_000
@@ -36,13 +36,21 @@ class _Seen(Generic[V]):
 class Remembered(Generic[K, V]):
     """Finds values by `look_up`, which returns None for what is not there (any more).
 
-    what: their name in the plural. now: seconds of a clock that never goes back.
+    what: their name in the plural. now: seconds of a clock that never goes back. grace_seconds: how long what was found
+    stays good while Postgres does not answer.
     """
 
-    def __init__(self, what: str, look_up: Callable[[K], Awaitable[V | None]], now: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        what: str,
+        look_up: Callable[[K], Awaitable[V | None]],
+        now: Clock = time.monotonic,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self._what = what
         self._look_up = look_up
         self._now = now
+        self._grace_seconds = grace_seconds
         self._known: OrderedDict[K, _Seen[V]] = OrderedDict()
         self._down_until = 0.0
 
@@ -50,7 +58,7 @@ class Remembered(Generic[K, V]):
         """The value, or None. Raises RequestError 503 when it cannot be looked up now."""
         known, now = self._known.get(key), self._now()
         if known is not None and (
-            now - known.at <= FRESH_SECONDS or (now < self._down_until and now - known.at <= GRACE_SECONDS)
+            now - known.at <= FRESH_SECONDS or (now < self._down_until and now - known.at <= self._grace_seconds)
         ):
             return known.value
         try:
@@ -58,7 +66,7 @@ class Remembered(Generic[K, V]):
         except AWAY as error:
             logs.get().warning(f"{self._what} cannot be looked up", error=repr(error))
             self._down_until = self._now() + RETRY_SECONDS
-            if known is not None and now - known.at <= GRACE_SECONDS:
+            if known is not None and now - known.at <= self._grace_seconds:
                 return known.value
             message = f"{self._what} cannot be checked now; try again."
             raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from error

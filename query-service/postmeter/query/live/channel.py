@@ -17,7 +17,7 @@ from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.query.live import frames
 from postmeter.query.live.frames import Position
 from postmeter.query.live.reader import Reader
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import LiveMetrics
@@ -49,7 +49,7 @@ class Channel:
     """Asks while it has readers. Ring: the last events as they went out, `(position, bytes)`, in order."""
 
     def __init__(
-        self, workspace: int, pool: Pool, redis: Redis, limiter: ConcurrencyLimiter, metrics: LiveMetrics
+        self, workspace: int, pool: Pool, redis: Redis, limiter: ConnectionLimiter, metrics: LiveMetrics
     ) -> None:
         self.readers: set[Reader] = set()
         self._workspace = workspace

@@ -12,7 +12,7 @@ from postmeter.query.live.channel import Channel
 from postmeter.query.live.reader import Reader
 from postmeter.query.requests import parameters
 from postmeter.query.requests.answers import Asked
-from postmeter.query.requests.concurrency import ConcurrencyLimiter
+from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.shared.apis.live import LiveParameters
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.metrics import LiveMetrics
@@ -30,7 +30,7 @@ HEADERS = {
 class Live:
     """Answers GET /v1/live; each workspace that is watched has one channel."""
 
-    def __init__(self, pool: Pool, redis: Redis, limiter: ConcurrencyLimiter, metrics: LiveMetrics) -> None:
+    def __init__(self, pool: Pool, redis: Redis, limiter: ConnectionLimiter, metrics: LiveMetrics) -> None:
         self._pool = pool
         self._redis = redis
         self._limiter = limiter

@@ -24,9 +24,13 @@ PATIENCE_SECONDS = 2.0
 
 
 class ConcurrencyLimiter:
-    """`total` at a time. parts: how many of them one name may hold, then how many one name within that, and so on."""
+    """`total` at a time. parts: how many of them one name may hold, then how many one name within that, and so on.
 
-    def __init__(self, total: int, *parts: int) -> None:
+    seconds: how long one is waited for.
+    """
+
+    def __init__(self, total: int, *parts: int, seconds: float = TURN_SECONDS) -> None:
+        self._seconds = seconds
         self._all = asyncio.Semaphore(total)
         self._parts = parts
         self._shares: WeakValueDictionary[tuple[Hashable, ...], asyncio.Semaphore] = WeakValueDictionary()
@@ -41,7 +45,7 @@ class ConcurrencyLimiter:
         arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408.
         """
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(TURN_SECONDS):
+        async with asyncio.timeout(self._seconds):
             # The narrowest share first: who waits in it holds nothing that others could use.
             for depth in range(min(len(names), len(self._parts)), 0, -1):
                 share = self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.process import locks
 from postmeter.shared.text import quoting
 
 LOCK = "lock"
@@ -151,7 +152,7 @@ def elsewhere(root: Path) -> tuple[Path, Holder] | None:
         found = holder(folder)
         if found is None or found.is_here:
             continue
-        if is_locked(folder):
+        if locks.is_held(folder / LOCK):
             return folder, found
         with contextlib.suppress(FileNotFoundError):
             silent[folder] = found, last_beat(folder)
@@ -162,21 +163,6 @@ def elsewhere(root: Path) -> tuple[Path, Holder] | None:
             if last_beat(folder) != before:
                 return folder, found
     return None
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process holds the folder's lock, as far as this machine can tell. Raises OSError where nobody can."""
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def sync(folder: Path) -> None:

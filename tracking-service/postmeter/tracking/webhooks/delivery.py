@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from postmeter.shared.auth.secret import Secret
-from postmeter.tracking.recipients.mailbox_providers import MailboxProviders
-from postmeter.tracking.recipients.mailboxes import Mailboxes
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,7 @@ class Delivery:
 class Source:
     """Where deliveries come from: one webhook at one provider. options: by name, such as the topics allowed.
 
-    secret: what signs them, or the password in the URL; of the provider's making or of ours. mailboxes: who runs
-    the recipients' mailboxes.
+    secret: what signs them, or the password in the URL; of the provider's making or of ours.
     """
 
     id: str
@@ -40,4 +37,3 @@ class Source:
     provider: str
     secret: Secret
     options: Mapping[str, str]
-    mailboxes: Mailboxes = field(default_factory=lambda: Mailboxes(MailboxProviders.load()))

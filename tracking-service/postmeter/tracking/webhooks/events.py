@@ -87,7 +87,6 @@ def _mail(reading: Reading, source: Source) -> Mail:
         campaign=_label(reading.campaign, 200),
         template=_label(reading.template, 200),
         tags=_labels(reading.tags),
-        mailbox_provider=source.mailboxes.of(recipient_domain),
     )
 
 

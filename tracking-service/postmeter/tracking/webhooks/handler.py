@@ -88,7 +88,6 @@ class Webhooks:
             provider=passed.provider,
             secret=sources.decrypt(passed.secret, self._source_key),
             options=passed.options,
-            mailboxes=self._mailboxes,
         )
         url = f"{self._base_url}/v1/webhooks/{passed.provider}/{passed.id}"
         delivery = Delivery(body, headers, url, events.now())
@@ -159,9 +158,9 @@ class Webhooks:
         counter.labels(provider.slug, name, outcome).inc()
 
     def _named(self, event: Event) -> Event:
-        """The event with its mailbox provider, where that has become known since it was read."""
+        """The event with its recipient's mailbox provider, as far as that is known."""
         mail = event.mail
-        if mail is None or mail.mailbox_provider or not (named := self._mailboxes.of(mail.to_domain)):
+        if mail is None or not (named := self._mailboxes.of(mail.to_domain)):
             return event
         return msgspec.structs.replace(event, mail=msgspec.structs.replace(mail, mailbox_provider=named))
 

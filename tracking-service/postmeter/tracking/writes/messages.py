@@ -59,12 +59,14 @@ class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     recipient_ref: str | None = None
 
 
-class _List(msgspec.Struct):
-    messages: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
-
-
-class _OnlyList(msgspec.Struct, forbid_unknown_fields=True):
+class _List(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[msgspec.Raw]
+
+
+class _Other(msgspec.Struct):
+    """Tells a list that is not as it should be from one message."""
+
+    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Unsubscribe(msgspec.Struct, frozen=True):
@@ -100,7 +102,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 _list_decoder = msgspec.json.Decoder(_List)
-_only_list_decoder = msgspec.json.Decoder(_OnlyList)
+_other_decoder = msgspec.json.Decoder(_Other)
 _message_decoder = msgspec.json.Decoder(MessageBody)
 
 
@@ -134,11 +136,11 @@ class Messages:
         bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
         if json_bodies.has_more_commas(body, MAX_COMMAS):
             raise _too_many()
-        if json_bodies.decode(_list_decoder, body).messages is msgspec.UNSET:
+        items = _items(body)
+        if items is None:
             answer, record = await self._take(principal, body, MAX_ANSWER)
             await self._commit([record])
             return 201, {"data": msgspec.Raw(answer)}
-        items = json_bodies.decode(_only_list_decoder, body).messages
         if len(items) > MAX_MESSAGES:
             raise _too_many()
         accepted: list[msgspec.Raw] = []
@@ -229,6 +231,18 @@ class Messages:
         if len(answer) > room:
             raise _over(room, _Full)
         return answer, len(links)
+
+
+def _items(body: bytes) -> list[msgspec.Raw] | None:
+    """The messages of a list; None: the body is one message. Raises RequestError 400 for a list that is none."""
+    try:
+        return _list_decoder.decode(body).messages
+    except msgspec.ValidationError:  # by its first field, if it is one message
+        if json_bodies.decode(_other_decoder, body).messages is msgspec.UNSET:
+            return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return json_bodies.decode(_list_decoder, body).messages
 
 
 class _Full(RequestError):
