@@ -17,8 +17,8 @@ from postmeter.gateway.keys.remembered import AWAY
 from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.proxy.answer import pass_back
-from postmeter.gateway.proxy.body import Body, require_media
 from postmeter.gateway.proxy.lifetimes import Lifetime
+from postmeter.gateway.proxy.media_types import require_media
 from postmeter.gateway.proxy.routes import Handler, Routes
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import Upstream, target
@@ -30,6 +30,7 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import client_address, request_ids
+from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import hits, tokens
@@ -142,12 +143,12 @@ class Proxy:
         finish(response, request_id)
         return response
 
-    async def _body(self, request: web.BaseRequest, endpoint: Endpoint) -> Body | None:
+    async def _body(self, request: web.BaseRequest, endpoint: Endpoint) -> IncomingBody | None:
         """Not yet read; None where none is taken."""
         if not endpoint.max_body:
             return None
         require_media(request, endpoint)
-        body = Body(request, endpoint.max_body)
+        body = IncomingBody(request, endpoint.max_body)
         await _continue(request)
         return body
 

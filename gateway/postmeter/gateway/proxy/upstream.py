@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 from yarl import URL
 
-from postmeter.gateway.proxy.body import Body
 from postmeter.shared.apis.table import Endpoint, Service
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import GatewayMetrics
@@ -61,14 +61,14 @@ class Upstream:
         endpoint: Endpoint,
         raw_path: str,
         headers: Mapping[str, str],
-        body: Body | None,
+        body: IncomingBody | None,
         names: tuple[Hashable, ...],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The service's answer, its body not yet read. `names`: whose turn it takes.
 
         Raises RequestError: 502, 503, 504, or the body's own.
         """
-        payload: bytes | Body | None = body
+        payload: bytes | IncomingBody | None = body
         arriving = None
         if body is not None and endpoint.max_body <= BUFFERED:
             payload = await body.read()
@@ -87,7 +87,7 @@ class Upstream:
                 response.release()
 
     async def _send(
-        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | IncomingBody | None
     ) -> aiohttp.ClientResponse:
         loop = asyncio.get_running_loop()
         give_up, pause = loop.time() + RESTART_SECONDS, 0.02
@@ -96,11 +96,11 @@ class Upstream:
             try:
                 return await self._once(endpoint, raw_path, headers, payload)
             except (TimeoutError, aiohttp.ClientError) as error:
-                if isinstance(payload, Body) and payload.error is not None:
+                if isinstance(payload, IncomingBody) and payload.error is not None:
                     raise payload.error from None
                 if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
                     raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
-                never_left = isinstance(error, UNREACHED) and not (isinstance(payload, Body) and payload.begun)
+                never_left = isinstance(error, UNREACHED) and not (isinstance(payload, IncomingBody) and payload.begun)
                 if not (never_left or repeatable) or loop.time() + pause > give_up:
                     logs.get().warning("a service does not answer", service=self._service, error=repr(error))
                     raise self._failure("connect", 502, "BAD_GATEWAY", "The service does not answer.") from None
@@ -109,10 +109,10 @@ class Upstream:
             pause = min(2 * pause, 0.2)
 
     async def _once(
-        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | Body | None
+        self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | IncomingBody | None
     ) -> aiohttp.ClientResponse:
         # The service's seconds are its own: a body may take all of its time before they begin.
-        passed_on = isinstance(payload, Body)
+        passed_on = isinstance(payload, IncomingBody)
         if endpoint.streams:
             total, sock_read = None, endpoint.timeout
         elif passed_on:
@@ -123,7 +123,7 @@ class Upstream:
             endpoint.method,
             URL(self._url + raw_path, encoded=True),
             headers=headers,
-            data=payload.pieces() if isinstance(payload, Body) else payload,
+            data=payload.pieces() if isinstance(payload, IncomingBody) else payload,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total, sock_read=sock_read, sock_connect=CONNECT_SECONDS),
         )
