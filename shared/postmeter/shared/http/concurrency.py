@@ -26,10 +26,10 @@ PATIENCE_SECONDS = 2.0
 class ConcurrencyLimiter:
     """`total` at a time. parts: how many of them one name may hold, then how many one name within that, and so on.
 
-    seconds: how long one is waited for.
+    seconds: how long one is waited for; TURN_SECONDS by default.
     """
 
-    def __init__(self, total: int, *parts: int, seconds: float = TURN_SECONDS) -> None:
+    def __init__(self, total: int, *parts: int, seconds: float | None = None) -> None:
         self._seconds = seconds
         self._all = asyncio.Semaphore(total)
         self._parts = parts
@@ -45,7 +45,7 @@ class ConcurrencyLimiter:
         arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408.
         """
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._seconds):
+        async with asyncio.timeout(self._seconds or TURN_SECONDS):
             # The narrowest share first: who waits in it holds nothing that others could use.
             for depth in range(min(len(names), len(self._parts)), 0, -1):
                 share = self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
