@@ -7,12 +7,12 @@ import asyncpg
 import msgspec
 import pytest
 
-from postmeter.shared.storage import migrate, rights
-from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage import migrate
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, Rollup
 from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, registration
 from tests.integration.flushes import HOUR, crowd, sides
+from tests.older_schema import migrate_up_to
 
 MESSAGES = 40
 DAY = 24 * HOUR
@@ -56,19 +56,11 @@ async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", rollup: Roll
     return found
 
 
-async def no_roles(connection: Connection) -> None:
-    """The version whose schema has one migration knew of none."""
-
-
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland"])
 async def test_what_was_counted_before_is_filled_in(
-    postgres_dsn: str, empty_postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch, zone: str
+    postgres_dsn: str, empty_postgres_dsn: str, redis_url: str, zone: str
 ) -> None:
-    every = migrate.files()
-    with monkeypatch.context() as of_the_first_version:
-        of_the_first_version.setattr(migrate, "files", lambda: every[:1])
-        of_the_first_version.setattr(rights, "give", no_roles)
-        await migrate.migrate(empty_postgres_dsn)
+    await migrate_up_to(empty_postgres_dsn, "0002")
     new = await asyncpg.connect(empty_postgres_dsn)
     await new.execute(f"ALTER DATABASE \"{await new.fetchval('SELECT current_database()')}\" SET timezone = '{zone}'")
     async with bench(postgres_dsn, redis_url) as at:

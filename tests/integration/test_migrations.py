@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from contextlib import nullcontext
 from datetime import UTC, datetime
 
@@ -9,9 +10,10 @@ import asyncpg
 import pytest
 
 from postmeter.shared.errors import MigrationError
-from postmeter.shared.storage import migrate, partitions, rights, uuid7
+from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
 from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, TIERS
 from postmeter.tracking.requests import fields
+from tests.older_schema import migrate_up_to
 
 
 async def columns(dsn: str, table: str) -> list[str]:
@@ -35,7 +37,7 @@ async def test_a_schema_that_lacks_one_is_not_current(
 ) -> None:
     for dsn, missing in ((empty_postgres_dsn, "0001_schema.sql"), (postgres_dsn, None), (postgres_dsn, "9999_new.sql")):
         if missing:
-            monkeypatch.setattr(migrate, "_names", lambda name=missing: frozenset({"0001_schema.sql", name}))
+            monkeypatch.setattr(migrate, "files", lambda name=missing: [("0001_schema.sql", ""), (name, "")])
         connection = await asyncpg.connect(dsn)
         try:
             with pytest.raises(MigrationError, match="run `postmeter migrate`") if missing else nullcontext():
@@ -64,6 +66,44 @@ async def test_what_is_to_be_applied_is_told_and_a_changed_migration_refused(
         with pytest.raises(MigrationError, match=f"{found[0][0]}: changed after it was applied"):
             await act(empty_postgres_dsn)
     assert await columns(empty_postgres_dsn, "new") == []
+
+
+async def test_what_older_services_cannot_work_with_waits_for_the_second_step(
+    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [*migrate.files(), ("9998_a.sql", "CREATE TABLE a (x int)")]
+    monkeypatch.setattr(migrate, "files", lambda: every)
+    await migrate.migrate(empty_postgres_dsn, after=False)
+    new, rest = ("9998_b.sql", "CREATE TABLE b (x int)"), ("9999_no_a.after.sql", "DROP TABLE a")
+    monkeypatch.setattr(migrate, "files", lambda: [*every, new, rest])
+    connection = await asyncpg.connect(empty_postgres_dsn)
+    await connection.execute("GRANT DELETE ON workspace TO postmeter_query")
+    delete = "SELECT has_table_privilege('postmeter_query', 'workspace', 'DELETE')"
+    for missing in ([new[0]], []):
+        assert await migrate.pending(empty_postgres_dsn, after=False) == missing
+        assert await migrate.migrate(empty_postgres_dsn, after=False) == missing
+        assert await columns(empty_postgres_dsn, "a")
+        assert await connection.fetchval(delete)
+    await migrate.require_current(connection)  # services start before the second step
+    assert await migrate.pending(empty_postgres_dsn) == [rest[0]]
+
+    monkeypatch.setattr(migrate, "files", lambda: [*every, new, rest, ("9999_now.sql", "CREATE TABLE c (x int)")])
+    for act in (migrate.pending, migrate.migrate):
+        with pytest.raises(MigrationError, match=rf"9999_now\.sql needs {rest[0]}.*run `postmeter migrate --after`"):
+            await act(empty_postgres_dsn, after=False)
+    assert await migrate.migrate(empty_postgres_dsn) == [rest[0], "9999_now.sql"]
+    assert not await columns(empty_postgres_dsn, "a")
+    assert not await connection.fetchval(delete)
+    await connection.close()
+
+
+async def test_an_empty_database_gets_both_steps_at_once(
+    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [*migrate.files(), ("9998_a.after.sql", "CREATE TABLE a (x int)"), ("9999_b.sql", "DROP TABLE a")]
+    monkeypatch.setattr(migrate, "files", lambda: every)
+    assert await migrate.pending(empty_postgres_dsn, after=False) == [name for name, _ in every]
+    assert await migrate.migrate(empty_postgres_dsn, after=False) == [name for name, _ in every]
 
 
 async def test_several_at_once_take_turns(empty_postgres_dsn: str) -> None:
@@ -142,19 +182,10 @@ async def test_the_longest_labels_fit_into_the_index_of_series(postgres_dsn: str
 
 @pytest.mark.parametrize("is_broken", [False, True])
 async def test_an_index_over_all_messages_is_built_before_its_migration(
-    empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch, *, is_broken: bool
+    empty_postgres_dsn: str, *, is_broken: bool
 ) -> None:
     """It takes longer than the migration may where there are many, and holds nobody up."""
-    files, give = migrate.files(), rights.give
-
-    async def to_nobody(_: object) -> None:
-        """The schema of before lacks tables that roles of now have rights to."""
-
-    monkeypatch.setattr(rights, "give", to_nobody)
-    monkeypatch.setattr(migrate, "files", lambda: [file for file in files if file[0] < "0012"])
-    await migrate.migrate(empty_postgres_dsn)
-    monkeypatch.setattr(migrate, "files", lambda: files)
-    monkeypatch.setattr(rights, "give", give)
+    await migrate_up_to(empty_postgres_dsn, "0012")
     connection = await asyncpg.connect(empty_postgres_dsn)
     await connection.execute(
         "INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,"
@@ -166,7 +197,8 @@ async def test_an_index_over_all_messages_is_built_before_its_migration(
     await connection.execute("ALTER TABLE waiting ADD COLUMN to_hash text")
     with pytest.raises(MigrationError, match=r"0012_addressed\.sql: column \"to_hash\""):
         await migrate.migrate(empty_postgres_dsn)
-    (built,) = await recipients_indexes(connection)
+    filled = await connection.fetchval("SELECT tableoid::regclass::text FROM message")
+    (built,) = [row for row in await recipients_indexes(connection) if row["table"] == filled]
     assert (built["valid"], built["parent"]) == (True, None)
     if is_broken:  # as when it was cut off
         await connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1", built["oid"])
@@ -177,6 +209,30 @@ async def test_an_index_over_all_messages_is_built_before_its_migration(
     assert (taken["oid"] == built["oid"]) is not is_broken
     assert await connection.fetchval("SELECT indisvalid FROM pg_index WHERE indexrelid = 'message_recipient'::regclass")
     await connection.close()
+
+
+async def test_an_index_of_a_table_without_partitions_is_built_beforehand_too(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = "CREATE UNIQUE INDEX IF NOT EXISTS link_by_url ON link (workspace, url) WHERE id > 0;"
+    # What this transaction finds tells that the index was there before it.
+    within = "SELECT 1 / count(*) FROM pg_class WHERE relname = 'link_by_url';"
+    every = [*migrate.files(), ("9999_links.sql", f"{within}\n{index}")]
+    monkeypatch.setattr(migrate, "files", lambda: every)
+    assert await migrate.migrate(postgres_dsn) == ["9999_links.sql"]
+    connection = await asyncpg.connect(postgres_dsn)
+    (found,) = await connection.fetch("SELECT indexdef FROM pg_indexes WHERE indexname = 'link_by_url'")
+    assert "UNIQUE" in found["indexdef"]
+    assert "WHERE (id > 0)" in found["indexdef"]
+    await connection.close()
+
+
+def test_every_new_index_of_a_table_that_is_there_can_be_built_beforehand() -> None:
+    partitioned = {one.table for one in partitions.TABLES}
+    for name, sql in migrate.files():
+        made = set(re.findall(r"^CREATE TABLE (\w+)", sql, re.MULTILINE))
+        for _, optional, index, table, _ in index_builds.INDEX.findall(sql) if name >= "0024" else ():
+            assert optional or table in made | partitioned, f"{name}: {index} lacks IF NOT EXISTS"
 
 
 async def recipients_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:

@@ -4,19 +4,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import requests
 
-from postmeter.cli.local import vault
-from tests.product import free_port, wait_for
+from tests import services
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements-services.lock").read_text()
-SERVICES = ("query", "tracking", "aggregator", "gateway")
 FOLDERS = ("shared", "tracking-service", "aggregator", "query-service", "gateway", "cli")
 ALONE = "from postmeter.cli.main import main; main()"
 
@@ -45,17 +41,6 @@ def environment(folder: Path) -> dict[str, str]:
     return own | {"PYTHONPATH": os.pathsep.join(map(str, [packages(folder), *(ROOT / name for name in FOLDERS)]))}
 
 
-@contextmanager
-def running(service: str, environ: dict[str, str], output: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with output.open("wb") as file:
-        process = subprocess.Popen(alone("run", service), env=environ, stdout=file, stderr=file)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
 def test_only_what_is_locked_is_there(tmp_path: Path) -> None:
     own = environment(tmp_path / "packages")
     here = {
@@ -71,41 +56,10 @@ def test_only_what_is_locked_is_there(tmp_path: Path) -> None:
 
 
 def test_all_services_start_and_commands_work(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
-    own = environment(tmp_path / "packages")
-    secrets = vault.fresh()
-    ports = {service: (free_port(), free_port()) for service in SERVICES}
-    own |= {
-        "POSTMETER_POSTGRES_DSN": postgres_dsn,
-        "POSTMETER_REDIS_URL": redis_url,
-        "POSTMETER_INTERNAL_SECRET": secrets.internal_secret.reveal(),
-        "POSTMETER_TOKEN_KEYS": secrets.token_keys.reveal(),
-        "POSTMETER_KEY_PEPPER": secrets.key_pepper.reveal(),
-        "POSTMETER_SOURCE_KEY": secrets.source_key.reveal(),
-        "POSTMETER_PUBLIC_URL": "https://t.shop.example",
-        "POSTMETER_PUBLIC_GATEWAY_URL": "https://api.shop.example",
-        "POSTMETER_SPOOL_DIR": str(tmp_path / "spool"),
-        "POSTMETER_SPOOL_RESERVE": "0",
-        "POSTMETER_EXPORT_DIR": str(tmp_path / "exports"),
-        "POSTMETER_TRACKING_URL": f"http://127.0.0.1:{ports['tracking'][0]}",
-        "POSTMETER_QUERY_URL": f"http://127.0.0.1:{ports['query'][0]}",
-    }
+    at = services.ports()
+    own = environment(tmp_path / "packages") | services.settings(postgres_dsn, redis_url, tmp_path, at)
     for words in (("migrate",), ("workspace", "create", "shop", "--name", "Shop", "--timezone", "UTC")):
         done = subprocess.run(alone(*words), env=own, cwd=tmp_path, capture_output=True, text=True, timeout=150)
         assert done.returncode == 0, done.stderr
-    with ExitStack() as stack:
-        processes = {}
-        for service, (port, ops) in ports.items():
-            environ = own | {"POSTMETER_PORT": str(port), "POSTMETER_OPS_PORT": str(ops)}
-            processes[service] = stack.enter_context(running(service, environ, tmp_path / f"{service}.txt"))
-        for service, process in processes.items():
-            ops, output = ports[service][1], tmp_path / f"{service}.txt"
-
-            def ready(ops: int = ops, output: Path = output, process: "subprocess.Popen[bytes]" = process) -> bool:
-                assert process.poll() is None, output.read_text()
-                try:
-                    return requests.get(f"http://127.0.0.1:{ops}/readyz", timeout=60).status_code == 200
-                except requests.ConnectionError:
-                    return False
-
-            wait_for(f"{service} to be ready", ready)
-        assert requests.get(f"http://127.0.0.1:{ports['gateway'][0]}/openapi.json", timeout=60).ok
+    with services.running(alone, lambda _: own, tmp_path, at):
+        assert requests.get(f"http://127.0.0.1:{at['gateway'][0]}/openapi.json", timeout=60).ok

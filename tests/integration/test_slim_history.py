@@ -14,8 +14,7 @@ import pytest
 
 from postmeter.aggregator.store import user_agents
 from postmeter.query.documents.workspaces.exports.history import _QUERIES as EXPORTS
-from postmeter.shared.storage import migrate, partitions, rights, verdict_reasons
-from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage import migrate, partitions, verdict_reasons
 from postmeter.shared.storage.rollups import ROLLUPS
 from postmeter.shared.stream.events import EventType, Mark
 from postmeter.shared.stream.records import Mail, Record
@@ -23,6 +22,7 @@ from tests import sealing
 from tests.aggregation import AT, SECOND, bench, event, hit, message, registration
 from tests.integration.flushes import Side, crowd, sides
 from tests.integration.query_world import query_service, sealed, world
+from tests.older_schema import migrate_up_to
 
 MESSAGES = 12
 OLD = "workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip,"
@@ -80,18 +80,10 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
         await new.execute("SELECT setval(pg_get_serial_sequence($1, 'id'), 10000)", table)
 
 
-async def to_nobody(_: Connection) -> None:
-    """The schema of before lacks what roles of now have rights to."""
-
-
 @pytest.fixture
-async def before(empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
+async def before(empty_postgres_dsn: str) -> str:
     """A database of the version before."""
-    every = migrate.files()
-    with monkeypatch.context() as of_before:
-        of_before.setattr(migrate, "files", lambda: [file for file in every if file[0] < "0020"])
-        of_before.setattr(rights, "give", to_nobody)
-        await migrate.migrate(empty_postgres_dsn)
+    await migrate_up_to(empty_postgres_dsn, "0020")
     return empty_postgres_dsn
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.shared.storage import index_builds, migrate, partitions, rights, uuid7
+from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
+from tests.older_schema import migrate_up_to
 
 NOW = datetime.now(UTC)
 MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -92,22 +93,13 @@ async def test_a_workspace_with_too_many_is_told_apart_and_notes_no_more(db: Any
 async def test_subjects_of_before_the_migration_are_noted_too(
     empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files, give = migrate.files(), rights.give
-
-    async def to_nobody(_: object) -> None:
-        """The schema of before lacks tables that roles of now have rights to."""
-
-    monkeypatch.setattr(rights, "give", to_nobody)
-    monkeypatch.setattr(migrate, "files", lambda: [file for file in files if file[0] < "0022"])
-    await migrate.migrate(empty_postgres_dsn)
+    await migrate_up_to(empty_postgres_dsn, "0022")
     db = await asyncpg.connect(empty_postgres_dsn)
     before = datetime.combine(partitions.add_months(NOW.date(), -2), datetime.min.time(), UTC)
     await insert(db, "Hello", "Bye", created=before)
     await insert(db, "Hello", "Hello")
     await insert(db, "Welcome", named=uuid.uuid4())
     await insert(db, "a", "b", "c", "d", workspace=2)
-    monkeypatch.setattr(migrate, "files", lambda: files)
-    monkeypatch.setattr(rights, "give", give)
     monkeypatch.setattr(index_builds, "MOST_SUBJECTS", 3)
     await migrate.migrate(empty_postgres_dsn)
     found = {key: until for key, until in (await noted(db)).items() if key[0] == 1}

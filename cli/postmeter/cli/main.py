@@ -92,20 +92,21 @@ def run(service: str) -> None:
 
 @main.command()
 @data_option()
+@click.option("--after", is_flag=True, help="Also do what may be done only once no older service runs.")
 @click.option("--check", is_flag=True, help="Only say what there is to do; the status is 1 if there is something.")
-def migrate(data: Path | None, check: bool) -> None:
-    """Bring the database schema up to date."""
+def migrate(data: Path | None, after: bool, check: bool) -> None:
+    """Bring the database schema up to date: before services are replaced, and with --after once they all are."""
     from postmeter.cli.local.database import named_errors
     from postmeter.shared.storage.migrate import migrate as apply
     from postmeter.shared.storage.migrate import pending
 
     if check:
         with access.database_dsn(data) as dsn, named_errors():
-            missing = asyncio.run(pending(dsn.reveal()))
+            missing = asyncio.run(pending(dsn.reveal(), after=after))
         click.echo("\n".join(f"to be applied: {name}" for name in missing) or "the schema is up to date")
         sys.exit(1 if missing else 0)
     with access.database_dsn(data) as dsn, named_errors():
-        applied = asyncio.run(apply(dsn.reveal()))
+        applied = asyncio.run(apply(dsn.reveal(), after=after))
     click.echo("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
 
 

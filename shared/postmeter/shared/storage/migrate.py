@@ -1,6 +1,10 @@
-"""Brings the schema up to date: the numbered files in `migrations/`, each in a transaction of its own.
+"""Brings the schema up to date: the numbered files in `migrations/`, in their order, each in a transaction of its own.
 
-What of them takes longer than a transaction may is done before it (index_builds.py). The digest of what was applied is
+An update has two steps (ADR 0057). Before the services are replaced, `migrate` applies what services of the version
+before can work with; once none of these runs any more, `migrate --after` applies the rest: the files that are called
+`NUMBER_name.after.sql`, and it takes away the rights that only they needed.
+
+What takes longer than a transaction may is done before it (index_builds.py). The digest of what was applied is
 kept: a migration whose text is another afterwards is refused, for then nobody knows what the schema is.
 
 Several may start at once: they take turns by polling `pg_try_advisory_lock` (waiting inside
@@ -12,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import itertools
 from collections.abc import Awaitable, Callable
 from importlib import resources
 
@@ -24,26 +29,24 @@ from postmeter.shared.storage.postgres import Connection, Pool
 LOCK = 0x706F73746D657465
 WAIT_SECONDS = 60.0
 MINIMUM_VERSION = 150000
-
-
-def files() -> list[tuple[str, str]]:
-    """(name, SQL) of every migration, in order."""
-    folder = resources.files("postmeter.shared.storage").joinpath("migrations")
-    return sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql"))
+AFTER = ".after.sql"
+"""How the names of migrations end that services of the version before cannot work with."""
 
 
 @functools.cache
-def _names() -> frozenset[str]:
-    return frozenset(name for name, _ in files())
+def files() -> tuple[tuple[str, str], ...]:
+    """(name, SQL) of every migration, in order."""
+    folder = resources.files("postmeter.shared.storage").joinpath("migrations")
+    return tuple(sorted((f.name, f.read_text()) for f in folder.iterdir() if f.name.endswith(".sql")))
 
 
 async def require_current(connection: Connection | Pool) -> None:
-    """Raise MigrationError, saying what to do, unless every migration that this version has is applied."""
+    """Raise MigrationError, saying what to do, unless every migration that this version's services need is applied."""
     try:
         done = {row["name"] for row in await connection.fetch("/* migrations */ SELECT name FROM migration")}
     except asyncpg.UndefinedTableError:
         done = set()
-    if missing := _names() - done:
+    if missing := {name for name, _ in files() if not name.endswith(AFTER)} - done:
         raise MigrationError(f"the schema lacks {', '.join(sorted(missing))}: run `postmeter migrate`")
 
 
@@ -52,17 +55,32 @@ def checks(pool: Pool) -> dict[str, Callable[[], Awaitable[object]]]:
     return {"postgres": lambda: pool.fetchval("SELECT 1"), "schema": lambda: require_current(pool)}
 
 
-async def pending(dsn: str) -> list[str]:
-    """What `migrate` would apply, in order. Raises MigrationError where a migration that was applied is another now."""
+async def pending(dsn: str, *, after: bool = True) -> list[str]:
+    """What `migrate` would apply, in order. Raises MigrationError as it would."""
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn)
     try:
         if not await connection.fetchval("SELECT to_regclass('migration') IS NOT NULL"):
             return [name for name, _ in files()]
         await _check(connection)
-        done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
-        return [name for name, _ in files() if name not in done]
+        return [name for name, _ in await _wanted(connection, after=after)]
     finally:
         await connection.close()
+
+
+async def _wanted(connection: asyncpg.Connection[asyncpg.Record], *, after: bool) -> list[tuple[str, str]]:
+    """Those that are missing, of both steps or of the first. A database that has none gets all: nobody works on it."""
+    done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
+    missing = [(name, sql) for name, sql in files() if name not in done]
+    if after or not done:
+        return missing
+    now = list(itertools.takewhile(lambda file: not file[0].endswith(AFTER), missing))
+    for name, _ in missing[len(now) :]:
+        if not name.endswith(AFTER):
+            raise MigrationError(
+                f"{name} needs {missing[len(now)][0]}, with which older services cannot work: stop those that run, "
+                "then run `postmeter migrate --after` and start the new ones"
+            )
+    return now
 
 
 async def _check(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -81,11 +99,12 @@ def _digest(sql: str) -> str:
     return hashlib.sha256(sql.encode()).hexdigest()
 
 
-async def migrate(dsn: str) -> list[str]:
+async def migrate(dsn: str, *, after: bool = True) -> list[str]:
     """Apply what is missing and make the partitions of the months around now; returns what was applied.
 
-    Partitions are made after each migration, so that the next one can fill what this one has made. In the end the roles
-    of services that the server has get their rights (rights.py), whatever was applied.
+    after: no service of the version before runs, so do both steps. Partitions are made after each migration, so that
+    the next one can fill what this one has made. In the end the roles of services that the server has get their rights
+    (rights.py), whatever was applied; they lose what is not theirs in the second step.
 
     Raises MigrationError that names the migration, or the version that Postgres should have.
     """
@@ -97,8 +116,8 @@ async def migrate(dsn: str) -> list[str]:
         await partitions.install(connection)
         await verdict_reasons.install(connection)
         await partitions.ensure_now(connection)
-        applied = await _apply(connection)
-        await rights.give(connection)
+        applied = await _apply(connection, after=after)
+        await rights.give(connection, take=after)
         return applied
     finally:
         await connection.close()
@@ -112,7 +131,7 @@ async def _lock(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], *, after: bool) -> list[str]:
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());"
         " ALTER TABLE migration ADD COLUMN IF NOT EXISTS digest text"
@@ -125,13 +144,10 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
         list(known),
         list(known.values()),
     )
-    done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
     applied = []
-    for name, sql in files():
-        if name in done:
-            continue
+    for name, sql in await _wanted(connection, after=after):
         try:
-            await index_builds.before(connection, name)
+            await index_builds.before(connection, name, sql)
             async with connection.transaction():
                 await connection.execute("SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '300s'")
                 await connection.execute(sql)

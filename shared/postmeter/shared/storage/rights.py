@@ -78,8 +78,11 @@ def role(service: str) -> str:
     return f"postmeter_{service}"
 
 
-async def give(connection: Connection) -> list[str]:
-    """Give every role that is there what is its own, and take the rest. Returns these roles. Run by the owner."""
+async def give(connection: Connection, *, take: bool = True) -> list[str]:
+    """Give every role that is there what is its own. Returns these roles. Run by the owner.
+
+    take: take the rest away, which services of the version before may need as long as they run.
+    """
     rows = await connection.fetch(_QUERIES["roles"], [role(service) for service in RIGHTS])
     there = [row["rolname"] for row in rows]
     schema = await connection.fetchval("SELECT quote_ident(current_schema())")
@@ -87,7 +90,9 @@ async def give(connection: Connection) -> list[str]:
         for service, rights in RIGHTS.items():
             if role(service) not in there:
                 continue
-            await connection.execute(_QUERIES["take"].format(role=role(service), schema=schema))
+            if take:
+                await connection.execute(_QUERIES["take"].format(role=role(service), schema=schema))
+            await connection.execute(_QUERIES["enter"].format(role=role(service), schema=schema))
             for right, tables in rights.items():
                 await connection.execute(f"GRANT {right} ON {', '.join(tables)} TO {role(service)}")
         if role("aggregator") in there:
