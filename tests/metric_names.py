@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from postmeter.shared.privacy import audit
 from postmeter.shared.process import answer_metrics, metrics, people_metrics
 
 CLASSES = (
@@ -16,6 +17,7 @@ CLASSES = (
     metrics.LiveMetrics,
     metrics.GatewayMetrics,
     people_metrics.PeopleMetrics,
+    audit.AuditMetrics,
 )
 
 

@@ -153,14 +153,24 @@ class Seeds:
             "POST /v1/keys": [
                 {"role": "domain_admin", "scopes": ["track"], "domains": ["shop.example"], "name": "theirs"}
             ],
+            "PUT /v1/privacy": [
+                {
+                    "opens": "full",
+                    "clicks": "full",
+                    "domains": {"quiet.example": {"opens": "last_date", "clicks": "off"}},
+                    "unknown": {"opens": "full"},
+                    "denied": {"clicks": "anonymous"},
+                    "retention": {"history_months": 13, "consent_months": None},
+                }
+            ],
             "POST /api/v1/track/event": [contact],
             "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
         }.get(name, [])
 
 
 _KEYS = (
-    ("fuzz-other", "super_admin", ("analytics", "track", "mail:read"), ()),
-    (None, "domain_admin", ("analytics", "track", "mail:read"), ("shop.example",)),
+    ("fuzz-other", "super_admin", ("analytics", "track", "mail:read", "privacy"), ()),
+    (None, "domain_admin", ("analytics", "track", "mail:read", "privacy"), ("shop.example",)),
     (None, "member", ("analytics",), ()),
 )
 

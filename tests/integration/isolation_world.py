@@ -28,7 +28,7 @@ from tests.oracle.stories import Story, micros
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 OURS, SIBLING, THEIRS, NOBODY = "zqmine", "zqmin2", "zqthem", "zqnone"
 """Marks in labels: a tenant's first and second domain, another tenant, nobody. Equally long."""
-SCOPES = ("access", "analytics", "mail:read", "track")
+SCOPES = ("access", "analytics", "mail:read", "privacy", "track")
 
 
 @dataclass(frozen=True)
@@ -236,6 +236,8 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("GET", "/v1/exports"): [lambda ids: get("/v1/exports")],
     ("GET", "/v1/verdicts"): [lambda ids: get("/v1/verdicts")],
     ("PUT", "/v1/verdicts"): [lambda ids: Request("PUT", "/v1/verdicts", {"early_seconds": 3})],
+    ("GET", "/v1/privacy"): [lambda ids: get("/v1/privacy")],
+    ("PUT", "/v1/privacy"): [lambda ids: Request("PUT", "/v1/privacy", {"retention": {"consent_months": 60}})],
     ("GET", "/v1/sending-ips"): [lambda ids: get("/v1/sending-ips")],
     ("POST", "/v1/sending-ips"): [lambda ids: Request("POST", "/v1/sending-ips", {"ips": ["9.9.9.8"]})],
     ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],

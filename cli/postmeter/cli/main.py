@@ -12,6 +12,7 @@ from postmeter.cli import access, checks
 from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option, local_options
+from postmeter.cli.privacy import privacy_commands
 from postmeter.cli.secrets import secret_commands
 from postmeter.cli.sending_ips import sending_ip_commands
 from postmeter.cli.shards import shard_commands
@@ -129,6 +130,7 @@ main.add_command(user_commands)
 main.add_command(source_commands)
 main.add_command(shard_commands)
 main.add_command(verdict_commands)
+main.add_command(privacy_commands)
 main.add_command(sending_ip_commands)
 main.add_command(spool_commands)
 main.add_command(secret_commands)

@@ -23,9 +23,11 @@ from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
 from postmeter.gateway.settings import GatewaySettings
+from postmeter.gateway.workspace.privacy_routes import PrivacyRoutes
 from postmeter.gateway.workspace.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.workspace.verdict_routes import VerdictRoutes
 from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.process.people_metrics import PeopleMetrics
 from postmeter.shared.storage import postgres
@@ -58,6 +60,7 @@ class People:
         sessions = Sessions(pool, writes)
         origins = Origins(settings.public_gateway_url, settings.trusted_hops)
         metrics = PeopleMetrics(registry)
+        AuditMetrics(registry)
         self._provider = _provider(settings)
         oidc = OidcRoutes(self._provider, _label(settings), writes, sessions, origins, hops, metrics)
         sign_in = SignIn(writes, keys, self._passwords, Throttle(self._redis, settings.key_pepper))
@@ -70,6 +73,7 @@ class People:
             **KeyRoutes(writes, settings.key_pepper).handlers(),
             **VerdictRoutes(pool, writes).handlers(),
             **SendingIpRoutes(pool, writes).handlers(),
+            **PrivacyRoutes(pool, writes).handlers(),
         }
 
     async def close(self) -> None:
