@@ -13,6 +13,7 @@ from postmeter.shared.errors import MigrationError
 from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
 from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, TIERS
 from postmeter.tracking.requests import fields
+from tests import schema
 from tests.older_schema import migrate_up_to
 
 
@@ -126,6 +127,13 @@ async def test_tables_have_the_columns_that_the_code_declares(postgres_dsn: str)
     for tier in TIERS:
         assert await columns(postgres_dsn, tier.table) == ["workspace", "series", "bucket", *COUNTERS]
     assert await columns(postgres_dsn, "series") == ["workspace", "id", *DIMENSIONS]
+
+
+async def test_the_page_of_the_schema_shows_what_the_migrations_make(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    shown = await schema.rendered(connection)
+    await connection.close()
+    assert schema.FILE.read_text() == shown, "write it anew: ./.venv/bin/python -m tests.schema"
 
 
 async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: str) -> None:

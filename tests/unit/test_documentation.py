@@ -46,3 +46,12 @@ def test_every_page_that_the_code_names_exists() -> None:
     pages = {page.relative_to(ROOT).as_posix() for page in ROOT.rglob("*.md")}
     assert {"semantics.md", "hostile-input.md"} <= named
     assert {name for name in named if not any(page.endswith(name) for page in pages)} == set()
+
+
+def test_every_decision_is_listed_and_a_number_without_one_is_named() -> None:
+    folder = ROOT / "docs/adr"
+    index = (folder / "README.md").read_text()
+    pages = {int(page.name[:4]): page.name for page in folder.glob("[0-9]*.md")}
+    assert set(re.findall(r"\]\(([0-9].*?)\)", index)) == set(pages.values())
+    named = {int(number) for line in re.findall(r"no page came of ([0-9, ]+)", index) for number in line.split(",")}
+    assert set(range(1, max(pages) + 1)) - set(pages) <= named
