@@ -10,7 +10,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
-from postmeter.aggregator.fold.states import NOTHING, First, Known
+from postmeter.aggregator.fold.states import Known
 from postmeter.aggregator.store.memory import Memory
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
@@ -32,14 +32,20 @@ async def learn(memory: Memory, at: Bench, series: dict[tuple[int, bytes], int])
         await held.hold((), series)
 
 
+def first_open(known: Known) -> int | None:
+    return None if known.first is None else known.first[Engagement.OPEN]
+
+
 async def test_it_is_bounded_and_forgets_the_unused(at: Bench) -> None:
     memory = Memory(3)
     for n, key in enumerate(KEYS):
         await learn(memory, at, {key: n})
-    known = [key for key in KEYS if memory.get(key, slot_of(*key)) is not None]
+    known = [key for key in KEYS if memory.get(key) is not None]
     assert 3 <= len(known) <= 8
     assert known == KEYS[-len(known) :]
-    assert memory.get(KEYS[-1], slot_of(*KEYS[-1])) == Known(len(KEYS) - 1, None, None, NOTHING)
+    last = memory.get(KEYS[-1])
+    assert last is not None
+    assert (last.series, last.sent_at, last.first) == (len(KEYS) - 1, None, None)
 
 
 async def test_nothing_is_known_after_another_process_wrote(at: Bench) -> None:
@@ -48,7 +54,7 @@ async def test_nothing_is_known_after_another_process_wrote(at: Bench) -> None:
     await learn(other, at, {KEYS[0]: 2})
     async with one.transaction(at.db) as held:
         await held.hold((), KEYS)
-    known = {key for key in KEYS if one.get(key, slot_of(*key)) is not None}
+    known = {key for key in KEYS if one.get(key) is not None}
     assert known == {key for key in KEYS if slot_of(*key) != slot_of(*KEYS[0])}
 
 
@@ -63,7 +69,21 @@ async def test_nothing_is_learnt_of_what_is_not_committed(at: Bench) -> None:
     async with memory.trial(at.db) as held:
         held.create({KEYS[2]: 2})
         await held.hold((), KEYS[2:3])
-    assert all(memory.get(key, slot_of(*key)) is None for key in KEYS[:3])
+    assert all(memory.get(key) is None for key in KEYS[:3])
+
+
+async def test_what_was_changed_in_place_is_forgotten_where_it_is_not_committed(at: Bench) -> None:
+    """Whether the transaction fails, is a trial, or has rolled part of its work back."""
+    memory = Memory(100)
+    for ends in ("fails", "tries", "is spoilt"):
+        await learn(memory, at, {KEYS[0]: 1})
+        assert memory.get(KEYS[0]) is not None
+        with suppress(ZeroDivisionError):
+            async with (memory.trial if ends == "tries" else memory.transaction)(at.db) as held:
+                (await held.hold(KEYS[:1], ()))[KEYS[0]].engage(Engagement.OPEN, AT)
+                held.spoilt = ends == "is spoilt"
+                assert ends != "fails" or 1 / 0
+        assert memory.get(KEYS[0]) is None, ends
 
 
 async def test_two_transactions_of_a_process_follow_each_other(at: Bench) -> None:
@@ -87,10 +107,11 @@ async def test_two_transactions_of_a_process_follow_each_other(at: Bench) -> Non
             before = (await first.hold([key], ()))[key]
             task = asyncio.create_task(second())
             await looked.wait()
-            assert (before.sent_at, before.first) == (AT, NOTHING)
+            assert (before.sent_at, before.first) == (AT, None)
+            before.engage(Engagement.OPEN, AT + SECOND)
             await first.write_engagements([(*key, Engagement.OPEN, AT + SECOND, before.series or 0)])
             assert not task.done()
-        assert (await task).first[Engagement.OPEN] == AT + SECOND
+        assert first_open(await task) == AT + SECOND
     finally:
         await other.close()
 
@@ -102,19 +123,19 @@ async def test_whoever_counts_without_the_lock_is_noticed(at: Bench) -> None:
         await at.counted()
     memory, key = Memory(100), KEYS[0]
 
-    async def engage() -> First:
+    async def engage() -> int | None:
         async with memory.transaction(at.db) as held:
-            first = (await held.hold([key], ()))[key].first
-            if first[Engagement.OPEN] is None:
+            opened = first_open((await held.hold([key], ()))[key])
+            if opened is None:
                 await held.write_engagements([(*key, Engagement.OPEN, AT + SECOND, 1)])
-        return first
+        return opened
 
     await learn(memory, at, {key: 1})
     made = "INSERT INTO engagement (workspace, message, kind, at, series) VALUES (1, $1, 1, $2, 1)"
     await at.db.execute(made, UUID(key[1]), AT)
     with pytest.raises(OutOfStep):
         await engage()
-    assert (await engage())[Engagement.OPEN] == AT
+    assert await engage() == AT
 
 
 async def test_every_slot_has_its_row(at: Bench) -> None:

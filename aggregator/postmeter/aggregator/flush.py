@@ -122,7 +122,7 @@ class Flusher:
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
-                held.learnt.clear()
+                held.spoilt = True
                 rejected = [
                     *swept.rejected,
                     *(reject(one, f"refused: {in_words(error)}", b"") for one in swept.records),

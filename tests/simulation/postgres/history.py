@@ -166,7 +166,8 @@ def judge(tx: Transaction, _: str, *columns: Any) -> Rows:
 @statement
 def first_clicks(tx: Transaction, _: str, *columns: Any) -> Rows:
     found = []
-    for workspace, message, at in zip(*columns, strict=True):
+    *rows, since = columns
+    for workspace, message, at in zip(*rows, strict=True):
         first = tx.get("engagement", (workspace, ident(message), 2))
         of = tx.get("message", (workspace, ident(message)))
         if first is None or of is None or first["at"] < at:
@@ -174,7 +175,7 @@ def first_clicks(tx: Transaction, _: str, *columns: Any) -> Rows:
         clicks = [
             row["at"]
             for _, row in _clicks(tx, workspace, message)
-            if row["at"] >= at and row["counted"] and row["verdict"] == 1
+            if row["at"] >= max(at, since) and row["counted"] and row["verdict"] == 1
         ]
         now = clicks[0] if clicks else None
         if (NEVER if now is None else now) != first["at"]:

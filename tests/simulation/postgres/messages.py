@@ -127,7 +127,9 @@ def make_messages(tx: Transaction, _: str, *columns: Any) -> Rows:
 
 @statement
 def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
-    found: dict[str, list[Any]] = {"place": [], "series": [], "sent_at": [], "delivered_at": []}
+    found: dict[str, list[Any]] = {
+        name: [] for name in ("place", "series", "sent_at", "delivered_at", "engaged", "kind", "at")
+    }
     for place, (workspace, message) in enumerate(zip(workspaces, ids, strict=True), 1):
         row = tx.get("message", (workspace, ident(message)))
         if row is not None:
@@ -135,6 +137,10 @@ def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) ->
             found["series"].append(None if row["flags"] & PROVISIONAL else row["series"])
             found["sent_at"].append(row["sent_at"])
             found["delivered_at"].append(row["delivered_at"])
+        for first in _of(tx, workspace, message):
+            found["engaged"].append(place)
+            found["kind"].append(int(first["kind"]))
+            found["at"].append(first["at"])
     return [{name: column or None for name, column in found.items()}]
 
 
@@ -214,15 +220,6 @@ def copy_engagement(tx: Transaction, _: str, rows: list[Any], columns: tuple[str
         row = dict(zip(columns, values, strict=True))
         if not tx.insert("engagement", (row["workspace"], ident(row["message"]), int(row["kind"])), row):
             raise asyncpg.UniqueViolationError("duplicate key value violates unique constraint of engagement")
-
-
-@statement
-def engagements(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
-    found = []
-    for place, (workspace, message) in enumerate(zip(workspaces, ids, strict=True), 1):
-        for row in _of(tx, workspace, message):
-            found.append({"place": place, "kind": int(row["kind"]), "at": row["at"]})
-    return found
 
 
 @statement

@@ -31,34 +31,27 @@ def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
     """
     found = Engagements()
     for kind, first in changes.first.items():
+        new, counter, is_click = found.new.append, UNIQUES[kind], kind is Engagement.CLICK
         for key, (at, series) in first.items():
             known = states[key]
-            was = known.first[kind]
+            was = None if known.first is None else known.first[kind]
             if was is None:
-                found.new.append((*key, kind, at, series))
+                new((*key, kind, at, series))
             elif at < was:
                 found.earlier.append((*key, kind, at))
             else:
                 continue
-            states[key] = Known(
-                known.series, known.sent_at, known.delivered_at, (*known.first[:kind], at, *known.first[kind + 1 :])
-            )
-            if at != NEVER:
-                _count(changes, kind, key[0], (at, series), was, known.sent_at)
-                if was is None and kind is Engagement.CLICK and not _is_early(at, known.delivered_at, early):
-                    found.alone.add(key)
+            known.engage(kind, at)
+            if at == NEVER:
+                continue
+            changes.count(key[0], at, series, counter)
+            if was is not None and was != NEVER:
+                changes.count(key[0], was, series, counter, -1)
+            elif known.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
+                changes.cohorts.engage(key[0], known.sent_at, series, kind, 1)
+            if was is None and is_click and not _is_early(at, known.delivered_at, early):
+                found.alone.add(key)
     return found
-
-
-def _count(
-    changes: Changes, kind: Engagement, workspace: int, first: tuple[int, int], was: int | None, sent_at: int | None
-) -> None:
-    at, series = first
-    changes.count(workspace, at, series, UNIQUES[kind])
-    if was is not None and was != NEVER:
-        changes.count(workspace, was, series, UNIQUES[kind], -1)
-    elif kind is not Engagement.UNSUBSCRIBE and sent_at is not None:
-        changes.cohorts.engage(workspace, sent_at, series, kind, 1)
 
 
 def _is_early(at: int, delivered_at: int | None, early: int) -> bool:

@@ -7,7 +7,7 @@ changes what is corrected here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -124,14 +124,15 @@ async def _correct(connection: Connection, changes: Changes, judgements: list[Ju
             earliest[workspace, message] = min(at, earliest.get((workspace, message), at))
     if not earliest:
         return set()
-    return await _move_first_clicks(connection, changes, ((*key, at) for key, at in sorted(earliest.items())))
+    return await _move_first_clicks(connection, changes, [(*key, at) for key, at in sorted(earliest.items())])
 
 
 async def _move_first_clicks(
-    connection: Connection, changes: Changes, touched: Iterable[tuple[int, UUID, int]]
+    connection: Connection, changes: Changes, touched: list[tuple[int, UUID, int]]
 ) -> set[Key]:
     moved = []
-    for row in await connection.fetch(_QUERIES["first_clicks"], *zip(*touched, strict=True)):
+    since = min(at for _, _, at in touched)
+    for row in await connection.fetch(_QUERIES["first_clicks"], *zip(*touched, strict=True), since):
         workspace, series, was = row["workspace"], row["series"], row["was"]
         at = NEVER if row["at"] is None else row["at"]
         moved.append((workspace, row["message"], at))

@@ -56,11 +56,11 @@ RETURNING e.workspace, e.at, e.series, CASE WHEN e.link IS NULL THEN e.url
 -- name: first_clicks
 -- Of messages ($1 workspaces, $2 ids) with other clicks of people than before, the earliest of which is, or was, at $3:
 -- when the first was (infinite: none) and when it is now (null: none), and when the message was sent. Only those for
--- which that is not the same.
+-- which that is not the same. No time is before $4.
 SELECT * FROM (
     SELECT g.workspace, g.message, g.series, g.at AS was, m.sent_at, (
         SELECT e.at FROM history e
-        WHERE e.workspace = g.workspace AND e.message = g.message AND e.at >= n.at AND e.type = 11
+        WHERE e.workspace = g.workspace AND e.message = g.message AND e.at >= n.at AND e.at >= $4 AND e.type = 11
             AND postmeter_place(e.workspace, e.message) = postmeter_place(g.workspace, g.message)
             AND postmeter_second(e.at) >= postmeter_second(n.at) AND e.counted AND e.verdict = 1
         ORDER BY postmeter_second(e.at), e.at LIMIT 1) AS at

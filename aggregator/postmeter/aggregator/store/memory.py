@@ -2,19 +2,23 @@
 
 Each message has one writer at a time: whoever holds its slot's row. A writer that finds that another process wrote last
 forgets what it knew of the slot; so nobody asks Postgres what is new about a message that he has just counted.
+
+Whoever holds a slot changes what is known of its messages in place (ADR 0055). That is right when he commits; where he
+does not, the slot is forgotten, whatever was changed.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from itertools import chain
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
-from postmeter.aggregator.fold.states import ABSENT, NOTHING, Key, Known
+from postmeter.aggregator.fold.states import FORGOTTEN, Key, Known
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.streams import SLOTS, slot_of
@@ -23,13 +27,17 @@ _QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
 
 
 class Memory:
-    """Of the last `size` to twice as many messages that were counted; shared by all shards of the process."""
+    """Of the last `size` to twice as many messages that were counted; shared by all shards of the process.
+
+    Each slot has an era, which ends when what is known of the slot is forgotten.
+    """
 
     def __init__(self, size: int) -> None:
         self._writer = uuid.uuid4().hex
         self._size = max(1, size)
-        self._young: list[dict[Key, Known]] = [{} for _ in range(SLOTS)]
-        self._old: list[dict[Key, Known]] = [{} for _ in range(SLOTS)]
+        self._young: dict[Key, Known] = {}
+        self._old: dict[Key, Known] = {}
+        self._eras = [0] * SLOTS
         self._locked = [0] * SLOTS
         self._holder: list[Transaction | None] = [None] * SLOTS
 
@@ -43,7 +51,7 @@ class Memory:
         except BaseException:
             self._release(held, committed=False)
             raise
-        self._release(held, committed=True)
+        self._release(held, committed=not held.spoilt)
 
     @asynccontextmanager
     async def trial(self, connection: Connection) -> AsyncIterator[Transaction]:
@@ -59,10 +67,19 @@ class Memory:
             finally:
                 self._release(held, committed=False)
 
-    def get(self, key: Key, slot: int) -> Known | None:
+    def get(self, key: Key) -> Known | None:
         """What is known of a message."""
-        known = self._young[slot].get(key)
-        return self._old[slot].get(key) if known is None else known
+        known = self._young.get(key)
+        if known is None:
+            known = self._old.get(key)
+            if known is None:
+                return None
+            self._young[key] = known  # so that what is asked for stays
+        return known if self.holds(known) else None
+
+    def holds(self, known: Known) -> bool:
+        """Whether that is still believed."""
+        return known.era == self._eras[known.slot]
 
     def turn(self, slot: int) -> int | None:
         """How often the slot was locked here; None: a transaction of this process holds it."""
@@ -76,12 +93,12 @@ class Memory:
             await held.connection.execute(_QUERIES["take"], others, self._writer)
         for slot in slots:
             if self._holder[slot] is not None:
-                self._forget(slot)  # committed just now, or not; we have not heard yet
+                self._eras[slot] += 1  # committed just now, or not; we have not heard yet
             self._locked[slot] += 1
             self._holder[slot] = held
             held.turns[slot] = self._locked[slot]
         for slot in others:
-            self._forget(slot)
+            self._eras[slot] += 1
         held.others.update(others)
 
     def _release(self, held: Transaction, *, committed: bool) -> None:
@@ -90,29 +107,23 @@ class Memory:
         for slot in ours:
             self._holder[slot] = None
             if not committed:
-                self._forget(slot)
+                self._eras[slot] += 1
         if not committed:
             return
         for key, known in held.learnt.items():
-            slot = slot_of(*key)
-            if slot in ours:
-                if known.series is None:
-                    self._young[slot].pop(key, None)
-                    self._old[slot].pop(key, None)
-                else:
-                    self._young[slot][key] = known
-        if sum(map(len, self._young)) > self._size:
-            self._young, self._old = [{} for _ in range(SLOTS)], self._young
-
-    def _forget(self, slot: int) -> None:
-        self._young[slot], self._old[slot] = {}, {}
+            if known.slot in ours and known.series is not None:
+                known.era = self._eras[known.slot]
+                self._young[key] = known
+        if len(self._young) > self._size:
+            self._young, self._old = {}, self._young
 
 
 class Transaction:
     """What a transaction looks up, holds and learns of messages.
 
     also: slots to be held beside those of messages. turns: by slot held, how often it was locked here. others: those
-    of another process before. learnt: what holds once it is committed; ABSENT: nothing is known any more.
+    of another process before. learnt: what was not remembered before, and will be once this is committed. spoilt: part
+    of the work was rolled back after all, so of what is held nothing is known any more.
     """
 
     def __init__(self, memory: Memory, connection: Connection) -> None:
@@ -121,56 +132,64 @@ class Transaction:
         self.turns: dict[int, int] = {}
         self.others: set[int] = set()
         self.learnt: dict[Key, Known] = {}
+        self.spoilt = False
         self._memory = memory
+        self._found: dict[Key, Known] = {}
         self._loaded: dict[Key, Known] = {}
         self._loaded_at: dict[int, int | None] = {}
         self._created: dict[Key, Known] = {}
 
     def create(self, series: Mapping[Key, int]) -> None:
         """These messages were made by this transaction."""
-        self._created |= {key: Known(of, None, None, NOTHING) for key, of in series.items()}
+        self._created |= {key: Known(of, None, None, slot_of(*key)) for key, of in series.items()}
 
     async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The series of those messages that are registered. To be asked before any slot is held."""
-        get, created = self._memory.get, self._created
+        get, created, known_of = self._memory.get, self._created, self._found
         found: dict[Key, int] = {}
-        missing: dict[Key, int] = {}
-        for key in keys:
-            slot = slot_of(*key)
-            known = get(key, slot) or created.get(key)
+        missing: list[Key] = []
+        for key in dict.fromkeys(keys):
+            known = get(key)
+            if known is not None:
+                known_of[key] = known
+            else:
+                known = created.get(key)
             if known is None:
-                missing[key] = slot
+                missing.append(key)
             elif known.series is not None:
                 found[key] = known.series
         if missing:
             turn = self._memory.turn
-            self._loaded_at |= {slot: turn(slot) for slot in set(missing.values())}
+            self._loaded_at |= {slot: turn(slot) for slot in {slot_of(*key) for key in missing}}
             self._loaded |= await load(self.connection, sorted(missing))
             found |= {key: known.series for key, known in self._loaded.items() if known.series is not None}
         return found
 
-    async def hold(self, keys: Iterable[Key], also: Iterable[Key]) -> dict[Key, Known]:
-        """Hold the slots of these messages, and of all that were looked up; returns what is committed of the first."""
-        slots = {key: slot_of(*key) for key in keys}
-        others = {slot_of(*key) for key in also}
-        looked_up = {key: slot_of(*key) for key in self._loaded}
-        wanted = {*slots.values(), *others, *looked_up.values(), *self.also}
+    async def hold(self, keys: Collection[Key], also: Collection[Key]) -> dict[Key, Known]:
+        """Hold the slots of these messages, and of all that were read or made; returns what is committed of the first.
+
+        That is to be changed in place, to what holds once this is committed.
+        """
+        wanted = {known.slot for of in (self._loaded, self._created) for known in of.values()} | self.also
+        for key in chain(keys, also):
+            looked_up = self._found.get(key)
+            wanted.add(slot_of(*key) if looked_up is None else looked_up.slot)
         if wanted:
             await self._memory.lock(self, wanted)
         self.learnt |= self._created
-        self.learnt |= {key: self._loaded[key] for key, slot in looked_up.items() if self._still_holds(slot)}
-        get, learnt = self._memory.get, self.learnt
+        self.learnt |= {key: known for key, known in self._loaded.items() if self._still_holds(known.slot)}
         found: dict[Key, Known] = {}
         missing: list[Key] = []
-        for key, slot in slots.items():
-            known = learnt.get(key) or get(key, slot)
+        for key in keys:
+            known = self.learnt.get(key) or self._memory.get(key)
             if known is None:
                 missing.append(key)
             else:
                 found[key] = known
         if missing:
             loaded = await load(self.connection, sorted(missing))
-            found |= {key: loaded.get(key, ABSENT) for key in missing}
+            self.learnt |= loaded
+            found |= {key: loaded.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
         return found
 
     def _still_holds(self, slot: int) -> bool:
@@ -199,13 +218,19 @@ class Transaction:
         ordered = [(workspace, UUID(message), *rest) for workspace, message, *rest in sorted(rows)]
         await self.connection.execute(_QUERIES["move_engagements"], *zip(*ordered, strict=True))
 
-    def learn(self, states: Mapping[Key, Known]) -> None:
-        """What holds of these messages once this is committed."""
-        self.learnt |= states
-
     def forget(self, keys: Iterable[Key]) -> None:
-        """What is known of these does not hold once this is committed."""
-        self.learnt |= dict.fromkeys(keys, ABSENT)
+        """What is known of these does not hold any more."""
+        for key in keys:
+            self.learnt.pop(key, None)
+            if (known := self._memory.get(key)) is not None:
+                known.era = FORGOTTEN
+
+    def date(self, key: Key, sent_at: int | None, delivered_at: int | None) -> None:
+        """A message was sent, or delivered, at the latest then."""
+        known = self.learnt.get(key) or self._memory.get(key)
+        if known is not None:
+            known.sent_at = _least(known.sent_at, sent_at)
+            known.delivered_at = _least(known.delivered_at, delivered_at)
 
 
 async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
@@ -213,12 +238,18 @@ async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
     workspaces, ids = [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
     row = await connection.fetchrow(_QUERIES["messages"], workspaces, ids)
     assert row is not None
-    firsts: dict[int, list[int | None]] = {}
-    for one in await connection.fetch(_QUERIES["engagements"], workspaces, ids):
-        firsts.setdefault(one["place"] - 1, list(NOTHING))[one["kind"]] = one["at"]
     found: dict[Key, Known] = {}
     columns = zip(row["place"] or (), row["series"] or (), row["sent_at"] or (), row["delivered_at"] or (), strict=True)
     for place, series, sent_at, delivered_at in columns:
-        first = firsts.get(place - 1)
-        found[keys[place - 1]] = Known(series, sent_at, delivered_at, NOTHING if first is None else tuple(first))
+        key = keys[place - 1]
+        found[key] = Known(series, sent_at, delivered_at, slot_of(*key))
+    for place, kind, at in zip(row["engaged"] or (), row["kind"] or (), row["at"] or (), strict=True):
+        if (known := found.get(keys[place - 1])) is not None:
+            known.engage(kind, at)
     return found
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

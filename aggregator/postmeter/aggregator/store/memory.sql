@@ -8,19 +8,17 @@ UPDATE slot SET writer = $2 WHERE slot = ANY ($1::smallint[]);
 
 -- name: messages
 -- Of the messages ($1 workspaces, $2 ids) those that are there, by their places: series (null: nobody has registered it)
--- and times.
-SELECT array_agg(f.place) AS place, array_agg(f.series) AS series, array_agg(f.sent_at) AS sent_at,
-    array_agg(f.delivered_at) AS delivered_at
-FROM (
-    SELECT n.place, CASE WHEN m.flags & 4 = 0 THEN m.series END AS series, m.sent_at, m.delivered_at
-    FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
-    JOIN message m ON m.workspace = n.workspace AND m.id = n.id) AS f;
-
--- name: engagements
--- First engagements of the messages ($1 workspaces, $2 ids), by their places.
-SELECT n.place, e.kind, e.at
-FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)
-JOIN engagement e ON e.workspace = n.workspace AND e.message = n.id;
+-- and times; and first engagements, by the places of their messages.
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)),
+m AS (
+    SELECT array_agg(n.place) AS place, array_agg(CASE WHEN m.flags & 4 = 0 THEN m.series END) AS series,
+        array_agg(m.sent_at) AS sent_at, array_agg(m.delivered_at) AS delivered_at
+    FROM n JOIN message m ON m.workspace = n.workspace AND m.id = n.id),
+e AS (
+    SELECT array_agg(n.place) AS engaged, array_agg(e.kind) AS kind, array_agg(e.at) AS at
+    FROM n JOIN engagement e ON e.workspace = n.workspace AND e.message = n.id)
+SELECT * FROM m, e;
 
 -- name: move_engagements
 -- First engagements of kinds $3 of the messages ($1 workspaces, $2 ids) were at $4.

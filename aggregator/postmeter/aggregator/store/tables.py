@@ -50,7 +50,6 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
     found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
     await held.write_engagements(found.new)
     await held.move_engagements(found.earlier)
-    held.learn(states)
     stretches = await clicks.deliveries(connection, changes)
     if changes.progress:
         progress = [
@@ -59,7 +58,8 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
         ]
         groups = await connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
         await _move_messages(connection, changes.cohorts, groups)
-        held.forget(changes.progress)
+        for key, p in changes.progress.items():
+            held.date(key, p.sent_at, p.delivered_at)
     held.forget(await clicks.judge(connection, changes, found.alone, stretches))
 
 
