@@ -692,6 +692,9 @@ CREATE TABLE privacy_domain (
 
 -- (0028) What recipients have chosen, as it is now. opens_at, clicks_at: when that was chosen; the latest choice holds, whichever
 -- arrives last. changed_at: when this row changed.
+-- (0029) When the messages of a recipient whose choice has changed are to be looked at again, for those that were registered at
+-- the same moment, or were too many to be lowered with it (ADR 0059, point 3). Null: all are as he has chosen.
+-- (0030) Choices whose messages are to be looked at; few at any time.
 CREATE TABLE recipient_choice (
     workspace int NOT NULL,
     to_hash text NOT NULL,
@@ -700,9 +703,11 @@ CREATE TABLE recipient_choice (
     opens_at timestamptz,
     clicks_at timestamptz,
     changed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    look_at timestamptz,
     PRIMARY KEY (workspace, to_hash)
 );
 CREATE INDEX recipient_choice_changed ON recipient_choice (changed_at);
+CREATE INDEX recipient_choice_look_at ON recipient_choice (look_at) WHERE (look_at IS NOT NULL);
 
 -- (0028) The proof: every choice as it was told, never changed. Null: nothing was said of that. recorded_by: the key or user
 -- that told it, or `recipient`, on the preferences page.

@@ -163,6 +163,10 @@ class Seeds:
                     "retention": {"history_months": 13, "consent_months": None},
                 }
             ],
+            "PUT /v1/recipients/consent": [
+                {"to": "fuzz@r.example", "opens": "granted", "method": "form", "at": "2026-01-01T00:00:00Z"},
+                {"recipients": [{"to_hash": "ab" * 32, "clicks": "denied", "source": "import", "text_version": "1"}]},
+            ],
             "POST /api/v1/track/event": [contact],
             "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
         }.get(name, [])

@@ -238,6 +238,10 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("PUT", "/v1/verdicts"): [lambda ids: Request("PUT", "/v1/verdicts", {"early_seconds": 3})],
     ("GET", "/v1/privacy"): [lambda ids: get("/v1/privacy")],
     ("PUT", "/v1/privacy"): [lambda ids: Request("PUT", "/v1/privacy", {"retention": {"consent_months": 60}})],
+    ("PUT", "/v1/recipients/consent"): [
+        lambda ids: Request("PUT", "/v1/recipients/consent", {"to": f"{ids.mark}@r.example", "opens": "granted"})
+    ],
+    ("GET", "/v1/recipients/consent"): [lambda ids: get("/v1/recipients/consent", to_hash="ab" * 32)],
     ("GET", "/v1/sending-ips"): [lambda ids: get("/v1/sending-ips")],
     ("POST", "/v1/sending-ips"): [lambda ids: Request("POST", "/v1/sending-ips", {"ips": ["9.9.9.8"]})],
     ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],

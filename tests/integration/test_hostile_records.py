@@ -13,6 +13,7 @@ import pytest
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import (
     CampaignChange,
+    Consent,
     CustomEvent,
     Mail,
     Purchase,
@@ -21,7 +22,7 @@ from postmeter.shared.stream.records import (
     WaitingEvent,
     WaitingHit,
 )
-from tests.aggregation import AT, bench, event, hit, registration
+from tests.aggregation import AT, bench, event, hit, message, registration
 
 HALF = "half a pair of surrogates"
 """Stands for such a text, which Python does not encode."""
@@ -62,6 +63,8 @@ RECORDS: dict[str, Record] = {
     "campaign": CampaignChange(AT, 1, "spring", "Spring", "sent"),
     "purchase": Purchase(AT, AT, 1, "p", "o", "c", Decimal(1), "EUR", "[]", b"digest", None),
     "custom": CustomEvent(AT, AT, 1, "e", "n", "c", "{}", None),
+    "consent": Consent(AT, AT, 1, "f" * 64, b"", 1, None, "form", "v1", "signup", "key:k"),
+    "consent of a page": Consent(AT, AT, 1, "", message(1), None, 2, "preferences_page", "1", "", "recipient"),
     "waiting open": WaitingHit(**msgspec.structs.asdict(hit(1)), verdict=1),
     "waiting event": WaitingEvent(**msgspec.structs.asdict(event(EventType.OPENED, 1)), verdict=1),
 }

@@ -15,7 +15,7 @@ from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store import campaigns, dedup, messages, rollups, tables
+from postmeter.aggregator.store import campaigns, consents, dedup, messages, rollups, tables
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dead_letters import DeadLetters
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
@@ -151,6 +151,14 @@ class Flusher:
                 await advance(connection, [Move(lease, lease.position)])
         return outcome, moved.more
 
+    async def lower(self, connection: Connection, lease: Lease) -> bool:
+        """Lower messages whose recipients have chosen lately. Whether there may be more now. Raises LeaseLost."""
+        async with self._memory.transaction(connection) as held:
+            more = await consents.look_again(held)
+            if held.turns:
+                await advance(connection, [Move(lease, lease.position)])
+        return more
+
     async def refusal(self, connection: Connection, shard: int, batch: Batch) -> Exception | None:
         """What is to be said against the batch, without what waits for its messages; nothing stays of the trial.
 
@@ -191,6 +199,7 @@ class Flusher:
     async def _prepare(self, connection: Connection, found: Intake) -> Prepared:
         """Make what messages point to, in transactions of their own: a row too many does no harm."""
         await campaigns.change(connection, found.campaigns)
+        await consents.prepare(connection, found.consents)
         await self._links.prepare(connection, found.hits, found.events)
         await self._user_agents.prepare(connection, found.hits, found.events)
         await self._refresh(connection)
@@ -205,6 +214,8 @@ class Flusher:
         connection, changes = held.connection, self._changes()
         outcome = Outcome.of(found)
         await self._register(held, changes, found, prepared, release=release)
+        changes.chosen, nobodys = await consents.take(held, found.consents)
+        found.rejected += nobodys
         resolved = await resolve(held, changes, found.hits, found.events, prepared)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, resolved.unknown, changes)

@@ -15,7 +15,7 @@ from postmeter.shared.stream.live import LiveTotals
 
 @dataclass
 class Outcome:
-    """What a committed flush did. hits, events, registrations, campaigns: records that were fresh.
+    """What a committed flush did. hits, events, registrations, campaigns, consents: records that were fresh.
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
     judged: clicks of which their company changed the verdict, by reason. sweep_behind: where a sweep goes on; None: it
@@ -28,6 +28,7 @@ class Outcome:
     events: int = 0
     registrations: int = 0
     campaigns: int = 0
+    consents: int = 0
     made: int = 0
     adopted: int = 0
     judged: Counter[str] = field(default_factory=Counter)
@@ -45,4 +46,5 @@ class Outcome:
             events=len(found.events),
             registrations=len(found.registrations),
             campaigns=len(found.campaigns),
+            consents=len(found.consents),
         )

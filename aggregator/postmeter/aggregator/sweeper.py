@@ -1,4 +1,6 @@
-"""What comes late, time and again: events that wait for their messages, and messages registered after their webhook."""
+"""What comes late, time and again: events that wait for their messages, messages registered after their webhook, and
+those whose recipient has chosen lately.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +54,7 @@ class Sweeper:
     async def sweep(self, connection: Connection, lease: Lease, which: str) -> None:
         """Look at some of what waits; more of it is due at once where there may be more."""
         more = await self._waiting(connection, lease, which)
+        more = await self._flusher.lower(connection, lease) or more
         if time.monotonic() >= self._due["adopt"]:
             more = await self._adopt(connection, lease) or more
         if more:

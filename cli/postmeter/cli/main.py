@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmeter.cli import access, checks
+from postmeter.cli.consent import consent_commands
 from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option, local_options
@@ -131,6 +132,7 @@ main.add_command(source_commands)
 main.add_command(shard_commands)
 main.add_command(verdict_commands)
 main.add_command(privacy_commands)
+main.add_command(consent_commands)
 main.add_command(sending_ip_commands)
 main.add_command(spool_commands)
 main.add_command(secret_commands)

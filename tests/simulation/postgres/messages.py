@@ -309,6 +309,12 @@ def take_known(tx: Transaction, _: str, numbers: list[int]) -> Rows:
 
 
 @statement
+def to_look_at(tx: Transaction, _: str, most: int) -> Rows:
+    """Nobody chooses anything in this world."""
+    return []
+
+
+@statement
 def due(tx: Transaction, _: str, most: int) -> Rows:
     """No webhooks in this world, so nothing names only an address."""
     return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from postmeter.shared.apis import consent
 from postmeter.shared.apis.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
@@ -30,6 +31,7 @@ from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
 from postmeter.tracking.writes import event_batch
 from postmeter.tracking.writes.campaigns import Campaigns
+from postmeter.tracking.writes.consents import Consents
 from postmeter.tracking.writes.events import Events
 from postmeter.tracking.writes.messages import Messages
 
@@ -40,7 +42,7 @@ _MAX_BODY = {endpoint.path: endpoint.max_body for endpoint in ENDPOINTS if endpo
 
 
 class Writes:
-    """The handlers of /v1/messages, /v1/events and /v1/campaigns."""
+    """The handlers of /v1/messages, /v1/events, /v1/campaigns and /v1/recipients/consent."""
 
     def __init__(
         self,
@@ -50,12 +52,14 @@ class Writes:
         messages: Messages,
         taker: Events,
         campaigns: Campaigns,
+        consents: Consents,
     ) -> None:
         self._seals = seals
         self._timeout = settings.body_timeout
         self._messages = messages
         self._events = taker
         self._campaigns = campaigns
+        self._consents = consents
         self._large = large
 
     def _principal(self, request: web.Request) -> Principal:
@@ -90,6 +94,16 @@ class Writes:
         segment = request.raw_path.partition("?")[0].rpartition("/")[2]
         answer = await self._campaigns.change(principal, segment, body)
         return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+    async def put_consent(self, request: web.Request) -> web.Response:
+        """Take what recipients have chosen."""
+        principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
+        logs.bind_request(principal.request_id)
+        authorization.require(consent.PUT, principal)
+        async with self._large.of(principal.workspace, request) as turn:
+            body = await bodies.read(request, consent.PUT.max_body, self._timeout, turn)
+            status, answer = await self._consents.take(principal, body)
+            return web.Response(status=status, body=msgspec.json.encode(answer), content_type="application/json")
 
 
 class Visits:
@@ -158,6 +172,7 @@ def application(
             web.post(EVENTS_PATH, writes.post_events),
             # An id may hold braces, which aiohttp's own pattern of a segment leaves out.
             web.put(CAMPAIGN.path.replace("{id}", "{id:[^/]+}"), writes.put_campaign),
+            web.put(consent.PATH, writes.put_consent),
             web.post(TRACK_EVENT.path, track.event),
             web.post(TRACK_PURCHASE.path, track.purchase),
             web.post(CLIENT_TRACK_EVENT.path, track.event),

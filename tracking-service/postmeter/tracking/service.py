@@ -48,6 +48,7 @@ from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
 from postmeter.tracking.writes.campaigns import Campaigns
+from postmeter.tracking.writes.consents import Consents
 from postmeter.tracking.writes.events import Events
 from postmeter.tracking.writes.messages import Messages
 
@@ -96,6 +97,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
         Events(committer, redis, figures),
         Campaigns(committer),
+        Consents(committer),
     )
     pool = await _pool(settings)
     await recipients.check(pool, settings.recipient_hash_key, keeps=True)

@@ -11,6 +11,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.fold.bounce_reasons import BounceReasons
+from postmeter.aggregator.fold.choices import Chosen
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.deltas import Deltas
 from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
@@ -106,6 +107,7 @@ class Changes:
     relinked: Counter[LinkClick] = field(default_factory=Counter)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
+    chosen: Chosen | None = None
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
         """Add to a counter of the quarter-hour that `at` lies in."""

@@ -61,7 +61,7 @@ class Publisher:
 
     def _measure(self, outcome: Outcome) -> None:
         counters = self._counters
-        for kind in ("hit", "event", "registration", "campaign"):
+        for kind in ("hit", "event", "registration", "campaign", "consent"):
             counters.records.labels(kind).inc(getattr(outcome, f"{kind}s"))
         counters.records.labels("purchase").inc(outcome.contacts.purchases)
         counters.records.labels("custom").inc(outcome.contacts.custom)

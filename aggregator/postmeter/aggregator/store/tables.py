@@ -13,8 +13,8 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.deltas import Bucket, Cells
 from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.aggregator.fold.states import Key
-from postmeter.aggregator.store import clicks, rollups
+from postmeter.aggregator.fold.states import Key, Known
+from postmeter.aggregator.store import clicks, consents, rollups
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
@@ -45,8 +45,14 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
     connection = held.connection
     engaged = set[Key]().union(*changes.first.values())
     states = await held.hold(engaged, (*changes.progress, *changes.clicks))
-    if not states and not changes.progress:
-        return
+    lowered = await consents.write(connection, changes.chosen)
+    if states or changes.progress:
+        await _write_states(held, changes, states)
+    held.forget(lowered)
+
+
+async def _write_states(held: Transaction, changes: Changes, states: dict[Key, Known]) -> None:
+    connection = held.connection
     found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
     await held.write_engagements(found.new)
     await held.move_engagements(found.earlier)

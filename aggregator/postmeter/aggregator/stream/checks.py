@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from operator import attrgetter
 
+from postmeter.shared.privacy.levels import Choice
 from postmeter.shared.stream.events import BounceType, EventType, Mark
 from postmeter.shared.stream.records import (
     SIZE_LIMIT,
     CampaignChange,
+    Consent,
     CustomEvent,
     Event,
     Hit,
@@ -23,6 +25,7 @@ _INT4 = 2**31
 _TYPES = frozenset(EventType)
 _BOUNCES = frozenset(BounceType)
 _MARKS = frozenset(Mark)
+_CHOICES = frozenset((None, *Choice))
 _ALONE = frozenset((EventType.RECEIVED, EventType.UNKNOWN))
 """Events that need no message of ours: received mail, and what providers tell of accounts, lists and contacts."""
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
@@ -50,6 +53,8 @@ def fault(record: Record) -> str | None:
         return "text" if not record.campaign or any("\0" in text for text in texts) else None
     if type(record) is Purchase or type(record) is CustomEvent:
         return _contact_fault(record)
+    if type(record) is Consent:
+        return _consent_fault(record)
     assert isinstance(record, Event)
     return _event_fault(record)
 
@@ -120,6 +125,19 @@ def _contact_fault(record: Purchase | CustomEvent) -> str | None:
         return "number"
     texts = (getattr(record, name) for name in _CONTACT_TEXTS[type(record)])
     return "text" if not record.id or any("\0" in text for text in texts) else None
+
+
+def _consent_fault(record: Consent) -> str | None:
+    if len(record.message) not in (0, 16) or bool(record.message) == bool(record.to_hash):
+        return "unaddressed"
+    if not {record.opens, record.clicks} <= _CHOICES or record.opens is record.clicks is None:
+        return "choice"
+    if not _EARLIEST <= record.received < _LATEST:
+        return "number"
+    return "text" if "\0" in "".join(_CONSENT_TEXTS(record)) else None
+
+
+_CONSENT_TEXTS = attrgetter("to_hash", "method", "text_version", "source", "by")
 
 
 def _is_money(amount: Decimal) -> bool:

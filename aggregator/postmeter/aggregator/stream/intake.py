@@ -9,6 +9,7 @@ from typing import Any
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.shared.stream.records import (
     CampaignChange,
+    Consent,
     CustomEvent,
     Event,
     Hit,
@@ -30,6 +31,7 @@ class Intake:
     campaigns: list[CampaignChange] = field(default_factory=list)
     purchases: list[Purchase] = field(default_factory=list)
     custom: list[CustomEvent] = field(default_factory=list)
+    consents: list[Consent] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
     def add(self, found: Iterable[Record]) -> Intake:
@@ -43,6 +45,7 @@ class Intake:
             CampaignChange: self.campaigns,
             Purchase: self.purchases,
             CustomEvent: self.custom,
+            Consent: self.consents,
         }
         for record in found:
             lists[type(record)].append(record)

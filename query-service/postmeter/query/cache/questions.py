@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis import domains, exports, misar, workspace, workspaces
+from postmeter.shared.apis import consent, domains, exports, misar, workspace, workspaces
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.auth.principal import Principal
 
@@ -111,6 +111,7 @@ CLOCKS: dict[str, Reader | None] = {
     exports.LATEST_PATH: None,
     exports.DOWNLOAD_PATH: None,
     LIVE_ENDPOINT.path: None,
+    consent.PATH: None,
     workspace.PATH: _at_any_time,
     "/v1/query": _by_quarter,
 }

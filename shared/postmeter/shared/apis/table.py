@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.apis import (
+    consent,
     domains,
     exports,
     keys,
@@ -48,6 +49,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *verdicts.ENDPOINTS,
     *sending_ips.ENDPOINTS,
     *privacy.ENDPOINTS,
+    *consent.ENDPOINTS,
     live.LIVE_ENDPOINT,
     *webhooks.ENDPOINTS,
     *sources.ENDPOINTS,

@@ -190,8 +190,8 @@ class AggregatorMetrics:
     def __init__(self, to: CollectorRegistry) -> None:
         self.records = counter(
             to, "postmeter_records_total",
-            "Records committed, by kind (hit, event, registration, campaign, purchase, custom).",
-            kind=("hit", "event", "registration", "campaign", "purchase", "custom"),
+            "Records committed, by kind (hit, event, registration, campaign, consent, purchase, custom).",
+            kind=("hit", "event", "registration", "campaign", "consent", "purchase", "custom"),
         )  # fmt: skip
         self.duplicates = counter(
             to, "postmeter_duplicates_total",

@@ -1,0 +1,57 @@
+"""`GET /v1/recipients/consent`: what a recipient has chosen, and the proof of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, Told
+from postmeter.shared.errors import RequestError
+from postmeter.shared.privacy import recipients
+from postmeter.shared.privacy.levels import Choice, Choices
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.sql import Queries
+
+_QUERIES = Queries("postmeter.query.documents.native", "recipient_consent.sql")
+MOST_TOLD = 1000
+
+
+class RecipientConsents:
+    """Answers GET /v1/recipients/consent."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """What holds, and the latest choices; of who has never chosen, that nothing is known."""
+        if asked.scope.domains is not None:
+            message = "What recipients choose is the workspace's; you are confined to domains."
+            raise RequestError(403, "FORBIDDEN", message)
+        to_hash = parameters.read(asked.request, ConsentParameters).to_hash.lower()
+        if not recipients.is_hash(to_hash):
+            raise parameters.invalid("to_hash", "takes the 64 hexadecimal digits that a message shows as to_hash.")
+        workspace = asked.scope.workspace
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            now = await connection.fetchrow(_QUERIES["choice"], workspace, to_hash)
+            told = await connection.fetch(_QUERIES["told"], workspace, to_hash, MOST_TOLD)
+        holds = Choices() if now is None else Choices(Choice(now["opens"]), Choice(now["clicks"]))
+        return json(ConsentAnswer(RecipientConsent(holds.opens.text, holds.clicks.text, [_told(row) for row in told])))
+
+
+def _told(row: Any) -> Told:
+    return Told(
+        opens=None if row["opens"] is None else Choice(row["opens"]).text,
+        clicks=None if row["clicks"] is None else Choice(row["clicks"]).text,
+        method=row["method"],
+        text_version=row["text_version"],
+        source=row["source"],
+        at=stamp(row["at"]),
+        recorded_at=stamp(row["recorded_at"]),
+        recorded_by=row["recorded_by"],
+    )

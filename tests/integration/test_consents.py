@@ -1,0 +1,173 @@
+"""What recipients choose, in the aggregator on real Postgres and Redis: the proof, the choice, and messages lowered."""
+
+import itertools
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from postmeter.aggregator.store import consents
+from postmeter.shared.privacy.levels import Level, Levels, of_flags
+from postmeter.shared.stream.records import Consent
+from tests.aggregation import AT, SECOND, Bench, bench, message, registration, until
+
+GRANTED, DENIED, UNKNOWN = 1, 2, 0
+HASH = "a" * 64
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+def consent(opens: int | None, clicks: int | None, when: int = AT, **changes: Any) -> Consent:
+    given = {
+        "at": when,
+        "received": AT,
+        "workspace": 1,
+        "to_hash": HASH,
+        "message": b"",
+        "opens": opens,
+        "clicks": clicks,
+        "method": "form",
+        "text_version": "2026-07",
+        "source": "signup",
+        "by": "key:k",
+    }
+    return Consent(**given | changes)
+
+
+async def levels(at: Bench, n: int, workspace: int = 1) -> Levels:
+    query = "SELECT flags FROM message WHERE workspace = $1 AND id = $2"
+    return of_flags(await at.value(query, workspace, UUID(bytes=message(n))))
+
+
+async def choice(at: Bench, to_hash: str = HASH) -> tuple[int, int]:
+    row = await at.db.fetchrow("SELECT opens, clicks FROM recipient_choice WHERE to_hash = $1", to_hash)
+    assert row is not None
+    return row["opens"], row["clicks"]
+
+
+async def test_a_refusal_lowers_what_was_mailed_before_and_nothing_else(at: Bench) -> None:
+    await at.streams.append(0, registration(1, to_hash=HASH), registration(2, to_hash=HASH))
+    await at.streams.append(0, registration(3), registration(4, to_hash=HASH, workspace=2))
+    async with at.aggregator(shards=1):
+        await at.counted()
+        await at.db.execute("UPDATE message SET flags = 3 + 3 * 128 WHERE id = $1", UUID(bytes=message(2)))
+        await at.streams.append(0, consent(DENIED, None))
+        await at.counted()
+        assert await levels(at, 1) == (Level.OFF, Level.FULL)
+        assert await levels(at, 2) == (Level.OFF, Level.ANONYMOUS), "what was lower stays"
+        assert await levels(at, 3) == await levels(at, 4, 2) == (Level.FULL, Level.FULL), "others' and another tenant's"
+        await at.streams.append(0, consent(GRANTED, DENIED, AT + SECOND))
+        await at.counted()
+        assert await choice(at) == (GRANTED, DENIED)
+        assert await levels(at, 1) == (Level.OFF, Level.OFF), "what is out is never raised"
+        rest = await at.value("SELECT flags & 15 FROM message WHERE workspace = 1 AND id = $1", UUID(bytes=message(1)))
+        assert rest == 3, "what else the flags say stays"
+    told = await at.db.fetch("SELECT opens, clicks, method, text_version, source FROM consent ORDER BY id")
+    assert [tuple(row) for row in told] == [
+        (DENIED, None, "form", "2026-07", "signup"),
+        (GRANTED, DENIED, "form", "2026-07", "signup"),
+    ]
+    assert await at.value("SELECT count(*) FROM privacy_setting WHERE workspace = 1") == 1
+
+
+async def test_ceilings_of_who_refused_and_of_who_takes_back_are_the_workspaces(at: Bench) -> None:
+    await at.db.execute(
+        "INSERT INTO privacy_setting (workspace, unknown_opens, unknown_clicks, denied_opens) VALUES (1, 1, 4, 3)"
+    )
+    await at.streams.append(0, registration(1, to_hash=HASH), consent(GRANTED, GRANTED))
+    async with at.aggregator(shards=1):
+        await at.counted()
+        assert await levels(at, 1) == (Level.FULL, Level.FULL)
+        await at.streams.append(0, consent(UNKNOWN, UNKNOWN, AT + 1))
+        await at.counted()
+        assert await levels(at, 1) == (Level.PSEUDONYMOUS, Level.OFF)
+        await at.streams.append(0, consent(DENIED, None, AT + 2))
+        await at.counted()
+        assert await levels(at, 1) == (Level.ANONYMOUS, Level.OFF)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_latest_choice_holds_in_any_order_of_arrival(at: Bench, seed: int) -> None:
+    """Against a model of its own: for opens and clicks apart the latest, of equals a refusal before all."""
+    told = [
+        (when, opens, clicks)
+        for when, opens, clicks in itertools.product((1, 2, 3), (None, *range(3)), (None, *range(3)))
+        if (opens, clicks) != (None, None)
+    ]
+    dice = random.Random(seed)
+    people = {f"{n:064x}": dice.sample(told, dice.randint(1, 6)) for n in range(60)}
+    records = [
+        consent(opens, clicks, AT + when, to_hash=to_hash)
+        for to_hash, said in people.items()
+        for when, opens, clicks in said
+    ]
+    dice.shuffle(records)
+    async with at.aggregator(shards=3):
+        while records:
+            batch, records = records[: (n := dice.randint(1, 40))], records[n:]
+            await at.streams.append(dice.randrange(3), *batch, batch_id=(name := f"batch-{len(records)}"))
+            if dice.random() < 0.3:
+                await at.streams.append(dice.randrange(3), *batch, batch_id=name)
+        await at.counted()
+    allows_less = {GRANTED: 0, UNKNOWN: 1, DENIED: 2}
+    for to_hash, said in people.items():
+        expected = []
+        for place in (1, 2):
+            known = [(one[0], allows_less[one[place]], one[place]) for one in said if one[place] is not None]
+            expected.append(max(known)[2] if known else UNKNOWN)
+        assert await choice(at, to_hash) == tuple(expected), said
+    assert await at.value("SELECT count(*) FROM consent") == sum(map(len, people.values())), "once, however often sent"
+
+
+async def test_a_choice_on_a_message_s_page_is_its_recipient_s(at: Bench) -> None:
+    page = {"to_hash": "", "by": "recipient", "method": "preferences_page"}
+    await at.streams.append(0, registration(1, to_hash=HASH), registration(2, to_hash=""))
+    await at.streams.append(0, consent(DENIED, DENIED, message=message(1), **page))
+    await at.streams.append(0, *(consent(DENIED, None, message=message(n), **page) for n in (2, 9)))
+    async with at.aggregator(shards=1):
+        await at.counted()
+    assert await choice(at) == (DENIED, DENIED)
+    assert await levels(at, 1) == (Level.OFF, Level.OFF)
+    assert await at.value("SELECT recorded_by FROM consent") == "recipient"
+    reasons = [row["reason"] for row in await at.db.fetch("SELECT reason FROM dead_letter ORDER BY reason")]
+    assert reasons == sorted([consents.NO_MESSAGE, consents.NOBODY])
+
+
+async def test_messages_that_are_too_many_are_lowered_by_and_by(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consents, "MOST_MESSAGES", 3)
+    await at.streams.append(0, *(registration(n, to_hash=HASH) for n in range(1, 11)), consent(DENIED, DENIED))
+
+    async def lowered() -> bool:
+        return await at.value("SELECT count(*) FROM message WHERE flags & 1008 = 576") == 10
+
+    async with at.aggregator(shards=1):
+        await until(lowered)
+
+
+async def test_what_was_registered_at_the_same_moment_is_lowered_soon(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consents, "FIRST_LOOK", 0.2)
+    monkeypatch.setattr(consents, "LAST_LOOK", 0.4)
+    async with at.aggregator(shards=1):
+        await at.streams.append(0, consent(DENIED, None))
+        await at.counted()
+        # As a transaction does that has not seen the choice.
+        await at.streams.append(0, registration(1, to_hash=HASH))
+        await at.counted()
+        await at.db.execute("UPDATE message SET flags = 3")
+
+        async def lowered() -> bool:
+            return await levels(at, 1) == (Level.OFF, Level.FULL)
+
+        async def done() -> bool:
+            return bool(await at.value("SELECT bool_and(look_at IS NULL) FROM recipient_choice"))
+
+        await until(lowered)
+        await until(done)
