@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postmeter.shared.apis.native import Reason, Untracked
 from postmeter.shared.links.tokens import KeyRing
-from postmeter.tracking.html.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented, UntrackedLink
-from postmeter.tracking.html.link_rules import Reason
+from postmeter.tracking.html.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented
 
 OLD, NEW = KeyRing({1: b"k" * 32}), KeyRing({2: b"n" * 32, 1: b"k" * 32})
 MESSAGE = bytes(range(16))
@@ -171,7 +171,7 @@ def test_what_is_listed_is_bounded_and_each_once(parts: list[str], times: int) -
     done = apply("".join(f'<a href="{href}">' for href in hrefs * 2))
     wanted = list(dict.fromkeys(href[:LISTED_CHARS] for href in hrefs))
     assert len(done.untracked) <= MOST_LISTED
-    assert all(isinstance(left, UntrackedLink) and len(left.url) <= LISTED_CHARS for left in done.untracked)
+    assert all(isinstance(left, Untracked) and len(left.url) <= LISTED_CHARS for left in done.untracked)
     for left, href in zip(done.untracked, wanted, strict=False):
         assert left.url == href or left.url[:-1] == href[: LISTED_CHARS - 1]
 
@@ -213,5 +213,5 @@ def test_without_https_an_amp_part_has_no_pixel_and_the_answer_says_so() -> None
     html = AMP.format("amp4email", "")
     done = here.apply(html, 7, MESSAGE, opens=True, clicks=True)
     assert done.html == html
-    assert done.untracked == [UntrackedLink(here.open_url(7, MESSAGE)[:LISTED_CHARS], Reason.AMP_NEEDS_HTTPS)]
+    assert done.untracked == [Untracked(here.open_url(7, MESSAGE)[:LISTED_CHARS], Reason.AMP_NEEDS_HTTPS)]
     assert "<img " in here.apply(html.replace("amp4email", ""), 7, MESSAGE, opens=True, clicks=True).html

@@ -7,6 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from postmeter.shared.apis.endpoint import READ_LATER, READ_LATER_STRUCTS
 from postmeter.shared.apis.table import Document
 
 Schema = dict[str, Any]
@@ -39,10 +40,10 @@ class Schemas:
         template = f"#/components/schemas/{self._prefix}{{name}}"
         (schema,), structs = msgspec.json.schema_components([kind], ref_template=template)
         for name, component in structs.items():
-            described = _as_written(component)
+            described = self._as_written(component)
             if self.components.setdefault(self._prefix + name, described) != described:
                 raise ValueError(f"two structs of one document are called {name}")
-        written: Schema = _as_written(schema)
+        written: Schema = self._as_written(schema)
         return written
 
     def of_parameter(self, field: msgspec.structs.FieldInfo) -> Schema:
@@ -59,20 +60,23 @@ class Schemas:
             schema["default"] = int(field.default) if schema.get("type") == "integer" else field.default
         return schema
 
+    def _as_written(self, schema: Any) -> Any:
+        """msgspec's schema with decimals as numbers, with null among the values where null is allowed, and with the
+        structs of what is read later.
+        """
+        if isinstance(schema, list):
+            return [self._as_written(part) for part in schema]
+        if not isinstance(schema, dict):
+            return schema
+        if READ_LATER in schema:
+            return self.of(READ_LATER_STRUCTS[schema[READ_LATER]])
+        if _DECIMAL.items() <= schema.items():
+            return {name: part for name, part in schema.items() if name != "format"} | {"type": "number"}
+        schema = {name: self._as_written(part) for name, part in schema.items()}
+        if "enum" in schema and _NULL in schema.get("anyOf", ()):
+            schema["enum"] = [*schema["enum"], None]
+        return schema
+
 
 def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def _as_written(schema: Any) -> Any:
-    """msgspec's schema with decimals as numbers, and with null among the values where null is allowed."""
-    if isinstance(schema, list):
-        return [_as_written(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if _DECIMAL.items() <= schema.items():
-        return {name: part for name, part in schema.items() if name != "format"} | {"type": "number"}
-    schema = {name: _as_written(part) for name, part in schema.items()}
-    if "enum" in schema and _NULL in schema.get("anyOf", ()):
-        schema["enum"] = [*schema["enum"], None]
-    return schema

@@ -13,6 +13,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.envelopes import meta
 from postmeter.shared.process import logs
@@ -24,7 +25,6 @@ from postmeter.shared.stream.redis_failures import FAILURES
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _FIELDS = LiveTotals.__struct_fields__
-_ORDER = ("opens", "unique_opens", "clicks", "unique_clicks", "machine_opens", "machine_clicks")
 REDIS_SECONDS = 0.5
 
 
@@ -50,9 +50,9 @@ class TrackingStats:
                 highest = {name: max(getattr(known, name), row[name]) for name in _FIELDS}
                 shards[row["shard"]] = LiveTotals(**highest)
         totals = live.total([live.encode(shard) for shard in shards.values()])
-        data: dict[str, object] = {name: getattr(totals, name) for name in _ORDER}
-        data["since"] = stamp(committed[0]["created_at"])
-        return json({"data": data, "meta": meta(asked.principal.request_id)})
+        counts = {name: getattr(totals, name) for name in _FIELDS}
+        data = api.TrackingStats(**counts, since=stamp(committed[0]["created_at"]))
+        return json(api.TrackingStatsAnswer(data, api.Meta(**meta(asked.principal.request_id))))
 
     async def _published(self, workspace: int) -> dict[int, LiveTotals]:
         try:

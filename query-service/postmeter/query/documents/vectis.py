@@ -8,8 +8,8 @@ series; its first and last point may be clipped by the window (`1h` hourly, `24h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from postmeter.query import rates
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.shared.apis import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool
@@ -70,33 +71,32 @@ class Analytics:
         start, end = window(period, self._clock())
         domain_id = asked.request.query.get("domain_id")
         if domain_id is None:
-            data = await self._all(asked, period, start, end)
+            data: api.AllDomains | api.OneDomain = await self._all(asked, period, start, end)
         else:
             data = await self._series(asked, period, start, end)
         return json({"data": data})  # `meta` is of the request
 
-    async def _all(self, asked: Asked, period: str, start: datetime, end: datetime) -> dict[str, Any]:
+    async def _all(self, asked: Asked, period: str, start: datetime, end: datetime) -> api.AllDomains:
         query = Query(scope=asked.scope, metrics=_METRICS, start=start, end=end, dimensions=("domain",))
         counted = {row.keys[0]: row.values for row in await self._engine.rows(query)}
         domains = await self._pool.fetch(_QUERIES["domains"], asked.scope.workspace, asked.scope.domains)
         totals = dict(zip(_METRICS, (sum(v) for v in zip(*counted.values(), strict=True)), strict=False))
         totals = {metric: totals.get(metric, 0) for metric in _METRICS}
         nothing = (0,) * len(_METRICS)
-        return {
-            "period": period,
-            "totals": {
+        return api.AllDomains(
+            period=period,
+            totals=api.Totals(
                 **totals,
-                "bounce_rate": rates.percent(totals["bounced"], totals["sent"]),
-                "spam_rate": rates.percent(totals["spam"], totals["received"]),
-            },
-            "domains": [
-                {"domain_id": str(domain["id"]), "domain_name": domain["name"]}
-                | dict(zip(_METRICS, counted.get(domain["name"], nothing), strict=True))
-                for domain in domains
+                bounce_rate=rates.percent(totals["bounced"], totals["sent"]),
+                spam_rate=rates.percent(totals["spam"], totals["received"]),
+            ),
+            domains=[
+                api.DomainTotals(domain_id=str(id_), domain_name=name, **_named(counted.get(name, nothing)))
+                for id_, name in domains
             ],
-        }
+        )
 
-    async def _series(self, asked: Asked, period: str, start: datetime, end: datetime) -> dict[str, Any]:
+    async def _series(self, asked: Asked, period: str, start: datetime, end: datetime) -> api.OneDomain:
         granularity = _one(asked, "granularity", "hourly")
         if granularity not in _GRANULARITIES:
             raise RequestError(400, "INVALID_GRANULARITY", "Granularity must be hourly or daily.", "granularity")
@@ -110,12 +110,8 @@ class Analytics:
             resolution=_GRANULARITIES[granularity],
         )
         rows = await self._engine.rows(query)
-        return {
-            "domain_id": str(domain_id),
-            "period": period,
-            "granularity": granularity,
-            "stats": [_moment(granularity, row.start) | dict(zip(_METRICS, row.values, strict=True)) for row in rows],
-        }
+        points = [_point(granularity, row.start, _named(row.values)) for row in rows]
+        return api.OneDomain(str(domain_id), period, granularity, points)
 
     async def _domain(self, asked: Asked) -> tuple[UUID, str]:
         text = _one(asked, "domain_id", "")
@@ -150,5 +146,11 @@ def _one(asked: Asked, name: str, default: str) -> str:
     return values[0]
 
 
-def _moment(granularity: str, start: datetime) -> dict[str, Any]:
-    return {"date": start.date().isoformat()} if granularity == "daily" else {"timestamp": stamp(start)}
+def _named(values: Iterable[int]) -> dict[str, int]:
+    return dict(zip(_METRICS, values, strict=True))
+
+
+def _point(granularity: str, start: datetime, counts: dict[str, int]) -> api.Point:
+    if granularity == "daily":
+        return api.Point(timestamp=None, date=start.date().isoformat(), **counts)
+    return api.Point(timestamp=stamp(start), date=None, **counts)

@@ -97,6 +97,19 @@ def described(text: str, **schema: Any) -> msgspec.Meta:
     return msgspec.Meta(description=text, extra_json_schema=schema or None)
 
 
+READ_LATER = "x-read-later"
+"""By this name a schema says which struct stands there; the OpenAPI document has that struct's in its place."""
+READ_LATER_STRUCTS: dict[str, Any] = {}
+"""These structs, by what schemas call them."""
+
+
+def read_later(kind: Any) -> msgspec.Meta:
+    """Says of a msgspec.Raw which struct it is: each is decoded apart, so that a bad one is told by itself."""
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    READ_LATER_STRUCTS[name] = kind
+    return msgspec.Meta(extra_json_schema={READ_LATER: name})
+
+
 Timestamp = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
@@ -122,13 +122,13 @@ class CampaignAnswer(Struct):
     timeline: list[Hour]
 
 
-class TrackEventBody(Struct):
-    """Body of POST /api/v1/track/event."""
+class TrackEventBody(Struct, forbid_unknown_fields=True):
+    """Body of POST /api/v1/track/event. properties: as they were written, so that no number loses a digit."""
 
     event_name: Annotated[str, described("snake_case.", pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$", maxLength=100)]
     contact_email: Annotated[str, described("Kept as a hash.", format="email")]
-    properties: Annotated[dict[str, Any], described("At most 16 KiB, 8 levels.")] = {}
-    timestamp: Annotated[Timestamp | UnsetType, described("Default: now.")] = UNSET
+    properties: Annotated[Raw | UnsetType, described("At most 16 KiB, 8 levels.", type="object")] = UNSET
+    timestamp: Annotated[str | None, described("Default: now.", format="date-time")] = None
 
 
 class TrackEventAnswer(Struct):
@@ -139,22 +139,22 @@ class TrackEventAnswer(Struct):
 
 
 class Item(Struct):
-    """A line item; a negative price is a discount."""
+    """A line item; a negative price is a discount. Fields of the caller's own are kept with it."""
 
     name: Annotated[str, described("At most 500 characters.", maxLength=500)]
-    quantity: Annotated[Decimal, described("At most 6 decimals.", exclusiveMinimum=0)]
-    price: Annotated[Decimal, described("At most 6 decimals.")]
+    quantity: Annotated[Raw, described("At most 6 decimals.", type="number", exclusiveMinimum=0)]
+    price: Annotated[Raw, described("At most 6 decimals.", type="number")]
 
 
-class PurchaseBody(Struct):
-    """Body of POST /api/v1/track/purchase."""
+class PurchaseBody(Struct, forbid_unknown_fields=True):
+    """Body of POST /api/v1/track/purchase. Numbers are read from their digits."""
 
     contact_email: Annotated[str, described("Kept as a hash.", format="email")]
-    amount: Annotated[Decimal, described("With no more decimals than the currency has.", minimum=0)]
+    amount: Annotated[Raw, described("With no more decimals than the currency has.", type="number", minimum=0)]
     currency: Annotated[str, described("An active code of ISO 4217.", pattern="^[A-Z]{3}$")]
-    order_id: Annotated[str | UnsetType, described("Sent again, it counts once.", minLength=1, maxLength=200)] = UNSET
+    order_id: Annotated[str | None, described("Sent again, it counts once.", minLength=1, maxLength=200)] = None
     items: Annotated[list[Item], described("Kept beside the purchase.", maxItems=200)] = []
-    timestamp: Annotated[Timestamp | UnsetType, described("Default: now.")] = UNSET
+    timestamp: Annotated[str | None, described("Default: now.", format="date-time")] = None
 
 
 class PurchaseAnswer(Struct):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct, field
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of, read_later
 from postmeter.shared.stream.events import EventType
 
 METRICS = (
@@ -42,12 +44,20 @@ DIMENSIONS = ("campaign", "domain", "provider", "template", "mailbox_provider", 
 _METRICS_SAY = "Of `link` only clicks. conversions and revenue in a query of their own; revenue of one currency each."
 
 
-class QueryBody(Struct):
+Values = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "array", "items": {"type": "string"}})]
+"""The values of one filter; each dimension's are read apart."""
+NotLookedAt = Annotated[msgspec.Raw | msgspec.UnsetType, described("Not looked at: the key decides.")]
+"""A workspace that is named in a body (hostile-input.md 31)."""
+
+
+class QueryBody(Struct, forbid_unknown_fields=True):
     """Body of POST /v1/query."""
 
     metrics: Annotated[list[Annotated[str, one_of(*METRICS)]], described(_METRICS_SAY, minItems=1)]
     dimensions: list[Annotated[str, one_of(*DIMENSIONS)]] = []
-    filters: Annotated[dict[str, list[str]], described("Dimension to the values that it may have.")] = {}
+    filters: Annotated[
+        dict[Annotated[str, one_of(*DIMENSIONS)], Values], described("Dimension to the values that it may have.")
+    ] = {}
     start: Annotated[str | None, described("Default: 30 days before `to`.")] = field(default=None, name="from")
     end: Annotated[str | None, described("Default: now.")] = field(default=None, name="to")
     timezone: Annotated[str, described("IANA zone, or an offset such as +05:45.")] = "UTC"
@@ -55,6 +65,8 @@ class QueryBody(Struct):
     order_by: Annotated[str | list[str], described("Fields of the answer; `-` before one: descending.")] = []
     limit: Annotated[int, described("Rows of a page.", minimum=1, maximum=10000)] = 10_000
     cursor: Annotated[str | None, described("next_cursor of the page before.")] = None
+    workspace: NotLookedAt = msgspec.UNSET
+    workspace_id: NotLookedAt = msgspec.UNSET
 
 
 class QueryUnderstood(Struct):
@@ -79,64 +91,83 @@ class QueryAnswer(Struct):
     next_cursor: str | None
 
 
-class MessageBody(Struct):
-    """One message to register; tracking-service checks each field with its own error."""
+class MessageBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One message to register."""
 
     from_address: str
     to: str
-    id: Annotated[str | msgspec.UnsetType, described("UUID.", format="uuid")] = msgspec.UNSET
-    campaign_id: str | msgspec.UnsetType = msgspec.UNSET
-    campaign_name: str | msgspec.UnsetType = msgspec.UNSET
-    subject: str | msgspec.UnsetType = msgspec.UNSET
-    provider: str | msgspec.UnsetType = msgspec.UNSET
-    provider_account_id: str | msgspec.UnsetType = msgspec.UNSET
-    provider_message_id: str | msgspec.UnsetType = msgspec.UNSET
-    template: str | msgspec.UnsetType = msgspec.UNSET
-    tags: list[str] | msgspec.UnsetType = msgspec.UNSET
-    created_at: Timestamp | msgspec.UnsetType = msgspec.UNSET
-    html: str | msgspec.UnsetType = msgspec.UNSET
+    id: UUID | None = None
+    campaign_id: str | None = None
+    campaign_name: str | None = None
+    subject: str | None = None
+    provider: str | None = None
+    provider_account_id: str | None = None
+    provider_message_id: str | None = None
+    template: str | None = None
+    tags: list[str] | None = None
+    created_at: Annotated[str | None, described("A time with a zone.", format="date-time")] = None
+    html: str | None = None
     track_opens: bool = True
     track_clicks: bool = True
     honeypot: Annotated[bool, described("Add a link that no person sees; needs track_clicks.")] = False
     recipient_ref: Annotated[
-        str | msgspec.UnsetType, described("What you call the recipient, kept as it is given.", maxLength=200)
-    ] = msgspec.UNSET
+        str | None, described("What you call the recipient, kept as it is given.", maxLength=200)
+    ] = None
 
 
-class MessagesBody(Struct):
+class MessagesBody(Struct, forbid_unknown_fields=True):
     """Up to 1000 messages at once."""
 
-    messages: Annotated[list[MessageBody], msgspec.Meta(max_length=1000)]
+    messages: Annotated[
+        list[Annotated[msgspec.Raw, read_later(MessageBody)]], msgspec.Meta(extra_json_schema={"maxItems": 1000})
+    ]
 
 
-class Link(Struct):
+class Link(Struct, frozen=True):
     """One rewritten link."""
 
     url: str
     tracking_url: str
 
 
-class Untracked(Struct):
+class Reason(StrEnum):
+    """Why a link, or the pixel, is not tracked."""
+
+    NOT_HTTP = "not_http"
+    """`mailto:`, `#top`, `/relative`, nothing at all."""
+    PLACEHOLDER = "placeholder"
+    """Something in it is still to be filled in."""
+    MARKED = "marked"
+    """Its tag says so, by our mark or by another tool's."""
+    OURS = "ours"
+    """It is a tracking URL of ours."""
+    REFUSED = "refused"
+    """Nothing that we would redirect to: no readable host, user info, over 8 KB."""
+    AMP_NEEDS_HTTPS = "amp_needs_https"
+    """Of the pixel: AMP loads images by https only, and our public URL is not."""
+
+
+class Untracked(Struct, frozen=True):
     """A link that was left as it is, at most 200 characters of it, and why (docs/api/messages.md)."""
 
     url: str
-    reason: Literal["not_http", "placeholder", "marked", "ours", "refused", "amp_needs_https"]
+    reason: Annotated[str, one_of(*Reason)]
 
 
-class Unsubscribe(Struct):
+class Unsubscribe(Struct, frozen=True):
     """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
 
     url: str
     headers: dict[str, str]
 
 
-class Registered(Struct):
+class Registered(Struct, frozen=True):
     """One registered message. open_url: null without open tracking; html: null where none was given.
 
     untracked: the first hundred. honeypot_url: null unless it was asked for and html has a tracked link.
     """
 
-    id: str
+    id: UUID
     open_url: str | None
     links: list[Link]
     untracked: list[Untracked]
@@ -148,38 +179,38 @@ class Registered(Struct):
 class MessageAnswer(Struct):
     """POST /v1/messages of one message."""
 
-    data: Registered
+    data: Annotated[msgspec.Raw, read_later(Registered)]
 
 
 _EVENT_TYPES = (*(kind.name.lower() for kind in EventType if kind is not EventType.UNKNOWN), "rejected")
 
 
-class EventBody(Struct):
-    """One event; tracking-service checks each field with its own error."""
+class EventBody(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One event. Repetitions are told by its encoding: a new field goes to the end."""
 
     type: Annotated[str, one_of(*_EVENT_TYPES)]
-    message_id: str | msgspec.UnsetType = msgspec.UNSET
-    provider: str | msgspec.UnsetType = msgspec.UNSET
-    provider_message_id: str | msgspec.UnsetType = msgspec.UNSET
-    timestamp: Timestamp | msgspec.UnsetType = msgspec.UNSET
-    id: Annotated[str | msgspec.UnsetType, described("Idempotency key.")] = msgspec.UNSET
-    bounce_type: Annotated[str | msgspec.UnsetType, one_of("hard", "soft")] = msgspec.UNSET
-    reason: str | msgspec.UnsetType = msgspec.UNSET
-    url: str | msgspec.UnsetType = msgspec.UNSET
-    user_agent: str | msgspec.UnsetType = msgspec.UNSET
-    ip: str | msgspec.UnsetType = msgspec.UNSET
-    domain: str | msgspec.UnsetType = msgspec.UNSET
-    size_bytes: int | msgspec.UnsetType = msgspec.UNSET
-    spam: bool | msgspec.UnsetType = msgspec.UNSET
+    message_id: UUID | None = None
+    provider: str | None = None
+    provider_message_id: str | None = None
+    timestamp: Annotated[str | None, described("A time with a zone. Default: now.", format="date-time")] = None
+    id: Annotated[str | None, described("Idempotency key.")] = None
+    bounce_type: Annotated[str | None, one_of("hard", "soft")] = None
+    reason: str | None = None
+    url: str | None = None
+    user_agent: str | None = None
+    ip: str | None = None
+    domain: str | None = None
+    size_bytes: int | None = None
+    spam: bool | None = None
 
 
-class EventsBody(Struct):
+class EventsBody(Struct, forbid_unknown_fields=True):
     """Events of a batch; also taken as NDJSON."""
 
-    events: list[EventBody]
+    events: list[Annotated[msgspec.Raw, read_later(EventBody)]]
 
 
-class Rejected(Struct):
+class Rejected(Struct, frozen=True):
     """An item of a list that was not taken. field: which one is at fault; null: the item as such."""
 
     index: int
@@ -199,11 +230,11 @@ class EventsAnswer(Struct):
 class MessagesAnswer(Struct):
     """POST /v1/messages of a list: those that were taken, in their order, and the others."""
 
-    data: list[Registered]
+    data: list[Annotated[msgspec.Raw, read_later(Registered)]]
     rejected: list[Rejected]
 
 
-class CampaignBody(Struct):
+class CampaignBody(Struct, forbid_unknown_fields=True):
     """Body of PUT /v1/campaigns/{id}; what is left out stays as it is, empty text takes back what was said."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET

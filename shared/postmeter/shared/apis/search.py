@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.native import DIMENSIONS
+from postmeter.shared.apis.native import DIMENSIONS, NotLookedAt, Values
 
 ENGAGEMENTS = (
     "opened",
@@ -22,20 +22,22 @@ ENGAGEMENTS = (
 _SEARCHED_BY = tuple(name for name in DIMENSIONS if name not in ("link", "currency"))
 
 
-class SearchBody(Struct):
+class SearchBody(Struct, forbid_unknown_fields=True):
     """Body of POST /v1/messages/search."""
 
     filters: Annotated[
-        dict[Annotated[str, one_of(*_SEARCHED_BY)], list[str]],
+        dict[Annotated[str, one_of(*_SEARCHED_BY)], Values],
         described(f"Dimension to the values that it may have: {', '.join(_SEARCHED_BY)}."),
     ] = {}
-    engagement: Annotated[str | None, described("null: any.", enum=[*ENGAGEMENTS, None])] = None
+    engagement: Annotated[str | None, one_of(*ENGAGEMENTS), described("null: any.")] = None
     start: Annotated[str | None, described("Of their creation. Default: 30 days before `to`.")] = field(
         default=None, name="from"
     )
     end: Annotated[str | None, described("Default: none.")] = field(default=None, name="to")
     limit: Annotated[int, described("Messages of a page, at most.", minimum=1, maximum=1000)] = 100
     cursor: Annotated[str | None, described("next_cursor of the page before.")] = None
+    workspace: NotLookedAt = UNSET
+    workspace_id: NotLookedAt = UNSET
 
 
 class FoundMessage(Struct):

@@ -11,13 +11,13 @@ So is a table filled that is derived from another one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.shared.storage", "index_builds.sql")
-INDEX = re.compile(r"^CREATE (UNIQUE )?INDEX (IF NOT EXISTS )?(\w+) ON (\w+)([^;]*);", re.MULTILINE)
-"""A statement that makes one: whether it is unique, may be there, its name, its table, and the rest."""
+_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (IF NOT EXISTS )?(\w+) ON (\w+)(\W.*)", re.DOTALL)
 FIRST = "0012"
 """The migration from which on it is so; those of before make their indexes themselves."""
 AFTER_SUBJECTS = "0023_subject_index.sql"
@@ -26,12 +26,21 @@ MOST_SUBJECTS = 50_000
 """Of one workspace; the trigger of 0022_subjects.sql has the same number."""
 
 
+def made(sql: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Of each index that a migration makes: whether it is unique, may be there, its name, its table, and the rest."""
+    text = "\n".join(line for line in sql.split("\n") if not line.startswith("--"))
+    for statement in text.split(";"):
+        if found := _INDEX.fullmatch(statement.strip()):
+            unique, optional, index, table, rest = found.groups("")
+            yield unique, optional, index, table, rest
+
+
 async def before(connection: Connection, migration: str, sql: str) -> None:
     """Build what the migration's text will want. Begun again where it was cut off; what an error has left is made anew.
 
     Takes as long as it takes, and waits for transactions that are older than itself.
     """
-    for unique, optional, index, table, rest in INDEX.findall(sql) if migration >= FIRST else ():
+    for unique, optional, index, table, rest in made(sql) if migration >= FIRST else ():
         for row in await connection.fetch(_QUERIES["tables"], table, index, bool(optional)):
             names = {"unique": unique, "index": row["index"], "table": row["name"], "rest": rest}
             if row["is_broken"]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from postmeter.shared.apis.misar import TrackEventBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7
@@ -13,17 +14,7 @@ from postmeter.shared.stream.records import CustomEvent
 from postmeter.tracking.contacts import values
 from postmeter.tracking.requests import fields
 
-
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What is given."""
-
-    event_name: str
-    contact_email: str
-    properties: msgspec.Raw = msgspec.Raw(b"{}")
-    timestamp: str | None = None
-
-
-_decoder = msgspec.json.Decoder(Body)
+_decoder = msgspec.json.Decoder(TrackEventBody)
 
 
 def read(workspace: int, body: bytes) -> CustomEvent:
@@ -40,6 +31,6 @@ def read(workspace: int, body: bytes) -> CustomEvent:
             id=f"evt_{uuid7.new().hex}",
             name=values.event_name(given.event_name),
             contact=recipients.hash_of(address),
-            properties=values.properties(given.properties),
+            properties="{}" if given.properties is msgspec.UNSET else values.properties(given.properties),
             claimed=claimed,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from postmeter.shared.apis.misar import Item, PurchaseBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7
@@ -19,32 +20,13 @@ MAX_ITEMS = 200
 ORDER_CHARS = 200
 
 
-class Item(msgspec.Struct):
-    """A line item. A price may be negative: a discount. Fields of the caller's own are kept with it."""
-
-    name: str
-    quantity: msgspec.Raw
-    price: msgspec.Raw
-
-
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What is given."""
-
-    contact_email: str
-    amount: msgspec.Raw
-    currency: str
-    order_id: str | None = None
-    items: list[Item] = []
-    timestamp: str | None = None
-
-
 class Lines(msgspec.Struct):
     """The items once more, with all their fields as they were written."""
 
     items: list[dict[str, msgspec.Raw]] = []
 
 
-_decoder = msgspec.json.Decoder(Body)
+_decoder = msgspec.json.Decoder(PurchaseBody)
 _lines = msgspec.json.Decoder(Lines)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

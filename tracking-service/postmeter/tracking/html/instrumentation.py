@@ -6,30 +6,17 @@ from urllib.parse import quote
 
 import msgspec
 
+from postmeter.shared.apis import native
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.links.tokens import KeyRing
-from postmeter.tracking.html.link_rules import LinkRules, Reason, Untracked
+from postmeter.tracking.html.link_rules import LinkRules, Untracked
 from postmeter.tracking.html.scanner import scan
 
 MOST_LISTED = 100
 """Links of one mail that are listed as not tracked."""
 LISTED_CHARS = 200
 """What is told of the URL of such a link."""
-
-
-class TrackedLink(msgspec.Struct, frozen=True):
-    """A destination as the recipient's browser would have read it, and the URL that stands for it."""
-
-    url: str
-    tracking_url: str
-
-
-class UntrackedLink(msgspec.Struct, frozen=True):
-    """A link that was left as it is, or the pixel that could not be put in; a long URL is cut."""
-
-    url: str
-    reason: Reason
 
 
 class Splice(msgspec.Struct, frozen=True):
@@ -48,8 +35,8 @@ class Instrumented(msgspec.Struct, frozen=True):
     """
 
     html: str
-    links: list[TrackedLink]
-    untracked: list[UntrackedLink]
+    links: list[native.Link]
+    untracked: list[native.Untracked]
     splices: list[Splice]
     honeypot_url: str | None
 
@@ -90,18 +77,18 @@ class Instrument:
         honeypot: add a link that no person sees. It leads where the first tracked link does; without one there is none.
         """
         markup = scan(html)
-        tracked: dict[str, TrackedLink] = {}
-        untracked: dict[UntrackedLink, None] = {}
+        tracked: dict[str, native.Link] = {}
+        untracked: dict[native.Untracked, None] = {}
         splices: list[Splice] = []
         for link in markup.links if clicks else ():
             try:
                 url = self._rules.destination(html, link)
             except Untracked as left:
                 if len(untracked) < MOST_LISTED:
-                    untracked.setdefault(UntrackedLink(_cut(left.url), left.reason))
+                    untracked.setdefault(native.Untracked(_cut(left.url), left.reason))
                 continue
             if url not in tracked:
-                tracked[url] = TrackedLink(url, self.click_url(workspace, message, url))
+                tracked[url] = native.Link(url, self.click_url(workspace, message, url))
             splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
         links = list(tracked.values())
         trap = self.honeypot_url(workspace, message, links[0].url) if honeypot and links else None
@@ -111,7 +98,7 @@ class Instrument:
         if opens:
             open_url = self.open_url(workspace, message)
             if markup.is_amp and not open_url.startswith("https://"):
-                untracked[UntrackedLink(_cut(open_url), Reason.AMP_NEEDS_HTTPS)] = None
+                untracked[native.Untracked(_cut(open_url), native.Reason.AMP_NEEDS_HTTPS)] = None
             else:
                 splices.append(Splice(end, end, pixel(open_url, amp=markup.is_amp)))
         splices.sort(key=lambda splice: splice.start)

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from urllib.parse import quote, unquote_to_bytes
 
+from postmeter.shared.apis.native import Reason
 from postmeter.shared.errors import ClickRefused, DestinationRefused, TokenRejected
 from postmeter.shared.links import click_url, destination
 from postmeter.shared.links.tokens import TOKEN_CHARS, WITHOUT_URL, KeyRing
 from postmeter.tracking.html.placeholders import holds_placeholder
 from postmeter.tracking.html.scanner import Link, unescape
-
-
-class Reason(StrEnum):
-    """Why a link, or the pixel, is not tracked."""
-
-    NOT_HTTP = "not_http"
-    """`mailto:`, `#top`, `/relative`, nothing at all."""
-    PLACEHOLDER = "placeholder"
-    """Something in it is still to be filled in."""
-    MARKED = "marked"
-    """Its tag says so, by our mark or by another tool's."""
-    OURS = "ours"
-    """It is a tracking URL of ours."""
-    REFUSED = "refused"
-    """Nothing that we would redirect to: no readable host, user info, over 8 KB."""
-    AMP_NEEDS_HTTPS = "amp_needs_https"
-    """Of the pixel: AMP loads images by https only, and our public URL is not."""
 
 
 class Untracked(Exception):

@@ -7,21 +7,13 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from postmeter.shared.apis.native import CampaignBody, CampaignChangeAnswer
 from postmeter.shared.apis.native import CampaignChange as Accepted
-from postmeter.shared.apis.native import CampaignChangeAnswer
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http import json_bodies
 from postmeter.shared.stream.records import CampaignChange, encode
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import fields
-
-
-class CampaignBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What is said. Empty text takes back what was said before."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    status: str | msgspec.UnsetType = msgspec.UNSET
-
 
 _decoder = msgspec.json.Decoder(CampaignBody)
 

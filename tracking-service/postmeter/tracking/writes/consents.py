@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from postmeter.shared.apis.native import Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
@@ -17,7 +18,7 @@ from postmeter.shared.stream.streams import slot_of_name
 from postmeter.shared.text.quoting import quoted
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import bodies, fields
-from postmeter.tracking.writes.messages import Rejected, rejected
+from postmeter.tracking.writes.messages import rejected
 
 MAX_RECIPIENTS = 1000
 MAX_COMMAS = 20 * MAX_RECIPIENTS

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from postmeter.shared.apis.native import EventsBody
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.tracking.requests import bodies
@@ -20,10 +21,6 @@ _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _WRAP = 'wrap events in {"events": [...]}, or send one per line with Content-Type: application/x-ndjson'
 
 
-class _List(msgspec.Struct, forbid_unknown_fields=True):
-    events: list[msgspec.Raw]
-
-
 class _Bare(msgspec.Struct):
     """Tells an event that stands where the list should."""
 
@@ -31,7 +28,7 @@ class _Bare(msgspec.Struct):
     events: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_list_decoder = msgspec.json.Decoder(_List)
+_list_decoder = msgspec.json.Decoder(EventsBody)
 _bare_decoder = msgspec.json.Decoder(_Bare)
 
 

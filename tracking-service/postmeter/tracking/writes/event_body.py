@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from datetime import UTC, datetime
 
 import msgspec
 
+from postmeter.shared.apis.native import EventBody
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
@@ -34,25 +34,6 @@ _BELONGS_TO = {
 }
 # What names a message; a received mail is none of those we know.
 _OF_A_MESSAGE = ("message_id", "provider", "provider_message_id")
-
-
-class EventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One event as it is given."""
-
-    type: str
-    message_id: uuid.UUID | None = None
-    provider: str | None = None
-    provider_message_id: str | None = None
-    timestamp: str | None = None
-    id: str | None = None
-    bounce_type: str | None = None
-    reason: str | None = None
-    url: str | None = None
-    user_agent: str | None = None
-    ip: str | None = None
-    domain: str | None = None
-    size_bytes: int | None = None
-    spam: bool | None = None
 
 
 _decoder = msgspec.json.Decoder(EventBody)

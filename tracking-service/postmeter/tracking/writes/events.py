@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from redis.asyncio import Redis
 
+from postmeter.shared.apis.native import EventsAnswer, Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
@@ -21,18 +22,10 @@ from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import fields
 from postmeter.tracking.writes import event_body
 from postmeter.tracking.writes.event_batch import Item
-from postmeter.tracking.writes.messages import Rejected, rejected
+from postmeter.tracking.writes.messages import rejected
 
 # How long a repetition is told as one; the aggregator's own memory is longer and decides.
 SEEN_SECONDS = 86_400
-
-
-class Outcome(msgspec.Struct):
-    """What a batch is answered with."""
-
-    accepted: int = 0
-    duplicates: int = 0
-    rejected: list[Rejected] = msgspec.field(default_factory=list)
 
 
 MOST_KEPT = 100
@@ -60,12 +53,12 @@ class Events:
         self._redis = redis
         self._metrics = metrics
 
-    async def take(self, principal: Principal, items: list[Item]) -> Outcome:
+    async def take(self, principal: Principal, items: list[Item]) -> EventsAnswer:
         """Accept what is valid and new.
 
         Raises RequestError 409 for a single event that conflicts, 403 if the key may write none of them, 503.
         """
-        outcome = Outcome()
+        outcome = EventsAnswer(0, 0, [])
         read = await _read(principal, items, outcome)
         fresh, keyless = read.keyed, read.keyless
         if read.forbidden and len(read.forbidden) == len(items):
@@ -87,7 +80,9 @@ class Events:
             self._metrics.events.labels(label).inc(count)
         return outcome
 
-    async def _leave_out_known(self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: Outcome) -> None:
+    async def _leave_out_known(
+        self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: EventsAnswer
+    ) -> None:
         """Without Redis everything passes as new: the aggregator then finds the repetitions."""
         if not fresh or not self._committer.redis_up:
             return
@@ -114,7 +109,7 @@ class Events:
             logs.get().warning("idempotency keys not kept", error=repr(failure))
 
 
-async def _read(principal: Principal, items: list[Item], outcome: Outcome) -> _Reading:
+async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer) -> _Reading:
     """Check each item; those that are not accepted are reported in `outcome`."""
     read = _Reading()
     for number, (index, item) in enumerate(items):
@@ -144,7 +139,7 @@ def _refusal(workspace: int, item: bytes | msgspec.Raw, error: RequestError) -> 
     return outgoing.refusal(now, workspace, "POST /v1/events", error.message, bytes(item), KEPT_BYTES)
 
 
-def _repeat(outcome: Outcome, index: int, digest: bytes | str, event: Event) -> None:
+def _repeat(outcome: EventsAnswer, index: int, digest: bytes | str, event: Event) -> None:
     if digest == event.digest:
         outcome.duplicates += 1
     else:

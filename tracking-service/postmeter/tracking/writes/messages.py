@@ -11,6 +11,17 @@ from typing import Any
 
 import msgspec
 
+from postmeter.shared.apis.native import (
+    Link,
+    MessageAnswer,
+    MessageBody,
+    MessagesAnswer,
+    MessagesBody,
+    Registered,
+    Rejected,
+    Unsubscribe,
+    Untracked,
+)
 from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
@@ -21,7 +32,7 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Committer, Keyed
-from postmeter.tracking.html.instrumentation import Instrument, TrackedLink, UntrackedLink
+from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import bodies, fields
@@ -37,71 +48,13 @@ MAX_ANSWER = 32 << 20
 SHORT_HTML = 4096
 
 
-class MessageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One message as it is given."""
-
-    from_address: str
-    to: str
-    id: uuid.UUID | None = None
-    campaign_id: str | None = None
-    campaign_name: str | None = None
-    subject: str | None = None
-    provider: str | None = None
-    provider_account_id: str | None = None
-    provider_message_id: str | None = None
-    template: str | None = None
-    tags: list[str] | None = None
-    created_at: str | None = None
-    html: str | None = None
-    track_opens: bool = True
-    track_clicks: bool = True
-    honeypot: bool = False
-    recipient_ref: str | None = None
-
-
-class _List(msgspec.Struct, forbid_unknown_fields=True):
-    messages: list[msgspec.Raw]
-
-
 class _Other(msgspec.Struct):
     """Tells a list that is not as it should be from one message."""
 
     messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class Unsubscribe(msgspec.Struct, frozen=True):
-    """One-click unsubscribe (RFC 8058): its URL, and the headers that offer it in the mail."""
-
-    url: str
-    headers: dict[str, str]
-
-
-class Registered(msgspec.Struct, frozen=True):
-    """What a registered message is answered with; open_url is null without open tracking.
-
-    untracked: what of the HTML was left alone, and why. honeypot_url is null unless it was asked for and the HTML has
-    a tracked link.
-    """
-
-    id: uuid.UUID
-    open_url: str | None
-    links: list[TrackedLink]
-    untracked: list[UntrackedLink]
-    honeypot_url: str | None
-    html: str | None
-    unsubscribe: Unsubscribe
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """An item of a batch that was not accepted."""
-
-    index: int
-    code: str
-    message: str
-    field: str | None = None
-
-
-_list_decoder = msgspec.json.Decoder(_List)
+_list_decoder = msgspec.json.Decoder(MessagesBody)
 _other_decoder = msgspec.json.Decoder(_Other)
 _message_decoder = msgspec.json.Decoder(MessageBody)
 
@@ -128,7 +81,7 @@ class Messages:
         # One for all: two would only take turns, and take them from the event loop as well.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="instrument")
 
-    async def register(self, principal: Principal, body: bytes) -> tuple[int, dict[str, Any]]:
+    async def register(self, principal: Principal, body: bytes) -> tuple[int, Any]:
         """Status and JSON of the answer to one message or a list. Raises RequestError for one that is wrong.
 
         A list of which nothing can be accepted is answered with the first item's error, and with all of them.
@@ -140,7 +93,7 @@ class Messages:
         if items is None:
             answer, record = await self._take(principal, body, MAX_ANSWER)
             await self._commit([record])
-            return 201, {"data": msgspec.Raw(answer)}
+            return 201, MessageAnswer(msgspec.Raw(answer))
         if len(items) > MAX_MESSAGES:
             raise _too_many()
         accepted: list[msgspec.Raw] = []
@@ -163,7 +116,7 @@ class Messages:
         if refused and not accepted:
             return status, {"error": _inside(refused[0]), "rejected": refused}
         await self._commit(records)
-        return 201, {"data": accepted, "rejected": refused}
+        return 201, MessagesAnswer(accepted, refused)
 
     async def _commit(self, records: list[Registration]) -> None:
         if records:
@@ -200,8 +153,8 @@ class Messages:
     def _answer(self, workspace: int, message: uuid.UUID, given: MessageBody, room: int) -> tuple[bytes, int]:
         """What a message is answered with, as JSON, and how many links it has."""
         instrument, html, honeypot_url = self._instrument, given.html, None
-        links: list[TrackedLink] = []
-        untracked: list[UntrackedLink] = []
+        links: list[Link] = []
+        untracked: list[Untracked] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are not text")

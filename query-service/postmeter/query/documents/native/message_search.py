@@ -21,7 +21,7 @@ from postmeter.query.requests import bodies, times
 from postmeter.query.requests.answers import Asked, Clock, json, stamp
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.fields import invalid
-from postmeter.shared.apis.search import FoundMessage, SearchAnswer
+from postmeter.shared.apis.search import FoundMessage, SearchAnswer, SearchBody
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, State
@@ -51,19 +51,6 @@ STATES = {"bounced": (State.SOFT_BOUNCED, State.HARD_BOUNCED), "complained": (St
 STATUS = {state: state.name.lower() for state in State} | dict.fromkeys(STATES["bounced"], "bounced")
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What a caller may send. A workspace named here is not looked at: the key decides (hostile-input.md 31)."""
-
-    filters: dict[str, msgspec.Raw] = {}
-    engagement: str | None = None
-    start: str | None = msgspec.field(name="from", default=None)
-    end: str | None = msgspec.field(name="to", default=None)
-    limit: int = 100
-    cursor: str | None = None
-    workspace: msgspec.Raw = msgspec.Raw(b"null")
-    workspace_id: msgspec.Raw = msgspec.Raw(b"null")
-
-
 class MessageSearch:
     """Answers POST /v1/messages/search."""
 
@@ -74,7 +61,7 @@ class MessageSearch:
 
     async def handle(self, asked: Asked) -> web.Response:
         """One page, and the next page's cursor or null. Raises RequestError 400 that names the field."""
-        body = await bodies.read(asked.request, Body)
+        body = await bodies.read(asked.request, SearchBody)
         if not 1 <= body.limit <= MAX_LIMIT:
             raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
         if body.engagement is not None and body.engagement not in ENGAGED.keys() | STATES.keys():
@@ -96,7 +83,7 @@ class MessageSearch:
             cursor = self._cursors.write(Position(0, 0, last), asked.scope, identity)
         return json(SearchAnswer([_found(row) for row in rows], cursor))
 
-    def _range(self, asked: Asked, body: Body, identity: bytes) -> tuple[datetime, datetime, Place | None]:
+    def _range(self, asked: Asked, body: SearchBody, identity: bytes) -> tuple[datetime, datetime, Place | None]:
         """[start, end) of the creation, the same on every page; and where the page before ended."""
         if body.cursor is not None:
             low, high, at, last = self._cursors.read(body.cursor, asked.scope, identity).last

@@ -27,28 +27,12 @@ from postmeter.query.requests import bodies, times
 from postmeter.query.requests.answers import Asked, Clock, json, stamp
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.fields import check_names, invalid
+from postmeter.shared.apis.native import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, Rollup
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
 DOMAIN = "domain"
-
-
-class Body(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What a caller may send. A workspace named here is not looked at: the key decides (hostile-input.md 31)."""
-
-    metrics: list[str]
-    dimensions: list[str] = []
-    filters: dict[str, msgspec.Raw] = {}
-    start: str | None = msgspec.field(name="from", default=None)
-    end: str | None = msgspec.field(name="to", default=None)
-    timezone: str = "UTC"
-    resolution: str = "total"
-    order_by: str | list[str] = []
-    limit: int = MAX_LIMIT
-    cursor: str | None = None
-    workspace: msgspec.Raw = msgspec.Raw(b"null")
-    workspace_id: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class NativeQuery:
@@ -61,7 +45,7 @@ class NativeQuery:
 
     async def handle(self, asked: Asked) -> web.Response:
         """One page of rows, the query as understood, and the next page's cursor or null."""
-        body = await bodies.read(asked.request, Body)
+        body = await bodies.read(asked.request, QueryBody)
         if not 1 <= body.limit <= MAX_LIMIT:
             raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
         wanted = filters.read(body.filters)
@@ -78,15 +62,9 @@ class NativeQuery:
         if last is not None:
             place = Position(int(query.start.timestamp()), int(query.end.timestamp()), last)
             cursor = self._cursors.write(place, asked.scope, identity)
-        return json(
-            {
-                "data": _objects(query, page),
-                "query": _understood(query, body, order),
-                "next_cursor": cursor,
-            }
-        )
+        return json(QueryAnswer(_objects(query, page), _understood(query, body, order), cursor))
 
-    def _query(self, asked: Asked, body: Body, wanted: Filters, position: Position | None) -> Query:
+    def _query(self, asked: Asked, body: QueryBody, wanted: Filters, position: Position | None) -> Query:
         zone = times.zone(body.timezone, "timezone")
         start, end = self._range(body, position, zone)
         if body.resolution not in list(Resolution):
@@ -110,7 +88,7 @@ class NativeQuery:
             rollup=rollup,
         )
 
-    def _range(self, body: Body, position: Position | None, zone: Any) -> tuple[datetime, datetime]:
+    def _range(self, body: QueryBody, position: Position | None, zone: Any) -> tuple[datetime, datetime]:
         if position is not None:
             return datetime.fromtimestamp(position.start, UTC), datetime.fromtimestamp(position.end, UTC)
         now = self._clock()
@@ -144,7 +122,7 @@ def _rollup(metrics: list[str], named: set[str]) -> Rollup:
     return CONVERSIONS if all(bought) else ACTIVITY
 
 
-def _identity(body: Body, wanted: Filters) -> bytes:
+def _identity(body: QueryBody, wanted: Filters) -> bytes:
     """What a cursor is bound to: everything that decides the rows and their order."""
     given = (body.metrics, body.dimensions, wanted, body.start, body.end, body.timezone, body.resolution)
     return msgspec.json.encode((*given, body.order_by))
@@ -167,15 +145,15 @@ def _objects(query: Query, rows: list[Row]) -> list[dict[str, Any]]:
     return objects
 
 
-def _understood(query: Query, body: Body, order: list[paging.Term]) -> dict[str, Any]:
-    return {
-        "metrics": query.metrics,
-        "dimensions": query.dimensions,
-        "filters": query.filters,
-        "from": stamp(query.start),
-        "to": stamp(query.end),
-        "timezone": body.timezone,
-        "resolution": query.resolution,
-        "order_by": [str(term) for term in order],
-        "limit": body.limit,
-    }
+def _understood(query: Query, body: QueryBody, order: list[paging.Term]) -> QueryUnderstood:
+    return QueryUnderstood(
+        metrics=list(query.metrics),
+        dimensions=list(query.dimensions),
+        filters={name: list(values) for name, values in query.filters.items()},
+        start=stamp(query.start),
+        end=stamp(query.end),
+        timezone=body.timezone,
+        resolution=query.resolution,
+        order_by=[str(term) for term in order],
+        limit=body.limit,
+    )
