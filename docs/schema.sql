@@ -749,6 +749,8 @@ CREATE TABLE last_open (
 );
 
 -- (0028) Erasures: jobs, and afterwards their proof. to_hash: whose; null once it is done. removed: rows by table.
+-- (0031) Erasure (ADR 0060). step: postmeter.aggregator.upkeep.erasure.job.Step, what is done next. fence: what every transaction
+-- that may have missed the step before has a number below.
 CREATE TABLE erasure (
     workspace int NOT NULL,
     id uuid NOT NULL,
@@ -757,16 +759,20 @@ CREATE TABLE erasure (
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     removed jsonb NOT NULL DEFAULT '{}',
     completed_at timestamptz,
+    step smallint NOT NULL DEFAULT 0,
+    fence xid8,
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX erasure_open ON erasure (requested_at) WHERE (completed_at IS NULL);
 
 -- (0028) What was erased, as digests that say nothing to who does not have the thing itself: recipients (what was told of one
 -- before `at` and comes late makes nothing anew), and messages by their providers' names.
+-- (0031) message: the nameless message that a provider still tells of by this name; null: a recipient.
 CREATE TABLE erased (
     workspace int NOT NULL,
     digest bytea NOT NULL,
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    message uuid,
     PRIMARY KEY (workspace, digest)
 );
 CREATE INDEX erased_at ON erased (at);
@@ -783,6 +789,25 @@ CREATE TABLE audit (
     PRIMARY KEY (workspace, id)
 );
 CREATE INDEX audit_at ON audit (at);
+
+-- (0031) Messages that an erasure has made nameless and is to look at once more, when nobody can be adding to them any longer.
+CREATE TABLE erasure_message (
+    workspace int NOT NULL,
+    erasure uuid NOT NULL,
+    message uuid NOT NULL,
+    PRIMARY KEY (workspace, erasure, message)
+);
+
+-- (0031) Counted clicks of links whose history was erased: where these are all clicks of a link, its URL is nobody else's. due:
+-- there are more than when it was looked at.
+CREATE TABLE erased_clicks (
+    workspace int NOT NULL,
+    link bigint NOT NULL,
+    clicks bigint NOT NULL,
+    due boolean NOT NULL,
+    PRIMARY KEY (workspace, link)
+);
+CREATE INDEX erased_clicks_due ON erased_clicks (workspace, link) WHERE due;
 
 -- (0020) The history as everybody reads it, whichever shape its rows have.
 VIEW history (workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip, claimed_at, counted, source);

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from postmeter.shared.privacy import audit
-from postmeter.shared.process import answer_metrics, metrics, people_metrics
+from postmeter.shared.process import answer_metrics, erasure_metrics, metrics, people_metrics
 
 CLASSES = (
     metrics.OpsMetrics,
@@ -18,6 +18,7 @@ CLASSES = (
     metrics.GatewayMetrics,
     people_metrics.PeopleMetrics,
     audit.AuditMetrics,
+    erasure_metrics.ErasureMetrics,
 )
 
 

@@ -153,6 +153,8 @@ class Seeds:
             "POST /v1/keys": [
                 {"role": "domain_admin", "scopes": ["track"], "domains": ["shop.example"], "name": "theirs"}
             ],
+            "POST /v1/recipients/export": [{"to": "b@c.example", "before": "2026-04-01T12:00:00Z"}],
+            "POST /v1/recipients/erase": [{"to": "Nobody <nobody@c.example>"}, {"to_hash": "0" * 64}],
             "PUT /v1/privacy": [
                 {
                     "opens": "full",

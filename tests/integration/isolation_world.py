@@ -47,6 +47,7 @@ class Ids:
     user: str = ""
     key: str = ""
     session: str = ""
+    erasure: str = str(uuid.UUID(int=7))
     ip: str = "9.9.9.9"
 
     @property
@@ -242,6 +243,11 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         lambda ids: Request("PUT", "/v1/recipients/consent", {"to": f"{ids.mark}@r.example", "opens": "granted"})
     ],
     ("GET", "/v1/recipients/consent"): [lambda ids: get("/v1/recipients/consent", to_hash="ab" * 32)],
+    ("POST", "/v1/recipients/erase"): [lambda ids: Request("POST", "/v1/recipients/erase", {"to": "nobody@c.example"})],
+    ("POST", "/v1/recipients/export"): [
+        lambda ids: Request("POST", "/v1/recipients/export", {"to": f"{ids.mark}@r.example"})
+    ],
+    ("GET", "/v1/recipients/erasures/{id}"): [lambda ids: get(f"/v1/recipients/erasures/{ids.erasure}")],
     ("GET", "/v1/sending-ips"): [lambda ids: get("/v1/sending-ips")],
     ("POST", "/v1/sending-ips"): [lambda ids: Request("POST", "/v1/sending-ips", {"ips": ["9.9.9.8"]})],
     ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],
@@ -269,7 +275,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
 }
 FIELDS = (
     *("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source"),
-    *("user", "key", "session", "ip"),
+    *("user", "key", "session", "ip", "erasure"),
 )
 
 
@@ -393,6 +399,7 @@ async def make_exports(town: Town) -> None:
         campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
         messages = await town.good(key, Request("POST", "/v1/messages/search", {"limit": 1}))
         source = await town.good(key, Request("POST", "/v1/sources", {"provider": "postmark", "name": f"src-{mark}"}))
+        erasure = await town.good(key, Request("POST", "/v1/recipients/erase", {"to": f"gone-{mark}@c.example"}))
         # The other tenant's key and order are of something else: the same ones of ours would be conflicts, were they
         # looked for there.
         await town.good(key, Request("POST", "/v1/events", keyed(mark, mark)))
@@ -405,6 +412,7 @@ async def make_exports(town: Town) -> None:
             campaigns_cursor=campaigns["next_cursor"],
             search_cursor=messages["next_cursor"],
             source=source["data"]["id"],
+            erasure=erasure["data"]["id"],
             ip=f"9.9.9.{1 if mark == OURS else 2}",
         )
         await town.good(key, Request("POST", "/v1/sending-ips", {"ips": [town.ids[mark].ip]}))

@@ -277,6 +277,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "/v1/verdicts": {"early_seconds": 3},
     "/v1/privacy": {"unknown": {"opens": "pseudonymous"}},
     "/v1/recipients/consent": {"to": "a@c.example", "opens": "granted"},
+    "/v1/recipients/export": {"to": "nobody@c.example"},
+    "/v1/recipients/erase": {"to": "nobody@c.example"},
     "/v1/sending-ips": {"ips": ["9.9.9.8"]},
     "/api/v1/track/event": {"event_name": "x", "contact_email": "a@c.example"},
     "/api/v1/track/purchase": {"contact_email": "a@c.example", "amount": 1, "currency": "EUR"},

@@ -91,6 +91,10 @@ class Redis:
     def _ping(self, _: RedisSession, __: list[bytes]) -> Any:
         return Text("PONG")
 
+    def _time(self, _: RedisSession, __: list[bytes]) -> Any:
+        seconds, rest = divmod(self._wall(), 1)
+        return [b"%d" % seconds, b"%d" % (rest * 1_000_000)]
+
     def _client(self, _: RedisSession, __: list[bytes]) -> Any:
         return Text("OK")
 

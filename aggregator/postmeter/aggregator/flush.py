@@ -30,6 +30,7 @@ from postmeter.aggregator.unregistered import addressed, adoption, provisional
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved, resolve
 from postmeter.aggregator.unregistered.waiting import Place, WaitingRoom
+from postmeter.aggregator.upkeep.erasure import late
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
@@ -68,7 +69,7 @@ class Flusher:
         self._user_agents = UserAgents(settings.user_agent_limit, counters.user_agent_overflow)
         self._engagement = EngagementPolicy()
         self._verdicts = VerdictSettings()
-        self._memory = Memory(settings.message_cache)
+        self.memory = Memory(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
@@ -81,7 +82,7 @@ class Flusher:
         register; else the sweep finds it.
         """
         prepared = await self._prepare(connection, _all(batches))
-        async with self._memory.transaction(connection) as held:
+        async with self.memory.transaction(connection) as held:
             fresh = await dedup.fresh(connection, batches, self._counters)
             outcome = await self._count(held, moves[0].lease.shard, fresh, prepared, release=release)
             await advance(connection, moves)
@@ -105,7 +106,7 @@ class Flusher:
         """
         await self._refresh(connection)
         unclear: dict[str, list[source_log.Unread]] = {}
-        async with self._memory.transaction(connection) as held:
+        async with self.memory.transaction(connection) as held:
             swept, last = await self._waiting.sweep(connection, younger_than, behind, most)
             if most > 1 or not (swept.records or swept.rejected):
                 settled = await addressed.settle(connection, most)
@@ -141,7 +142,7 @@ class Flusher:
         """
         await self._refresh(connection)
         changes = self._changes()
-        async with self._memory.transaction(connection) as held:
+        async with self.memory.transaction(connection) as held:
             moved = await adoption.adopt(connection, changes, self._engagement)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
@@ -153,7 +154,7 @@ class Flusher:
 
     async def lower(self, connection: Connection, lease: Lease) -> bool:
         """Lower messages whose recipients have chosen lately. Whether there may be more now. Raises LeaseLost."""
-        async with self._memory.transaction(connection) as held:
+        async with self.memory.transaction(connection) as held:
             more = await consents.look_again(held)
             if held.turns:
                 await advance(connection, [Move(lease, lease.position)])
@@ -166,7 +167,7 @@ class Flusher:
         """
         try:
             prepared = await self._prepare(connection, _all([batch]))
-            async with self._memory.trial(connection) as held:
+            async with self.memory.trial(connection) as held:
                 fresh = await dedup.fresh(connection, [batch], self._unsaid)
                 await self._count(held, shard, fresh, prepared, release=False)
         except Exception as error:
@@ -200,7 +201,7 @@ class Flusher:
         """Make what messages point to, in transactions of their own: a row too many does no harm."""
         await campaigns.change(connection, found.campaigns)
         await consents.prepare(connection, found.consents)
-        await self._links.prepare(connection, found.hits, found.events)
+        await self._links.prepare(connection, *await late.clicks(connection, found))
         await self._user_agents.prepare(connection, found.hits, found.events)
         await self._refresh(connection)
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
@@ -212,11 +213,13 @@ class Flusher:
     ) -> Outcome:
         """What is done with records that were never counted before, step by step."""
         connection, changes = held.connection, self._changes()
+        erased = await late.withhold(connection, found, prepared)
         outcome = Outcome.of(found)
         await self._register(held, changes, found, prepared, release=release)
         changes.chosen, nobodys = await consents.take(held, found.consents)
         found.rejected += nobodys
         resolved = await resolve(held, changes, found.hits, found.events, prepared)
+        await late.strip(connection, resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(held, shard, changes)

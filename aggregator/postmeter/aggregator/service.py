@@ -14,10 +14,12 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.upkeep import retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
+from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import lifecycle, logs, metrics, ops
 from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import shard_setting
 
@@ -28,9 +30,9 @@ WORKERS = 2
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < WORKERS + 4:
-        # Each worker needs one; so do leases, retention, the look-ups of sending IPs and the attribution of purchases.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 4} for the aggregator")
+    if settings.postgres_pool < WORKERS + 5:
+        # Each worker needs one; so do leases, retention, erasures, look-ups of sending IPs, attribution of purchases.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 5} for the aggregator")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
@@ -58,6 +60,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
             tasks.create_task(flusher.agents.run(stop))
             tasks.create_task(flusher.onlookers.run(client, stop))
             tasks.create_task(retention.run(pool, settings, stop))
+            tasks.create_task(Erasures(pool, client, flusher.memory, ErasureMetrics(registry)).run(stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:
         await runner.cleanup()

@@ -24,6 +24,7 @@ from postmeter.query.documents.native.message_events import MessageEvents
 from postmeter.query.documents.native.message_search import MessageSearch
 from postmeter.query.documents.native.query import NativeQuery
 from postmeter.query.documents.native.recipient_consent import RecipientConsents
+from postmeter.query.documents.native.recipient_export import RecipientExport
 from postmeter.query.documents.native.workspace import WorkspaceShown
 from postmeter.query.documents.optail.messages import Messages
 from postmeter.query.documents.optail.metrics import Metrics
@@ -37,7 +38,7 @@ from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
-from postmeter.shared.apis import consent, domains
+from postmeter.shared.apis import consent, domains, recipients
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
@@ -91,6 +92,7 @@ def handlers(
         DOWNLOAD_PATH: exports.download,
         LIVE_ENDPOINT.path: live.handle,
         consent.PATH: RecipientConsents(pool).handle,
+        recipients.EXPORT_PATH: RecipientExport(pool).handle,
         "/v1/workspace": WorkspaceShown(pool).handle,
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }

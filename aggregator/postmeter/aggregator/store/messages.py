@@ -25,13 +25,14 @@ Name = tuple[int, str, str]
 
 class Flag(IntFlag):
     """What `message.flags` says: it carries our pixel, our links; only a webhook told of it; a confined key registered
-    it.
+    it; it was erased (ADR 0060). Bits 4 to 9 are its levels (postmeter.shared.privacy.levels).
     """
 
     TRACKS_OPENS = 1
     TRACKS_CLICKS = 2
     PROVISIONAL = 4
     CONFINED = 8
+    ERASED = 1024
 
 
 class Found(NamedTuple):
@@ -121,6 +122,8 @@ def believed(registrations: Iterable[Registration]) -> set[Name]:
 def _row(r: Registration, series: int, created: int, also: int) -> tuple[object, ...]:
     flags = Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also
     flags |= Flag.CONFINED * r.confined
+    if not r.to_hash and not also:
+        flags |= Flag.ERASED  # who registers names the recipient, unless that was erased since
     return (
         r.workspace,
         UUID(r.message),

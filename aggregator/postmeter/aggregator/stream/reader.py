@@ -104,10 +104,14 @@ class StreamReader:
             raise StreamSetBack(lease.shard, f"{stream} ends at {last} and had been read to {lease.position}")
 
     async def trim(self, lease: Lease) -> None:
-        """Forget entries that were counted a minute ago or earlier."""
-        before = _order(lease.position)[0] - TRIM_MARGIN_MS
-        if before > 0:
-            await self._client.xtrim(streams.stream(lease.shard), minid=f"{before}-0", approximate=True)
+        """Forget entries that are counted and were appended more than a minute ago, to the last: they name people."""
+        milliseconds, sequence = _order(lease.position)
+        if milliseconds:
+            seconds, microseconds = await self._client.time()
+            now = seconds * 1000 + microseconds // 1000
+            oldest = min((milliseconds, sequence + 1), (now - TRIM_MARGIN_MS, 0))
+            minid = f"{oldest[0]}-{oldest[1]}"
+            await self._client.xtrim(streams.stream(lease.shard), minid=minid, approximate=False)
 
     def forget(self, shard: int) -> None:
         """The shard is read by somebody else now."""

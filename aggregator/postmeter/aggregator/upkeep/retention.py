@@ -10,6 +10,8 @@ from postmeter.aggregator.fold.horizon import first_kept
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
+from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURE_QUERIES
+from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.partitions import Partitioned
@@ -57,6 +59,7 @@ async def once(connection: Connection, settings: AggregatorSettings, today: date
         await user_agents.drop_unused(connection, today, settings.retain_events)
         await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
         await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
+        await connection.execute(ERASURE_QUERIES["drop_erased"], erasures.KEPT_DAYS)
         return dropped
     finally:
         await connection.execute(_QUERIES["retention_unlock"], LOCK)

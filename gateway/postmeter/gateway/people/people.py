@@ -23,6 +23,7 @@ from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
 from postmeter.gateway.settings import GatewaySettings
+from postmeter.gateway.workspace.erasure_routes import ErasureRoutes
 from postmeter.gateway.workspace.privacy_routes import PrivacyRoutes
 from postmeter.gateway.workspace.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.workspace.verdict_routes import VerdictRoutes
@@ -74,6 +75,7 @@ class People:
             **VerdictRoutes(pool, writes).handlers(),
             **SendingIpRoutes(pool, writes).handlers(),
             **PrivacyRoutes(pool, writes).handlers(),
+            **ErasureRoutes(pool, writes).handlers(),
         }
 
     async def close(self) -> None:

@@ -16,7 +16,10 @@ _COUNTED = (
     "domain", "campaign", "confined_campaign", "series", "message", "engagement", "event", *_ROLLUPS, "link",
     "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent",
 )  # fmt: skip
-_PRIVATE = ("recipient_choice", "consent", "anonymous_source", "last_open", "erasure", "erased", "audit")
+_PRIVATE = (
+    "recipient_choice", "consent", "anonymous_source", "last_open", "erasure", "erasure_message", "erased",
+    "erased_clicks", "audit",
+)  # fmt: skip
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT"
 _WRITE = "SELECT, INSERT, UPDATE, DELETE"
@@ -56,6 +59,8 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
             "consent",
             "last_open",
             "erasure",
+            "waiting",
+            "dead_letter",
             *_COUNTED,
         ),
         _KEEP: ("audit",),

@@ -44,10 +44,11 @@ class MessageEvents:
             if row is None:
                 raise unknown
             events = await connection.fetch(QUERIES["events"], workspace, message, MAX_EVENTS)
-        return json(MessageEventsAnswer(_message(row, [_event(event) for event in reversed(events)])))
+        return json(MessageEventsAnswer(message_of(row, [event_of(event) for event in reversed(events)])))
 
 
-def _message(row: Any, events: list[HistoryEvent]) -> MessageHistory:
+def message_of(row: Any, events: list[HistoryEvent]) -> MessageHistory:
+    """A message's row with its events, the earliest first."""
     return MessageHistory(
         id=str(row["id"]),
         campaign=row["campaign"] or None,
@@ -68,7 +69,8 @@ def _message(row: Any, events: list[HistoryEvent]) -> MessageHistory:
     )
 
 
-def _event(row: Any) -> HistoryEvent:
+def event_of(row: Any) -> HistoryEvent:
+    """A row of the history."""
     return HistoryEvent(
         type=EventType(row["type"]).name.lower(),
         at=stamp(row["at"]),

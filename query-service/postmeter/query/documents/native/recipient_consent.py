@@ -12,7 +12,7 @@ from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, Reci
 from postmeter.shared.errors import RequestError
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.levels import Choice, Choices
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.documents.native", "recipient_consent.sql")
@@ -38,10 +38,15 @@ class RecipientConsents:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            now = await connection.fetchrow(_QUERIES["choice"], workspace, to_hash)
-            told = await connection.fetch(_QUERIES["told"], workspace, to_hash, MOST_TOLD)
-        holds = Choices() if now is None else Choices(Choice(now["opens"]), Choice(now["clicks"]))
-        return json(ConsentAnswer(RecipientConsent(holds.opens.text, holds.clicks.text, [_told(row) for row in told])))
+            return json(ConsentAnswer(await consent_of(connection, workspace, to_hash)))
+
+
+async def consent_of(connection: Connection, workspace: int, to_hash: str) -> RecipientConsent:
+    """What a recipient has chosen, with the latest proofs."""
+    now = await connection.fetchrow(_QUERIES["choice"], workspace, to_hash)
+    told = await connection.fetch(_QUERIES["told"], workspace, to_hash, MOST_TOLD)
+    holds = Choices() if now is None else Choices(Choice(now["opens"]), Choice(now["clicks"]))
+    return RecipientConsent(holds.opens.text, holds.clicks.text, [_told(row) for row in told])
 
 
 def _told(row: Any) -> Told:

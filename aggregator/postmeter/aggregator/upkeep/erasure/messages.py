@@ -1,0 +1,93 @@
+"""Messages of who is erased lose what identifies him; their state and all sums stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from asyncpg.pgproto.pgproto import UUID
+
+from postmeter.aggregator.store.messages import Flag
+from postmeter.aggregator.unregistered import provisional
+from postmeter.aggregator.upkeep.erasure.queries import QUERIES
+from postmeter.aggregator.upkeep.erasure.step import Erasure
+from postmeter.shared.privacy import erasures, levels
+
+MOST = 200
+"""Messages of one step. Their slots are held for it, and counting waits."""
+FLAGS = levels.to_flags(levels.NOTHING) | Flag.ERASED
+SOUGHT_CHARS = 8
+"""A name of fewer is not looked for in other people's bytes: it would be found in those of anybody."""
+
+
+async def make_nameless(erasure: Erasure) -> bool:
+    """Some of the recipient's messages; whether none is left."""
+    connection, workspace = erasure.connection, erasure.workspace
+    found = await connection.fetch(QUERIES["messages_of"], workspace, erasure.to_hash, MOST)
+    if not found:
+        return True
+    ids = sorted(row["id"] for row in found)
+    await hold(erasure, ids, (row["id"] for row in found if row["is_provisional"]))
+    told = await connection.fetch(QUERIES["told_of"], workspace, ids)
+    ids = [row["id"] for row in told]  # of the others an adoption has just taken what was counted
+    named = [(row["provider"], row["provider_message"], row["id"]) for row in told if row["provider_message"]]
+    await connection.execute(QUERIES["make_nameless"], workspace, ids, FLAGS)
+    erasure.removed["message"] += len(ids)
+    await take_told(erasure, ids)
+    names = [(provider, name) for provider, name, _ in named]
+    await erasure.take("waiting", "take_waiting", ids, [provider for provider, _ in names], [name for _, name in names])
+    await erasure.take("unregistered", "take_unregistered", ids)
+    await erasure.take("subject", "take_subjects", sorted({row["subject"] for row in told if row["subject"]}))
+    texts = {name for _, name in names} | {row["recipient_ref"] for row in told}
+    await erasure.take("dead_letter", "take_dead_letters", _sought(ids, texts))
+    if named:
+        # What is told of them by their providers' names is told of these messages still, and of nobody.
+        await connection.execute(
+            QUERIES["bury"],
+            [workspace] * len(named),
+            [erasures.of_name(workspace, provider, name) for provider, name, _ in named],
+            [erasure.requested_at] * len(named),
+            [message for _, _, message in named],
+        )
+    await connection.execute(QUERIES["remember"], workspace, erasure.id, ids)
+    return False
+
+
+async def look_again(erasure: Erasure) -> bool:
+    """What was counted of some of these messages by who had begun before; whether none is left."""
+    connection, workspace = erasure.connection, erasure.workspace
+    rows = await connection.fetch(QUERIES["remembered"], workspace, erasure.id, MOST)
+    if not rows:
+        return True
+    ids = [row["message"] for row in rows]
+    await hold(erasure, ids, ())
+    await take_told(erasure, ids)
+    await erasure.take("waiting", "take_waiting", ids, [], [])
+    await erasure.take("dead_letter", "take_dead_letters", _sought(ids, ()))
+    await connection.execute(QUERIES["forget"], workspace, erasure.id, ids)
+    return len(ids) < MOST
+
+
+async def hold(erasure: Erasure, ids: list[UUID], unregistered: Iterable[UUID]) -> None:
+    """Hold the messages, so that every writer forgets what he knows of them. In the order in which flushes do."""
+    keys = [(erasure.workspace, message.bytes) for message in ids]
+    await provisional.hold(erasure.connection, [(erasure.workspace, message.bytes) for message in unregistered])
+    await erasure.held.hold((), keys)
+    erasure.held.forget(keys)
+
+
+async def take_told(erasure: Erasure, ids: list[UUID]) -> None:
+    """Take out the history of these messages, and their first engagements."""
+    clicks: list[tuple[int, int]] = []
+    for row in await erasure.connection.fetch(QUERIES["take_history"], erasure.workspace, ids):
+        erasure.removed["event"] += row["rows"]
+        if row["link"] and row["clicks"]:
+            clicks.append((row["link"], row["clicks"]))
+    if clicks:
+        links, counts = zip(*sorted(clicks), strict=True)
+        await erasure.connection.execute(QUERIES["count_clicks"], erasure.workspace, links, counts)
+    await erasure.take("engagement", "take_engagements", ids)
+
+
+def _sought(ids: list[UUID], texts: Iterable[str]) -> list[bytes]:
+    sought = [message.bytes for message in ids] + [str(message).encode() for message in ids]
+    return sought + [text.encode() for text in sorted(texts) if len(text) >= SOUGHT_CHARS]

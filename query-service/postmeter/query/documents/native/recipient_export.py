@@ -1,0 +1,135 @@
+"""`POST /v1/recipients/export`: everything that is kept of one recipient, who may ask for it (GDPR, article 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from aiohttp import web
+
+from postmeter.query.documents.native.message_events import event_of, message_of
+from postmeter.query.documents.native.recipient_consent import consent_of
+from postmeter.query.requests import bodies, times
+from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.shared.apis import recipients as api
+from postmeter.shared.apis.message_events import HistoryEvent
+from postmeter.shared.errors import RequestError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.asked import hash_asked_for
+from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import Engagement, EventType
+from postmeter.shared.stream.records import Event
+
+QUERIES = Queries("postmeter.query.documents.native", "recipient_export.sql")
+FIRST = {
+    Engagement.OPEN: "opened",
+    Engagement.CLICK: "clicked",
+    Engagement.REPLY: "replied",
+    Engagement.UNSUBSCRIBE: "unsubscribed",
+}
+_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class RecipientExport:
+    """Answers POST /v1/recipients/export."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def handle(self, asked: Asked) -> web.Response:
+        """What is kept, as of one moment; that it was asked for is in the audit log before it is answered."""
+        if asked.scope.domains is not None:
+            raise RequestError(403, "FORBIDDEN", "A recipient is the workspace's; you are confined to domains.")
+        given = await bodies.read(asked.request, api.Asked)
+        to_hash = hash_asked_for(given.to, given.to_hash)
+        before = _LATEST if given.before is None else times.instant(given.before, "before", UTC, last=False)
+        workspace = asked.scope.workspace
+        async with self._pool.acquire() as connection:
+            async with connection.transaction():
+                await connection.execute("SET TRANSACTION READ WRITE")
+                by = audit.actor_of(asked.principal)
+                await audit.record(connection, workspace, by, audit.Action.RECIPIENT_EXPORTED, "")
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                found = await _kept(connection, workspace, to_hash, before)
+        return json(api.KeptAnswer(found))
+
+
+async def _kept(connection: Connection, workspace: int, to_hash: str, before: datetime) -> api.Kept:
+    rows = await connection.fetch(QUERIES["messages"], workspace, to_hash, api.MOST_MESSAGES, before)
+    ids = [row["id"] for row in rows]
+    events: dict[UUID, list[HistoryEvent]] = {message: [] for message in ids}
+    for row in await connection.fetch(QUERIES["events"], workspace, ids, api.MOST_EVENTS):
+        events[row["message"]].append(event_of(row))
+    first: dict[UUID, dict[str, str]] = {message: {} for message in ids}
+    for row in await connection.fetch(QUERIES["engagements"], workspace, ids):
+        first[row["message"]][FIRST[Engagement(row["kind"])]] = stamp(row["at"])
+    purchases = await connection.fetch(QUERIES["purchases"], workspace, to_hash, api.MOST_ROWS)
+    custom = await connection.fetch(QUERIES["custom_events"], workspace, to_hash, api.MOST_ROWS)
+    waiting = await connection.fetch(QUERIES["waiting"], workspace, to_hash, api.MOST_ROWS)
+    aside = await connection.fetch(QUERIES["put_aside"], workspace, to_hash, api.MOST_ROWS)
+    day = await connection.fetchval(QUERIES["last_open"], workspace, to_hash)
+    counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, before, ids)
+    assert counts is not None
+    shown = {
+        "messages": len(rows),
+        "events": sum(map(len, events.values())),
+        "purchases": len(purchases),
+        "custom_events": len(custom),
+    }
+    return api.Kept(
+        to_hash=to_hash,
+        messages=[_message(row, events[row["id"]], first[row["id"]]) for row in rows],
+        consent=await consent_of(connection, workspace, to_hash),
+        last_open=None if day is None else day.isoformat(),
+        purchases=[_purchase(row) for row in purchases],
+        custom_events=[_custom_event(row) for row in custom],
+        waiting=_waiting(waiting),
+        put_aside=[api.KeptAside(stamp(row["at"]), row["reason"]) for row in aside],
+        left_out={name: counts[name] - n for name, n in shown.items() if counts[name] > n},
+    )
+
+
+def _message(row: asyncpg.Record, events: list[HistoryEvent], first: Mapping[str, str]) -> api.KeptMessage:
+    known = msgspec.structs.asdict(message_of(row, events))
+    return api.KeptMessage(**known, to_domain=row["to_domain"], first=api.Engaged(**first))
+
+
+def _purchase(row: asyncpg.Record) -> api.KeptPurchase:
+    return api.KeptPurchase(
+        id=row["id"],
+        order_id=row["order_id"] or None,
+        amount=row["amount"],
+        currency=row["currency"],
+        items=msgspec.Raw(row["items"].encode()),
+        at=stamp(row["at"]),
+        campaign=row["campaign"],
+    )
+
+
+def _custom_event(row: asyncpg.Record) -> api.KeptCustomEvent:
+    properties = msgspec.Raw(row["properties"].encode())
+    return api.KeptCustomEvent(row["id"], row["name"], properties, stamp(row["at"]))
+
+
+def _waiting(rows: Sequence[asyncpg.Record]) -> list[api.KeptWaiting]:
+    found = []
+    for row in rows:
+        good, _ = records.decode_each(records.join([row["record"]]))
+        found += [
+            api.KeptWaiting(
+                since=stamp(row["since"]),
+                type=EventType(event.type).name.lower(),
+                at=stamp(_EPOCH + timedelta(microseconds=event.at)),
+                provider=event.provider or None,
+                reason=event.reason or None,
+            )
+            for event in good
+            if isinstance(event, Event)
+        ]
+    return found

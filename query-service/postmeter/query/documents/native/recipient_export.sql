@@ -1,0 +1,52 @@
+-- name: messages
+-- The latest $3 messages of recipient $2 of workspace $1 that were created before $4.
+SELECT message.id, message.campaign, from_address, recipient_ref, to_hash, to_domain, subject, state, message.provider,
+    provider_message, message.template, series.mailbox_provider, message.tags, created_at, sent_at, delivered_at
+FROM message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
+WHERE message.workspace = $1 AND to_hash = $2 AND created_at < $4 ORDER BY created_at DESC, message.id LIMIT $3
+
+-- name: events
+-- The latest $3 events of each of messages $2 of workspace $1, each one's earliest first.
+SELECT n.message, e.* FROM unnest($2::uuid[]) AS n (message) CROSS JOIN LATERAL (
+    SELECT type, at, verdict, verdict_reason, bounce, reason, url, user_agent, ip, counted, claimed_at FROM history
+    WHERE workspace = $1 AND history.message = n.message
+        AND postmeter_place(workspace, history.message) = postmeter_place($1, n.message)
+    ORDER BY postmeter_second(at) DESC, at DESC, type DESC, received_at DESC LIMIT $3) AS e
+ORDER BY n.message, e.at, e.type
+
+-- name: engagements
+-- First opens, clicks, replies and unsubscribes of messages $2 of workspace $1. An infinite time: none that counts.
+SELECT message, kind, at FROM engagement WHERE workspace = $1 AND message = ANY ($2::uuid[]) AND at < 'infinity'
+
+-- name: purchases
+-- The latest $3 purchases of contact $2 of workspace $1.
+SELECT id, order_id, amount::text AS amount, currency, items::text AS items, at, campaign FROM purchase
+WHERE workspace = $1 AND contact = $2 ORDER BY at DESC, id LIMIT $3
+
+-- name: custom_events
+-- The latest $3 custom events of contact $2 of workspace $1.
+SELECT id, name, properties::text AS properties, at FROM custom_event
+WHERE workspace = $1 AND contact = $2 ORDER BY at DESC, id LIMIT $3
+
+-- name: last_open
+-- The day of the last open of recipient $2 of workspace $1.
+SELECT day FROM last_open WHERE workspace = $1 AND to_hash = $2
+
+-- name: waiting
+-- Up to $3 events of workspace $1 that wait and name recipient $2.
+SELECT since, record FROM waiting
+WHERE workspace = $1 AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) ORDER BY since DESC, id LIMIT $3
+
+-- name: put_aside
+-- Up to $3 dead letters of workspace $1 that name recipient $2.
+SELECT at, reason FROM dead_letter
+WHERE workspace = $1 AND position(convert_to($2, 'UTF8') IN record) > 0 ORDER BY at DESC, id LIMIT $3
+
+-- name: counts
+-- How many messages, created before $3, purchases and custom events recipient $2 of workspace $1 has, and how many events
+-- messages $4 have.
+SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND to_hash = $2 AND created_at < $3) AS messages,
+    (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2) AS purchases,
+    (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2) AS custom_events,
+    (SELECT count(*) FROM unnest($4::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message
+        AND postmeter_place(e.workspace, e.message) = postmeter_place($1, n.message)) AS events

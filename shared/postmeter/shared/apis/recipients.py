@@ -1,0 +1,172 @@
+"""Single recipients: endpoints to erase one, and to hand out what is kept of one (docs/api/erasure.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Struct
+
+from postmeter.shared.apis.consent import RecipientConsent
+from postmeter.shared.apis.endpoint import Day, Service, Timestamp, described, native, one_of
+from postmeter.shared.apis.message_events import MessageHistory
+
+ERASE_PATH = "/v1/recipients/erase"
+ERASURE_PATH = "/v1/recipients/erasures/{id}"
+EXPORT_PATH = "/v1/recipients/export"
+MOST_MESSAGES, MOST_EVENTS, MOST_ROWS = 200, 200, 1000
+ADMINS = ("super_admin", "admin")
+PROCESSING, COMPLETED = "processing", "completed"
+_Status = Annotated[str, one_of(PROCESSING, COMPLETED)]
+
+
+class Recipient(Struct, forbid_unknown_fields=True):
+    """Body of POST /v1/recipients/erase: one of both."""
+
+    to: Annotated[str | None, described("An address, with or without a name.")] = None
+    to_hash: Annotated[str | None, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")] = None
+
+
+class Ordered(Struct):
+    """An erasure that was ordered."""
+
+    id: Annotated[str, described("", format="uuid")]
+    status: _Status
+
+
+class OrderedAnswer(Struct):
+    """POST /v1/recipients/erase."""
+
+    data: Ordered
+
+
+class Erasure(Struct):
+    """An erasure. removed: by table, how many rows were taken out, or lost what identifies."""
+
+    id: Annotated[str, described("", format="uuid")]
+    status: _Status
+    removed: dict[str, int]
+    completed_at: Timestamp | None
+
+
+class ErasureAnswer(Struct):
+    """GET /v1/recipients/erasures/{id}."""
+
+    data: Erasure
+
+
+class Asked(Recipient, forbid_unknown_fields=True):
+    """Body of POST /v1/recipients/export. before: only messages that were created before it, for what was left out."""
+
+    before: Timestamp | None = None
+
+
+class Engaged(Struct):
+    """When a message was first opened, clicked and so on, as far as it was."""
+
+    opened: Timestamp | None = None
+    clicked: Timestamp | None = None
+    replied: Timestamp | None = None
+    unsubscribed: Timestamp | None = None
+
+
+class KeptMessage(MessageHistory):
+    """A message, what happened to it and when first. to_domain: of the address."""
+
+    to_domain: str
+    first: Engaged
+
+
+class KeptPurchase(Struct):
+    """A purchase, and the campaign that it was attributed to."""
+
+    id: str
+    order_id: str | None
+    amount: str
+    currency: str
+    items: Any
+    at: Timestamp
+    campaign: str | None
+
+
+class KeptCustomEvent(Struct):
+    """A custom event."""
+
+    id: str
+    name: str
+    properties: Any
+    at: Timestamp
+
+
+class KeptWaiting(Struct):
+    """An event that waits for its message; of opens and clicks nobody knows yet whose they are, so there are none."""
+
+    since: Timestamp
+    type: str
+    at: Timestamp
+    provider: str | None
+    reason: str | None
+
+
+class KeptAside(Struct):
+    """What could not be counted and was put aside for a person to look at."""
+
+    at: Timestamp
+    reason: str
+
+
+class Kept(Struct):
+    """Everything that is kept of a recipient. left_out: how much more there is of each, where it is more than one
+    answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others.
+    """
+
+    to_hash: str
+    messages: list[KeptMessage]
+    consent: RecipientConsent
+    last_open: Day | None
+    purchases: list[KeptPurchase]
+    custom_events: list[KeptCustomEvent]
+    waiting: list[KeptWaiting]
+    put_aside: list[KeptAside]
+    left_out: dict[str, int]
+
+
+class KeptAnswer(Struct):
+    """POST /v1/recipients/export."""
+
+    data: Kept
+
+
+ENDPOINTS = (
+    native(
+        "POST",
+        ERASE_PATH,
+        "Erase a recipient: what identifies goes, numbers stay",
+        OrderedAnswer,
+        service=Service.GATEWAY,
+        scope="privacy",
+        roles=ADMINS,
+        max_body=16 * 1024,
+        body=Recipient,
+        status=202,
+    ),
+    native(
+        "GET",
+        ERASURE_PATH,
+        "How far an erasure is, and what it removed",
+        ErasureAnswer,
+        service=Service.GATEWAY,
+        scope="privacy",
+        failures=(404,),
+    ),
+    native(
+        "POST",
+        EXPORT_PATH,
+        "Everything that is kept of a recipient",
+        KeptAnswer,
+        service=Service.QUERY,
+        scope="privacy",
+        roles=ADMINS,
+        max_body=16 * 1024,
+        body=Asked,
+    ),
+)

@@ -1,0 +1,109 @@
+"""POST /v1/recipients/export over real HTTP: everything that is kept of one recipient, and what is left out is said."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from postmeter.shared.apis import recipients
+from postmeter.shared.stream import records
+from postmeter.shared.stream.events import BounceType, EventType, Verdict
+from tests.aggregation import event
+from tests.integration.mail_world import Api, Mail, asking, happened, register
+from tests.integration.query_world import sealed
+
+NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
+ADDRESS = "Ada@reader.example"
+HASH = hashlib.sha256(b"ada@reader.example").hexdigest()
+
+
+@pytest.fixture
+async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(postgres_dsn, redis_url, NOW, (NOW - timedelta(days=40)).date()) as made:
+        yield made
+
+
+async def export(api: Api, body: Any, status: int = 200, **changes: Any) -> Any:
+    headers = sealed(api.workspace, scopes=["privacy"], key_id="0011", **changes)
+    async with api.session.post(f"{api.url}{recipients.EXPORT_PATH}", json=body, headers=headers) as answer:
+        told = json.loads(await answer.read())
+        assert answer.status == status, told
+        return told.get("data", told)
+
+
+async def test_all_that_is_kept_is_told_and_nothing_of_others(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    mails = [Mail(NOW - timedelta(hours=n), to_hash=HASH, subject=f"No {n}") for n in range(1, 4)]
+    await register(api.here, api.workspace, *mails, Mail(NOW - timedelta(hours=1), subject="Another's"))
+    at = [mails[0].created + timedelta(seconds=n) for n in range(4)]
+    await happened(api.here, api.workspace, mails[0].id, (EventType.DELIVERED, at[0]))
+    for n in (1, 2):
+        await happened(api.here, api.workspace, mails[0].id, (EventType.OPENED, at[n]), verdict=Verdict.HUMAN)
+    waiting = event(EventType.BOUNCED, None, bounce=BounceType.HARD, provider="POSTMARK", reason="550")
+    for statement, *arguments in (
+        ("INSERT INTO recipient_choice (workspace, to_hash, opens, clicks) VALUES ($1, $2, 2, 0)",),
+        (
+            "INSERT INTO consent (workspace, to_hash, opens, method, text_version, source, at, recorded_by)"
+            " VALUES ($1, $2, 2, 'form', 'v1', 'shop', now(), 'key:1')",
+        ),
+        ("INSERT INTO last_open VALUES ($1, $2, '2026-05-01')",),
+        (
+            "INSERT INTO purchase (workspace, contact, id, order_id, amount, currency, items, digest, at, received_at)"
+            " VALUES ($1, $2, 'evt_1', 'o1', 9.90, 'EUR', '[{\"name\": \"a\"}]', '', now(), now())",
+        ),
+        (
+            "INSERT INTO custom_event (workspace, contact, id, name, properties, at, received_at)"
+            " VALUES ($1, $2, 'evt_2', 'seen', '{\"a\": 1}', now(), now())",
+        ),
+        ("INSERT INTO waiting (workspace, to_hash, record) VALUES ($1, $2, $3)", records.encode(waiting)),
+        (
+            "INSERT INTO dead_letter (workspace, shard, batch, reason, record)"
+            " VALUES ($1, 0, '', 'why', convert_to($2, 'UTF8'))",
+        ),
+    ):
+        await api.here.pool.execute(statement, api.workspace, HASH, *arguments)
+    other = await api.here.workspace()
+    await api.here.pool.execute("INSERT INTO last_open VALUES ($1, $2, '2026-05-02')", other, HASH)
+
+    told = await export(api, {"to": f"Ada <{ADDRESS}>"})
+    assert told == await export(api, {"to_hash": HASH.upper()})
+    assert [message["subject"] for message in told["messages"]] == ["No 1", "No 2", "No 3"]
+    assert [one["type"] for one in told["messages"][0]["events"]] == ["delivered", "opened", "opened"]
+    assert told["messages"][0]["to_domain"] == "reader.example"
+    assert told["consent"]["opens"] == "denied"
+    assert [proof["text_version"] for proof in told["consent"]["history"]] == ["v1"]
+    assert told["last_open"] == "2026-05-01"
+    (bought,), (seen,) = told["purchases"], told["custom_events"]
+    assert (bought["amount"], bought["items"], bought["order_id"]) == ("9.90", [{"name": "a"}], "o1")
+    assert (seen["name"], seen["properties"]) == ("seen", {"a": 1})
+    assert [(one["type"], one["reason"]) for one in told["waiting"]] == [("bounced", "550")]
+    assert [one["reason"] for one in told["put_aside"]] == ["why"]
+    assert told["left_out"] == {}
+    rows = await api.here.pool.fetch("SELECT actor, action, target, details::text FROM audit")
+    assert [tuple(row) for row in rows] == [("key:0011", "recipient.exported", "", "{}")] * 2
+
+    monkeypatch.setattr(recipients, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(recipients, "MOST_EVENTS", 2)
+    told = await export(api, {"to": ADDRESS})
+    assert told["left_out"] == {"messages": 1, "events": 1}
+    assert [one["type"] for one in told["messages"][0]["events"]] == ["opened", "opened"]
+    rest = await export(api, {"to": ADDRESS, "before": told["messages"][-1]["created_at"]})
+    assert [message["subject"] for message in rest["messages"]] == ["No 3"]
+
+
+async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> None:
+    for body, field in (
+        ({}, "to"),
+        ({"to": ADDRESS, "to_hash": HASH}, "to"),
+        ({"to": "nobody"}, "to"),
+        ({"to_hash": "12"}, "to_hash"),
+        ({"to": ADDRESS, "before": "soon"}, "before"),
+    ):
+        assert (await export(api, body, 400))["error"]["field"] == field
+    assert (await export(api, {"to": ADDRESS}, 403, role="member"))["error"]["code"] == "FORBIDDEN"
+    await export(api, {"to": ADDRESS}, 403, role="domain_admin", domains=["example.com"])
+    await export(api, {"to": ADDRESS}, 403, domains=["example.com"])
+    told = await export(api, {"to": "new@reader.example"})
+    assert (told["messages"], told["last_open"], told["left_out"]) == ([], None, {})
