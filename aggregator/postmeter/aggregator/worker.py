@@ -71,6 +71,7 @@ class Worker:
     def take(self, lease: Lease) -> None:
         """Count this shard from its position on."""
         self._held[lease.shard] = Held(lease, self._counters)
+        self._publisher.take(lease.shard)
         self._changed.set()
 
     async def give(self, shard: int) -> None:

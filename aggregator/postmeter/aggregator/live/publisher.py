@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import redis.asyncio
 
 from postmeter.aggregator.conversions.resolver import Resolver
@@ -15,12 +18,15 @@ from postmeter.shared.stream import live, source_log, streams
 from postmeter.shared.stream.live import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.live", "publisher.sql")
+LATE_SECONDS = 20.0
+"""For so long whoever counted a shard before may still publish its totals: Redis was away, or he stood still."""
 
 
 class Publisher:
     """Live totals are absolute values of a shard, so that writing twice changes nothing.
 
-    After a failure everything of a shard is published again, for Redis may have come back empty.
+    After a failure everything of a shard is published again, for Redis may have come back empty; and once more some
+    time after the shard was taken, for the one before may have written late what was true then.
     """
 
     def __init__(
@@ -31,6 +37,11 @@ class Publisher:
         self._counters = counters
         self._resolver = resolver
         self._complete: set[int] = set()
+        self._again_at: dict[int, float] = {}
+
+    def take(self, shard: int) -> None:
+        """It is published here from now on."""
+        self._again_at[shard] = time.monotonic() + LATE_SECONDS
 
     def suspect(self, shard: int) -> None:
         """Redis may have forgotten: publish everything of it next time."""
@@ -48,6 +59,9 @@ class Publisher:
 
     async def publish(self, shard: int, totals: dict[int, LiveTotals]) -> None:
         """Publish these, and everything else of the shard where that is due. Raises what Redis raises."""
+        if self._again_at.get(shard, math.inf) <= time.monotonic():
+            del self._again_at[shard]
+            self._complete.discard(shard)
         if shard not in self._complete:
             rows = await self._pool.fetch(_QUERIES["live"], shard)
             totals = live_totals(rows) | totals
