@@ -11,7 +11,7 @@ import pytest
 
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
-from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, TIERS
+from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, TIERS
 from postmeter.tracking.requests import fields
 from tests import schema
 from tests.older_schema import migrate_up_to
@@ -146,6 +146,18 @@ async def test_rows_of_the_default_partition_move_into_a_new_one(postgres_dsn: s
     await partitions.ensure(connection, table, start, start)
     assert await connection.fetchval("SELECT count(*) FROM engagement_default") == 0
     assert await connection.fetchval(f"SELECT count(*) FROM {partitions.name(table, start)}") == 1
+    await connection.close()
+
+
+async def test_partitions_of_rollups_leave_room_for_updates(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    found = await connection.fetch(
+        "SELECT DISTINCT i.inhparent::regclass::text AS parent, c.reloptions FROM pg_inherits i"
+        " JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r' AND c.relname ~ '_[0-9]{6}$'"
+    )
+    roomy = {row["parent"] for row in found if row["reloptions"] == ["fillfactor=80"]}
+    assert roomy == {tier.table for rollup in ROLLUPS for tier in rollup.tiers}
+    assert {"event", "message", "engagement"} <= {row["parent"] for row in found if row["reloptions"] is None}
     await connection.close()
 
 

@@ -5,35 +5,46 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from postmeter.shared.storage.rollups import ROLLUPS
+from postmeter.shared.storage.rollups import ROLLUPS, Rollup
 from tests.simulation.postgres.statements import BY_NAME, Rows, Statement, statement
-from tests.simulation.postgres.store import Transaction
+from tests.simulation.postgres.store import Row, Transaction
 
-COLUMNS = re.compile(r"INSERT INTO (\w++) AS known \(([^)]*+)\)")
+NAMES = re.compile(r"AS n \(([^)]*+)\)")
 LIVE = ("opens", "unique_opens", "machine_opens", "clicks", "unique_clicks", "machine_clicks")
 
 
-def _add(keys: int) -> Statement:
-    """Add to the counters of rows: the first columns are the key, the others are added."""
+def _add(rollup: Rollup) -> Statement:
+    """Add to the counters of all tiers: columns in buckets of the finest, then the oldest bucket that each keeps."""
 
-    def add(tx: Transaction, text: str, *columns: Any) -> None:
-        found = COLUMNS.search(text)
-        assert found is not None, text
-        table, names = found.group(1), [name.strip() for name in found.group(2).split(",")]
-        for values in sorted(zip(*columns, strict=True), key=lambda one: one[:keys]):
-            more = dict(zip(names[keys:], values[keys:], strict=True))
-
-            def merged(known: dict[str, Any], more: dict[str, int] = more) -> dict[str, Any]:
-                return known | {name: known.get(name, 0) + n for name, n in more.items()}
-
-            tx.upsert(table, values[:keys], dict(zip(names, values, strict=True)), merged)
+    def add(tx: Transaction, text: str, *given: Any) -> None:
+        columns, oldest = given[: -len(rollup.tiers)], given[-len(rollup.tiers) :]
+        named = NAMES.search(text)
+        assert named is not None, text
+        names = [name.strip() for name in named.group(1).split(",")]
+        keys = 3 if rollup.key is None else 4
+        for tier, first in zip(rollup.tiers, oldest, strict=True):
+            assert f"INSERT INTO {tier.table} AS known" in text
+            width, sums = tier.seconds * 1_000_000, dict[tuple[Any, ...], dict[str, Any]]()
+            for values in zip(*columns, strict=True):
+                bucket = values[1] - values[1] % width
+                if bucket >= first:
+                    added = sums.setdefault((values[0], bucket, *values[2:keys]), dict.fromkeys(names[keys:], 0))
+                    for name, n in zip(names[keys:], values[keys:], strict=True):
+                        added[name] += n
+            for place, more in sorted(sums.items(), key=lambda one: one[0]):
+                if any(more.values()):
+                    row = dict(zip(names, place, strict=False)) | more
+                    tx.upsert(tier.table, place, row, lambda known, more=more: _sum(known, more))
 
     return add
 
 
+def _sum(known: Row, more: Row) -> Row:
+    return known | {name: known.get(name, 0) + n for name, n in more.items()}
+
+
 for _rollup in ROLLUPS:
-    for _tier in _rollup.tiers:
-        BY_NAME[f"add_{_tier.table}"] = _add(3 if _rollup.key is None else 4)
+    BY_NAME[f"add_{_rollup.name}"] = _add(_rollup)
 
 
 @statement

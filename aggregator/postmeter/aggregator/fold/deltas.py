@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Context, Inexact, InvalidOperation, localcontext
 from typing import Any
 
-from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.shared.storage.rollups import TOTAL, Rollup, Tier
+from postmeter.shared.storage.rollups import TOTAL, Tier
 
 Bucket = tuple[int, int, int]
 """(workspace, the bucket's start in microseconds, series)"""
@@ -32,22 +31,6 @@ def counts_of(deltas: Deltas, key: Bucket, counters: int) -> list[int]:
 def width(tier: Tier) -> int:
     """Of its buckets, in microseconds."""
     return tier.seconds * MICROSECONDS
-
-
-def rows(rollup: Rollup, cells: Cells, horizon: Horizon) -> Iterator[tuple[Tier, list[tuple[object, ...]]]]:
-    """What each tier that still keeps any of it is to add: (*key, *counts), with the workspaces' totals.
-
-    cells: in buckets of the finest tier.
-    """
-    if rollup.total:
-        cells = with_totals(cells)
-    for tier in rollup.tiers:
-        if tier is not rollup.tiers[0]:
-            cells = widened(cells, width(tier))
-        oldest = horizon.oldest[tier.table]
-        found = [(*key, *counts) for key, counts in cells.items() if oldest <= key[1] < horizon.high and any(counts)]
-        if found:
-            yield tier, found
 
 
 def with_totals(deltas: Cells) -> dict[Any, Sequence[Any]]:

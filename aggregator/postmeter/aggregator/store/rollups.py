@@ -1,4 +1,4 @@
-"""Adds to rollups, whichever: every tier that keeps it, in the order of its keys, so that flushes never deadlock."""
+"""Adds to rollups, whichever: all tiers at once, each in the order of its keys, so that flushes never deadlock."""
 
 from __future__ import annotations
 
@@ -13,41 +13,66 @@ from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, ROLLUPS, Rollup
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "rollups.sql")
+_WIDE = frozenset({"size_bytes"})
+"""Counters of which a flush may add more than 32 bits; sums of the others are quicker."""
 
 
-def _add(rollup: Rollup, tier: Tier, counters: tuple[str, ...]) -> str:
-    types = {name: "numeric" if name in rollup.money else "bigint" for name in counters}
-    columns = {
-        "workspace": "int",
-        "bucket": "timestamptz",
-        "series": "bigint",
-        **dict([rollup.key] if rollup.key else []),
-    }
-    return _QUERIES["add_{table}"].format(
-        table=tier.table,
-        columns=", ".join((*columns, *counters)),
-        arrays=", ".join(f"${n}::{kind}[]" for n, kind in enumerate((*columns.values(), *types.values()), 1)),
-        key=", ".join(columns),
-        sums=", ".join(f"{name} = known.{name} + excluded.{name}" for name in counters),
+def _key(rollup: Rollup) -> dict[str, str]:
+    own = [rollup.key] if rollup.key else []
+    return {"workspace": "int", "bucket": "timestamptz", "series": "bigint", **dict(own)}
+
+
+def _add(rollup: Rollup, counters: tuple[str, ...]) -> str:
+    """The statement that adds to some counters of all tiers."""
+    types = {name: "numeric" if name in rollup.money else "bigint" if name in _WIDE else "int" for name in counters}
+    columns = _key(rollup) | types
+    tiers = (_add_to(rollup, tier, counters, len(columns) + n) for n, tier in enumerate(rollup.tiers, 1))
+    return _QUERIES["add_{rollup}"].format(
+        rollup=rollup.name,
+        columns=", ".join(columns),
+        arrays=", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1)),
+        tiers=", ".join(tiers),
     )
 
 
-ADD = {tier.table: _add(rollup, tier, rollup.counters) for rollup in ROLLUPS for tier in rollup.tiers}
-"""By table, the statement that adds to its counters."""
+def _add_to(rollup: Rollup, tier: Tier, counters: tuple[str, ...], oldest: int) -> str:
+    key = _key(rollup)
+    cast = {name: "numeric" if name in rollup.money else "bigint" for name in counters}
+    part = "add_{table}" if tier is rollup.tiers[0] else "add_to_{table}"
+    return _QUERIES[part].format(
+        table=tier.table,
+        seconds=tier.seconds,
+        columns=", ".join((*key, *counters)),
+        key=", ".join(key),
+        others=", ".join(list(key)[2:]),
+        counted=", ".join(f"sum({name})::{kind}" for name, kind in cast.items()),
+        places=", ".join(str(n) for n in range(1, len(key) + 1)),
+        any=" OR ".join(f"sum({name}) <> 0" for name in counters),
+        sums=", ".join(f"{name} = known.{name} + excluded.{name}" for name in counters),
+        oldest=oldest,
+    )
+
+
+ADD = {rollup.name: _add(rollup, rollup.counters) for rollup in ROLLUPS}
+"""By rollup, the statement that adds to its counters."""
 HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")))
-ADD_HITS = {tier.table: _add(ACTIVITY, tier, HITS) for tier in ACTIVITY.tiers}
+ADD_HITS = _add(ACTIVITY, HITS)
 """The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
 _PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
 _OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
 
 
 async def add(connection: Connection, rollup: Rollup, cells: Cells, horizon: Horizon) -> None:
-    """Add these to every tier that keeps them, inside the caller's transaction."""
-    statements = ADD
+    """Add these, in buckets of the finest tier, to every tier that keeps them, inside the caller's transaction."""
+    statement = ADD[rollup.name]
     if rollup is ACTIVITY and not any(counts[place] for counts in cells.values() for place in _OTHERS):
-        statements, cells = ADD_HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
-    for tier, rows in deltas.rows(rollup, cells, horizon):
-        await connection.execute(statements[tier.table], *zip(*rows, strict=True))
+        statement, cells = ADD_HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
+    if rollup.total:
+        cells = deltas.with_totals(cells)
+    rows = [(*key, *counts) for key, counts in cells.items() if key[1] < horizon.high and any(counts)]
+    if rows:
+        oldest = (horizon.oldest[tier.table] for tier in rollup.tiers)
+        await connection.execute(statement, *zip(*rows, strict=True), *oldest)
 
 
 async def remove_empty(connection: Connection, rollup: Rollup, touched: Iterable[tuple[int, int, int]]) -> None:

@@ -1,8 +1,25 @@
+-- name: add_{rollup}
+-- Add to counters of {rollup} in all tiers that keep them: one array for each of {columns}, in buckets of the finest tier;
+-- then, for each tier, the oldest bucket that it keeps. {tiers}: what is added to each, from fine to coarse.
+WITH n AS MATERIALIZED (SELECT * FROM unnest({arrays}) AS n ({columns})), {tiers}
+SELECT;
+
 -- name: add_{table}
--- Add to counters of {table}: one array for each of {columns}. {key}: those that its rows are of.
-INSERT INTO {table} AS known ({columns})
-SELECT * FROM unnest({arrays}) AS n ({columns}) ORDER BY {key}
-ON CONFLICT ({key}) DO UPDATE SET {sums};
+-- Add rows of n to {table}, the finest tier. {key}: that its rows are of. {oldest}: the parameter that says the oldest
+-- bucket that it keeps.
+{table} AS (
+    INSERT INTO {table} AS known ({columns}) SELECT * FROM n WHERE bucket >= ${oldest} ORDER BY {places}
+    ON CONFLICT ({key}) DO UPDATE SET {sums})
+
+-- name: add_to_{table}
+-- Add what rows of n sum up to in the buckets of {table}, of {seconds} seconds. What sums up to nothing is left out: nothing
+-- is listed with zeros.
+{table} AS (
+    INSERT INTO {table} AS known ({columns})
+    SELECT workspace, date_bin('{seconds} seconds', bucket, 'epoch'), {others}, {counted} FROM n
+    WHERE date_bin('{seconds} seconds', bucket, 'epoch') >= ${oldest}
+    GROUP BY {places} HAVING {any} ORDER BY {places}
+    ON CONFLICT ({key}) DO UPDATE SET {sums})
 
 -- name: remove_empty
 -- Take out rows that count nothing any more: $1 workspaces, $2 buckets, $3 series. {table}: a tier. {empty}: so it is.

@@ -1,7 +1,8 @@
 -- name: make
 -- The function that makes a partition: services may not create tables (ADR 0029). Run by the owner; {schema} is where the
 -- tables are. low, high: its bounds. id: the column of those whose rows of the default partition move into it, or ''.
--- Its columns stand in the order in which they need the least room (ADR 0051), whatever the parent's.
+-- Its columns stand in the order in which they need the least room (ADR 0051), whatever the parent's. Rollups, which are those
+-- with buckets, keep a fifth of each page free: their rows are updated again and again, in place where there is room (ADR 0055).
 CREATE OR REPLACE FUNCTION postmeter_make_partition(parent text, partition text, low text, high text, id text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
 DECLARE
@@ -22,7 +23,9 @@ BEGIN
     FROM pg_attribute, LATERAL (
         SELECT CASE WHEN attlen < 0 THEN 9 ELSE position(attalign::text IN 'disc') END AS place) AS aligned
     WHERE attrelid = to_regclass(quote_ident(parent)) AND attnum > 0 AND NOT attisdropped;
-    EXECUTE format('CREATE TABLE %I (%s)', partition, columns);
+    EXECUTE format('CREATE TABLE %I (%s)%s', partition, columns, CASE WHEN EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = to_regclass(quote_ident(parent)) AND attname = 'bucket')
+        THEN ' WITH (fillfactor = 80)' ELSE '' END);
     IF id <> '' THEN
         EXECUTE format(
             'WITH moved AS (DELETE FROM %1$I WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING %6$s)'
