@@ -21,14 +21,18 @@ def main() -> int:
     parser.add_argument("--logs", action="store_true", help="print what the services log")
     parser.add_argument("--on", action="store_true", help="go on after a failure")
     parser.add_argument("--digests", action="store_true", help="print each seed's digest")
+    parser.add_argument("--note", action="store_true", help="note the statements' texts as those that are modelled")
     given = parser.parse_args()
     if os.environ.get(HASHING) != "0":
         # The order of sets of text is part of what happens.
         os.execve(
             sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], os.environ | {HASHING: "0"}
         )
+    from tests.simulation.postgres.statements import notes
     from tests.simulation.run import quick, run
 
+    if given.note:
+        notes.asked = set()
     seeds = range(given.first, given.first + given.seeds) if given.seed is None else [given.seed]
     began, failed, counted, steps = time.perf_counter(), [], 0, 0
     gc.collect()
@@ -49,6 +53,8 @@ def main() -> int:
                 if not given.on:
                     print("\n".join(outcome.lines[-60:]))
                     break
+    if given.note:
+        notes.write()
     seconds = time.perf_counter() - began
     print(f"{number} seeds, {counted} hits and events counted, {steps} steps in {seconds:.1f} s")
     print(f"failed: {failed or 'none'}")
