@@ -35,7 +35,7 @@ def _inside(body: Any, place: tuple[str | int, ...]) -> Iterator[tuple[str, Any]
         yield f"{where}: without {name}", _with(body, place, {key: value[key] for key in value if key != name})
         for other in OTHER_TYPES:
             if type(other) is not type(value[name]):
-                yield f"{where}: {name} = {other!r}", _with(body, place, {**value, name: other})
+                yield f"{where}: {name} is {other!r}", _with(body, place, {**value, name: other})
         yield from _inside(body, (*place, name))
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from postmeter.shared.apis import sending_ips, session, webhooks
+from postmeter.shared.apis import consent, sending_ips, session, webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
@@ -219,6 +219,7 @@ def filled(product: Product) -> World:
         "provider": "postmark",
         "ips": ["9.9.9.9"],
         "ip": "9.9.9.9",
+        "opens": "granted",
     }
     world.ids = {
         "/v1/messages/{id}": first["id"],
@@ -234,6 +235,7 @@ def filled(product: Product) -> World:
         CLICK_PATH + "{token}": path_of(first["links"][0]["tracking_url"]),
         webhooks.PATH: webhook,
         UNSUBSCRIBE: path_of(first["unsubscribe"]["url"]),
+        consent.PATH: f"{consent.PATH}?to_hash={'0' * 64}",
     }
     wait_for("the first numbers", lambda: opens(world) == len(messages) - 1)
     export(world)

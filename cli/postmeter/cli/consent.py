@@ -75,8 +75,9 @@ async def _place(connection: Connection, workspace: str) -> tuple[int, int]:
 def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
     """Each row's text, and its record, or what is wrong with it."""
     # Imported here: other commands shall not load what only this one needs.
+    from postmeter.shared.apis.consent import ConsentBody
     from postmeter.shared.privacy.audit import COMMAND
-    from postmeter.tracking.writes.consents import ConsentBody, consent_of
+    from postmeter.tracking.writes.consents import consent_of
 
     rows = csv.reader(file, strict=True)
     columns = [name.strip() for name in next(rows, [])]

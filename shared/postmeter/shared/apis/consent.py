@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Struct, UnsetType
+from msgspec import Raw, Struct
 
-from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
+from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of, read_later
 from postmeter.shared.apis.native import Rejected
 from postmeter.shared.apis.privacy import ADMINS
 from postmeter.shared.privacy.levels import CHOICES
@@ -16,26 +16,25 @@ PATH = "/v1/recipients/consent"
 Choice = Annotated[str, one_of(*CHOICES)]
 
 
-class ConsentBody(Struct):
-    """What one recipient has chosen, of opens, of clicks or of both; tracking-service checks each field.
+class ConsentBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What one recipient has chosen, of opens, of clicks or of both. Named by one of `to` and `to_hash`."""
 
-    Named by one of `to` and `to_hash`.
-    """
-
-    to: Annotated[str | UnsetType, described("The address; only its hash is kept.")] = msgspec.UNSET
-    to_hash: Annotated[str | UnsetType, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")] = msgspec.UNSET
-    opens: Choice | UnsetType = msgspec.UNSET
-    clicks: Choice | UnsetType = msgspec.UNSET
-    method: Annotated[str | UnsetType, described("How it was asked, such as a form.", maxLength=100)] = msgspec.UNSET
-    text_version: Annotated[str | UnsetType, described("Which text was shown.", maxLength=200)] = msgspec.UNSET
-    at: Annotated[Timestamp | UnsetType, described("When; default: now.")] = msgspec.UNSET
-    source: Annotated[str | UnsetType, described("Where, such as a page.", maxLength=500)] = msgspec.UNSET
+    to: Annotated[str | None, described("The address; only its hash is kept.")] = None
+    opens: Annotated[str | None, one_of(*CHOICES)] = None
+    clicks: Annotated[str | None, one_of(*CHOICES)] = None
+    to_hash: Annotated[str | None, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")] = None
+    method: Annotated[str | None, described("How it was asked, such as a form.", maxLength=100)] = None
+    text_version: Annotated[str | None, described("Which text was shown.", maxLength=200)] = None
+    at: Annotated[str | None, described("When; default: now.", format="date-time")] = None
+    source: Annotated[str | None, described("Where, such as a page.", maxLength=500)] = None
 
 
-class ConsentsBody(Struct):
+class ConsentsBody(Struct, forbid_unknown_fields=True):
     """Up to 1000 recipients at once."""
 
-    recipients: Annotated[list[ConsentBody], msgspec.Meta(max_length=1000)]
+    recipients: Annotated[
+        list[Annotated[Raw, read_later(ConsentBody)]], msgspec.Meta(extra_json_schema={"maxItems": 1000})
+    ]
 
 
 class ConsentsAnswer(Struct):
@@ -88,7 +87,7 @@ PUT = native(
     roles=ADMINS,
     timeout=30.0,
     max_body=2 * 1024 * 1024,
-    body=ConsentBody | ConsentsBody,
+    body=Annotated[ConsentBody, msgspec.Meta(extra_json_schema={"minProperties": 2})] | ConsentsBody,
     status=202,
 )
 ENDPOINTS = (

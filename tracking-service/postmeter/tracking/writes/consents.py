@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from postmeter.shared.apis.consent import ConsentBody, ConsentsAnswer, ConsentsBody
 from postmeter.shared.apis.native import Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
@@ -26,30 +27,13 @@ MAX_COMMAS = 20 * MAX_RECIPIENTS
 METHOD_CHARS, VERSION_CHARS, SOURCE_CHARS = 100, 200, 500
 
 
-class ConsentBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What one recipient has chosen, as it is given."""
-
-    to: str | None = None
-    to_hash: str | None = None
-    opens: str | None = None
-    clicks: str | None = None
-    method: str | None = None
-    text_version: str | None = None
-    at: str | None = None
-    source: str | None = None
-
-
-class _List(msgspec.Struct, forbid_unknown_fields=True):
-    recipients: list[msgspec.Raw]
-
-
 class _Other(msgspec.Struct):
     """Tells a list that is not as it should be from one recipient."""
 
     recipients: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_list_decoder = msgspec.json.Decoder(_List)
+_list_decoder = msgspec.json.Decoder(ConsentsBody)
 _other_decoder = msgspec.json.Decoder(_Other)
 _body_decoder = msgspec.json.Decoder(ConsentBody)
 
@@ -60,7 +44,7 @@ class Consents:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
 
-    async def take(self, principal: Principal, body: bytes) -> tuple[int, dict[str, Any]]:
+    async def take(self, principal: Principal, body: bytes) -> tuple[int, Any]:
         """Status and JSON of the answer to one recipient or a list; what is accepted is durable by then.
 
         Raises RequestError for one that is wrong, 503 where it cannot be made durable. A list of which nothing can be
@@ -75,7 +59,7 @@ class Consents:
         items = _items(body)
         if items is None:
             await self._commit([_read(principal, body)])
-            return 202, {"accepted": 1, "rejected": []}
+            return 202, ConsentsAnswer(1, [])
         if len(items) > MAX_RECIPIENTS:
             raise _too_many()
         accepted: list[Consent] = []
@@ -90,7 +74,7 @@ class Consents:
             del first["index"]
             return 400, {"error": first, "rejected": refused}
         await self._commit(accepted)
-        return 202, {"accepted": len(accepted), "rejected": refused}
+        return 202, ConsentsAnswer(len(accepted), refused)
 
     async def _commit(self, consents: list[Consent]) -> None:
         if consents:
