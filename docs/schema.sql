@@ -809,6 +809,15 @@ CREATE TABLE erased_clicks (
 );
 CREATE INDEX erased_clicks_due ON erased_clicks (workspace, link) WHERE due;
 
+-- (0032) Retention of workspaces (ADR 0060): up to when rows of a kind are removed where a workspace keeps them for less time than
+-- the installation does. Rows of before that come later are found when the next month is due.
+CREATE TABLE retention_done (
+    workspace int NOT NULL,
+    kind text NOT NULL,
+    until date NOT NULL,
+    PRIMARY KEY (workspace, kind)
+);
+
 -- (0020) The history as everybody reads it, whichever shape its rows have.
 VIEW history (workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip, claimed_at, counted, source);
 

@@ -15,6 +15,7 @@ from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.upkeep import retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.upkeep.erasure.job import Erasures
+from postmeter.aggregator.upkeep.workspaces import Workspaces
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import lifecycle, logs, metrics, ops
@@ -38,6 +39,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
     client = redis.asyncio.Redis.from_url(settings.redis_url.reveal(), protocol=2, socket_timeout=5.0)
     flusher = Flusher(settings, counters)
+    removed = ErasureMetrics(registry)
     resolver = Resolver(pool, client, settings, counters)
 
     workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(WORKERS)]
@@ -59,8 +61,9 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(flusher.agents.run(stop))
             tasks.create_task(flusher.onlookers.run(client, stop))
-            tasks.create_task(retention.run(pool, settings, stop))
-            tasks.create_task(Erasures(pool, client, flusher.memory, ErasureMetrics(registry)).run(stop))
+            workspaces = Workspaces(flusher.memory, removed, settings.retain_audit)
+            tasks.create_task(retention.run(pool, settings, workspaces, stop))
+            tasks.create_task(Erasures(pool, client, flusher.memory, removed).run(stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:
         await runner.cleanup()

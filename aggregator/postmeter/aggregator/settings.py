@@ -62,6 +62,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     retain_days: Keep = 120
     retain_waiting: Keep = 30
     retain_dead_letters: Keep = 30
+    retain_audit: Keep = 24
 
     def months(self) -> dict[str, int]:
         """Months that each table cut by months is kept, beside the present one."""

@@ -11,6 +11,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURE_QUERIES
+from postmeter.aggregator.upkeep.workspaces import Workspaces
 from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs
 from postmeter.shared.storage import partitions
@@ -27,14 +28,14 @@ DEDUP_DAYS = 8
 """A batch or a key that comes again later than this would be counted again (ADR 0003)."""
 
 
-async def run(pool: Pool, settings: AggregatorSettings, stop: asyncio.Event) -> None:
+async def run(pool: Pool, settings: AggregatorSettings, workspaces: Workspaces, stop: asyncio.Event) -> None:
     """Do the retention now and several times a day until `stop` is set; of many aggregators one does it."""
     trouble = TroubleLog()
     while not stop.is_set():
         pause = ROUND_SECONDS
         try:
             async with pool.acquire() as connection:
-                await once(connection, settings, datetime.now(UTC).date())
+                await once(connection, settings, datetime.now(UTC).date(), workspaces)
             trouble.over("retention done after all")
         except Exception as error:
             trouble.failed("retention put off", error)
@@ -43,7 +44,9 @@ async def run(pool: Pool, settings: AggregatorSettings, stop: asyncio.Event) -> 
             await asyncio.wait_for(stop.wait(), pause)
 
 
-async def once(connection: Connection, settings: AggregatorSettings, today: date) -> list[str]:
+async def once(
+    connection: Connection, settings: AggregatorSettings, today: date, workspaces: Workspaces | None = None
+) -> list[str]:
     """Make what is needed from `today` on and drop what is over. Returns the tables dropped.
 
     Does nothing while another aggregator is at it. A table that is in use for long is left for the next time.
@@ -60,6 +63,8 @@ async def once(connection: Connection, settings: AggregatorSettings, today: date
         await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
         await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
         await connection.execute(ERASURE_QUERIES["drop_erased"], erasures.KEPT_DAYS)
+        if workspaces is not None:
+            await workspaces.once(connection, today)
         return dropped
     finally:
         await connection.execute(_QUERIES["retention_unlock"], LOCK)

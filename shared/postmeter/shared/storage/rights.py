@@ -18,7 +18,7 @@ _COUNTED = (
 )  # fmt: skip
 _PRIVATE = (
     "recipient_choice", "consent", "anonymous_source", "last_open", "erasure", "erasure_message", "erased",
-    "erased_clicks", "audit",
+    "erased_clicks", "audit", "retention_done",
 )  # fmt: skip
 _READ = "SELECT"
 _KEEP = "SELECT, INSERT"

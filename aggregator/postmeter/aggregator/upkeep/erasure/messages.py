@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.store.messages import Flag
@@ -25,20 +26,35 @@ async def make_nameless(erasure: Erasure) -> bool:
     found = await connection.fetch(QUERIES["messages_of"], workspace, erasure.to_hash, MOST)
     if not found:
         return True
-    ids = sorted(row["id"] for row in found)
-    await hold(erasure, ids, (row["id"] for row in found if row["is_provisional"]))
+    told = await strip(
+        erasure, sorted(row["id"] for row in found), (row["id"] for row in found if row["is_provisional"])
+    )
+    ids = [row["id"] for row in told]
+    texts = {row["provider_message"] for row in told} | {row["recipient_ref"] for row in told}
+    await erasure.take("dead_letter", "take_dead_letters", _sought(ids, texts))
+    await connection.execute(QUERIES["remember"], workspace, erasure.id, ids)
+    return False
+
+
+async def strip(
+    erasure: Erasure, ids: list[UUID], unregistered: Iterable[UUID], *, links: bool = True
+) -> list[asyncpg.Record]:
+    """Take from messages what identifies, and all that is told of them. Returns those that are there, as they were.
+
+    links: their clicks are of somebody who goes, and so may be the URLs.
+    """
+    connection, workspace = erasure.connection, erasure.workspace
+    await hold(erasure, ids, unregistered)
     told = await connection.fetch(QUERIES["told_of"], workspace, ids)
     ids = [row["id"] for row in told]  # of the others an adoption has just taken what was counted
     named = [(row["provider"], row["provider_message"], row["id"]) for row in told if row["provider_message"]]
     await connection.execute(QUERIES["make_nameless"], workspace, ids, FLAGS)
     erasure.removed["message"] += len(ids)
-    await take_told(erasure, ids)
+    await take_told(erasure, ids, links=links)
     names = [(provider, name) for provider, name, _ in named]
     await erasure.take("waiting", "take_waiting", ids, [provider for provider, _ in names], [name for _, name in names])
     await erasure.take("unregistered", "take_unregistered", ids)
     await erasure.take("subject", "take_subjects", sorted({row["subject"] for row in told if row["subject"]}))
-    texts = {name for _, name in names} | {row["recipient_ref"] for row in told}
-    await erasure.take("dead_letter", "take_dead_letters", _sought(ids, texts))
     if named:
         # What is told of them by their providers' names is told of these messages still, and of nobody.
         await connection.execute(
@@ -48,8 +64,7 @@ async def make_nameless(erasure: Erasure) -> bool:
             [erasure.requested_at] * len(named),
             [message for _, _, message in named],
         )
-    await connection.execute(QUERIES["remember"], workspace, erasure.id, ids)
-    return False
+    return told
 
 
 async def look_again(erasure: Erasure) -> bool:
@@ -75,16 +90,16 @@ async def hold(erasure: Erasure, ids: list[UUID], unregistered: Iterable[UUID]) 
     erasure.held.forget(keys)
 
 
-async def take_told(erasure: Erasure, ids: list[UUID]) -> None:
+async def take_told(erasure: Erasure, ids: list[UUID], *, links: bool = True) -> None:
     """Take out the history of these messages, and their first engagements."""
     clicks: list[tuple[int, int]] = []
     for row in await erasure.connection.fetch(QUERIES["take_history"], erasure.workspace, ids):
         erasure.removed["event"] += row["rows"]
-        if row["link"] and row["clicks"]:
+        if links and row["link"] and row["clicks"]:
             clicks.append((row["link"], row["clicks"]))
     if clicks:
-        links, counts = zip(*sorted(clicks), strict=True)
-        await erasure.connection.execute(QUERIES["count_clicks"], erasure.workspace, links, counts)
+        followed, counts = zip(*sorted(clicks), strict=True)
+        await erasure.connection.execute(QUERIES["count_clicks"], erasure.workspace, followed, counts)
     await erasure.take("engagement", "take_engagements", ids)
 
 
