@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.privacy.levels import FULL
 from postmeter.shared.storage import uuid7
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import scan
@@ -69,7 +70,7 @@ def main() -> None:
     print(f"{'input':<38} {'characters':>10} {'ms':>10} {'ns/char':>8}")
     for copies in options.copies:
         html = newsletter * copies
-        row("newsletter", len(html), best(partial(instrument.apply, html, 1, message, opens=True, clicks=True)))
+        row("newsletter", len(html), best(partial(instrument.apply, html, 1, message, FULL)))
     for name, piece in HOSTILE.items():
         for size in options.sizes:
             html = piece * (size // len(piece))
@@ -78,7 +79,7 @@ def main() -> None:
         url = ("https://a.example/" + piece * 8192)[:8180]
         for copies in (12, 120):
             html = "".join(f'<a href="{url}{copy:04}">' for copy in range(copies))
-            row(name, len(html), best(partial(instrument.apply, html, 1, message, opens=True, clicks=True)))
+            row(name, len(html), best(partial(instrument.apply, html, 1, message, FULL)))
 
 
 if __name__ == "__main__":

@@ -133,6 +133,8 @@ class Model:
         }
         if one.type in counters:
             self._count(of, one.at, counters[EventType(one.type)])
+        if one.type == EventType.DELIVERED and self.registered[of].tracks_opens:
+            self._count(of, one.at, "trackable")
         order = [
             EventType.QUEUED,
             EventType.SENDING,

@@ -242,11 +242,17 @@ async def test_a_head_is_never_counted_and_takes_clicks_of_its_own_agent_along(a
 async def test_a_delivery_that_is_told_later_judges_clicks_that_came_before(at: Bench, three: list[Side]) -> None:
     await three[0].flush([registration(1), click(1, 1.5), click(1, 60.0)])
     await three[1].flush([event(EventType.DELIVERED, 1, AT)])
-    assert await at.total() == {"delivered": 1, "human_clicks": 1, "machine_clicks": 1, "unique_clicks": 1}
+    assert await at.total() == {
+        "delivered": 1,
+        "trackable": 1,
+        "human_clicks": 1,
+        "machine_clicks": 1,
+        "unique_clicks": 1,
+    }
     assert await reasons(at) == ["early", None]
     # It was delivered before that, so the click was none of a machine that waits for mail.
     await three[2].flush([event(EventType.DELIVERED, 1, AT - HOUR)])
-    assert await at.total() == {"delivered": 2, "human_clicks": 2, "unique_clicks": 1}
+    assert await at.total() == {"delivered": 2, "trackable": 2, "human_clicks": 2, "unique_clicks": 1}
     assert await reasons(at) == [None, None]
 
 

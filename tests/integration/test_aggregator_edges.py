@@ -145,7 +145,7 @@ async def test_events_wait_for_their_message(at: Bench) -> None:
     await at.streams.append(0, registration(1), hit(1, AT))
     await count(at)
     assert await at.value("SELECT count(*) FROM waiting") == 0
-    assert await at.total() == {"human_opens": 2, "unique_opens": 1, "delivered": 1, "hard_bounced": 1}
+    assert await at.total() == {"human_opens": 2, "unique_opens": 1, "delivered": 1, "hard_bounced": 1, "trackable": 1}
     assert await at.value("SELECT sum(opens) FROM live_total") == 2
 
 

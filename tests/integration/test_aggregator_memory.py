@@ -10,8 +10,9 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
-from postmeter.aggregator.fold.states import Known
+from postmeter.aggregator.fold.states import PLAIN, Known
 from postmeter.aggregator.store.memory import Memory
+from postmeter.aggregator.store.messages import Made
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
@@ -28,7 +29,7 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 
 async def learn(memory: Memory, at: Bench, series: dict[tuple[int, bytes], int]) -> None:
     async with memory.transaction(at.db) as held:
-        held.create(series)
+        held.create({key: Made(of, PLAIN) for key, of in series.items()})
         await held.hold((), series)
 
 
@@ -63,11 +64,11 @@ async def test_nothing_is_learnt_of_what_is_not_committed(at: Bench) -> None:
     await learn(memory, at, {KEYS[0]: 1})
     with suppress(ZeroDivisionError):
         async with memory.transaction(at.db) as held:
-            held.create({KEYS[1]: 2})
+            held.create({KEYS[1]: Made(2, PLAIN)})
             await held.hold((), KEYS[:2])
             raise ZeroDivisionError
     async with memory.trial(at.db) as held:
-        held.create({KEYS[2]: 2})
+        held.create({KEYS[2]: Made(2, PLAIN)})
         await held.hold((), KEYS[2:3])
     assert all(memory.get(key) is None for key in KEYS[:3])
 

@@ -30,6 +30,7 @@ async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None
     expected = {
         "sent": 1,
         "delivered": 1,
+        "trackable": 1,
         "human_opens": 2,
         "proxy_opens": 1,
         "machine_opens": 1,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page, sync_playwright
 
 from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.privacy.levels import FULL
 from postmeter.shared.storage import uuid7
 from postmeter.tracking.html.instrumentation import Instrument, Instrumented
 from tests import browser as browsers
@@ -18,7 +19,7 @@ SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.function_sco
 
 
 def apply(html: str) -> Instrumented:
-    return INSTRUMENT.apply(html, 7, MESSAGE, opens=True, clicks=True, honeypot=True)
+    return INSTRUMENT.apply(html, 7, MESSAGE, FULL, honeypot=True)
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,8 @@ COUNTED = {
     EventType.UNSUBSCRIBED: "unsubscribed",
     EventType.REPLIED: "replies",
 }
+# privacy.md, "Levels", as registrations say them.
+FULL, PSEUDONYMOUS, LAST_DATE, ANONYMOUS, OFF = range(5)
 # semantics.md, "Unique and total": a message counts once for its whole life.
 UNIQUES = {
     EventType.OPENED: "unique_opens",
@@ -151,6 +153,14 @@ class History:
         """An event of a message that was never registered counts nowhere."""
         if message is None:
             return
+        level = _level(message.record, one.type)
+        if level == OFF:
+            return
+        if level == PSEUDONYMOUS:
+            one = replace(one, at=one.at.replace(minute=0, second=0, microsecond=0))
+        if level in (LAST_DATE, ANONYMOUS):
+            self._nobodys(message, one)
+            return
         message.history.append((one.at, one.type, one.verdict))
         metric = _metric(one)
         if metric is not None:
@@ -161,9 +171,25 @@ class History:
             message.first[one.type] = min(message.first.get(one.type, one.at), one.at)
         if one.type is EventType.SENT:
             message.sent = one.at if message.sent is None else min(message.sent, one.at)
+        if one.type is EventType.DELIVERED and message.record.opens in (FULL, PSEUDONYMOUS):
+            # privacy.md: "delivered messages whose opens could be seen", such as carry our pixel.
+            self.counts.append(Count(one.at, "trackable", int(message.record.tracks_opens), message.place))
         if one.type is EventType.DELIVERED:
             message.delivered = one.at if message.delivered is None else min(message.delivered, one.at)
         message.state = max(message.state, STATES.get((one.type, one.bounce), State.QUEUED))
+
+    def _nobodys(self, message: Message, one: Happening) -> None:
+        """privacy.md, "Levels": totals, and of the message nothing."""
+        opened = one.type is EventType.OPENED
+        link = None if opened else one.link or None
+        self.counts.append(Count(one.at, _metric(one) or "", 1, message.place, link))
+        if one.verdict is not Verdict.MACHINE:
+            self.counts.append(Count(one.at, "anonymous_opens" if opened else "anonymous_clicks", 1, message.place))
+
+
+def _level(record: Registration, kind: EventType) -> int:
+    """privacy.md, "Levels", of opens and of clicks; nothing else has one."""
+    return {EventType.OPENED: record.opens, EventType.CLICKED: record.clicks}.get(kind, FULL)
 
 
 def _message(record: Registration) -> Message:

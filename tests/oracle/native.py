@@ -32,6 +32,9 @@ ACTIVITY = frozenset(
         "received",
         "spam",
         "size_bytes",
+        "anonymous_opens",
+        "anonymous_clicks",
+        "trackable",
     )
 )
 

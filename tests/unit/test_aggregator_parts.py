@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.fold.deltas import Deltas, widened, with_totals
-from postmeter.aggregator.fold.effects import EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, UNIQUES
+from postmeter.aggregator.fold.effects import (
+    ANONYMOUS,
+    EFFECTS,
+    HIT_COUNTERS,
+    HIT_ENGAGEMENTS,
+    INDEX,
+    TRACKABLE,
+    UNIQUES,
+)
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.dimensions import of_message
@@ -80,8 +88,8 @@ def test_every_event_and_counter_has_its_rule() -> None:
         for bounce in BounceType if kind is EventType.BOUNCED else (0,):
             assert (kind, bounce) in EFFECTS
     counted = {effect.counter for effect in EFFECTS.values()} | set(HIT_COUNTERS.values()) | set(UNIQUES.values())
-    also = {INDEX["spam"], INDEX["size_bytes"], None}
-    assert counted | also == {*INDEX.values(), None}
+    also = {INDEX["spam"], INDEX["size_bytes"], TRACKABLE, None}
+    assert counted | also | set(ANONYMOUS.values()) == {*INDEX.values(), None}
     engaging = {effect.engagement for effect in EFFECTS.values()} | set(HIT_ENGAGEMENTS.values())
     assert engaging - {None} == set(Engagement) == set(UNIQUES)
 

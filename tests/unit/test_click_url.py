@@ -37,8 +37,8 @@ def test_parameters_that_others_append_arrive_behind_those_of_the_destination(
     url: str, before: list[str], after: list[str]
 ) -> None:
     query = "&".join([*before, f"url={quote(url, safe='')}", *after]).encode()
-    purpose, workspace, message, signed, location = click_url.follow(KEYS, token_of(url), query)
-    assert (purpose, workspace, message, signed) == (CLICK, 7, MESSAGE, url)
+    purpose, workspace, message, level, signed, location = click_url.follow(KEYS, token_of(url), query)
+    assert (purpose, workspace, message, level, signed) == (CLICK, 7, MESSAGE, 0, url)
     own, led = urlsplit(destination.location(url)), urlsplit(location)
     assert (led.scheme, led.netloc, led.path, led.fragment) == (own.scheme, own.netloc, own.path, own.fragment)
     assert led.query.startswith(own.query)

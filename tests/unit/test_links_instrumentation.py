@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.links.tokens import CLICK, HONEYPOT, OPEN, KeyRing
+from postmeter.shared.privacy.levels import Level, Levels
 from postmeter.shared.storage import uuid7
 from postmeter.tracking.html.instrumentation import Instrument, Instrumented, hidden_link, pixel
 from postmeter.tracking.html.placeholders import holds_placeholder
@@ -20,7 +21,13 @@ MESSAGE = uuid7.new().bytes
 
 
 def apply(html: str, *, opens: bool = True, clicks: bool = True, honeypot: bool = False) -> Instrumented:
-    return INSTRUMENT.apply(html, 7, MESSAGE, opens=opens, clicks=clicks, honeypot=honeypot)
+    return INSTRUMENT.apply(
+        html,
+        7,
+        MESSAGE,
+        Levels(Level.FULL if opens else Level.OFF, Level.FULL if clicks else Level.OFF),
+        honeypot=honeypot,
+    )
 
 
 def undo(done: Instrumented, html: str) -> str:

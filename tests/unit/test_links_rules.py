@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from postmeter.shared.apis.native import Reason, Untracked
 from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.privacy.levels import FULL, Level, Levels
 from postmeter.tracking.html.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented
 
 OLD, NEW = KeyRing({1: b"k" * 32}), KeyRing({2: b"n" * 32, 1: b"k" * 32})
@@ -17,7 +18,7 @@ NOW = Instrument(NEW, "https://t.example.net")
 
 
 def apply(html: str) -> Instrumented:
-    return NOW.apply(html, 7, MESSAGE, opens=False, clicks=True)
+    return NOW.apply(html, 7, MESSAGE, Levels(Level.OFF, Level.FULL))
 
 
 def only_reason(html: str) -> Reason:
@@ -200,7 +201,7 @@ LINK = '<a href="https://a.example/">y</a>'
 @pytest.mark.parametrize("sign", ["amp4email", "AMP4EMAIL=''", "⚡4email", "⚡\ufe0f4email"])
 def test_an_amp_part_gets_tags_that_amp_has(sign: str) -> None:
     html = AMP.format(sign, LINK)
-    done = NOW.apply(html, 7, MESSAGE, opens=True, clicks=True, honeypot=True)
+    done = NOW.apply(html, 7, MESSAGE, FULL, honeypot=True)
     pixel = f'<amp-img src="{NOW.open_url(7, MESSAGE)}" width="1" height="1" alt=""></amp-img>'
     trap = f'<a href="{done.honeypot_url}" hidden tabindex="-1" aria-hidden="true"></a>'
     link = f'<a href="{done.links[0].tracking_url}">y</a>'
@@ -211,7 +212,7 @@ def test_an_amp_part_gets_tags_that_amp_has(sign: str) -> None:
 def test_without_https_an_amp_part_has_no_pixel_and_the_answer_says_so() -> None:
     here = Instrument(NEW, "http://127.0.0.1:8081")
     html = AMP.format("amp4email", "")
-    done = here.apply(html, 7, MESSAGE, opens=True, clicks=True)
+    done = here.apply(html, 7, MESSAGE, FULL)
     assert done.html == html
     assert done.untracked == [Untracked(here.open_url(7, MESSAGE)[:LISTED_CHARS], Reason.AMP_NEEDS_HTTPS)]
-    assert "<img " in here.apply(html.replace("amp4email", ""), 7, MESSAGE, opens=True, clicks=True).html
+    assert "<img " in here.apply(html.replace("amp4email", ""), 7, MESSAGE, FULL).html

@@ -6,7 +6,7 @@ from importlib import resources
 from postmeter.shared.apis.table import ENDPOINTS, Document, document_of
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.storage.rollups import COUNTERS, TIERS
+from postmeter.shared.storage.rollups import TIERS
 
 
 def test_a_key_names_its_id_and_is_stored_only_as_a_digest() -> None:
@@ -40,8 +40,7 @@ def test_an_unknown_path_answers_in_its_documents_envelope() -> None:
     assert (document_of("/api/v1/nothing"), document_of("/v1/nothing")) == (Document.VECTIS, Document.NATIVE)
 
 
-def test_every_counter_is_a_column_and_every_tier_a_table() -> None:
+def test_every_tier_is_a_table() -> None:
     schema = resources.files("postmeter.shared.storage").joinpath("migrations/0001_schema.sql").read_text()
-    assert [c for c in COUNTERS if f"\n    {c} bigint" not in schema] == []
     assert [t.table for t in TIERS if f"CREATE TABLE {t.table} " not in schema] == []
     assert all(wide.seconds % fine.seconds == 0 for fine, wide in itertools.pairwise(TIERS))

@@ -36,6 +36,20 @@ def test_what_was_signed_verifies(workspace: int, message: bytes, url: str) -> N
     assert len(opening) == len(click) == TOKEN_CHARS
 
 
+@given(WORKSPACES, MESSAGES, URLS, st.integers(0, 15))
+def test_the_level_is_signed_too(workspace: int, message: bytes, url: str, level: int) -> None:
+    for token, covered in (
+        (RING.sign_open(workspace, message, level), b""),
+        (RING.sign_click(workspace, message, url, level), url.encode()),
+        (RING.sign_honeypot(workspace, message, url, level), url.encode()),
+    ):
+        assert RING.verify_one_of((OPEN, *LINKS), token.encode(), covered)[1:] == (workspace, message, level)
+        raw = bytearray(base64.urlsafe_b64decode(token))
+        raw[2] ^= 0x10
+        with pytest.raises(TokenRejected, match="signature"):
+            RING.verify_one_of((OPEN, *LINKS), base64.urlsafe_b64encode(raw), covered)
+
+
 def test_the_layout_is_as_documented() -> None:
     """Written out once by hand, for links in mails live longer than this code."""
     header = bytes([1, 1, CLICK]) + (77).to_bytes(4, "big") + MESSAGE
@@ -95,7 +109,7 @@ def test_of_several_purposes_the_token_says_which(
         with pytest.raises(TokenRejected, match="purpose"):
             RING.verify_one_of(LINKS, token)
         return
-    assert RING.verify_one_of(LINKS, token, url.encode()) == (purpose, workspace, message)
+    assert RING.verify_one_of(LINKS, token, url.encode()) == (purpose, workspace, message, 0)
     if other != url:
         with pytest.raises(TokenRejected, match="signature"):
             RING.verify_one_of(LINKS, token, other.encode())

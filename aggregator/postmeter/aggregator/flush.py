@@ -9,11 +9,14 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.errors import in_words, is_of_the_data
-from postmeter.aggregator.fold import texts
+from postmeter.aggregator.fold import restricted, texts
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.restricted import Counted
+from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
+from postmeter.aggregator.privacy.sources import AnonymousSources
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import campaigns, consents, dedup, messages, rollups, tables
 from postmeter.aggregator.store.campaigns import Campaigns
@@ -22,6 +25,7 @@ from postmeter.aggregator.store.dimensions import Dimensions, of_domain
 from postmeter.aggregator.store.links import Links
 from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
+from postmeter.aggregator.store.refreshed import Refreshed
 from postmeter.aggregator.store.user_agents import UserAgents
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.intake import Intake
@@ -36,6 +40,8 @@ from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
+from postmeter.shared.privacy import ceilings
+from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import REASONS
@@ -69,6 +75,8 @@ class Flusher:
         self._user_agents = UserAgents(settings.user_agent_limit, counters.user_agent_overflow)
         self._engagement = EngagementPolicy()
         self._verdicts = VerdictSettings()
+        self._ceilings = Refreshed[dict[int, Ceilings]]({}, ceilings.read)
+        self._sources = AnonymousSources(self._dimensions)
         self.memory = Memory(settings.message_cache)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
@@ -180,6 +188,7 @@ class Flusher:
         await self._plans.renew(connection)
         await self._engagement.refresh(connection)
         await self._verdicts.refresh(connection)
+        await self._ceilings.refresh(connection)
 
     def _texts(self, link: int | None, user_agent: int | None) -> tuple[str | None, str | None]:
         """What is remembered of these numbers."""
@@ -195,6 +204,7 @@ class Flusher:
             self._links.ids,
             self._user_agents.ids,
             self._verdicts.of,
+            self._ceilings.now,
         )
 
     async def _prepare(self, connection: Connection, found: Intake) -> Prepared:
@@ -206,7 +216,8 @@ class Flusher:
         await self._refresh(connection)
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
         series = await self._dimensions.prepare(connection, [*found.registrations, *drafts.values()], found.events)
-        return Prepared(series, drafts)
+        anonymous = await self._sources.prepare(connection, found.registrations)
+        return Prepared(series, drafts, anonymous)
 
     async def _count(
         self, held: Transaction, shard: int, found: Intake, prepared: Prepared, *, release: bool = True
@@ -225,7 +236,7 @@ class Flusher:
         outcome.live = await self._write(held, shard, changes)
         outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
         await self._dead_letters.put_aside(connection, shard, found.rejected)
-        outcome.made, outcome.judged = resolved.made, changes.judged
+        outcome.made, outcome.judged, outcome.withheld = resolved.made, changes.judged, changes.withheld
         outcome.shown = self.onlookers.of(changes.history, self._texts)
         outcome.dead_letters = len(found.rejected)
         return outcome
@@ -240,28 +251,45 @@ class Flusher:
             return
         connection = held.connection
         learnt, names = await messages.register(
-            connection, found.registrations, prepared.series, changes.horizon, changes.cohorts
+            connection, found.registrations, prepared.series, changes.horizon, changes.cohorts, changes.said
         )
         held.create(learnt)
         await provisional.notice(connection, names)
         if release:
             believed = messages.believed(found.registrations)
-            released = await self._waiting.release(connection, list(learnt), [n for n in names if n in believed])
+            released = await self._waiting.release(
+                connection, [*learnt, *prepared.anonymous], [n for n in names if n in believed]
+            )
             found.add(released.records).rejected.extend(released.rejected)
 
     async def _fold(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:
         """Add all events whose message is known to `changes`."""
+        changes.flags = resolved.flags
         ours, theirs = await self._engagement.kept(connection, resolved.hits, resolved.events)
+        full, less = restricted.split(resolved.hits, resolved.flags, changes.said)
         if ours:
-            changes.add_hits(hit for hit in resolved.hits if hit[0] not in ours)
-            changes.add_hits((hit for hit in resolved.hits if hit[0] in ours), counted=False)
+            changes.add_hits(hit for hit in full if hit[0] not in ours)
+            changes.add_hits((hit for hit in full if hit[0] in ours), counted=False)
         else:
-            changes.add_hits(resolved.hits)
+            changes.add_hits(full)
+        changes.limited.update(hit[0] for hit, _ in less)
+        for hit, level in less:
+            restricted.add_hit(changes, hit, level, counted=hit[0] not in ours)
+        for hit in resolved.anonymous:
+            self._add_anonymous(changes, hit, resolved.providers[hit[0]])
         for event in resolved.alone:
             changes.add_event(None, event, prepared.series[of_domain(event.workspace, event.domain)])
         for key, event, series in resolved.events:
             counted = event.mail is None or (key, event.type) not in theirs
-            changes.add_event(key, event, series, counted=counted)
+            restricted.add_event(changes, key, event, series, counted=counted)
+
+    def _add_anonymous(self, changes: Changes, hit: Counted, provider: str) -> None:
+        """Count a hit whose token names no message; unless the provider of its source's messages counts."""
+        (workspace, _), kind = hit[0], restricted.kind_of(hit[1])
+        level = max(Level.ANONYMOUS, restricted.level_of(kind, workspace, 0, changes.said))
+        carries = Flag.TRACKS_OPENS | Flag.TRACKS_CLICKS
+        theirs = self._engagement.counts_theirs(kind, workspace, carries, provider)
+        restricted.add_hit(changes, hit, level, counted=not theirs)
 
     async def _write(self, held: Transaction, shard: int, changes: Changes) -> dict[int, LiveTotals]:
         live = await tables.write(held, changes, shard)

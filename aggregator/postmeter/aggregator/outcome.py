@@ -9,6 +9,7 @@ from postmeter.aggregator.conversions.contacts import Stored
 from postmeter.aggregator.live.onlookers import Shown
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.waiting import Place
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.live import LiveTotals
 
@@ -18,7 +19,8 @@ class Outcome:
     """What a committed flush did. hits, events, registrations, campaigns, consents: records that were fresh.
 
     made: messages that nobody had registered. adopted: those of them that somebody has registered since.
-    judged: clicks of which their company changed the verdict, by reason. sweep_behind: where a sweep goes on; None: it
+    judged: clicks of which their company changed the verdict, by reason. withheld: opens and clicks of which nothing
+    may be kept, by level. sweep_behind: where a sweep goes on; None: it
     has seen all. unclear: by webhooks' source, events that nobody can tell whose they are. shown: events for those who
     look on.
     """
@@ -32,6 +34,7 @@ class Outcome:
     made: int = 0
     adopted: int = 0
     judged: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[Level] = field(default_factory=Counter)
     contacts: Stored = field(default_factory=Stored)
     dead_letters: int = 0
     sweep_behind: Place | None = None

@@ -168,6 +168,12 @@ def providers_that_count(tx: Transaction, _: str) -> Rows:
 
 
 @statement
+def ceilings(tx: Transaction, _: str) -> Rows:
+    """No workspace has said anything of levels."""
+    return []
+
+
+@statement
 def settings(tx: Transaction, _: str) -> Rows:
     """All workspaces have the usual thresholds."""
     return []

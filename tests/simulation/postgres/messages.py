@@ -128,7 +128,7 @@ def make_messages(tx: Transaction, _: str, *columns: Any) -> Rows:
 @statement
 def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
     found: dict[str, list[Any]] = {
-        name: [] for name in ("place", "series", "sent_at", "delivered_at", "engaged", "kind", "at")
+        name: [] for name in ("place", "series", "sent_at", "delivered_at", "flags", "engaged", "kind", "at")
     }
     for place, (workspace, message) in enumerate(zip(workspaces, ids, strict=True), 1):
         row = tx.get("message", (workspace, ident(message)))
@@ -137,6 +137,7 @@ def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) ->
             found["series"].append(None if row["flags"] & PROVISIONAL else row["series"])
             found["sent_at"].append(row["sent_at"])
             found["delivered_at"].append(row["delivered_at"])
+            found["flags"].append(row["flags"])
         for first in _of(tx, workspace, message):
             found["engaged"].append(place)
             found["kind"].append(int(first["kind"]))

@@ -50,13 +50,14 @@ from postmeter.tracking.webhooks.source_routes import SourceRoutes
 from postmeter.tracking.writes.campaigns import Campaigns
 from postmeter.tracking.writes.consents import Consents
 from postmeter.tracking.writes.events import Events
+from postmeter.tracking.writes.levels import MessageLevels
 from postmeter.tracking.writes.messages import Messages
 
 # More than two batches in flight make them smaller, not faster.
 APPENDERS = 2
 SOURCE_CONNECTIONS = 2
 SOURCE_SECONDS = 5.0
-"""For a statement about webhook sources."""
+"""For a statement about webhook sources or what recipients allow."""
 BACKLOG = 4096
 
 
@@ -90,17 +91,18 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     )
     policy, seals = HitPolicy(keys, figures), Seals(settings.internal_secret)
     large = LargeBodies()
+    pool = await _pool(settings)
+    await recipients.check(pool, settings.recipient_hash_key, keeps=True)
+    levels = MessageLevels(pool)
     writes = app.Writes(
         settings,
         seals,
         large,
-        Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes),
+        Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes, levels),
         Events(committer, redis, figures),
         Campaigns(committer),
         Consents(committer),
     )
-    pool = await _pool(settings)
-    await recipients.check(pool, settings.recipient_hash_key, keeps=True)
     routes = WebhookRoutes(settings, seals, large, Webhooks(settings, committer, redis, figures, mailboxes))
     sources = SourceRoutes(settings, seals, pool, redis)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
@@ -148,7 +150,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         settings.clocks,
         stop,
     )
-    tasks = [asyncio.create_task(work) for work in (drainer.run(), spool.live(), shards.run(redis))]
+    tasks = [asyncio.create_task(work) for work in (drainer.run(), spool.live(), shards.run(redis), levels.run())]
     logs.get().info("serving", port=settings.port, producer=producer)
     await stop.wait()
 
@@ -189,7 +191,7 @@ def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None,
 
 
 async def _pool(settings: TrackingSettings) -> postgres.Pool | None:
-    """For the few requests about sources; it connects when the first one comes."""
+    """For what recipients allow, and the few requests about sources; it connects when the first one comes."""
     if settings.postgres_dsn is None:
         return None
     own = PostgresSettings(postgres_dsn=settings.postgres_dsn, postgres_pool=SOURCE_CONNECTIONS)

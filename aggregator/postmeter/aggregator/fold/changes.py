@@ -14,12 +14,13 @@ from postmeter.aggregator.fold.bounce_reasons import BounceReasons
 from postmeter.aggregator.fold.choices import Chosen
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.deltas import Deltas
-from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, Effect
+from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, TRACKABLE, Effect
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import PLAIN, Key, is_seen
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
 from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.storage.rollups import COUNTERS
 from postmeter.shared.storage.thresholds import Thresholds
 from postmeter.shared.storage.verdict_reasons import SHIFTED, stored
@@ -84,8 +85,11 @@ class Changes:
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs that count more or
-    less often than they did. judged: clicks of which their company changed the verdict, by reason. cohorts: new
-    messages; what else moves messages is known when first engagements and states are written. link_ids,
+    less often than they did. flags: of the messages that are not PLAIN. limited: messages of whose opens or clicks less
+    than everything is kept. withheld: opens and clicks of which nothing is, by level. last_opens: when messages were
+    opened of which only the recipient's day is kept. judged: clicks of which their company changed the verdict, by
+    reason. cohorts: new messages; what else moves messages is known when
+    first engagements and states are written. said: what workspaces have said of levels. link_ids,
     user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself.
     """
 
@@ -96,6 +100,7 @@ class Changes:
     link_ids: Mapping[tuple[int, str], int] = field(default_factory=dict)
     user_agent_ids: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
     thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
+    said: Mapping[int, Ceilings] = field(default_factory=dict)
     activity: Deltas = field(default_factory=dict)
     cohorts: Cohorts = field(default_factory=Cohorts)
     first: dict[Engagement, dict[Key, tuple[int, int]]] = field(default_factory=lambda: {e: {} for e in Engagement})
@@ -105,6 +110,10 @@ class Changes:
     links: list[LinkClick] = field(default_factory=list)
     clicks: dict[Key, list[int]] = field(default_factory=dict)
     relinked: Counter[LinkClick] = field(default_factory=Counter)
+    flags: Mapping[Key, int] = field(default_factory=dict)
+    withheld: Counter[Level] = field(default_factory=Counter)
+    limited: set[Key] = field(default_factory=set)
+    last_opens: dict[Key, int] = field(default_factory=dict)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
     chosen: Chosen | None = None
@@ -117,19 +126,24 @@ class Changes:
             row = self.activity[bucket] = [0] * len(COUNTERS)
         row[counter] += n
 
-    def engage(self, kind: Engagement, key: Key, at: int, series: int) -> None:
-        """Note an engagement; only the earliest of a message is kept."""
-        if kind is Engagement.CLICK:
+    def add_link(self, workspace: int, at: int, series: int, url: str, verdict: Verdict) -> None:
+        """Count a click of a URL."""
+        self.links.append((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
+
+    def engage(self, kind: Engagement, key: Key, at: int, series: int, *, company: bool = True) -> None:
+        """Note an engagement; only the earliest of a message is kept. company: a click is judged by what is near it."""
+        if kind is Engagement.CLICK and company:
             self.clicks.setdefault(key, []).append(at)
         first = self.first[kind]
         known = first.get(key)
         if known is None or at < known[0]:
             first[key] = (at, series)
 
-    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]], *, counted: bool = True) -> None:
+    def add_hits(self, hits: Iterable[tuple[Key, Hit, int]], *, counted: bool = True, company: bool = True) -> None:
         """Count answered opens and clicks of (message, hit, series). The hot loop: a few microseconds a hit.
 
-        Those that are not `counted` are history only: their provider's count.
+        Those that are not `counted` are history only: their provider's count. company: clicks are judged by what is
+        near them.
         """
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
         judge, network, shifted = self.judge, self.stored_network, SHIFTED
@@ -157,7 +171,7 @@ class Changes:
                     known = first.get(key)
                     if known is None or at < known[0]:
                         first[key] = (at, series)
-                    if url:
+                    if url and company:
                         together.setdefault(key, []).append(at)
                 if url:
                     click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
@@ -202,10 +216,12 @@ class Changes:
             return Verdict.MACHINE, HEAD, False
         return Verdict.MACHINE, HONEYPOT, counted
 
-    def add_event(self, key: Key | None, event: Event, series: int, *, counted: bool = True) -> None:
+    def add_event(
+        self, key: Key | None, event: Event, series: int, *, counted: bool = True, company: bool = True
+    ) -> None:
         """Count an event told by the API or a webhook; `key` is its message, None for `received`.
 
-        One that is not `counted`, an open or a click, is history only: ours count.
+        One that is not `counted`, an open or a click, is history only: ours count. company: as of `add_hits`.
         """
         kind = EventType(event.type)
         at = self.horizon.place(event.at, event.received)
@@ -218,14 +234,15 @@ class Changes:
         if kind is EventType.RECEIVED:
             self.count(event.workspace, at, series, INDEX["spam"], int(event.spam))
             self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
-        if kind is EventType.CLICKED and event.url and counted:
-            machine = verdict is Verdict.MACHINE
-            self.links.append((event.workspace, at - at % BUCKET, series, event.url, machine))
+        if kind is EventType.CLICKED and event.url and counted and verdict is not None:
+            self.add_link(event.workspace, at, series, event.url, verdict)
+        elif kind is EventType.DELIVERED and key is not None and is_seen(self.flags.get(key, PLAIN)):
+            self.count(event.workspace, at, series, TRACKABLE)
         elif kind is EventType.BOUNCED:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
             if effect.engagement is not None:
-                self.engage(effect.engagement, key, at, series)
+                self.engage(effect.engagement, key, at, series, company=company)
             self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:
                 self.sendings.add(*key, at, series)

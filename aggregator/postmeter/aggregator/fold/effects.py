@@ -50,6 +50,9 @@ HIT_COUNTERS = {
     (EventType.CLICKED, Verdict.HUMAN): INDEX["human_clicks"],
     (EventType.CLICKED, Verdict.MACHINE): INDEX["machine_clicks"],
 }
+ANONYMOUS = {EventType.OPENED: INDEX["anonymous_opens"], EventType.CLICKED: INDEX["anonymous_clicks"]}
+"""Counters of what people and proxies did, beside the ones above, where nobody can tell who it was."""
+TRACKABLE = INDEX["trackable"]
 HIT_ENGAGEMENTS = {EventType.OPENED: Engagement.OPEN, EventType.CLICKED: Engagement.CLICK}
 
 UNIQUES = {

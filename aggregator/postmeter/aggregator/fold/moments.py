@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 MICROSECONDS = 1_000_000
+HOUR = 3600 * MICROSECONDS
 _OFFSET = 946_684_800 * MICROSECONDS
 NEVER = 2**63 - 1 + _OFFSET
 """Postgres' infinity."""

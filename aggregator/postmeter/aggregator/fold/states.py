@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntFlag
 
+from postmeter.shared.privacy.levels import LEVEL_BITS, SEEN, of_flags
 from postmeter.shared.stream.events import Engagement
 
 Key = tuple[int, bytes]
@@ -12,13 +14,40 @@ FORGOTTEN = -1
 """The era of what does not hold any more."""
 
 
+class Flag(IntFlag):
+    """What `message.flags` says: it carries our pixel, our links; only a webhook told of it; a confined key registered
+    it; it was erased (ADR 0060). Bits 4 to 9 are its levels (postmeter.shared.privacy.levels).
+    """
+
+    TRACKS_OPENS = 1
+    TRACKS_CLICKS = 2
+    PROVISIONAL = 4
+    CONFINED = 8
+    ERASED = 1024
+
+
+PLAIN = int(Flag.TRACKS_OPENS)
+"""What counting asks of a message's flags, as it is of most: it carries our pixel, and is tracked in full."""
+_ASKED = PLAIN | LEVEL_BITS
+
+
+def asked(flags: int) -> int:
+    """Those of a message's flags that counting asks for."""
+    return flags & _ASKED
+
+
+def is_seen(flags: int) -> bool:
+    """Whether it would be known of the message that it was opened."""
+    return bool(flags & Flag.TRACKS_OPENS) and of_flags(flags).opens in SEEN
+
+
 @dataclass(slots=True)
 class Known:
     """A message as it is committed; whoever holds its slot changes it in place to what it will be.
 
     series: None where nobody has registered it, and it is not to be remembered. slot, era: whose it is, and since when
-    that is believed (store/memory.py). first: by Engagement, when it had its first one, None: it had none of that kind
-    (place 0 is not used); None: it had none at all.
+    that is believed (store/memory.py). flags: those that counting asks for. first: by Engagement, when it had its first
+    one, None: it had none of that kind (place 0 is not used); None: it had none at all.
     """
 
     series: int | None
@@ -26,6 +55,7 @@ class Known:
     delivered_at: int | None
     slot: int
     era: int = FORGOTTEN
+    flags: int = PLAIN
     first: list[int | None] | None = None
 
     def engage(self, kind: Engagement, at: int) -> None:

@@ -85,3 +85,5 @@ class Publisher:
         counters.dead_letters.inc(outcome.dead_letters)
         for reason, n in outcome.judged.items():
             counters.judged_clicks.labels(reason).inc(n)
+        for level, n in outcome.withheld.items():
+            counters.withheld.labels(level.text).inc(n)

@@ -18,7 +18,8 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
-from postmeter.aggregator.fold.states import FORGOTTEN, Key, Known
+from postmeter.aggregator.fold.states import FORGOTTEN, PLAIN, Key, Known, asked
+from postmeter.aggregator.store.messages import Made
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.streams import SLOTS, slot_of
@@ -123,7 +124,8 @@ class Transaction:
 
     also: slots to be held beside those of messages. turns: by slot held, how often it was locked here. others: those
     of another process before. learnt: what was not remembered before, and will be once this is committed. spoilt: part
-    of the work was rolled back after all, so of what is held nothing is known any more.
+    of the work was rolled back after all, so of what is held nothing is known any more. flags: of messages that were
+    looked up, where they are not PLAIN.
     """
 
     def __init__(self, memory: Memory, connection: Connection) -> None:
@@ -138,10 +140,12 @@ class Transaction:
         self._loaded: dict[Key, Known] = {}
         self._loaded_at: dict[int, int | None] = {}
         self._created: dict[Key, Known] = {}
+        self.flags: dict[Key, int] = {}
 
-    def create(self, series: Mapping[Key, int]) -> None:
+    def create(self, made: Mapping[Key, Made]) -> None:
         """These messages were made by this transaction."""
-        self._created |= {key: Known(of, None, None, slot_of(*key)) for key, of in series.items()}
+        for key, of in made.items():
+            self._created[key] = Known(of.series, None, None, slot_of(*key), flags=asked(of.flags))
 
     async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The series of those messages that are registered. To be asked before any slot is held."""
@@ -158,17 +162,21 @@ class Transaction:
                 missing.append(key)
             elif known.series is not None:
                 found[key] = known.series
+                if known.flags != PLAIN:
+                    self.flags[key] = known.flags
         if missing:
             turn = self._memory.turn
             self._loaded_at |= {slot: turn(slot) for slot in {slot_of(*key) for key in missing}}
             self._loaded |= await load(self.connection, sorted(missing))
             found |= {key: known.series for key, known in self._loaded.items() if known.series is not None}
+            self.flags |= {key: known.flags for key, known in self._loaded.items() if known.flags != PLAIN}
         return found
 
     async def hold(self, keys: Collection[Key], also: Collection[Key]) -> dict[Key, Known]:
         """Hold the slots of these messages, and of all that were read or made; returns what is committed of the first.
 
-        That is to be changed in place, to what holds once this is committed.
+        That is to be changed in place, to what holds once this is committed. Raises OutOfStep where the level of a
+        message has changed since it was looked up.
         """
         wanted = {known.slot for of in (self._loaded, self._created) for known in of.values()} | self.also
         for key in chain(keys, also):
@@ -176,6 +184,7 @@ class Transaction:
             wanted.add(slot_of(*key) if looked_up is None else looked_up.slot)
         if wanted:
             await self._memory.lock(self, wanted)
+            await self._check_flags()
         self.learnt |= self._created
         self.learnt |= {key: known for key, known in self._loaded.items() if self._still_holds(known.slot)}
         found: dict[Key, Known] = {}
@@ -191,6 +200,16 @@ class Transaction:
             self.learnt |= loaded
             found |= {key: loaded.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
         return found
+
+    async def _check_flags(self) -> None:
+        """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
+        doubtful = {key: known for key, known in self._found.items() if not self._memory.holds(known)}
+        doubtful |= {key: known for key, known in self._loaded.items() if not self._still_holds(known.slot)}
+        if not doubtful:
+            return
+        now = await load(self.connection, sorted(doubtful))
+        if any(now[key].flags != known.flags for key, known in doubtful.items() if key in now):
+            raise OutOfStep("somebody else lowered the levels of messages that were looked up before")
 
     def _still_holds(self, slot: int) -> bool:
         """Whether nobody can have written there between the look-up and the lock."""
@@ -239,10 +258,10 @@ async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
     row = await connection.fetchrow(_QUERIES["messages"], workspaces, ids)
     assert row is not None
     found: dict[Key, Known] = {}
-    columns = zip(row["place"] or (), row["series"] or (), row["sent_at"] or (), row["delivered_at"] or (), strict=True)
-    for place, series, sent_at, delivered_at in columns:
+    names = ("place", "series", "sent_at", "delivered_at", "flags")
+    for place, series, sent_at, delivered_at, flags in zip(*(row[name] or () for name in names), strict=True):
         key = keys[place - 1]
-        found[key] = Known(series, sent_at, delivered_at, slot_of(*key))
+        found[key] = Known(series, sent_at, delivered_at, slot_of(*key), flags=asked(flags))
     for place, kind, at in zip(row["engaged"] or (), row["kind"] or (), row["at"] or (), strict=True):
         if (known := found.get(keys[place - 1])) is not None:
             known.engage(kind, at)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import IntFlag
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -11,8 +10,10 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store.dimensions import Series, of_message
+from postmeter.shared.privacy import ceilings
+from postmeter.shared.privacy.levels import Ceilings, Choices, Level, Levels, to_flags
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Registration
@@ -23,24 +24,24 @@ Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
 
 
-class Flag(IntFlag):
-    """What `message.flags` says: it carries our pixel, our links; only a webhook told of it; a confined key registered
-    it; it was erased (ADR 0060). Bits 4 to 9 are its levels (postmeter.shared.privacy.levels).
-    """
+class Made(NamedTuple):
+    """What a message was stored with."""
 
-    TRACKS_OPENS = 1
-    TRACKS_CLICKS = 2
-    PROVISIONAL = 4
-    CONFINED = 8
-    ERASED = 1024
+    series: int
+    flags: int
 
 
 class Found(NamedTuple):
-    """A message found by its provider's name. provisional: nobody has registered it."""
+    """A message found by its provider's name."""
 
     key: Key
     series: int
-    provisional: bool
+    flags: int
+
+    @property
+    def provisional(self) -> bool:
+        """Nobody has registered it."""
+        return bool(self.flags & Flag.PROVISIONAL)
 
 
 class Named:
@@ -90,11 +91,12 @@ async def register(
     series: dict[Series, int],
     horizon: Horizon,
     cohorts: Cohorts,
+    said: Mapping[int, Ceilings],
     also: int = 0,
-) -> tuple[dict[Key, int], list[Name]]:
-    """Store messages, the new ones in `cohorts` too. Returns (their series, the providers' names of them).
+) -> tuple[dict[Key, Made], list[Name]]:
+    """Store messages, the new ones in `cohorts` too. Returns (what was made, the providers' names of them).
 
-    also: flags beside those that say what a message carries.
+    said: what workspaces have said of levels. also: flags beside those that say what a message carries.
 
     A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
     in the cohorts.
@@ -103,15 +105,32 @@ async def register(
     for r in registrations:
         unique.setdefault((r.workspace, r.message), r)
     created = {key: horizon.place(r.created, r.at) for key, r in unique.items()}
+    levels = await levels_of(connection, unique, said)
     rows = await connection.fetch(
         _QUERIES["make_messages"],
-        *zip(*(_row(r, series[of_message(r)], created[key], also) for key, r in unique.items()), strict=True),
+        *zip(
+            *(_row(r, series[of_message(r)], created[key], also | to_flags(levels[key])) for key, r in unique.items()),
+            strict=True,
+        ),
     )
-    fresh = {(row["workspace"], row["id"].bytes): row["series"] for row in rows}
+    fresh = {(row["workspace"], row["id"].bytes): Made(row["series"], row["flags"]) for row in rows}
     for key, of in fresh.items():
-        cohorts.register(key[0], created[key], of)
+        cohorts.register(key[0], created[key], of.series)
     names = [(r["workspace"], r["provider"], r["provider_message"]) for r in rows if r["provider_message"]]
     return fresh, names
+
+
+async def levels_of(
+    connection: Connection, registrations: Mapping[Key, Registration], said: Mapping[int, Ceilings]
+) -> dict[Key, Levels]:
+    """The levels of messages: as they were decided, or lower where workspace or recipient have said less since."""
+    decided = {key: Levels(Level(r.opens), Level(r.clicks)) for key, r in registrations.items()}
+    asked = {key: r for key, r in registrations.items() if r.workspace in said}
+    chosen = await ceilings.choices(connection, ((r.workspace, r.to_hash) for r in asked.values() if r.to_hash))
+    for key, r in asked.items():
+        choice = chosen.get((r.workspace, r.to_hash), Choices())
+        decided[key] = said[r.workspace].decide(r.from_domain, decided[key], choice).levels
+    return decided
 
 
 def believed(registrations: Iterable[Registration]) -> set[Name]:
@@ -153,5 +172,5 @@ async def find_named(connection: Connection, names: Iterable[Name]) -> Named:
         return found
     for r in await connection.fetch(_QUERIES["find_provider_messages"], *zip(*wanted, strict=True)):
         name = (r["workspace"], r["provider"], r["provider_message"])
-        found.add(name, Found((r["workspace"], r["id"].bytes), r["series"], r["provisional"]), r["confined_to"])
+        found.add(name, Found((r["workspace"], r["id"].bytes), r["series"], r["flags"]), r["confined_to"])
     return found

@@ -13,13 +13,13 @@ FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::tex
     provider_account, provider_message, template, tags, created_at,
     flags, links, domain, recipient_ref)
 ORDER BY workspace, id
-ON CONFLICT DO NOTHING RETURNING workspace, id, series, provider, provider_message;
+ON CONFLICT DO NOTHING RETURNING workspace, id, series, flags, provider, provider_message;
 
 -- name: find_provider_messages
 -- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
 -- them, for each domain in confined_to, one that a key which is confined to it registered.
 SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
-    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags & 4 <> 0 AS provisional,
+    m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags,
     CASE WHEN m.flags & 8 <> 0 THEN m.domain END AS confined_to
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider

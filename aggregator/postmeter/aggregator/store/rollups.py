@@ -55,7 +55,7 @@ def _add_to(rollup: Rollup, tier: Tier, counters: tuple[str, ...], oldest: int) 
 
 ADD = {rollup.name: _add(rollup, rollup.counters) for rollup in ROLLUPS}
 """By rollup, the statement that adds to its counters."""
-HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")))
+HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")) and not name.startswith("anonymous"))
 ADD_HITS = _add(ACTIVITY, HITS)
 """The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
 _PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))

@@ -14,6 +14,7 @@ from postmeter.aggregator.fold.deltas import Bucket, Cells
 from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.fold.states import Key, Known
+from postmeter.aggregator.privacy import last_opens
 from postmeter.aggregator.store import clicks, consents, rollups
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.shared.storage.postgres import Connection
@@ -33,6 +34,7 @@ async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, Li
     connection = held.connection
     await _write_history(connection, changes)
     await _write_messages(held, changes)
+    await last_opens.write(connection, changes.last_opens)
     await rollups.add(connection, ACTIVITY, changes.activity, changes.horizon)
     await rollups.add(connection, CREATED, changes.cohorts.created, changes.horizon)
     await rollups.add(connection, SENT, changes.cohorts.sent, changes.horizon)
@@ -44,7 +46,7 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
     """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
     connection = held.connection
     engaged = set[Key]().union(*changes.first.values())
-    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
+    states = await held.hold(engaged, (*changes.progress, *changes.clicks, *changes.limited))
     lowered = await consents.write(connection, changes.chosen)
     if states or changes.progress:
         await _write_states(held, changes, states)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from operator import attrgetter
 
-from postmeter.shared.privacy.levels import Choice
+from postmeter.shared.privacy.levels import Choice, Level
 from postmeter.shared.stream.events import BounceType, EventType, Mark
 from postmeter.shared.stream.records import (
+    MARK_BITS,
+    MARK_MASK,
     SIZE_LIMIT,
     CampaignChange,
     Consent,
@@ -26,6 +28,7 @@ _TYPES = frozenset(EventType)
 _BOUNCES = frozenset(BounceType)
 _MARKS = frozenset(Mark)
 _CHOICES = frozenset((None, *Choice))
+_LEVELS = frozenset(map(int, Level))
 _ALONE = frozenset((EventType.RECEIVED, EventType.UNKNOWN))
 """Events that need no message of ours: received mail, and what providers tell of accounts, lists and contacts."""
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
@@ -43,8 +46,10 @@ def fault(record: Record) -> str | None:
     if type(record) is Hit or type(record) is WaitingHit:
         if len(record.message) != 16:
             return "message"
-        if record.mark not in _MARKS or (record.mark and not record.url):
-            return "mark"
+        if record.mark:
+            mark = record.mark & MARK_MASK
+            if mark not in _MARKS or (mark and not record.url) or record.mark >> MARK_BITS not in _LEVELS:
+                return "mark"
         return "text" if "\0" in record.url else None
     if type(record) is Registration:
         return _registration_fault(record)
@@ -66,6 +71,8 @@ def _registration_fault(record: Registration) -> str | None:
         return "time"
     if not 0 <= record.links < 2**31:
         return "links"
+    if record.opens not in _LEVELS or record.clicks not in _LEVELS:
+        return "level"
     return "text" if "\0" in "".join((*_REGISTRATION_TEXTS(record), *record.tags)) else None
 
 

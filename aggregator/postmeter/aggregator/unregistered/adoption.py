@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.fold import restricted
 from postmeter.aggregator.fold.changes import OWN_COUNTS, Changes
-from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, UNIQUES, Effect
+from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, TRACKABLE, UNIQUES, Effect
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import Key, is_seen
 from postmeter.aggregator.store import clicks as company
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
 from postmeter.aggregator.unregistered.provisional import Held, columns
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.storage.verdict_reasons import SHIFTED
@@ -81,11 +83,12 @@ async def _move(
     ]
     await company.acquit(connection, changes, *columns(moving))
     history = await connection.fetch(_QUERIES["move_history"], *zip(*rows, strict=True), SHIFTED[OWN_COUNTS])
+    flags = {(key[0], to["message"].bytes): to["flags"] for key, to in moving.items()}
     for row in history:
         _add(changes, row, held[row["workspace"], row["provisional"].bytes].series, -1)
         if row["counted"]:
-            _add(changes, row, row["series"], 1)
-            _rise(changes, row)
+            _adopted(changes, row, flags[row["workspace"], row["message"].bytes])
+    await _strip(connection, changes, flags)
     for row in await connection.fetch(_QUERIES["take_engagements"], *columns(moving)):
         message, kind = held[row["workspace"], row["message"].bytes], Engagement(row["kind"])
         if row["at"] == NEVER:
@@ -99,6 +102,35 @@ async def _move(
         if message.sent_at is not None:
             changes.cohorts.unmail(key[0], message.sent_at, message.series, 1)
     await connection.execute(_QUERIES["take_messages"], *columns(moving))
+
+
+def _adopted(changes: Changes, row: asyncpg.Record, flags: int) -> None:
+    """Count a row of the history for the registered message, as its level of tracking says."""
+    kind = EventType(row["type"])
+    if kind in HIT_ENGAGEMENTS:
+        key = (row["workspace"], row["message"].bytes)
+        level = restricted.level_of(kind, key[0], flags, changes.said)
+        if level is not Level.FULL:
+            restricted.recount(changes, key, kind, dict(row), level)
+            return
+    elif kind is EventType.DELIVERED and is_seen(flags):
+        changes.count(row["workspace"], row["at"], row["series"], TRACKABLE)
+    _add(changes, row, row["series"], 1)
+    _rise(changes, row)
+
+
+async def _strip(connection: Connection, changes: Changes, flags: dict[Key, int]) -> None:
+    """Take out of the history what may not be kept of the registered messages' opens and clicks."""
+    gone: list[tuple[int, UUID, int]] = []
+    coarse: list[tuple[int, UUID, int]] = []
+    for (workspace, message), of in flags.items():
+        for kind in HIT_ENGAGEMENTS:
+            level = restricted.level_of(kind, workspace, of, changes.said)
+            if level is not Level.FULL:
+                (coarse if level is Level.PSEUDONYMOUS else gone).append((workspace, UUID(message), kind))
+    for name, rows in (("drop_history", gone), ("coarsen_history", coarse)):
+        if rows:
+            await connection.execute(_QUERIES[name], *zip(*rows, strict=True))
 
 
 def _effect(row: asyncpg.Record) -> Effect:

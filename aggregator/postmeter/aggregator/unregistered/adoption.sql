@@ -18,6 +18,20 @@ RETURNING e.workspace, n.provisional, e.message, e.series, e.at, e.type, e.bounc
         ELSE (SELECT l.url FROM link l WHERE l.workspace = e.workspace AND l.id = e.link) END AS url,
     coalesce(e.counted, true) AS counted;
 
+-- name: drop_history
+-- Nothing is kept of the events of types $3 of messages ($1 workspaces, $2 ids).
+DELETE FROM event e USING unnest($1::int[], $2::uuid[], $3::smallint[]) AS n (workspace, message, type)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.type = n.type
+    AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, n.message);
+
+-- name: coarsen_history
+-- Of the events of types $3 of messages ($1 workspaces, $2 ids) user agent, network and the time within the hour go.
+UPDATE event e SET at = date_trunc('hour', e.at, 'UTC'), received_at = NULL, claimed_at = NULL, user_agent_id = NULL,
+    user_agent = NULL, network = NULL, ip = NULL
+FROM unnest($1::int[], $2::uuid[], $3::smallint[]) AS n (workspace, message, type)
+WHERE e.workspace = n.workspace AND e.message = n.message AND e.type = n.type
+    AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, n.message);
+
 -- name: take_engagements
 -- Take out the first engagements of messages ($1 workspaces, $2 ids).
 DELETE FROM engagement e USING unnest($1::int[], $2::uuid[]) AS n (workspace, message)

@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.fold.states import Key
-from postmeter.aggregator.store.messages import Flag
+from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store.refreshed import Refreshed
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries

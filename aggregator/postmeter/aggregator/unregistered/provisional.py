@@ -6,17 +6,18 @@ all that was counted of it away: it is held, or it is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
-from postmeter.aggregator.store.messages import Flag, Name
+from postmeter.aggregator.store.messages import Name
+from postmeter.shared.privacy.levels import Ceilings
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -34,6 +35,7 @@ class Held:
     """A message that nobody has registered, locked by this transaction."""
 
     series: int
+    flags: int
     created: int
     state: int = State.QUEUED
     sent_at: int | None = None
@@ -95,16 +97,20 @@ def _draft(event: Event, horizon: Horizon) -> Registration:
 
 
 async def make(
-    connection: Connection, wanted: list[Registration], series: dict[Series, int], horizon: Horizon, cohorts: Cohorts
+    connection: Connection,
+    wanted: list[Registration],
+    series: dict[Series, int],
+    horizon: Horizon,
+    cohorts: Cohorts,
+    said: Mapping[int, Ceilings],
 ) -> dict[Key, Held]:
     """Make messages from drafts; they are looked at again, for a registration may be on its way."""
     if not wanted:
         return {}
-    made, _ = await messages.register(connection, wanted, series, horizon, cohorts, Flag.PROVISIONAL)
+    made, _ = await messages.register(connection, wanted, series, horizon, cohorts, said, Flag.PROVISIONAL)
     await connection.execute(QUERIES["watch"], *columns(made))
-    return {
-        (r.workspace, r.message): Held(made[r.workspace, r.message], horizon.place(r.created, r.at)) for r in wanted
-    }
+    created = {(r.workspace, r.message): horizon.place(r.created, r.at) for r in wanted}
+    return {key: Held(made[key].series, made[key].flags, at) for key, at in created.items()}
 
 
 async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, Held]:
@@ -114,7 +120,9 @@ async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, Held]:
         return {}
     rows = await connection.fetch(QUERIES["hold"], *columns(wanted))
     return {
-        (row["workspace"], row["id"].bytes): Held(row["series"], row["created_at"], row["state"], row["sent_at"])
+        (row["workspace"], row["id"].bytes): Held(
+            row["series"], row["flags"], row["created_at"], row["state"], row["sent_at"]
+        )
         for row in rows
     }
 

@@ -1,6 +1,6 @@
 -- name: hold
 -- Those of the messages ($1 workspaces, $2 ids) that nobody has registered; locked, in the order of their keys.
-SELECT m.workspace, m.id, m.series, m.state, m.created_at, m.sent_at
+SELECT m.workspace, m.id, m.series, m.flags, m.state, m.created_at, m.sent_at
 FROM (SELECT * FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id) ORDER BY workspace, id) AS n
 JOIN LATERAL (
     SELECT * FROM message WHERE message.workspace = n.workspace AND message.id = n.id AND message.flags & 4 <> 0

@@ -5,35 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.changes import Changes
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import PLAIN, Key, asked
+from postmeter.aggregator.privacy import sources
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.stream.records import Event, Hit, is_alone
+from postmeter.shared.stream.records import MARK_BITS, Event, Hit, is_alone
 
 
 @dataclass
 class Prepared:
-    """What was made or drafted before the flush's transaction."""
+    """What was made or drafted before the flush's transaction. anonymous: the sources that its messages' links name."""
 
     series: dict[Series, int] = field(default_factory=dict)
     drafts: Drafts = field(default_factory=dict)
+    anonymous: list[Key] = field(default_factory=list)
 
 
 @dataclass
 class Resolved:
     """Events with their messages and these messages' series. alone: those that need no message.
 
-    made: how many messages were made from events.
+    anonymous: hits of anonymous sources, whose `providers` are told too. flags: of messages that are not PLAIN. made:
+    how many messages were made from events.
     """
 
     hits: list[tuple[Key, Hit, int]] = field(default_factory=list)
     events: list[tuple[Key, Event, int]] = field(default_factory=list)
     alone: list[Event] = field(default_factory=list)
+    anonymous: list[tuple[Key, Hit, int]] = field(default_factory=list)
+    providers: dict[Key, str] = field(default_factory=dict)
+    flags: dict[Key, int] = field(default_factory=dict)
     unknown: list[Hit | Event] = field(default_factory=list)
     made: int = 0
 
@@ -55,9 +62,14 @@ async def resolve(
     resolved = Resolved(alone=[event for event in events if is_alone(event)])
     if resolved.alone:
         events = [event for event in events if not is_alone(event)]
+    anonymous = [hit for hit in hits if hit.mark >> MARK_BITS == Level.ANONYMOUS]
+    if anonymous:
+        hits = [hit for hit in hits if hit.mark >> MARK_BITS != Level.ANONYMOUS]
+        await _sources(connection, resolved, anonymous)
     hit_keys = [(hit.workspace, hit.message) for hit in hits]
     event_keys = [(event.workspace, event.message) for event in events if event.message]
     series_of = await held.series([*hit_keys, *event_keys])
+    resolved.flags = held.flags
     for key, hit in zip(hit_keys, hits, strict=True):
         series = series_of.get(key)
         if series is None:
@@ -67,10 +79,22 @@ async def resolve(
     if events:
         unlisted = {key for key in event_keys if key not in series_of}
         known = await _named(connection, changes, prepared, events, unlisted)
+        resolved.flags |= {key: asked(message.flags) for key, message in known.held.items()}
         _place(resolved, events, series_of, known)
         resolved.made = known.made
         await _antedate(connection, changes, resolved, known.held)
     return resolved
+
+
+async def _sources(connection: Connection, resolved: Resolved, hits: list[Hit]) -> None:
+    known = await sources.find(connection, ((hit.workspace, hit.message) for hit in hits))
+    resolved.providers = {key: source.provider for key, source in known.items()}
+    for hit in hits:
+        key = (hit.workspace, hit.message)
+        if key in known:
+            resolved.anonymous.append((key, hit, known[key].series))
+        else:
+            resolved.unknown.append(hit)
 
 
 @dataclass
@@ -94,10 +118,12 @@ async def _named(
         found.forget([name for name, key in found.provisional.items() if key not in held])
     names = {name for name, domain in told if found.of(name, domain) is None}
     drafts = {name: prepared.drafts[name] for name in names if name in prepared.drafts}
-    made = await provisional.make(connection, list(drafts.values()), prepared.series, changes.horizon, changes.cohorts)
+    made = await provisional.make(
+        connection, list(drafts.values()), prepared.series, changes.horizon, changes.cohorts, changes.said
+    )
     for name, draft in drafts.items():
         key = (draft.workspace, draft.message)
-        found.add(name, Found(key, made[key].series, provisional=True))
+        found.add(name, Found(key, made[key].series, made[key].flags))
     return _Known(found, held | made, len(made))
 
 
@@ -111,6 +137,8 @@ def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], k
         else:
             of = known.named.of(name_of(event), told_domain(event))
             key, series = (of.key, of.series) if of is not None else ((0, b""), None)
+            if of is not None and (flags := asked(of.flags)) != PLAIN:
+                resolved.flags[of.key] = flags
         if series is None:
             resolved.unknown.append(event)
         else:

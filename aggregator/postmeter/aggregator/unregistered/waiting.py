@@ -11,18 +11,20 @@ import time
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.fold import restricted
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import HIT_ENGAGEMENTS
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Name
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.stream.reader import Entry
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import EventType
-from postmeter.shared.stream.records import Event, Hit, WaitingEvent, WaitingHit
+from postmeter.shared.stream.records import MARK_BITS, Event, Hit, WaitingEvent, WaitingHit
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "waiting.sql")
 
@@ -54,7 +56,8 @@ class WaitingRoom:
         rows = []
         for workspace, found in by_workspace.items():
             room = await self._room(connection, workspace)
-            rows += [_row(_judged(record, changes)) for record in found[:room]]
+            kept = [_judged(record, changes) for record in found[:room]]
+            rows += [_row(record) for record in kept if record is not None]
             refused += [reject(record, "waiting room full", b"") for record in found[room:]]
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + min(room, len(found)))
@@ -112,18 +115,25 @@ def unpacked(rows: list[bytes]) -> Batch:
     return unpack(Entry(b"", b"", records.join(rows)))
 
 
-def _judged(record: Hit | Event, changes: Changes) -> Hit | Event:
+def _judged(record: Hit | Event, changes: Changes) -> Hit | Event | None:
+    """As it waits; None: nothing of it may be kept."""
     if isinstance(record, WaitingHit | WaitingEvent):
         return record
     given = msgspec.structs.asdict(record) | {"ip": changes.network(record.ip) or ""}
-    if isinstance(record, Hit):
-        kind = EventType.CLICKED if record.url else EventType.OPENED
-        verdict, why = changes.judge(kind, record.user_agent, record.prefetch, record.ip)
-        return WaitingHit(**given, verdict=verdict, verdict_reason=why or "")
-    if record.type not in HIT_ENGAGEMENTS:
+    if isinstance(record, Event) and record.type not in HIT_ENGAGEMENTS:
         return WaitingEvent(**given)
-    verdict, why = changes.judge(EventType(record.type), record.user_agent, False, record.ip)
-    return WaitingEvent(**given, verdict=verdict, verdict_reason=why or "")
+    kind = restricted.kind_of(record) if isinstance(record, Hit) else EventType(record.type)
+    level = restricted.level_of(kind, record.workspace, 0, changes.said)
+    if isinstance(record, Hit):
+        level = max(level, Level(min(record.mark >> MARK_BITS, Level.OFF)))
+    if level is Level.OFF:
+        changes.withheld[level] += 1
+        return None
+    verdict, why = restricted.judged(changes, kind, record)
+    given |= {"verdict": int(verdict), "verdict_reason": why or ""}
+    if level is not Level.FULL:
+        given |= {"user_agent": b"", "ip": ""}
+    return WaitingHit(**given) if isinstance(record, Hit) else WaitingEvent(**given)
 
 
 def _row(record: Hit | Event) -> tuple[object, ...]:

@@ -32,7 +32,9 @@ FROM (
     WHERE since > clock_timestamp() - $1::float8 * interval '1 second' AND (since, id) > ($2::timestamptz, $3::bigint)
     ORDER BY since, id LIMIT $4) AS e
 LEFT JOIN LATERAL (
-    SELECT true AS known FROM message m WHERE m.workspace = e.workspace AND m.id = e.message LIMIT 1) AS by_id ON true
+    SELECT true AS known FROM message m WHERE m.workspace = e.workspace AND m.id = e.message
+    UNION ALL SELECT true FROM anonymous_source s WHERE s.workspace = e.workspace AND s.id = e.message
+    LIMIT 1) AS by_id ON true
 LEFT JOIN LATERAL (
     SELECT true AS known FROM message m
     WHERE e.message IS NULL AND m.workspace = e.workspace AND m.provider = e.provider

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of, read_later
+from postmeter.shared.privacy.levels import CLICK_LEVELS, OPEN_LEVELS, Ceiling
 from postmeter.shared.stream.events import EventType
 
 METRICS = (
@@ -28,9 +29,12 @@ METRICS = (
     "human_opens",
     "proxy_opens",
     "machine_opens",
+    "anonymous_opens",
     "clicks",
     "unique_clicks",
     "machine_clicks",
+    "anonymous_clicks",
+    "trackable",
     "replies",
     "unique_replies",
     "received",
@@ -91,6 +95,13 @@ class QueryAnswer(Struct):
     next_cursor: str | None
 
 
+class Tracking(Struct, forbid_unknown_fields=True):
+    """The levels that a message is to be tracked at, at most (docs/privacy.md)."""
+
+    opens: Annotated[str | None, one_of(*OPEN_LEVELS)] = None
+    clicks: Annotated[str | None, one_of(*CLICK_LEVELS)] = None
+
+
 class MessageBody(Struct, kw_only=True, forbid_unknown_fields=True):
     """One message to register."""
 
@@ -113,6 +124,7 @@ class MessageBody(Struct, kw_only=True, forbid_unknown_fields=True):
     recipient_ref: Annotated[
         str | None, described("What you call the recipient, kept as it is given.", maxLength=200)
     ] = None
+    tracking: Tracking | None = None
 
 
 class MessagesBody(Struct, forbid_unknown_fields=True):
@@ -161,8 +173,23 @@ class Unsubscribe(Struct, frozen=True):
     headers: dict[str, str]
 
 
+class DecidedBy(Struct, frozen=True):
+    """Whose ceiling decided: the lowest, of equal ones the first of these."""
+
+    opens: Ceiling
+    clicks: Ceiling
+
+
+class TrackedAt(Struct, frozen=True):
+    """The levels that hold for a message, and who decided them."""
+
+    opens: Annotated[str, one_of(*OPEN_LEVELS)]
+    clicks: Annotated[str, one_of(*CLICK_LEVELS)]
+    decided_by: DecidedBy
+
+
 class Registered(Struct, frozen=True):
-    """One registered message. open_url: null without open tracking; html: null where none was given.
+    """One registered message. open_url: null where opens are not tracked; html: null where none was given.
 
     untracked: the first hundred. honeypot_url: null unless it was asked for and html has a tracked link.
     """
@@ -174,6 +201,7 @@ class Registered(Struct, frozen=True):
     honeypot_url: str | None
     html: str | None
     unsubscribe: Unsubscribe
+    tracking: TrackedAt
 
 
 class MessageAnswer(Struct):

@@ -18,8 +18,9 @@ left out."""
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
 
 
-def follow(keys: KeyRing, token: bytes, query: bytes) -> tuple[int, int, bytes, str, str]:
-    """(purpose, workspace number, message's 16 bytes, signed URL, Location) of a genuine click (hostile-input.md 1-17).
+def follow(keys: KeyRing, token: bytes, query: bytes) -> tuple[int, int, bytes, int, str, str]:
+    """(purpose, workspace number, message's 16 bytes, level, signed URL, Location) of a genuine click (hostile-input.md
+    1-17).
 
     The signed URL is the one `url` parameter, decoded exactly once; `+` stays `+`. All other parameters, such as
     `utm_source` or `fbclid`, go into the Location's query as they are, after the destination's own and before its
@@ -40,7 +41,7 @@ def follow(keys: KeyRing, token: bytes, query: bytes) -> tuple[int, int, bytes, 
     except UnicodeDecodeError:
         raise ClickRefused(400, "url") from None
     try:
-        purpose, workspace, message = keys.verify_one_of(LINKS, token, decoded)
+        purpose, workspace, message, level = keys.verify_one_of(LINKS, token, decoded)
     except TokenRejected as rejected:
         # Some append blindly with a question mark; in our own links it stands as %3F.
         if rejected.reason == "signature" and b"?" in query:
@@ -50,7 +51,7 @@ def follow(keys: KeyRing, token: bytes, query: bytes) -> tuple[int, int, bytes, 
         location = destination.location(url)
     except DestinationRefused:
         raise ClickRefused(404, "destination") from None
-    return purpose, workspace, message, url, _extended(location, others) if others else location
+    return purpose, workspace, message, level, url, _extended(location, others) if others else location
 
 
 def _parts(query: bytes) -> tuple[bytes, list[bytes]]:

@@ -5,9 +5,9 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
     version 1 | key id 1 | purpose and flags 1 | workspace number 4 | message UUID 16 | MAC 13
 
 The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot), so tokens of different
-purposes are not interchangeable; the high nibble is flags, 0 today. The MAC is BLAKE2b keyed with the key
-that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect is no
-open redirect.
+purposes are not interchangeable; the high nibble is the level of tracking that holds (postmeter.shared.privacy.levels;
+0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed with the key that the key id names. A
+click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LINKS = (CLICK, HONEYPOT)
 """What CLICK_PATH takes: either leads to the destination that it is signed for."""
 WITHOUT_URL = (OPEN, UNSUBSCRIBE)
 """The purposes whose tokens cover nothing but the message."""
+PURPOSE_BITS = 4
 HEADER_BYTES = 23
 MAC_BYTES = 13
 TOKEN_CHARS = 48
@@ -77,29 +78,29 @@ class KeyRing:
         hasher.update(header + url)
         return base64.urlsafe_b64encode(header + hasher.digest()).decode()
 
-    def sign_open(self, workspace: int, message: bytes) -> str:
+    def sign_open(self, workspace: int, message: bytes, level: int = 0) -> str:
         """The token of a message's pixel; `message` is its UUID's 16 bytes."""
-        return self._sign(OPEN, workspace, message, b"")
+        return self._sign(OPEN | level << PURPOSE_BITS, workspace, message, b"")
 
     def sign_unsubscribe(self, workspace: int, message: bytes) -> str:
         """The token of a message's one-click unsubscribe."""
         return self._sign(UNSUBSCRIBE, workspace, message, b"")
 
-    def sign_click(self, workspace: int, message: bytes, url: str) -> str:
+    def sign_click(self, workspace: int, message: bytes, url: str, level: int = 0) -> str:
         """The token of one link; `url` is the destination exactly as it will be decoded from the query."""
-        return self._sign(CLICK, workspace, message, url.encode())
+        return self._sign(CLICK | level << PURPOSE_BITS, workspace, message, url.encode())
 
-    def sign_honeypot(self, workspace: int, message: bytes, url: str) -> str:
+    def sign_honeypot(self, workspace: int, message: bytes, url: str, level: int = 0) -> str:
         """The token of the link that no person sees; `url` as of `sign_click`."""
-        return self._sign(HONEYPOT, workspace, message, url.encode())
+        return self._sign(HONEYPOT | level << PURPOSE_BITS, workspace, message, url.encode())
 
     def verify(self, token: bytes, purpose: int, url: bytes = b"") -> tuple[int, bytes]:
         """(workspace number, message's 16 bytes) of a genuine token of one purpose. Raises as `verify_one_of`."""
-        _, workspace, message = self.verify_one_of((purpose,), token, url)
+        _, workspace, message, _ = self.verify_one_of((purpose,), token, url)
         return workspace, message
 
-    def verify_one_of(self, purposes: tuple[int, ...], token: bytes, url: bytes = b"") -> tuple[int, int, bytes]:
-        """(purpose, workspace number, message's 16 bytes) of a genuine token; constant-time in the MAC.
+    def verify_one_of(self, purposes: tuple[int, ...], token: bytes, url: bytes = b"") -> tuple[int, int, bytes, int]:
+        """(purpose, workspace number, message's 16 bytes, level) of a genuine token; constant-time in the MAC.
 
         Raises TokenRejected with one of: malformed, version, purpose, unknown_key, signature.
         """
@@ -122,7 +123,7 @@ class KeyRing:
         hasher.update(raw[:HEADER_BYTES] + url)
         if not hmac.compare_digest(hasher.digest(), mac):
             raise TokenRejected("signature")
-        return purpose, workspace, message
+        return purpose, workspace, message, purpose_and_flags >> PURPOSE_BITS
 
 
 def workspace_of(token: bytes) -> int:

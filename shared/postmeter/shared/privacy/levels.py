@@ -119,6 +119,8 @@ class Ceilings(NamedTuple):
 
 
 _OPENS, _CLICKS, _MASK = 4, 7, 0b111
+LEVEL_BITS = _MASK << _OPENS | _MASK << _CLICKS
+"""Of `message.flags`."""
 
 
 def to_flags(levels: Levels) -> int:

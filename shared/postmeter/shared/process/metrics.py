@@ -211,12 +211,10 @@ class AggregatorMetrics:
             "Events without a message that is known, by step (parked, released).",
             step=("parked", "released"),
         )  # fmt: skip
-        self.judged_clicks = Counter(
-            "postmeter_judged_clicks_total",
-            "Clicks of which the company they keep changed the verdict, by reason (as of verdicts; none: acquitted).",
-            ["reason"],
-            registry=to,
-        )
+        changed = "Clicks of which the company they keep changed the verdict, by reason (none: acquitted)."
+        self.judged_clicks = Counter("postmeter_judged_clicks_total", changed, ["reason"], registry=to)
+        withheld = "Opens and clicks of which nothing may be kept, by level (privacy.md)."
+        self.withheld = Counter("postmeter_withheld_total", withheld, ["level"], registry=to)
         self.networks_refreshes = counter(
             to, "postmeter_networks_refreshes_total",
             "Readings of the list of machines' networks, by result (read, failed).",

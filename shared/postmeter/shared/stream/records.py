@@ -20,7 +20,8 @@ SIZE_LIMIT = 2**40
 """An event's size_bytes stays below this, so that no sum of them can overflow."""
 REFUSAL_BYTES = 65_536
 MARK_BITS = 4
-"""Of Hit.mark."""
+MARK_MASK = (1 << MARK_BITS) - 1
+"""Of Hit.mark: the mark itself; above it stands the level."""
 
 
 class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):

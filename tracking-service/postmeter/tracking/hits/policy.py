@@ -7,13 +7,15 @@ import time
 from postmeter.shared.errors import ClickRefused, TokenRejected
 from postmeter.shared.links import click_url
 from postmeter.shared.links.tokens import HONEYPOT, OPEN, KeyRing
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.events import Mark
-from postmeter.shared.stream.records import Hit, encode
+from postmeter.shared.stream.records import MARK_BITS, Hit, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Keyed
 
 _OPENS = (OPEN,)
+_ANONYMOUS = int(Level.ANONYMOUS)
 # Plain numbers, for members of an enumeration take longer to look up and to encode.
 _UNMARKED, _HEAD, _HONEYPOT = int(Mark.NONE), int(Mark.HEAD), int(Mark.HONEYPOT)
 
@@ -32,22 +34,29 @@ class HitPolicy:
     def open(self, token: bytes, prefetch: bool, agent: bytes, ip: str) -> Keyed | None:
         """The record of an open, or None where its token is not genuine."""
         try:
-            _, workspace, message = self._keys.verify_one_of(_OPENS, token)
+            _, workspace, message, level = self._keys.verify_one_of(_OPENS, token)
         except TokenRejected as rejected:
             self.drop(rejected.reason)
             return None
-        hit = Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip)
-        return slot_of(workspace, message), encode(hit)
+        mark = level << MARK_BITS
+        return _keyed(Hit(time.time_ns() // 1000, workspace, message, "", prefetch, agent, ip, mark), level)
 
     def click(
         self, token: bytes, query: bytes, prefetch: bool, agent: bytes, ip: str, *, is_head: bool
     ) -> tuple[str, Keyed]:
         """(Location, record) of a click, or of a visit of the honeypot. Raises ClickRefused."""
         try:
-            purpose, workspace, message, url, location = click_url.follow(self._keys, token, query)
+            purpose, workspace, message, level, url, location = click_url.follow(self._keys, token, query)
         except ClickRefused as refused:
             self.drop(refused.reason)
             raise
         mark = _HEAD if is_head else _HONEYPOT if purpose == HONEYPOT else _UNMARKED
-        hit = Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark)
-        return location, (slot_of(workspace, message), encode(hit))
+        mark |= level << MARK_BITS
+        return location, _keyed(Hit(time.time_ns() // 1000, workspace, message, url, prefetch, agent, ip, mark), level)
+
+
+def _keyed(hit: Hit, level: int) -> Keyed:
+    if level == _ANONYMOUS:
+        # Nothing is known of one recipient, and all of a campaign's share the id: they need not wait in one shard.
+        return slot_of(hit.workspace, hit.at.to_bytes(16)), encode(hit)
+    return slot_of(hit.workspace, hit.message), encode(hit)

@@ -10,6 +10,7 @@ from postmeter.shared.apis import native
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.privacy.levels import Level, Levels
 from postmeter.tracking.html.link_rules import LinkRules, Untracked
 from postmeter.tracking.html.scanner import scan
 
@@ -51,36 +52,38 @@ class Instrument:
         self._click = base + CLICK_PATH
         self._unsubscribe = base + UNSUBSCRIBE_PATH
 
-    def open_url(self, workspace: int, message: bytes) -> str:
-        """The address of a message's pixel."""
-        return self._open + self._keys.sign_open(workspace, message)
+    def open_url(self, workspace: int, message: bytes, level: Level = Level.FULL) -> str:
+        """The address of a message's pixel; at ANONYMOUS `message` is the anonymous source's id."""
+        return self._open + self._keys.sign_open(workspace, message, level)
 
     def unsubscribe_url(self, workspace: int, message: bytes) -> str:
         """The address that a mail client posts to when its reader unsubscribes (RFC 8058)."""
         return self._unsubscribe + self._keys.sign_unsubscribe(workspace, message)
 
-    def click_url(self, workspace: int, message: bytes, url: str) -> str:
+    def click_url(self, workspace: int, message: bytes, url: str, level: Level = Level.FULL) -> str:
         """The address that records a click and leads to `url`, which postmeter.shared.links.destination accepts."""
-        return self._link(self._keys.sign_click(workspace, message, url), url)
+        return self._link(self._keys.sign_click(workspace, message, url, level), url)
 
     def honeypot_url(self, workspace: int, message: bytes, url: str) -> str:
-        """As `click_url`, of the link that no person sees."""
+        """As `click_url`, of the link that no person sees. It tells of one message, so only full tracking has it."""
         return self._link(self._keys.sign_honeypot(workspace, message, url), url)
 
     def apply(
-        self, html: str, workspace: int, message: bytes, *, opens: bool, clicks: bool, honeypot: bool = False
+        self, html: str, workspace: int, message: bytes, levels: Levels, *, source: bytes = b"", honeypot: bool = False
     ) -> Instrumented:
         """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are.
 
         Raises TooManyLinks.
 
+        levels: OFF: no pixel, links untouched; ANONYMOUS: they name `source` instead of the message.
         honeypot: add a link that no person sees. It leads where the first tracked link does; without one there is none.
         """
+        opened, clicked = (source if level is Level.ANONYMOUS else message for level in levels)
         markup = scan(html)
         tracked: dict[str, native.Link] = {}
         untracked: dict[native.Untracked, None] = {}
         splices: list[Splice] = []
-        for link in markup.links if clicks else ():
+        for link in markup.links if levels.clicks is not Level.OFF else ():
             try:
                 url = self._rules.destination(html, link)
             except Untracked as left:
@@ -88,15 +91,16 @@ class Instrument:
                     untracked.setdefault(native.Untracked(_cut(left.url), left.reason))
                 continue
             if url not in tracked:
-                tracked[url] = native.Link(url, self.click_url(workspace, message, url))
+                tracked[url] = native.Link(url, self.click_url(workspace, clicked, url, levels.clicks))
             splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
         links = list(tracked.values())
-        trap = self.honeypot_url(workspace, message, links[0].url) if honeypot and links else None
+        wanted = honeypot and links and levels.clicks is Level.FULL
+        trap = self.honeypot_url(workspace, message, links[0].url) if wanted else None
         end = markup.place
         if trap is not None:
             splices.append(Splice(end, end, hidden_link(trap, amp=markup.is_amp)))
-        if opens:
-            open_url = self.open_url(workspace, message)
+        if levels.opens is not Level.OFF:
+            open_url = self.open_url(workspace, opened, levels.opens)
             if markup.is_amp and not open_url.startswith("https://"):
                 untracked[native.Untracked(_cut(open_url), native.Reason.AMP_NEEDS_HTTPS)] = None
             else:

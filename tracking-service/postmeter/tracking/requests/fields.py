@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import TypeVar
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.text import addresses, domains
 
+Named = TypeVar("Named")
 OLDEST = timedelta(days=731)
 NEWEST = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,6 +59,15 @@ def labels(field: str, values: list[str] | None) -> list[str]:
     if sum(len(value.encode()) for value in found) > LABELS_BYTES:
         raise invalid(field, f"at most {LABELS_BYTES} bytes of UTF-8 in all")
     return found
+
+
+def one_of(field: str, value: str | None, known: Mapping[str, Named], absent: Named) -> Named:
+    """What a name stands for; None: `absent`."""
+    if value is None:
+        return absent
+    if value not in known:
+        raise invalid(field, f"one of {', '.join(known)}")
+    return known[value]
 
 
 def domain(field: str, value: str) -> str:

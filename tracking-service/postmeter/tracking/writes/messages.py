@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import msgspec
 
 from postmeter.shared.apis.native import (
+    DecidedBy,
     Link,
     MessageAnswer,
     MessageBody,
@@ -19,6 +22,8 @@ from postmeter.shared.apis.native import (
     MessagesBody,
     Registered,
     Rejected,
+    TrackedAt,
+    Tracking,
     Unsubscribe,
     Untracked,
 )
@@ -27,6 +32,14 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.privacy import recipients
+from postmeter.shared.privacy.levels import (
+    CLICK_LEVELS,
+    OPEN_LEVELS,
+    Decided,
+    Level,
+    Levels,
+)
+from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
@@ -36,6 +49,7 @@ from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import bodies, fields
+from postmeter.tracking.writes.levels import Allowed, MessageLevels
 
 MAX_MESSAGES = 1000
 MAX_COMMAS = 100 * MAX_MESSAGES
@@ -48,6 +62,10 @@ MAX_ANSWER = 32 << 20
 SHORT_HTML = 4096
 
 
+class _Recipient(msgspec.Struct):
+    to: str
+
+
 class _Other(msgspec.Struct):
     """Tells a list that is not as it should be from one message."""
 
@@ -57,6 +75,7 @@ class _Other(msgspec.Struct):
 _list_decoder = msgspec.json.Decoder(MessagesBody)
 _other_decoder = msgspec.json.Decoder(_Other)
 _message_decoder = msgspec.json.Decoder(MessageBody)
+_recipient_decoder = msgspec.json.Decoder(_Recipient)
 
 
 def rejected(index: int, error: RequestError) -> Rejected:
@@ -73,8 +92,10 @@ class Messages:
         committer: Committer,
         metrics: TrackingMetrics,
         mailboxes: Mailboxes,
+        levels: MessageLevels,
     ) -> None:
         self._mailboxes = mailboxes
+        self._levels = levels
         self._instrument = instrument
         self._committer = committer
         self._metrics = metrics
@@ -91,18 +112,20 @@ class Messages:
             raise _too_many()
         items = _items(body)
         if items is None:
-            answer, record = await self._take(principal, body, MAX_ANSWER)
+            allowed = await self._levels.allowed(principal.workspace, partial(_hashes, [body]))
+            answer, record = await self._take(principal, body, allowed, MAX_ANSWER)
             await self._commit([record])
             return 201, MessageAnswer(msgspec.Raw(answer))
         if len(items) > MAX_MESSAGES:
             raise _too_many()
+        allowed = await self._levels.allowed(principal.workspace, partial(_hashes, items))
         accepted: list[msgspec.Raw] = []
         refused: list[Rejected] = []
         records: list[Registration] = []
         status, room, full = 0, MAX_ANSWER, False
         for index, item in enumerate(items):
             try:
-                answer, record = await self._take(principal, item, room, full)
+                answer, record = await self._take(principal, item, allowed, room, full)
             except RequestError as error:
                 full = full or isinstance(error, _Full)
                 refused.append(rejected(index, error))
@@ -129,7 +152,7 @@ class Messages:
         return slot_of(record.workspace, record.message), encode(named)
 
     async def _take(
-        self, principal: Principal, body: bytes | msgspec.Raw, room: int, full: bool = False
+        self, principal: Principal, body: bytes | msgspec.Raw, allowed: Allowed, room: int, full: bool = False
     ) -> tuple[bytes, Registration]:
         """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record.
 
@@ -137,36 +160,41 @@ class Messages:
         """
         given = json_bodies.decode(_message_decoder, body)
         message = given.id or uuid7.new()
+        own = _own_levels(given)
         record = _registration(principal, message.bytes, given)
+        decided = allowed.decide(record, own)
+        record = msgspec.structs.replace(
+            record,
+            opens=int(decided.levels.opens),
+            clicks=int(decided.levels.clicks),
+            tracks_opens=decided.levels.opens is not Level.OFF,
+            tracks_clicks=decided.levels.clicks is not Level.OFF,
+        )
         html = given.html
         if html is not None and len(html) > MAX_HTML:
             raise _too_large(f"at most {MAX_HTML} characters; this has {len(html)}. Link to images instead")
         if html is not None and (full or len(html) > room):
             raise _over(room)
         if html is None or len(html) <= SHORT_HTML:
-            answer, links = self._answer(principal.workspace, message, given, room)
+            answer, links = self._answer(record, message, given, decided, room)
         else:
-            work = partial(self._answer, principal.workspace, message, given, room)
+            work = partial(self._answer, record, message, given, decided, room)
             answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         return answer, msgspec.structs.replace(record, links=links)
 
-    def _answer(self, workspace: int, message: uuid.UUID, given: MessageBody, room: int) -> tuple[bytes, int]:
+    def _answer(
+        self, record: Registration, message: uuid.UUID, given: MessageBody, decided: Decided, room: int
+    ) -> tuple[bytes, int]:
         """What a message is answered with, as JSON, and how many links it has."""
-        instrument, html, honeypot_url = self._instrument, given.html, None
+        instrument, html, honeypot_url, workspace = self._instrument, given.html, None, record.workspace
+        levels, source = decided.levels, source_of(workspace, record.campaign, record.from_domain)
         links: list[Link] = []
         untracked: list[Untracked] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
                 raise fields.invalid("html", "half surrogate pairs are not text")
             try:
-                done = instrument.apply(
-                    html,
-                    workspace,
-                    message.bytes,
-                    opens=given.track_opens,
-                    clicks=given.track_clicks,
-                    honeypot=given.honeypot,
-                )
+                done = instrument.apply(html, workspace, message.bytes, levels, source=source, honeypot=given.honeypot)
             except TooManyLinks:
                 raise RequestError(
                     400,
@@ -176,9 +204,13 @@ class Messages:
                     "html",
                 ) from None
             html, links, untracked, honeypot_url = done.html, done.links, done.untracked, done.honeypot_url
-        open_url = instrument.open_url(workspace, message.bytes) if given.track_opens else None
+        opened = source if levels.opens is Level.ANONYMOUS else message.bytes
+        open_url = None if levels.opens is Level.OFF else instrument.open_url(workspace, opened, levels.opens)
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
-        answer = msgspec.json.encode(Registered(message, open_url, links, untracked, honeypot_url, html, offer))
+        tracked = TrackedAt(levels.opens.text, levels.clicks.text, DecidedBy(decided.opens_by, decided.clicks_by))
+        answer = msgspec.json.encode(
+            Registered(message, open_url, links, untracked, honeypot_url, html, offer, tracked)
+        )
         if len(answer) > MAX_ANSWER:
             raise _over(room)
         if len(answer) > room:
@@ -196,6 +228,25 @@ def _items(body: bytes) -> list[msgspec.Raw] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     return json_bodies.decode(_list_decoder, body).messages
+
+
+def _own_levels(given: MessageBody) -> Levels:
+    """The levels that the message itself asks for. Raises RequestError."""
+    said = given.tracking or Tracking()
+    opens = fields.one_of("tracking.opens", said.opens, OPEN_LEVELS, Level.FULL)
+    clicks = fields.one_of("tracking.clicks", said.clicks, CLICK_LEVELS, Level.FULL)
+    off = Levels(Level.FULL if given.track_opens else Level.OFF, Level.FULL if given.track_clicks else Level.OFF)
+    return off.at_most(Levels(opens, clicks))
+
+
+def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
+    """Of the recipients of messages; without those of items that will be refused."""
+    found = set()
+    for item in items:
+        with suppress(RequestError):
+            recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item).to)
+            found.add(recipients.hash_of(recipient))
+    return found
 
 
 class _Full(RequestError):
@@ -251,8 +302,6 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
         provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
         template=fields.label("template", given.template, 200),
         tags=fields.labels("tags", given.tags),
-        tracks_opens=given.track_opens,
-        tracks_clicks=given.track_clicks,
         confined=principal.confined_to is not None,
         recipient_ref=fields.text("recipient_ref", given.recipient_ref, 200),
     )

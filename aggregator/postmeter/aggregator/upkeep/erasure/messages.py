@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.store.messages import Flag
+from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.upkeep.erasure.queries import QUERIES
 from postmeter.aggregator.upkeep.erasure.step import Erasure

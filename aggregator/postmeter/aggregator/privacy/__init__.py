@@ -1,0 +1,1 @@
+"""What may be kept of recipients, where it is counted (ADR 0059)."""

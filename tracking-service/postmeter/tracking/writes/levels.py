@@ -1,0 +1,93 @@
+"""At which level a message is tracked, as workspace and recipient have said when it is registered (ADR 0059)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import asyncpg
+
+from postmeter.shared.errors import RequestError
+from postmeter.shared.privacy import ceilings
+from postmeter.shared.privacy.levels import Ceilings, Choices, Decided, Levels
+from postmeter.shared.process import logs
+from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.stream.records import Registration
+
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+REFRESH_SECONDS = 1.0
+OPEN_CEILINGS = Ceilings()
+"""Of a workspace that has said nothing."""
+
+
+class Allowed(NamedTuple):
+    """What a workspace has said, and what its recipients have chosen, by their hashes."""
+
+    ceilings: Ceilings
+    choices: dict[str, Choices]
+
+    def decide(self, record: Registration, own: Levels) -> Decided:
+        """The levels of a message that may be tracked at most at `own`."""
+        return self.ceilings.decide(record.from_domain, own, self.choices.get(record.to_hash, Choices()))
+
+
+class MessageLevels:
+    """What decides about messages. pool: None where Postgres is not configured: only the message's own level counts."""
+
+    def __init__(self, pool: Pool | None) -> None:
+        self._pool = pool
+        self._said: dict[int, Ceilings] | None = None
+        self._reading = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Keep up to date until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
+        while self._pool is not None and not task.cancelling():
+            await self._read(self._pool)
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _read(self, pool: Pool) -> None:
+        try:
+            self._said = await ceilings.read(pool)
+        except AWAY as error:
+            logs.get().warning("levels of tracking cannot be read", error=repr(error))
+
+    async def allowed(self, workspace: int, hashes: Callable[[], set[str]]) -> Allowed:
+        """What workspace and recipients allow. Raises RequestError 503 where that cannot be known now.
+
+        hashes: of the recipients; asked for only where anybody has said anything.
+        """
+        ceilings = await self._of(workspace)
+        return Allowed(ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, hashes()))
+
+    async def _of(self, workspace: int) -> Ceilings:
+        """What the workspace has said. Raises RequestError 503 where that has never been read."""
+        if self._pool is None:
+            return OPEN_CEILINGS
+        async with self._reading:
+            if self._said is None:
+                await self._read(self._pool)
+        if self._said is None:
+            raise _unknown()
+        return self._said.get(workspace, OPEN_CEILINGS)
+
+    async def _choices(self, workspace: int, hashes: Iterable[str]) -> dict[str, Choices]:
+        """What the workspace's recipients have chosen. Raises RequestError 503 where that cannot be read now.
+
+        A level is never guessed; of a workspace that has said nothing, and of whose recipients none has, nobody asks.
+        """
+        if self._pool is None or not self._said or workspace not in self._said:
+            return {}
+        try:
+            found = await ceilings.choices(self._pool, ((workspace, to_hash) for to_hash in hashes))
+        except AWAY as error:
+            logs.get().warning("recipients' choices cannot be read", error=repr(error))
+            raise _unknown() from None
+        return {to_hash: chosen for (_, to_hash), chosen in found.items()}
+
+
+def _unknown() -> RequestError:
+    message = "What this workspace's recipients allow cannot be looked up now; try again."
+    return RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"})
