@@ -238,7 +238,9 @@ def _in_company(happened: list[tuple[Message | None, Happening]]) -> Iterator[tu
     """The same, with clicks that by the company they keep are a machine's (docs/verdicts.md)."""
     clicks: dict[int, list[Happening]] = {}
     for message, one in happened:
-        if message is not None and one.type is EventType.CLICKED and one.verdict is Verdict.HUMAN:
+        if message is None or message.record.clicks != FULL:
+            continue  # of less than everything no exact times are kept, by which company is told
+        if one.type is EventType.CLICKED and one.verdict is Verdict.HUMAN:
             clicks.setdefault(id(message), []).append(one)
     for message, one in happened:
         mine = clicks.get(id(message), [])

@@ -12,7 +12,7 @@ from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import CampaignChange, Event, Hit, Record, Registration
 from tests.aggregation import event, hit, registration
-from tests.oracle.history import EPOCH
+from tests.oracle.history import ANONYMOUS, EPOCH, FULL, LAST_DATE, OFF, PSEUDONYMOUS
 from tests.oracle.times import QUARTER, SECOND, midnight, quarter
 
 MICRO = timedelta(microseconds=1)
@@ -33,6 +33,8 @@ REASONS = (
     "something else altogether",
 )
 TAGS = ((), ("welcome",), ("b", "a"), ("Zeta", "a"))
+OPENS = (FULL, FULL, FULL, FULL, PSEUDONYMOUS, LAST_DATE, ANONYMOUS, OFF)
+CLICKS = (FULL, FULL, FULL, FULL, PSEUDONYMOUS, ANONYMOUS, OFF)
 OUTCOMES = (EventType.SENT, EventType.DELIVERED, EventType.BOUNCED)
 MAIL_EVENTS = tuple(kind for kind in EventType if kind is not EventType.RECEIVED)
 
@@ -107,6 +109,7 @@ def registered(now: datetime, n: int, draw: random.Random) -> Registration:
     """The n-th message."""
     created = micros(moment(now, now, draw))
     campaign = draw.choice(CAMPAIGNS)
+    opens, clicks = draw.choice(OPENS), draw.choice(CLICKS)
     return registration(
         n,
         message=((created // 1000) << 80 | 7 << 76 | 2 << 62 | n).to_bytes(16, "big"),
@@ -121,6 +124,10 @@ def registered(now: datetime, n: int, draw: random.Random) -> Registration:
         tags=list(draw.choice(TAGS)),
         subject=draw.choice(SUBJECTS),
         recipient_ref=draw.choice(["", f"reader {n}", "<b>ä"]),
+        opens=opens,
+        clicks=clicks,
+        tracks_opens=opens != OFF,
+        tracks_clicks=clicks != OFF,
     )
 
 
