@@ -44,13 +44,7 @@ def fault(record: Record) -> str | None:
         return "time"
     # Not isinstance, which takes five times as long for these classes and is asked of every hit.
     if type(record) is Hit or type(record) is WaitingHit:
-        if len(record.message) != 16:
-            return "message"
-        if record.mark:
-            mark = record.mark & MARK_MASK
-            if mark not in _MARKS or (mark and not record.url) or record.mark >> MARK_BITS not in _LEVELS:
-                return "mark"
-        return "text" if "\0" in record.url else None
+        return _hit_fault(record)
     if type(record) is Registration:
         return _registration_fault(record)
     if type(record) is CampaignChange:
@@ -62,6 +56,16 @@ def fault(record: Record) -> str | None:
         return _consent_fault(record)
     assert isinstance(record, Event)
     return _event_fault(record)
+
+
+def _hit_fault(record: Hit) -> str | None:
+    if len(record.message) != 16:
+        return "message"
+    if record.mark:
+        mark = record.mark & MARK_MASK
+        if mark not in _MARKS or (mark and not record.url) or record.mark >> MARK_BITS not in _LEVELS:
+            return "mark"
+    return "text" if "\0" in record.url else None
 
 
 def _registration_fault(record: Registration) -> str | None:
