@@ -77,11 +77,13 @@ async def test_a_refusal_lowers_what_was_mailed_before_and_nothing_else(at: Benc
 
 
 async def test_ceilings_of_who_refused_and_of_who_takes_back_are_the_workspaces(at: Bench) -> None:
-    await at.db.execute(
-        "INSERT INTO privacy_setting (workspace, unknown_opens, unknown_clicks, denied_opens) VALUES (1, 1, 4, 3)"
-    )
-    await at.streams.append(0, registration(1, to_hash=HASH), consent(GRANTED, GRANTED))
+    await at.streams.append(0, registration(1, to_hash=HASH))
     async with at.aggregator(shards=1):
+        await at.counted()
+        await at.db.execute(
+            "INSERT INTO privacy_setting (workspace, unknown_opens, unknown_clicks, denied_opens) VALUES (1, 1, 4, 3)"
+        )
+        await at.streams.append(0, consent(GRANTED, GRANTED))
         await at.counted()
         assert await levels(at, 1) == (Level.FULL, Level.FULL)
         await at.streams.append(0, consent(UNKNOWN, UNKNOWN, AT + 1))

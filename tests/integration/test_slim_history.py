@@ -95,7 +95,8 @@ async def kept(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, li
         "engagement": "SELECT message, kind, at FROM engagement",
     }
     for rollup in ROLLUPS:
-        sums = [f"sum({name})" for name in rollup.counters]
+        # What was delivered before there was this counter is not in it.
+        sums = [f"sum({name})" for name in rollup.counters if name != "trackable"]
         some = " OR ".join(f"{one} <> 0" for one in sums)
         for tier in rollup.tiers:
             asked[tier.table] = f"SELECT bucket, {', '.join(sums)} FROM {tier.table} GROUP BY bucket HAVING {some}"
