@@ -158,8 +158,9 @@ async def test_what_recipients_allow_is_never_guessed_while_postgres_is_away(
     admin = await asyncpg.connect(there._replace(path="/postgres").geturl())
     await admin.execute(f'ALTER DATABASE "{own}" ALLOW_CONNECTIONS false')
     await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = 'postmeter_tracking'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> $2",
         own,
+        db.get_server_pid(),
     )
     try:
         registered(service)
