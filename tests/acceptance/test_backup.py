@@ -61,7 +61,7 @@ def folder() -> Iterator[Path]:
 
 
 def asked(endpoint: Endpoint) -> bool:
-    """Whether it is a question. A pixel and a link are none: they count; what streams has no end."""
+    """Whether it is a question. A pixel and a link are not: they count; what streams has no end."""
     if endpoint.path.startswith((OPEN_PATH, CLICK_PATH)) or endpoint.streams:
         return False
     return endpoint.method == "GET" or endpoint.path in ("/v1/query", COMPARE)

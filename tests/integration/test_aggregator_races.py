@@ -98,7 +98,7 @@ async def test_flushes_at_once_end_exact_and_never_wait_in_a_circle(at: Bench) -
 
 
 def spread(n: int) -> bytes:
-    """An id that is no UUIDv7: such messages lie in the default partition, where pruning has the most to do."""
+    """An id that is not a UUIDv7: such messages lie in the default partition, where pruning has the most to do."""
     return hashlib.md5(str(n).encode(), usedforsecurity=False).digest()
 
 

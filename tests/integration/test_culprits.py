@@ -147,7 +147,7 @@ BROKEN = {
 
 
 async def test_dead_letters_take_whatever_they_are_given(at: Bench) -> None:
-    """Texts with NULs, of any length, of nobody; bytes that are no records; ids that are no keys."""
+    """Texts with NULs, of any length, of nobody; bytes that are not records; ids that are not keys."""
     ugly = [
         Refusal(AT, workspace, f"origin\0{LONG}", f"x\0: There is no such field. {LONG}", LONG.encode() * 100)
         for workspace in (1, 0, -1, 2**31, 2**62)

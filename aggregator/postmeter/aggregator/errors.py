@@ -53,7 +53,7 @@ TIME_OUTS = (asyncpg.QueryCanceledError, TimeoutError)
 """A statement took too long; so may what is read next, but less of it does not."""
 
 _OF_THE_DATA = frozenset({"21", "22", "23", "44", "54"})
-"""SQLSTATE classes: a row met twice in one statement, data that is none of its type or out of range, a constraint,
+"""SQLSTATE classes: a row met twice in one statement, data that is not of its type or out of range, a constraint,
 a limit such as an index entry's size."""
 
 

@@ -19,7 +19,7 @@ _WRONG = (JoseError, ValueError, TypeError, KeyError, AttributeError)
 
 
 class Keys:
-    """The provider's published keys. Raises ValueError for what are none."""
+    """The provider's published keys. Raises ValueError for what are not keys."""
 
     def __init__(self, published: dict[str, Any]) -> None:
         try:

@@ -100,7 +100,7 @@ async def _end_what_was_before(connection: Connection, user: tuple[int, str]) ->
 
 
 def _normal(email: str) -> str:
-    """As it is stored; what is no email at all is as unknown as any."""
+    """As it is stored; what is not an email is as unknown as any."""
     try:
         return users.normal(email)
     except ValueError:

@@ -24,7 +24,7 @@ Database: TypeAlias = "Connection | Pool"
 
 
 class AddressRefused(PostmeterError):
-    """This is no address that mail is sent from to others."""
+    """This is not a public address, from which mail can be sent to others."""
 
 
 class TooManyAddresses(PostmeterError):

@@ -50,7 +50,7 @@ NetworksSetting = Annotated[
 
 
 def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, of IPv6 the /64; what is no address stays as it is."""
+    """What counts as one client: an IPv4 address, of IPv6 the /64; what is not an address stays as it is."""
     try:
         found = ip_address(address.partition("%")[0])
     except ValueError:

@@ -150,7 +150,7 @@ class Server(web.Server):
             raise refusals.not_chunked()
         if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > self._fields:
             raise refusals.too_large()
-        # aiohttp's router says itself what it does not expect, in the caller's bytes, which may be no text.
+        # aiohttp's router says itself what it does not expect, in the caller's bytes, which need not be text.
         if request.headers.get("Expect", _CONTINUE).lower() != _CONTINUE:
             raise refusals.not_expected()
 

@@ -12,7 +12,7 @@ from postmeter.shared.errors import DestinationRefused
 MAX_BYTES = 8192
 # The common case in one linear match: absolute, plain host, printable ASCII, nothing to convert.
 _PLAIN = re.compile(r"https?://[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?(?::[0-9]{1,5})?(?:[/?#][!-~]*)?", re.ASCII)
-# Without re.ASCII an \u017f would pass for an s, in a URL that is none and a header that is not ASCII.
+# Without re.ASCII an \u017f would pass for an s, in something that is not a URL and a header that is not ASCII.
 _PARTS = re.compile(r"(https?://)([^/?#]*+)(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]+)(:[0-9]{1,5})?")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")

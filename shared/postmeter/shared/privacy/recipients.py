@@ -70,7 +70,7 @@ def is_hash(text: str) -> bool:
 async def another_key(pool: Pool, key: Secret | None, *, keeps: bool) -> str | None:
     """What is to be said where the database's hashes are under another key. keeps: a first one is kept as theirs.
 
-    What was hashed without a key before is no reason: from now on recipients have other hashes.
+    What was hashed without a key before does not count: from now on recipients have other hashes.
     """
     own = None if key is None else fingerprints.of(FINGERPRINT, key.reveal().encode())
     kept = (await fingerprints.kept(pool)).get(FINGERPRINT)

@@ -14,7 +14,7 @@ import dns.nameserver
 
 
 class Datagrams(dns.nameserver.Do53Nameserver):
-    """One nameserver. An answer that is too long for a datagram is none."""
+    """One nameserver. An answer that is too long for a datagram does not count."""
 
     async def async_query(self, *args: Any, **options: Any) -> dns.message.Message:
         """Ask. Raises dns.message.Truncated instead of asking again by TCP, and what the network raises."""

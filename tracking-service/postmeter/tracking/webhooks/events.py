@@ -103,7 +103,7 @@ def _our_id(text: str) -> bytes:
 
 
 def _address(text: str) -> tuple[str, str]:
-    """(address, domain); both empty for what is none, for an event is not lost for its address."""
+    """(address, domain); both empty for what is not an address, for an event is not lost for its address."""
     try:
         return fields.address("address", _text(text, 1000)) if text else ("", "")
     except RequestError:

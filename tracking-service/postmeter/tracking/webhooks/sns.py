@@ -54,7 +54,7 @@ _decoder = msgspec.json.Decoder(Message)
 
 
 def message_of(body: bytes) -> Message:
-    """The message. Raises RequestError 400 for what is none."""
+    """The message. Raises RequestError 400 for what is not one."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -78,7 +78,7 @@ async def _fetched(url: str) -> x509.Certificate:
         logs.get().error("SNS certificate not read", url=url, error=repr(error))
         raise RequestError(503, "UNAVAILABLE", "The signing certificate cannot be read now; try again.") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise refused("What is at the address of the signing certificate is none.") from None
+        raise refused("At the address of the signing certificate there is no certificate.") from None
 
 
 async def _fetch_certificate(url: str) -> x509.Certificate:

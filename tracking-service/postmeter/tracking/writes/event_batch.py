@@ -14,7 +14,7 @@ from postmeter.tracking.requests import bodies
 MAX_EVENTS = 10_000
 MAX_COMMAS = 32 * MAX_EVENTS
 """Between values. So many events have fewer, though each has all fields."""
-# Empty lines are no events, but each costs time.
+# Empty lines hold no event, but each costs time.
 MAX_LINES = 2 * MAX_EVENTS
 Item = tuple[int, bytes | msgspec.Raw]
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")

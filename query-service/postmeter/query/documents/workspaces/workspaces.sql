@@ -19,7 +19,7 @@ WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND series > 0
 
 -- name: best_campaigns
 -- Of workspace $1 (and domains $2 unless null) the $4 best campaigns that sent, by open rate, reply rate and id,
--- and how many sent at all. $3: names that are no campaign's. Fractions whose terms have less than 19 digits
+-- and how many sent at all. $3: names that no campaign has. Fractions whose terms have less than 19 digits
 -- differ by more than 1e-38, so that their first 40 decimals order them exactly.
 SELECT campaign, delivered, unique_opens, unique_replies, active FROM (
     SELECT series.campaign, sum(counted.delivered) AS delivered, sum(counted.unique_opens) AS unique_opens,

@@ -41,7 +41,7 @@ _NO_BOUNCES = {
     "smtpapierror": EventType.FAILED,
     "templaterenderingfailed": EventType.FAILED,
 }
-"""What also comes as a Bounce, but is none."""
+"""What also comes as a Bounce, but is not one."""
 _REASONED = (EventType.BOUNCED, EventType.COMPLAINED, EventType.FAILED, EventType.DEFERRED)
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 """The MessageID of some examples that the console sends."""

@@ -37,7 +37,7 @@ export function fits(row, { type, verdict, campaigns }) {
   );
 }
 
-/** A frame as a row; null: it is none. */
+/** A frame as a row; null: it is not an event. */
 function rowOf({ event: kind, data }, key) {
   if (kind === "event") return { kind, key, event: data };
   if (kind === "skipped") return { kind, key, events: data.events };

@@ -16,7 +16,7 @@ const RULES = {
   early: ["early_seconds"],
 };
 
-/** A number as the API takes it; what is none goes as it is, so that the API says what is wrong with it. */
+/** A number as the API takes it; what is not a number goes as it is, so that the API says what is wrong with it. */
 const number = (text) => (/^\s*-?\d+\s*$/.test(text) ? Number(text) : text);
 
 /** A rule; one(name) is what stands for a threshold. */

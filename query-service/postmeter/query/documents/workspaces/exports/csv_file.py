@@ -12,9 +12,9 @@ from postmeter.query.documents.workspaces.exports.columns import Row, Table, Val
 
 
 class CsvFile:
-    """Writes a CSV file. A field with nothing in it is no value, two quotes are an empty text.
+    """Writes a CSV file. A field with nothing in it has no value, two quotes are an empty text.
 
-    The standard library's writer could quote all texts only together with what is no value at all.
+    The standard library's writer could quote all texts only together with what has no value at all.
     """
 
     def __init__(self, path: Path, table: Table) -> None:
