@@ -188,7 +188,7 @@ BAD_PARAMETERS = [
     ("/campaigns/c/analytics?groupBy=hour", "INVALID_PARAMETER", "groupBy takes day, week, month"),
     ("/campaigns/c/analytics?groupBy=day&groupBy=day", "INVALID_PARAMETER", "more than once"),
     ("/analytics/overview?startDate=2025-11-02&endDate=2025-11-01", "INVALID_TIME_RANGE", "Start date must be"),
-    ("/analytics/overview?startDate=2025-13-01", "INVALID_TIME_RANGE", "startDate: there is no such date"),
+    ("/analytics/overview?startDate=2025-13-01", "INVALID_TIME_RANGE", "startDate: is not a date"),
     ("/analytics/overview?endDate=2020-01-01", "INVALID_TIME_RANGE", "endDate lies before the default of startDate, "),
     ("/analytics/overview?startDate=2099-01-01", "INVALID_TIME_RANGE", "startDate lies after the default of endDate"),
     ("/analytics/overview?endDate=%00", "INVALID_PARAMETER", "endDate must not hold a NUL"),

@@ -19,7 +19,7 @@ def shown(row: Row, links: Mapping[Any, Row], agents: Mapping[Any, Row]) -> Row:
     verdict = row["verdict"]
     return row | {
         "received_at": row["at"] if row["received_at"] is None else row["received_at"],
-        "verdict": None if verdict is None else verdict & verdict_reasons.VERDICT_MASK,
+        "verdict": None if verdict is None else verdict & verdict_reasons.StoredVerdict.MASK,
         "verdict_reason": row["verdict_reason"] or verdict_reasons.name_of(verdict),
         "url": row["url"] if row["link"] is None else _text(links, row["workspace"], row["link"]),
         "user_agent": (

@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: known_purchases
 -- Those of the purchases ($1 workspaces, $2 ids) that are stored.
 SELECT p.workspace, p.id FROM unnest($1::int[], $2::text[]) AS n (workspace, id)
@@ -45,9 +47,9 @@ WHERE EXISTS (
         OR mine.provider_message <> '' AND EXISTS (
             SELECT FROM waiting w WHERE w.message IS NULL AND w.workspace = n.workspace
                 AND w.provider = mine.provider AND w.provider_message = mine.provider_message)
-        OR mine.provider_message <> '' AND mine.flags & 4 = 0 AND EXISTS (
+        OR mine.provider_message <> '' AND mine.flags & {Flag.PROVISIONAL} = 0 AND EXISTS (
             SELECT FROM message p WHERE p.workspace = n.workspace AND p.provider = mine.provider
-                AND p.provider_message = mine.provider_message AND p.flags & 4 <> 0));
+                AND p.provider_message = mine.provider_message AND p.flags & {Flag.PROVISIONAL} <> 0));
 
 -- name: last_clicks
 -- For each of the purchases ($1 workspaces, $2 contacts, $3 times) in order: the contact's last counted click by a

@@ -24,6 +24,8 @@ class Flag(IntFlag):
     PROVISIONAL = 4
     CONFINED = 8
     ERASED = 1024
+    OF_REGISTRATION = TRACKS_OPENS | TRACKS_CLICKS | PROVISIONAL | CONFINED
+    """What it is from the beginning, and stays."""
 
 
 PLAIN = int(Flag.TRACKS_OPENS)

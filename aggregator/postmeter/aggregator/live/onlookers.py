@@ -11,7 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from postmeter.aggregator.fold.changes import HISTORY
-from postmeter.shared.storage.verdict_reasons import VERDICT_MASK, name_of
+from postmeter.shared.storage.verdict_reasons import StoredVerdict, name_of
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.live_events import LiveEvent
 from postmeter.shared.stream.redis_failures import FAILURES
@@ -92,7 +92,7 @@ def _event(row: tuple[Any, ...], texts: Texts) -> LiveEvent:
         message=None if message is None else str(message),
         series=row[_PLACES["series"]],
         bounce=row[_PLACES["bounce"]],
-        verdict=None if verdict is None else verdict & VERDICT_MASK,
+        verdict=None if verdict is None else verdict & StoredVerdict.MASK,
         verdict_reason=row[_PLACES["verdict_reason"]] or name_of(verdict),
         reason=_cut(row[_PLACES["reason"]]),
         url=_cut(row[_PLACES["url"]] or url),

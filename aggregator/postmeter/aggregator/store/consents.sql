@@ -1,3 +1,5 @@
+-- numbers: postmeter.shared.privacy.levels.Bits
+
 -- name: begin_settings
 -- See that workspaces $1 have settings, the defaults.
 INSERT INTO privacy_setting (workspace) SELECT n.workspace FROM unnest($1::int[]) AS n (workspace)
@@ -35,7 +37,7 @@ FROM unnest($1::int[], $2::text[], $3::int[], $4::int[]) AS n (workspace, to_has
 CROSS JOIN LATERAL (
     SELECT m.workspace, m.id FROM message m
     WHERE m.workspace = n.workspace AND m.to_hash = n.to_hash
-        AND (((m.flags >> 4) & 7) < n.opens OR ((m.flags >> 7) & 7) < n.clicks)
+        AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks)
     ORDER BY m.created_at DESC LIMIT $5) AS found
 LIMIT $5;
 
@@ -62,11 +64,11 @@ RETURNING workspace, to_hash, opens, clicks;
 
 -- name: lower
 -- Messages ($1 workspaces, $2 ids), whose slots are held, have at most the levels $3 of opens and $4 of clicks.
-UPDATE message m SET flags = (m.flags & ~1008) | (greatest((m.flags >> 4) & 7, n.opens) << 4)
-    | (greatest((m.flags >> 7) & 7, n.clicks) << 7)
+UPDATE message m SET flags = (m.flags & ~{Bits.ALL}) | (greatest((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}, n.opens) << {Bits.OPENS})
+    | (greatest((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}, n.clicks) << {Bits.CLICKS})
 FROM unnest($1::int[], $2::uuid[], $3::int[], $4::int[]) AS n (workspace, id, opens, clicks)
 WHERE m.workspace = n.workspace AND m.id = n.id
-    AND (((m.flags >> 4) & 7) < n.opens OR ((m.flags >> 7) & 7) < n.clicks);
+    AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks);
 
 -- name: to_look_at
 -- The next $1 recipients whose messages are to be looked at.

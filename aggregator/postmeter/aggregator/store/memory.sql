@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: lock
 -- Hold slots $1, in their order, so that writers never wait in a circle; who wrote there last.
 SELECT slot, writer FROM slot WHERE slot = ANY ($1::smallint[]) ORDER BY slot FOR UPDATE;
@@ -12,7 +14,7 @@ UPDATE slot SET writer = $2 WHERE slot = ANY ($1::smallint[]);
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)),
 m AS (
-    SELECT array_agg(n.place) AS place, array_agg(CASE WHEN m.flags & 4 = 0 THEN m.series END) AS series,
+    SELECT array_agg(n.place) AS place, array_agg(CASE WHEN m.flags & {Flag.PROVISIONAL} = 0 THEN m.series END) AS series,
         array_agg(m.sent_at) AS sent_at, array_agg(m.delivered_at) AS delivered_at,
         array_agg(m.flags) AS flags
     FROM n JOIN message m ON m.workspace = n.workspace AND m.id = n.id),

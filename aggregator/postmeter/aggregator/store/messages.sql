@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: make_messages
 -- Messages not known before, column by column; the first registration wins.
 INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
@@ -20,8 +22,8 @@ ON CONFLICT DO NOTHING RETURNING workspace, id, series, flags, provider, provide
 -- them, for each domain in confined_to, one that a key which is confined to it registered.
 SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
     m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags,
-    CASE WHEN m.flags & 8 <> 0 THEN m.domain END AS confined_to
+    CASE WHEN m.flags & {Flag.CONFINED} <> 0 THEN m.domain END AS confined_to
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
     AND m.provider_message = n.provider_message AND m.provider_message <> ''
-ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & 4, m.id;
+ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & {Flag.PROVISIONAL}, m.id;

@@ -1,3 +1,5 @@
+-- numbers: postmeter.shared.stream.events.Engagement
+
 -- name: raise_messages
 -- Messages whose slots are held: $1 workspaces, $2 ids; $3 states only rise, $4 sent_at and $5 delivered_at only become
 -- earlier.
@@ -24,7 +26,7 @@ FROM raised GROUP BY 1, 2, created, was, sent, was_state, state;
 -- First opens, clicks and replies of the messages ($1 workspaces, $2 ids) of groups $3, counted by group and kind.
 SELECT n.place, e.kind, count(*) AS n
 FROM unnest($1::int[], $2::uuid[], $3::int[]) AS n (workspace, message, place)
-JOIN engagement e ON e.workspace = n.workspace AND e.message = n.message AND e.kind < 4
+JOIN engagement e ON e.workspace = n.workspace AND e.message = n.message AND e.kind < {Engagement.UNSUBSCRIBE}
     AND e.at < 'infinity'
 GROUP BY 1, 2;
 

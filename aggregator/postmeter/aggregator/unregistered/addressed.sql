@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: due
 -- Up to $1 events that name only an address and that it is time to look at, and how many seconds they wait; locked.
 SELECT id, record, extract(epoch FROM clock_timestamp() - since)::float8 AS waited FROM waiting
@@ -11,12 +13,12 @@ SELECT n.place, m.id, m.provider_message, m.provisional, m.confined AND n.domain
 FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[])
     WITH ORDINALITY AS n (workspace, provider, to_hash, first, last, subject, domain, place)
 CROSS JOIN LATERAL (
-    SELECT message.id, message.provider_message, message.flags & 4 <> 0 AS provisional, message.flags & 8 <> 0 AS confined
+    SELECT message.id, message.provider_message, message.flags & {Flag.PROVISIONAL} <> 0 AS provisional, message.flags & {Flag.CONFINED} <> 0 AS confined
     FROM message
     WHERE message.workspace = n.workspace AND message.to_hash = n.to_hash
         AND message.created_at BETWEEN n.first AND n.last AND message.provider = n.provider
         AND (n.subject = '' OR message.subject = '' OR message.subject = n.subject)
-        AND (message.flags & 8 = 0 OR n.domain IN ('', message.domain))
+        AND (message.flags & {Flag.CONFINED} = 0 OR n.domain IN ('', message.domain))
     LIMIT 2) AS m;
 
 -- name: take_out

@@ -1,19 +1,21 @@
+-- numbers: postmeter.shared.stream.events.EventType
+-- numbers: postmeter.shared.storage.verdict_reasons.StoredVerdict
+
 -- name: move_history
 -- The history of messages $2 of workspaces $1 becomes that of messages $3 of series $4; whether opens ($5) and clicks
--- ($6) that a webhook told count there. $7: the reason of those that do not, as it is stored beside a verdict. Types:
--- 10 opened, 11 clicked.
+-- ($6) that a webhook told count there. $7: the reason of those that do not, as it is stored beside a verdict.
 UPDATE event e SET message = n.message, series = n.series,
-    counted = CASE WHEN e.source IS NULL THEN e.counted WHEN e.type = 10 THEN nullif(n.opens, true)
-        WHEN e.type = 11 THEN nullif(n.clicks, true) ELSE e.counted END,
-    verdict = CASE WHEN e.source IS NOT NULL AND (e.type = 10 AND NOT n.opens OR e.type = 11 AND NOT n.clicks)
-        THEN e.verdict & 3 | $7::smallint ELSE e.verdict END,
-    verdict_reason = CASE WHEN e.source IS NOT NULL AND (e.type = 10 AND NOT n.opens OR e.type = 11 AND NOT n.clicks)
+    counted = CASE WHEN e.source IS NULL THEN e.counted WHEN e.type = {EventType.OPENED} THEN nullif(n.opens, true)
+        WHEN e.type = {EventType.CLICKED} THEN nullif(n.clicks, true) ELSE e.counted END,
+    verdict = CASE WHEN e.source IS NOT NULL AND (e.type = {EventType.OPENED} AND NOT n.opens OR e.type = {EventType.CLICKED} AND NOT n.clicks)
+        THEN e.verdict & {StoredVerdict.MASK} | $7::smallint ELSE e.verdict END,
+    verdict_reason = CASE WHEN e.source IS NOT NULL AND (e.type = {EventType.OPENED} AND NOT n.opens OR e.type = {EventType.CLICKED} AND NOT n.clicks)
         THEN NULL ELSE e.verdict_reason END
 FROM unnest($1::int[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bool[], $6::bool[])
     AS n (workspace, provisional, message, series, opens, clicks)
 WHERE e.workspace = n.workspace AND e.message = n.provisional
     AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, n.provisional)
-RETURNING e.workspace, n.provisional, e.message, e.series, e.at, e.type, e.bounce, e.verdict & 3 AS verdict, e.reason,
+RETURNING e.workspace, n.provisional, e.message, e.series, e.at, e.type, e.bounce, e.verdict & {StoredVerdict.MASK} AS verdict, e.reason,
     CASE WHEN e.link IS NULL THEN e.url
         ELSE (SELECT l.url FROM link l WHERE l.workspace = e.workspace AND l.id = e.link) END AS url,
     coalesce(e.counted, true) AS counted;

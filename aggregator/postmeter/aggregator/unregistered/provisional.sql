@@ -1,9 +1,11 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: hold
 -- Those of the messages ($1 workspaces, $2 ids) that nobody has registered; locked, in the order of their keys.
 SELECT m.workspace, m.id, m.series, m.flags, m.state, m.created_at, m.sent_at
 FROM (SELECT * FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id) ORDER BY workspace, id) AS n
 JOIN LATERAL (
-    SELECT * FROM message WHERE message.workspace = n.workspace AND message.id = n.id AND message.flags & 4 <> 0
+    SELECT * FROM message WHERE message.workspace = n.workspace AND message.id = n.id AND message.flags & {Flag.PROVISIONAL} <> 0
     FOR UPDATE) AS m ON true;
 
 -- name: antedate
@@ -25,13 +27,13 @@ WITH somewhere AS MATERIALIZED (
     SELECT d.workspace, d.provider
     FROM (SELECT DISTINCT workspace, provider FROM unnest($1::int[], $2::text[]) AS n (workspace, provider)) AS d
     WHERE EXISTS (
-        SELECT FROM message m WHERE m.workspace = d.workspace AND m.provider = d.provider AND m.flags & 4 <> 0))
+        SELECT FROM message m WHERE m.workspace = d.workspace AND m.provider = d.provider AND m.flags & {Flag.PROVISIONAL} <> 0))
 INSERT INTO unregistered (workspace, message)
 SELECT m.workspace, m.id FROM somewhere
 JOIN unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
     ON n.workspace = somewhere.workspace AND n.provider = somewhere.provider
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
-    AND m.provider_message = n.provider_message AND m.flags & 4 <> 0
+    AND m.provider_message = n.provider_message AND m.flags & {Flag.PROVISIONAL} <> 0
 GROUP BY m.workspace, m.id ORDER BY m.workspace, m.id
 ON CONFLICT (workspace, message) DO UPDATE SET fence = NULL;
 
@@ -46,12 +48,12 @@ ORDER BY u.fence NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED;
 -- key that is confined to a domain only if the webhook told of that domain.
 SELECT p.workspace, p.id AS provisional, r.id AS message, r.series, r.flags, r.provider
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
-JOIN message p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & 4 <> 0
+JOIN message p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & {Flag.PROVISIONAL} <> 0
 JOIN LATERAL (
     SELECT m.id, m.series, m.flags, m.provider FROM message m
     WHERE m.workspace = p.workspace AND m.provider = p.provider AND m.provider_message = p.provider_message
-        AND m.provider_message <> '' AND m.flags & 4 = 0 AND (m.flags & 8 = 0 OR m.domain = p.domain)
-    ORDER BY m.flags & 8, m.id LIMIT 1) AS r ON true;
+        AND m.provider_message <> '' AND m.flags & {Flag.PROVISIONAL} = 0 AND (m.flags & {Flag.CONFINED} = 0 OR m.domain = p.domain)
+    ORDER BY m.flags & {Flag.CONFINED}, m.id LIMIT 1) AS r ON true;
 
 -- name: fence
 -- Look at unregistered messages ($1 workspaces, $2 ids) again when all transactions older than this one have ended:

@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: park
 -- Events of unknown messages: $1 workspaces, $2 messages or null, $3 providers, $4 their ids, $5 records, $6 recipients
 -- of those that name nothing else: they are looked at when registrations of the same minute are counted.
@@ -38,7 +40,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT true AS known FROM message m
     WHERE e.message IS NULL AND m.workspace = e.workspace AND m.provider = e.provider
-        AND m.provider_message = e.provider_message AND m.provider_message <> '' AND m.flags & 8 = 0
+        AND m.provider_message = e.provider_message AND m.provider_message <> '' AND m.flags & {Flag.CONFINED} = 0
     LIMIT 1) AS by_name ON true
 ORDER BY e.since, e.id;
 

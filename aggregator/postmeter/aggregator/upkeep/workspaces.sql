@@ -1,3 +1,5 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+
 -- name: wanted
 -- What workspaces keep for less time than for ever, in months, and up to when that is done, by kind.
 SELECT s.workspace, s.history_months, s.messages_months, s.contacts_months, s.consent_months,
@@ -31,8 +33,8 @@ ORDER BY 1;
 
 -- name: messages
 -- Up to $5 messages of workspace $1 that were created before $2 and still have a name, behind the one of time $3 and id $4.
-SELECT id, created_at, flags & 4 <> 0 AS is_provisional FROM message
-WHERE workspace = $1 AND created_at < $2 AND (created_at, id) > ($3, $4) AND flags & 1024 = 0
+SELECT id, created_at, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM message
+WHERE workspace = $1 AND created_at < $2 AND (created_at, id) > ($3, $4) AND flags & {Flag.ERASED} = 0
 ORDER BY created_at, id LIMIT $5;
 
 -- name: purchases

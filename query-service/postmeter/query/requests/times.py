@@ -69,7 +69,7 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
         _check_year(written.year, field)
         return written.astimezone(UTC)
     except ValueError:
-        raise invalid(field, "there is no such date or time") from None
+        raise invalid(field, "is not a date or time that exists") from None
 
 
 def in_utc(text: str | None) -> str | None:

@@ -39,7 +39,7 @@ def is_at(path: str) -> bool:
 
 
 def is_odd(path: bytes) -> bool:
-    """Whether a path that begins as a tracking URL's is not one: it has more segments, or dots that are to change them."""
+    """Whether a path that begins as a tracking URL's is not one: it has more segments, or dots to change them."""
     return path.count(b"/") != OPEN_PATH.count("/") or b".." in path or b"%2e" in path.lower()
 
 

@@ -118,8 +118,17 @@ class Ceilings(NamedTuple):
         return Decided(Levels(ceilings[opens_by].opens, ceilings[clicks_by].clicks), opens_by, clicks_by)
 
 
-_OPENS, _CLICKS, _MASK = 4, 7, 0b111
-LEVEL_BITS = _MASK << _OPENS | _MASK << _CLICKS
+class Bits(IntEnum):
+    """Where in `message.flags` the levels are: from which bit on, what one of them takes, and all that they take."""
+
+    OPENS = 4
+    CLICKS = 7
+    LEVEL = 0b111
+    ALL = LEVEL << OPENS | LEVEL << CLICKS
+
+
+_OPENS, _CLICKS, _MASK = int(Bits.OPENS), int(Bits.CLICKS), int(Bits.LEVEL)
+LEVEL_BITS = int(Bits.ALL)
 """Of `message.flags`."""
 
 

@@ -4,15 +4,26 @@ A file holds queries that each start with two comment lines:
 
     -- name: fetch_message
     -- One line that says what it does and what its parameters are.
+
+Numbers have names there: above its first query a file says which enums it uses, and when it is loaded
+`{EventType.CLICKED}` becomes that member's number.
+
+    -- numbers: postmeter.shared.stream.events.EventType
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from importlib import resources
+from enum import IntEnum, IntFlag
+from functools import partial
+from importlib import import_module, resources
 from itertools import dropwhile
 
 _NAME = "\n-- name: "
+_NUMBERS = "-- numbers: "
+_NUMBER = re.compile(r"\{([A-Z][A-Za-z]*)\.([A-Z_]+)\}")
+Enums = dict[str, type[IntEnum] | type[IntFlag]]
 
 
 def name_of(statement: str) -> str:
@@ -23,11 +34,12 @@ def name_of(statement: str) -> str:
 
 
 class Queries:
-    """The queries of one file, by name: `queries["fetch_message"]`."""
+    """The queries of one file, by name: `queries["fetch_message"]`. Raises KeyError for a number of unknown name."""
 
     def __init__(self, package: str, file: str) -> None:
         text = resources.files(package).joinpath(file).read_text()
-        self._queries = {name: f"/* {name} */ {body.strip()}" for name, body in _parts(text)}
+        number = partial(_number, _enums(text))
+        self._queries = {name: f"/* {name} */ {_NUMBER.sub(number, body.strip())}" for name, body in _parts(text)}
 
     def __getitem__(self, name: str) -> str:
         return self._queries[name]
@@ -35,6 +47,17 @@ class Queries:
     def names(self) -> list[str]:
         """All names, in the file's order."""
         return list(self._queries)
+
+
+def _enums(text: str) -> Enums:
+    """The enums that a file names, by their own name."""
+    head = f"\n{text}".partition(_NAME)[0].split("\n")
+    paths = [line.removeprefix(_NUMBERS).rpartition(".") for line in head if line.startswith(_NUMBERS)]
+    return {name: getattr(import_module(module), name) for module, _, name in paths}
+
+
+def _number(enums: Enums, found: re.Match[str]) -> str:
+    return str(int(enums[found[1]][found[2]]))
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,11 @@ set, such as the networks of an operator's own list, are stored as texts beside 
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 
-_QUERIES = Queries("postmeter.shared.storage", "verdict_reasons.sql")
 NAMES = (
     "apple_mpp",
     "google_image_proxy",
@@ -41,9 +42,18 @@ NAMES = (
     "provider_tracking_counts",
 )
 """The place of a name, from 1, is its number: new names go to the end, and none is ever taken out."""
-VERDICT_BITS = 2
-VERDICT_MASK = (1 << VERDICT_BITS) - 1
-SHIFTED: dict[str | None, int] = {None: 0} | {name: n << VERDICT_BITS for n, name in enumerate(NAMES, 1)}
+
+
+class StoredVerdict(IntEnum):
+    """Where in the number a verdict is: in so many bits, which these are."""
+
+    BITS = 2
+    MASK = 3
+
+
+_BITS = int(StoredVerdict.BITS)
+_QUERIES = Queries("postmeter.shared.storage", "verdict_reasons.sql")
+SHIFTED: dict[str | None, int] = {None: 0} | {name: n << StoredVerdict.BITS for n, name in enumerate(NAMES, 1)}
 """What a reason adds to its verdict's number."""
 
 
@@ -55,7 +65,7 @@ def stored(verdict: int, reason: str | None) -> tuple[int, str | None]:
 
 def name_of(number: int | None) -> str | None:
     """The reason in what is stored, None where there is none."""
-    return NAMES[(number >> VERDICT_BITS) - 1] if number is not None and number >> VERDICT_BITS else None
+    return NAMES[(number >> _BITS) - 1] if number is not None and number >> _BITS else None
 
 
 async def install(connection: Connection) -> None:

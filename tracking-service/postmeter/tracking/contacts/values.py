@@ -69,7 +69,7 @@ def amount(value: msgspec.Raw, of: Currency) -> Decimal:
     places = FINE_PLACES if of.exponent is None else of.exponent
     found = number("amount", value, places, f"{of.code} has {places} decimals")
     if found < 0:
-        raise fields.invalid("amount", "takes no negative number")
+        raise fields.invalid("amount", "takes 0 or a positive number")
     return abs(found)
 
 
@@ -121,7 +121,9 @@ def properties(value: msgspec.Raw, field: str = "properties") -> str:
     for token in _TOKEN.finditer(text):
         digits, exponent = token.groups(b"")
         if len(digits) > OBJECT_DIGITS or len(exponent) > 10 or abs(int(exponent or 0)) > OBJECT_EXPONENT:
-            raise fields.invalid(field, "takes no number so long, or so close to 0")
+            raise fields.invalid(
+                field, f"takes numbers of {OBJECT_DIGITS} digits and an exponent of {OBJECT_EXPONENT} at most"
+            )
     return given
 
 

@@ -68,7 +68,7 @@ def _read(text: str, source: str) -> dict[str, str]:
         provider, *domains = line.partition("#")[0].split() or [""]
         for domain in domains:
             if not _NAME.fullmatch(provider) or not _is_normal(domain) or domain in found:
-                raise SettingsError(f"{source}, line {number}: {provider} {domain}: not a name, no domain, or twice")
+                raise SettingsError(f"{source}, line {number}: {provider} {domain}: not a name, not a domain, or twice")
             found[domain] = provider
     return found
 

@@ -124,7 +124,7 @@ def timestamp(field: str, value: str | None, received: datetime) -> tuple[int, i
     try:
         moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '')[:7]}{zone.upper()}").astimezone(UTC)
     except (ValueError, OverflowError):
-        raise invalid(field, "is not a moment in time") from None
+        raise invalid(field, "is not a date and time that exist") from None
     if received - OLDEST <= moment <= received + NEWEST:
         return micros(moment), None
     return micros(received), micros(moment)

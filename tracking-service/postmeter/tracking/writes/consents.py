@@ -143,7 +143,7 @@ def _moment(given: str | None, received: datetime) -> int:
 
 
 def _items(body: bytes) -> list[msgspec.Raw] | None:
-    """The recipients of a list; None: the body is one. Raises RequestError 400 for a list that is not one of recipients."""
+    """The recipients of a list; None: the body is one. Raises RequestError 400 for a list that is wrong."""
     try:
         return _list_decoder.decode(body).recipients
     except msgspec.ValidationError:  # by its first field, if it is one recipient

@@ -219,7 +219,7 @@ class Messages:
 
 
 def _items(body: bytes) -> list[msgspec.Raw] | None:
-    """The messages of a list; None: the body is one message. Raises RequestError 400 for a list that is not one of messages."""
+    """The messages of a list; None: the body is one message. Raises RequestError 400 for a list that is wrong."""
     try:
         return _list_decoder.decode(body).messages
     except msgspec.ValidationError:  # by its first field, if it is one message

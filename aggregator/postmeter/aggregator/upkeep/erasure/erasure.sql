@@ -1,3 +1,6 @@
+-- numbers: postmeter.aggregator.fold.states.Flag
+-- numbers: postmeter.shared.stream.events.EventType
+
 -- name: open
 -- Up to $1 erasures that are not done, the oldest first, and how many seconds the oldest has waited.
 SELECT workspace, id, extract(epoch FROM clock_timestamp() - requested_at)::float8 AS waited
@@ -30,7 +33,7 @@ ON CONFLICT (workspace, digest) DO UPDATE SET at = greatest(known.at, excluded.a
 
 -- name: messages_of
 -- Up to $3 messages of recipient $2 of workspace $1.
-SELECT id, flags & 4 <> 0 AS is_provisional FROM message WHERE workspace = $1 AND to_hash = $2 LIMIT $3;
+SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM message WHERE workspace = $1 AND to_hash = $2 LIMIT $3;
 
 -- name: told_of
 -- What tells of messages $2 of workspace $1 whose they are.
@@ -39,7 +42,7 @@ SELECT id, provider, provider_message, recipient_ref, subject FROM message WHERE
 -- name: make_nameless
 -- Messages $2 of workspace $1 lose what identifies; $3: their flags beside those that say what they carry.
 UPDATE message SET to_hash = '', to_domain = '', recipient_ref = '', subject = '', provider_message = '',
-    flags = (flags & 15 | $3)::smallint
+    flags = (flags & {Flag.OF_REGISTRATION} | $3)::smallint
 WHERE workspace = $1 AND id = ANY ($2::uuid[]);
 
 -- name: take_history
@@ -48,7 +51,7 @@ WITH gone AS (
     DELETE FROM event e USING unnest($2::uuid[]) AS n (message)
     WHERE e.workspace = $1 AND e.message = n.message
         AND postmeter_place(e.workspace, e.message) = postmeter_place($1, n.message)
-    RETURNING e.link, e.type = 11 AND e.counted IS NOT FALSE AS is_click)
+    RETURNING e.link, e.type = {EventType.CLICKED} AND e.counted IS NOT FALSE AS is_click)
 SELECT link, count(*) AS rows, count(*) FILTER (WHERE is_click) AS clicks FROM gone GROUP BY link;
 
 -- name: count_clicks
@@ -224,7 +227,7 @@ WHERE e.workspace = n.workspace AND e.digest = n.digest;
 -- name: nameless
 -- Those of the messages ($1 workspaces, $2 ids) that were erased.
 SELECT m.workspace, m.id FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
-JOIN message m ON m.workspace = n.workspace AND m.id = n.id AND m.flags & 1024 <> 0;
+JOIN message m ON m.workspace = n.workspace AND m.id = n.id AND m.flags & {Flag.ERASED} <> 0;
 
 -- name: drop_erased
 -- Forget what was erased before $1 days: nothing of it is on its way any more.

@@ -1,3 +1,5 @@
+-- numbers: postmeter.shared.stream.events.Engagement
+
 -- name: chosen_series
 -- The series of workspace $1 that the conditions choose; their values are the other parameters.
 SELECT coalesce(array_agg(id), '{{}}') FROM series WHERE workspace = $1 AND {conditions}
@@ -35,9 +37,9 @@ created_at = $2 AND id > $3
 -- case: it says how far was read. Kinds: 1 open, 2 click.
 SELECT *,
     (SELECT nullif(at, 'infinity') FROM engagement
-        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = 1) AS opened,
+        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = {Engagement.OPEN}) AS opened,
     (SELECT nullif(at, 'infinity') FROM engagement
-        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = 2) AS clicked
+        WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = {Engagement.CLICK}) AS clicked
 FROM (
     SELECT *, CASE WHEN ($6::bigint[] IS NULL OR series = ANY ($6)) AND ($7::smallint[] IS NULL OR state = ANY ($7))
         THEN {condition} ELSE false END AS chosen
