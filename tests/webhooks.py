@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.reading import Reading
 
@@ -37,8 +37,8 @@ def delivery(body: object, headers: Mapping[str, str] | None = None, now: float 
     )
 
 
-def source(provider: str, secret: str, **options: str) -> Source:
-    return Source("src_00000000000000000000", 1, provider, Secret(secret), options)
+def source(provider: str, secret: str, **options: str) -> WebhookSource:
+    return WebhookSource("src_00000000000000000000", 1, provider, Secret(secret), options)
 
 
 def readings(provider: Provider, body: object) -> list[Reading]:
@@ -51,7 +51,7 @@ def reading(provider: Provider, body: object) -> Reading:
     return found
 
 
-async def refusal(provider: Provider, given: Delivery, of: Source) -> str:
+async def refusal(provider: Provider, given: Delivery, of: WebhookSource) -> str:
     """Why a delivery is refused; fails unless it is by 401."""
     with pytest.raises(RequestError) as caught:
         await provider.verify(given, of)

@@ -26,7 +26,7 @@ from tests.integration.gateway_world import Handler, Talk, bearer, client, gatew
 from tests.integration.query_world import world
 from tests.product import free_port
 
-SCOPES = ("analytics", "track")
+SCOPES = ("analytics", "track", "privacy")
 
 
 @dataclass

@@ -9,10 +9,10 @@ import pytest
 
 from postmeter.shared.apis import webhooks
 from postmeter.shared.auth import sealed
+from postmeter.shared.http import bodies
 from postmeter.shared.links.pixel import GIF
 from postmeter.shared.storage import sources
 from postmeter.tracking.html.scanner import MAX_LINKS
-from postmeter.tracking.requests import bodies
 from postmeter.tracking.writes import event_batch, messages
 from tests import sealing
 from tests.integration.tracking_service import WORKSPACE, Reply, Service, new_message, open_target
@@ -158,7 +158,7 @@ def test_large_registrations_take_turns_and_nothing_else_waits_for_them(service:
 
 def test_large_events_and_deliveries_take_the_same_turns(service: Service) -> None:
     """A body of them is as large, and whoever sends many at once must not fill the process's memory."""
-    source = sources.Source(id="src_1", workspace=WORKSPACE, provider="resend", secret="", options={})
+    source = sources.SealedSource(id="src_1", workspace=WORKSPACE, provider="resend", secret="", options={})
     path = webhooks.PATH.format(provider=source.provider, source=source.id)
 
     def of_source() -> str:

@@ -358,5 +358,5 @@ def test_gzip_is_inflated(service: Service) -> None:
     assert reply.status == 201
     for broken in (gzip.compress(b"{}")[:-6], b"no gzip at all"):
         reply = service.post("/v1/messages", broken, GZIP)
-        assert (reply.status, error(reply)["code"]) == (400, "INVALID_BODY")
+        assert (reply.status, error(reply)["code"]) == (400, "BAD_REQUEST")
     assert service.post("/v1/messages", MESSAGE, "Content-Encoding: br").status == 415

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused
 from postmeter.shared.privacy import recipients
 from postmeter.shared.text import addresses
 from postmeter.tracking.requests import fields
@@ -106,7 +106,7 @@ def test_two_forms_of_one_local_part_are_one() -> None:
     ],
 )  # fmt: skip
 def test_refused(text: str) -> None:
-    with pytest.raises(RequestError, match=r"^to: ") as refused:
+    with pytest.raises(FieldRefused, match=r"^to: ") as refused:
         fields.address("to", text)
     assert refused.value.field == "to"
 
@@ -115,7 +115,7 @@ def test_refused(text: str) -> None:
 def test_whatever_is_given_it_is_an_address_or_a_clear_error(text: str) -> None:
     try:
         address, domain = fields.address("to", text)
-    except RequestError:
+    except FieldRefused:
         return
     assert fields.address("to", f"<{address}>" if "<" not in address and ">" not in address else address)[1] == domain
     assert len(recipients.hash_of(address)) == 64

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused
 from postmeter.tracking.writes import event_body
 from postmeter.tracking.writes.event_body import _TYPES, NEAR_EDITS, TYPE_CHARS
 
@@ -17,7 +17,7 @@ WHO = Principal(key_id="k", workspace=1, workspace_id="w", role="admin", scopes=
 
 
 def refusal(name: str) -> str:
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(FieldRefused) as refused:
         event_body.read(WHO, json.dumps({"type": name}).encode())
     return refused.value.message
 

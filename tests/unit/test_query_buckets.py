@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from postmeter.query.engine import buckets, pieces
 from postmeter.query.engine.query import MAX_ROWS, Resolution
 from postmeter.query.requests import times
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import ResultTooLarge
 from postmeter.shared.storage.rollups import TIERS
 
 QUARTER = timedelta(minutes=15)
@@ -222,9 +222,9 @@ def test_weeks_start_on_monday() -> None:
 @pytest.mark.parametrize("resolution", [Resolution.QUARTER_HOUR, Resolution.HOUR])
 def test_too_many_buckets_are_refused_before_they_are_made(resolution: Resolution) -> None:
     start = datetime(2020, 1, 1, tzinfo=UTC)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(ResultTooLarge) as refused:
         buckets.starts(start, start + timedelta(hours=MAX_ROWS + 1), UTC, resolution)
-    assert (refused.value.status, refused.value.code) == (400, "RESULT_TOO_LARGE")
+    assert refused.value.field == "resolution"
 
 
 def test_quarters_round_outward() -> None:

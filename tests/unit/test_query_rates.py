@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.query import rates
-from postmeter.query.requests import answers
+from postmeter.shared.http import answers
 
 
 @pytest.mark.parametrize(

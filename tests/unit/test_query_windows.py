@@ -73,7 +73,7 @@ def test_one_instant_is_an_empty_window() -> None:
         (None, None, "2025-10-26", "endDate", "endDate lies before the default of startDate, 2025-10-27: give both"),
         ("custom", "", None, "startDate", "startDate: takes a timestamp"),
         (None, "2025-02-29", None, "startDate", "startDate: is not a date"),
-        (None, "2025-11-01T10:00:00", None, "startDate", "needs a zone"),
+        (None, "2025-11-01T10:00:00", None, "startDate", "needs a time zone"),
         (None, None, "2025-11-01T10:00:60Z", "endDate", "endDate: is not a date or time that exists"),
         (None, "0000-01-01", None, "startDate", "startDate:"),
         (None, None, "9999-12-31", "endDate", "years from"),

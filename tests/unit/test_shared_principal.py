@@ -109,7 +109,7 @@ def test_what_was_spent_is_forgotten_when_it_is_worth_nothing() -> None:
 
 
 def test_a_header_of_another_kind_is_refused() -> None:
-    source = sources.Source(id="src_x", workspace=7, provider="ses", secret="", options={})
+    source = sources.SealedSource(id="src_x", workspace=7, provider="ses", secret="", options={})
     assert refused(sealed.seal(sources.HEADER, source, SECRET, *REQUEST))
     # Not by its form: a source's header holds whatever it likes.
     assert refused(sealed.seal(sources.HEADER, WHO, SECRET, *REQUEST))

@@ -17,7 +17,7 @@ from postmeter.tracking.webhooks import events, items
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.unit import test_webhooks_brevo as brevo
 from tests.unit import test_webhooks_mailgun as mailgun
 from tests.unit import test_webhooks_resend as resend
@@ -107,7 +107,7 @@ def test_a_fault_of_ours_costs_one_item(monkeypatch: pytest.MonkeyPatch) -> None
         raise ZeroDivisionError
 
     monkeypatch.setattr("postmeter.tracking.webhooks.moments.of", fault)
-    with pytest.raises(Unreadable, match="ZeroDivisionError"):
+    with pytest.raises(ItemUnreadable, match="ZeroDivisionError"):
         taken("sendgrid", json.dumps([sendgrid.event("open")]).encode())
 
 
@@ -118,7 +118,7 @@ def test_an_event_tells_of_so_many_recipients() -> None:
 
     provider, of = PROVIDERS["ses"], source("ses", "a secret")
     assert len(read(provider, of, bounce(MAX_RECIPIENTS), RECEIVED)) == MAX_RECIPIENTS
-    with pytest.raises(Unreadable, match="recipients"):
+    with pytest.raises(ItemUnreadable, match="recipients"):
         read(provider, of, bounce(MAX_RECIPIENTS + 1), RECEIVED)
 
 
@@ -153,7 +153,7 @@ def test_an_item_is_of_so_many_bytes() -> None:
     head, tail = b'{"RecordType": "Delivery", "MessageID": "m", "Subject": "', b'"}'
     fill = items.ITEM_BYTES - len(head + tail)
     assert len(read(provider, of, head + b"x" * fill + tail, RECEIVED)) == 1
-    with pytest.raises(Unreadable, match="bytes"):
+    with pytest.raises(ItemUnreadable, match="bytes"):
         read(provider, of, head + b"x" * (fill + 1) + tail, RECEIVED)
 
 

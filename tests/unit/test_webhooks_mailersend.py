@@ -13,7 +13,7 @@ from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mailersend import PROVIDER
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks import NOW, OUR_ID, delivery, micros, raw, reading, readings, refusal, source
 
 KEY = "signing-secret-of-the-console"
@@ -167,7 +167,7 @@ def test_events_of_the_account_are_kept_whatever_their_form() -> None:
 )
 def test_what_cannot_be_read_is_refused_as_an_item(told: dict[str, Any]) -> None:
     (item,) = PROVIDER.items(delivery(told))
-    with pytest.raises(Unreadable):
+    with pytest.raises(ItemUnreadable):
         read(PROVIDER, SOURCE, item, NOW * 1_000_000)
 
 

@@ -14,7 +14,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mandrill import PROVIDER
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks import OUR_ID, delivery, reading, readings, refusal, source
 
 KEY = "mandrill-webhook-key"
@@ -184,5 +184,5 @@ def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
 def test_one_bad_item_leaves_the_others() -> None:
     items = PROVIDER.items(delivery(form([event("open"), {"msg": {}}, event("click")])))
     assert [PROVIDER.read(items[place])[0].name for place in (0, 2)] == ["open", "click"]
-    with pytest.raises(Unreadable):
+    with pytest.raises(ItemUnreadable):
         read(PROVIDER, SOURCE, items[1], AT * 1_000_000)

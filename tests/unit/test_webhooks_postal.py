@@ -14,7 +14,7 @@ from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.postal import PROVIDER
-from postmeter.tracking.webhooks.reading import Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks import NOW, OUR_ID, delivery, raw, reading, refusal, source
 
 AT = 1_700_000_005.129
@@ -168,7 +168,7 @@ def test_a_repetition_is_known_by_the_id_of_the_event() -> None:
 )
 def test_what_cannot_be_read_is_refused_as_an_item(told: dict[str, Any]) -> None:
     (item,) = PROVIDER.items(delivery(told))
-    with pytest.raises(Unreadable):
+    with pytest.raises(ItemUnreadable):
         read(PROVIDER, SOURCE, item, NOW * 1_000_000)
 
 

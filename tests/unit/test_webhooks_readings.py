@@ -21,7 +21,7 @@ from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from tests.unit import test_webhooks_mailgun as mailgun
 from tests.unit import test_webhooks_postmark as postmark
 from tests.unit import test_webhooks_resend as resend
@@ -99,7 +99,7 @@ def taken(slug: str, item: bytes) -> list[Event]:
     """The events of an item; none of one that is put aside."""
     try:
         return read(PROVIDERS[slug], source(slug, "s"), item, RECEIVED)
-    except Unreadable:
+    except ItemUnreadable:
         return []
 
 
@@ -208,11 +208,11 @@ def test_a_time_out_of_range_counts_when_it_was_received(off: int) -> None:
 
 
 def test_a_reading_that_names_no_message() -> None:
-    with pytest.raises(Unreadable, match="names no message"):
+    with pytest.raises(ItemUnreadable, match="names no message"):
         the_event(message="no id of ours")
     kept = the_event(message="", type=EventType.UNKNOWN, name="account_status_change")
     assert (kept.message, kept.reason) == (b"", "account_status_change")
-    with pytest.raises(Unreadable, match="what happened"):
+    with pytest.raises(ItemUnreadable, match="what happened"):
         the_event(name="", type=EventType.UNKNOWN)
 
 
@@ -230,10 +230,10 @@ def test_a_late_report_may_name_its_recipient_alone(kind: EventType) -> None:
         assert found.mail.to_hash == recipients.hash_of("ada@mail.example")
         assert checks.fault(found) is None
         for nobody in ("", "postmaster", "<>"):
-            with pytest.raises(Unreadable, match="neither a message nor a recipient"):
+            with pytest.raises(ItemUnreadable, match="neither a message nor a recipient"):
                 told(nobody)
     else:
-        with pytest.raises(Unreadable, match="names no message"):
+        with pytest.raises(ItemUnreadable, match="names no message"):
             told("ada@mail.example")
 
 

@@ -3,12 +3,12 @@
 from structlog.testing import capture_logs
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.storage.sources import Source
+from postmeter.shared.storage.sources import SealedSource
 from postmeter.tracking.webhooks.refusals import QUIET_SECONDS, Refusals
 
 
-def source_of(number: int) -> Source:
-    return Source(id=f"src_{number}", workspace=1, provider="postmark", secret="encrypted", options={})
+def source_of(number: int) -> SealedSource:
+    return SealedSource(id=f"src_{number}", workspace=1, provider="postmark", secret="encrypted", options={})
 
 
 def test_a_source_in_trouble_takes_one_line_in_a_while_and_counts_the_others() -> None:

@@ -7,7 +7,7 @@ import pytest
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.sparkpost import PROVIDER
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from tests.webhooks import NOW, OUR_ID, basic, delivery, raw, reading, readings, refusal, source
 
 SOURCE = source("sparkpost", "made by us")
@@ -140,7 +140,7 @@ def test_the_batch_that_tries_a_webhook_out_holds_nothing(body: bytes) -> None:
 def test_one_bad_item_of_a_batch() -> None:
     items = PROVIDER.items(delivery([event("delivery"), {"msys": {"a": {}, "b": {}}}, event("open")]))
     assert len(items) == 3
-    with pytest.raises(Unreadable):
+    with pytest.raises(ItemUnreadable):
         PROVIDER.read(items[1])
     assert [PROVIDER.read(items[n])[0].type for n in (0, 2)] == [EventType.DELIVERED, EventType.OPENED]
 

@@ -14,7 +14,7 @@ from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
@@ -97,10 +97,10 @@ def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
             continue
         try:
             if len(row) != len(columns):
-                raise RequestError(400, "", f"has {len(row)} values instead of {len(columns)}")
+                raise FieldRefused(f"has {len(row)} values instead of {len(columns)}")
             given = ConsentBody(**{name: value.strip() or None for name, value in zip(columns, row, strict=True)})
             yield text, consent_of(workspace, COMMAND, given)
-        except RequestError as error:
+        except FieldRefused as error:
             yield text, f"line {rows.line_num}: {error.message}: {quoted(text)}"
 
 

@@ -19,7 +19,7 @@ from postmeter.shared.stream.streams import SLOTS
 _QUERIES = Queries("postmeter.cli", "shards.sql")
 
 
-class RedisAway(PostmeterError):
+class NumberNotTaken(PostmeterError):
     """Redis does not take the number; the message says so."""
 
 
@@ -61,6 +61,8 @@ async def _say(url: str, number: int) -> None:
     try:
         await shard_setting.write(redis, number)
     except FAILURES as failure:
-        raise RedisAway(f"Redis does not take the number, so nothing has changed; try again: {failure!r}") from failure
+        raise NumberNotTaken(
+            f"Redis does not take the number, so nothing has changed; try again: {failure!r}"
+        ) from failure
     finally:
         await redis.aclose()

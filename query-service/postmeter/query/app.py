@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import asyncpg
 import msgspec
@@ -15,7 +13,7 @@ from redis.asyncio import Redis
 from postmeter.query.cache import entity_tags
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.questions import CLOCKS
-from postmeter.query.cache.store import Answer
+from postmeter.query.cache.store import KeptAnswer
 from postmeter.query.documents import misar
 from postmeter.query.documents.krafter import Krafter
 from postmeter.query.documents.native.campaign_list import CampaignList
@@ -42,25 +40,24 @@ from postmeter.shared.apis import consent, domains, recipients
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
-from postmeter.shared.auth import authorization, principal
-from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import answerer
+from postmeter.shared.http.answerer import Answerer
 from postmeter.shared.http.clocks import Clocks
-from postmeter.shared.http.envelopes import error_body, meta
+from postmeter.shared.http.envelopes import meta
 from postmeter.shared.http.server import AppRunner
-from postmeter.shared.process import logs, traces
+from postmeter.shared.process import traces
 from postmeter.shared.process.metrics import QueryMetrics
-from postmeter.shared.process.traces import UNTRACED, Traces
+from postmeter.shared.process.traces import Traces
 from postmeter.shared.storage.postgres import Pool
 
 MAX_HEAD = 1 << 20
 MESSAGES_PATH = "/v1/messages"
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
 """Whoever asked may keep an answer, and asks each time whether it is still good."""
-NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
-"""Who asks an endpoint that is public."""
 
 
 def handlers(
@@ -111,15 +108,14 @@ def build(
     tracing: Traces = traces.OFF,
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
-    app = web.Application(client_max_size=max(e.max_body for e in ENDPOINTS if e.service is Service.QUERY))
-    seals = Seals(secret)
     by_path = handlers(pool, redis, secret, clock, exports, live)
-    for endpoint in ENDPOINTS:
-        if endpoint.service is Service.QUERY:
-            answer = _answerer(endpoint, by_path[endpoint.path], seals, metrics, limiter, cache, tracing)
-            # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
-            path = endpoint.path.replace("}", ":[^/]+}")
-            app.router.add_route(endpoint.method, path, answer)
+    rows = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY]
+    app = web.Application()
+    app.add_routes(
+        Answerer(Seals(secret), metrics.requests, _explain, tracing).routes(
+            rows, lambda endpoint: _served(endpoint, by_path[endpoint.path], limiter, cache)
+        )
+    )
     return app
 
 
@@ -132,69 +128,30 @@ def runner(application: web.Application, clocks: Clocks, stop_timeout: float) ->
     )
 
 
-def _answerer(
-    endpoint: Endpoint,
-    handler: Handler,
-    seals: Seals,
-    metrics: QueryMetrics,
-    limiter: ConnectionLimiter,
-    cache: Cache,
-    tracing: Traces,
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        began = time.perf_counter()
-        exemplar: dict[str, str] = {}
-        request_id = ""
-        with ExitStack() as held:
-            trace = UNTRACED
-            try:
-                caller = NOBODY
-                if endpoint.scope is not None:
-                    caller = seals.open(
-                        principal.HEADER,
-                        Principal,
-                        request.headers,
-                        request.method,
-                        request.raw_path,
-                        repeatable=endpoint.repeatable,
-                    )
-                    request_id = caller.request_id
-                    # Whoever reaches this port may send a traceparent; the gateway's comes with a seal that is genuine.
-                    traceparent = request.headers.get(traces.HEADER)
-                    trace = held.enter_context(tracing.resume(request.method, endpoint.path, request_id, traceparent))
-                    trace.belongs_to(caller.workspace_id)
-                    exemplar = {"request_id": request_id, **trace.exemplar}
-                    authorization.require(endpoint, caller)
-                asked = Asked(request, caller, Scope.of(caller))
-                response: web.StreamResponse
-                if CLOCKS[endpoint.path] is None:
-                    async with _turn(limiter, endpoint, caller, request):
-                        response = await handler(asked)
-                else:
-                    compute = functools.partial(_compute, endpoint, handler, asked, limiter)
-                    response = _respond(endpoint, asked, await cache.answer(endpoint.path, asked, compute))
-            except Exception as error:
-                response = _failure(error, endpoint.document, request.path, request_id)
-            trace.answered(response.status)
-        if not endpoint.streams or response.status != 200:
-            metrics.requests.labels(endpoint.path, response.status).observe(
-                time.perf_counter() - began, exemplar or None
-            )
-        return response
+def _served(endpoint: Endpoint, handler: Handler, limiter: ConnectionLimiter, cache: Cache) -> answerer.Handler:
+    """The handler, within its turn and behind what is kept."""
 
-    return answer
+    async def serve(given: answerer.Asked) -> web.StreamResponse:
+        asked = Asked(given.request, given.principal, Scope.of(given.principal), given.text)
+        if CLOCKS[endpoint.path] is None:
+            async with _turn(limiter, endpoint, asked.principal, asked.request):
+                return await handler(asked)
+        compute = functools.partial(_compute, endpoint, handler, asked, limiter)
+        return _respond(endpoint, asked, await cache.answer(endpoint.path, asked, compute))
+
+    return serve
 
 
-async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: ConnectionLimiter) -> Answer:
+async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: ConnectionLimiter) -> KeptAnswer:
     async with _turn(limiter, endpoint, asked.principal, asked.request):
         response = await handler(asked)
     body = response.body if isinstance(response, web.Response) else None
     assert isinstance(body, bytes)
     assert response.status == 200  # what else there is to say is raised
-    return Answer(body, entity_tags.of(body))
+    return KeptAnswer(body, entity_tags.of(body))
 
 
-def _respond(endpoint: Endpoint, asked: Asked, answer: Answer) -> web.Response:
+def _respond(endpoint: Endpoint, asked: Asked, answer: KeptAnswer) -> web.Response:
     body = answer.body
     if endpoint.document is Document.VECTIS:
         body = b'%s,"meta":%s}' % (body[:-1], msgspec.json.encode(meta(asked.principal.request_id)))
@@ -217,34 +174,18 @@ def _turn(
     return limiter.take(caller.workspace, search=search)
 
 
-def _failure(error: Exception, document: Document, path: str, request_id: str) -> web.Response:
-    known = _explain(error)
-    if known is None:
-        logs.get().error("a request failed", path=path, request_id=request_id, exc_info=error)
-        known = RequestError(500, "INTERNAL_ERROR", "Something went wrong here; the log has it by the request id.")
-    elif known.status >= 500:
-        logs.get().warning("a request failed", path=path, request_id=request_id, error=repr(error))
-    if known.code == "INVALID_FIELD" and document is not Document.NATIVE:
-        known.code = "INVALID_PARAMETER"  # the documents have one code for whatever a caller sends
-    body = error_body(document, known, request_id)
-    return web.Response(body=body, status=known.status, headers=known.headers, content_type="application/json")
-
-
 def _explain(error: Exception) -> RequestError | None:
+    """What the database's errors mean to a caller."""
     match error:
-        case RequestError():
-            return error
-        case web.HTTPRequestEntityTooLarge():
-            return RequestError(413, "PAYLOAD_TOO_LARGE", "The body is too large.")
         case asyncpg.QueryCanceledError() | TimeoutError():
             return RequestError(504, "QUERY_TIMEOUT", "The query took too long: narrow its range or its filters.")
         case OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
-            return RequestError(
-                503, "UNAVAILABLE", "The database does not answer; try again.", None, {"Retry-After": "1"}
-            )
+            return _away()
         case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError() | asyncpg.TooManyConnectionsError():
-            return RequestError(
-                503, "UNAVAILABLE", "The database does not answer; try again.", None, {"Retry-After": "1"}
-            )
+            return _away()
         case _:
             return None
+
+
+def _away() -> RequestError:
+    return RequestError(503, "UNAVAILABLE", "The database does not answer; try again.", None, {"Retry-After": "1"})

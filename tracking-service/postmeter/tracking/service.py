@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http import listening
+from postmeter.shared.http.answerer import Answerer
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.server import AppRunner, Server
 from postmeter.shared.http.trusted_hops import TrustedHops
@@ -26,7 +27,6 @@ from postmeter.shared.storage import postgres, stores
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking import app
 from postmeter.tracking.contacts.attributions import Attributions
-from postmeter.tracking.contacts.routes import TrackRoutes
 from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer
@@ -41,7 +41,6 @@ from postmeter.tracking.hits.protocol import HitProtocol
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.recipients.mailboxes import Mailboxes
-from postmeter.tracking.requests.large_bodies import LargeBodies
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry as sources_registry
 from postmeter.tracking.webhooks.handler import Webhooks
@@ -90,29 +89,25 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
     )
     policy, seals = HitPolicy(keys, figures), Seals(settings.internal_secret)
-    large = LargeBodies()
     pool = await _pool(settings)
     await recipients.check(pool, settings.recipient_hash_key, keeps=True)
     levels = MessageLevels(pool)
-    writes = app.Writes(
-        settings,
-        seals,
-        large,
+    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
+    clients = Clients(seals, hops)
+    visits = app.Visits(policy, committer, clients)
+    handlers = app.handlers(
         Messages(Instrument(keys, settings.base_url), committer, figures, mailboxes, levels),
         Events(committer, redis, figures),
         Campaigns(committer),
         Consents(committer),
+        Track(committer, Attributions(redis), figures),
+        WebhookRoutes(Webhooks(settings, committer, redis, figures, mailboxes)),
+        SourceRoutes(settings, pool, redis),
+        Unsubscribes(keys, committer, figures, clients),
     )
-    routes = WebhookRoutes(settings, seals, large, Webhooks(settings, committer, redis, figures, mailboxes))
-    sources = SourceRoutes(settings, seals, pool, redis)
-    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
-    clients = Clients(seals, hops)
-    visits = app.Visits(policy, committer, clients)
-    track = TrackRoutes(settings, seals, Track(committer, Attributions(redis), figures))
-    unsubscribes = Unsubscribes(settings, keys, committer, figures, clients)
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(
-        app.application(writes, visits, routes, sources, track, unsubscribes),
+        app.application(Answerer(seals, figures.requests), handlers, visits),
         settings.clocks,
         connections,
         shutdown_timeout=settings.stop_timeout,

@@ -20,7 +20,7 @@ from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared.process import logs, metrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import conversions, streams
-from postmeter.shared.stream.conversions import Answer
+from postmeter.shared.stream.conversions import Attribution
 
 MOST = 500
 """Purchases of one transaction."""
@@ -116,7 +116,7 @@ class Resolver:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for row in rows:
                     key = streams.purchase_answer(row["workspace"], row["id"])
-                    answer = conversions.encode(Answer(row["campaign"], row["digest"]))
+                    answer = conversions.encode(Attribution(row["campaign"], row["digest"]))
                     pipeline.set(key, answer, ex=conversions.KEPT_SECONDS)
                 await pipeline.execute()
             now, answered = time.monotonic(), {(row["workspace"], row["id"]) for row in rows}

@@ -10,6 +10,7 @@ from typing import Any
 
 from postmeter.aggregator.verdicts.agent_words import CRAWLER
 from postmeter.aggregator.verdicts.programs import is_program
+from postmeter.shared.errors import PostmeterError
 
 MAX_NAMES = 50_000
 SHORTEST = 4
@@ -23,7 +24,7 @@ _ESCAPED = re.compile(r"\\([^A-Za-z0-9])")
 _SPECIAL = frozenset("\\^$*+?{}[]|()")
 
 
-class AgentNamesError(ValueError):
+class AgentNamesError(PostmeterError, ValueError):
     """A list of names that cannot be used; the message says which entry, and what is wrong with it."""
 
 

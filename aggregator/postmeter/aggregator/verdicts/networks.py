@@ -8,6 +8,8 @@ from functools import lru_cache
 from importlib import resources
 from ipaddress import IPv6Address, IPv6Network, ip_network
 
+from postmeter.shared.errors import PostmeterError
+
 GOOGLE = "google"
 SHIPPED = "networks.txt"
 MAX_BLOCKS = 200_000
@@ -16,7 +18,7 @@ _MAPPED = int(IPv6Address("::ffff:0:0"))
 _MAPPED_PREFIX = _MAPPED.to_bytes(16, "big")[:12]
 
 
-class NetworksError(ValueError):
+class NetworksError(PostmeterError, ValueError):
     """A list of networks that cannot be used; the message names the line."""
 
 

@@ -13,6 +13,7 @@ from postmeter.cli.demo.behaviour import Event, Purchase
 from postmeter.cli.demo.campaigns import Campaign
 from postmeter.cli.demo.history import Mail, Received
 from postmeter.cli.demo.moments import stamp
+from postmeter.shared.errors import PostmeterError
 
 T = TypeVar("T")
 MAILS_AT_ONCE = 1000
@@ -24,7 +25,7 @@ PATIENCE = 60.0
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
-class FeedError(Exception):
+class FeedError(PostmeterError):
     """The product did not take what it was sent; the message has its answer."""
 
 

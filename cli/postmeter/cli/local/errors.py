@@ -1,7 +1,9 @@
 """What can go wrong in local mode, each with a message that says what to do."""
 
+from postmeter.shared.errors import PostmeterError
 
-class LocalError(Exception):
+
+class LocalError(PostmeterError):
     """Base of every local-mode error. Its text is shown to the user as it is, without a traceback."""
 
 

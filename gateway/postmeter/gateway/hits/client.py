@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from postmeter.shared.errors import PostmeterError
+
 MAX_ANSWER = 1 << 20
 
 
-class NotSent(Exception):
+class NotSent(PostmeterError):
     """No byte of the request left: nothing can have been counted."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(PostmeterError):
     """The request left, its answer did not come: whether it was counted is not known."""
 
 

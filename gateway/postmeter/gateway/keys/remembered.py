@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import asyncpg
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 
 FRESH_SECONDS = 2.0
@@ -55,7 +55,7 @@ class Remembered(Generic[K, V]):
         self._down_until = 0.0
 
     async def find(self, key: K) -> V | None:
-        """The value, or None. Raises RequestError 503 when it cannot be looked up now."""
+        """The value, or None. Raises Unavailable when it cannot be looked up now."""
         known, now = self._known.get(key), self._now()
         if known is not None and (
             now - known.at <= FRESH_SECONDS or (now < self._down_until and now - known.at <= self._grace_seconds)
@@ -68,8 +68,7 @@ class Remembered(Generic[K, V]):
             self._down_until = self._now() + RETRY_SECONDS
             if known is not None and now - known.at <= self._grace_seconds:
                 return known.value
-            message = f"{self._what} cannot be checked now; try again."
-            raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from error
+            raise Unavailable(f"{self._what} cannot be checked now; try again.", 1) from error
         self._remember(key, value, now)
         return value
 

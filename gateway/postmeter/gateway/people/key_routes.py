@@ -13,7 +13,8 @@ from postmeter.shared.apis import keys as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -37,15 +38,17 @@ class KeyRoutes:
         assert caller is not None
         given = json_bodies.decode(_new, body)
         if "\0" in given.name:
-            raise RequestError(400, "INVALID_FIELD", "name: NUL cannot be stored.", "name")
+            raise invalid("name", "NUL cannot be stored.")
         async with self._writes.acquire() as connection, connection.transaction():
             try:
                 made, key = await key_registry.create(
                     connection, self._pepper, caller.workspace_id, given.role, given.scopes, given.domains, given.name
                 )
             except KeyRefused as error:
-                status, code = (409, "CONFLICT") if error.field == "workspace" else (400, "INVALID_FIELD")
-                raise RequestError(status, code, f"{error.field}: {error}.", error.field) from None
+                refused = invalid(error.field, f"{error}.")
+                if error.field == "workspace":
+                    raise RequestError(409, "CONFLICT", refused.message, refused.field) from None
+                raise refused from None
             delegation.require(caller, _rights(caller, made))
         shown = msgspec.structs.asdict(_shown(made))
         return _answer(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
@@ -87,7 +90,7 @@ def _shown(key: Key) -> api.Key:
 
 
 def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(told), content_type="application/json")
+    return answers.json(told, status)
 
 
 def _no_such() -> RequestError:

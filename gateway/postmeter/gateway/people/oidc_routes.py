@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from urllib.parse import parse_qs
 
-import msgspec
 from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import client_of
@@ -25,6 +24,7 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
+from postmeter.shared.http import answers
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.connections import network_of
 from postmeter.shared.http.trusted_hops import TrustedHops
@@ -74,9 +74,7 @@ class OidcRoutes:
 
     async def _ways(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         told = None if self._provider is None else api.Oidc(self._label, api.OIDC_PATH)
-        return web.Response(
-            body=msgspec.json.encode(api.WaysAnswer(api.Ways(oidc=told))), content_type="application/json"
-        )
+        return answers.json(api.WaysAnswer(api.Ways(oidc=told)))
 
     async def _begin(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         if self._provider is None:

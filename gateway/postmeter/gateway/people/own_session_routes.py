@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 import asyncpg
-import msgspec
 from aiohttp import web
 
 from postmeter.gateway.keys.callers import Callers
@@ -16,6 +15,7 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import answers
 from postmeter.shared.text.stamps import stamp
 
 
@@ -38,7 +38,7 @@ class OwnSessionRoutes:
     async def _list(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         holder = await self._callers.holder(request)
         told = api.OwnSessionsAnswer([_shown(row, holder) for row in await self._sessions.own(holder)])
-        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+        return answers.json(told)
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         holder = await self._callers.holder(request)

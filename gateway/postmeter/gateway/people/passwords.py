@@ -16,7 +16,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
+from postmeter.shared.http.fields import invalid
 
 LEAST, MOST = 12, 1024
 """Characters of a password; bytes of it."""
@@ -37,9 +38,9 @@ def check(password: str, email: str, field: str = "password") -> None:
     NIST SP 800-63B: length is what counts; no rules about kinds of characters.
     """
     if not len(password) >= LEAST or len(password.encode(errors="replace")) > MOST:
-        raise _refused(field, f"at least {LEAST} characters, and {MOST} bytes at most")
+        raise invalid(field, f"at least {LEAST} characters, and {MOST} bytes at most")
     if password.strip().lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
-        raise _refused(field, "not the email, and not one character again and again")
+        raise invalid(field, "not the email, and not one character again and again")
 
 
 class Passwords:
@@ -59,7 +60,7 @@ class Passwords:
         return await self._work(_HASHER.hash, _normal(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether `password` is the one that was stored. Takes as long when there is none. Raises RequestError 503."""
+        """Whether `password` is the one that was stored. Takes as long when there is none. Raises Unavailable."""
         matches = await self._work(_matches, stored or self._stand_in, _normal(password))
         return matches and stored is not None
 
@@ -70,8 +71,7 @@ class Passwords:
 
     async def _work(self, function: Callable[..., T], *arguments: object) -> T:
         if self._in_hand >= AT_ONCE + WAITING:
-            message = "Too many sign in at this moment; try again."
-            raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "2"})
+            raise Unavailable("Too many sign in at this moment; try again.", 2)
         self._in_hand += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -100,7 +100,3 @@ def _stand_in() -> str:
 def _give_way() -> None:
     if sys.platform == "linux":  # where each thread has its own
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-
-
-def _refused(field: str, words: str) -> RequestError:
-    return RequestError(400, "INVALID_FIELD", f"{field}: {words}", field)

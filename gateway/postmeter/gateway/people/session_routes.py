@@ -19,8 +19,8 @@ from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.errors import RequestError, Unavailable
+from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.process.people_metrics import PeopleMetrics
 
@@ -65,14 +65,14 @@ class SessionRoutes:
         holder = await self._callers.holder(request)
         who = holder.principal
         told = api.SessionAnswer(api.Session(holder.email, holder.role, who.workspace_id, who.scopes))
-        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+        return answers.json(told)
 
     async def _show_link(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
         given, address = json_bodies.decode(_question, body), client_of(request, self._hops).address
         link = await self._sign_in.look_at_link(given.link, address)
         told = api.GoodLinkAnswer(api.GoodLink(link.purpose.value, link.email, link.workspace))
-        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+        return answers.json(told)
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
@@ -99,7 +99,7 @@ class SessionRoutes:
             if error.status in _OUTCOMES:
                 self._sign_ins.labels(way, _OUTCOMES[error.status]).inc()
             raise
-        except AWAY:
+        except (Unavailable, *AWAY):
             self._sign_ins.labels(way, "unavailable").inc()
             raise
         self._sign_ins.labels(way, "signed_in").inc()

@@ -10,6 +10,7 @@ from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Connection, Pool
 
 
@@ -36,7 +37,7 @@ class SignIn:
         A new password ends the user's other sessions and links. address: the client's. Raises RequestError 429 too.
         """
         if len(given.password.encode(errors="replace")) > passwords.MOST:
-            raise RequestError(400, "INVALID_FIELD", f"password: {passwords.MOST} bytes at most", "password")
+            raise invalid("password", f"{passwords.MOST} bytes at most")
         email = _normal(given.email)
         if given.new_password is not None:
             passwords.check(given.new_password, email, "new_password")
@@ -77,11 +78,11 @@ class SignIn:
             raise _spent()
         if link.purpose is Purpose.SIGN_IN:
             if given.password is not None:
-                raise RequestError(400, "INVALID_FIELD", "password: this link signs in and sets none", "password")
+                raise invalid("password", "this link signs in and sets none")
             digest = None
         else:
             if given.password is None:
-                raise RequestError(400, "INVALID_FIELD", "password: choose one", "password")
+                raise invalid("password", "choose one")
             passwords.check(given.password, link.email)
             digest = await self._passwords.hash(given.password)
         async with self._writes.acquire() as connection, connection.transaction():

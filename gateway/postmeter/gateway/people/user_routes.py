@@ -13,8 +13,9 @@ from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRef
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import users as api
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.errors import FieldRefused, RequestError
+from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -132,13 +133,13 @@ def _linked(user: User, link: str | None) -> api.LinkedUser:
 
 
 def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(told), content_type="application/json")
+    return answers.json(told, status)
 
 
-def _refused(error: UserRefused) -> RequestError:
+def _refused(error: UserRefused) -> RequestError | FieldRefused:
     if isinstance(error, UserExists):
         return RequestError(409, "CONFLICT", f"{error}.", error.field)
-    return RequestError(400, "INVALID_FIELD", f"{error.field}: {error}.", error.field)
+    return invalid(error.field, f"{error}.")
 
 
 def _no_such() -> RequestError:

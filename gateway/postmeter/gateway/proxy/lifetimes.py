@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http.server import is_closing
 
 CHECK_SECONDS = 2.0
@@ -32,6 +32,8 @@ class Lifetime:
         self._checked_at = now
         try:
             await self._caller()
+        except Unavailable:
+            return None  # nobody can tell now
         except RequestError as error:
             if error.status in (401, 403):
                 said = msgspec.json.encode({"code": error.code, "message": error.message})

@@ -29,7 +29,7 @@ from postmeter.shared.auth import principal, sealed
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import client_address, request_ids
+from postmeter.shared.http import client_address, failures, request_ids
 from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
@@ -84,7 +84,7 @@ class Proxy:
             else:
                 endpoint = self.routes.find(request.method, path)
                 label = endpoint.path
-                with self._traced(request, endpoint, request_id) as trace:
+                with self._traced(request, endpoint, request_id) as trace, failures.translated(endpoint):
                     exemplar |= trace.exemplar
                     response = await self._api(request, endpoint, request_id, trace)
                     trace.answered(response.status)
@@ -114,9 +114,10 @@ class Proxy:
             if endpoint.service is Service.GATEWAY:
                 return await self._own(request, endpoint, caller, request_id, counted)
             return await self._pass_on(request, endpoint, caller, request_id, counted, trace)
-        except RequestError as error:
-            error.headers = counted | error.headers
-            raise
+        except failures.ANSWERABLE as error:
+            told = failures.answered(error, endpoint)
+            told.headers = counted | told.headers
+            raise told from None
 
     async def _own(
         self,

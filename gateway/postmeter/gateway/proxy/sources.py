@@ -10,7 +10,7 @@ from postmeter.gateway.keys.remembered import Clock, Remembered
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.storage.sources import Source
+from postmeter.shared.storage.sources import SealedSource
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.proxy", "sources.sql")
@@ -26,18 +26,18 @@ class SourceBook:
         self._pool = pool
         self._known = Remembered("Webhooks", self._look_up, now, GRACE_SECONDS)
 
-    async def find(self, provider: str, source_id: str) -> Source:
+    async def find(self, provider: str, source_id: str) -> SealedSource:
         """The source. Raises RequestError 404, or 503 when it cannot be looked up now."""
         source = await self._known.find(source_id) if sources.is_id(source_id) else None
         if source is None or source.provider != provider:
             raise _unknown()
         return source
 
-    async def _look_up(self, source_id: str) -> Source | None:
+    async def _look_up(self, source_id: str) -> SealedSource | None:
         row = await self._pool.fetchrow(_QUERIES["source"], source_id)
         if row is None:
             return None
-        return Source(
+        return SealedSource(
             id=source_id,
             workspace=row["workspace"],
             provider=row["provider"],

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 from yarl import URL
 
+from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.table import Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.bodies import IncomingBody
@@ -128,6 +129,6 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=total, sock_read=sock_read, sock_connect=CONNECT_SECONDS),
         )
 
-    def _failure(self, cause: str, status: int, code: str, message: str) -> RequestError:
+    def _failure(self, cause: str, status: int, code: Code, message: str) -> RequestError:
         self._metrics.upstream_failures.labels(self._service.value, cause).inc()
         return RequestError(status, code, message, None, {"Retry-After": "1"})

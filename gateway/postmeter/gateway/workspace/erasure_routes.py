@@ -11,7 +11,7 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import recipients as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.asked import hash_asked_for
 from postmeter.shared.storage import uuid7
@@ -41,7 +41,7 @@ class ErasureRoutes:
             await connection.execute(_QUERIES["order"], who.workspace, job, to_hash, by)
             await audit.record(connection, who.workspace, by, audit.Action.RECIPIENT_ERASED, str(job))
         told = api.OrderedAnswer(api.Ordered(str(job), api.PROCESSING))
-        return web.Response(status=202, body=msgspec.json.encode(told), content_type="application/json")
+        return answers.json(told, 202)
 
     async def _show(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         who = _unconfined(caller)
@@ -54,7 +54,7 @@ class ErasureRoutes:
         at = row["completed_at"]
         status = api.PROCESSING if at is None else api.COMPLETED
         told = api.Erasure(str(job), status, _removed.decode(row["removed"]), None if at is None else stamp(at))
-        return web.Response(body=msgspec.json.encode(api.ErasureAnswer(told)), content_type="application/json")
+        return answers.json(api.ErasureAnswer(told))
 
 
 def _unconfined(caller: Principal | None) -> Principal:

@@ -11,7 +11,8 @@ from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Setting
 from postmeter.shared.apis import privacy as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
 
@@ -40,7 +41,7 @@ class PrivacyRoutes:
             try:
                 after = await privacy_settings.change(connection, who.workspace, given, audit.actor_of(who))
             except PrivacyRefused as error:
-                raise RequestError(400, "INVALID_FIELD", f"{error.field}: {error}.", error.field) from None
+                raise invalid(error.field, f"{error}.") from None
         return _answer(after)
 
 
@@ -53,8 +54,7 @@ def _unconfined(caller: Principal | None) -> Principal:
 
 
 def _answer(settings: Settings) -> web.Response:
-    told = privacy_settings.answer(settings)
-    return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+    return answers.json(privacy_settings.answer(settings))
 
 
 _changes = msgspec.json.Decoder(api.PrivacyChange)

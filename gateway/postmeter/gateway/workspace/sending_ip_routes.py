@@ -13,7 +13,8 @@ from postmeter.gateway.workspace.sending_ips import Address, AddressRefused, NoS
 from postmeter.shared.apis import sending_ips as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -57,9 +58,7 @@ class SendingIpRoutes:
                 await sending_ips.remove(connection, workspace, [address])
         except (AddressRefused, NoSuchAddress):
             raise RequestError(404, "NOT_FOUND", "The workspace has no such sending IP.") from None
-        return web.Response(
-            body=msgspec.json.encode(api.RemovedIpAnswer(api.RemovedIp(str(address)))), content_type="application/json"
-        )
+        return answers.json(api.RemovedIpAnswer(api.RemovedIp(str(address))))
 
 
 def _workspace(caller: Principal | None) -> int:
@@ -75,7 +74,7 @@ def _address(text: str, field: str) -> Address:
     try:
         return sending_ips.normal(text)
     except AddressRefused as error:
-        raise RequestError(400, "INVALID_FIELD", f"{field}: {error}.", field) from None
+        raise invalid(field, f"{error}.") from None
 
 
 def _answer(found: list[SendingIp], status: int = 200) -> web.Response:
@@ -90,7 +89,7 @@ def _answer(found: list[SendingIp], status: int = 200) -> web.Response:
             for one in found
         ]
     )
-    return web.Response(status=status, body=msgspec.json.encode(told), content_type="application/json")
+    return answers.json(told, status)
 
 
 _new = msgspec.json.Decoder(api.NewSendingIps)

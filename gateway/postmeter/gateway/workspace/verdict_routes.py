@@ -9,8 +9,8 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.gateway.workspace import verdict_settings
 from postmeter.shared.apis import verdicts as api
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.errors import FieldRefused
+from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.thresholds import LEAST, LIMITS, ThresholdRefused, Thresholds
 
@@ -38,12 +38,12 @@ class VerdictRoutes:
         try:
             return _answer(await verdict_settings.change(self._writes, caller.workspace_id, given))
         except ThresholdRefused as error:
-            raise RequestError(400, "INVALID_FIELD", f"{error}.", error.name) from None
+            raise FieldRefused(f"{error}.", error.name) from None
 
 
 def _answer(found: Thresholds) -> web.Response:
     told = api.ThresholdsAnswer(_shown(found), _shown(Thresholds()), _shown(LEAST), _shown(LIMITS))
-    return web.Response(body=msgspec.json.encode(told), content_type="application/json")
+    return answers.json(told)
 
 
 def _shown(thresholds: Thresholds) -> api.Thresholds:

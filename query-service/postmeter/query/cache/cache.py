@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from postmeter.query.cache import questions
 from postmeter.query.cache.flights import Flights
 from postmeter.query.cache.questions import CLOCKS, Question
-from postmeter.query.cache.store import Answer, Store
+from postmeter.query.cache.store import KeptAnswer, Store
 from postmeter.query.cache.versions import Versions
 from postmeter.query.requests.answers import Asked, Clock
 from postmeter.shared.process.answer_metrics import AnswerMetrics
 
-Compute = Callable[[], Awaitable[Answer]]
+Compute = Callable[[], Awaitable[KeptAnswer]]
 
 
 class Cache:
@@ -24,10 +24,10 @@ class Cache:
         self._clock = clock
         self._most = most
         self._store = Store(most)
-        self._flights = Flights[Answer]()
+        self._flights = Flights[KeptAnswer]()
         self._metrics = metrics
 
-    async def answer(self, path: str, asked: Asked, compute: Compute) -> Answer:
+    async def answer(self, path: str, asked: Asked, compute: Compute) -> KeptAnswer:
         """The answer to a request of the endpoint `path`: a kept one, or what `compute` gives, also to others who ask
         the same of the same version meanwhile. Raises what `compute` raises; a failure is not kept.
 
@@ -36,7 +36,7 @@ class Cache:
         clock = CLOCKS[path]
         if clock is None or not self._most:
             return await compute()
-        question = questions.of(asked.request, await asked.request.read(), asked.principal, self._clock(), clock)
+        question = questions.of(asked.request, await asked.read(), asked.principal, self._clock(), clock)
         if question is None:
             self._metrics.answers.labels("unkept").inc()
             return await compute()
@@ -53,7 +53,7 @@ class Cache:
         self._metrics.answers.labels("joined" if key in self._flights else "miss").inc()
         return await self._flights.join(key, lambda: self._compute(workspace, version, question, compute))
 
-    async def _compute(self, workspace: int, version: int, question: Question, compute: Compute) -> Answer:
+    async def _compute(self, workspace: int, version: int, question: Question, compute: Compute) -> KeptAnswer:
         answer = await compute()
         self._metrics.evicted.inc(self._store.put(workspace, version, question, answer))
         self._metrics.bytes.set(self._store.bytes)

@@ -16,7 +16,7 @@ LEFT = 8
 """When it is full, this part of the memory is made free at once."""
 
 
-class Answer(NamedTuple):
+class KeptAnswer(NamedTuple):
     """The body of a good answer, and the entity tag that names it."""
 
     body: bytes
@@ -29,7 +29,7 @@ class _Held:
 
     version: int
     size: int = 0
-    answers: OrderedDict[bytes, tuple[Hand, Answer]] = field(default_factory=OrderedDict)
+    answers: OrderedDict[bytes, tuple[Hand, KeptAnswer]] = field(default_factory=OrderedDict)
 
 
 class Store:
@@ -40,7 +40,7 @@ class Store:
         self._held: dict[int, _Held] = {}
         self.bytes = 0
 
-    def get(self, workspace: int, version: int, question: Question) -> Answer | None:
+    def get(self, workspace: int, version: int, question: Question) -> KeptAnswer | None:
         """The answer to the question of that version; None if none is kept."""
         held = self._held.get(workspace)
         if held is None or held.version != version:
@@ -51,7 +51,7 @@ class Store:
         held.answers.move_to_end(question.digest)
         return found[1]
 
-    def put(self, workspace: int, version: int, question: Question, answer: Answer) -> int:
+    def put(self, workspace: int, version: int, question: Question, answer: KeptAnswer) -> int:
         """Keep an answer, unless a later version is known. Returns how many others went for want of room."""
         size = len(answer.body) + OVERHEAD
         held = self._held.get(workspace)

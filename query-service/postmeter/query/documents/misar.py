@@ -15,9 +15,10 @@ from postmeter.query.documents.workspaces import window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters, times
-from postmeter.query.requests.answers import Asked, Clock, Handler, json, stamp
+from postmeter.query.requests.answers import Asked, Clock, Handler, stamp
 from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS
 from postmeter.shared.storage.sql import Queries

@@ -12,9 +12,10 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.envelopes import meta
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from postmeter.query.engine.query import MAX_ROWS, QUARTER, Resolution
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import ResultTooLarge
 
 _QUARTER = timedelta(seconds=QUARTER)
 _HOUR = timedelta(hours=1)
@@ -33,7 +33,7 @@ def ceil_quarter(instant: datetime) -> datetime:
 def starts(start: datetime, end: datetime, zone: tzinfo, resolution: Resolution) -> list[datetime]:
     """The first instants (UTC, ascending) of all buckets that [start, end) touches.
 
-    The first one may lie before `start`. An empty range touches none. Raises RequestError 400 for more
+    The first one may lie before `start`. An empty range touches none. Raises ResultTooLarge for more
     than MAX_ROWS buckets.
     """
     if start >= end:
@@ -41,9 +41,7 @@ def starts(start: datetime, end: datetime, zone: tzinfo, resolution: Resolution)
     if resolution is Resolution.TOTAL:
         return [start]
     if (end - start).total_seconds() / _SHORTEST[resolution] > MAX_ROWS:
-        raise RequestError(
-            400,
-            "RESULT_TOO_LARGE",
+        raise ResultTooLarge(
             f"The range has more than {MAX_ROWS} buckets of one {resolution.replace('_', '-')}: narrow the range,"
             " or ask for a coarser resolution.",
             "resolution",

@@ -7,7 +7,7 @@ from typing import Any
 
 from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Row
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import ResultTooLarge
 from postmeter.shared.storage.postgres import Pool
 
 
@@ -21,7 +21,7 @@ class Engine:
         """Every group in every bucket, by bucket, then by the dimensions' values.
 
         first: only those groups of a total with dimensions. Without dimensions there is one row per bucket, also where
-        nothing happened. Raises RequestError 400 for answers over MAX_ROWS or MAX_TEXT; asyncpg's QueryCanceledError
+        nothing happened. Raises ResultTooLarge for answers over MAX_ROWS or MAX_TEXT; asyncpg's QueryCanceledError
         passes when the statement takes too long.
         """
         starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
@@ -60,15 +60,13 @@ def _check_size(query: Query, groups: int, text: int, buckets: int = 1) -> None:
         raise _too_large(query, f"more than {MAX_TEXT >> 20} MB of names", groups, buckets)
 
 
-def _too_large(query: Query, what: str, groups: int, buckets: int) -> RequestError:
+def _too_large(query: Query, what: str, groups: int, buckets: int) -> ResultTooLarge:
     """What to narrow. The groups may be more: no more cells than the limits were read."""
     names = " and ".join(query.dimensions)
     advice = [f"filter by {names}" if len(query.dimensions) == 1 else f"filter by {names}, or ask for fewer dimensions"]
     if buckets > 1:
         advice.append("ask for a coarser resolution, or narrow the range")
-    return RequestError(
-        400,
-        "RESULT_TOO_LARGE",
+    return ResultTooLarge(
         f"The answer would have {what}: at least {groups} groups by {names} in {buckets}"
         f" bucket{'s' * (buckets > 1)}. To narrow it, {', '.join(advice)}.",
         "dimensions",

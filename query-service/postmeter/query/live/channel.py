@@ -18,7 +18,7 @@ from postmeter.query.live import frames
 from postmeter.query.live.frames import Position
 from postmeter.query.live.reader import Reader
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import LiveMetrics
 from postmeter.shared.storage.postgres import Pool
@@ -95,7 +95,7 @@ class Channel:
         """Whatever happens to one look, the next one comes."""
         try:
             yield
-        except (*FAILURES, RequestError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*FAILURES, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             logs.get().warning("live streams have a pause", what=what, error=repr(error))
         except Exception:
             logs.get().exception("live streams have a pause", what=what)

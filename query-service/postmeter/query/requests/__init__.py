@@ -1,1 +1,1 @@
-"""What callers ask with: parameters, bodies, times, cursors, and how many ask at once."""
+"""What callers ask with: parameters, times, cursors, and how many ask at once."""

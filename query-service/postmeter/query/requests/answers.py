@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from postmeter.query.engine.query import Scope
@@ -15,8 +13,6 @@ from postmeter.shared.auth.principal import Principal
 
 Clock = Callable[[], datetime]
 """The present moment, in UTC; injected, so that a test can say when it is."""
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def system_clock() -> datetime:
@@ -26,19 +22,15 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request. `scope` is what its key may see: nothing where it has none and needs none."""
+    """One request. scope: what its key may see, nothing where it has none and needs none. read: gives its body."""
 
     request: web.Request
     principal: Principal
     scope: Scope
+    read: Callable[[], Awaitable[bytes]]
 
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
-
-
-def json(body: Any) -> web.Response:
-    """A 200 with `body` as JSON; decimals are written as numbers, digit by digit."""
-    return web.Response(body=_encoder.encode(body), content_type="application/json")
 
 
 def stamp(instant: datetime) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 
 WORKSPACE_SHARE = 4
@@ -42,7 +42,7 @@ class ConnectionLimiter:
     async def take(self, workspace: int, *, search: bool = False) -> AsyncIterator[None]:
         """A turn of `workspace`; the time spent waiting for it is time of the request.
 
-        Raises RequestError 503 UNAVAILABLE where too many wait, or after half of the request's time; TimeoutError
+        Raises Unavailable where too many wait, or after half of the request's time; TimeoutError
         when all of it is over. The caller's statement is cancelled then, as it is when the caller is.
         """
         async with asyncio.timeout(self._seconds), AsyncExitStack() as held:
@@ -70,6 +70,5 @@ class ConnectionLimiter:
                 del self._waiting[workspace]
 
 
-def _busy() -> RequestError:
-    message = "Too many requests of this workspace are at work; try again, with fewer at once."
-    return RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"})
+def _busy() -> Unavailable:
+    return Unavailable("Too many requests of this workspace are at work; try again, with fewer at once.", 1)

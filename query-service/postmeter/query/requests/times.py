@@ -8,13 +8,12 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from postmeter.query.engine.buckets import first_instant
-from postmeter.query.requests.fields import invalid
+from postmeter.shared.http.fields import invalid
+from postmeter.shared.http.times import EXAMPLE, has_no_zone, timestamp
 
 MIN_YEAR, MAX_YEAR = 2000, 2100
 MAX_DAYS = 3660
 """The longest range of one query: ten years."""
-# A `+` that was not percent-encoded arrives as a space; before an offset's digits it can be nothing else.
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _OFFSET = re.compile(r"([+ -])(\d\d):(\d\d)", re.ASCII)
 
@@ -30,7 +29,7 @@ def zone_names() -> frozenset[str]:
 
 
 def zone(text: str, field: str) -> tzinfo:
-    """An IANA time zone or a fixed offset like `+05:45`. Raises RequestError 400."""
+    """An IANA time zone or a fixed offset like `+05:45`. Raises FieldRefused."""
     if text in ("UTC", "Z"):
         return UTC
     match = _OFFSET.fullmatch(text)
@@ -51,35 +50,30 @@ def is_date(text: str) -> bool:
 def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
     """The instant (UTC) of an RFC 3339 timestamp with a zone, or of a date in `local`.
 
-    A date is its first instant, or its end where `last` is set. Raises RequestError 400 that names the field.
+    A date is its first instant, or its end where `last` is set. Raises FieldRefused.
     """
     try:
         if _DATE.fullmatch(text):
             day = date.fromisoformat(text)
             _check_year(day.year, field)
             return first_instant(day + timedelta(days=1) if last else day, local)
-        match = _INSTANT.fullmatch(text)
-        if match is None:
-            raise invalid(field, "takes a timestamp like 2026-04-03T12:00:00Z, or a date")
-        day_text, time_text, fraction, offset = match.groups()
-        if offset is None:
-            raise invalid(field, "the timestamp needs a zone, like 2026-04-03T12:00:00Z or +02:00")
-        offset = offset.upper().replace("Z", "+00:00").replace(" ", "+")
-        written = datetime.fromisoformat(f"{day_text}T{time_text}{(fraction or '.0')[:7]:0<7}{offset}")
-        _check_year(written.year, field)
-        return written.astimezone(UTC)
     except ValueError:
         raise invalid(field, "is not a date or time that exists") from None
+    if text[-6:-5] == " ":
+        # A `+` that was not percent-encoded arrives as a space; before an offset it can be nothing else.
+        text = f"{text[:-6]}+{text[-5:]}"
+    written = timestamp(field, text, takes=f"a timestamp like {EXAMPLE}, or a date")
+    _check_year(written.year, field)
+    return written.astimezone(UTC)
 
 
 def in_utc(text: str | None) -> str | None:
     """A timestamp with a zone: UTC where it has none, for Misar, whose clients send naive ISO 8601."""
-    match = _INSTANT.fullmatch(text) if text is not None else None
-    return f"{text}Z" if match is not None and match.group(4) is None else text
+    return f"{text}Z" if text is not None and has_no_zone(text) else text
 
 
 def check_range(start: datetime, end: datetime, start_field: str, end_field: str, *, ends_a_day: bool = False) -> None:
-    """Raises RequestError 400 for a range that ends before it starts, or is longer than MAX_DAYS.
+    """Raises FieldRefused for a range that ends before it starts, or is longer than MAX_DAYS.
 
     ends_a_day: `end` was written as a date; then its last instant is before it, and before a start that equals it.
     """

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from postmeter.shared.apis.codes import Code
+
 
 class Document(StrEnum):
     """Whose envelope an endpoint answers in (semantics.md)."""
@@ -52,7 +54,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     body and the good answer (`status`), from which the OpenAPI document is made; answer None: no JSON, but `media`.
     failures: statuses of errors to expect beside those that follow from the rest. streams: the answer goes on until one
     side ends it; timeout: seconds without a byte of it. unversioned: what it answers changes without the workspace's
-    version (ADR 0046).
+    version (ADR 0046). wrong_value: status and code of an error that names a field, where not the document's own.
     """
 
     method: str
@@ -75,11 +77,18 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[int, ...] = ()
     streams: bool = False
     unversioned: bool = False
+    wrong_value: tuple[int, Code] | None = None
 
     @property
     def has_tag(self) -> bool:
         """Whether its good answer has an ETag, and who has it already gets 304."""
         return self.method == "GET" and self.service is Service.QUERY and not self.unversioned
+
+    @property
+    def refusal(self) -> tuple[int, Code]:
+        """Status and code for a value that is wrong: the documents have one code for whatever a caller sends."""
+        own: tuple[int, Code] = (400, "INVALID_FIELD" if self.document is Document.NATIVE else "INVALID_PARAMETER")
+        return self.wrong_value or own
 
     @property
     def is_public(self) -> bool:

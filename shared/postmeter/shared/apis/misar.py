@@ -180,6 +180,7 @@ TRACK_EVENT = Endpoint(
     body=TrackEventBody,
     answer=TrackEventAnswer,
     failures=(422,),
+    wrong_value=(422, "INVALID_FIELD"),
 )
 TRACK_PURCHASE = Endpoint(
     method="POST",
@@ -194,6 +195,7 @@ TRACK_PURCHASE = Endpoint(
     body=PurchaseBody,
     answer=PurchaseAnswer,
     failures=(409, 422),
+    wrong_value=(422, "INVALID_FIELD"),
 )
 CLIENT_BASE = "/mail/v1"
 """Where the published client expects Misar: its paths are the document's without `/api/v1`, and `/analytics` is new."""

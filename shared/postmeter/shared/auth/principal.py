@@ -30,3 +30,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if self.role != "domain_admin" and self.domains is None:
             return None
         return tuple(sorted({name.lower() for name in self.domains or []}))
+
+
+NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
+"""Who asks an endpoint that is public."""

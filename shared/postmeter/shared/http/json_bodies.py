@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_refusals
 
 T = TypeVar("T")
+_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 TRAILING = "trailing characters"
 # A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
 _HALF_OF_A_PAIR = re.compile(
@@ -38,16 +39,25 @@ def has_more_commas(body: bytes, most: int) -> bool:
     return found + body.count(b",", begin) > most
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
-    """A JSON value of the decoder's type. Raises RequestError 400 that names the field."""
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, place: str = "") -> T:
+    """A JSON value of the decoder's type; it stands at `place` in the body.
+
+    Raises RequestError 400 for what is not JSON, FieldRefused for what does not fit the type.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError:
-        raise json_refusals.refusal(body, decoder.type) from None
+        raise json_refusals.refusal(body, decoder.type, place) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(400, "INVALID_JSON", f"This is not JSON: {reason(body, str(error))}") from None
     except RecursionError:
         raise RequestError(400, "INVALID_JSON", "The JSON is nested too deeply.") from None
+
+
+def refuse_array(body: bytes, instead: str) -> None:
+    """Raise FieldRefused if the body is a JSON array; `instead` says what to send."""
+    if _ARRAY.match(body):
+        raise FieldRefused(f"The body is a JSON array; {instead}.")
 
 
 def half_of_a_pair(body: bytes | msgspec.Raw, begin: int = 0) -> re.Match[bytes] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused
 from postmeter.shared.text import quoting
 
 NAME_CHARS = 100
@@ -23,8 +23,8 @@ _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
 
 
-def refusal(text: bytes | msgspec.Raw, kind: Any, place: str = "") -> RequestError:
-    """The error 400 INVALID_FIELD for JSON that was refused as a `kind`; it stands at `place` in the body.
+def refusal(text: bytes | msgspec.Raw, kind: Any, place: str = "") -> FieldRefused:
+    """The error for JSON that was refused as a `kind`; it stands at `place` in the body.
 
     Time is linear in the text: it is read once more.
     """
@@ -35,7 +35,7 @@ def refusal(text: bytes | msgspec.Raw, kind: Any, place: str = "") -> RequestErr
             name = quoting.clean(words[len(beginning) : -1], NAME_CHARS)
             field, words = f"{field}.{name}" if field else name, meaning
             break
-    return RequestError(400, "INVALID_FIELD", f"{field or 'body'}: {words}", field or None)
+    return FieldRefused(f"{field or 'body'}: {words}", field or None)
 
 
 def _said(text: bytes | msgspec.Raw, kind: Any) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from postmeter.shared.apis.codes import Code
+from postmeter.shared.apis.endpoint import Document
 from postmeter.shared.apis.table import document_of
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
@@ -21,13 +23,23 @@ LINE_KEPT = 128
 """Bytes of a request line that tell whose envelope its refusal has."""
 SERVER = "postmeter"
 """Nobody outside needs to know which versions run here."""
-_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE", 417: "EXPECTATION_FAILED"}
+_CODES: dict[int, Code] = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "PAYLOAD_TOO_LARGE",
+    417: "EXPECTATION_FAILED",
+}
 
 
 def refusal(method: str, path: str, error: RequestError, request_id: str) -> web.Response:
     """An error in the envelope of the document that `method` on `path` belongs to."""
+    return answer(document_of(path, method), error, request_id)
+
+
+def answer(document: Document, error: RequestError, request_id: str) -> web.Response:
+    """An error in a document's envelope."""
     response = web.Response(
-        body=error_body(document_of(path, method), error, request_id),
+        body=error_body(document, error, request_id),
         status=error.status,
         headers=error.headers,
         content_type="application/json",

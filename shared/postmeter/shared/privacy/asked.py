@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import recipients
 from postmeter.shared.text import addresses
 
 
 def hash_asked_for(to: str | None, to_hash: str | None) -> str:
-    """The recipient's hash. Raises RequestError 400 that names the field unless it is exactly one of both."""
+    """The recipient's hash. Raises FieldRefused unless it is exactly one of both."""
     if (to is None) == (to_hash is None):
-        raise _invalid("to", "give one of to and to_hash")
+        raise invalid("to", "give one of to and to_hash.")
     if to is None:
         assert to_hash is not None
         if not recipients.is_hash(to_hash.lower()):
-            raise _invalid("to_hash", "takes 64 hexadecimal digits, as messages show it")
+            raise invalid("to_hash", "takes 64 hexadecimal digits, as messages show it.")
         return to_hash.lower()
     try:
         if "\0" in to:
             raise ValueError
         return recipients.hash_of(addresses.read(to)[0])
     except (ValueError, UnicodeEncodeError):
-        raise _invalid("to", "not an email address") from None
-
-
-def _invalid(field: str, message: str) -> RequestError:
-    return RequestError(400, "INVALID_FIELD", f"{field}: {message}.", field)
+        raise invalid("to", "not an email address.") from None

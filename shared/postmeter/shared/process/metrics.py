@@ -37,6 +37,12 @@ def counter(to: CollectorRegistry, name: str, meaning: str, **labels: tuple[str,
     return made
 
 
+def answers(to: CollectorRegistry, service: str, to_what: str = "") -> Histogram:
+    """How long a service's answers take."""
+    name, meaning = f"postmeter_{service}_seconds", f"Time of an answer{to_what}, by endpoint and status."
+    return Histogram(name, meaning, ["endpoint", "status"], buckets=LATENCY, registry=to)
+
+
 class OpsMetrics:
     """Every service's ops port."""
 
@@ -74,6 +80,7 @@ class TrackingMetrics:
     """tracking-service."""
 
     def __init__(self, to: CollectorRegistry) -> None:
+        self.requests = answers(to, "tracking", " to anything but a hit")
         self.hits = counter(
             to, "postmeter_hits_total",
             "Answered and recorded hits, by kind (open, click, head: a HEAD of a click's URL).",
@@ -310,10 +317,7 @@ class QueryMetrics:
     """query-service."""
 
     def __init__(self, to: CollectorRegistry) -> None:
-        self.requests = Histogram(
-            "postmeter_query_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
-            buckets=LATENCY, registry=to,
-        )  # fmt: skip
+        self.requests = answers(to, "query")
 
 
 class LiveMetrics:
@@ -355,10 +359,7 @@ class GatewayMetrics:
             " POSTMETER_CLIENT_CONNECTIONS).",
             bound=BOUNDS,
         )  # fmt: skip
-        self.requests = Histogram(
-            "postmeter_gateway_seconds", "Time of an answer, by endpoint and status.", ["endpoint", "status"],
-            buckets=LATENCY, registry=to,
-        )  # fmt: skip
+        self.requests = answers(to, "gateway")
         self.dropped = counter(
             to, "postmeter_gateway_hits_dropped_total",
             "Hits served by the gateway itself and not counted, by kind (open, click), while tracking-service"

@@ -39,7 +39,7 @@ ENGAGEMENT = ("own", "provider")
 _ID = re.compile(r"src_[0-9a-z]{20}", re.ASCII)
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class SealedSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source as the gateway passes it on. secret: encrypted. options: provider's own, such as `topics` of SES."""
 
     id: str

@@ -8,7 +8,7 @@ KEPT_SECONDS = 60
 """How long an answer can be read. It never changes, so who reads it late reads the same."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Attribution(msgspec.Struct, frozen=True):
     """campaign: the one that the purchase is attributed to, or None. digest: of the purchase that was stored first
     under this event id; another one is a conflict.
     """
@@ -17,14 +17,14 @@ class Answer(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-_decoder = msgspec.json.Decoder(Answer)
+_decoder = msgspec.json.Decoder(Attribution)
 
 
-def encode(answer: Answer) -> bytes:
+def encode(answer: Attribution) -> bytes:
     """The key's value."""
     return msgspec.json.encode(answer)
 
 
-def decode(value: bytes | str) -> Answer:
+def decode(value: bytes | str) -> Attribution:
     """The answer in a key's value."""
     return _decoder.decode(value)

@@ -95,7 +95,7 @@ def source_log(source: str, kind: str) -> str:
 
 
 def purchase_answer(workspace: int, event_id: str) -> str:
-    """String, kept a minute: JSON of what became of a purchase (conversions.Answer), written when it is attributed."""
+    """String, kept a minute: JSON of what became of a purchase (conversions.Attribution), written when known."""
     return f"postmeter:purchase:{{{workspace}}}:{event_id}"
 
 

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.process import logs
 from postmeter.shared.stream import conversions
-from postmeter.shared.stream.conversions import Answer
+from postmeter.shared.stream.conversions import Attribution
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import purchase_answer
 
@@ -22,7 +22,7 @@ class Attributions:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: dict[str, set[asyncio.Future[Answer]]] = {}
+        self._waiting: dict[str, set[asyncio.Future[Attribution]]] = {}
         self._pause = PAUSES[0]
         self._asking: asyncio.Task[None] | None = None
 
@@ -31,7 +31,7 @@ class Attributions:
         """Whether no more purchases may wait."""
         return len(self._waiting) >= MOST
 
-    async def known(self, workspace: int, event_id: str) -> Answer | None:
+    async def known(self, workspace: int, event_id: str) -> Attribution | None:
         """What has been said of a purchase; None also where Redis does not answer."""
         try:
             value = await self._redis.get(purchase_answer(workspace, event_id))
@@ -39,7 +39,7 @@ class Attributions:
             return None
         return None if value is None else conversions.decode(value)
 
-    async def wait(self, workspace: int, event_id: str, seconds: float) -> Answer | None:
+    async def wait(self, workspace: int, event_id: str, seconds: float) -> Attribution | None:
         """What is said of a purchase within that time, or None."""
         key = purchase_answer(workspace, event_id)
         waiter = asyncio.get_running_loop().create_future()

@@ -18,19 +18,18 @@ _decoder = msgspec.json.Decoder(TrackEventBody)
 
 
 def read(workspace: int, body: bytes) -> CustomEvent:
-    """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
-    with values.unprocessable():
-        given = json_bodies.decode(_decoder, body)
-        received = datetime.now(UTC)
-        at, claimed = values.timestamp(given.timestamp, received)
-        address, _ = fields.address("contact_email", given.contact_email)
-        return CustomEvent(
-            at=at,
-            received=fields.micros(received),
-            workspace=workspace,
-            id=f"evt_{uuid7.new().hex}",
-            name=values.event_name(given.event_name),
-            contact=recipients.hash_of(address),
-            properties="{}" if given.properties is msgspec.UNSET else values.properties(given.properties),
-            claimed=claimed,
-        )
+    """Check a body. Raises RequestError 400 for what is not JSON, else FieldRefused."""
+    given = json_bodies.decode(_decoder, body)
+    received = datetime.now(UTC)
+    at, claimed = values.timestamp(given.timestamp, received)
+    address, _ = fields.address("contact_email", given.contact_email)
+    return CustomEvent(
+        at=at,
+        received=fields.micros(received),
+        workspace=workspace,
+        id=f"evt_{uuid7.new().hex}",
+        name=values.event_name(given.event_name),
+        contact=recipients.hash_of(address),
+        properties="{}" if given.properties is msgspec.UNSET else values.properties(given.properties),
+        claimed=claimed,
+    )

@@ -10,6 +10,7 @@ import msgspec
 
 from postmeter.shared.apis.misar import Item, PurchaseBody
 from postmeter.shared.http import json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Purchase
@@ -32,31 +33,30 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def read(workspace: int, body: bytes) -> Purchase:
-    """Check a body. Raises RequestError 400 for what is not JSON, else 422 that names the field."""
-    with values.unprocessable():
-        given = json_bodies.decode(_decoder, body)
-        received = datetime.now(UTC)
-        at, claimed = values.timestamp(given.timestamp, received)
-        address, _ = fields.address("contact_email", given.contact_email)
-        currency = values.currency(given.currency)
-        amount = values.amount(given.amount, currency)
-        order = fields.text("order_id", given.order_id, ORDER_CHARS)
-        if given.order_id is not None and not order:
-            raise fields.invalid("order_id", "must not be empty")
-        contact = recipients.hash_of(address)
-        return Purchase(
-            at=at,
-            received=fields.micros(received),
-            workspace=workspace,
-            id=f"evt_{order_hash(workspace, order).hex() if order else uuid7.new().hex}",
-            order=order,
-            contact=contact,
-            amount=amount,
-            currency=currency.code,
-            items=_items(given.items, json_bodies.decode(_lines, body).items if given.items else []),
-            digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
-            claimed=claimed,
-        )
+    """Check a body. Raises RequestError 400 for what is not JSON, else FieldRefused."""
+    given = json_bodies.decode(_decoder, body)
+    received = datetime.now(UTC)
+    at, claimed = values.timestamp(given.timestamp, received)
+    address, _ = fields.address("contact_email", given.contact_email)
+    currency = values.currency(given.currency)
+    amount = values.amount(given.amount, currency)
+    order = fields.text("order_id", given.order_id, ORDER_CHARS)
+    if given.order_id is not None and not order:
+        raise invalid("order_id", "must not be empty")
+    contact = recipients.hash_of(address)
+    return Purchase(
+        at=at,
+        received=fields.micros(received),
+        workspace=workspace,
+        id=f"evt_{order_hash(workspace, order).hex() if order else uuid7.new().hex}",
+        order=order,
+        contact=contact,
+        amount=amount,
+        currency=currency.code,
+        items=_items(given.items, json_bodies.decode(_lines, body).items if given.items else []),
+        digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
+        claimed=claimed,
+    )
 
 
 def order_hash(workspace: int, order: str) -> bytes:
@@ -66,13 +66,13 @@ def order_hash(workspace: int, order: str) -> bytes:
 
 def _items(given: list[Item], lines: list[dict[str, msgspec.Raw]]) -> str:
     if len(given) > MAX_ITEMS:
-        raise fields.invalid("items", f"at most {MAX_ITEMS}")
+        raise invalid("items", f"at most {MAX_ITEMS}")
     found: list[dict[str, Any]] = []
     for index, (item, line) in enumerate(zip(given, lines, strict=True)):
         place, why = f"items[{index}]", f"takes at most {values.FINE_PLACES} decimals"
         quantity = values.number(f"{place}.quantity", item.quantity, values.FINE_PLACES, why)
         if quantity <= 0:
-            raise fields.invalid(f"{place}.quantity", "takes a number above 0")
+            raise invalid(f"{place}.quantity", "takes a number above 0")
         name = fields.text(f"{place}.name", item.name, 500)
         price = values.number(f"{place}.price", item.price, values.FINE_PLACES, why)
         known = {"name": name, "quantity": quantity.normalize(), "price": price.normalize()}

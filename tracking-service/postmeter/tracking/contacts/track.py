@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
+from aiohttp import web
+
 from postmeter.shared.apis.misar import PurchaseAnswer, TrackEventAnswer
-from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
 from postmeter.shared.process.metrics import TrackingMetrics
-from postmeter.shared.stream.conversions import Answer
+from postmeter.shared.stream.conversions import Attribution
 from postmeter.shared.stream.records import Purchase, encode
 from postmeter.shared.stream.streams import slot_of_key
 from postmeter.tracking.contacts import custom_event, purchase
@@ -22,28 +25,29 @@ _LATER = "The purchase is stored, but what it is attributed to is not known yet:
 
 
 class Track:
-    """Takes what contacts did, for a principal."""
+    """Takes what contacts did."""
 
     def __init__(self, committer: Committer, attributions: Attributions, metrics: TrackingMetrics) -> None:
         self._committer = committer
         self._attributions = attributions
         self._metrics = metrics
 
-    async def event(self, principal: Principal, body: bytes) -> TrackEventAnswer:
-        """Take a custom event. Raises RequestError 400, 422, 503."""
-        record = custom_event.read(principal.workspace, body)
+    async def event(self, asked: Asked) -> web.Response:
+        """Take a custom event. Raises RequestError 400, FieldRefused, NotStored."""
+        record = custom_event.read(asked.principal.workspace, await asked.text())
         await self._committer.append([(None, encode(record))])
         self._note("custom", "accepted")
-        return TrackEventAnswer(True, record.id)
+        return json(TrackEventAnswer(True, record.id))
 
-    async def purchase(self, principal: Principal, body: bytes) -> PurchaseAnswer:
-        """Take a purchase and wait for its campaign. Raises RequestError 400, 409, 422, 503.
+    async def purchase(self, asked: Asked) -> web.Response:
+        """Take a purchase and wait for its campaign. Raises RequestError 400, 409, 503, FieldRefused, NotStored.
 
         A purchase with an order_id whose campaign is not known in time is a 503: sent again, it counts once. One
         without would count twice, so that it is answered without a campaign.
         """
+        body = await asked.text()
         began = time.monotonic()
-        record = purchase.read(principal.workspace, body)
+        record = purchase.read(asked.principal.workspace, body)
         if record.order and (known := await self._known(record)) is not None:
             return self._answer(record, known)
         if self._attributions.full:
@@ -60,19 +64,19 @@ class Track:
         self._note("purchase", "unanswered")
         if record.order:
             raise RequestError(503, "UNAVAILABLE", _LATER, None, _RETRY)
-        return PurchaseAnswer(True, record.id, None)
+        return json(PurchaseAnswer(True, record.id, None))
 
-    async def _known(self, record: Purchase) -> Answer | None:
+    async def _known(self, record: Purchase) -> Attribution | None:
         if not self._committer.redis_up:
             return None
         return await self._attributions.known(record.workspace, record.id)
 
-    def _answer(self, record: Purchase, answer: Answer) -> PurchaseAnswer:
+    def _answer(self, record: Purchase, answer: Attribution) -> web.Response:
         if answer.digest != record.digest:
             self._note("purchase", "conflict")
             raise RequestError(409, "ORDER_CONFLICT", _CONFLICT, "order_id")
         self._note("purchase", "accepted")
-        return PurchaseAnswer(True, record.id, answer.campaign)
+        return json(PurchaseAnswer(True, record.id, answer.campaign))
 
     def _note(self, kind: str, outcome: str) -> None:
         self._metrics.contact_events.labels(kind, outcome).inc()

@@ -1,11 +1,9 @@
-"""Checks of the track API's values. Each raises RequestError 422 that names the field (semantics.md)."""
+"""Checks of the track API's values. Each raises FieldRefused that names the field (semantics.md)."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,11 +11,10 @@ from typing import Any
 import msgspec
 from iso4217 import Currency
 
-from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import json_bodies, times
+from postmeter.shared.http.fields import invalid
 from postmeter.tracking.requests import fields
 
-_NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?", re.ASCII)
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,6})?", re.ASCII)
 # Of JSON: a text, or a number's digits and exponent.
@@ -36,23 +33,10 @@ OBJECT_EXPONENT = 300
 """Of numbers in properties: Postgres keeps each digit, but not of numbers with more than 16,383 decimals."""
 
 
-@contextmanager
-def unprocessable() -> Iterator[None]:
-    """What is wrong in a body that is JSON is a 422 here, where the native API says 400."""
-    try:
-        yield
-    except RequestError as error:
-        if error.code == "INVALID_FIELD":
-            raise RequestError(422, error.code, error.message, error.field) from None
-        raise
-
-
 def event_name(value: str) -> str:
     """A name in snake_case."""
     if len(value) > NAME_CHARS or _SNAKE_CASE.fullmatch(value) is None:
-        raise fields.invalid(
-            "event_name", f"takes snake_case, such as trial_started, of at most {NAME_CHARS} characters"
-        )
+        raise invalid("event_name", f"takes snake_case, such as trial_started, of at most {NAME_CHARS} characters")
     return value
 
 
@@ -61,7 +45,7 @@ def currency(value: str) -> Currency:
     try:
         return Currency(value)
     except ValueError:
-        raise fields.invalid("currency", "takes a code of ISO 4217, such as USD") from None
+        raise invalid("currency", "takes a code of ISO 4217, such as USD") from None
 
 
 def amount(value: msgspec.Raw, of: Currency) -> Decimal:
@@ -69,13 +53,13 @@ def amount(value: msgspec.Raw, of: Currency) -> Decimal:
     places = FINE_PLACES if of.exponent is None else of.exponent
     found = number("amount", value, places, f"{of.code} has {places} decimals")
     if found < 0:
-        raise fields.invalid("amount", "takes 0 or a positive number")
+        raise invalid("amount", "takes 0 or a positive number")
     return abs(found)
 
 
 def timestamp(value: str | None, received: datetime) -> tuple[int, int | None]:
     """As `fields.timestamp` says it; a time without a zone is UTC, for Misar's document does not ask for one."""
-    if value is not None and _NAIVE.fullmatch(value):
+    if value is not None and times.has_no_zone(value):
         value = f"{value}Z"
     return fields.timestamp("timestamp", value, received)
 
@@ -84,13 +68,13 @@ def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
     """An exact decimal; `why` tells who sends more than `places` decimals why they are too many."""
     text = _written(field, value).strip()
     if len(text) > NUMBER_CHARS or _NUMBER.fullmatch(text) is None:
-        raise fields.invalid(field, f"takes a number of at most {NUMBER_CHARS} characters")
+        raise invalid(field, f"takes a number of at most {NUMBER_CHARS} characters")
     found = Decimal(text)
     if found and found.adjusted() >= WHOLE_DIGITS:
-        raise fields.invalid(field, f"takes a number below 10^{WHOLE_DIGITS}")
+        raise invalid(field, f"takes a number below 10^{WHOLE_DIGITS}")
     exact = found.quantize(Decimal(1).scaleb(-places))
     if exact != found and not _is_sum_of_floats(found, exact):
-        raise fields.invalid(field, why)
+        raise invalid(field, why)
     return exact
 
 
@@ -107,21 +91,21 @@ def properties(value: msgspec.Raw, field: str = "properties") -> str:
     """A JSON object, bounded in size and depth; as it was written, so that no number loses a digit."""
     text = bytes(value)
     if len(text) > OBJECT_BYTES:
-        raise fields.invalid(field, f"takes {OBJECT_BYTES} bytes at most")
+        raise invalid(field, f"takes {OBJECT_BYTES} bytes at most")
     given = _written(field, value)
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise fields.invalid(field, json_bodies.reason(text, str(error))) from None
+        raise invalid(field, json_bodies.reason(text, str(error))) from None
     except RecursionError:
-        raise fields.invalid(field, f"takes at most {OBJECT_DEPTH} levels") from None
+        raise invalid(field, f"takes at most {OBJECT_DEPTH} levels") from None
     if not isinstance(found, dict):
-        raise fields.invalid(field, "takes an object")
+        raise invalid(field, "takes an object")
     _check(found, field)
     for token in _TOKEN.finditer(text):
         digits, exponent = token.groups(b"")
         if len(digits) > OBJECT_DIGITS or len(exponent) > 10 or abs(int(exponent or 0)) > OBJECT_EXPONENT:
-            raise fields.invalid(
+            raise invalid(
                 field, f"takes numbers of {OBJECT_DIGITS} digits and an exponent of {OBJECT_EXPONENT} at most"
             )
     return given
@@ -132,7 +116,7 @@ def _written(field: str, value: msgspec.Raw) -> str:
     try:
         return bytes(value).decode()
     except UnicodeDecodeError:
-        raise fields.invalid(field, "is not UTF-8") from None
+        raise invalid(field, "is not UTF-8") from None
 
 
 def _check(found: Any, field: str) -> None:
@@ -145,8 +129,8 @@ def _check(found: Any, field: str) -> None:
             elif isinstance(one, list):
                 inner += one
             elif isinstance(one, str) and "\0" in one:
-                raise fields.invalid(field, "NUL cannot be stored")
+                raise invalid(field, "NUL cannot be stored")
         level = inner
         if not level:
             return
-    raise fields.invalid(field, f"takes at most {OBJECT_DEPTH} levels")
+    raise invalid(field, f"takes at most {OBJECT_DEPTH} levels")

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.logs import Seldom
 from postmeter.shared.process.metrics import TrackingMetrics
@@ -49,22 +49,22 @@ Keyed = tuple[int | None, bytes]
 class Client(Protocol):
     """A connection that waits for a batch."""
 
-    def send(self, answer: bytes, batch: Batch) -> None:
+    def send(self, answer: bytes, batch: PendingBatch) -> None:
         """Write one answer; a client with several in one batch gets them in order."""
 
     def proceed(self) -> None:
         """Called after the answers of a batch whose `followers` the client has joined."""
 
 
-class NotStored(RequestError):
-    """503: records that neither Redis nor the spool has taken; `reason` is the metric's label."""
+class NotStored(Unavailable):
+    """Records that neither Redis nor the spool has taken; `reason` is the metric's label."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(503, "UNAVAILABLE", "Storage is not available; try again later.")
+        super().__init__("Storage is not available; try again later.")
         self.reason = reason
 
 
-class Batch:
+class PendingBatch:
     """Encoded records, and who is answered when they are durable."""
 
     __slots__ = ("answers", "behind", "bytes", "counts", "followers", "records", "unrecorded", "waiting")
@@ -108,10 +108,10 @@ class Committer:
     def __init__(
         self, appenders: list[Appender], spool: Spool, metrics: TrackingMetrics, producer: str, shards: ShardCount
     ) -> None:
-        self.hits = Batch()
+        self.hits = PendingBatch()
         self.redis_up = True
         self.trouble = asyncio.Event()
-        self._writes: deque[Batch] = deque()
+        self._writes: deque[PendingBatch] = deque()
         self._room = asyncio.Event()
         self._taken = asyncio.Event()
         self._idle = list(appenders)
@@ -142,7 +142,7 @@ class Committer:
             self._loop.call_soon(self._flush)
 
     async def append(self, keyed: Sequence[Keyed], *, behind: bool = False) -> None:
-        """Return once the records are durable. Raises RequestError 503 if they cannot be made so.
+        """Return once the records are durable. Raises NotStored if they cannot be made so.
 
         behind: they come into the streams after everything that this
         process has answered before, also after what waits in the spool. The records are not one transaction.
@@ -156,7 +156,7 @@ class Committer:
         if self.hits.takes(size):
             batch = self.hits
         else:
-            batch = next((queued for queued in self._writes if queued.takes(size)), Batch())
+            batch = next((queued for queued in self._writes if queued.takes(size)), PendingBatch())
             if not batch.records:
                 self._writes.append(batch)
         done = self._loop.create_future()
@@ -201,7 +201,7 @@ class Committer:
                 batch = self._writes.popleft()
                 self._room.set()
             elif hits_wait:
-                batch, self.hits = self.hits, Batch()
+                batch, self.hits = self.hits, PendingBatch()
                 self._taken.set()
             else:
                 return
@@ -210,7 +210,7 @@ class Committer:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _commit(self, appender: Appender, batch: Batch) -> None:
+    async def _commit(self, appender: Appender, batch: PendingBatch) -> None:
         sequence = self._sequence = self._sequence + 1
         error: NotStored | None = None
         try:
@@ -235,7 +235,7 @@ class Committer:
             # Not at once: what the loop has read by now is to be in the next batch too.
             self.schedule()
 
-    async def _keep_trying(self, appender: Appender, parts: list[Spooled], batch: Batch) -> None:
+    async def _keep_trying(self, appender: Appender, parts: list[Spooled], batch: PendingBatch) -> None:
         """Store a batch. Raises what the last attempt failed with; once one has waited in vain the next ones do not."""
         give_up = self._loop.time() + PATIENCE
         while True:
@@ -250,7 +250,7 @@ class Committer:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _store(self, appender: Appender, parts: list[Spooled], batch: Batch) -> None:
+    async def _store(self, appender: Appender, parts: list[Spooled], batch: PendingBatch) -> None:
         if self.redis_up and not (batch.behind and self._spool.waiting):
             began = time.perf_counter()
             try:
@@ -271,7 +271,7 @@ class Committer:
         self._hits_spooled.inc(batch.hits)
         self._metrics.spool_bytes.set(self._spool.waiting)
 
-    def _answer(self, batch: Batch, error: NotStored | None) -> None:
+    def _answer(self, batch: PendingBatch, error: NotStored | None) -> None:
         # Beside what was stored and what was dropped a second account, by which both can be checked.
         (self._answered if error is None else self._marked).inc(batch.hits)
         if error is not None:

@@ -15,7 +15,7 @@ from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking.durable import segment
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer
-from postmeter.tracking.durable.segment import Spooled, Unreadable
+from postmeter.tracking.durable.segment import SegmentUnreadable, Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
 
@@ -28,7 +28,7 @@ ADOPT_EVERY = 15.0
 async def append(path: Path, appender: Appender, shards: int) -> AsyncIterator[Spooled]:
     """Append a segment's batches, oldest first, and give each that Redis has acknowledged.
 
-    Raises Unreadable before the first one, and one of FAILURES; what was appended keeps its ids the next time.
+    Raises SegmentUnreadable before the first one, and one of FAILURES; what was appended keeps its ids the next time.
     """
     for batch in await asyncio.to_thread(lambda: list(segment.read(path))):
         # A deployment with fewer shards than before still finds a place for old batches.
@@ -139,7 +139,7 @@ class Drainer:
                 async for _ in append(path, self._appender, self._shards.now):
                     self._metrics.spool_drained.inc()
                     moved += 1
-            except Unreadable as fault:
+            except SegmentUnreadable as fault:
                 self._disk_faults.note(error=str(fault))
                 return False
             self._moved.add(path)

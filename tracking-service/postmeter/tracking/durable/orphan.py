@@ -17,7 +17,7 @@ from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking.durable import drainer, holder, segment, spool
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.holder import SpoolTaken
-from postmeter.tracking.durable.segment import Unreadable
+from postmeter.tracking.durable.segment import SegmentUnreadable
 
 WORK = "postmeter spool drain"
 APPEND_SECONDS = 30.0
@@ -98,7 +98,7 @@ async def _move(path: Path, appender: Appender, shards: int, moved: Moved) -> No
             async for batch in drainer.append(path, appender, shards):
                 moved.batches += 1
                 moved.hits += _hits(batch.packed)
-    except Unreadable as fault:
+    except SegmentUnreadable as fault:
         moved.unread.append(str(fault))
         return
     await asyncio.to_thread(path.unlink)

@@ -45,7 +45,7 @@ class Spooled(msgspec.Struct, array_like=True, frozen=True):
 _decoder = msgspec.msgpack.Decoder(Spooled)
 
 
-class Unreadable(PostmeterError):
+class SegmentUnreadable(PostmeterError):
     """The disk does not give a segment's bytes. The message names it and says why."""
 
 
@@ -123,13 +123,13 @@ def written(folder: Path) -> Iterator[float]:
 def read(segment: Path) -> Iterator[Spooled]:
     """The batches of a segment. Damaged frames are left out and logged; a torn one at the end looks the same.
 
-    Holds the segment in memory. Raises Unreadable.
+    Holds the segment in memory. Raises SegmentUnreadable.
     """
     found = _NAME.fullmatch(segment.name)
     try:
         data = segment.read_bytes()
     except OSError as error:
-        raise Unreadable(f"{segment} cannot be read: {error.strerror or repr(error)}") from error
+        raise SegmentUnreadable(f"{segment} cannot be read: {error.strerror or repr(error)}") from error
     if found is None or found.group(2) is None:
         yield from _read_old(segment, data)
         return

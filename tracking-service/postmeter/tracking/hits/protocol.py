@@ -21,7 +21,7 @@ from postmeter.shared.http.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEP
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch
 from postmeter.shared.process import logs
-from postmeter.tracking.durable.committer import Batch, Keyed, Kind
+from postmeter.tracking.durable.committer import Keyed, Kind, PendingBatch
 from postmeter.tracking.hits import answers
 from postmeter.tracking.hits.client import ADDRESS_HEADERS
 from postmeter.tracking.hits.port import Port
@@ -51,7 +51,7 @@ class HitProtocol(asyncio.Protocol):
 
     def __init__(self, port: Port) -> None:
         self._port = port
-        self._batch: Batch | None = None
+        self._batch: PendingBatch | None = None
         self._buffer = bytearray()
         self._searched = 0
         self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
@@ -127,7 +127,7 @@ class HitProtocol(asyncio.Protocol):
 
     # -- the committer's side
 
-    def send(self, answer: bytes, batch: Batch) -> None:
+    def send(self, answer: bytes, batch: PendingBatch) -> None:
         """Write an answer whose hit is durable."""
         self._batch = None
         self._write(answer)
@@ -330,7 +330,7 @@ class HitProtocol(asyncio.Protocol):
         self._follow(self._batch or committer.hits)
         return True
 
-    def _follow(self, batch: Batch) -> None:
+    def _follow(self, batch: PendingBatch) -> None:
         if not batch.followers or batch.followers[-1] is not self:
             batch.followers.append(self)
         if len(self._buffer) > _BUFFER_LIMIT and not self._paused:

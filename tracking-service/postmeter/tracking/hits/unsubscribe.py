@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from postmeter.shared.apis.unsubscribe import ENDPOINTS, FIELD, UNSUBSCRIBE_PATH, VALUE
+from postmeter.shared.apis.unsubscribe import FIELD, UNSUBSCRIBE_PATH, VALUE
 from postmeter.shared.errors import TokenRejected
+from postmeter.shared.http.answerer import Asked
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import USER_AGENT_BYTES, Page
 from postmeter.shared.links.tokens import UNSUBSCRIBE, KeyRing
@@ -23,10 +24,8 @@ from postmeter.shared.stream.records import Event, encode, idempotency_key
 from postmeter.shared.stream.streams import slot_of_event
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits.client import Clients
-from postmeter.tracking.requests import bodies, fields
-from postmeter.tracking.settings import TrackingSettings
+from postmeter.tracking.requests import fields
 
-_MAX_BODY = max(endpoint.max_body for endpoint in ENDPOINTS)
 _MAX_FIELDS = 100
 _FORM = (
     f'<form method="post"><input type="hidden" name="{FIELD}" value="{VALUE}">'
@@ -45,28 +44,27 @@ class Unsubscribes:
 
     def __init__(
         self,
-        settings: TrackingSettings,
         keys: KeyRing,
         committer: Committer,
         metrics: TrackingMetrics,
         clients: Clients,
     ) -> None:
-        self._timeout = settings.body_timeout
         self._keys = keys
         self._committer = committer
         self._metrics = metrics
         self._clients = clients
 
-    async def ask(self, request: web.Request) -> web.Response:
+    async def ask(self, asked: Asked) -> web.Response:
         """The confirmation page, the same for everybody; a link that is not genuine gets a page that says so."""
-        return _response(_ASK if self._message(request) else _NOT_GENUINE)
+        return _response(_ASK if self._message(asked.request) else _NOT_GENUINE)
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, asked: Asked) -> web.Response:
         """Count it. Never a redirect: RFC 8058 section 3.1 forbids it."""
+        request = asked.request
         found = self._message(request)
         if found is None:
             return _response(_NOT_GENUINE)
-        if not says_so(await bodies.read(request, _MAX_BODY, self._timeout)):
+        if not says_so(await asked.text()):
             return _response(_NOT_ASKED)
         event = _event(*found, request, self._clients.of(request))
         await self._committer.append([(slot_of_event(event), encode(event))])

@@ -6,14 +6,14 @@ import re
 from urllib.parse import quote, unquote_to_bytes
 
 from postmeter.shared.apis.native import Reason
-from postmeter.shared.errors import ClickRefused, DestinationRefused, TokenRejected
+from postmeter.shared.errors import ClickRefused, DestinationRefused, PostmeterError, TokenRejected
 from postmeter.shared.links import click_url, destination
 from postmeter.shared.links.tokens import TOKEN_CHARS, WITHOUT_URL, KeyRing
 from postmeter.tracking.html.placeholders import holds_placeholder
 from postmeter.tracking.html.scanner import Link, unescape
 
 
-class Untracked(Exception):
+class Untracked(PostmeterError):
     """A link that is left as it is. `url` is it as written, its references resolved."""
 
     def __init__(self, url: str, reason: Reason) -> None:

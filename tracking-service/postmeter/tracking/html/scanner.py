@@ -14,6 +14,7 @@ from html.entities import html5
 
 import msgspec
 
+from postmeter.shared.errors import PostmeterError
 from postmeter.tracking.html.surroundings import Surroundings
 
 _MARKUP = re.compile(r"<(?:(?P<tag>/?[A-Za-z][^ \t\n\f\r/>]*+)|(?P<comment>!--)|(?P<bogus>[!?/]))")
@@ -47,7 +48,7 @@ would make an answer ten times as large as what was sent."""
 MAX_ATTRIBUTES = 100
 
 
-class TooManyLinks(Exception):
+class TooManyLinks(PostmeterError):
     """A mail has more than MAX_LINKS links."""
 
 

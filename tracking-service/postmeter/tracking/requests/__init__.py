@@ -1,1 +1,1 @@
-"""Bodies and fields of what is written by API: bounded, and checked field by field."""
+"""Checks of single fields of what is written by API."""

@@ -1,4 +1,4 @@
-"""Checks of single fields. Each raises RequestError 400 INVALID_FIELD that names the field."""
+"""Checks of single fields. Each raises FieldRefused that names the field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TypeVar
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.http import times
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.text import addresses, domains
 
 Named = TypeVar("Named")
@@ -19,16 +20,6 @@ HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 IP_CHARS = 45
 MAX_LABELS = 20
 LABELS_BYTES = 800
-# RFC 3339 with seconds; msgspec's own reading of dates is wider than what we want to promise.
-_TIMESTAMP = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})?",
-    re.ASCII,
-)
-
-
-def invalid(field: str, message: str) -> RequestError:
-    """The error of a field."""
-    return RequestError(400, "INVALID_FIELD", f"{field}: {message}", field)
 
 
 def text(field: str, value: str | None, limit: int) -> str:
@@ -115,16 +106,10 @@ def timestamp(field: str, value: str | None, received: datetime) -> tuple[int, i
     """
     if value is None:
         return micros(received), None
-    match = _TIMESTAMP.fullmatch(value)
-    if match is None:
-        raise invalid(field, "takes a time such as 2026-04-03T12:00:00Z")
-    day, clock, fraction, zone = match.groups()
-    if zone is None:
-        raise invalid(field, "needs a time zone, such as Z or +02:00")
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '')[:7]}{zone.upper()}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise invalid(field, "is not a date and time that exist") from None
+        moment = times.timestamp(field, value).astimezone(UTC)
+    except OverflowError:
+        raise invalid(field, "is not a date or time that exists") from None
     if received - OLDEST <= moment <= received + NEWEST:
         return micros(moment), None
     return micros(received), micros(moment)

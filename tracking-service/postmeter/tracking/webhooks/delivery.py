@@ -26,7 +26,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Source:
+class WebhookSource:
     """Where deliveries come from: one webhook at one provider. options: by name, such as the topics allowed.
 
     secret: what signs them, or the password in the URL; of the provider's making or of ours.

@@ -7,7 +7,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused
 from postmeter.shared.links.hits import USER_AGENT_BYTES
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import ADDRESSED, EventType
@@ -17,9 +17,9 @@ from postmeter.shared.text.domains import normal
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import subjects
-from postmeter.tracking.webhooks.delivery import Source
+from postmeter.tracking.webhooks.delivery import WebhookSource
 from postmeter.tracking.webhooks.provider import Provider
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 
 _OLDEST = int(fields.OLDEST / timedelta(microseconds=1))
 _NEWEST = int(fields.NEWEST / timedelta(microseconds=1))
@@ -31,22 +31,24 @@ MOST_TAGS = 100
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def event_of(reading: Reading, item: bytes, place: int, provider: Provider, source: Source, received: int) -> Event:
+def event_of(
+    reading: Reading, item: bytes, place: int, provider: Provider, source: WebhookSource, received: int
+) -> Event:
     """The record of one reading; `item` are the bytes that it was read from, `place` its place among the item's.
 
-    Texts are cut to what is stored, never refused: nobody could send them again. Raises Unreadable for a reading
+    Texts are cut to what is stored, never refused: nobody could send them again. Raises ItemUnreadable for a reading
     that names no message, unless it is of a type that is not ours: of an account, a list or a contact; or names a
     recipient and is of a type that counts for the one message to it that fits (ADR 0030).
     """
     if not reading.name:
-        raise Unreadable("it does not say what happened")
+        raise ItemUnreadable("it does not say what happened")
     message, provider_message = _our_id(reading.message), fields.bare_id(_text(reading.provider_message, 500))
     mail = _mail(reading, source)
     if not (message or provider_message or reading.type is EventType.UNKNOWN):
         if reading.type not in ADDRESSED:
-            raise Unreadable("it names no message")
+            raise ItemUnreadable("it names no message")
         if not mail.to_hash:
-            raise Unreadable("it names neither a message nor a recipient")
+            raise ItemUnreadable("it names neither a message nor a recipient")
     at = reading.at if isinstance(reading.at, int) else received
     placed = at if received - _OLDEST <= at <= received + _NEWEST else received
     # A provider's event id may be that of its message or delivery, told for several events and recipients.
@@ -74,7 +76,7 @@ def event_of(reading: Reading, item: bytes, place: int, provider: Provider, sour
     )
 
 
-def _mail(reading: Reading, source: Source) -> Mail:
+def _mail(reading: Reading, source: WebhookSource) -> Mail:
     recipient, recipient_domain = _address(reading.recipient)
     sender, sender_domain = _address(reading.from_address)
     return Mail(
@@ -106,7 +108,7 @@ def _address(text: str) -> tuple[str, str]:
     """(address, domain); both empty for what is not an address, for an event is not lost for its address."""
     try:
         return fields.address("address", _text(text, 1000)) if text else ("", "")
-    except RequestError:
+    except FieldRefused:
         domain = text.rpartition("@")[2].strip("<> ")
         try:
             return _text(text.strip(), 320), normal(domain)
@@ -133,7 +135,7 @@ def _labels(texts: tuple[str, ...]) -> list[str]:
 def _ip(text: str) -> str:
     try:
         return fields.ip("ip", text.strip()) if text else ""
-    except RequestError:
+    except FieldRefused:
         return ""
 
 

@@ -22,10 +22,10 @@ from postmeter.tracking.durable.committer import Committer, Keyed
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events, items
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.tokens import Tokens
 
 SOURCES = 1000
@@ -75,14 +75,14 @@ class Webhooks:
         self._mailboxes = mailboxes
         self._base_url = settings.public_gateway_url.rstrip("/")
 
-    async def take(self, passed: sources.Source, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def take(self, passed: sources.SealedSource, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Take one delivery. Raises RequestError 400, 401, 404, 503."""
         provider = PROVIDERS.get(passed.provider)
         if provider is None:
             raise RequestError(404, "NOT_FOUND", "There is no such webhook.")
         if self._source_key is None:
             raise RequestError(503, "UNAVAILABLE", "Webhooks are not taken here: POSTMETER_SOURCE_KEY is not set.")
-        source = Source(
+        source = WebhookSource(
             id=passed.id,
             workspace=passed.workspace,
             provider=passed.provider,
@@ -111,7 +111,7 @@ class Webhooks:
         if self._committer.redis_up:
             await source_log.note_delivery(self._redis, source, delivery, unread)
 
-    async def _record(self, provider: Provider, source: Source, delivery: Delivery) -> Outcome:
+    async def _record(self, provider: Provider, source: WebhookSource, delivery: Delivery) -> Outcome:
         outcome, taken, keyed = Outcome(), list[Event](), list[Keyed]()
         unread: list[source_log.Unread] = []
         work = 0
@@ -122,7 +122,7 @@ class Webhooks:
                 work = 0
             try:
                 found = read(provider, source, item, delivery.received)
-            except Unreadable as error:
+            except ItemUnreadable as error:
                 outcome.rejected.append(RejectedItem(index, "UNREADABLE", quoting.clean(str(error), REASON_CHARS)))
                 unread.append(source_log.Unread.of(delivery.received, str(error), item))
                 refusal = outgoing.refusal(
@@ -147,7 +147,7 @@ class Webhooks:
             logs.get().warning("webhook items put aside", source=source.id, items=len(outcome.rejected), first=first)
         return outcome
 
-    def _count(self, provider: Provider, source: Source, outcome: str) -> None:
+    def _count(self, provider: Provider, source: WebhookSource, outcome: str) -> None:
         """Count a delivery by its source. A source's series begin together, at 0, with its first delivery."""
         counter, name = self._metrics.webhook_deliveries, source.id
         if name not in self._labelled:
@@ -165,19 +165,19 @@ class Webhooks:
         return msgspec.structs.replace(event, mail=msgspec.structs.replace(mail, mailbox_provider=named))
 
 
-def read(provider: Provider, source: Source, item: bytes, received: int) -> list[Event]:
-    """The events of one item. Raises Unreadable, also for what the provider's module did not expect."""
+def read(provider: Provider, source: WebhookSource, item: bytes, received: int) -> list[Event]:
+    """The events of one item. Raises ItemUnreadable, also for what the provider's module did not expect."""
     if len(item) > items.ITEM_BYTES:
-        raise Unreadable(f"it has more than {items.ITEM_BYTES} bytes")
+        raise ItemUnreadable(f"it has more than {items.ITEM_BYTES} bytes")
     try:
         readings = _readings(provider, item)
-    except Unreadable:
+    except ItemUnreadable:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(str(error)) from None
+        raise ItemUnreadable(str(error)) from None
     except Exception as error:  # a fault of ours must not cost the other items of the delivery
         logs.get().error("a webhook's item was not understood", provider=provider.slug, exc_info=error)
-        raise Unreadable(f"not understood: {type(error).__name__}") from None
+        raise ItemUnreadable(f"not understood: {type(error).__name__}") from None
     return [events.event_of(reading, item, place, provider, source, received) for place, reading in enumerate(readings)]
 
 

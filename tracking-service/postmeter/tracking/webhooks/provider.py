@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from postmeter.shared.errors import RequestError
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.reading import Reading
 
 MESSAGE_KEY = "postmeter_id"
@@ -31,7 +31,7 @@ class Provider:
 
     verify: raises RequestError 401 for a delivery that is forged, stale or not signed; looks at the raw bytes only.
     items: the events of a verified delivery, each with the bytes that it consists of; raises RequestError 400 for a
-    body that is not one of the provider's. read: what one item says, an event per recipient; raises Unreadable.
+    body that is not one of the provider's. read: what one item says, an event per recipient; raises ItemUnreadable.
     reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
     once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
     token signs something else with it. options: names of what a source must say besides. check: raises RequestError
@@ -42,13 +42,13 @@ class Provider:
     slug: str
     name: str
     secret: SecretOrigin
-    verify: Callable[[Delivery, Source], Awaitable[None]]
+    verify: Callable[[Delivery, WebhookSource], Awaitable[None]]
     items: Callable[[Delivery], Sequence[bytes]]
     read: Callable[[bytes], list[Reading]]
-    reply: Callable[[Delivery, Source], Awaitable[bool]] | None = None
+    reply: Callable[[Delivery, WebhookSource], Awaitable[bool]] | None = None
     once: Callable[[Delivery], tuple[str, bytes]] | None = None
     options: tuple[str, ...] = ()
-    check: Callable[[Source], object] | None = None
+    check: Callable[[WebhookSource], object] | None = None
     password_in_url: bool = False
 
 

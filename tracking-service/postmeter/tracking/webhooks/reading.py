@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from postmeter.shared.errors import PostmeterError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments
 
 
-class Unreadable(Exception):
+class ItemUnreadable(PostmeterError):
     """An item of a delivery that cannot be read; the message says why. The others count."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
-from postmeter.shared.storage.sources import Source
+from postmeter.shared.storage.sources import SealedSource
 
 QUIET_SECONDS = 60.0
 """After a line about a source nothing more is logged about it for this long: anybody who knows its URL can fail."""
@@ -25,7 +25,7 @@ class Refusals:
         self._quiet_until: dict[str, float] = {}
         self._untold: dict[str, int] = {}
 
-    def refused(self, source: Source, error: RequestError) -> None:
+    def refused(self, source: SealedSource, error: RequestError) -> None:
         """A delivery of `source` got `error`."""
         times = self._untold.get(source.id, 0) + 1
         if self._clock() < self._quiet_until.get(source.id, 0.0):

@@ -45,7 +45,7 @@ class TooManySources(PostmeterError):
     """The workspace has MOST."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class StoredSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source as it is stored, but for its secret."""
 
     id: str
@@ -65,7 +65,7 @@ class Shown:
     missing: nothing is taken before the provider's own secret is given.
     """
 
-    source: Source
+    source: StoredSource
     secret: Secret | None = None
     missing: bool = False
 
@@ -76,7 +76,7 @@ class Shown:
         return url(base.replace("://", f"://postmeter:{self.secret.reveal()}@", 1), self.source)
 
 
-def url(base: str, source: Source) -> str:
+def url(base: str, source: StoredSource) -> str:
     """What a provider is to post to. base: the gateway's."""
     return f"{base}/v1/webhooks/{source.provider}/{source.id}"
 
@@ -108,7 +108,7 @@ async def create(
         if await database.fetchval(_QUERIES["workspace"], workspace):
             raise TooManySources(f"the workspace has {MOST} sources; revoke those that are not used")
         raise SourceRefused("workspace", f"there is no workspace {quoted(workspace)}")
-    source = Source(
+    source = StoredSource(
         id=source_id,
         workspace=workspace,
         provider=provider,
@@ -120,13 +120,13 @@ async def create(
     return Shown(source, made if secret is None and not missing else None, missing)
 
 
-async def listed(database: Database, workspace: str | None, *, revoked: bool = False) -> list[Source]:
+async def listed(database: Database, workspace: str | None, *, revoked: bool = False) -> list[StoredSource]:
     """The sources of a workspace (public id), or of all, in the order in which they were made."""
     rows = await database.fetch(_QUERIES["all"], workspace, revoked, _LISTED if workspace is None else 10 * MOST)
     return [_source(row) for row in rows]
 
 
-async def find(database: Database, workspace: str | None, source_id: str) -> Source:
+async def find(database: Database, workspace: str | None, source_id: str) -> StoredSource:
     """The source, of the workspace or of any. Raises NoSuchSource."""
     return _source(await _row(database, workspace, source_id))
 
@@ -203,8 +203,8 @@ async def _row(database: Database, workspace: str | None, source_id: str) -> asy
     return row
 
 
-def _source(row: asyncpg.Record) -> Source:
-    return Source(
+def _source(row: asyncpg.Record) -> StoredSource:
+    return StoredSource(
         id=row["id"],
         workspace=row["workspace"],
         provider=row["provider"],
@@ -265,7 +265,9 @@ def _check_secret(provider: Provider, secret: Secret, options: dict[str, str]) -
     if provider.check is None:
         return
     try:
-        provider.check(delivery.Source(id="", workspace=0, provider=provider.slug, secret=secret, options=options))
+        provider.check(
+            delivery.WebhookSource(id="", workspace=0, provider=provider.slug, secret=secret, options=options)
+        )
     except RequestError as error:
         where = f"docs/webhooks/{provider.slug}.md says where to find it"
         raise SourceRefused("options" if provider.options else "secret", f"{error.message} {where}") from None

@@ -1,62 +1,49 @@
-"""The HTTP face of webhooks: what the gateway has passed on, and the answers that providers expect."""
+"""Webhooks as the gateway passes them on, and the answers that providers expect."""
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from postmeter.shared.apis import webhooks
-from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import RequestError, SettingsError
-from postmeter.shared.process import logs
-from postmeter.shared.storage import sources
-from postmeter.shared.storage.sources import Source
+from postmeter.shared.http import failures
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
+from postmeter.shared.storage.sources import SealedSource
 from postmeter.shared.stream import source_log
-from postmeter.tracking.requests import bodies
-from postmeter.tracking.requests.large_bodies import LargeBodies
-from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.refusals import Refusals
-
-_MAX_BODY = max(endpoint.max_body for endpoint in webhooks.ENDPOINTS)
 
 
 class WebhookRoutes:
     """The handlers of webhooks.PATH."""
 
-    def __init__(self, settings: TrackingSettings, seals: Seals, large: LargeBodies, taker: Webhooks) -> None:
-        self._seals = seals
-        self._large = large
-        self._timeout = settings.body_timeout
+    def __init__(self, taker: Webhooks) -> None:
         self._taker = taker
         self._refusals = Refusals()
 
-    def _source(self, request: web.Request) -> Source:
-        source = self._seals.open(sources.HEADER, Source, request.headers, request.method, request.raw_path)
-        logs.bind_request(source.request_id)
-        return source
-
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, asked: Asked) -> web.Response:
         """One delivery: 200 once its events are in the streams."""
-        source = self._source(request)
+        source = _source(asked)
         try:
-            async with self._large.of(source.workspace, request) as turn:
-                body = await bodies.read_raw(request, _MAX_BODY, self._timeout, turn)
-                outcome = await self._taker.take(source, request.headers, body)
-        except RequestError as error:
-            await self._refused(source, error)
+            return json(await self._taker.take(source, asked.request.headers, await asked.read()))
+        except failures.ANSWERABLE as error:
+            await self._refused(source, failures.answered(error, asked.endpoint))
             raise
         except SettingsError as error:  # ours to mend: the provider is to try again, and need not know the setting
             await self._refused(source, RequestError(503, "UNAVAILABLE", str(error)))
             raise RequestError(503, "UNAVAILABLE", "Webhooks cannot be verified here now; try again.") from error
-        return web.Response(body=msgspec.json.encode(outcome), content_type="application/json")
 
-    async def _refused(self, source: Source, error: RequestError) -> None:
+    async def _refused(self, source: SealedSource, error: RequestError) -> None:
         self._refusals.refused(source, error)
         await self._taker.note(source.id, source_log.Delivery(events.now(), error=f"{error.status}: {error.message}"))
 
-    async def describe(self, request: web.Request) -> web.Response:
+    async def describe(self, asked: Asked) -> web.Response:
         """Some providers try a URL with HEAD or GET before they take it."""
-        answer = webhooks.WebhookAnswer(provider=self._source(request).provider)
-        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+        return json(webhooks.WebhookAnswer(provider=_source(asked).provider))
+
+
+def _source(asked: Asked) -> SealedSource:
+    assert asked.source is not None
+    return asked.source

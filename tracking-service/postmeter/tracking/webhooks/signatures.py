@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import refused
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Postmeter webhooks"'}
@@ -28,7 +28,7 @@ def header(delivery: Delivery, name: str) -> str:
     return value
 
 
-def sha256_hex(source: Source, signed: bytes) -> str:
+def sha256_hex(source: WebhookSource, signed: bytes) -> str:
     """HMAC-SHA256 under the source's secret, as lower-case hex."""
     return hmac.new(source.secret.reveal().encode(), signed, hashlib.sha256).hexdigest()
 
@@ -49,7 +49,7 @@ def fresh(delivery: Delivery, timestamp: str, seconds: float = CLOCK_SKEW) -> No
         raise refused("The signed timestamp is too old or too new.")
 
 
-async def basic_auth(delivery: Delivery, source: Source) -> None:
+async def basic_auth(delivery: Delivery, source: WebhookSource) -> None:
     """HTTP basic authentication whose password is the source's secret, for providers that sign nothing."""
     scheme, _, encoded = delivery.headers.get("Authorization", "").strip().partition(" ")
     try:

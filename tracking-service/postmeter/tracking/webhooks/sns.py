@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.text import quoting
 from postmeter.tracking.webhooks import moments, sns_certificates
@@ -114,7 +114,7 @@ async def confirm(message: Message, topics: Sequence[str]) -> None:
         await sns_certificates.outside(f"https://{host}/?{query}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         logs.get().error("SNS subscription not confirmed", topic=message.topic_arn, error=repr(error))
-        raise RequestError(503, "UNAVAILABLE", "The subscription could not be confirmed; try again.") from None
+        raise Unavailable("The subscription could not be confirmed; try again.") from None
 
 
 def signed_text(message: Message) -> bytes:

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.tracking.webhooks.provider import refused
 
@@ -51,7 +51,7 @@ _fetching: dict[str, asyncio.Task[x509.Certificate]] = {}
 
 
 async def key(url: str) -> RSAPublicKey:
-    """The key of the certificate at an address that has been checked. Raises the refusal, or RequestError 503."""
+    """The key of the certificate at an address that has been checked. Raises the refusal, or Unavailable."""
     certificate = _known.get(url)
     now = datetime.now(UTC)
     if certificate is None or now > certificate.not_valid_after_utc:
@@ -69,14 +69,14 @@ async def _fetched(url: str) -> x509.Certificate:
     task = _fetching.get(url)
     if task is None:
         if len(_fetching) >= AT_ONCE:
-            raise RequestError(503, "UNAVAILABLE", "Too many signing certificates are asked for; try again.")
+            raise Unavailable("Too many signing certificates are asked for; try again.")
         task = _fetching[url] = asyncio.create_task(_fetch_certificate(url))
         task.add_done_callback(lambda _: _fetching.pop(url, None))
     try:
         return await asyncio.shield(task)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         logs.get().error("SNS certificate not read", url=url, error=repr(error))
-        raise RequestError(503, "UNAVAILABLE", "The signing certificate cannot be read now; try again.") from None
+        raise Unavailable("The signing certificate cannot be read now; try again.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise refused("At the address of the signing certificate there is no certificate.") from None
 

@@ -12,20 +12,20 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.shared.apis import sources as api
-from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.auth import authorization
-from postmeter.shared.auth.principal import HEADER, Principal
-from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answerer import Asked, Handler
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.source_log import Delivery, History, Unread
 from postmeter.shared.text.stamps import stamp
-from postmeter.tracking.requests import bodies, fields
+from postmeter.tracking.requests import fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry
 from postmeter.tracking.webhooks.registry import NoSuchSource, Shown, SourceRefused, TooManySources
@@ -35,23 +35,20 @@ SECRET_CHARS = 8_192
 _UNSET_HERE = "Sources cannot be managed here: POSTMETER_POSTGRES_DSN or POSTMETER_SOURCE_KEY is not set."
 _new_decoder = msgspec.json.Decoder(api.NewSource)
 _change_decoder = msgspec.json.Decoder(api.SourceChange)
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 Answering = Callable[[Principal, str, bytes], Awaitable[msgspec.Struct]]
 
 
 class SourceRoutes:
     """The handlers of api.ENDPOINTS. pool: None where this service knows no Postgres."""
 
-    def __init__(self, settings: TrackingSettings, seals: Seals, pool: Pool | None, redis: Redis) -> None:
-        self._seals = seals
+    def __init__(self, settings: TrackingSettings, pool: Pool | None, redis: Redis) -> None:
         self._pool = pool
         self._redis = redis
         self._key = settings.source_key
         self._base = settings.public_gateway_url.rstrip("/")
-        self._timeout = settings.body_timeout
 
-    def routes(self) -> list[web.RouteDef]:
-        """One for each endpoint."""
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """By method and path."""
         answers: dict[tuple[str, str], Answering] = {
             ("POST", api.PATH): self._create,
             ("GET", api.PATH): self._list,
@@ -59,21 +56,16 @@ class SourceRoutes:
             ("PATCH", api.ONE_PATH): self._change,
             ("DELETE", api.ONE_PATH): self._revoke,
         }
-        return [
-            web.route(e.method, e.path.replace("}", ":[^/]+}"), self._handler(e, answers[e.method, e.path]))
-            for e in api.ENDPOINTS
-        ]
+        return {row: self._handler(answer) for row, answer in answers.items()}
 
-    def _handler(self, endpoint: Endpoint, answer: Answering) -> Handler:
-        async def handle(request: web.Request) -> web.Response:
-            principal = self._seals.open(HEADER, Principal, request.headers, request.method, request.raw_path)
-            logs.bind_request(principal.request_id)
-            authorization.require(endpoint, principal)
-            if principal.confined_to is not None:
+    def _handler(self, answer: Answering) -> Handler:
+        async def handle(asked: Asked) -> web.Response:
+            caller = asked.principal
+            if caller.confined_to is not None:
                 raise RequestError(403, "FORBIDDEN", "Sources are the workspace's; this key is confined to domains.")
-            body = await bodies.read(request, endpoint.max_body, self._timeout) if endpoint.max_body else b""
-            told = await _named(answer(principal, request.match_info.get("id", ""), body))
-            return web.Response(status=endpoint.status, body=msgspec.json.encode(told), content_type="application/json")
+            body = await asked.text()
+            told = await _named(answer(caller, asked.request.match_info.get("id", ""), body))
+            return json(told, asked.endpoint.status)
 
         return handle
 
@@ -150,7 +142,7 @@ class SourceRoutes:
         except FAILURES:
             return History()
 
-    def _shown(self, source: registry.Source, history: History) -> dict[str, Any]:
+    def _shown(self, source: registry.StoredSource, history: History) -> dict[str, Any]:
         error = history.last_error
         return {
             "id": source.id,
@@ -174,11 +166,11 @@ class SourceRoutes:
 
 
 async def _named(answer: Awaitable[msgspec.Struct]) -> msgspec.Struct:
-    """The answer; what may go wrong on the way as a RequestError."""
+    """The answer; what may go wrong on the way as an HTTP error."""
     try:
         return await answer
     except SourceRefused as error:
-        raise RequestError(400, "INVALID_FIELD", f"{error.field}: {error}", error.field) from None
+        raise invalid(error.field, str(error)) from None
     except NoSuchSource:
         raise RequestError(404, "NOT_FOUND", "There is no such source.") from None
     except TooManySources as error:

@@ -6,11 +6,11 @@ import hashlib
 
 from redis.asyncio import Redis
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import token_seen
-from postmeter.tracking.webhooks.delivery import Source
+from postmeter.tracking.webhooks.delivery import WebhookSource
 from postmeter.tracking.webhooks.provider import refused
 
 KEEP_SECONDS = 26 * 3600
@@ -23,10 +23,10 @@ class Tokens:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def claim(self, source: Source, token: str, content: bytes) -> None:
+    async def claim(self, source: WebhookSource, token: str, content: bytes) -> None:
         """Take a token for `content`; again for the same is fine, for providers try again.
 
-        Raises the refusal of a token that came with something else, and RequestError 503 while Redis is away:
+        Raises the refusal of a token that came with something else, and Unavailable while Redis is away:
         what cannot be checked is not taken, and the provider tries again.
         """
         name = token_seen(_signer(source), _digest(token.encode("utf-8", "surrogateescape")))
@@ -37,14 +37,12 @@ class Tokens:
             known = await self._redis.get(name)
         except FAILURES as failure:
             logs.get().warning("webhook tokens not looked up", error=repr(failure))
-            raise RequestError(
-                503, "UNAVAILABLE", "The signature cannot be checked now; try again.", None, {"Retry-After": "5"}
-            ) from failure
+            raise Unavailable("The signature cannot be checked now; try again.", 5) from failure
         if known is not None and known != digest:
             raise refused("The signature's token was used for something else.")
 
 
-def _signer(source: Source) -> str:
+def _signer(source: WebhookSource) -> str:
     """Names who signed: all sources with one secret are one, for a token seen at one of them is good at the others."""
     key = hashlib.blake2b(source.secret.reveal().encode(), digest_size=32).digest()
     return f"{source.provider}-{hashlib.blake2b(key=key, digest_size=12, person=b'postmeter-token').hexdigest()}"

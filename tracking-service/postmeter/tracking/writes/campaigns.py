@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+from aiohttp import web
 
 from postmeter.shared.apis.native import CampaignBody, CampaignChangeAnswer
 from postmeter.shared.apis.native import CampaignChange as Accepted
-from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.stream.records import CampaignChange, encode
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import fields
@@ -24,24 +27,23 @@ class Campaigns:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
 
-    async def change(self, principal: Principal, segment: str, body: bytes) -> CampaignChangeAnswer:
-        """Append one change; `segment` is the path's last, as it was sent.
-
-        Raises RequestError 400 that names the field, 503 where it cannot be made durable.
-        """
+    async def handle(self, asked: Asked) -> web.Response:
+        """PUT /v1/campaigns/{id}: names a campaign, or says its status. Raises FieldRefused, NotStored."""
+        # The path as it was sent: aiohttp's own decoding leaves alone what is not UTF-8.
+        segment = asked.request.raw_path.partition("?")[0].rpartition("/")[2]
         campaign = fields.label("id", _decoded(segment), 200)
-        given = json_bodies.decode(_decoder, body)
+        given = json_bodies.decode(_decoder, await asked.text())
         if given.name is msgspec.UNSET and given.status is msgspec.UNSET:
-            raise fields.invalid("name", "say a name, a status, or both")
+            raise invalid("name", "say a name, a status, or both")
         change = CampaignChange(
             at=fields.micros(datetime.now(UTC)),
-            workspace=principal.workspace,
+            workspace=asked.principal.workspace,
             campaign=campaign,
             name=None if given.name is msgspec.UNSET else fields.text("name", given.name, 500),
             status=None if given.status is msgspec.UNSET else fields.label("status", given.status, 50),
         )
         await self._committer.append([(None, encode(change))])
-        return CampaignChangeAnswer(Accepted(campaign, given.name, given.status))
+        return json(CampaignChangeAnswer(Accepted(campaign, given.name, given.status)))
 
 
 def _decoded(segment: str) -> str:
@@ -49,4 +51,4 @@ def _decoded(segment: str) -> str:
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
-        raise fields.invalid("id", "is not UTF-8") from None
+        raise invalid("id", "is not UTF-8") from None

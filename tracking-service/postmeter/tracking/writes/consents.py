@@ -6,19 +6,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
 from postmeter.shared.apis.consent import ConsentBody, ConsentsAnswer, ConsentsBody
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.native import Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.http import failures, json_bodies
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import audit, recipients
 from postmeter.shared.privacy.levels import CHOICES
 from postmeter.shared.stream.records import Consent, encode
 from postmeter.shared.stream.streams import slot_of_name
 from postmeter.shared.text.quoting import quoted
 from postmeter.tracking.durable.committer import Committer
-from postmeter.tracking.requests import bodies, fields
+from postmeter.tracking.requests import fields
+from postmeter.tracking.requests.lists import OneOrMany
 from postmeter.tracking.writes.messages import rejected
 
 MAX_RECIPIENTS = 1000
@@ -27,14 +33,7 @@ MAX_COMMAS = 20 * MAX_RECIPIENTS
 METHOD_CHARS, VERSION_CHARS, SOURCE_CHARS = 100, 200, 500
 
 
-class _Other(msgspec.Struct):
-    """Tells a list that is not as it should be from one recipient."""
-
-    recipients: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_list_decoder = msgspec.json.Decoder(ConsentsBody)
-_other_decoder = msgspec.json.Decoder(_Other)
+_one_or_many = OneOrMany(ConsentsBody, "recipients")
 _body_decoder = msgspec.json.Decoder(ConsentBody)
 
 
@@ -44,19 +43,24 @@ class Consents:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
 
-    async def take(self, principal: Principal, body: bytes) -> tuple[int, Any]:
-        """Status and JSON of the answer to one recipient or a list; what is accepted is durable by then.
+    async def handle(self, asked: Asked) -> web.Response:
+        """PUT /v1/recipients/consent: takes one recipient's choice or a list."""
+        status, answer = await self._take(asked.principal, await asked.text(), asked.endpoint)
+        return json(answer, status)
 
-        Raises RequestError for one that is wrong, 503 where it cannot be made durable. A list of which nothing can be
-        accepted is answered with the first item's error, and with all of them.
+    async def _take(self, principal: Principal, body: bytes, endpoint: Endpoint) -> tuple[int, Any]:
+        """Status and JSON of the answer; what is accepted is durable by then.
+
+        Raises RequestError or FieldRefused for one that is wrong, NotStored where it cannot be made durable.
+        A list of which nothing can be accepted is answered with the first item's error, and with all of them.
         """
         if principal.confined_to is not None:
             message = "What recipients choose is the workspace's; this key is confined to domains."
             raise RequestError(403, "FORBIDDEN", message)
-        bodies.refuse_array(body, 'send one recipient, or {"recipients": [...]}')
+        json_bodies.refuse_array(body, 'send one recipient, or {"recipients": [...]}')
         if json_bodies.has_more_commas(body, MAX_COMMAS):
             raise _too_many()
-        items = _items(body)
+        items = _one_or_many.items(body)
         if items is None:
             await self._commit([_read(principal, body)])
             return 202, ConsentsAnswer(1, [])
@@ -67,8 +71,8 @@ class Consents:
         for index, item in enumerate(items):
             try:
                 accepted.append(_read(principal, item))
-            except RequestError as error:
-                refused.append(rejected(index, error))
+            except failures.ANSWERABLE as error:
+                refused.append(rejected(index, failures.answered(error, endpoint)))
         if refused and not accepted:
             first = msgspec.structs.asdict(refused[0])
             del first["index"]
@@ -87,11 +91,11 @@ def keyed(consent: Consent) -> tuple[int, bytes]:
 
 
 def consent_of(workspace: int, by: str, given: ConsentBody) -> Consent:
-    """The record of one recipient's choice. Raises RequestError 400 that names the field."""
+    """The record of one recipient's choice. Raises FieldRefused."""
     received = datetime.now(UTC)
     opens, clicks = _choice("opens", given.opens), _choice("clicks", given.clicks)
     if opens is None and clicks is None:
-        raise fields.invalid("opens", "say what was chosen of opens, of clicks, or of both")
+        raise invalid("opens", "say what was chosen of opens, of clicks, or of both")
     return Consent(
         at=_moment(given.at, received),
         received=fields.micros(received),
@@ -114,13 +118,13 @@ def _read(principal: Principal, body: bytes | msgspec.Raw) -> Consent:
 
 def _hash(given: ConsentBody) -> str:
     if (given.to is None) == (given.to_hash is None):
-        raise fields.invalid("to", "name the recipient by `to`, an address, or by `to_hash`, not by both")
+        raise invalid("to", "name the recipient by `to`, an address, or by `to_hash`, not by both")
     if given.to is not None:
         return recipients.hash_of(fields.address("to", given.to)[0])
     assert given.to_hash is not None
     to_hash = given.to_hash.lower() if len(given.to_hash) == 64 else ""
     if not recipients.is_hash(to_hash):
-        raise fields.invalid("to_hash", "takes the 64 hexadecimal digits that a message shows as to_hash")
+        raise invalid("to_hash", "takes the 64 hexadecimal digits that a message shows as to_hash")
     return to_hash
 
 
@@ -128,7 +132,7 @@ def _choice(field: str, given: str | None) -> int | None:
     if given is None:
         return None
     if given not in CHOICES:
-        raise fields.invalid(field, f"takes {', '.join(CHOICES)}, not {quoted(given)}")
+        raise invalid(field, f"takes {', '.join(CHOICES)}, not {quoted(given)}")
     return int(CHOICES[given])
 
 
@@ -138,20 +142,8 @@ def _moment(given: str | None, received: datetime) -> int:
     if claimed is None:
         return at
     if not 0 <= claimed < at:
-        raise fields.invalid("at", "takes a time from 1970 on that is not in the future")
+        raise invalid("at", "takes a time from 1970 on that is not in the future")
     return claimed
-
-
-def _items(body: bytes) -> list[msgspec.Raw] | None:
-    """The recipients of a list; None: the body is one. Raises RequestError 400 for a list that is wrong."""
-    try:
-        return _list_decoder.decode(body).recipients
-    except msgspec.ValidationError:  # by its first field, if it is one recipient
-        if json_bodies.decode(_other_decoder, body).recipients is msgspec.UNSET:
-            return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    return json_bodies.decode(_list_decoder, body).recipients
 
 
 def _too_many() -> RequestError:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import msgspec
 
 from postmeter.shared.apis.native import EventsBody
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_bodies
-from postmeter.tracking.requests import bodies
+from postmeter.shared.http.fields import invalid
 
 MAX_EVENTS = 10_000
 MAX_COMMAS = 32 * MAX_EVENTS
@@ -57,23 +57,23 @@ def _lines(body: bytes) -> Iterator[Item]:
 
 
 def _events(body: bytes) -> list[msgspec.Raw]:
-    bodies.refuse_array(body, _WRAP)
+    json_bodies.refuse_array(body, _WRAP)
     if json_bodies.has_more_commas(body, MAX_COMMAS):
         raise _too_many()
     try:
         return json_bodies.decode(_list_decoder, body).events
-    except RequestError as error:
+    except (RequestError, FieldRefused) as error:
         raise _explained(body, error) from None
 
 
-def _explained(body: bytes, error: RequestError) -> RequestError:
+def _explained(body: bytes, error: RequestError | FieldRefused) -> RequestError | FieldRefused:
     """What to do instead, if the body is an event or lines of them."""
     try:
         bare = json_bodies.decode(_bare_decoder, body)
-    except RequestError as other:
+    except (RequestError, FieldRefused) as other:
         if json_bodies.TRAILING in other.message:
             return RequestError(400, "INVALID_JSON", f"This is not one JSON value. For lines of them: {_WRAP}.")
         return error
     if bare.events is msgspec.UNSET:
-        return RequestError(400, "INVALID_FIELD", f"events: this is a bare event; {_WRAP}", "events")
+        return invalid("events", f"this is a bare event; {_WRAP}")
     return error

@@ -11,6 +11,7 @@ from postmeter.shared.apis.native import EventBody
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.links.hits import USER_AGENT_BYTES
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import SIZE_LIMIT, Event, idempotency_key
@@ -40,7 +41,7 @@ _decoder = msgspec.json.Decoder(EventBody)
 
 
 def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
-    """Check one event. Raises RequestError that names the field; 403 if the principal may not write it."""
+    """Check one event. Raises FieldRefused; RequestError 403 if the principal may not write it."""
     given = json_bodies.decode(_decoder, item)
     kind = _kind(given.type)
     if principal.confined_to is not None and kind is not EventType.RECEIVED:
@@ -52,11 +53,11 @@ def read(principal: Principal, item: bytes | msgspec.Raw) -> Event:
     provider, provider_message, domain = _subject(principal, given, kind)
     key = fields.text("id", given.id, 200)
     if given.id is not None and not key:
-        raise fields.invalid("id", "must not be empty")
+        raise invalid("id", "must not be empty")
     agent = fields.text("user_agent", given.user_agent, 1 << 20).encode()[:USER_AGENT_BYTES]
     size = given.size_bytes or 0
     if not 0 <= size < SIZE_LIMIT:
-        raise fields.invalid("size_bytes", f"takes 0 to {SIZE_LIMIT - 1} bytes")
+        raise invalid("size_bytes", f"takes 0 to {SIZE_LIMIT - 1} bytes")
     return Event(
         at=at,
         received=fields.micros(received),
@@ -87,13 +88,13 @@ def _key(principal: Principal, domain: str, key: str) -> bytes:
 
 
 def _kind(name: str) -> EventType:
-    """The type of that name. Raises RequestError for another one: who writes `delivred` would look for it in vain."""
+    """The type of that name. Raises FieldRefused for another one: who writes `delivred` would look for it in vain."""
     kind = _TYPES.get(name)
     if kind is None:
         written = name[:TYPE_CHARS].strip().lower()
         edits, nearest = min((_edits(written, known, NEAR_EDITS), known) for known in _TYPES)
         hint = f"did you mean '{nearest}'?" if edits <= NEAR_EDITS else f"known are {', '.join(_TYPES)}"
-        raise fields.invalid("type", f"unknown type {quoting.quoted(name)}; {hint}")
+        raise invalid("type", f"unknown type {quoting.quoted(name)}; {hint}")
     return kind
 
 
@@ -114,14 +115,14 @@ def _edits(one: str, other: str, most: int) -> int:
 
 
 def _refuse_strangers(given: EventBody, kind: EventType) -> None:
-    """Raise RequestError for a field that does not belong to the event's type."""
+    """Raise FieldRefused for a field that does not belong to the event's type."""
     for field, owner in _BELONGS_TO.items():
         if kind is not owner and getattr(given, field) is not None:
-            raise fields.invalid(field, f"only {owner.name.lower()} events have it")
+            raise invalid(field, f"only {owner.name.lower()} events have it")
     if kind is EventType.RECEIVED:
         for field in _OF_A_MESSAGE:
             if getattr(given, field) is not None:
-                raise fields.invalid(field, "received events have none: they belong to a domain")
+                raise invalid(field, "received events have none: they belong to a domain")
 
 
 def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[str, str, str]:
@@ -131,11 +132,11 @@ def _subject(principal: Principal, given: EventBody, kind: EventType) -> tuple[s
     domain = fields.domain("domain", given.domain) if given.domain is not None else ""
     if kind is EventType.RECEIVED:
         if not domain:
-            raise fields.invalid("domain", "is required for received")
+            raise invalid("domain", "is required for received")
         if principal.confined_to is not None and domain not in principal.confined_to:
             raise RequestError(403, "FORBIDDEN", "domain: this key is not for that domain", "domain")
     elif given.message_id is None and not (provider and provider_message):
-        raise fields.invalid("message_id", "is required, or provider with provider_message_id")
+        raise invalid("message_id", "is required, or provider with provider_message_id")
     return provider, provider_message, domain
 
 
@@ -149,10 +150,10 @@ def _bounce(given: EventBody, kind: EventType) -> int:
     if kind is not EventType.BOUNCED:
         return 0
     if given.bounce_type is None:
-        raise fields.invalid("bounce_type", "is required for bounced: hard or soft")
+        raise invalid("bounce_type", "is required for bounced: hard or soft")
     bounce = _BOUNCES.get(given.bounce_type)
     if bounce is None:
-        raise fields.invalid("bounce_type", "takes hard or soft, in lower case")
+        raise invalid("bounce_type", "takes hard or soft, in lower case")
     return bounce
 
 

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from aiohttp import web
 from redis.asyncio import Redis
 
+from postmeter.shared.apis.codes import Code
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.native import EventsAnswer, Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import failures
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.records import Event
@@ -20,7 +26,7 @@ from postmeter.shared.stream.streams import event_seen, slot_of_event
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.requests import fields
-from postmeter.tracking.writes import event_body
+from postmeter.tracking.writes import event_batch, event_body
 from postmeter.tracking.writes.event_batch import Item
 from postmeter.tracking.writes.messages import rejected
 
@@ -32,7 +38,7 @@ MOST_KEPT = 100
 """Items of one request that could not be read and are put aside; all are reported."""
 KEPT_BYTES = 4096
 """What is kept of such an item."""
-_conflict = ("IDEMPOTENCY_CONFLICT", "id: another event was sent under this idempotency key")
+_conflict: tuple[Code, str] = ("IDEMPOTENCY_CONFLICT", "id: another event was sent under this idempotency key")
 
 
 @dataclass
@@ -53,13 +59,18 @@ class Events:
         self._redis = redis
         self._metrics = metrics
 
-    async def take(self, principal: Principal, items: list[Item]) -> EventsAnswer:
+    async def handle(self, asked: Asked) -> web.Response:
+        """POST /v1/events: takes events, as JSON or NDJSON."""
+        items = event_batch.items_of(await asked.text(), asked.request.content_type)
+        return json(await self._take(asked.principal, items, asked.endpoint), asked.endpoint.status)
+
+    async def _take(self, principal: Principal, items: list[Item], endpoint: Endpoint) -> EventsAnswer:
         """Accept what is valid and new.
 
         Raises RequestError 409 for a single event that conflicts, 403 if the key may write none of them, 503.
         """
         outcome = EventsAnswer(0, 0, [])
-        read = await _read(principal, items, outcome)
+        read = await _read(principal, items, outcome, endpoint)
         fresh, keyless = read.keyed, read.keyless
         if read.forbidden and len(read.forbidden) == len(items):
             raise read.forbidden[0]
@@ -109,7 +120,7 @@ class Events:
             logs.get().warning("idempotency keys not kept", error=repr(failure))
 
 
-async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer) -> _Reading:
+async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer, endpoint: Endpoint) -> _Reading:
     """Check each item; those that are not accepted are reported in `outcome`."""
     read = _Reading()
     for number, (index, item) in enumerate(items):
@@ -117,7 +128,8 @@ async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer) 
             await asyncio.sleep(0)
         try:
             event = event_body.read(principal, item)
-        except RequestError as error:
+        except failures.ANSWERABLE as refused:
+            error = failures.answered(refused, endpoint)
             outcome.rejected.append(rejected(index, error))
             if error.status == 403:
                 read.forbidden.append(error)

@@ -12,7 +12,9 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.native import (
     DecidedBy,
     Link,
@@ -29,8 +31,11 @@ from postmeter.shared.apis.native import (
 )
 from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
-from postmeter.shared.http import json_bodies
+from postmeter.shared.errors import FieldRefused, RequestError
+from postmeter.shared.http import failures, json_bodies
+from postmeter.shared.http.answerer import Asked
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.levels import (
     CLICK_LEVELS,
@@ -48,7 +53,8 @@ from postmeter.tracking.durable.committer import Committer, Keyed
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
 from postmeter.tracking.recipients.mailboxes import Mailboxes
-from postmeter.tracking.requests import bodies, fields
+from postmeter.tracking.requests import fields
+from postmeter.tracking.requests.lists import OneOrMany
 from postmeter.tracking.writes.levels import Allowed, MessageLevels
 
 MAX_MESSAGES = 1000
@@ -66,14 +72,7 @@ class _Recipient(msgspec.Struct):
     to: str
 
 
-class _Other(msgspec.Struct):
-    """Tells a list that is not as it should be from one message."""
-
-    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_list_decoder = msgspec.json.Decoder(MessagesBody)
-_other_decoder = msgspec.json.Decoder(_Other)
+_one_or_many = OneOrMany(MessagesBody, "messages")
 _message_decoder = msgspec.json.Decoder(MessageBody)
 _recipient_decoder = msgspec.json.Decoder(_Recipient)
 
@@ -102,15 +101,20 @@ class Messages:
         # One for all: two would only take turns, and take them from the event loop as well.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="instrument")
 
-    async def register(self, principal: Principal, body: bytes) -> tuple[int, Any]:
-        """Status and JSON of the answer to one message or a list. Raises RequestError for one that is wrong.
+    async def handle(self, asked: Asked) -> web.Response:
+        """POST /v1/messages: registers one message or a list."""
+        status, answer = await self._register(asked.principal, await asked.text(), asked.endpoint)
+        return json(answer, status)
+
+    async def _register(self, principal: Principal, body: bytes, endpoint: Endpoint) -> tuple[int, Any]:
+        """Status and JSON of the answer. Raises RequestError or FieldRefused for one message that is wrong.
 
         A list of which nothing can be accepted is answered with the first item's error, and with all of them.
         """
-        bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
+        json_bodies.refuse_array(body, 'send one message, or {"messages": [...]}')
         if json_bodies.has_more_commas(body, MAX_COMMAS):
             raise _too_many()
-        items = _items(body)
+        items = _one_or_many.items(body)
         if items is None:
             allowed = await self._levels.allowed(principal.workspace, partial(_hashes, [body]))
             answer, record = await self._take(principal, body, allowed, MAX_ANSWER)
@@ -126,10 +130,11 @@ class Messages:
         for index, item in enumerate(items):
             try:
                 answer, record = await self._take(principal, item, allowed, room, full)
-            except RequestError as error:
+            except failures.ANSWERABLE as error:
+                told = failures.answered(error, endpoint)
                 full = full or isinstance(error, _Full)
-                refused.append(rejected(index, error))
-                status = error.status if status in (0, error.status) else 400
+                refused.append(rejected(index, told))
+                status = told.status if status in (0, told.status) else 400
             else:
                 accepted.append(msgspec.Raw(answer))
                 records.append(record)
@@ -192,7 +197,7 @@ class Messages:
         untracked: list[Untracked] = []
         if html is not None:
             if fields.HALF_OF_A_PAIR.search(html):
-                raise fields.invalid("html", "half surrogate pairs are not text")
+                raise invalid("html", "half surrogate pairs are not text")
             try:
                 done = instrument.apply(html, workspace, message.bytes, levels, source=source, honeypot=given.honeypot)
             except TooManyLinks:
@@ -218,20 +223,8 @@ class Messages:
         return answer, len(links)
 
 
-def _items(body: bytes) -> list[msgspec.Raw] | None:
-    """The messages of a list; None: the body is one message. Raises RequestError 400 for a list that is wrong."""
-    try:
-        return _list_decoder.decode(body).messages
-    except msgspec.ValidationError:  # by its first field, if it is one message
-        if json_bodies.decode(_other_decoder, body).messages is msgspec.UNSET:
-            return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    return json_bodies.decode(_list_decoder, body).messages
-
-
 def _own_levels(given: MessageBody) -> Levels:
-    """The levels that the message itself asks for. Raises RequestError."""
+    """The levels that the message itself asks for. Raises FieldRefused."""
     said = given.tracking or Tracking()
     opens = fields.one_of("tracking.opens", said.opens, OPEN_LEVELS, Level.FULL)
     clicks = fields.one_of("tracking.clicks", said.clicks, CLICK_LEVELS, Level.FULL)
@@ -243,7 +236,7 @@ def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
     """Of the recipients of messages; without those of items that will be refused."""
     found = set()
     for item in items:
-        with suppress(RequestError):
+        with suppress(RequestError, FieldRefused):
             recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item).to)
             found.add(recipients.hash_of(recipient))
     return found
@@ -283,7 +276,7 @@ def _registration(principal: Principal, message: bytes, given: MessageBody) -> R
             # Whose message has it stands in Postgres, where only the aggregator looks.
             raise RequestError(403, "FORBIDDEN", "id: a key that is confined to domains may not choose it", "id")
     if given.honeypot and not given.track_clicks:
-        raise fields.invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
+        raise invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
     created, _ = fields.timestamp("created_at", given.created_at, received)
     return Registration(
         at=fields.micros(received),

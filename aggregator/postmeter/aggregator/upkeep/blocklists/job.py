@@ -15,7 +15,7 @@ from typing import Any
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.blocklists.lookups import TRY_SECONDS
-from postmeter.aggregator.upkeep.blocklists.rounds import Answer, Round
+from postmeter.aggregator.upkeep.blocklists.rounds import Listing, Round
 from postmeter.aggregator.upkeep.blocklists.zones import Address, Zone, zones
 from postmeter.shared.process import logs, metrics
 from postmeter.shared.process.nameservers import nameservers, resolver
@@ -124,7 +124,7 @@ class Job:
         rows = await connection.fetch(QUERIES["due"], as_of, self._interval, CHUNK)
         return [Due(row["workspace"], row["ip"]) for row in rows]
 
-    async def _store(self, connection: Connection, due: list[Due], answers: list[Answer]) -> None:
+    async def _store(self, connection: Connection, due: list[Due], answers: list[Listing]) -> None:
         await connection.execute(
             QUERIES["store"],
             [item.workspace for item in due],

@@ -25,7 +25,7 @@ WILD = "lists the test entry that no zone may list (RFC 5782, 5): it would list 
 
 
 @dataclass(frozen=True)
-class Answer:
+class Listing:
     """What a zone said about an address."""
 
     address: Address
@@ -74,7 +74,7 @@ class Round:
         self._zones = zones
         self._turns = asyncio.Semaphore(CONCURRENCY)
 
-    async def look_up(self, addresses: Iterable[Address]) -> list[Answer]:
+    async def look_up(self, addresses: Iterable[Address]) -> list[Listing]:
         """Look a chunk of addresses up. Where no answer is returned, nothing is known."""
         asked = set(addresses)
         await self._test({address.version for address in asked})
@@ -88,7 +88,7 @@ class Round:
             ]
         return [answer for question in questions if (answer := question.result()) is not None]
 
-    async def _ask(self, address: Address, zone: Zone, deadline: float) -> Answer | None:
+    async def _ask(self, address: Address, zone: Zone, deadline: float) -> Listing | None:
         standing = self.standings[zone, address.version]
         async with self._turns:
             if not standing.usable or asyncio.get_running_loop().time() > deadline:
@@ -98,7 +98,7 @@ class Round:
         standing.add(result)
         if result in (Result.ERROR, Result.FAILED):
             return None
-        return Answer(address, zone, result is Result.LISTED)
+        return Listing(address, zone, result is Result.LISTED)
 
     async def _test(self, versions: set[int]) -> None:
         """Test each zone once a round for each IP version."""

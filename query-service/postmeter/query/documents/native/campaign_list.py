@@ -6,9 +6,10 @@ from aiohttp import web
 
 from postmeter.query.documents import campaigns
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.query.requests.answers import Asked, stamp
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.native import Campaign, CampaignsAnswer, CampaignsParameters
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 
 MAX_LIMIT = 1000

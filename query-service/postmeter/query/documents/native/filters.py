@@ -7,24 +7,25 @@ from collections.abc import Callable
 import msgspec
 
 from postmeter.query.engine.vocabulary import DIMENSIONS
-from postmeter.query.requests import bodies
-from postmeter.query.requests.fields import check_names, invalid
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.fields import check_names, invalid
 from postmeter.shared.storage.rollups import OTHER
 from postmeter.shared.text import domains
 
+_texts = msgspec.json.Decoder(list[str])
 MAX_VALUES = 1_000
 Filters = dict[str, tuple[str, ...]]
 """Dimension to the values that it may have."""
 
 
 def read(given: dict[str, msgspec.Raw], known: tuple[str, ...] = tuple(DIMENSIONS)) -> Filters:
-    """The values of each dimension, of those `known`, as stored. Raises RequestError 400 that names the dimension."""
+    """The values of each dimension, of those `known`, as stored. Raises FieldRefused."""
     check_names("filters", list(given), known)
     return {name: _values(name, raw) for name, raw in given.items()}
 
 
 def _values(name: str, raw: msgspec.Raw) -> tuple[str, ...]:
-    values = bodies.decode(raw, list[str], f"filters.{name}")
+    values = json_bodies.decode(_texts, raw, f"filters.{name}")
     if not 1 <= len(values) <= MAX_VALUES or any("\0" in value for value in values):
         raise invalid(f"filters.{name}", f"takes 1 to {MAX_VALUES} values, none with a NUL")
     stored = _STORED.get(name, str)

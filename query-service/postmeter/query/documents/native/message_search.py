@@ -17,11 +17,13 @@ from postmeter.query.documents.native import filters, stretches
 from postmeter.query.documents.native.filters import Filters
 from postmeter.query.documents.native.stretches import Place, Wanted
 from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP
-from postmeter.query.requests import bodies, times
-from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.query.requests import times
+from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.query.requests.cursor import Cursors, Position
-from postmeter.query.requests.fields import invalid
 from postmeter.shared.apis.search import FoundMessage, SearchAnswer, SearchBody
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, State
@@ -51,6 +53,9 @@ STATES = {"bounced": (State.SOFT_BOUNCED, State.HARD_BOUNCED), "complained": (St
 STATUS = {state: state.name.lower() for state in State} | dict.fromkeys(STATES["bounced"], "bounced")
 
 
+_decoder = msgspec.json.Decoder(SearchBody)
+
+
 class MessageSearch:
     """Answers POST /v1/messages/search."""
 
@@ -60,8 +65,8 @@ class MessageSearch:
         self._clock = clock
 
     async def handle(self, asked: Asked) -> web.Response:
-        """One page, and the next page's cursor or null. Raises RequestError 400 that names the field."""
-        body = await bodies.read(asked.request, SearchBody)
+        """One page, and the next page's cursor or null. Raises FieldRefused."""
+        body = json_bodies.decode(_decoder, await asked.read())
         if not 1 <= body.limit <= MAX_LIMIT:
             raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
         if body.engagement is not None and body.engagement not in ENGAGED.keys() | STATES.keys():

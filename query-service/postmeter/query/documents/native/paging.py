@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from postmeter.query.engine.query import Query, Resolution, Row
-from postmeter.query.requests.fields import invalid
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.text import quoting
 
 Key = list[Any]
@@ -38,7 +38,7 @@ class Term:
 def order(wanted: str | list[str], query: Query) -> list[Term]:
     """What to sort by: the caller's fields (`-` before one: descending), then timestamp and dimensions.
 
-    So the order is total, and a page's last row has one place in it. Raises RequestError 400.
+    So the order is total, and a page's last row has one place in it. Raises FieldRefused.
     """
     fields = {"timestamp": ("timestamp", 0)} if query.resolution is not Resolution.TOTAL else {}
     fields |= {name: ("dimension", i) for i, name in enumerate(query.dimensions)}

@@ -23,16 +23,21 @@ from postmeter.query.engine.vocabulary import (
     REVENUE,
     metrics_of,
 )
-from postmeter.query.requests import bodies, times
-from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.query.requests import times
+from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.query.requests.cursor import Cursors, Position
-from postmeter.query.requests.fields import check_names, invalid
 from postmeter.shared.apis.native import QueryAnswer, QueryBody, QueryUnderstood
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import check_names, invalid
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, Rollup
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
 DOMAIN = "domain"
+
+
+_decoder = msgspec.json.Decoder(QueryBody)
 
 
 class NativeQuery:
@@ -45,7 +50,7 @@ class NativeQuery:
 
     async def handle(self, asked: Asked) -> web.Response:
         """One page of rows, the query as understood, and the next page's cursor or null."""
-        body = await bodies.read(asked.request, QueryBody)
+        body = json_bodies.decode(_decoder, await asked.read())
         if not 1 <= body.limit <= MAX_LIMIT:
             raise invalid("limit", f"takes 1 to {MAX_LIMIT}")
         wanted = filters.read(body.filters)
@@ -106,7 +111,7 @@ class NativeQuery:
 
 
 def _rollup(metrics: list[str], named: set[str]) -> Rollup:
-    """What counts all of the metrics by all of the dimensions named. Raises RequestError 400 if nothing does."""
+    """What counts all of the metrics by all of the dimensions named. Raises FieldRefused if nothing does."""
     special = [(dimension, metrics_of(rollup)) for dimension, rollup in OF_ROLLUP.items() if dimension in named]
     for dimension, counted in special:
         if others := sorted(set(metrics) - counted.keys()):

@@ -7,9 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, Told
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.levels import Choice, Choices
 from postmeter.shared.storage.postgres import Connection, Pool

@@ -12,11 +12,13 @@ from aiohttp import web
 
 from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
-from postmeter.query.requests import bodies, times
-from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.query.requests import times
+from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis import recipients as api
 from postmeter.shared.apis.message_events import HistoryEvent
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.asked import hash_asked_for
 from postmeter.shared.storage.postgres import Connection, Pool
@@ -36,6 +38,9 @@ _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_decoder = msgspec.json.Decoder(api.Asked)
+
+
 class RecipientExport:
     """Answers POST /v1/recipients/export."""
 
@@ -46,7 +51,7 @@ class RecipientExport:
         """What is kept, as of one moment; that it was asked for is in the audit log before it is answered."""
         if asked.scope.domains is not None:
             raise RequestError(403, "FORBIDDEN", "A recipient is the workspace's; you are confined to domains.")
-        given = await bodies.read(asked.request, api.Asked)
+        given = json_bodies.decode(_decoder, await asked.read())
         to_hash = hash_asked_for(given.to, given.to_hash)
         before = _LATEST if given.before is None else times.instant(given.before, "before", UTC, last=False)
         workspace = asked.scope.workspace

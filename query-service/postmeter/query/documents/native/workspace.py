@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postmeter.query.requests.answers import Asked, json
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis.workspace import Workspace, WorkspaceAnswer
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 

@@ -15,7 +15,7 @@ from postmeter.query.documents.optail.places import Chosen
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, json, stamp
+from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis.optail import (
     STATUSES,
     ListedMessage,
@@ -27,6 +27,7 @@ from postmeter.shared.apis.optail import (
     Pagination,
 )
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.stream.events import EventType, State, Verdict
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.requests import times
 from postmeter.query.requests.answers import stamp
-from postmeter.query.requests.fields import invalid
 from postmeter.shared.apis.optail import SummaryParameters
+from postmeter.shared.http.fields import invalid
 
 DEFAULT_DAYS = 30
 
@@ -27,7 +27,7 @@ class Window:
 def read(given: SummaryParameters, now: datetime) -> Window:
     """The range asked for at the moment `now`; what is not given is its default, whatever the other one is.
 
-    Raises RequestError 400 that names the parameter.
+    Raises FieldRefused.
     """
     start, end = now - timedelta(days=DEFAULT_DAYS), now
     if given.start is not None:

@@ -10,8 +10,8 @@ from postmeter.query.documents.workspaces.significance import Sample
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
-from postmeter.query.requests.fields import check_names, invalid
 from postmeter.shared.apis import workspaces as api
+from postmeter.shared.http.fields import check_names, invalid
 from postmeter.shared.storage.postgres import Pool
 
 MIN_CAMPAIGNS, MAX_CAMPAIGNS = 2, 20
@@ -31,7 +31,7 @@ class CompareReport:
     ) -> api.Comparison:
         """The campaigns and metrics in the order in which they were asked for.
 
-        Raises RequestError 400 for too few, too many, unknown or doubled names, 404 CAMPAIGN_NOT_FOUND.
+        Raises FieldRefused for too few, too many, unknown or doubled names, RequestError 404 CAMPAIGN_NOT_FOUND.
         """
         _check(campaign_ids, metrics)
         names = {wanted: (await lookups.campaign(self._pool, scope, wanted)).name for wanted in campaign_ids}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from postmeter.query.documents.workspaces import lookups, window
@@ -14,9 +15,11 @@ from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Resolution
-from postmeter.query.requests import bodies, parameters
-from postmeter.query.requests.answers import Asked, Clock, Handler, json
+from postmeter.query.requests import parameters
+from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.shared.apis import workspaces as api
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 
 GROUPS = {"day": Resolution.DAY, "week": Resolution.WEEK, "month": Resolution.MONTH}
@@ -33,6 +36,9 @@ def handlers(engine: Engine, pool: Pool, clock: Clock) -> dict[str, Handler]:
         api.BASE + "/analytics/engagement-heatmap": answers.heatmap,
         api.BASE + "/analytics/compare": answers.compare,
     }
+
+
+_compare = msgspec.json.Decoder(api.CompareBody)
 
 
 class Analytics:
@@ -80,7 +86,7 @@ class Analytics:
     async def compare(self, asked: Asked) -> web.Response:
         """POST .../analytics/compare."""
         lookups.workspace(asked)
-        body = await bodies.read(asked.request, api.CompareBody)
+        body = json_bodies.decode(_compare, await asked.read())
         days = window.read(body.time_range, body.start_date, body.end_date, self._clock(), window.BODY)
         return _answer(await self._compare.read(asked.scope, body.campaign_ids, body.metrics, days))
 

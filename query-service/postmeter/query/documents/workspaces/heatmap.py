@@ -81,7 +81,7 @@ class HeatmapReport:
     ) -> api.Heatmap:
         """All 7 x 4 cells in the zone (default: the workspace's), of the workspace or one of its campaigns.
 
-        Raises RequestError 400 for an unknown zone, 404 CAMPAIGN_NOT_FOUND.
+        Raises FieldRefused for an unknown zone, RequestError 404 CAMPAIGN_NOT_FOUND.
         """
         window = window.whole_days()
         filters: dict[str, tuple[str, ...]] = {}

@@ -30,7 +30,8 @@ async def campaign(pool: Pool, scope: Scope, campaign_id: str) -> Campaign:
     """The campaign. Raises RequestError 404 CAMPAIGN_NOT_FOUND where there is none that the caller may see."""
     found = await campaigns.find(pool, scope, campaign_id)
     if found is None:
-        raise await _missing(pool, scope, "Campaign", campaign_id)
+        message = await _missing(pool, scope, "Campaign", campaign_id)
+        raise RequestError(404, "CAMPAIGN_NOT_FOUND", message, "campaignId")
     return found
 
 
@@ -45,11 +46,11 @@ async def domain(pool: Pool, scope: Scope, domain_id: str) -> str:
     if scope.domains is not None and name not in scope.domains:
         raise RequestError(403, "FORBIDDEN", "No access to the requested domain.", "domainId")
     if name is None:
-        raise await _missing(pool, scope, "Domain", domain_id)
+        message = await _missing(pool, scope, "Domain", domain_id)
+        raise RequestError(404, "DOMAIN_NOT_FOUND", message, "domainId")
     return name
 
 
-async def _missing(pool: Pool, scope: Scope, what: str, given: str) -> RequestError:
+async def _missing(pool: Pool, scope: Scope, what: str, given: str) -> str:
     owner = await pool.fetchval(QUERIES["workspace"], scope.workspace)
-    message = f"{what} with ID {given} not found in workspace {owner}"
-    return RequestError(404, f"{what.upper()}_NOT_FOUND", message, f"{what.lower()}Id")
+    return f"{what} with ID {given} not found in workspace {owner}"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.requests import times
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import FieldRefused, RequestError
 
 PERIODS = {"7d": 7, "30d": 30, "90d": 90}
 """Presets and their days."""
@@ -100,7 +100,7 @@ def invalid(message: str, name: str) -> RequestError:
 def _instant(text: str, name: str, *, last: bool) -> datetime:
     try:
         return times.instant(text, name, UTC, last=last)
-    except RequestError as error:
+    except FieldRefused as error:
         raise invalid(error.message, name) from None
 
 

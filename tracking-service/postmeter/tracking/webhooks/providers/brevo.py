@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, marks, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 from postmeter.tracking.webhooks.told import Told
@@ -41,7 +41,7 @@ _TYPES = {
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED})
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     scheme, _, token = delivery.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer":
         await signatures.basic_auth(delivery, source)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, marks, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
@@ -47,7 +47,7 @@ def _is_ping(body: bytes) -> bool:
     return _KIND.of(body, mend=False).text("type") == _PING
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     given, body = signatures.header(delivery, "Signature"), delivery.body
     if signatures.same(given, hmac.new(_PING_SECRET, body, hashlib.sha256).hexdigest()) and _is_ping(body):
         return

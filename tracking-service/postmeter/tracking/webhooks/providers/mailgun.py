@@ -18,7 +18,7 @@ import msgspec
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.providers import mailgun_forms
 from postmeter.tracking.webhooks.reading import Reading
@@ -69,7 +69,7 @@ def _signed(delivery: Delivery) -> _Signed:
     return _Signed(signature, body.raw("event-data"))
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     signature = _signed(delivery).signature
     timestamp, token = signature.text("timestamp"), signature.text("token")
     right = signatures.sha256_hex(source, (timestamp + token).encode("utf-8", "surrogateescape"))

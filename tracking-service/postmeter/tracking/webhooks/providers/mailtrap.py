@@ -15,7 +15,7 @@ import msgspec
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
 
@@ -42,7 +42,7 @@ class _Batch(msgspec.Struct):
 _batch_decoder = msgspec.json.Decoder(_Batch)
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     given = signatures.header(delivery, "Mailtrap-Signature")
     signatures.require(signatures.same(given, signatures.sha256_hex(source, delivery.body)))
 

@@ -18,7 +18,7 @@ from yarl import query_to_pairs
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 from postmeter.tracking.webhooks.told import Told
@@ -46,7 +46,7 @@ def _form(body: bytes) -> list[tuple[str, str]]:
     return query_to_pairs(body.decode(), max_fields=_MAX_FIELDS)
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     given = signatures.header(delivery, "X-Mandrill-Signature")
     try:
         signed = delivery.url + "".join(name + value for name, value in sorted(_form(delivery.body)))

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, marks, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 from postmeter.tracking.webhooks.told import Told
@@ -39,7 +39,7 @@ _HASHES: dict[str, HashAlgorithm] = {"X-Postal-Signature-256": SHA256(), "X-Post
 """Newer installations send both; the stronger one is looked at first."""
 
 
-def _key(source: Source) -> RSAPublicKey:
+def _key(source: WebhookSource) -> RSAPublicKey:
     try:
         key = load_der_public_key(base64.b64decode(source.secret.reveal()))
     except (ValueError, UnsupportedAlgorithm):
@@ -51,7 +51,7 @@ def _key(source: Source) -> RSAPublicKey:
     return key
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     name = next((name for name in _HASHES if delivery.headers.get(name)), "X-Postal-Signature")
     try:
         signature = base64.b64decode("".join(signatures.header(delivery, name).split()), validate=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 from postmeter.tracking.webhooks.told import Told
@@ -35,7 +35,7 @@ _NOT_TRIED = frozenset({"suppressed", "onaccountsuppressionlist"})
 """Sub-types of a bounce with which Resend says that it did not try to deliver."""
 
 
-def _key(source: Source) -> bytes:
+def _key(source: WebhookSource) -> bytes:
     try:
         key = base64.b64decode(source.secret.reveal().removeprefix("whsec_"), validate=True)
     except ValueError:  # also of what is not ASCII
@@ -45,7 +45,7 @@ def _key(source: Source) -> bytes:
     return key
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     message_id = signatures.header(delivery, "svix-id")
     timestamp = signatures.header(delivery, "svix-timestamp")
     key = _key(source)

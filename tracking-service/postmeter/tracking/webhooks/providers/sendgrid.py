@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import items, moments, signatures, told
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
 from postmeter.tracking.webhooks.told import Told
@@ -49,7 +49,7 @@ _SOFT = frozenset({"blocked", "expired"})
 """Types of a bounce that may be over tomorrow: refused for now, or tried in vain for three days."""
 
 
-def _key(source: Source) -> EllipticCurvePublicKey:
+def _key(source: WebhookSource) -> EllipticCurvePublicKey:
     try:
         key = load_der_public_key(base64.b64decode(source.secret.reveal(), validate=True))
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
@@ -59,7 +59,7 @@ def _key(source: Source) -> EllipticCurvePublicKey:
     return key
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     timestamp = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Timestamp")
     given = signatures.header(delivery, "X-Twilio-Email-Event-Webhook-Signature")
     key = _key(source)

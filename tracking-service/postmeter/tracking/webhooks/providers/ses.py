@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.process import logs
 from postmeter.tracking.webhooks import items, signatures, sns
-from postmeter.tracking.webhooks.delivery import Delivery, Source
+from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.providers.ses_events import readings
 
@@ -21,7 +21,7 @@ _VALIDATED = "Successfully validated SNS topic"
 """How the line of text begins that SES publishes when a topic is chosen in its console."""
 
 
-def _topics(source: Source) -> list[str]:
+def _topics(source: WebhookSource) -> list[str]:
     return [topic.strip() for topic in source.options.get("topics", "").split(",")]
 
 
@@ -29,14 +29,14 @@ def _is_raw(delivery: Delivery) -> bool:
     return delivery.headers.get("x-amz-sns-rawdelivery", "").strip().lower() == "true"
 
 
-def _check(source: Source) -> None:
+def _check(source: WebhookSource) -> None:
     for topic in _topics(source):
         sns.host_of(topic)
         if topic.endswith(".fifo"):
             raise refused(f"Topics of type FIFO cannot post to HTTPS: {topic}")
 
 
-async def _verify(delivery: Delivery, source: Source) -> None:
+async def _verify(delivery: Delivery, source: WebhookSource) -> None:
     if _is_raw(delivery):
         await signatures.basic_auth(delivery, source)
         sns.require_topic(signatures.header(delivery, "x-amz-sns-topic-arn"), _topics(source))
@@ -44,7 +44,7 @@ async def _verify(delivery: Delivery, source: Source) -> None:
     await sns.verify(sns.message_of(delivery.body), _topics(source), delivery.now)
 
 
-async def _reply(delivery: Delivery, source: Source) -> bool:
+async def _reply(delivery: Delivery, source: WebhookSource) -> bool:
     """Confirm a subscription to one of the source's topics; `verify` has looked at topic and signature."""
     if _is_raw(delivery):
         return False

@@ -14,7 +14,7 @@ from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import moments, told
 from postmeter.tracking.webhooks.events import MOST_TAGS, REASON_CHARS
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
@@ -92,7 +92,7 @@ def _recipients(kind: EventType, mail: Told, details: Told) -> list[tuple[str, s
     named = next((found for name in _NAMED if (found := details.objects(name))), [])
     addresses = details.texts("recipients") or mail.texts("destination")
     if max(len(named), len(addresses)) > MAX_RECIPIENTS:
-        raise Unreadable(f"it tells of more than {MAX_RECIPIENTS} recipients")
+        raise ItemUnreadable(f"it tells of more than {MAX_RECIPIENTS} recipients")
     if named:
         return [(one.text("emailAddress"), one.text("diagnosticCode", "status")) for one in named]
     if kind in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED, EventType.UNKNOWN):

@@ -17,7 +17,7 @@ from postmeter.shared.text import addresses
 from postmeter.tracking.webhooks import items, moments, signatures, told
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import Reading, Unreadable
+from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
@@ -65,7 +65,7 @@ def _kind(event: Told) -> EventType:
 def _read(body: bytes) -> list[Reading]:
     envelopes = told.item_of(body).object("msys")
     if len(envelopes.names()) != 1:
-        raise Unreadable("it holds no single event")
+        raise ItemUnreadable("it holds no single event")
     (envelope,) = envelopes.names()
     event = envelopes.object(envelope)
     kind, recipient, bounce_class = _kind(event), event.text("raw_rcpt_to", "rcpt_to"), event.text("bounce_class")

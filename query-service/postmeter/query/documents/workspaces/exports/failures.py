@@ -17,6 +17,18 @@ class ExportFailed(PostmeterError):
     """Trying again would not help. The message ends the sentence "Failed to generate export: ..."."""
 
 
+class ExportTooLarge(PostmeterError):
+    """An export would have more rows than one may have. The message says what to narrow."""
+
+
+class TooManyExports(PostmeterError):
+    """The workspace has as many exports in the making as it may have."""
+
+
+class JobLost(PostmeterError):
+    """The lease of an export is somebody else's."""
+
+
 class StorageRefused(PostmeterError):
     """The place where exports are kept did not take one; the cause says why."""
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from postmeter.query.documents.workspaces.exports import volumes
 from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row, columns
-from postmeter.query.documents.workspaces.exports.source import BATCH, Batch, Reading, Source
+from postmeter.query.documents.workspaces.exports.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import OTHER
 from postmeter.shared.storage.sql import Queries
@@ -22,7 +22,7 @@ from postmeter.shared.stream.events import BounceType, Engagement, EventType, St
 
 _QUERIES = Queries("postmeter.query.documents.workspaces.exports", "history.sql")
 Records = list["asyncpg.Record"]
-Shape = Callable[[Connection, Reading, Records], Awaitable[list[Row]]]
+Shape = Callable[[Connection, RowReading, Records], Awaitable[list[Row]]]
 
 MESSAGE_TABLE = (
     *columns(Kind.TEXT, "message_id", "campaign_id", "from_address", "to_hash", "to_domain", "subject", "provider"),
@@ -43,7 +43,7 @@ EVENT_TABLE = (
 )
 
 
-async def _messages(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _messages(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     async with reading.pool.acquire() as connection, _snapshot(connection):
         # By their own campaign and by their series' domain: the same messages that the rollups count.
         campaigns = reading.order.campaign_ids or None
@@ -52,7 +52,7 @@ async def _messages(reading: Reading) -> AsyncGenerator[Batch, None]:
             yield batch
 
 
-async def _events(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _events(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     async with reading.pool.acquire() as connection, _snapshot(connection):
         campaigns = reading.order.campaign_ids or None
         whole = campaigns is None and reading.scope.domains is None
@@ -61,23 +61,23 @@ async def _events(reading: Reading) -> AsyncGenerator[Batch, None]:
             yield batch
 
 
-MESSAGES = Source(MESSAGE_TABLE, _messages)
-EVENTS = Source(EVENT_TABLE, _events)
+MESSAGES = RowSource(MESSAGE_TABLE, _messages)
+EVENTS = RowSource(EVENT_TABLE, _events)
 
 
 def _snapshot(connection: Connection) -> Any:
     return connection.transaction(isolation="repeatable_read", readonly=True)
 
 
-async def _series(connection: Connection, reading: Reading, campaigns: list[str] | None) -> list[int]:
+async def _series(connection: Connection, reading: RowReading, campaigns: list[str] | None) -> list[int]:
     scope = reading.scope
     rows = await connection.fetch(_QUERIES["series"], scope.workspace, campaigns, scope.domains, OTHER)
     return [row["id"] for row in rows]
 
 
 async def _spans(
-    connection: Connection, reading: Reading, query: str, shape: Shape, *filters: object
-) -> AsyncGenerator[Batch, None]:
+    connection: Connection, reading: RowReading, query: str, shape: Shape, *filters: object
+) -> AsyncGenerator[RowBatch, None]:
     """The rows of every span, in batches."""
     spans = await volumes.spans(reading.engine, reading.scope, reading.order)
     weight = sum(span.rows + 1 for span in spans)
@@ -92,12 +92,12 @@ async def _spans(
                 read += BATCH
                 rows = await shape(connection, reading, records)
                 records = []
-                yield Batch(rows, (before + min(read, span.rows)) / weight)
+                yield RowBatch(rows, (before + min(read, span.rows)) / weight)
         before += span.rows + 1
-        yield Batch(await shape(connection, reading, records) if records else [], before / weight)
+        yield RowBatch(await shape(connection, reading, records) if records else [], before / weight)
 
 
-async def _message_rows(connection: Connection, reading: Reading, records: Records) -> list[Row]:
+async def _message_rows(connection: Connection, reading: RowReading, records: Records) -> list[Row]:
     ids = [record["id"] for record in records]
     firsts = {
         (row["message"], row["kind"]): row["at"]
@@ -133,7 +133,7 @@ _MESSAGE_FIELDS = (
 )
 
 
-async def _event_rows(connection: Connection, reading: Reading, records: Records) -> list[Row]:
+async def _event_rows(connection: Connection, reading: RowReading, records: Records) -> list[Row]:
     workspace, campaigns = reading.scope.workspace, set(reading.order.campaign_ids)
     ids = list({record["message"] for record in records if record["message"] is not None})
     messages = {row["id"]: row for row in await connection.fetch(_QUERIES["event_messages"], workspace, ids)}
@@ -142,7 +142,7 @@ async def _event_rows(connection: Connection, reading: Reading, records: Records
     return [row for row in rows if not campaigns or row[3] in campaigns]
 
 
-async def _series_of(connection: Connection, reading: Reading, records: Records) -> dict[int, asyncpg.Record]:
+async def _series_of(connection: Connection, reading: RowReading, records: Records) -> dict[int, asyncpg.Record]:
     numbers = list({record["series"] for record in records})
     return {row["id"]: row for row in await connection.fetch(_QUERIES["series_of"], reading.scope.workspace, numbers)}
 

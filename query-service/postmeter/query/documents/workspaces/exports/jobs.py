@@ -14,9 +14,9 @@ import asyncpg
 import msgspec
 
 from postmeter.query.documents.workspaces.exports import failures
+from postmeter.query.documents.workspaces.exports.failures import TooManyExports
 from postmeter.query.documents.workspaces.exports.order import Order
 from postmeter.query.engine.query import Scope
-from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 
@@ -71,7 +71,7 @@ class Jobs:
         self.lifetime = lifetime
 
     async def order(self, workspace: int, order: Order, estimate: float) -> tuple[str, datetime, float]:
-        """(id, when it was ordered, seconds of work before it). Raises RequestError 429 beyond MAX_OPEN.
+        """(id, when it was ordered, seconds of work before it). Raises TooManyExports beyond MAX_OPEN.
 
         estimate: about how many seconds of work it is itself.
         """
@@ -91,8 +91,7 @@ class Jobs:
                 estimate,
             )
         if row is None:
-            message = f"This workspace has {MAX_OPEN} exports in the making: wait for one to end."
-            raise RequestError(429, "TOO_MANY_EXPORTS", message, None, {"Retry-After": "10"})
+            raise TooManyExports(f"This workspace has {MAX_OPEN} exports in the making: wait for one to end.")
         return job_id, row["created_at"], row["before"]
 
     async def find(self, scope: Scope, export_id: str) -> asyncpg.Record | None:

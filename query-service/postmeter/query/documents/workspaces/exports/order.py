@@ -9,8 +9,8 @@ import msgspec
 from postmeter.query.documents.workspaces import window
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
-from postmeter.query.requests.fields import invalid
 from postmeter.shared.apis.exports import EXPORT_FORMATS, EXPORT_TYPES, ExportBody
+from postmeter.shared.http.fields import invalid
 
 MAX_CAMPAIGNS = 1_000
 
@@ -45,7 +45,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order:
-    """The order in a body. Raises RequestError 400 INVALID_FIELD or INVALID_TIME_RANGE.
+    """The order in a body. Raises FieldRefused, RequestError 400 INVALID_TIME_RANGE.
 
     campaign_ids: none means all. Whether the campaigns exist turns out when the export is made.
     """

@@ -14,15 +14,15 @@ from typing import TypeVar
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.documents.workspaces.exports import sizes
 from postmeter.query.documents.workspaces.exports.columns import Row
-from postmeter.query.documents.workspaces.exports.failures import NO_DATA, ExportFailed
+from postmeter.query.documents.workspaces.exports.failures import NO_DATA, ExportFailed, ExportTooLarge
 from postmeter.query.documents.workspaces.exports.formats import FORMATS, Writer
 from postmeter.query.documents.workspaces.exports.history import EVENTS, MESSAGES
 from postmeter.query.documents.workspaces.exports.limits import Allowance
 from postmeter.query.documents.workspaces.exports.order import Order
 from postmeter.query.documents.workspaces.exports.reports import REPORTS
-from postmeter.query.documents.workspaces.exports.source import Reading
+from postmeter.query.documents.workspaces.exports.source import RowReading
 from postmeter.query.engine.engine import Engine
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, ResultTooLarge
 from postmeter.shared.storage.postgres import Pool
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Production:
                 sizes.check(order, await sizes.measure(self.engine, self.pool, scope, order))
                 await thread.run(lambda: allowance.check(file.parent))
                 writer = await thread.run(lambda: FORMATS[order.format].open(file, source.table))
-                reading = Reading(self.pool, self.engine, scope, order)
+                reading = RowReading(self.pool, self.engine, scope, order)
                 async with contextlib.aclosing(source.read(reading)) as batches:
                     async for batch in batches:
                         progress.rows += len(batch.rows)
@@ -69,8 +69,8 @@ class Production:
                     raise ExportFailed(NO_DATA)
                 await thread.run(writer.close)
                 await thread.run(lambda: allowance.check(file.parent))
-            except RequestError as error:
-                raise ExportFailed(error.message) from error
+            except (RequestError, ResultTooLarge, ExportTooLarge) as error:
+                raise ExportFailed(str(error)) from error
 
 
 def _write(writer: Writer, rows: Sequence[Row], allowance: Allowance, room: Path) -> None:

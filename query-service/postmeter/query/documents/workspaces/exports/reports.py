@@ -17,7 +17,7 @@ from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport
 from postmeter.query.documents.workspaces.exports import sizes
 from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row, Table, Value, columns
-from postmeter.query.documents.workspaces.exports.source import BATCH, Batch, Reading, Source
+from postmeter.query.documents.workspaces.exports.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.query import Resolution
@@ -70,7 +70,7 @@ HEATMAP_TABLE = (
 )
 
 
-async def _performance(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _performance(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     """One row a campaign, and behind it, where the series is wanted and it counted anything, one a day.
 
     A campaign without any number costs no query of its own.
@@ -90,12 +90,12 @@ async def _performance(reading: Reading) -> AsyncGenerator[Batch, None]:
             else:
                 rows.append(_idle_row(campaign_id, name))
             if len(rows) >= BATCH:
-                yield Batch(rows, min(1.0, number / every))
+                yield RowBatch(rows, min(1.0, number / every))
                 rows = []
-    yield Batch(rows, 1.0)
+    yield RowBatch(rows, 1.0)
 
 
-async def _anything(reading: Reading) -> bool:
+async def _anything(reading: RowReading) -> bool:
     """Whether there is data, found before anything is written."""
     async with contextlib.aclosing(sizes.pages(reading.pool, reading.scope, reading.order)) as pages:
         async for page in pages:
@@ -122,7 +122,7 @@ def _idle_row(campaign_id: str, name: str) -> Row:
     return _row(CAMPAIGN_TABLE, "summary", fields)
 
 
-async def _overview(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _overview(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     """One row of the workspace, then its best campaigns."""
     report = OverviewReport(reading.engine, reading.pool)
     answer = await report.read(reading.scope, reading.order.workspace, reading.order.window)
@@ -131,17 +131,17 @@ async def _overview(reading: Reading) -> AsyncGenerator[Batch, None]:
         return
     rows = [_row(OVERVIEW_TABLE, "summary", summary | msgspec.structs.asdict(answer.rates))]
     rows += [_row(OVERVIEW_TABLE, "top_campaign", msgspec.structs.asdict(best)) for best in answer.top_campaigns]
-    yield Batch(rows, 1.0)
+    yield RowBatch(rows, 1.0)
 
 
-async def _deliverability(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _deliverability(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     """Of the workspace, or of each campaign: one overall row, its bounce reasons, its days."""
     report = DeliverabilityReport(reading.engine, reading.pool)
     window, chosen = reading.order.window, _chosen(reading)
     for number, campaign_id in enumerate(chosen, 1):
         answer = await report.read(reading.scope, reading.order.workspace, window, campaign_id)
         if _counted(answer):
-            yield Batch(_deliverability_rows(answer, campaign_id), number / len(chosen))
+            yield RowBatch(_deliverability_rows(answer, campaign_id), number / len(chosen))
 
 
 def _counted(answer: Deliverability) -> bool:
@@ -167,7 +167,7 @@ def _deliverability_rows(answer: Deliverability, campaign_id: str | None) -> lis
     return rows
 
 
-async def _heatmap(reading: Reading) -> AsyncGenerator[Batch, None]:
+async def _heatmap(reading: RowReading) -> AsyncGenerator[RowBatch, None]:
     """Of the workspace, or of each campaign: the best hour, then the 7 x 4 cells."""
     report, chosen = HeatmapReport(reading.engine, reading.pool), _chosen(reading)
     for number, campaign_id in enumerate(chosen, 1):
@@ -182,10 +182,10 @@ async def _heatmap(reading: Reading) -> AsyncGenerator[Batch, None]:
             best = known | msgspec.structs.asdict(answer.optimal_send_time)
             rows.append(_row(HEATMAP_TABLE, "optimal_send_time", best))
         rows += [_row(HEATMAP_TABLE, "cell", known | msgspec.structs.asdict(cell)) for cell in answer.heatmap]
-        yield Batch(rows, number / len(chosen))
+        yield RowBatch(rows, number / len(chosen))
 
 
-def _chosen(reading: Reading) -> list[str | None]:
+def _chosen(reading: RowReading) -> list[str | None]:
     """The campaigns that one report is made of each; None: one of the whole workspace."""
     return [*reading.order.campaign_ids] or [None]
 
@@ -195,8 +195,8 @@ def _row(table: Table, what: str, fields: dict[str, Value]) -> Row:
 
 
 REPORTS = {
-    "campaign_performance": Source(CAMPAIGN_TABLE, _performance),
-    "overview": Source(OVERVIEW_TABLE, _overview),
-    "deliverability": Source(DELIVERABILITY_TABLE, _deliverability),
-    "engagement_heatmap": Source(HEATMAP_TABLE, _heatmap),
+    "campaign_performance": RowSource(CAMPAIGN_TABLE, _performance),
+    "overview": RowSource(OVERVIEW_TABLE, _overview),
+    "deliverability": RowSource(DELIVERABILITY_TABLE, _deliverability),
+    "engagement_heatmap": RowSource(HEATMAP_TABLE, _heatmap),
 }

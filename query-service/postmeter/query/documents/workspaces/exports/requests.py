@@ -11,18 +11,21 @@ from aiohttp import web
 
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.documents.workspaces.exports import order, sizes
+from postmeter.query.documents.workspaces.exports.failures import ExportTooLarge, TooManyExports
 from postmeter.query.documents.workspaces.exports.formats import FORMATS
 from postmeter.query.documents.workspaces.exports.jobs import Jobs
 from postmeter.query.documents.workspaces.exports.links import Links
 from postmeter.query.documents.workspaces.exports.order import Order
 from postmeter.query.documents.workspaces.exports.storage import Download, Storage
 from postmeter.query.engine.engine import Engine
-from postmeter.query.requests import bodies
-from postmeter.query.requests.answers import Asked, Clock, json, stamp
+from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.shared.apis import exports as api
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 
+_decoder = msgspec.json.Decoder(api.ExportBody)
 _GUESS_SECONDS = 2.0
 _UNKNOWN_SECONDS = 300.0
 
@@ -44,10 +47,13 @@ class Exports:
     async def order(self, asked: Asked) -> web.Response:
         """Take an order. What turns out to be wrong later, such as an unknown campaign, is in the status."""
         workspace = lookups.workspace(asked)
-        body = await bodies.read(asked.request, api.ExportBody)
+        body = json_bodies.decode(_decoder, await asked.read())
         wanted = order.read(body, workspace, asked.scope, self._clock())
         seconds = await self._estimate(asked, wanted)
-        export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted, seconds)
+        try:
+            export_id, created_at, before = await self._jobs.order(asked.scope.workspace, wanted, seconds)
+        except TooManyExports as error:
+            raise RequestError(429, "TOO_MANY_EXPORTS", str(error), None, {"Retry-After": "10"}) from None
         self._ordered.set()
         ready = created_at + timedelta(seconds=before + seconds)
         return json(api.ExportAnswer(True, api.Export(export_id, "processing", stamp(ready), None)))
@@ -62,7 +68,10 @@ class Exports:
                 size = await sizes.measure(self._engine, self._pool, asked.scope, wanted)
         except TimeoutError:
             return _UNKNOWN_SECONDS
-        sizes.check(wanted, size)
+        try:
+            sizes.check(wanted, size)
+        except ExportTooLarge as error:
+            raise RequestError(400, "EXPORT_TOO_LARGE", str(error)) from None
         return size.seconds
 
     async def status(self, asked: Asked) -> web.Response:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from postmeter.query.documents import campaigns
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.exports import volumes
+from postmeter.query.documents.workspaces.exports.failures import ExportTooLarge
 from postmeter.query.documents.workspaces.exports.order import Order
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
-from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool
 
 MAX_HISTORY_ROWS = 50_000_000
@@ -60,9 +60,9 @@ async def measure(engine: Engine, pool: Pool, scope: Scope, order: Order) -> Siz
 
 
 def check(order: Order, size: Size) -> None:
-    """Raises RequestError 400 EXPORT_TOO_LARGE that says what to narrow."""
+    """Raises ExportTooLarge, which says what to narrow."""
     if size.rows > limit(order):
-        raise RequestError(400, "EXPORT_TOO_LARGE", too_many(order, f"about {size.rows}"))
+        raise ExportTooLarge(too_many(order, f"about {size.rows}"))
 
 
 def limit(order: Order) -> int:

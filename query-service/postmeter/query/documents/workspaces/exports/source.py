@@ -16,7 +16,7 @@ BATCH = 2_000
 
 
 @dataclass(frozen=True)
-class Batch:
+class RowBatch:
     """Some rows. done: how much of the export is done with them, 0 to 1."""
 
     rows: Sequence[Row]
@@ -24,7 +24,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Reading:
+class RowReading:
     """What a source reads by: scope and order decide what may be seen and what is wanted."""
 
     pool: Pool
@@ -34,8 +34,8 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """The rows of one export type. An export without any row has insufficient data."""
 
     table: Table
-    read: Callable[[Reading], AsyncGenerator[Batch, None]]
+    read: Callable[[RowReading], AsyncGenerator[RowBatch, None]]

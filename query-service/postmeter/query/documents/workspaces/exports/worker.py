@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from postmeter.query.documents.workspaces.exports import failures, workroom
-from postmeter.query.documents.workspaces.exports.failures import ExportFailed
+from postmeter.query.documents.workspaces.exports.failures import ExportFailed, JobLost
 from postmeter.query.documents.workspaces.exports.formats import FORMATS
 from postmeter.query.documents.workspaces.exports.jobs import Job, Jobs, Leftover
 from postmeter.query.documents.workspaces.exports.limits import Limits
@@ -31,10 +31,6 @@ RENEWALS = 4
 RETRY_SECONDS = 5.0
 """How long a job waits after a failed attempt; after the second one twice as long."""
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-
-
-class _Lost(Exception):
-    """The lease is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class Worker:
             await self.storage.publish(file, key, Download(f"{job.id}.{form.extension}", form.media))
         if not await self.jobs.complete(job, key, size):
             await self.storage.remove([key])
-            raise _Lost
+            raise JobLost
         self._count("completed")
         self.metrics.seconds.observe(time.monotonic() - began)
         self.metrics.bytes.inc(size)
@@ -144,7 +140,7 @@ class Worker:
         match error:
             case None:
                 return
-            case _Lost():
+            case JobLost():
                 self._count("lost")
                 log.warning("export lost to another worker")
                 return

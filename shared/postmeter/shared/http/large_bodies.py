@@ -1,4 +1,4 @@
-"""Large bodies take limiter, for each needs several times its bytes of memory, and what a process has is bounded."""
+"""Large bodies take turns, for each needs several times its bytes of memory, and what a process has is bounded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import Unavailable
+from postmeter.shared.http.bodies import Turn
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
-from postmeter.tracking.requests.bodies import Turn
 
 AT_ONCE = 4
 OF_A_WORKSPACE = 2
@@ -24,9 +24,9 @@ class LargeBodies:
 
     @asynccontextmanager
     async def of(self, workspace: int, request: web.Request) -> AsyncIterator[Turn]:
-        """What `bodies.read` awaits once the body is a large one; its turn lasts until the block ends.
+        """What reading awaits once the body is a large one; its turn lasts until the block ends.
 
-        Raises RequestError 503, from the turn, if none comes free in time.
+        Raises Unavailable, from the turn, if none comes free in time.
         """
         async with AsyncExitStack() as held:
 
@@ -34,6 +34,6 @@ class LargeBodies:
                 try:
                     await self._limiter.take(held, (workspace,), request)
                 except TimeoutError:
-                    raise RequestError(503, "UNAVAILABLE", _BUSY, None, {"Retry-After": "1"}) from None
+                    raise Unavailable(_BUSY, 1) from None
 
             yield turn

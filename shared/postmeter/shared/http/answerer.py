@@ -1,0 +1,140 @@
+"""What stands between a service's router and its handlers, the same for every row of the endpoint table.
+
+Who asks is verified by the gateway's seal and asked for scope and role; the body is bounded by the row, a large one
+takes its turn; what is raised becomes an error in the envelope of the row's document; how long it took is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from prometheus_client import Histogram
+
+from postmeter.shared.apis import webhooks
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.auth import authorization, principal
+from postmeter.shared.auth.principal import NOBODY, Principal
+from postmeter.shared.auth.sealed import Seals
+from postmeter.shared.errors import RequestError
+from postmeter.shared.http import failures, refusals
+from postmeter.shared.http.bodies import IncomingBody, Turn
+from postmeter.shared.http.large_bodies import LargeBodies
+from postmeter.shared.process import logs, traces
+from postmeter.shared.process.traces import UNTRACED, Traces
+from postmeter.shared.storage import sources
+from postmeter.shared.storage.sources import SealedSource
+
+T = TypeVar("T", bound=msgspec.Struct)
+Explain = Callable[[Exception], RequestError | None]
+"""What an error that is not ours means to a caller; None: a fault."""
+_BOM = b"\xef\xbb\xbf"
+
+
+class Asked:
+    """One request that may be answered. principal: NOBODY where none is asked for. source: of a webhook."""
+
+    def __init__(
+        self, request: web.Request, endpoint: Endpoint, who: Principal, source: SealedSource | None, turn: Turn
+    ) -> None:
+        self.request = request
+        self.endpoint = endpoint
+        self.principal = who
+        self.source = source
+        self._turn = turn
+        self._body: bytes | None = None
+
+    async def read(self) -> bytes:
+        """The body byte for byte, empty where the row takes none. Raises RequestError 400, 408, 413, 415, 503."""
+        if self._body is None:
+            most = self.endpoint.max_body
+            self._body = await IncomingBody(self.request, most).read(self._turn) if most else b""
+        return self._body
+
+    async def text(self) -> bytes:
+        """The body without a byte order mark. Raises as `read`."""
+        return (await self.read()).removeprefix(_BOM)
+
+
+Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
+
+
+class Answerer:
+    """Makes routes of rows. requests: seconds by endpoint and status."""
+
+    def __init__(
+        self, seals: Seals, requests: Histogram, explain: Explain | None = None, tracing: Traces = traces.OFF
+    ) -> None:
+        self._seals = seals
+        self._requests = requests
+        self._explain = explain
+        self._tracing = tracing
+        self._large = LargeBodies()
+
+    def routes(self, endpoints: Iterable[Endpoint], handler_of: Callable[[Endpoint], Handler]) -> list[web.RouteDef]:
+        """A route for each row."""
+        return [self._route(endpoint, handler_of(endpoint)) for endpoint in endpoints]
+
+    def _route(self, endpoint: Endpoint, handler: Handler) -> web.RouteDef:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await self._answer(endpoint, handler, request)
+
+        # A placeholder is any one segment: what is wrong with it is said in the document's envelope.
+        return web.route(endpoint.method, endpoint.path.replace("}", ":[^/]+}"), answer)
+
+    async def _answer(self, endpoint: Endpoint, handler: Handler, request: web.Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        exemplar: dict[str, str] = {}
+        request_id = ""
+        with ExitStack() as held:
+            trace = UNTRACED
+            try:
+                who, source, workspace = NOBODY, None, 0
+                if endpoint.path == webhooks.PATH:
+                    source = self._open(endpoint, request, sources.HEADER, SealedSource)
+                    request_id, workspace = source.request_id, source.workspace
+                    logs.bind_request(request_id)
+                elif endpoint.scope is not None:
+                    who = self._open(endpoint, request, principal.HEADER, Principal)
+                    request_id, workspace = who.request_id, who.workspace
+                    logs.bind_request(request_id)
+                    # Whoever reaches this port may send a traceparent; the gateway's comes with a seal that is genuine.
+                    traceparent = request.headers.get(traces.HEADER)
+                    resumed = self._tracing.resume(request.method, endpoint.path, request_id, traceparent)
+                    trace = held.enter_context(resumed)
+                    trace.belongs_to(who.workspace_id)
+                    authorization.require(endpoint, who)
+                exemplar = {"request_id": request_id, **trace.exemplar} if request_id else {}
+                async with self._large.of(workspace, request) as turn:
+                    response = await handler(Asked(request, endpoint, who, source, turn))
+            except Exception as error:
+                response = self._failure(error, endpoint, request, request_id)
+            trace.answered(response.status)
+        if not endpoint.streams or response.status != 200:
+            seconds = time.perf_counter() - began
+            self._requests.labels(endpoint.path, response.status).observe(seconds, exemplar or None)
+        return response
+
+    def _open(self, endpoint: Endpoint, request: web.Request, header: str, kind: type[T]) -> T:
+        return self._seals.open(
+            header, kind, request.headers, request.method, request.raw_path, repeatable=endpoint.repeatable
+        )
+
+    def _failure(self, error: Exception, endpoint: Endpoint, request: web.Request, request_id: str) -> web.Response:
+        if isinstance(error, failures.ANSWERABLE):
+            known: RequestError | None = failures.answered(error, endpoint)
+        else:
+            known = self._explain(error) if self._explain is not None else None
+        if known is None:
+            logs.get().error("a request failed", path=request.path, request_id=request_id, exc_info=error)
+            known = refusals.of_fault(500, error)
+        elif known.status >= 500:
+            logs.get().warning("a request failed", path=request.path, request_id=request_id, error=repr(error))
+        response = refusals.answer(endpoint.document, known, request_id)
+        if request.body_exists and not request.content.is_eof():
+            response.force_close()  # the rest of the body is not worth reading
+        return response

@@ -1,0 +1,37 @@
+"""Errors of our own as HTTP errors: the one place where they become statuses and codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.errors import FieldRefused, RequestError, ResultTooLarge, Unavailable
+
+Answerable: TypeAlias = RequestError | FieldRefused | ResultTooLarge | Unavailable
+TRANSLATED = (FieldRefused, ResultTooLarge, Unavailable)
+ANSWERABLE = (RequestError, *TRANSLATED)
+
+
+def answered(error: Answerable, endpoint: Endpoint) -> RequestError:
+    """What an error of an endpoint is answered with."""
+    match error:
+        case FieldRefused():
+            return RequestError(*endpoint.refusal, error.message, error.field)
+        case ResultTooLarge():
+            return RequestError(400, "RESULT_TOO_LARGE", error.message, error.field)
+        case Unavailable():
+            headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+            return RequestError(503, "UNAVAILABLE", error.message, None, headers)
+        case RequestError():
+            return error
+
+
+@contextmanager
+def translated(endpoint: Endpoint) -> Iterator[None]:
+    """What is raised inside, as a RequestError."""
+    try:
+        yield
+    except TRANSLATED as error:
+        raise answered(error, endpoint) from None

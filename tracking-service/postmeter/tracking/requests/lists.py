@@ -1,0 +1,33 @@
+"""Bodies that are one thing, or a list of such things under a name."""
+
+from __future__ import annotations
+
+import msgspec
+
+from postmeter.shared.http import json_bodies
+
+
+class OneOrMany:
+    """Tells one thing from a list, which is decoded once; its items are left as they are written.
+
+    many: the struct of a list, whose one field `name` holds them.
+    """
+
+    def __init__(self, many: type[msgspec.Struct], name: str) -> None:
+        self._name = name
+        self._many = msgspec.json.Decoder(many)
+        either = msgspec.Raw | msgspec.UnsetType
+        self._either = msgspec.json.Decoder(msgspec.defstruct("_Either", [(name, either, msgspec.UNSET)]))
+
+    def items(self, body: bytes) -> list[msgspec.Raw] | None:
+        """The items of a list; None: the body is one thing. Raises RequestError or FieldRefused for no such list."""
+        try:
+            found = self._many.decode(body)
+        except msgspec.ValidationError:  # by its first field, if it is one thing
+            if getattr(json_bodies.decode(self._either, body), self._name) is msgspec.UNSET:
+                return None
+            found = json_bodies.decode(self._many, body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found = json_bodies.decode(self._many, body)
+        items: list[msgspec.Raw] = getattr(found, self._name)
+        return items
