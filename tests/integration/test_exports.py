@@ -213,7 +213,7 @@ async def listed(api: Api) -> Any:
         ({"export_type": "messages", "campaign_ids": "a"}, "INVALID_PARAMETER", "campaign_ids"),
         ({"export_type": "messages", "campaign_ids": ["a"] * 1001}, "INVALID_PARAMETER", "1000 campaigns at most"),
         ({"export_type": "messages", "campaign_ids": ["a\0"]}, "INVALID_PARAMETER", "no NUL"),
-        ({"export_type": "messages", "campaign_ids": ["\ud800"]}, "INVALID_JSON", "not valid JSON"),
+        ({"export_type": "messages", "campaign_ids": ["\ud800"]}, "INVALID_JSON", "half of a surrogate pair"),
         ({"export_type": "overview", "campaign_ids": ["a"]}, "INVALID_PARAMETER", "campaign_performance takes"),
         ({"export_type": "messages", "timeRange": "7d"}, "INVALID_PARAMETER", "timeRange: There is no such field."),
         ({"export_type": "messages", "time_range": "1y"}, "INVALID_TIME_RANGE", "time_range takes"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import ResultTooLarge
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
@@ -256,7 +256,7 @@ async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -
             end=at + timedelta(days=30),
             resolution=Resolution.HOUR,
         )
-        with pytest.raises(RequestError) as refused:
+        with pytest.raises(ResultTooLarge) as refused:
             await Engine(here.pool).rows(query)
         assert (refused.value.status, refused.value.code) == (400, "RESULT_TOO_LARGE")
 
