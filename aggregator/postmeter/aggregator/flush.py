@@ -230,7 +230,7 @@ class Flusher:
         changes.chosen, nobodys = await consents.take(held, found.consents)
         found.rejected += nobodys
         resolved = await resolve(held, changes, found.hits, found.events, prepared)
-        await late.strip(connection, resolved, erased)
+        late.strip(resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, resolved.unknown, changes)
         outcome.live = await self._write(held, shard, changes)

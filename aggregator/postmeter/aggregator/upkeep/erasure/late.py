@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved
@@ -33,7 +32,6 @@ INT4 = 2**31
 ENGAGED = (EventType.OPENED, EventType.CLICKED)
 Digest = tuple[int, bytes]
 """(workspace, digest)"""
-T = TypeVar("T")
 
 
 @dataclass
@@ -128,19 +126,14 @@ async def clicks(connection: Connection, found: Intake) -> tuple[list[Hit], list
     ]
 
 
-async def strip(connection: Connection, resolved: Resolved, erased: Erased) -> None:
-    """What is told of nameless messages counts without its texts, and opens and clicks of them not at all."""
-    if not erased.workspaces:
-        return
-    resolved.unknown = [one for one in resolved.unknown if id(one) not in erased.late]
-    keys = {key for key, *_ in _of(resolved.events, erased)} | {key for key, *_ in _of(resolved.hits, erased)}
-    nameless = await _nameless_of(connection, keys)
+def strip(resolved: Resolved, erased: Erased) -> None:
+    """What is told of nameless messages counts without its texts; their opens and clicks are off (ADR 0059)."""
+    if erased.late:
+        resolved.unknown = [one for one in resolved.unknown if id(one) not in erased.late]
+    nameless = {key for key, flags in resolved.flags.items() if flags & Flag.ERASED}
     if nameless:
-        resolved.hits = [one for one in resolved.hits if one[0] not in nameless]
         resolved.events = [
-            (key, _without_texts(event) if key in nameless else event, series)
-            for key, event, series in resolved.events
-            if key not in nameless or event.type not in ENGAGED
+            (key, _without_texts(event) if key in nameless else event, series) for key, event, series in resolved.events
         ]
 
 
@@ -158,10 +151,6 @@ async def _nameless_of(connection: Connection, keys: set[Key]) -> set[Key]:
     columns = [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
     rows = await connection.fetch(QUERIES["nameless"], *columns)
     return {(row["workspace"], row["id"].bytes) for row in rows}
-
-
-def _of(found: Iterable[tuple[Key, T, int]], erased: Erased) -> Iterable[tuple[Key, T, int]]:
-    return (one for one in found if one[0][0] in erased.workspaces)
 
 
 async def _withhold_registrations(connection: Connection, found: Intake, erased: Erased) -> None:
