@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from postmeter.shared.apis import consent, sending_ips, session, webhooks
+from postmeter.shared.apis import consent, recipients, sending_ips, session, webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
@@ -221,6 +221,7 @@ def filled(product: Product) -> World:
         "ip": "9.9.9.9",
         "opens": "granted",
     }
+    gone = world.ask("POST", recipients.ERASE_PATH, json={"to": "gone@c.example"}).json()["data"]
     world.ids = {
         "/v1/messages/{id}": first["id"],
         "/v1/messages/{id}/events": first["id"],
@@ -228,6 +229,7 @@ def filled(product: Product) -> World:
         "/v1/campaigns/{id}": "spring",
         "/v1/sources/{id}": world.made("/v1/sources/{id}"),
         "/v1/users/{id}": world.made("/v1/users/{id}"),
+        recipients.ERASURE_PATH: gone["id"],
     }
     webhook, world.webhook = source(product)
     world.links = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from postmeter.shared.apis.consent import RecipientConsent
 from postmeter.shared.apis.endpoint import Day, Service, Timestamp, described, native, one_of
@@ -19,11 +19,23 @@ PROCESSING, COMPLETED = "processing", "completed"
 _Status = Annotated[str, one_of(PROCESSING, COMPLETED)]
 
 
-class Recipient(Struct, forbid_unknown_fields=True):
-    """Body of POST /v1/recipients/erase: one of both."""
+class ByAddress(Struct, forbid_unknown_fields=True):
+    """A recipient by the address."""
 
-    to: Annotated[str | None, described("An address, with or without a name.")] = None
-    to_hash: Annotated[str | None, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")] = None
+    to: Annotated[str, described("An address, with or without a name.")]
+
+
+class ByHash(Struct, forbid_unknown_fields=True):
+    """A recipient by the hash."""
+
+    to_hash: Annotated[str, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")]
+
+
+class Recipient(Struct, forbid_unknown_fields=True):
+    """One of both, as it is read."""
+
+    to: str | UnsetType = UNSET
+    to_hash: str | UnsetType = UNSET
 
 
 class Ordered(Struct):
@@ -54,10 +66,25 @@ class ErasureAnswer(Struct):
     data: Erasure
 
 
-class Asked(Recipient, forbid_unknown_fields=True):
-    """Body of POST /v1/recipients/export. before: only messages that were created before it, for what was left out."""
+_BEFORE = described("Only messages that were created before it, for what was left out.")
 
-    before: Timestamp | None = None
+
+class KeptOfAddress(ByAddress, forbid_unknown_fields=True):
+    """Body of POST /v1/recipients/export."""
+
+    before: Annotated[Timestamp | UnsetType, _BEFORE] = UNSET
+
+
+class KeptOfHash(ByHash, forbid_unknown_fields=True):
+    """Body of POST /v1/recipients/export."""
+
+    before: Annotated[Timestamp | UnsetType, _BEFORE] = UNSET
+
+
+class Asked(Recipient, forbid_unknown_fields=True):
+    """The same, as it is read."""
+
+    before: str | UnsetType = UNSET
 
 
 class Engaged(Struct):
@@ -146,7 +173,7 @@ ENDPOINTS = (
         scope="privacy",
         roles=ADMINS,
         max_body=16 * 1024,
-        body=Recipient,
+        body=ByAddress | ByHash,
         status=202,
     ),
     native(
@@ -167,6 +194,6 @@ ENDPOINTS = (
         scope="privacy",
         roles=ADMINS,
         max_body=16 * 1024,
-        body=Asked,
+        body=KeptOfAddress | KeptOfHash,
     ),
 )

@@ -53,7 +53,9 @@ class RecipientExport:
             raise RequestError(403, "FORBIDDEN", "A recipient is the workspace's; you are confined to domains.")
         given = json_bodies.decode(_decoder, await asked.read())
         to_hash = hash_asked_for(given.to, given.to_hash)
-        before = _LATEST if given.before is None else times.instant(given.before, "before", UTC, last=False)
+        before = _LATEST
+        if isinstance(given.before, str):
+            before = times.instant(given.before, "before", UTC, last=False)
         workspace = asked.scope.workspace
         async with self._pool.acquire() as connection:
             async with connection.transaction():
