@@ -13,8 +13,17 @@ from postmeter.aggregator.fold import texts
 from postmeter.aggregator.fold.bounce_reasons import BounceReasons
 from postmeter.aggregator.fold.choices import Chosen
 from postmeter.aggregator.fold.cohorts import Cohorts
-from postmeter.aggregator.fold.deltas import Deltas
-from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, INDEX, TRACKABLE, Effect
+from postmeter.aggregator.fold.deltas import Deltas, counts_of
+from postmeter.aggregator.fold.effects import (
+    BUCKET,
+    EFFECTS,
+    HIT_COUNTERS,
+    HIT_COUNTERS_OF,
+    HIT_ENGAGEMENTS,
+    INDEX,
+    TRACKABLE,
+    Effect,
+)
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import PLAIN, Key, is_seen
@@ -120,11 +129,7 @@ class Changes:
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
         """Add to a counter of the quarter-hour that `at` lies in."""
-        bucket = (workspace, at - at % BUCKET, series)
-        row = self.activity.get(bucket)
-        if row is None:
-            row = self.activity[bucket] = [0] * len(COUNTERS)
-        row[counter] += n
+        counts_of(self.activity, (workspace, at - at % BUCKET, series), len(COUNTERS))[counter] += n
 
     def add_link(self, workspace: int, at: int, series: int, url: str, verdict: Verdict) -> None:
         """Count a click of a URL."""
@@ -146,10 +151,12 @@ class Changes:
         near them.
         """
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
-        judge, network, shifted = self.judge, self.stored_network, SHIFTED
+        judge, network, shifted, machine = self.judge.now(), self.stored_network, SHIFTED, Verdict.MACHINE
         links, agents = self.link_ids, self.user_agent_ids
-        count, write, click = self.count, self.history.append, self.links.append
-        kinds = (EventType.OPENED, self.first[Engagement.OPEN]), (EventType.CLICKED, self.first[Engagement.CLICK])
+        row_of, write, click = self.activity.get, self.history.append, self.links.append
+        kinds = tuple(
+            (kind, self.first[engagement], HIT_COUNTERS_OF[kind]) for kind, engagement in HIT_ENGAGEMENTS.items()
+        )
         together = self.clicks
         for key, hit, series in hits:
             workspace, message = key
@@ -157,7 +164,7 @@ class Changes:
             if not low <= at < high:
                 at, claimed = now, at
             url = hit.url or None
-            kind, first = kinds[url is not None]
+            kind, first, counters = kinds[url is not None]
             if type(hit) is WaitingHit:
                 verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
             else:
@@ -166,15 +173,17 @@ class Changes:
             if hit.mark or not counted:
                 verdict, why, told = self._mark(key, hit, at, series, verdict, counted=counted)
             if told:
-                count(workspace, at, series, HIT_COUNTERS[kind, verdict])
-                if verdict is not Verdict.MACHINE:
+                bucket = (workspace, at - at % BUCKET, series)
+                row = row_of(bucket) or counts_of(self.activity, bucket, len(COUNTERS))
+                row[counters[verdict]] += 1
+                if verdict is not machine:
                     known = first.get(key)
                     if known is None or at < known[0]:
                         first[key] = (at, series)
                     if url and company:
                         together.setdefault(key, []).append(at)
                 if url:
-                    click((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
+                    click((*bucket, url, verdict is machine))
             link = links.get((workspace, url)) or None if url else None
             agent = agents.get((workspace, hit.user_agent)) or None
             reason = shifted.get(why)

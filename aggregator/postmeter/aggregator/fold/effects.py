@@ -53,6 +53,11 @@ HIT_COUNTERS = {
 ANONYMOUS = {EventType.OPENED: INDEX["anonymous_opens"], EventType.CLICKED: INDEX["anonymous_clicks"]}
 """Counters of what people and proxies did, beside the ones above, where nobody can tell who it was."""
 TRACKABLE = INDEX["trackable"]
+HIT_COUNTERS_OF = {
+    of: {verdict: counter for (kind, verdict), counter in HIT_COUNTERS.items() if kind is of}
+    for of in (EventType.OPENED, EventType.CLICKED)
+}
+"""The same by type, then by verdict."""
 HIT_ENGAGEMENTS = {EventType.OPENED: Engagement.OPEN, EventType.CLICKED: Engagement.CLICK}
 
 UNIQUES = {

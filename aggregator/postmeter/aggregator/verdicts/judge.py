@@ -29,24 +29,31 @@ class Judge:
         A network says less than a user agent that names itself, but more than one that could be anybody's: who
         looks like a person from a scanner's network is the scanner.
         """
-        if prefetch:
-            return PREFETCH
+        return self.now()(kind, user_agent, prefetch, ip)
+
+    def now(self) -> Callable[[EventType, bytes, bool, str], Judgement]:
+        """The same by the lists known at this moment: quicker, for many hits between which nothing is awaited."""
         names = self._names()
         if names is not self._judged_by:
             self._agents.clear()
             self._judged_by = names
-        found = self._agents.get((kind, user_agent))
-        if found is None:
-            found = self._remember(kind, user_agent)
-        if found[0] is not Verdict.HUMAN:
-            return found
-        network = self._networks().of(ip)
-        if network is None:
-            return found
-        if network != GOOGLE:
-            return Verdict.MACHINE, f"network:{network}"
-        # Google's own addresses are its users' too; only what fetches ahead has this agent.
-        return GMAIL_PREFETCH if kind is EventType.OPENED and user_agent == FROZEN_AGENT else found
+        agents, network_of, remember, human = self._agents.get, self._networks().of, self._remember, Verdict.HUMAN
+
+        def judged(kind: EventType, user_agent: bytes, prefetch: bool, ip: str) -> Judgement:
+            if prefetch:
+                return PREFETCH
+            found = agents((kind, user_agent)) or remember(kind, user_agent)
+            if found[0] is not human:
+                return found
+            network = network_of(ip)
+            if network is None:
+                return found
+            if network != GOOGLE:
+                return Verdict.MACHINE, f"network:{network}"
+            # Google's own addresses are its users' too; only what fetches ahead has this agent.
+            return GMAIL_PREFETCH if kind is EventType.OPENED and user_agent == FROZEN_AGENT else found
+
+        return judged
 
     def _remember(self, kind: EventType, user_agent: bytes) -> Judgement:
         if len(self._agents) >= REMEMBERED:

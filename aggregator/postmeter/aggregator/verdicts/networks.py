@@ -31,9 +31,9 @@ class Networks:
         for low, high, name in sorted(blocks, key=lambda block: block[0] - block[1]):
             first, last = bisect_right(edges, low) - 1, bisect_right(edges, high)
             names[first:last] = [name] * (last - first)
-        # The edge behind the last address of all sorts behind it.
-        self._edges = [edge.to_bytes(16, "big") if edge >> 128 == 0 else b"\xff" * 17 for edge in edges]
-        self._names = names
+        # The edge behind the last address of all sorts behind it; the first one, before all addresses, has no name.
+        self._edges = [b"", *(edge.to_bytes(16, "big") if edge >> 128 == 0 else b"\xff" * 17 for edge in edges)]
+        self._names = [None, *names]
         self._of_other = lru_cache(4096)(self._of_6)
 
     def of(self, ip: str) -> str | None:
@@ -43,7 +43,7 @@ class Networks:
             packed = _MAPPED_PREFIX + socket.inet_pton(socket.AF_INET, ip)
         except (OSError, ValueError):
             return self._of_other(ip)
-        return self._at(packed)
+        return self._names[bisect_right(self._edges, packed) - 1]
 
     @classmethod
     def read(cls, text: str) -> Networks:
@@ -72,8 +72,7 @@ class Networks:
             return None
 
     def _at(self, packed: bytes) -> str | None:
-        place = bisect_right(self._edges, packed) - 1
-        return self._names[place] if place >= 0 else None
+        return self._names[bisect_right(self._edges, packed) - 1]
 
 
 def _bounds(cidr: str) -> tuple[int, int]:
