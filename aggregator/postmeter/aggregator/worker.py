@@ -212,11 +212,11 @@ class Worker:
         await self._publisher.committed(moves[0].lease.shard, outcome)
 
     def _size_next(self, size: int, seconds: float) -> None:
-        """Let the next flush take about `flush_seconds`, judged by a full one; never below a quarter of the most."""
+        """Let the next flush take about `flush_seconds`, judged by a full one; never below half of the most."""
         self._counters.flush_seconds.observe(seconds)
         most = self._settings.batch_records
         if size >= self._limit:
-            self._limit = min(most, max(1, most // 4, int(size * self._settings.flush_seconds / seconds)))
+            self._limit = min(most, max(1, most // 2, int(size * self._settings.flush_seconds / seconds)))
 
 
 def _appended_at(entry: str) -> float:
