@@ -39,6 +39,7 @@ SCREENS = tuple(
         "/explore",
         "/live",
         "/settings",
+        "/settings/privacy",
     )
 )
 """The dashboard's addresses; site/dashboard/screens.js says what each one shows."""

@@ -26,6 +26,7 @@ export const SCREENS = [
   { name: "explore", path: "/explore", controls: ALL, inMenu: true, load: () => import("./screens/explore.js") },
   { name: "live", path: "/live", controls: ["who", "zone"], inMenu: true, load: () => import("./screens/live.js") },
   { name: "settings", path: "/settings", controls: [], inMenu: true, load: () => import("./screens/settings.js") },
+  { name: "privacy", path: "/settings/privacy", controls: [], load: () => import("./screens/privacy.js") },
   { name: "login", path: "/login", controls: [], isOpen: true, load: () => import("./screens/login.js") },
 ];
 

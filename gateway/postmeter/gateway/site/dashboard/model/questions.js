@@ -25,6 +25,9 @@ const MAIL = [
   "machine_clicks",
   "replies",
   "unique_replies",
+  "anonymous_opens",
+  "anonymous_clicks",
+  "trackable",
 ];
 const INBOUND = ["received", "spam", "size_bytes"];
 const BOUGHT = ["conversions", "revenue"];

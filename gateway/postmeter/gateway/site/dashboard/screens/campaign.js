@@ -13,6 +13,7 @@ import { Freshness } from "../parts/freshness.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { allMessages, foundBy, Messages } from "../parts/messages.js";
 import { Panel } from "../parts/panel.js";
+import { Hidden, SEEN, Seen } from "../parts/seen.js";
 import { Since } from "../parts/since.js";
 import { Split } from "../parts/split.js";
 import { Answered, Empty, Failed, Loading, Trouble } from "../parts/states.js";
@@ -33,7 +34,7 @@ function lifeOf(view, campaign) {
   return { ...view, filters: { campaign: [campaign.id] }, period: { from, to: undefined } };
 }
 
-function Funnel({ counts, view, request }) {
+function Funnel({ counts, seen, view, request }) {
   const figure = (measure) =>
     html`<b><${Figure} measure=${measure} counts=${counts} view=${view} request=${request} /></b>`;
   const part = (measure) => html`<${Rate} measure=${measure} counts=${counts} view=${view} />`;
@@ -45,6 +46,7 @@ function Funnel({ counts, view, request }) {
       ]),
     );
   return html`<p class="sentence">${say("campaign.funnel", named("sent", "delivered", "opened", "clicked"))}</p>
+    <${Hidden} counts=${seen} />
     <p>${say("campaign.lost", named("bounced", "complained", "unsubscribed", "replied"))}</p>
     <div class="desk"><div class="half"><h3>${t("campaign.opens")} <${Figure} measure="opens" counts=${counts}
       view=${view} request=${request} /></h3><${Split} what="opens" counts=${counts} who=${view.who} /></div>
@@ -142,7 +144,7 @@ function whenOf(moment, zone) {
 
 function Parts({ campaign, list, view, session }) {
   const life = lifeOf(view, campaign);
-  const request = query(viewed(life, { metrics: METRICS }));
+  const request = query(viewed(life, { metrics: [...new Set([...METRICS, ...SEEN])] }));
   const answer = useAnswer(request);
   const sent = campaign.sent_at ? Date.parse(campaign.sent_at) : null;
   const zone = view.zone.replaceAll("_", " ");
@@ -154,7 +156,7 @@ function Parts({ campaign, list, view, session }) {
       const counts = total(data);
       if (METRICS.every((metric) => counts[metric] === 0))
         return html`<${Empty} title=${t("campaign.empty")} what=${t("campaign.empty.do")} />`;
-      return html`<${Funnel} counts=${counts} view=${life} request=${request} />`;
+      return html`<${Funnel} counts=${counts} seen=${data[0]} view=${life} request=${request} />`;
     }}</${Answered}>
     <div class="desk parts">
       ${
@@ -166,6 +168,7 @@ function Parts({ campaign, list, view, session }) {
       <div class="most"><${Providers} life=${life} /></div><div class="rest"><${Reasons} campaign=${campaign}
         session=${session} /></div>
       <${Who} life=${life} campaign=${campaign} />
+      ${answer.value && html`<${Seen} counts=${answer.value.data[0]} request=${request} session=${session} />`}
     </div>`;
 }
 

@@ -1,6 +1,7 @@
 /** Settings: who, what, from where? One column, each setting with what it changes. */
 
 import { html, useEffect } from "../htm/standalone.module.js";
+import { to } from "../address.js";
 import { Account } from "../settings/account.js";
 import { Domains, SendingIps } from "../settings/addresses.js";
 import { Exports } from "../settings/exports.js";
@@ -31,6 +32,7 @@ export default function Settings({ view, session }) {
   useEffect(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), []);
   return html`<div class="title"><div><h1>${t("screen.settings")}</h1>
       <p class="soft">${session.name ?? session.workspace}${shown.length < SETTINGS.length && ` · ${t("settings.others")}`}</p></div></div>
-    <nav aria-label=${t("settings.contents")}><ul class="contents">${shown.map(([id]) => html`<li key=${id}><a href=${`#${id}`} data-leave>${t(`settings.${id}`)}</a></li>`)}</ul></nav>
+    <nav aria-label=${t("settings.contents")}><ul class="contents">${shown.map(([id]) => html`<li key=${id}><a href=${`#${id}`} data-leave>${t(`settings.${id}`)}</a></li>`)}
+      <li><a href=${to("/settings/privacy")}>${t("screen.privacy")}</a></li></ul></nav>
     ${shown.map(([id, Part]) => html`<${Own} key=${id} Part=${Part} session=${session} rights=${rights} zone=${view.zone} />`)}`;
 }

@@ -9,7 +9,7 @@ const BELOW = {
 
 /** What a user's role means in scopes. */
 const SCOPES = {
-  admin: ["analytics", "track", "mail:read", "access"],
+  admin: ["analytics", "track", "mail:read", "access", "privacy"],
   member: ["analytics", "track", "mail:read"],
   viewer: ["analytics"],
 };
@@ -22,8 +22,8 @@ function roleOf({ role, domains }) {
 
 /**
  * @param {{role: string, scopes: string[], domains: string[] | null}} session
- * @returns {{people: boolean, tracks: boolean, reads: boolean, ips: boolean}} people: users and keys. tracks: sources,
- *   and writes of thresholds and sending IPs. reads: what is counted. ips: sees the sending IPs.
+ * @returns {{people: boolean, tracks: boolean, reads: boolean, ips: boolean, privacy: boolean}} people: users and keys. tracks: sources,
+ *   and writes of thresholds and sending IPs. reads: what is counted. ips: sees the sending IPs. privacy: levels, erasure, audit.
  */
 export function rightsOf(session) {
   const role = roleOf(session);
@@ -34,6 +34,7 @@ export function rightsOf(session) {
     tracks: has("track") && isAdmin,
     reads: has("analytics"),
     ips: has("analytics") && role !== "domain_admin",
+    privacy: has("privacy") && isAdmin,
   };
 }
 
