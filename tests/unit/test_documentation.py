@@ -55,3 +55,11 @@ def test_every_decision_is_listed_and_a_number_without_one_is_named() -> None:
     assert set(re.findall(r"\]\(([0-9].*?)\)", index)) == set(pages.values())
     named = {int(number) for line in re.findall(r"no page came of ([0-9, ]+)", index) for number in line.split(",")}
     assert set(range(1, max(pages) + 1)) - set(pages) <= named
+
+
+def test_every_table_is_accounted_for_where_it_says_what_is_kept_of_recipients() -> None:
+    page = (ROOT / "docs" / "privacy.md").read_text()
+    named = re.compile("|".join(name.replace("*", r"\w+") for name in re.findall(r"`([a-z_0-9]+\*?)`", page)))
+    tables = re.findall(r"^CREATE TABLE (\w+)", (ROOT / "docs" / "schema.sql").read_text(), re.MULTILINE)
+    assert [table for table in tables if not named.fullmatch(table)] == []
+    assert len(tables) > 40
