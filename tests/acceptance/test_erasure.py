@@ -109,6 +109,8 @@ def tell(here: World, message: Any) -> None:
     here.ask("POST", "/api/v1/track/purchase", bought | {"items": items})
     custom = {"event_name": "seen", "contact_email": ADDRESS, "properties": {"of": "markerlovelace"}}
     here.ask("POST", "/api/v1/track/event", custom)
+    chosen = {"to": ADDRESS, "opens": "granted", "source": "page of markerlovelace"}
+    here.ask("PUT", "/v1/recipients/consent", chosen)
     requests.get(message["open_url"], timeout=60, headers={"User-Agent": "Thunderbird"})
     requests.get(message["links"][0]["tracking_url"], timeout=60, allow_redirects=False)
 
@@ -147,7 +149,7 @@ async def test_everything_of_a_recipient_goes_but_what_it_adds_up_to(product: Pr
     files = MARKERS.in_files(product.data, but=("postgres", "redis", "run"))
     assert [line for line in files if line.startswith("exports")]
     planted = {line.partition(":")[0].rstrip("_0123456789") for line in await here.held()}
-    assert planted >= {"message", "purchase", "custom_event", "link", "subject"}, planted
+    assert planted >= {"message", "purchase", "custom_event", "link", "subject", "consent"}, planted
 
     # The last message to Ada stays in the spool, and only comes when she is erased.
     valkey = product.pid_of("valkey-server")
@@ -171,7 +173,8 @@ async def test_everything_of_a_recipient_goes_but_what_it_adds_up_to(product: Pr
     done = wait_for("the erasure", erasure)
     looking.join()
     assert done["completed_at"].endswith("Z")
-    assert {"message": 2, "purchase": 1, "custom_event": 1, "link": 1}.items() <= done["removed"].items(), done
+    least = {"message": 2, "purchase": 1, "custom_event": 1, "link": 1, "consent": 1}
+    assert least.items() <= done["removed"].items(), done
     assert here.totals() == before
     wait_for("the other export", lambda: here.exported(begun))
     client = redis.asyncio.Redis.from_url(access.redis_url(product.data).reveal())

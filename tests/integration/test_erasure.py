@@ -177,6 +177,12 @@ async def test_what_comes_late_makes_nothing_anew_and_what_is_new_is(at: Bench) 
         before, after = asked - SECOND, asked + SECOND
         await at.streams.append(
             0,
+            event(EventType.DELIVERED, None, before, provider="POSTMARK", provider_message=LATE_NAME),
+        )
+        await at.counted()
+        assert await at.value("SELECT count(*) FROM waiting") == 1
+        await at.streams.append(
+            0,
             of_ada(2, at=before, provider="POSTMARK", provider_message=LATE_NAME),
             hit(1, before),
             hit(2, before),

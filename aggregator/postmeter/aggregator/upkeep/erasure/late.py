@@ -157,6 +157,7 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
     """Those of who was erased are stored without a name; one of a name that is erased is a new message."""
     kept: list[Registration] = []
     buried: list[tuple[int, bytes, int, UUID]] = []
+    waited_for: list[Registration] = []
     anew: list[Digest] = []
     for one in found.registrations:
         if not erased.recipient(one.workspace, one.to_hash, one.at):
@@ -167,6 +168,7 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
         kept.append(_nameless(one))
         if one.provider_message:
             buried.append((one.workspace, _name(one), one.at, UUID(one.message)))
+            waited_for.append(one)
     found.registrations = kept
     if anew:
         await connection.execute(QUERIES["named_anew"], *zip(*sorted(anew), strict=True))
@@ -175,6 +177,9 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
         await connection.execute(QUERIES["bury"], *zip(*buried, strict=True))
         for workspace, digest, _, message in buried:
             erased.bury((workspace, digest), message.bytes)
+    for one in waited_for:  # what came before it and names it; there are seldom any
+        names = [one.provider], [one.provider_message]
+        await connection.fetchval(QUERIES["take_waiting"], one.workspace, [], *names)
 
 
 async def _kept_consents(connection: Connection, found: list[Consent], erased: Erased) -> list[Consent]:
