@@ -20,8 +20,9 @@ from playwright.sync_api import Page, Route, sync_playwright
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
-from postmeter.query.engine.vocabulary import DIMENSIONS, METRICS
+from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.shared.apis.meta import SCREENS
+from postmeter.shared.storage.rollups import METRICS
 from tests import browser as chromium
 
 FOLDER = Path(dashboard.__file__).parents[1] / "site" / "dashboard"

@@ -15,11 +15,19 @@ from postmeter.aggregator.store.room import Room
 from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import OTHER
+from postmeter.shared.storage.rollups import DIMENSIONS, OTHER
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Event, Registration, is_alone
 
 _QUERIES = Queries("postmeter.aggregator.store", "dimensions.sql")
+_TAGS = "array(SELECT jsonb_array_elements_text({}tags::jsonb))"
+_PARTS = {
+    "columns": ", ".join(DIMENSIONS),
+    "parameters": ", ".join(f"${place}::text[]" for place, _ in enumerate(DIMENSIONS, 2)),
+    "same": " AND ".join(f"s.{name} = {_TAGS.format('n.') if name == 'tags' else f'n.{name}'}" for name in DIMENSIONS),
+    "values": ", ".join(_TAGS.format("") if name == "tags" else name for name in DIMENSIONS),
+}
+_FIND, _MAKE = (_QUERIES[name].format(**_PARTS) for name in ("find_series", "make_series"))
 
 REMEMBERED = 200_000
 
@@ -34,6 +42,9 @@ class Series(NamedTuple):
     template: str
     tags: tuple[str, ...]
     mailbox_provider: str = ""
+
+
+assert Series._fields == ("workspace", *DIMENSIONS), "a series has the dimensions of rollups.py, in their order"
 
 
 def of_message(registration: Registration) -> Series:
@@ -108,13 +119,13 @@ class Dimensions:
         return {series: self._series[series] for series in wanted}
 
     async def _find(self, connection: Connection, series: list[Series]) -> None:
-        rows = await connection.fetch(_QUERIES["find_series"], *_columns(series))
+        rows = await connection.fetch(_FIND, *_columns(series))
         self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
 
     async def _make(self, connection: Connection, missing: list[Series]) -> None:
         async for workspace, fitting, beyond in self._room.shares(connection, missing):
             made = [*fitting, overflow(workspace)] if beyond else fitting
-            await connection.execute(_QUERIES["make_series"], *_columns(made))
+            await connection.execute(_MAKE, *_columns(made))
             await self._find(connection, made)
             if beyond:
                 self._series |= dict.fromkeys(beyond, self._series[overflow(workspace)])

@@ -31,24 +31,19 @@ DELETE FROM confined_campaign c USING unnest($1::int[], $2::text[], $3::text[]) 
 WHERE c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain;
 
 -- name: find_series
--- Series by $1 workspaces, $2 campaigns, $3 domains, $4 providers, $5 templates, $6 tags as JSON, $7 mailbox
--- providers, in that order.
+-- Series by $1 workspaces and then their dimensions, {columns}, in the order of rollups.DIMENSIONS, tags as JSON.
+-- {parameters}: these, typed; {same}: the condition that a series has them.
 SELECT s.id
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) WITH ORDINALITY
-    AS n (workspace, campaign, domain, provider, template, tags, mailbox_provider, place)
-LEFT JOIN series s ON s.workspace = n.workspace AND s.campaign = n.campaign AND s.domain = n.domain
-    AND s.provider = n.provider AND s.template = n.template
-    AND s.tags = array(SELECT jsonb_array_elements_text(n.tags::jsonb)) AND s.mailbox_provider = n.mailbox_provider
+FROM unnest($1::int[], {parameters}) WITH ORDINALITY AS n (workspace, {columns}, place)
+LEFT JOIN series s ON s.workspace = n.workspace AND {same}
 ORDER BY n.place;
 
 -- name: make_series
--- Series of the same parameters as find_series; those known stay as they are.
-INSERT INTO series (workspace, campaign, domain, provider, template, tags, mailbox_provider)
-SELECT workspace, campaign, domain, provider, template, array(SELECT jsonb_array_elements_text(tags::jsonb)),
-    mailbox_provider
-FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
-    AS n (workspace, campaign, domain, provider, template, tags, mailbox_provider)
-ORDER BY workspace, campaign, domain, provider, template, tags, mailbox_provider
+-- Series of the same parameters as find_series; those known stay as they are. {values}: the columns' values.
+INSERT INTO series (workspace, {columns})
+SELECT workspace, {values}
+FROM unnest($1::int[], {parameters}) AS n (workspace, {columns})
+ORDER BY workspace, {columns}
 ON CONFLICT DO NOTHING;
 
 -- name: count_series

@@ -5,39 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from postmeter.shared.storage import rollups
-from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, LINKS, Rollup
-
-METRICS: dict[str, tuple[str, ...]] = {
-    "sent": ("sent",),
-    "delivered": ("delivered",),
-    "deferred": ("deferred",),
-    "bounced": ("hard_bounced", "soft_bounced"),
-    "hard_bounced": ("hard_bounced",),
-    "soft_bounced": ("soft_bounced",),
-    "failed": ("failed",),
-    "complained": ("complained",),
-    "unsubscribed": ("unsubscribed",),
-    "unique_unsubscribed": ("unique_unsubscribed",),
-    "opens": ("human_opens", "proxy_opens"),
-    "unique_opens": ("unique_opens",),
-    "human_opens": ("human_opens",),
-    "proxy_opens": ("proxy_opens",),
-    "machine_opens": ("machine_opens",),
-    "anonymous_opens": ("anonymous_opens",),
-    "clicks": ("human_clicks",),
-    "unique_clicks": ("unique_clicks",),
-    "machine_clicks": ("machine_clicks",),
-    "anonymous_clicks": ("anonymous_clicks",),
-    "trackable": ("trackable",),
-    "replies": ("replies",),
-    "unique_replies": ("unique_replies",),
-    "received": ("received",),
-    "spam": ("spam",),
-    "size_bytes": ("size_bytes",),
-    "conversions": ("conversions",),
-    "revenue": ("revenue",),
-}
-"""Metric: the counters it is the sum of. Opens and clicks leave machine ones out (semantics.md)."""
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, LINKS, METRICS, Rollup
 
 
 @dataclass(frozen=True)
@@ -57,12 +25,7 @@ def _column(name: str) -> Dimension:
     return Dimension(f"series.{name}", f"series.{name} = ANY ({{values}}::text[])")
 
 
-DIMENSIONS: dict[str, Dimension] = {
-    "campaign": _column("campaign"),
-    "domain": _column("domain"),
-    "provider": _column("provider"),
-    "template": _column("template"),
-    "mailbox_provider": _column("mailbox_provider"),
+_OTHERS = {
     # A message with several tags counts under each; one without under ''. Filtered by, it counts once.
     "tag": Dimension(
         "tagged.tag",
@@ -76,6 +39,7 @@ DIMENSIONS: dict[str, Dimension] = {
     ),
     "currency": Dimension("counted.currency", "counted.currency = ANY ({values}::text[])"),
 }
+DIMENSIONS = {name: _OTHERS.get(name) or _column(name) for name in rollups.ASKED_BY}
 """In the order in which they are listed to callers."""
 
 LINK = "link"

@@ -11,39 +11,8 @@ from msgspec import Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of, read_later
 from postmeter.shared.privacy.levels import CLICK_LEVELS, OPEN_LEVELS, Ceiling
+from postmeter.shared.storage.rollups import ASKED_BY, METRICS
 from postmeter.shared.stream.events import EventType
-
-METRICS = (
-    "sent",
-    "delivered",
-    "deferred",
-    "bounced",
-    "hard_bounced",
-    "soft_bounced",
-    "failed",
-    "complained",
-    "unsubscribed",
-    "unique_unsubscribed",
-    "opens",
-    "unique_opens",
-    "human_opens",
-    "proxy_opens",
-    "machine_opens",
-    "anonymous_opens",
-    "clicks",
-    "unique_clicks",
-    "machine_clicks",
-    "anonymous_clicks",
-    "trackable",
-    "replies",
-    "unique_replies",
-    "received",
-    "spam",
-    "size_bytes",
-    "conversions",
-    "revenue",
-)
-DIMENSIONS = ("campaign", "domain", "provider", "template", "mailbox_provider", "tag", "link", "currency")
 
 _METRICS_SAY = "Of `link` only clicks. conversions and revenue in a query of their own; revenue of one currency each."
 
@@ -58,9 +27,9 @@ class QueryBody(Struct, forbid_unknown_fields=True):
     """Body of POST /v1/query."""
 
     metrics: Annotated[list[Annotated[str, one_of(*METRICS)]], described(_METRICS_SAY, minItems=1)]
-    dimensions: list[Annotated[str, one_of(*DIMENSIONS)]] = []
+    dimensions: list[Annotated[str, one_of(*ASKED_BY)]] = []
     filters: Annotated[
-        dict[Annotated[str, one_of(*DIMENSIONS)], Values], described("Dimension to the values that it may have.")
+        dict[Annotated[str, one_of(*ASKED_BY)], Values], described("Dimension to the values that it may have.")
     ] = {}
     start: Annotated[str | None, described("Default: 30 days before `to`.")] = field(default=None, name="from")
     end: Annotated[str | None, described("Default: now.")] = field(default=None, name="to")

@@ -7,7 +7,8 @@ from typing import Annotated
 from msgspec import UNSET, Struct, field
 
 from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.native import DIMENSIONS, NotLookedAt, Values
+from postmeter.shared.apis.native import NotLookedAt, Values
+from postmeter.shared.storage.rollups import ASKED_BY
 
 ENGAGEMENTS = (
     "opened",
@@ -19,7 +20,7 @@ ENGAGEMENTS = (
     "complained",
     "unsubscribed",
 )
-_SEARCHED_BY = tuple(name for name in DIMENSIONS if name not in ("link", "currency"))
+_SEARCHED_BY = tuple(name for name in ASKED_BY if name not in ("link", "currency"))
 
 
 class SearchBody(Struct, forbid_unknown_fields=True):

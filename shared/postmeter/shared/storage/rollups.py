@@ -139,3 +139,39 @@ that stands for all links beyond it."""
 
 DIMENSIONS = ("campaign", "domain", "provider", "template", "tags", "mailbox_provider")
 """Columns of `series`, in their order; the empty string (or no tags) means that a message has none."""
+ASKED_BY = (*(name for name in DIMENSIONS if name != "tags"), "tag", "link", "currency")
+"""What callers group and filter by, in the order in which they are told: each tag of a message, and what only clicks
+or only purchases have.
+"""
+
+METRICS: dict[str, tuple[str, ...]] = {
+    "sent": ("sent",),
+    "delivered": ("delivered",),
+    "deferred": ("deferred",),
+    "bounced": ("hard_bounced", "soft_bounced"),
+    "hard_bounced": ("hard_bounced",),
+    "soft_bounced": ("soft_bounced",),
+    "failed": ("failed",),
+    "complained": ("complained",),
+    "unsubscribed": ("unsubscribed",),
+    "unique_unsubscribed": ("unique_unsubscribed",),
+    "opens": ("human_opens", "proxy_opens"),
+    "unique_opens": ("unique_opens",),
+    "human_opens": ("human_opens",),
+    "proxy_opens": ("proxy_opens",),
+    "machine_opens": ("machine_opens",),
+    "anonymous_opens": ("anonymous_opens",),
+    "clicks": ("human_clicks",),
+    "unique_clicks": ("unique_clicks",),
+    "machine_clicks": ("machine_clicks",),
+    "anonymous_clicks": ("anonymous_clicks",),
+    "trackable": ("trackable",),
+    "replies": ("replies",),
+    "unique_replies": ("unique_replies",),
+    "received": ("received",),
+    "spam": ("spam",),
+    "size_bytes": ("size_bytes",),
+    "conversions": ("conversions",),
+    "revenue": ("revenue",),
+}
+"""Metric: the counters it is the sum of. Opens and clicks leave machine ones out (semantics.md)."""

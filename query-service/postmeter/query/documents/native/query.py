@@ -18,7 +18,6 @@ from postmeter.query.engine.vocabulary import (
     CURRENCY,
     DIMENSIONS,
     INBOUND_METRICS,
-    METRICS,
     OF_ROLLUP,
     REVENUE,
     metrics_of,
@@ -30,7 +29,7 @@ from postmeter.shared.apis.native import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import check_names, invalid
-from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, Rollup
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, METRICS, Rollup
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000
