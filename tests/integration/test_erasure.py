@@ -9,9 +9,16 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import held
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
+from postmeter.aggregator.upkeep.erasure.job import Erasures
+from postmeter.aggregator.upkeep.erasure.step import Step
+from postmeter.shared.process.erasure_metrics import ErasureMetrics
+from postmeter.shared.storage import postgres
 from postmeter.shared.storage.rollups import ROLLUPS
 from postmeter.shared.stream import source_log, streams
 from postmeter.shared.stream.events import BounceType, EventType
@@ -248,6 +255,39 @@ async def test_it_waits_for_who_has_begun_before(at: Bench) -> None:
         assert (await done(at, job))["message"] == 2
     await other.close()
     assert await MARKERS.in_tables(at.db) == []
+
+
+async def test_what_a_flush_was_adding_in_that_moment_goes_too(at: Bench) -> None:
+    """It began when the message still had its name, and ends when that is gone."""
+    async with at.aggregator():
+        await at.streams.append(0, of_ada(1))
+        await at.counted()
+    job, flush = await erase(at), await asyncpg.connect(at.dsn)
+    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
+    erasing = Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
+
+    async def worked() -> int:
+        """Work as far as it gets; the step that is next."""
+        while await erasing._round():
+            pass
+        return int(await at.value("SELECT step FROM erasure WHERE id = $1", job))
+
+    for _ in (Step.BURY, Step.FENCE):
+        await erasing._round()
+    begun = flush.transaction()
+    await begun.start()
+    await flush.execute(
+        "INSERT INTO event (workspace, message, at, type, series, url) SELECT workspace, id, created_at, 11, series, $1"
+        " FROM message",
+        OWN_LINK,
+    )
+    assert await worked() == Step.LATE
+    assert await at.value("SELECT count(*) FROM message WHERE to_hash = ''") == 1
+    await begun.commit()
+    assert await worked() == Step.REST
+    assert await at.value("SELECT count(*) FROM event") == 0
+    await flush.close()
+    await pool.close()
 
 
 def test_what_identifies_is_what_registrations_tell() -> None:
