@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from redis.asyncio import Redis
 
+from postmeter.shared.apis.webhooks import DeliveryAnswer, RejectedItem
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import TrackingMetrics
@@ -38,21 +39,6 @@ REASON_CHARS = 300
 """Of why an item could not be read, in the answer to its provider."""
 
 
-class RejectedItem(msgspec.Struct, frozen=True):
-    """An item that could not be read; it is kept as a dead letter."""
-
-    index: int
-    code: str
-    message: str
-
-
-class Outcome(msgspec.Struct):
-    """What a delivery is answered with. accepted: events, of which repetitions count once."""
-
-    accepted: int = 0
-    rejected: list[RejectedItem] = msgspec.field(default_factory=list)
-
-
 class Webhooks:
     """Takes deliveries of the sources that the gateway has found."""
 
@@ -75,7 +61,7 @@ class Webhooks:
         self._mailboxes = mailboxes
         self._base_url = settings.public_gateway_url.rstrip("/")
 
-    async def take(self, passed: sources.SealedSource, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def take(self, passed: sources.SealedSource, headers: Mapping[str, str], body: bytes) -> DeliveryAnswer:
         """Take one delivery. Raises RequestError 400, 401, 404, 503."""
         provider = PROVIDERS.get(passed.provider)
         if provider is None:
@@ -103,7 +89,7 @@ class Webhooks:
         self._count(provider, source, "taken")
         if provider.reply is not None and await provider.reply(delivery, source):
             await self.note(source.id, source_log.Delivery(delivery.received))
-            return Outcome()
+            return DeliveryAnswer(0, [])
         return await self._record(provider, source, delivery)
 
     async def note(self, source: str, delivery: source_log.Delivery, unread: Sequence[source_log.Unread] = ()) -> None:
@@ -111,8 +97,8 @@ class Webhooks:
         if self._committer.redis_up:
             await source_log.note_delivery(self._redis, source, delivery, unread)
 
-    async def _record(self, provider: Provider, source: WebhookSource, delivery: Delivery) -> Outcome:
-        outcome, taken, keyed = Outcome(), list[Event](), list[Keyed]()
+    async def _record(self, provider: Provider, source: WebhookSource, delivery: Delivery) -> DeliveryAnswer:
+        outcome, taken, keyed = DeliveryAnswer(0, []), list[Event](), list[Keyed]()
         unread: list[source_log.Unread] = []
         work = 0
         for index, item in enumerate(provider.items(delivery)):
