@@ -41,7 +41,7 @@ def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
     method, text_version, at, source, as of `PUT /v1/recipients/consent`.
 
     Good rows are brought in, bad ones are shown with their lines, and the status is 1 if there are any. The same file
-    again, within a day, brings in nothing twice.
+    again, within a week, brings in nothing twice.
     """
     number, shards = access.with_connection(data, lambda connection: _place(connection, workspace))
     streams = _Streams(access.redis_url(data).reveal(), shards)
