@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from postmeter.shared.apis import consent, recipients, sending_ips, session, webhooks
+from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.workspaces import BASE
@@ -26,6 +27,7 @@ from tests.acceptance.changed_bodies import EXACT, changed
 from tests.product import PATIENCE, Product, running, wait_for
 
 UNSUBSCRIBE = UNSUBSCRIBE_PATH + "{token}"
+PREFERENCES = PREFERENCES_PATH + "{token}"
 DOWNLOAD = BASE + "/analytics/exports/{exportId}/download"
 SITE = '<p><a href="https://shop.example/offer?a=1">offer</a></p>'
 
@@ -45,7 +47,7 @@ class World:
         headers = {**(self.product.headers if key else {}), **options.pop("headers", {})}
         if path == self.links.get(webhooks.PATH):
             options["auth"] = ("anybody", self.webhook)
-        if path == self.links.get(UNSUBSCRIBE) and options.get("json"):
+        if path in (self.links.get(UNSUBSCRIBE), self.links.get(PREFERENCES)) and options.get("json"):
             options["data"] = options.pop("json")
         url = self.product.ready["gateway"] + path
         return requests.request(method, url, headers=headers, allow_redirects=False, timeout=30, **options)
@@ -85,6 +87,8 @@ class World:
 
     def body(self, endpoint: Endpoint) -> Any:
         """A body with what is required and nothing else; None where none is taken."""
+        if endpoint.path == PREFERENCES and endpoint.method == "POST":
+            return {"opens": "granted"}
         if endpoint is consent.PUT:  # one of two, which no schema says
             return {"to_hash": "ab" * 32, "opens": "granted"}
         for media in self.operation(endpoint).get("requestBody", {"content": {}})["content"].values():
@@ -237,6 +241,7 @@ def filled(product: Product) -> World:
     }
     webhook, world.webhook = source(product)
     world.links = {
+        PREFERENCES: path_of(first["preferences_url"]),
         OPEN_PATH + "{token}": path_of(first["open_url"]),
         CLICK_PATH + "{token}": path_of(first["links"][0]["tracking_url"]),
         webhooks.PATH: webhook,

@@ -43,6 +43,7 @@ class Ids:
     cursor: str = ""
     campaigns_cursor: str = ""
     search_cursor: str = ""
+    audit_cursor: str = ""
     source: str = ""
     user: str = ""
     key: str = ""
@@ -248,6 +249,10 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
         lambda ids: Request("POST", "/v1/recipients/export", {"to": f"{ids.mark}@r.example"})
     ],
     ("GET", "/v1/recipients/erasures/{id}"): [lambda ids: get(f"/v1/recipients/erasures/{ids.erasure}")],
+    ("GET", "/v1/audit"): [
+        lambda ids: get("/v1/audit", limit="1"),
+        lambda ids: get("/v1/audit", limit="1", **given("cursor", ids.audit_cursor)),
+    ],
     ("GET", "/v1/sending-ips"): [lambda ids: get("/v1/sending-ips")],
     ("POST", "/v1/sending-ips"): [lambda ids: Request("POST", "/v1/sending-ips", {"ips": ["9.9.9.8"]})],
     ("DELETE", "/v1/sending-ips/{ip}"): [lambda ids: Request("DELETE", f"/v1/sending-ips/{ids.ip}")],
@@ -275,7 +280,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
 }
 FIELDS = (
     *("mark", "workspace", "domain", "message", "export", "cursor", "campaigns_cursor", "search_cursor", "source"),
-    *("user", "key", "session", "ip", "erasure"),
+    *("user", "key", "session", "ip", "erasure", "audit_cursor"),
 )
 
 
@@ -398,6 +403,9 @@ async def make_exports(town: Town) -> None:
         page = await town.good(key, Request("POST", "/v1/query", paged(None)))
         campaigns = await town.good(key, get("/v1/campaigns", limit="1"))
         messages = await town.good(key, Request("POST", "/v1/messages/search", {"limit": 1}))
+        for months in (60, 61):
+            await town.good(key, Request("PUT", "/v1/privacy", {"retention": {"consent_months": months}}))
+        audit = await town.good(key, get("/v1/audit", limit="1"))
         source = await town.good(key, Request("POST", "/v1/sources", {"provider": "postmark", "name": f"src-{mark}"}))
         erasure = await town.good(key, Request("POST", "/v1/recipients/erase", {"to": f"gone-{mark}@c.example"}))
         # The other tenant's key and order are of something else: the same ones of ours would be conflicts, were they
@@ -411,6 +419,7 @@ async def make_exports(town: Town) -> None:
             cursor=page["next_cursor"],
             campaigns_cursor=campaigns["next_cursor"],
             search_cursor=messages["next_cursor"],
+            audit_cursor=audit["next_cursor"],
             source=source["data"]["id"],
             erasure=erasure["data"]["id"],
             ip=f"9.9.9.{1 if mark == OURS else 2}",
@@ -426,7 +435,7 @@ async def make_exports(town: Town) -> None:
     nobody_s["source"] = f"src_{'0' * 20}"
     nobody = {"user": str(uuid.uuid4()), "key": "0" * 16, "session": str(uuid.uuid4())}
     # Nobody's cursor: one of another question; one that nobody signed.
-    nobody_s["campaigns_cursor"] = nobody_s["search_cursor"] = other["next_cursor"]
+    nobody_s["campaigns_cursor"] = nobody_s["search_cursor"] = nobody_s["audit_cursor"] = other["next_cursor"]
     town.ids[NOBODY] = replace(town.ids[NOBODY], **nobody_s, **nobody)
     town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s)
 

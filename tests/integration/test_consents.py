@@ -152,24 +152,29 @@ async def test_messages_that_are_too_many_are_lowered_by_and_by(at: Bench, monke
         await until(lowered)
 
 
-async def test_what_was_registered_at_the_same_moment_is_lowered_soon(
-    at: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(consents, "FIRST_LOOK", 0.2)
-    monkeypatch.setattr(consents, "LAST_LOOK", 0.4)
+async def test_what_was_registered_at_the_same_moment_is_lowered_soon(at: Bench) -> None:
+    due = "SELECT extract(epoch FROM look_at - changed_at)::float8 FROM recipient_choice"
     async with at.aggregator(shards=1):
-        await at.streams.append(0, consent(DENIED, None))
+        await at.streams.append(0, registration(1, to_hash=HASH), consent(DENIED, None))
         await at.counted()
-        # As a transaction does that has not seen the choice.
-        await at.streams.append(0, registration(1, to_hash=HASH))
-        await at.counted()
+        assert await at.value(due) == pytest.approx(consents.FIRST_LOOK, abs=0.5)
+        # As where a transaction that has not seen the choice is committed behind it.
         await at.db.execute("UPDATE message SET flags = 3")
+        await at.db.execute("UPDATE recipient_choice SET look_at = clock_timestamp()")
 
         async def lowered() -> bool:
             return await levels(at, 1) == (Level.OFF, Level.FULL)
 
-        async def done() -> bool:
-            return bool(await at.value("SELECT bool_and(look_at IS NULL) FROM recipient_choice"))
-
         await until(lowered)
+
+        async def looked() -> bool:
+            return await at.value(due) == pytest.approx(consents.LAST_LOOK)
+
+        await until(looked)
+        old = "UPDATE recipient_choice SET look_at = clock_timestamp(), changed_at = changed_at - interval '1 hour'"
+        await at.db.execute(old)
+
+        async def done() -> bool:
+            return await at.value("SELECT count(*) FROM recipient_choice WHERE look_at IS NULL") == 1
+
         await until(done)

@@ -34,7 +34,8 @@ VOLATILE = (
     (r"exp_[A-Za-z0-9_-]{8,}", "EXPORT"),
     (r"evt_[A-Za-z0-9_-]+", "EVENT"),
     (r'"estimated_completion":"[^"]*"', "SOON"),
-    (r"/api/v1/track/(open|click|unsubscribe)/[A-Za-z0-9_-]+", "TOKEN"),
+    (r'"to_hash":"[0-9a-f]{64}"', "HASH"),
+    (r"/(api/v1/track/(open|click|unsubscribe)|v1/preferences)/[A-Za-z0-9_-]+", "TOKEN"),
 )
 KEYS = ("super_admin", "admin", "member", "confined", "confined to none", "confined to another tenant's")
 READS = {(e.method, e.path) for e in ENDPOINTS if e.method == "GET" or e.repeatable}

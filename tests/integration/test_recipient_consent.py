@@ -1,6 +1,8 @@
 """What recipients choose, told by the API and by a file, counted by the aggregator, and shown with its proof."""
 
 import asyncio
+import re
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,17 +13,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
+from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.records import Consent
-from tests.aggregation import Bench, bench
+from tests.aggregation import Bench, bench, registration, until
 from tests.integration.gateway_world import bearer, gateway
 from tests.integration.query_world import query_service, world
-from tests.integration.tracking_service import Service, batches, once
+from tests.integration.tracking_service import KEYS, SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import error
+from tests.roles import of_service
 
 HASH = "ab" * 32
 CHOICE = {"to_hash": HASH, "opens": "denied"}
 PATH = "/v1/recipients/consent"
+CHECKED = r'name="(\w+)" value="(\w+)" checked'
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +197,27 @@ async def test_a_file_that_is_none(postgres_dsn: str, redis_url: str, text: str,
         assert seen.exit_code == 1
         assert says in " ".join(seen.output.split())
         assert len(seen.output) < 2000
+
+
+async def test_what_is_chosen_on_the_page_is_shown_there(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    message = uuid.uuid4().bytes
+    made = registration(1, message=message, workspace=WORKSPACE)
+    page = PREFERENCES_PATH + KEYS.sign_preferences(WORKSPACE, message)
+    async with bench(postgres_dsn, redis_url) as at, at.aggregator(shards=SHARDS), aiohttp.ClientSession() as session:
+        dsn = of_service(postgres_dsn, "tracking")
+        service = await asyncio.to_thread(lambda: Service(redis_url, tmp_path / "spool", postgres_dsn=dsn))
+        try:
+            url = f"http://127.0.0.1:{service.port}{page}"
+            await at.streams.append(0, made)
+            async with session.post(url, data={"opens": "denied"}) as answer:
+                assert answer.status == 200
+            await at.counted()
+
+            async def shown() -> bool:
+                async with session.get(url) as answer:
+                    return re.findall(CHECKED, await answer.text()) == [("opens", "denied")]
+
+            await until(shown)
+            assert await at.value("SELECT opens FROM recipient_choice WHERE to_hash = $1", made.to_hash) == 2
+        finally:
+            await asyncio.to_thread(service.terminate)

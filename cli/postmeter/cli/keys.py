@@ -8,6 +8,8 @@ from postmeter.cli import access, admin
 from postmeter.cli.options import data_option
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.shared.auth.api_keys import ROLES, SCOPES
+from postmeter.shared.privacy.audit import COMMAND
+from postmeter.shared.storage.postgres import Connection
 
 
 @click.group(name="workspace")
@@ -44,11 +46,14 @@ def key_commands() -> None:
 def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tuple[str, ...], data: Path | None) -> None:
     """Create a key and print it, this once."""
     pepper = access.key_pepper(data)
-    _, key = access.with_connection(
-        data,
-        lambda connection: key_registry.create(connection, pepper, workspace, role, scopes, domains),
-    )
-    click.echo(key)
+
+    async def created(connection: Connection) -> str:
+        async with connection.transaction():
+            made, key = await key_registry.create(connection, pepper, workspace, role, scopes, domains)
+            await key_registry.note_created(connection, made, COMMAND)
+            return key
+
+    click.echo(access.with_connection(data, created))
 
 
 @key_commands.command(name="list")
@@ -69,5 +74,5 @@ def list_keys(workspace: str | None, data: Path | None) -> None:
 @data_option()
 def revoke_key(key: str, data: Path | None) -> None:
     """Revoke the key with this id; it stops working within seconds."""
-    key_id, _ = access.with_connection(data, lambda connection: key_registry.revoke(connection, key))
+    key_id, _ = access.with_connection(data, lambda connection: key_registry.revoke(connection, key, COMMAND))
     click.echo(f"key {key_id} revoked")

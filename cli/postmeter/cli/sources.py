@@ -15,6 +15,7 @@ from postmeter.cli import access
 from postmeter.cli.options import data_option
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log
@@ -79,19 +80,23 @@ def create_source(
     from postmeter.tracking.webhooks import registry
 
     key, base = access.source_key(data), access.gateway_url(data)
-    told = _on_database(
-        data,
-        lambda connection: registry.create(
-            connection,
-            key,
-            workspace,
-            provider,
-            name=name,
-            secret=_read(secret_file),
-            options=_options(options),
-            engagement=engagement,
-        ),
-    )
+
+    async def create(connection: Connection) -> registry.Shown:
+        async with connection.transaction():
+            made = await registry.create(
+                connection,
+                key,
+                workspace,
+                provider,
+                name=name,
+                secret=_read(secret_file),
+                options=_options(options),
+                engagement=engagement,
+            )
+            await registry.note(connection, made.source, Action.SOURCE_CREATED, COMMAND)
+            return made
+
+    told = _on_database(data, create)
     click.echo(f"url    {registry.url(base, told.source)}")
     if told.missing:
         click.echo(f"secret missing: nothing is taken before `postmeter source secret {told.source.id}`", err=True)
@@ -151,7 +156,7 @@ def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> No
     key = access.source_key(data)
     _on_database(data, lambda connection: registry.find(connection, None, source))  # before anybody types
     given = _read(secret_file) or _typed()
-    _on_database(data, lambda connection: registry.change(connection, key, None, source, secret=given))
+    _change(data, key, source, secret=given)
     click.echo(f"source {source}: secret stored")
 
 
@@ -161,10 +166,7 @@ def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> No
 @data_option()
 def set_engagement(source: str, whose: str, data: Path | None) -> None:
     """Say whose opens and clicks count from now on: our own, or the provider's."""
-    from postmeter.tracking.webhooks import registry
-
-    key = access.source_key(data)
-    _on_database(data, lambda connection: registry.change(connection, key, None, source, engagement=whose))
+    _change(data, access.source_key(data), source, engagement=whose)
     click.echo(f"source {source}: {whose} opens and clicks count")
 
 
@@ -175,8 +177,20 @@ def revoke_source(source: str, data: Path | None) -> None:
     """Revoke a source; its URL stops working within seconds."""
     from postmeter.tracking.webhooks import registry
 
-    _on_database(data, lambda connection: registry.revoke(connection, None, source))
+    _on_database(data, lambda connection: registry.revoke(connection, None, source, COMMAND))
     click.echo(f"source {source} revoked")
+
+
+def _change(data: Path | None, key: Secret, source: str, **given: Any) -> None:
+    """Change what is given of a source."""
+    from postmeter.tracking.webhooks import registry
+
+    async def change(connection: Connection) -> None:
+        async with connection.transaction():
+            told = await registry.change(connection, key, None, source, **given)
+            await registry.note(connection, told.source, Action.SOURCE_CHANGED, COMMAND, given)
+
+    _on_database(data, change)
 
 
 def _on_database(data: Path | None, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:

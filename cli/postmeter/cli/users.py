@@ -13,6 +13,7 @@ from postmeter.cli.options import data_option
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.users import User
 from postmeter.shared.apis.users import ROLES
+from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage.postgres import Connection
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -38,7 +39,10 @@ def create_user(workspace: str, email: str, role: str, domains: tuple[str, ...],
     """Create a user and print a link, good once and for seven days, to choose a password."""
 
     async def made(connection: Connection) -> User:
-        return await users.hold(connection, *await users.create(connection, workspace, email, role, domains or None))
+        place = await users.create(connection, workspace, email, role, domains or None)
+        user = await users.hold(connection, *place)
+        await users.note(connection, user, Action.USER_CREATED, COMMAND)
+        return user
 
     _print_link(data, made)
 
@@ -81,6 +85,7 @@ def reset_user(email: str, workspace: str | None, data: Path | None) -> None:
         user = await users.of_email(connection, email, workspace)
         if user.disabled_at is not None:
             raise users.UserRefused("email", f"{user.email} is disabled: `postmeter user enable` comes first")
+        await users.note(connection, user, Action.USER_CHANGED, COMMAND, reset=True)
         return user
 
     _print_link(data, found)
@@ -99,7 +104,9 @@ def _change(data: Path | None, email: str, workspace: str | None, disabled_at: d
     async def changed(connection: Connection) -> None:
         async with connection.transaction():
             user = await users.of_email(connection, email, workspace)
-            await users.change(connection, msgspec.structs.replace(user, disabled_at=disabled_at))
+            changed = msgspec.structs.replace(user, disabled_at=disabled_at)
+            await users.change(connection, changed)
+            await users.note(connection, changed, Action.USER_CHANGED, COMMAND)
 
     access.with_connection(data, changed)
 

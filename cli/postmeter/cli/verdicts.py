@@ -8,6 +8,7 @@ from postmeter.cli import access
 from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import verdict_settings
+from postmeter.shared.privacy.audit import COMMAND
 
 _NOT_A_NUMBER = -1
 
@@ -34,7 +35,7 @@ def show_thresholds(workspace: str, data: Path | None) -> None:
 def set_thresholds(workspace: str, thresholds: tuple[str, ...], data: Path | None) -> None:
     """Set thresholds, such as burst_clicks=8; 0 switches a rule off. They hold for clicks to come."""
     given = _read(thresholds)
-    access.with_connection(data, lambda connection: verdict_settings.change(connection, workspace, given))
+    access.with_connection(data, lambda connection: verdict_settings.change(connection, workspace, given, COMMAND))
     click.echo(f"workspace {workspace}: {' '.join(f'{name}={value}' for name, value in given.items())}")
 
 

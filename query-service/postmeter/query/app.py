@@ -16,6 +16,7 @@ from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.cache.store import KeptAnswer
 from postmeter.query.documents import misar
 from postmeter.query.documents.krafter import Krafter
+from postmeter.query.documents.native.audit_log import AuditLog
 from postmeter.query.documents.native.campaign_list import CampaignList
 from postmeter.query.documents.native.domain_list import DomainList
 from postmeter.query.documents.native.message_events import MessageEvents
@@ -36,7 +37,7 @@ from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
-from postmeter.shared.apis import consent, domains, recipients
+from postmeter.shared.apis import audit, consent, domains, recipients
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
@@ -88,6 +89,7 @@ def handlers(
         LATEST_PATH: exports.latest,
         DOWNLOAD_PATH: exports.download,
         LIVE_ENDPOINT.path: live.handle,
+        audit.PATH: AuditLog(pool, cursors).handle,
         consent.PATH: RecipientConsents(pool).handle,
         recipients.EXPORT_PATH: RecipientExport(pool).handle,
         "/v1/workspace": WorkspaceShown(pool).handle,

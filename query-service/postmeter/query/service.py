@@ -18,6 +18,7 @@ from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import listening
 from postmeter.shared.privacy import recipients
+from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.answer_metrics import AnswerMetrics
@@ -45,6 +46,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
     measured = metrics.QueryMetrics(registry)
+    AuditMetrics(registry)
     limiter = ConnectionLimiter(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
     cache = Cache(Versions(pool), system_clock, settings.answer_cache, AnswerMetrics(registry))

@@ -11,6 +11,7 @@ LEFT_OUT = {
     ("GET", "/v1/live"): "a stream without an end",
     ("GET", "/v1/workspace"): "the workspace's name and zone; reads no events",
     ("GET", "/v1/domains"): "reads no events",
+    ("GET", "/v1/audit"): "who changed what; reads no events",
     ("GET", "/v1/recipients/consent"): "one recipient's choices; reads no events",
     ("GET", "/v1/exports"): "the latest jobs; reads no events",
     ("GET", workspaces.BASE + "/analytics/exports/{exportId}"): "says how far a job is; reads no events",

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from postmeter.shared.apis import consent
 from postmeter.shared.apis.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Service
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
@@ -22,6 +23,7 @@ from postmeter.tracking.hits.answers import Prepared
 from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
+from postmeter.tracking.preferences.routes import Preferences
 from postmeter.tracking.webhooks.routes import WebhookRoutes
 from postmeter.tracking.webhooks.source_routes import SourceRoutes
 from postmeter.tracking.writes.campaigns import Campaigns
@@ -89,6 +91,7 @@ def handlers(
     webhooks: WebhookRoutes,
     sources: SourceRoutes,
     unsubscribes: Unsubscribes,
+    preferences: Preferences,
 ) -> dict[tuple[str, str], Handler]:
     """Who answers which row of the endpoint table, by method and path."""
     return {
@@ -105,6 +108,8 @@ def handlers(
         **sources.handlers(),
         ("GET", UNSUBSCRIBE_PATH + "{token}"): unsubscribes.ask,
         ("POST", UNSUBSCRIBE_PATH + "{token}"): unsubscribes.take,
+        ("GET", PREFERENCES_PATH + "{token}"): preferences.show,
+        ("POST", PREFERENCES_PATH + "{token}"): preferences.choose,
     }
 
 

@@ -20,6 +20,7 @@ from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy import recipients
+from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import lifecycle, logs, metrics, ops
 from postmeter.shared.process.advice import Advice, Look
 from postmeter.shared.process.settings import PostgresSettings
@@ -40,6 +41,7 @@ from postmeter.tracking.hits.port import Port
 from postmeter.tracking.hits.protocol import HitProtocol
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
 from postmeter.tracking.html.instrumentation import Instrument
+from postmeter.tracking.preferences.routes import Preferences
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import registry as sources_registry
@@ -70,6 +72,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     registry = metrics.registry()
     figures = metrics.TrackingMetrics(registry)
+    AuditMetrics(registry)
     keys = KeyRing.parse(settings.token_keys)
     mailboxes = Mailboxes.configured(settings, figures)
     producer = secrets.token_hex(8)
@@ -104,6 +107,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
         WebhookRoutes(Webhooks(settings, committer, redis, figures, mailboxes)),
         SourceRoutes(settings, pool, redis),
         Unsubscribes(keys, committer, figures, clients),
+        Preferences(keys, committer, figures, pool),
     )
     connections = Connections.of(settings, figures.connections_refused)
     runner = AppRunner(

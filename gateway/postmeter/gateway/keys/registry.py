@@ -11,6 +11,8 @@ import msgspec
 from postmeter.shared.auth import api_keys, fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.text.domains import normal
@@ -85,6 +87,12 @@ async def create(
     return made, key
 
 
+async def note_created(connection: Connection, made: Key, actor: str) -> None:
+    """Note a new key in the audit log, in the transaction that made it. actor: see audit.record."""
+    told = {"name": made.name, "role": made.role, "scopes": made.scopes, "domains": made.domains}
+    await audit.record(connection, made.workspace, actor, Action.KEY_CREATED, made.id, told)
+
+
 async def ensure(database: Database, pepper: Secret, workspace: str, key: Secret) -> None:
     """Store a super_admin key unless it is there, and give it every scope; one that was revoked stays revoked."""
     key_id = api_keys.id_of(key.reveal())
@@ -108,16 +116,18 @@ async def find(database: Database, workspace: str, key_id: str) -> Key:
     return Key(**dict(row))
 
 
-async def revoke(database: Database, key: str) -> tuple[str, datetime]:
+async def revoke(connection: Connection, key: str, actor: str) -> tuple[str, datetime]:
     """Make a key, given by its id or whole, worthless: its id, and since when; gateways follow within seconds.
 
-    Raises NoSuchKey. What may be secret is in no message.
+    actor: see audit.record. Raises NoSuchKey. What may be secret is in no message.
     """
     key_id = key.split("_")[1][:_ID_LENGTH] if key.startswith("pm_") else key
-    revoked_at = await database.fetchval(_QUERIES["revoke"], key_id)
-    if revoked_at is None:
-        raise NoSuchKey(f"there is no key with the id {quoted(key_id)}; `postmeter key list` shows all")
-    return key_id, revoked_at
+    async with connection.transaction():
+        row = await connection.fetchrow(_QUERIES["revoke"], key_id)
+        if row is None:
+            raise NoSuchKey(f"there is no key with the id {quoted(key_id)}; `postmeter key list` shows all")
+        await audit.record(connection, row["workspace"], actor, Action.KEY_REVOKED, key_id)
+    return key_id, row["revoked_at"]
 
 
 def read_domains(names: Sequence[str]) -> list[str]:

@@ -29,6 +29,6 @@ FROM api_key k JOIN workspace w ON w.number = k.workspace
 WHERE w.id = $1 AND k.id = $2 AND k.revoked_at IS NULL
 
 -- name: revoke
--- Revoke key $1; when that was, revoked before or not. No row without such a key.
+-- Revoke key $1; when that was, revoked before or not, and its workspace's number. No row without such a key.
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1
-RETURNING revoked_at
+RETURNING revoked_at, workspace

@@ -10,6 +10,7 @@ import msgspec
 
 from postmeter.gateway.openapi.schemas import Schemas
 from postmeter.shared.apis.errors import ERRORS
+from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 
@@ -115,7 +116,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
         good["headers"] = {"Location": {"description": "Where the link leads.", "schema": {"type": "string"}}}
     elif endpoint.status != HTTPStatus.NO_CONTENT:
         good["content"] = {endpoint.media: {} if endpoint.answer is None else {"schema": schemas.of(endpoint.answer)}}
-    if endpoint.path.startswith((OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH)):
+    if endpoint.path.startswith((OPEN_PATH, CLICK_PATH, UNSUBSCRIBE_PATH, PREFERENCES_PATH)):
         # People see these: a page says what is wrong. Only what is not a hit at all gets the document's envelope.
         other = {"description": "What is wrong, as a page.", "content": {"text/html": {}, **_error(endpoint, schemas)}}
         return {str(endpoint.status): good, "default": other}

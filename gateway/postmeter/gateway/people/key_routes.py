@@ -15,6 +15,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -50,6 +51,7 @@ class KeyRoutes:
                     raise RequestError(409, "CONFLICT", refused.message, refused.field) from None
                 raise refused from None
             delegation.require(caller, _rights(caller, made))
+            await key_registry.note_created(connection, made, audit.actor_of(caller))
         shown = msgspec.structs.asdict(_shown(made))
         return _answer(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
 
@@ -69,7 +71,7 @@ class KeyRoutes:
             if not delegation.sees(caller, _rights(caller, key)):
                 raise _no_such()
             delegation.require(caller, _rights(caller, key))
-            _, revoked_at = await key_registry.revoke(connection, key.id)
+            _, revoked_at = await key_registry.revoke(connection, key.id, audit.actor_of(caller))
         return _answer(api.RevokedKeyAnswer(api.RevokedKey(key.id, stamp(revoked_at))))
 
 

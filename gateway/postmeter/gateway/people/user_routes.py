@@ -16,6 +16,8 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -46,6 +48,7 @@ class UserRoutes:
             async with self._writes.acquire() as connection, connection.transaction():
                 place = await users.create(connection, caller.workspace_id, given.email, given.role, domains)
                 user = await users.hold(connection, *place)
+                await users.note(connection, user, Action.USER_CREATED, audit.actor_of(caller))
                 link = await self._link(connection, request, user)
         except UserRefused as error:
             raise _refused(error) from None
@@ -67,6 +70,8 @@ class UserRoutes:
             if after != before:
                 _require_other(caller, before)
                 await users.change(connection, after)
+            if after != before or given.reset:
+                await users.note(connection, after, Action.USER_CHANGED, audit.actor_of(caller), reset=given.reset)
             link = await self._link(connection, request, after) if given.reset else None
         return _answer(api.LinkedUserAnswer(_linked(after, link)))
 
@@ -77,6 +82,7 @@ class UserRoutes:
             delegation.require(caller, user.principal)
             _require_other(caller, user)
             await users.remove(connection, user)
+            await users.note(connection, user, Action.USER_REMOVED, audit.actor_of(caller))
         return _answer(api.RemovedUserAnswer(api.RemovedUser(str(user.id))))
 
     async def _link(self, connection: Connection, request: web.BaseRequest, user: User) -> str:

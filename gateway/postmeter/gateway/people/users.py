@@ -15,6 +15,8 @@ from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.users import ROLES
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.text import domains as domain_names
@@ -158,6 +160,12 @@ async def change(connection: Connection, user: User) -> None:
 async def remove(connection: Connection, user: User) -> None:
     """Remove him with his sessions and links."""
     await connection.execute(_QUERIES["remove"], *user.place)
+
+
+async def note(connection: Connection, user: User, action: Action, actor: str, **details: bool) -> None:
+    """Note in the audit log what was done to a user, in the transaction that did it. actor: see audit.record."""
+    told = {"role": user.role, "domains": user.domains, "disabled": user.disabled_at is not None, **details}
+    await audit.record(connection, user.workspace, actor, action, str(user.id), told)
 
 
 async def password_link(connection: Connection, user: User) -> tuple[Purpose, str]:

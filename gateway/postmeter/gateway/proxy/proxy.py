@@ -22,7 +22,7 @@ from postmeter.gateway.proxy.media_types import require_media
 from postmeter.gateway.proxy.routes import Handler, Routes
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import Upstream, target
-from postmeter.shared.apis import exports, unsubscribe, webhooks
+from postmeter.shared.apis import exports, preferences, unsubscribe, webhooks
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.auth import principal, sealed
@@ -40,7 +40,7 @@ from postmeter.shared.process.traces import UNTRACED, Trace, Traces
 from postmeter.shared.storage import sources
 
 LIVE_PATH = LIVE_ENDPOINT.path
-_PASSED_ON = ("Content-Type", "Accept", "User-Agent", "Last-Event-ID", "If-None-Match")
+_PASSED_ON = ("Content-Type", "Accept", "Accept-Language", "User-Agent", "Last-Event-ID", "If-None-Match")
 _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")
@@ -207,6 +207,9 @@ def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Has
         # Beside the workspace's own turns: nothing else that it does may keep people from unsubscribing.
         token = path.removeprefix(unsubscribe.UNSUBSCRIBE_PATH).encode(errors="replace")
         return (("unsubscribe", tokens.workspace_of(token)),)
+    if endpoint.path.startswith(preferences.PREFERENCES_PATH):
+        token = path.removeprefix(preferences.PREFERENCES_PATH).encode(errors="replace")
+        return (("preferences", tokens.workspace_of(token)),)
     return ("public",)
 
 

@@ -15,6 +15,7 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 
@@ -43,7 +44,7 @@ class SendingIpRoutes:
         addresses = [_address(text, f"ips[{at}]") for at, text in enumerate(json_bodies.decode(_new, body).ips)]
         async with self._writes.acquire() as connection, connection.transaction():
             try:
-                await sending_ips.add(connection, workspace, addresses)
+                await sending_ips.add(connection, workspace, addresses, _actor(caller))
             except TooManyAddresses as error:
                 raise RequestError(409, "TOO_MANY_SENDING_IPS", f"{error}.", "ips") from None
             found = await sending_ips.of(connection, workspace, addresses)
@@ -55,7 +56,7 @@ class SendingIpRoutes:
         try:
             address = sending_ips.normal(text)
             async with self._writes.acquire() as connection, connection.transaction():
-                await sending_ips.remove(connection, workspace, [address])
+                await sending_ips.remove(connection, workspace, [address], _actor(caller))
         except (AddressRefused, NoSuchAddress):
             raise RequestError(404, "NOT_FOUND", "The workspace has no such sending IP.") from None
         return answers.json(api.RemovedIpAnswer(api.RemovedIp(str(address))))
@@ -68,6 +69,11 @@ def _workspace(caller: Principal | None) -> int:
         message = "Sending IPs are the workspace's; you are confined to domains."
         raise RequestError(403, "FORBIDDEN", message)
     return caller.workspace
+
+
+def _actor(caller: Principal | None) -> str:
+    assert caller is not None
+    return audit.actor_of(caller)
 
 
 def _address(text: str, field: str) -> Address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TypeAlias
 
@@ -11,6 +11,8 @@ import asyncpg
 import msgspec
 
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.text.quoting import quoted
@@ -81,13 +83,19 @@ async def number(database: Database, workspace: str) -> int:
     return int(found)
 
 
-async def add(connection: Connection, workspace: int, addresses: Sequence[Address]) -> set[Address]:
-    """Store all of these IPs, or none; those that are new. Raises TooManyAddresses. Run in a transaction."""
+async def add(connection: Connection, workspace: int, addresses: Sequence[Address], actor: str) -> set[Address]:
+    """Store all of these IPs, or none; those that are new. Raises TooManyAddresses. Run in a transaction.
+
+    actor: see audit.record.
+    """
     wanted = sorted(set(addresses), key=str)
     rows = await connection.fetch(_QUERIES["add"], workspace, wanted, MOST)
     if len(await of(connection, workspace, wanted)) < len(wanted):
         raise TooManyAddresses(f"a workspace has {MOST} sending IPs at most; remove those that send no more")
-    return {row["ip"] for row in rows}
+    new = {row["ip"] for row in rows}
+    if new:
+        await audit.record(connection, workspace, actor, Action.SENDING_IPS_ADDED, "", _told(new))
+    return new
 
 
 async def of(database: Database, workspace: int, addresses: Sequence[Address]) -> list[SendingIp]:
@@ -100,7 +108,7 @@ async def listing(database: Database, workspace: int) -> list[SendingIp]:
     return [_sending_ip(row) for row in await database.fetch(_QUERIES["list"], workspace, _LISTED)]
 
 
-async def remove(connection: Connection, workspace: int, addresses: Sequence[Address]) -> None:
+async def remove(connection: Connection, workspace: int, addresses: Sequence[Address], actor: str) -> None:
     """Forget all of these IPs, or none: raises NoSuchAddress with those that the workspace does not have.
 
     Run in a transaction.
@@ -109,6 +117,11 @@ async def remove(connection: Connection, workspace: int, addresses: Sequence[Add
     unknown = [str(address) for address in addresses if address not in gone]
     if unknown:
         raise NoSuchAddress(f"the workspace has no sending IP {', '.join(unknown)}; nothing was removed")
+    await audit.record(connection, workspace, actor, Action.SENDING_IPS_REMOVED, "", _told(gone))
+
+
+def _told(addresses: Iterable[Address]) -> dict[str, list[str]]:
+    return {"ips": sorted(map(str, addresses))}
 
 
 def _sending_ip(row: asyncpg.Record) -> SendingIp:

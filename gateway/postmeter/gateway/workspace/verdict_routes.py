@@ -11,6 +11,7 @@ from postmeter.shared.apis import verdicts as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused
 from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.thresholds import LEAST, LIMITS, ThresholdRefused, Thresholds
 
@@ -36,7 +37,9 @@ class VerdictRoutes:
         if not given:
             return await self._show(request, caller, body)
         try:
-            return _answer(await verdict_settings.change(self._writes, caller.workspace_id, given))
+            async with self._writes.acquire() as connection:
+                actor = audit.actor_of(caller)
+                return _answer(await verdict_settings.change(connection, caller.workspace_id, given, actor))
         except ThresholdRefused as error:
             raise FieldRefused(f"{error}.", error.name) from None
 

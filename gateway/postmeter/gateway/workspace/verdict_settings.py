@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage import thresholds
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
@@ -26,16 +28,18 @@ async def shown(database: Connection | Pool, workspace: str) -> Thresholds:
     return Thresholds(**{name: value for name, value in row.items() if value is not None})
 
 
-async def change(database: Connection | Pool, workspace: str, given: Mapping[str, int]) -> Thresholds:
+async def change(connection: Connection, workspace: str, given: Mapping[str, int], actor: str) -> Thresholds:
     """Set the thresholds that are given, by name, for clicks to come: all of them as they are then.
 
-    Raises ThresholdRefused, NoSuchWorkspace.
+    actor: see audit.record. Raises ThresholdRefused, NoSuchWorkspace.
     """
     thresholds.check(given)
     values = [given.get(name) for name in Thresholds._fields]
-    row = await database.fetchrow(_QUERIES["set"], workspace, *values, *Thresholds())
-    if row is None:
-        raise _unknown(workspace)
+    async with connection.transaction():
+        row = await connection.fetchrow(_QUERIES["set"], workspace, *values, *Thresholds())
+        if row is None:
+            raise _unknown(workspace)
+        await audit.record(connection, workspace, actor, Action.VERDICTS_CHANGED, "", given)
     return Thresholds(**row)
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis import consent, domains, exports, misar, recipients, workspace, workspaces
+from postmeter.shared.apis import audit, consent, domains, exports, misar, recipients, workspace, workspaces
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.auth.principal import Principal
 
@@ -113,6 +113,7 @@ CLOCKS: dict[str, Reader | None] = {
     LIVE_ENDPOINT.path: None,
     consent.PATH: None,
     recipients.EXPORT_PATH: None,  # it leaves an entry in the audit log
+    audit.PATH: None,
     workspace.PATH: _at_any_time,
     "/v1/query": _by_quarter,
 }

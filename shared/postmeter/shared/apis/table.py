@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postmeter.shared.apis import (
+    audit,
     consent,
     domains,
     exports,
@@ -14,6 +15,7 @@ from postmeter.shared.apis import (
     misar,
     native,
     optail,
+    preferences,
     privacy,
     recipients,
     search,
@@ -52,6 +54,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *privacy.ENDPOINTS,
     *consent.ENDPOINTS,
     *recipients.ENDPOINTS,
+    *audit.ENDPOINTS,
+    *preferences.ENDPOINTS,
     live.LIVE_ENDPOINT,
     *webhooks.ENDPOINTS,
     *sources.ENDPOINTS,

@@ -59,17 +59,21 @@ def marked(headers: dict[str, str], dropped: str | None) -> dict[str, str]:
     return headers if dropped is None else {**headers, pixel.DROPPED: dropped}
 
 
-def page(status: int, title: str, text: str, *, head: str = "", forms: bool = False) -> Page:
-    """A small page; `text` and `head` are HTML of ours. forms: it holds one that posts to its own address."""
+def page_headers(*, forms: bool) -> dict[str, str]:
+    """Of an answer that a person reads. forms: it holds one that posts to its own address."""
     forms_to = "'self'" if forms else "'none'"
-    headers = {
+    return {
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-store",
         "Content-Security-Policy": f"default-src 'none'; style-src 'unsafe-inline'; form-action {forms_to};"
         " frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
     }
-    return Page(status, headers, _PAGE.format(head=head, title=title, text=text).encode())
+
+
+def page(status: int, title: str, text: str, *, head: str = "", forms: bool = False) -> Page:
+    """A small page; `text` and `head` are HTML of ours. forms: it holds one that posts to its own address."""
+    return Page(status, page_headers(forms=forms), _PAGE.format(head=head, title=title, text=text).encode())
 
 
 REFUSED = {

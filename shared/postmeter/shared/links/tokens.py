@@ -4,10 +4,11 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
 
     version 1 | key id 1 | purpose and flags 1 | workspace number 4 | message UUID 16 | MAC 13
 
-The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot), so tokens of different
-purposes are not interchangeable; the high nibble is the level of tracking that holds (postmeter.shared.privacy.levels;
-0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed with the key that the key id names. A
-click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect is no open redirect.
+The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot, 5 preferences), so tokens
+of different purposes are not interchangeable; the high nibble is the level of tracking that holds
+(postmeter.shared.privacy.levels; 0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed with
+the key that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect
+is no open redirect.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ OPEN = 1
 CLICK = 2
 UNSUBSCRIBE = 3
 HONEYPOT = 4
+PREFERENCES = 5
 LINKS = (CLICK, HONEYPOT)
 """What CLICK_PATH takes: either leads to the destination that it is signed for."""
-WITHOUT_URL = (OPEN, UNSUBSCRIBE)
+WITHOUT_URL = (OPEN, UNSUBSCRIBE, PREFERENCES)
 """The purposes whose tokens cover nothing but the message."""
 PURPOSE_BITS = 4
 HEADER_BYTES = 23
@@ -85,6 +87,10 @@ class KeyRing:
     def sign_unsubscribe(self, workspace: int, message: bytes) -> str:
         """The token of a message's one-click unsubscribe."""
         return self._sign(UNSUBSCRIBE, workspace, message, b"")
+
+    def sign_preferences(self, workspace: int, message: bytes) -> str:
+        """The token of the page where a message's recipient chooses what may be recorded."""
+        return self._sign(PREFERENCES, workspace, message, b"")
 
     def sign_click(self, workspace: int, message: bytes, url: str, level: int = 0) -> str:
         """The token of one link; `url` is the destination exactly as it will be decoded from the query."""

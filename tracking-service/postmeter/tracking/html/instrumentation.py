@@ -7,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 
 from postmeter.shared.apis import native
+from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.links.tokens import KeyRing
@@ -51,6 +52,7 @@ class Instrument:
         self._open = base + OPEN_PATH
         self._click = base + CLICK_PATH
         self._unsubscribe = base + UNSUBSCRIBE_PATH
+        self._preferences = base + PREFERENCES_PATH
 
     def open_url(self, workspace: int, message: bytes, level: Level = Level.FULL) -> str:
         """The address of a message's pixel; at ANONYMOUS `message` is the anonymous source's id."""
@@ -59,6 +61,10 @@ class Instrument:
     def unsubscribe_url(self, workspace: int, message: bytes) -> str:
         """The address that a mail client posts to when its reader unsubscribes (RFC 8058)."""
         return self._unsubscribe + self._keys.sign_unsubscribe(workspace, message)
+
+    def preferences_url(self, workspace: int, message: bytes) -> str:
+        """The address where a message's reader chooses what may be recorded, for the mail's footer."""
+        return self._preferences + self._keys.sign_preferences(workspace, message)
 
     def click_url(self, workspace: int, message: bytes, url: str, level: Level = Level.FULL) -> str:
         """The address that records a click and leads to `url`, which postmeter.shared.links.destination accepts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,8 @@ import msgspec
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError, RequestError, SettingsError
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
@@ -172,14 +175,33 @@ async def change(
     return Shown(changed, given if rotate else None, missing)
 
 
-async def revoke(database: Database, workspace: str | None, source_id: str) -> datetime:
-    """Close a source; its URL stops working within seconds. When it was revoked. Raises NoSuchSource."""
-    at: datetime | None = None
-    if sources.is_id(source_id):
-        at = await database.fetchval(_QUERIES["revoke"], workspace, source_id)
-    if at is None:
-        raise _no_such(source_id)
+async def revoke(connection: Connection, workspace: str | None, source_id: str, actor: str) -> datetime:
+    """Close a source; its URL stops working within seconds. When it was revoked. Raises NoSuchSource.
+
+    actor: see audit.record.
+    """
+    async with connection.transaction():
+        row = None
+        if sources.is_id(source_id):
+            row = await connection.fetchrow(_QUERIES["revoke"], workspace, source_id)
+        if row is None:
+            raise _no_such(source_id)
+        await audit.record(connection, row["workspace"], actor, Action.SOURCE_REVOKED, source_id)
+    at: datetime = row["revoked_at"]
     return at
+
+
+async def note(
+    connection: Connection, source: StoredSource, action: Action, actor: str, changed: Iterable[str] = ()
+) -> None:
+    """Note in the audit log what was done to a source, in the transaction that did it.
+
+    actor: see audit.record. changed: names of what is another one now; what they hold may be secret.
+    """
+    told: dict[str, object] = {"provider": source.provider, "name": source.name, "engagement": source.engagement}
+    if changed:
+        told["changed"] = sorted(changed)
+    await audit.record(connection, source.workspace, actor, action, source.id, told)
 
 
 async def opens(database: Database, key: Secret) -> str | None:

@@ -31,10 +31,11 @@ WHERE id = $1 AND revoked_at IS NULL
 RETURNING id
 
 -- name: revoke
--- Revoke source $2 of workspace $1 (public id), or of any when that is NULL. When, if there is one, revoked before or not.
+-- Revoke source $2 of workspace $1 (public id), or of any when that is NULL. When, if there is one, revoked before or not,
+-- and the workspace's number.
 UPDATE webhook_source s SET revoked_at = coalesce(s.revoked_at, now()) FROM workspace w
 WHERE w.number = s.workspace AND ($1::text IS NULL OR w.id = $1) AND s.id = $2
-RETURNING s.revoked_at
+RETURNING s.revoked_at, s.workspace
 
 -- name: newest_secret
 -- The encrypted secret that was stored last, of sources that are not revoked; null where none has one.

@@ -19,6 +19,8 @@ from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answerer import Asked, Handler
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import source_log
@@ -77,16 +79,18 @@ class SourceRoutes:
     async def _create(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
         given = json_bodies.decode(_new_decoder, body)
-        told = await registry.create(
-            pool,
-            key,
-            principal.workspace_id,
-            fields.text("provider", given.provider, NAME_CHARS),
-            name=fields.text("name", given.name, NAME_CHARS),
-            secret=_secret(given.secret),
-            options=_options(given.options),
-            engagement=given.engagement,
-        )
+        async with pool.acquire() as connection, connection.transaction():
+            told = await registry.create(
+                connection,
+                key,
+                principal.workspace_id,
+                fields.text("provider", given.provider, NAME_CHARS),
+                name=fields.text("name", given.name, NAME_CHARS),
+                secret=_secret(given.secret),
+                options=_options(given.options),
+                engagement=given.engagement,
+            )
+            await registry.note(connection, told.source, Action.SOURCE_CREATED, audit.actor_of(principal))
         return api.MadeAnswer(self._made(told, History()))
 
     async def _list(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
@@ -111,22 +115,26 @@ class SourceRoutes:
     async def _change(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
         given = json_bodies.decode(_change_decoder, body)
-        told = await registry.change(
-            pool,
-            key,
-            principal.workspace_id,
-            source_id,
-            name=None if given.name is msgspec.UNSET else fields.text("name", given.name, NAME_CHARS),
-            secret=None if given.secret is msgspec.UNSET else _secret(given.secret),
-            rotate=given.rotate_secret,
-            options=None if given.options is msgspec.UNSET else _options(given.options),
-            engagement=None if given.engagement is msgspec.UNSET else given.engagement,
-        )
+        async with pool.acquire() as connection, connection.transaction():
+            told = await registry.change(
+                connection,
+                key,
+                principal.workspace_id,
+                source_id,
+                name=None if given.name is msgspec.UNSET else fields.text("name", given.name, NAME_CHARS),
+                secret=None if given.secret is msgspec.UNSET else _secret(given.secret),
+                rotate=given.rotate_secret,
+                options=None if given.options is msgspec.UNSET else _options(given.options),
+                engagement=None if given.engagement is msgspec.UNSET else given.engagement,
+            )
+            changed = [name for name in given.__struct_fields__ if getattr(given, name) not in (msgspec.UNSET, False)]
+            await registry.note(connection, told.source, Action.SOURCE_CHANGED, audit.actor_of(principal), changed)
         return api.MadeAnswer(self._made(told, (await self._last([source_id]))[source_id]))
 
     async def _revoke(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool = self._stores()[0]
-        at = await registry.revoke(pool, principal.workspace_id, source_id)
+        async with pool.acquire() as connection:
+            at = await registry.revoke(connection, principal.workspace_id, source_id, audit.actor_of(principal))
         return api.RevokedAnswer(api.Revoked(source_id, stamp(at)))
 
     async def _last(self, ids: list[str]) -> dict[str, History]:

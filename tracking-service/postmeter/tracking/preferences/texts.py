@@ -1,0 +1,147 @@
+"""The words of the preferences page, in each of its languages.
+
+VERSION names them in the proof of a choice: who changes what a text says raises it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+VERSION = "1"
+DEFAULT = "en"
+
+
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
+    """Plain text, no markup. name: what the language calls itself."""
+
+    name: str
+    title: str
+    intro: str
+    before: str
+    opens: str
+    opens_hint: str
+    clicks: str
+    clicks_hint: str
+    allow: str
+    refuse: str
+    save: str
+    saved: str
+    allowed: str
+    refused: str
+    nothing: str
+    languages: str
+    broken: str
+    broken_hint: str
+
+
+TEXTS = {
+    "en": Texts(
+        name="English",
+        title="What may be recorded about you",
+        intro="Mail from this sender can tell it whether you open it and which links you follow. You decide whether it"
+        " may. Whatever you choose, you get the same mail, and all links work.",
+        before="Your choice also holds for mail that you already have. You can change it here at any time.",
+        opens="When I open mail",
+        opens_hint="An invisible image in the mail tells when you open it, and roughly with what program.",
+        clicks="When I follow links",
+        clicks_hint="Links in the mail lead through a counter, which notes which one you followed and when.",
+        allow="may be recorded",
+        refuse="may not be recorded",
+        save="Save",
+        saved="Saved.",
+        allowed="recorded from now on",
+        refused="no longer recorded",
+        nothing="Nothing was saved: please choose at least one of the two.",
+        languages="Languages",
+        broken="This link does not work",
+        broken_hint="It is incomplete or was changed on its way. Please open it again from the original mail.",
+    ),
+    "de": Texts(
+        name="Deutsch",
+        title="Was über Sie festgehalten werden darf",
+        intro="E-Mails dieses Absenders können ihm verraten, ob Sie sie öffnen und welchen Links Sie folgen. Sie"
+        " entscheiden, ob sie das dürfen. Was auch immer Sie wählen: Sie bekommen dieselben E-Mails, und alle Links"
+        " funktionieren.",
+        before="Ihre Wahl gilt auch für E-Mails, die Sie schon haben. Sie können sie hier jederzeit ändern.",
+        opens="Wenn ich E-Mails öffne",
+        opens_hint="Ein unsichtbares Bild in der E-Mail verrät, wann Sie sie öffnen und ungefähr mit welchem Programm.",
+        clicks="Wenn ich Links folge",
+        clicks_hint="Links in der E-Mail führen über einen Zähler, der festhält, welchem Sie wann gefolgt sind.",
+        allow="darf festgehalten werden",
+        refuse="darf nicht festgehalten werden",
+        save="Speichern",
+        saved="Gespeichert.",
+        allowed="wird von nun an festgehalten",
+        refused="wird nicht mehr festgehalten",
+        nothing="Es wurde nichts gespeichert: Bitte wählen Sie wenigstens bei einem von beiden.",
+        languages="Sprachen",
+        broken="Dieser Link funktioniert nicht",
+        broken_hint="Er ist unvollständig oder wurde unterwegs verändert. Bitte öffnen Sie ihn noch einmal aus der"
+        " ursprünglichen E-Mail.",
+    ),
+    "fr": Texts(
+        name="Français",
+        title="Ce qui peut être enregistré à votre sujet",
+        intro="Les e-mails de cet expéditeur peuvent lui indiquer si vous les ouvrez et quels liens vous suivez. C’est"
+        " vous qui décidez s’ils le peuvent. Quel que soit votre choix, vous recevez les mêmes e-mails et tous les"
+        " liens fonctionnent.",
+        before="Votre choix vaut aussi pour les e-mails déjà reçus. Vous pouvez le modifier ici à tout moment.",
+        opens="Quand j’ouvre un e-mail",
+        opens_hint="Une image invisible dans l’e-mail indique quand vous l’ouvrez et, à peu près, avec quel programme.",
+        clicks="Quand je suis un lien",
+        clicks_hint="Les liens de l’e-mail passent par un compteur, qui note lequel vous avez suivi et quand.",
+        allow="peut être enregistré",
+        refuse="ne peut pas être enregistré",
+        save="Enregistrer mon choix",
+        saved="Votre choix est enregistré.",
+        allowed="sera enregistré désormais",
+        refused="ne sera plus enregistré",
+        nothing="Rien n’a été modifié : veuillez choisir pour l’un des deux au moins.",
+        languages="Langues",
+        broken="Ce lien ne fonctionne pas",
+        broken_hint="Il est incomplet ou a été modifié en chemin. Veuillez l’ouvrir à nouveau depuis l’e-mail"
+        " d’origine.",
+    ),
+    "it": Texts(
+        name="Italiano",
+        title="Che cosa può essere registrato su di lei",
+        intro="Le e-mail di questo mittente possono dirgli se le apre e quali link segue. È lei a decidere se possono"
+        " farlo. Qualunque cosa scelga, riceve le stesse e-mail e tutti i link funzionano.",
+        before="La sua scelta vale anche per le e-mail che ha già ricevuto. Può cambiarla qui in qualsiasi momento.",
+        opens="Quando apro un’e-mail",
+        opens_hint="Un’immagine invisibile nell’e-mail dice quando la apre e, all’incirca, con quale programma.",
+        clicks="Quando seguo un link",
+        clicks_hint="I link nell’e-mail passano per un contatore, che annota quale ha seguito e quando.",
+        allow="può essere registrato",
+        refuse="non può essere registrato",
+        save="Salva",
+        saved="Salvato.",
+        allowed="d’ora in poi viene registrato",
+        refused="non viene più registrato",
+        nothing="Non è stato salvato nulla: scelga almeno per una delle due cose.",
+        languages="Lingue",
+        broken="Questo link non funziona",
+        broken_hint="È incompleto o è stato modificato lungo il percorso. Lo apra di nuovo dall’e-mail originale.",
+    ),
+    "es": Texts(
+        name="Español",
+        title="Qué se puede registrar sobre usted",
+        intro="Los correos de este remitente pueden decirle si usted los abre y qué enlaces sigue. Usted decide si"
+        " pueden hacerlo. Elija lo que elija, recibirá los mismos correos y todos los enlaces funcionarán.",
+        before="Su elección vale también para los correos que ya tiene. Puede cambiarla aquí en cualquier momento.",
+        opens="Cuando abro un correo",
+        opens_hint="Una imagen invisible en el correo indica cuándo lo abre y, más o menos, con qué programa.",
+        clicks="Cuando sigo un enlace",
+        clicks_hint="Los enlaces del correo pasan por un contador, que anota cuál ha seguido y cuándo.",
+        allow="se puede registrar",
+        refuse="no se puede registrar",
+        save="Guardar",
+        saved="Guardado.",
+        allowed="se registra a partir de ahora",
+        refused="ya no se registra",
+        nothing="No se ha guardado nada: elija al menos una de las dos cosas.",
+        languages="Idiomas",
+        broken="Este enlace no funciona",
+        broken_hint="Está incompleto o se modificó por el camino. Ábralo de nuevo desde el correo original.",
+    ),
+}
