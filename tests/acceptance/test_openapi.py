@@ -47,7 +47,7 @@ class World:
         headers = {**(self.product.headers if key else {}), **options.pop("headers", {})}
         if path == self.links.get(webhooks.PATH):
             options["auth"] = ("anybody", self.webhook)
-        if path in (self.links.get(UNSUBSCRIBE), self.links.get(PREFERENCES)) and options.get("json"):
+        if path.partition("?")[0] in (self.links.get(UNSUBSCRIBE), self.links.get(PREFERENCES)) and options.get("json"):
             options["data"] = options.pop("json")
         url = self.product.ready["gateway"] + path
         return requests.request(method, url, headers=headers, allow_redirects=False, timeout=30, **options)

@@ -209,6 +209,7 @@ async def test_what_is_chosen_on_the_page_is_shown_there(postgres_dsn: str, redi
         try:
             url = f"http://127.0.0.1:{service.port}{page}"
             await at.streams.append(0, made)
+            await at.counted()
             async with session.post(url, data={"opens": "denied"}) as answer:
                 assert answer.status == 200
             await at.counted()
