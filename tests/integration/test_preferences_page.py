@@ -4,6 +4,7 @@ import html
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from postmeter.tracking.preferences.texts import TEXTS, VERSION
 from tests import browser as browsers
 from tests.acceptance.dashboard_visits import AXE, RULES, barriers_of
 from tests.integration.tracking_service import FOREIGN_KEYS, KEYS, WORKSPACE, Service, new_message, once
+from tests.integration.tracking_writes import MESSAGE
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,16 @@ def test_to_look_changes_nothing_and_to_choose_does(service: Service) -> None:
     status, _, _ = ask(service, target(message), b"clicks=denied")
     assert status == 200
     assert (chosen(service, message)[1].opens, chosen(service, message)[1].clicks) == (None, 2)
+
+
+def test_registration_hands_out_the_address_and_no_link_to_it_is_tracked(service: Service) -> None:
+    made = service.post("/v1/messages", MESSAGE, service.principal()).json()["data"]
+    page = urllib.parse.urlsplit(made["preferences_url"]).path
+    assert page == target(uuid.UUID(made["id"]).bytes)
+    assert ask(service, page)[0] == 200
+    mail = {"id": made["id"], "html": f'<a href="{made["preferences_url"]}">Privacy</a>'}
+    again = service.post("/v1/messages", MESSAGE | mail, service.principal()).json()["data"]
+    assert (again["links"], again["untracked"][0]["reason"]) == ([], "ours")
 
 
 @pytest.mark.parametrize(

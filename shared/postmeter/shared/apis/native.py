@@ -161,6 +161,7 @@ class Registered(Struct, frozen=True):
     """One registered message. open_url: null where opens are not tracked; html: null where none was given.
 
     untracked: the first hundred. honeypot_url: null unless it was asked for and html has a tracked link.
+    preferences_url: where its reader chooses what may be recorded, for the mail's footer.
     """
 
     id: UUID
@@ -171,6 +172,7 @@ class Registered(Struct, frozen=True):
     html: str | None
     unsubscribe: Unsubscribe
     tracking: TrackedAt
+    preferences_url: str
 
 
 class MessageAnswer(Struct):

@@ -6,9 +6,9 @@ Layout (36 bytes, so that the base64url text of 48 characters is canonical and n
 
 The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe, 4 honeypot, 5 preferences), so tokens
 of different purposes are not interchangeable; the high nibble is the level of tracking that holds
-(postmeter.shared.privacy.levels; 0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed with
-the key that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the redirect
-is no open redirect.
+(postmeter.shared.privacy.levels; 0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed
+with the key that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the
+redirect is no open redirect.
 """
 
 from __future__ import annotations

@@ -212,9 +212,10 @@ class Messages:
         opened = source if levels.opens is Level.ANONYMOUS else message.bytes
         open_url = None if levels.opens is Level.OFF else instrument.open_url(workspace, opened, levels.opens)
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
+        preferences_url = instrument.preferences_url(workspace, message.bytes)
         tracked = TrackedAt(levels.opens.text, levels.clicks.text, DecidedBy(decided.opens_by, decided.clicks_by))
         answer = msgspec.json.encode(
-            Registered(message, open_url, links, untracked, honeypot_url, html, offer, tracked)
+            Registered(message, open_url, links, untracked, honeypot_url, html, offer, tracked, preferences_url)
         )
         if len(answer) > MAX_ANSWER:
             raise _over(room)
