@@ -241,7 +241,7 @@ REQUESTS: dict[tuple[str, str], list[Build]] = {
     ("GET", "/v1/privacy"): [lambda ids: get("/v1/privacy")],
     ("PUT", "/v1/privacy"): [lambda ids: Request("PUT", "/v1/privacy", {"retention": {"consent_months": 60}})],
     ("PUT", "/v1/recipients/consent"): [
-        lambda ids: Request("PUT", "/v1/recipients/consent", {"to": f"{ids.mark}@r.example", "opens": "granted"})
+        lambda ids: Request("PUT", "/v1/recipients/consent", {"to": f"{ids.mark}@n.example", "opens": "granted"})
     ],
     ("GET", "/v1/recipients/consent"): [lambda ids: get("/v1/recipients/consent", to_hash="ab" * 32)],
     ("POST", "/v1/recipients/erase"): [lambda ids: Request("POST", "/v1/recipients/erase", {"to": "nobody@c.example"})],
