@@ -74,8 +74,8 @@ class Consents:
             except failures.ANSWERABLE as error:
                 refused.append(rejected(index, failures.answered(error, endpoint)))
         if refused and not accepted:
-            first = msgspec.structs.asdict(refused[0])
-            del first["index"]
+            told = msgspec.structs.asdict(refused[0])
+            first = {name: value for name, value in told.items() if name != "index" and value is not None}
             return 400, {"error": first, "rejected": refused}
         await self._commit(accepted)
         return 202, ConsentsAnswer(len(accepted), refused)
