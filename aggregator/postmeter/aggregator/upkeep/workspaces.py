@@ -7,6 +7,7 @@ installation's settings alone.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
@@ -100,9 +101,14 @@ class Workspaces:
     async def _messages(self, connection: Connection, over: Over) -> int:
         """They lose what identifies, as erased ones do: rollups are corrected by their series and state."""
         n, behind = 0, (_EARLIEST, _NOBODY)
-        while rows := await self._some_messages(connection, over, *behind):
+        while True:
+            began = time.monotonic()
+            rows = await self._some_messages(connection, over, *behind)
+            if not rows:
+                return n
             n, behind = n + len(rows), (rows[-1]["created_at"], rows[-1]["id"])
-        return n
+            # Slots were held, and counting waited: now it has as long for itself.
+            await asyncio.sleep(time.monotonic() - began)
 
     async def _some_messages(
         self, connection: Connection, over: Over, created: int, message: UUID
