@@ -155,7 +155,7 @@ def test_levels_domains_and_retention_are_set(office: Office) -> None:
     assert office.ask("GET", "/v1/privacy")["retention"]["history_months"] == 13
 
 
-def test_a_recipient_is_looked_up_and_erased(office: Office) -> None:
+def test_a_recipient_is_looked_up_and_erased_and_the_log_tells_who_did_it(office: Office) -> None:
     office.registered("private", ADA)
     assert office.ask("PUT", "/v1/recipients/consent", CHOICE)["rejected"] == []
     kept = {"to": ADA}
@@ -197,5 +197,8 @@ def test_a_recipient_is_looked_up_and_erased(office: Office) -> None:
     assert chosen()["consent"]["history"] == []
     page.reload()
     expect(erasures.locator("code")).to_have_text(id_)
+    log = setting(page, "Audit log")
+    expect(log.locator("tbody tr").filter(has_text="Recipient erased")).to_contain_text("key:")
+    expect(log.locator("tbody tr").filter(has_text="Recipient exported").first).to_be_visible()
     assert ADA.lower() not in page.content().lower()
     nothing_is_in_the_way(page)

@@ -2,6 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { to } from "../address.js";
+import { AuditLog } from "../settings/audit.js";
 import { Erasures } from "../settings/erasures.js";
 import { Levels } from "../settings/levels.js";
 import { LevelDomains } from "../settings/level_domains.js";
@@ -18,6 +19,7 @@ const PARTS = [
   ["retention", Retention],
   ["recipient", Recipient],
   ["erasures", Erasures],
+  ["audit", AuditLog],
 ];
 
 /** The screen. */
