@@ -28,7 +28,7 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     user_agent_limit: different user agents a workspace may have by number; more stand in the history as texts.
     dead_letter_limit: records put aside that a workspace may have; what goes beyond is dropped, and counted so.
     waiting_limit: events of unknown messages that a workspace may have waiting; the rest is put aside.
-    message_cache: messages whose series is remembered, so that their next hit needs no look-up.
+    message_cache: messages that are remembered, so that their next hit needs no look-up; up to twice as many.
     networks: path or URL of the networks that machines fetch from; none: those that ship. networks_interval:
     seconds between two readings of it. agents, agents_interval: the same of the list of machines' user agents.
     keep_networks: whether clients' addresses are kept, truncated, or not at all.
