@@ -121,3 +121,18 @@ async def test_nothing_is_looked_for_twice_in_a_month(at: Bench) -> None:
     await at.db.execute("UPDATE retention_done SET until = until - interval '1 month'")
     await keep(at, metrics)
     assert await rows(at, "event WHERE true") == [0, 6]
+
+
+async def test_of_proofs_of_one_moment_that_which_holds_stays(at: Bench) -> None:
+    """A refusal, though a grant of the same moment was told after it; for opens and for clicks apart."""
+    told = [(2, None), (1, None), (None, 1), (None, 0), (0, 1), (1, 1)]
+    for opens, clicks in told:
+        await at.db.execute(
+            "INSERT INTO consent (workspace, to_hash, opens, clicks, method, text_version, source, at, recorded_at,"
+            " recorded_by) VALUES (1, $1, $2, $3, '', '', '', '2026-01-01', now() - interval '1 year', 'key:1')",
+            CONTACT, opens, clicks,
+        )  # fmt: skip
+    await at.db.execute("INSERT INTO privacy_setting (workspace, consent_months) VALUES (1, 1)")
+    await keep(at, ErasureMetrics(CollectorRegistry()))
+    left = [tuple(row) for row in await at.db.fetch("SELECT opens, clicks FROM consent ORDER BY id")]
+    assert left == [(2, None), (None, 0)]

@@ -56,17 +56,18 @@ gone AS (
 SELECT count(*) FROM gone;
 
 -- name: consent
--- Take out up to $3 proofs of workspace $1 from before $2 of choices that do not hold any more; how many.
+-- Take out up to $3 proofs of workspace $1 from before $2 of choices that do not hold any more; how many. Which holds is
+-- as in `choose` of store/consents.sql; of proofs that say the same at the same moment the last one stays.
 WITH gone AS (
     DELETE FROM consent WHERE (workspace, to_hash, id) IN (
         SELECT workspace, to_hash, id FROM consent c
         WHERE c.workspace = $1 AND c.recorded_at < $2
             AND (c.opens IS NULL OR EXISTS (
                 SELECT FROM consent l WHERE l.workspace = $1 AND l.to_hash = c.to_hash AND l.opens IS NOT NULL
-                    AND (l.at, l.id) > (c.at, c.id)))
+                    AND (l.at, array_position('{1,0,2}', l.opens), l.id) > (c.at, array_position('{1,0,2}', c.opens), c.id)))
             AND (c.clicks IS NULL OR EXISTS (
                 SELECT FROM consent l WHERE l.workspace = $1 AND l.to_hash = c.to_hash AND l.clicks IS NOT NULL
-                    AND (l.at, l.id) > (c.at, c.id)))
+                    AND (l.at, array_position('{1,0,2}', l.clicks), l.id) > (c.at, array_position('{1,0,2}', c.clicks), c.id)))
         LIMIT $3)
     RETURNING 1)
 SELECT count(*) FROM gone;
