@@ -4,7 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,16 @@ def test_a_choice_is_in_the_stream_when_it_is_answered(service: Service) -> None
     assert (one.opens, one.clicks, one.message, one.by) == (1, 2, b"", "key:k")
     assert (one.method, one.text_version, one.source) == tuple(proof.values())
     assert one.at == datetime(2019, 5, 4, 8, tzinfo=UTC).timestamp() * 1_000_000, "proofs may be old"
+
+
+def test_a_time_ahead_is_the_moment_of_receipt(service: Service) -> None:
+    """So that who refuses after a grant that was dated ahead has refused."""
+    ahead = (datetime.now(UTC) + timedelta(minutes=59)).isoformat()
+    for choice in ({"opens": "granted", "at": ahead}, {"opens": "denied"}):
+        assert put(service, choice | {"to": "soon@mail.example"}).status == 202
+    grant, refusal = told(service, recipients.hash_of("soon@mail.example"))
+    assert grant.at == grant.received
+    assert grant.at <= refusal.at
 
 
 def test_of_a_list_the_good_ones_are_taken_and_the_others_named(service: Service) -> None:

@@ -137,10 +137,13 @@ def _choice(field: str, given: str | None) -> int | None:
 
 
 def _moment(given: str | None, received: datetime) -> int:
-    """When it was chosen, however long ago: proofs are older than statistics. Not later than an hour from now."""
+    """When it was chosen, however long ago: proofs are older than statistics.
+
+    Up to an hour ahead, as a clock that is fast tells it, is now: no later choice may lose to this one.
+    """
     at, claimed = fields.timestamp("at", given, received)
     if claimed is None:
-        return at
+        return min(at, fields.micros(received))
     if not 0 <= claimed < at:
         raise invalid("at", "takes a time from 1970 on that is not in the future")
     return claimed
