@@ -187,6 +187,19 @@ async def test_a_file_is_brought_in_once_and_each_sees_its_own(postgres_dsn: str
             assert (await shown(ours, wrong))[0] == 400, wrong
 
 
+async def test_the_same_values_under_other_names_are_other_choices(postgres_dsn: str, redis_url: str) -> None:
+    async with bench(postgres_dsn, redis_url) as at, at.aggregator():
+        await at.db.execute("INSERT INTO workspace (id, name, timezone) VALUES ('ours', 'Ours', 'UTC')")
+        command = Commands(at)
+        for columns in ("to,opens,clicks", "to,clicks,opens"):
+            text = f"{columns}\nada@mail.example,granted,denied\n"
+            seen = await asyncio.to_thread(command, "consent", "import", "--workspace", "ours", "-", text=text)
+            assert seen.exit_code == 0, seen.output
+        await at.counted()
+        kept = await at.db.fetch("SELECT opens, clicks FROM consent ORDER BY opens")
+    assert [tuple(row) for row in kept] == [(1, 2), (2, 1)]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -48,7 +48,7 @@ def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
     taken = bad = 0
     for found in _batches(_rows(file, number)):
         good = [one for _, one in found if isinstance(one, Consent)]
-        streams.append(good, "\n".join(text for text, one in found if isinstance(one, Consent)))
+        streams.append(good, "\n".join(said for said, one in found if isinstance(one, Consent)))
         for text in (one for _, one in found if isinstance(one, str)):
             bad += 1
             if bad <= _MOST_SHOWN:
@@ -73,7 +73,7 @@ async def _place(connection: Connection, workspace: str) -> tuple[int, int]:
 
 
 def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
-    """Each row's text, and its record, or what is wrong with it."""
+    """Each row's record, and all that it says by name; or what is wrong with it."""
     # Imported here: other commands shall not load what only this one needs.
     from postmeter.shared.apis.consent import ConsentBody
     from postmeter.shared.privacy.audit import COMMAND
@@ -99,9 +99,9 @@ def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
             if len(row) != len(columns):
                 raise FieldRefused(f"has {len(row)} values instead of {len(columns)}")
             given = ConsentBody(**{name: value.strip() or None for name, value in zip(columns, row, strict=True)})
-            yield text, consent_of(workspace, COMMAND, given)
+            yield repr(given), consent_of(workspace, COMMAND, given)
         except FieldRefused as error:
-            yield text, f"line {rows.line_num}: {error.message}: {quoted(text)}"
+            yield "", f"line {rows.line_num}: {error.message}: {quoted(text)}"
 
 
 def _batches(rows: Iterator[tuple[str, Consent | str]]) -> Iterator[list[tuple[str, Consent | str]]]:
@@ -116,13 +116,13 @@ def _batches(rows: Iterator[tuple[str, Consent | str]]) -> Iterator[list[tuple[s
 
 
 class _Streams:
-    """Appends to the streams as tracking-service does; a batch that is named as one before counts once."""
+    """Appends to the streams as tracking-service does; a batch that says the same as one before counts once."""
 
     def __init__(self, url: str, shards: int) -> None:
         self._redis: redis.Redis = redis.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=5.0)
         self._shards = shards
 
-    def append(self, consents: list[Consent], text: str) -> None:
+    def append(self, consents: list[Consent], said: str) -> None:
         from postmeter.shared.stream.records import join
         from postmeter.shared.stream.streams import shard_of, stream
         from postmeter.tracking.writes.consents import keyed
@@ -131,7 +131,7 @@ class _Streams:
         for one in consents:
             slot, packed = keyed(one)
             spread.setdefault(shard_of(slot, self._shards), []).append(packed)
-        told = f"{consents[0].workspace if consents else 0}\0{text}"
+        told = f"{consents[0].workspace if consents else 0}\0{said}"
         name = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=16).hexdigest()
         try:
             for shard, packed_records in spread.items():
