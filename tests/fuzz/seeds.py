@@ -94,7 +94,7 @@ class Seeds:
         if not endpoint.max_body:
             return [None]
         if endpoint.body_media[0] != "application/json":
-            return [b"List-Unsubscribe=One-Click"]
+            return [b"opens=granted&clicks=denied" if "preferences" in name else b"List-Unsubscribe=One-Click"]
         first = self.world.body(endpoint)
         return [first, *self._fuller(name)]
 
@@ -157,10 +157,8 @@ class Seeds:
             "POST /v1/recipients/erase": [{"to": "Nobody <nobody@c.example>"}, {"to_hash": "0" * 64}],
             "PUT /v1/privacy": [
                 {
-                    "opens": "full",
-                    "clicks": "full",
+                    # Not the workspace's own levels: opens of the ledger are to be counted.
                     "domains": {"quiet.example": {"opens": "last_date", "clicks": "off"}},
-                    "unknown": {"opens": "full"},
                     "denied": {"clicks": "anonymous"},
                     "retention": {"history_months": 13, "consent_months": None},
                 }

@@ -27,6 +27,7 @@ def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None
         "/api/v1/track/open",
         "/api/v1/track/click",
         "/api/v1/track/unsubscribe",
+        "/v1/preferences",
         "/api/v1/workspaces/{workspaceId}/analytics/exports/{exportId}",
         "/v1/webhooks/{provider}",  # signed by the provider
         "",  # /openapi.json, /docs and /session

@@ -74,15 +74,20 @@ class Consents:
             except failures.ANSWERABLE as error:
                 refused.append(rejected(index, failures.answered(error, endpoint)))
         if refused and not accepted:
-            told = msgspec.structs.asdict(refused[0])
-            first = {name: value for name, value in told.items() if name != "index" and value is not None}
-            return 400, {"error": first, "rejected": refused}
+            return 400, {"error": _inside(refused[0]), "rejected": refused}
         await self._commit(accepted)
         return 202, ConsentsAnswer(len(accepted), refused)
 
     async def _commit(self, consents: list[Consent]) -> None:
         if consents:
             await self._committer.append([keyed(one) for one in consents])
+
+
+def _inside(first: Rejected) -> dict[str, str]:
+    """The error of a list in which nothing could be accepted, as of POST /v1/messages."""
+    item = f"recipients[{first.index}]"
+    field = f"{item}.{first.field}" if first.field else item
+    return {"code": first.code, "message": f"{item}: {first.message}", "field": field}
 
 
 def keyed(consent: Consent) -> tuple[int, bytes]:
