@@ -123,7 +123,17 @@ def test_a_recipients_address_is_stored_nowhere(service: Service) -> None:
 def test_the_answer_has_the_instrumented_html(service: Service) -> None:
     html = '<html><body><a href="https://shop.example/?a=1&amp;b=2">x</a></body></html>'
     data = service.post("/v1/messages", {**MESSAGE, "html": html}).json()["data"]
-    assert list(data) == ["id", "open_url", "links", "untracked", "honeypot_url", "html", "unsubscribe", "tracking"]
+    assert list(data) == [
+        "id",
+        "open_url",
+        "links",
+        "untracked",
+        "honeypot_url",
+        "html",
+        "unsubscribe",
+        "tracking",
+        "preferences_url",
+    ]
     assert [link["url"] for link in data["links"]] == ["https://shop.example/?a=1&b=2"]
     assert f'<a href="{data["links"][0]["tracking_url"]}">x</a>' in data["html"]
     assert f'<img src="{data["open_url"]}"' in data["html"]
@@ -131,7 +141,8 @@ def test_the_answer_has_the_instrumented_html(service: Service) -> None:
     assert plain.json()["data"] == {
         "id": plain.json()["data"]["id"], "open_url": None, "links": [], "untracked": [], "honeypot_url": None,
         "html": html, "unsubscribe": plain.json()["data"]["unsubscribe"],
-        "tracking": {"opens": "off", "clicks": "off", "decided_by": {"opens": "message", "clicks": "message"}},
+        "tracking": {"opens": "full", "clicks": "full", "decided_by": {"opens": "workspace", "clicks": "workspace"}},
+        "preferences_url": plain.json()["data"]["preferences_url"],
     }  # fmt: skip
 
 

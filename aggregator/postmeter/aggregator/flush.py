@@ -12,7 +12,7 @@ from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.fold import restricted, texts
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.restricted import Counted
+from postmeter.aggregator.fold.restricted import Counted, Told
 from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
@@ -207,13 +207,20 @@ class Flusher:
             self._ceilings.now,
         )
 
+    def _whole(self, records: list[Told], *, sure: bool = False) -> list[Told]:
+        """Those of which no less than everything is kept, for all that is known by now; sure: that is known. Where
+        others' texts are kept, they stand in the history itself.
+        """
+        return restricted.whole(records, self._ceilings.now, self.memory.get, sure=sure)
+
     async def _prepare(self, connection: Connection, found: Intake) -> Prepared:
         """Make what messages point to, in transactions of their own: a row too many does no harm."""
         await campaigns.change(connection, found.campaigns)
         await consents.prepare(connection, found.consents)
-        await self._links.prepare(connection, *await late.clicks(connection, found))
-        await self._user_agents.prepare(connection, found.hits, found.events)
         await self._refresh(connection)
+        clicked, told = await late.clicks(connection, found)
+        await self._links.prepare(connection, self._whole(clicked, sure=True), self._whole(told, sure=True))
+        await self._user_agents.prepare(connection, self._whole(found.hits), self._whole(found.events))
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
         series = await self._dimensions.prepare(connection, [*found.registrations, *drafts.values()], found.events)
         anonymous = await self._sources.prepare(connection, found.registrations)
@@ -272,7 +279,6 @@ class Flusher:
             changes.add_hits((hit for hit in full if hit[0] in ours), counted=False)
         else:
             changes.add_hits(full)
-        changes.limited.update(hit[0] for hit, _ in less)
         for hit, level in less:
             restricted.add_hit(changes, hit, level, counted=hit[0] not in ours)
         for hit in resolved.anonymous:

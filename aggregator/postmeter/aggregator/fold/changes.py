@@ -94,10 +94,9 @@ class Changes:
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs that count more or
-    less often than they did. flags: of the messages that are not PLAIN. limited: messages of whose opens or clicks less
-    than everything is kept. withheld: opens and clicks of which nothing is, by level. last_opens: when messages were
-    opened of which only the recipient's day is kept. judged: clicks of which their company changed the verdict, by
-    reason. cohorts: new messages; what else moves messages is known when
+    less often than they did. flags: of the messages that are not PLAIN. withheld: opens and clicks of which nothing may
+    be kept, by level. last_opens: when messages were opened of which only the recipient's day is kept. judged: clicks
+    of which their company changed the verdict, by reason. cohorts: new messages; what else moves messages is known when
     first engagements and states are written. said: what workspaces have said of levels. link_ids,
     user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself.
     """
@@ -121,7 +120,6 @@ class Changes:
     relinked: Counter[LinkClick] = field(default_factory=Counter)
     flags: Mapping[Key, int] = field(default_factory=dict)
     withheld: Counter[Level] = field(default_factory=Counter)
-    limited: set[Key] = field(default_factory=set)
     last_opens: dict[Key, int] = field(default_factory=dict)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
@@ -245,7 +243,11 @@ class Changes:
             self.count(event.workspace, at, series, INDEX["size_bytes"], event.size_bytes)
         if kind is EventType.CLICKED and event.url and counted and verdict is not None:
             self.add_link(event.workspace, at, series, event.url, verdict)
-        elif kind is EventType.DELIVERED and key is not None and is_seen(self.flags.get(key, PLAIN)):
+        elif (
+            kind is EventType.DELIVERED
+            and key is not None
+            and is_seen(self.flags.get(key, PLAIN), self.said.get(key[0]))
+        ):
             self.count(event.workspace, at, series, TRACKABLE)
         elif kind is EventType.BOUNCED:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import ANONYMOUS, BUCKET, HIT_COUNTERS, HIT_ENGAGEMENTS
 from postmeter.aggregator.fold.moments import HOUR
-from postmeter.aggregator.fold.states import Key
+from postmeter.aggregator.fold.states import Key, Known
 from postmeter.aggregator.verdicts.company import HONEYPOT
 from postmeter.shared.privacy.levels import Ceilings, Level, of_flags
 from postmeter.shared.stream.events import EventType, Mark, Verdict
 from postmeter.shared.stream.records import MARK_BITS, MARK_MASK, Event, Hit, WaitingEvent, WaitingHit
 
+Told = TypeVar("Told", Hit, Event)
 Counted = tuple[Key, Hit, int]
 """(message, hit, series)"""
 
@@ -37,6 +38,31 @@ def split(
         else:
             less.append((one, level))
     return full, less
+
+
+def whole(
+    records: list[Told], said: Mapping[int, Ceilings], known_of: Callable[[Key], Known | None], *, sure: bool
+) -> list[Told]:
+    """Those of which no less than everything is kept, for all that is known.
+
+    sure: of a message of which nothing is known, where its workspace has said anything, that is not known.
+    """
+    if not (sure or said or any(isinstance(one, Hit) and one.mark > MARK_MASK for one in records)):
+        return records
+    found = []
+    for one in records:
+        if isinstance(one, Hit):
+            kind, signed = kind_of(one), one.mark >> MARK_BITS
+        else:
+            kind, signed = EventType(one.type), 0
+        known = known_of((one.workspace, one.message)) if one.message else None
+        unclear = sure and known is None and one.workspace in said
+        flags = 0 if known is None else known.flags
+        if kind not in HIT_ENGAGEMENTS or not (
+            unclear or max(signed, level_of(kind, one.workspace, flags, said)) > Level.FULL
+        ):
+            found.append(one)
+    return found
 
 
 def kind_of(hit: Hit) -> EventType:
@@ -81,7 +107,6 @@ def add_event(changes: Changes, key: Key, event: Event, series: int, *, counted:
     if level is Level.FULL:
         changes.add_event(key, event, series, counted=counted)
         return
-    changes.limited.add(key)
     if level is Level.OFF:
         changes.withheld[level] += 1
         return

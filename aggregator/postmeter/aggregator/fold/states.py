@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 
-from postmeter.shared.privacy.levels import LEVEL_BITS, SEEN, of_flags
+from postmeter.shared.privacy.levels import LEVEL_BITS, SEEN, Ceilings, of_flags
 from postmeter.shared.stream.events import Engagement
 
 Key = tuple[int, bytes]
@@ -38,9 +38,10 @@ def asked(flags: int) -> int:
     return flags & _ASKED
 
 
-def is_seen(flags: int) -> bool:
-    """Whether it would be known of the message that it was opened."""
-    return bool(flags & Flag.TRACKS_OPENS) and of_flags(flags).opens in SEEN
+def is_seen(flags: int, ceilings: Ceilings | None) -> bool:
+    """Whether it would be known of the message that it was opened. ceilings: what its workspace has said."""
+    levels = of_flags(flags) if ceilings is None else of_flags(flags).at_most(ceilings.workspace)
+    return bool(flags & Flag.TRACKS_OPENS) and levels.opens in SEEN
 
 
 @dataclass(slots=True)

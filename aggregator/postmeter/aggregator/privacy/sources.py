@@ -43,7 +43,7 @@ class AnonymousSources:
         wanted: dict[Key, Series] = {}
         for one in registrations:
             if Level.ANONYMOUS in (one.opens, one.clicks):
-                key = (one.workspace, source_of(one.workspace, one.campaign, one.from_domain))
+                key = (one.workspace, source_of(one.workspace, one.campaign, one.from_domain, confined=one.confined))
                 told = Series(one.workspace, one.campaign, one.from_domain, one.provider, one.template, ())
                 wanted[key] = _shared(wanted.get(key, told), told)
         if len(self._seen) > REMEMBERED:

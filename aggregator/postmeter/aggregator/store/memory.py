@@ -178,7 +178,9 @@ class Transaction:
         That is to be changed in place, to what holds once this is committed. Raises OutOfStep where the level of a
         message has changed since it was looked up.
         """
-        wanted = {known.slot for of in (self._loaded, self._created) for known in of.values()} | self.also
+        # Of all that were looked up: their levels were believed. Who has lowered them is seen at the lock (ADR 0059).
+        believed = (self._loaded, self._created, self._found)
+        wanted = {known.slot for of in believed for known in of.values()} | self.also
         for key in chain(keys, also):
             looked_up = self._found.get(key)
             wanted.add(slot_of(*key) if looked_up is None else looked_up.slot)

@@ -141,7 +141,7 @@ def believed(registrations: Iterable[Registration]) -> set[Name]:
 def _row(r: Registration, series: int, created: int, also: int) -> tuple[object, ...]:
     flags = Flag.TRACKS_OPENS * r.tracks_opens | Flag.TRACKS_CLICKS * r.tracks_clicks | also
     flags |= Flag.CONFINED * r.confined
-    if not r.to_hash and not also:
+    if not r.to_hash and not also & Flag.PROVISIONAL:
         flags |= Flag.ERASED  # who registers names the recipient, unless that was erased since
     return (
         r.workspace,

@@ -46,7 +46,7 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
     """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
     connection = held.connection
     engaged = set[Key]().union(*changes.first.values())
-    states = await held.hold(engaged, (*changes.progress, *changes.clicks, *changes.limited))
+    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
     lowered = await consents.write(connection, changes.chosen)
     if states or changes.progress:
         await _write_states(held, changes, states)

@@ -113,7 +113,7 @@ def _adopted(changes: Changes, row: asyncpg.Record, flags: int) -> None:
         if level is not Level.FULL:
             restricted.recount(changes, key, kind, dict(row), level)
             return
-    elif kind is EventType.DELIVERED and is_seen(flags):
+    elif kind is EventType.DELIVERED and is_seen(flags, changes.said.get(row["workspace"])):
         changes.count(row["workspace"], row["at"], row["series"], TRACKABLE)
     _add(changes, row, row["series"], 1)
     _rise(changes, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.changes import Changes
-from postmeter.aggregator.fold.states import PLAIN, Key, asked
+from postmeter.aggregator.fold.states import Key, asked
 from postmeter.aggregator.privacy import sources
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.dimensions import Series
@@ -79,6 +79,8 @@ async def resolve(
     if events:
         unlisted = {key for key in event_keys if key not in series_of}
         known = await _named(connection, changes, prepared, events, unlisted)
+        registered = (known.named.of(name_of(event), told_domain(event)) for event in events if not event.message)
+        await held.series([of.key for of in registered if of is not None and not of.provisional])
         resolved.flags |= {key: asked(message.flags) for key, message in known.held.items()}
         _place(resolved, events, series_of, known)
         resolved.made = known.made
@@ -137,8 +139,6 @@ def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], k
         else:
             of = known.named.of(name_of(event), told_domain(event))
             key, series = (of.key, of.series) if of is not None else ((0, b""), None)
-            if of is not None and (flags := asked(of.flags)) != PLAIN:
-                resolved.flags[of.key] = flags
         if series is None:
             resolved.unknown.append(event)
         else:

@@ -14,6 +14,7 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold import restricted
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import HIT_ENGAGEMENTS
+from postmeter.aggregator.fold.moments import HOUR
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.messages import Name
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
@@ -56,8 +57,8 @@ class WaitingRoom:
         rows = []
         for workspace, found in by_workspace.items():
             room = await self._room(connection, workspace)
-            kept = [_judged(record, changes) for record in found[:room]]
-            rows += [_row(record) for record in kept if record is not None]
+            found = [kept for record in found if (kept := _judged(record, changes)) is not None]
+            rows += [_row(record) for record in found[:room]]
             refused += [reject(record, "waiting room full", b"") for record in found[room:]]
             when, held = self._counted[workspace]
             self._counted[workspace] = (when, held + min(room, len(found)))
@@ -132,7 +133,10 @@ def _judged(record: Hit | Event, changes: Changes) -> Hit | Event | None:
     verdict, why = restricted.judged(changes, kind, record)
     given |= {"verdict": int(verdict), "verdict_reason": why or ""}
     if level is not Level.FULL:
-        given |= {"user_agent": b"", "ip": ""}
+        at = record.at - record.at % HOUR
+        given |= {"user_agent": b"", "ip": "", "at": at}
+        if isinstance(record, Event):
+            given |= {"received": at, "claimed": None}
     return WaitingHit(**given) if isinstance(record, Hit) else WaitingEvent(**given)
 
 

@@ -172,8 +172,8 @@ class Messages:
             record,
             opens=int(decided.levels.opens),
             clicks=int(decided.levels.clicks),
-            tracks_opens=decided.levels.opens is not Level.OFF,
-            tracks_clicks=decided.levels.clicks is not Level.OFF,
+            tracks_opens=given.track_opens and decided.levels.opens is not Level.OFF,
+            tracks_clicks=given.track_clicks and decided.levels.clicks is not Level.OFF,
         )
         html = given.html
         if html is not None and len(html) > MAX_HTML:
@@ -192,7 +192,8 @@ class Messages:
     ) -> tuple[bytes, int]:
         """What a message is answered with, as JSON, and how many links it has."""
         instrument, html, honeypot_url, workspace = self._instrument, given.html, None, record.workspace
-        levels, source = decided.levels, source_of(workspace, record.campaign, record.from_domain)
+        levels = _shown(decided.levels, record)
+        source = source_of(workspace, record.campaign, record.from_domain, confined=record.confined)
         links: list[Link] = []
         untracked: list[Untracked] = []
         if html is not None:
@@ -213,7 +214,9 @@ class Messages:
         open_url = None if levels.opens is Level.OFF else instrument.open_url(workspace, opened, levels.opens)
         offer = _offer(instrument.unsubscribe_url(workspace, message.bytes))
         preferences_url = instrument.preferences_url(workspace, message.bytes)
-        tracked = TrackedAt(levels.opens.text, levels.clicks.text, DecidedBy(decided.opens_by, decided.clicks_by))
+        tracked = TrackedAt(
+            decided.levels.opens.text, decided.levels.clicks.text, DecidedBy(decided.opens_by, decided.clicks_by)
+        )
         answer = msgspec.json.encode(
             Registered(message, open_url, links, untracked, honeypot_url, html, offer, tracked, preferences_url)
         )
@@ -225,12 +228,18 @@ class Messages:
 
 
 def _own_levels(given: MessageBody) -> Levels:
-    """The levels that the message itself asks for. Raises FieldRefused."""
+    """The levels that the message itself asks for. Raises RequestError."""
     said = given.tracking or Tracking()
-    opens = fields.one_of("tracking.opens", said.opens, OPEN_LEVELS, Level.FULL)
-    clicks = fields.one_of("tracking.clicks", said.clicks, CLICK_LEVELS, Level.FULL)
-    off = Levels(Level.FULL if given.track_opens else Level.OFF, Level.FULL if given.track_clicks else Level.OFF)
-    return off.at_most(Levels(opens, clicks))
+    return Levels(
+        fields.one_of("tracking.opens", said.opens, OPEN_LEVELS, Level.FULL),
+        fields.one_of("tracking.clicks", said.clicks, CLICK_LEVELS, Level.FULL),
+    )
+
+
+def _shown(levels: Levels, record: Registration) -> Levels:
+    """At which levels pixel and links of ours are put into the mail: where others tell of its opens, none is."""
+    carries = (record.tracks_opens, record.tracks_clicks)
+    return Levels(*(level if ours else Level.OFF for level, ours in zip(levels, carries, strict=True)))
 
 
 def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
