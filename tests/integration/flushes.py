@@ -47,6 +47,10 @@ class Side:
         """Move what was counted of messages that are registered by now."""
         await self._flusher.adopt(self.connection, self._lease)
 
+    async def lower(self) -> None:
+        """Lower messages whose recipients have chosen lately."""
+        await self._flusher.lower(self.connection, self._lease)
+
     async def fall(self, found: list[Record]) -> None:
         """Count these and lose the lease at the last moment, so that nothing of it stays."""
         position, self._lease.position = self._lease.position, "stale"

@@ -1,5 +1,6 @@
 """What recipients choose, in the aggregator on real Postgres and Redis: the proof, the choice, and messages lowered."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator
@@ -9,9 +10,14 @@ from uuid import UUID
 import pytest
 
 from postmeter.aggregator.store import consents
+from postmeter.aggregator.store.memory import Memory
+from postmeter.aggregator.unregistered import provisional
 from postmeter.shared.privacy.levels import Level, Levels, of_flags
-from postmeter.shared.stream.records import Consent
-from tests.aggregation import AT, SECOND, Bench, bench, message, registration, until
+from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Consent, Mail
+from postmeter.shared.stream.streams import slot_of, slot_of_name
+from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
+from tests.integration.flushes import sides
 
 GRANTED, DENIED, UNKNOWN = 1, 2, 0
 HASH = "a" * 64
@@ -178,3 +184,43 @@ async def test_what_was_registered_at_the_same_moment_is_lowered_soon(at: Bench)
             return await at.value("SELECT count(*) FROM recipient_choice WHERE look_at IS NULL") == 1
 
         await until(done)
+
+
+async def test_a_message_that_nobody_has_registered_is_locked_before_slots(at: Bench) -> None:
+    """As flushes lock it, which add to it what a webhook tells: else each waits for the other."""
+    mail = Mail("src_1", HASH, "mail.example", "news@shop.example", "shop.example", "Hello", "", "", [])
+    told = event(EventType.DELIVERED, None, AT, provider="SENDGRID", provider_message="sg-1", mail=mail)
+    async with sides(at, 2) as (webhook, other):
+        await webhook.flush([told])
+        made = await at.value("SELECT id FROM message")
+
+        async def choose() -> None:
+            await other.flush([consent(DENIED, DENIED)])
+            await other.lower()
+
+        async def stands() -> bool:
+            query = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+            return task.done() or bool(await at.value(query, other.connection.get_server_pid()))
+
+        async with webhook.connection.transaction():
+            assert await provisional.hold(webhook.connection, [(1, made.bytes)])
+            task = asyncio.create_task(choose())
+            await until(stands)
+            assert not task.done()
+            await webhook.connection.execute("SELECT FROM slot ORDER BY slot FOR UPDATE")
+        await task
+        assert of_flags(await at.value("SELECT flags FROM message")) == (Level.OFF, Level.OFF)
+
+
+async def test_who_is_looked_at_again_in_vain_holds_nobody_up(at: Bench) -> None:
+    others = [f"{n:064x}" for n in range(20)]
+    async with sides(at, 1) as (side,):
+        await side.flush([registration(1, to_hash=HASH), consent(DENIED, DENIED)])
+        await side.flush([consent(DENIED, None, to_hash=to_hash) for to_hash in others])
+        await at.db.execute("UPDATE message SET flags = 3")
+        await at.db.execute("UPDATE recipient_choice SET look_at = clock_timestamp()")
+        async with Memory(100).transaction(side.connection) as held:
+            assert not await consents.look_again(held)
+            assert set(held.turns) == {slot_of_name(1, "", HASH), slot_of(1, message(1))}
+    assert await levels(at, 1) == (Level.OFF, Level.OFF)
+    assert await at.value("SELECT count(*) FROM recipient_choice WHERE look_at > clock_timestamp()") == 21

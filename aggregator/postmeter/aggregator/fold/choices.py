@@ -38,12 +38,14 @@ class Said:
 class Chosen:
     """Choices of a flush. said: the latest of each recipient. ceilings: what their workspaces have said.
 
-    found: messages that may have too high levels, and whose they are; whole: whether these are all.
+    found: messages that may have too high levels, and whose they are; unregistered: those that nobody has registered;
+    whole: whether these are all.
     """
 
     said: dict[Recipient, Said] = field(default_factory=dict)
     ceilings: dict[int, Ceilings] = field(default_factory=dict)
     found: dict[Key, Recipient] = field(default_factory=dict)
+    unregistered: set[Key] = field(default_factory=set)
     whole: bool = True
 
     def at_most(self, recipient: Recipient, choices: Choices) -> Levels:

@@ -3,7 +3,7 @@
 A choice is looked after in three steps. `prepare` and `take` come before any slot is held: they keep the proof and find
 the messages. `write` comes when the slots of these and of the recipients are held: the choice holds from then on, and
 levels are lowered, never raised. What was registered at that moment, or is too much for one transaction, `look_again`
-finds.
+finds, and messages that nobody has registered: their rows are locked before slots, and a flush locks its own already.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from postmeter.aggregator.fold.choices import Chosen, Recipient, Said
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.stream.batches import Rejected, reject
+from postmeter.aggregator.unregistered import provisional
 from postmeter.shared.privacy.levels import FULL, Ceilings, Choice, Choices, Level, Levels
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -49,7 +50,10 @@ async def take(held: Transaction, consents: list[Consent]) -> tuple[Chosen | Non
     told, rejected = await _told(connection, consents)
     await connection.execute(_QUERIES["keep_proof"], *_columns([_proof(*one) for one in told], 9))
     chosen = await _chosen(connection, choices.latest(told))
-    _hold_also(held, chosen)
+    if chosen.unregistered:
+        chosen.found = {key: whose for key, whose in chosen.found.items() if key not in chosen.unregistered}
+        chosen.whole = False
+    _hold_also(held, chosen.said, chosen.found)
     return chosen, rejected
 
 
@@ -72,7 +76,8 @@ async def look_again(held: Transaction) -> bool:
         return False
     said = {(row["workspace"], row["to_hash"]): Said() for row in rows}
     chosen = await _chosen(connection, said)
-    _hold_also(held, chosen)
+    await provisional.hold(connection, chosen.unregistered)
+    _hold_also(held, chosen.found.values(), chosen.found)
     await held.hold((), ())
     now = {(row["workspace"], row["to_hash"]): _choices(row) for row in rows}
     held.forget(await _lower(connection, chosen, now))
@@ -115,14 +120,15 @@ async def _chosen(connection: Connection, said: Mapping[Recipient, Said]) -> Cho
     if levels:
         rows = await connection.fetch(_QUERIES["too_high"], *_columns(levels, 4), MOST_MESSAGES)
         chosen.found = {(row["workspace"], row["id"].bytes): (row["workspace"], row["to_hash"]) for row in rows}
+        chosen.unregistered = {(row["workspace"], row["id"].bytes) for row in rows if row["is_provisional"]}
         chosen.whole = len(rows) < MOST_MESSAGES
     return chosen
 
 
-def _hold_also(held: Transaction, chosen: Chosen) -> None:
+def _hold_also(held: Transaction, recipients: Iterable[Recipient], messages: Iterable[Key]) -> None:
     """Who chooses is looked at by one writer at a time, as his messages are."""
-    held.also.update(slot_of_name(workspace, "", to_hash) for workspace, to_hash in chosen.said)
-    held.also.update(slot_of(*key) for key in chosen.found)
+    held.also.update(slot_of_name(workspace, "", to_hash) for workspace, to_hash in recipients)
+    held.also.update(slot_of(*key) for key in messages)
 
 
 async def _lower(connection: Connection, chosen: Chosen, now: Mapping[Recipient, Choices]) -> list[Key]:

@@ -1,4 +1,5 @@
 -- numbers: postmeter.shared.privacy.levels.Bits
+-- numbers: postmeter.aggregator.fold.states.Flag
 
 -- name: begin_settings
 -- See that workspaces $1 have settings, the defaults.
@@ -32,10 +33,10 @@ LEFT JOIN recipient_choice c ON c.workspace = n.workspace AND c.to_hash = n.to_h
 -- name: too_high
 -- Messages of recipients ($1 workspaces, $2 hashes) that have levels of opens above $3, or of clicks above $4; at most $5,
 -- each one's latest first. (A greater number is a stricter level.)
-SELECT found.workspace, found.id, n.to_hash
+SELECT found.workspace, found.id, n.to_hash, found.flags & {Flag.PROVISIONAL} <> 0 AS is_provisional
 FROM unnest($1::int[], $2::text[], $3::int[], $4::int[]) AS n (workspace, to_hash, opens, clicks)
 CROSS JOIN LATERAL (
-    SELECT m.workspace, m.id FROM message m
+    SELECT m.workspace, m.id, m.flags FROM message m
     WHERE m.workspace = n.workspace AND m.to_hash = n.to_hash
         AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks)
     ORDER BY m.created_at DESC LIMIT $5) AS found
@@ -77,9 +78,12 @@ WHERE look_at <= clock_timestamp() ORDER BY look_at LIMIT $1;
 
 -- name: looked
 -- All messages of recipients ($1 workspaces, $2 hashes) are as they chose at $3: once more at $4 seconds after that, then
--- never.
+-- never. Their slots are not held: who chooses just now is left to the next look, for waiting could be a deadlock.
+WITH looked AS (
+    SELECT c.workspace, c.to_hash FROM unnest($1::int[], $2::text[], $3::timestamptz[]) AS n (workspace, to_hash, changed_at)
+    JOIN recipient_choice c ON c.workspace = n.workspace AND c.to_hash = n.to_hash AND c.changed_at = n.changed_at
+    FOR UPDATE OF c SKIP LOCKED)
 UPDATE recipient_choice c
 SET look_at = CASE WHEN c.changed_at + $4::float8 * interval '1 s' > clock_timestamp()
     THEN c.changed_at + $4::float8 * interval '1 s' END
-FROM unnest($1::int[], $2::text[], $3::timestamptz[]) AS n (workspace, to_hash, changed_at)
-WHERE c.workspace = n.workspace AND c.to_hash = n.to_hash AND c.changed_at = n.changed_at;
+FROM looked WHERE c.workspace = looked.workspace AND c.to_hash = looked.to_hash;
