@@ -222,6 +222,8 @@ class Loader:
         await self._connection.execute("ANALYZE event, message, engagement")
         what = {name: f"count(*) FILTER (WHERE what = {value})" for name, value in ACTIVITY_WHAT.items()}
         what |= {"spam": "count(*) FILTER (WHERE spam)", "size_bytes": "sum(size_bytes)"}
+        # Everything is tracked in full here.
+        what |= {"anonymous_opens": "0", "anonymous_clicks": "0", "trackable": what["delivered"]}
         states = {name: f"count(*) FILTER (WHERE state = {n})" for n, name in enumerate(STATE_COUNTERS, 1)}
         await self._do("activity", self.workspace, names=_counted(what, ACTIVITY))
         await self._tiers(ACTIVITY)

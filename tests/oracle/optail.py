@@ -147,7 +147,7 @@ def message(asking: Asking, which: str) -> dict[str, Any]:
     # Machines' opens and clicks are none in any of the documents.
     happened = [
         (at, kind.name)
-        for at, kind, verdict in sorted(found.history, key=lambda one: one[0])
+        for at, kind, verdict in sorted(found.history, key=lambda one: one[:2])
         if verdict is not Verdict.MACHINE and kind is not EventType.QUEUED
     ]
     events += happened[-SHOWN:]
