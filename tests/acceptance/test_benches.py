@@ -22,7 +22,7 @@ SMALL = {
     "freshness": ["--samples", "2", "--load", "20"],
     "ingest": ["--seconds", "1", "--rounds", "1", "--connections", "4", "--fsync", "none"],
     "links": ["--sizes", "10000", "--copies", "1"],
-    "queries": ["--data", "FOLDER", "--events", "300", "--requests", "1", "--crowd", "4", "--only", "Vectis"],
+    "queries": ["--data", "FOLDER", "--events", "300", "--requests", "2", "--crowd", "4", "--only", "Vectis"],
     "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10", "--seconds", "1"],
     "screens": ["--data", "FOLDER", "--events", "300", "--visits", "1", "--only", "Overview, 90 days, one"],
     "verdicts": ["--letters", "30", "--shuffle", "1"],

@@ -180,7 +180,7 @@ ON CONFLICT DO NOTHING;
 -- numbers. Opens and clicks are our own, all else is told by a webhook a little later.
 INSERT INTO event (workspace, message, at, received_at, type, series, bounce, verdict, reason, link, user_agent_id, network)
 SELECT $1, message, at, CASE WHEN verdict IS NULL THEN at + interval '150 milliseconds' END, type, series, bounce,
-    verdict | coalesce(array_position($2::text[], verdict_reason), 0) << 2, reason, l.id, u.id,
+    verdict | (coalesce(array_position($2::text[], verdict_reason), 0) << 2), reason, l.id, u.id,
     ((ip::inet - '0.0.0.0'::inet) >> 8)::int
 FROM bench.happened h
 LEFT JOIN link l ON l.workspace = $1 AND l.digest = decode(md5(h.url), 'hex')

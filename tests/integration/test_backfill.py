@@ -47,8 +47,10 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
 
 async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", rollup: Rollup) -> dict[str, list[tuple[object]]]:
     """Every row of every tier that counts anything."""
-    any_counted = " OR ".join(f"{name} <> 0" for name in rollup.counters)
-    columns = ", ".join(("workspace", "bucket", "series", *rollup.counters))
+    # What was delivered before there was this counter is not in it.
+    counters = [name for name in rollup.counters if name != "trackable"]
+    any_counted = " OR ".join(f"{name} <> 0" for name in counters)
+    columns = ", ".join(("workspace", "bucket", "series", *counters))
     found = {}
     for tier in rollup.tiers:
         rows = await connection.fetch(f"SELECT {columns} FROM {tier.table} WHERE {any_counted} ORDER BY 1, 2, 3")

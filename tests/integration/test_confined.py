@@ -29,7 +29,7 @@ NOBODY, FIRST, SECOND = "zqnobo", "zqnew1", "zqnew2"
 VOLATILE = (
     (r'"(request_id|timestamp|created_at|sent_at|to_hash|createdAt|sentAt|lastEventAt)":"[^"]*"', "WHEN"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
-    (r"/api/v1/track/(open|click|unsubscribe)/[A-Za-z0-9_-]+", "TOKEN"),
+    (r"/(api/v1/track/(open|click|unsubscribe)|v1/preferences)/[A-Za-z0-9_-]+", "TOKEN"),
 )
 
 

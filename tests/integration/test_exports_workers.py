@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from postmeter.query.documents.workspaces.exports import jobs, service
+from postmeter.query.documents.workspaces.exports.failures import TooManyExports
 from postmeter.query.documents.workspaces.exports.jobs import Job
 from postmeter.query.documents.workspaces.exports.order import Order
-from postmeter.shared.errors import RequestError
 from tests.integration.export_workers import (
     ROWS,
     counted,
@@ -124,7 +124,7 @@ async def test_orders_at_once_pass_no_limit(api: Api, monkeypatch: pytest.Monkey
         orders = [asyncio.create_task(jobs.Jobs(pool, 1.5, 60.0).order(api.workspace, ORDER, 1.0)) for pool in pools]
         await until(all_wait, 20)
     results = await asyncio.gather(*orders, return_exceptions=True)
-    assert len([result for result in results if isinstance(result, RequestError) and result.status == 429]) == 2
+    assert len([result for result in results if isinstance(result, TooManyExports)]) == 2
     assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 2
     for pool in pools:
         await pool.close()
