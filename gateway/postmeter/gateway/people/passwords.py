@@ -33,7 +33,7 @@ _HASHER = PasswordHasher(TIME, MEMORY, LANES)
 
 
 def check(password: str, email: str, field: str = "password") -> None:
-    """Raises RequestError 400, naming the field, for a password that is too short, too long, or known to everybody.
+    """Raises FieldRefused for a password that is too short, too long, or known to everybody.
 
     NIST SP 800-63B: length is what counts; no rules about kinds of characters.
     """
@@ -56,7 +56,7 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def hash(self, password: str) -> str:
-        """What is kept of a password. Raises RequestError 503 when too many wait."""
+        """What is kept of a password. Raises Unavailable when too many wait."""
         return await self._work(_HASHER.hash, _normal(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:
