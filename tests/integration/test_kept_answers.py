@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from postmeter.aggregator.upkeep import retention
 from postmeter.query.cache import questions as cached
-from postmeter.query.cache.store import LARGEST, OVERHEAD, Answer, Store
+from postmeter.query.cache.store import LARGEST, OVERHEAD, KeptAnswer, Store
 from tests.aggregation import until
 from tests.integration.kept_world import Kept, Life, Question, kept_world
 from tests.integration.query_world import Fact, sealed
@@ -250,7 +250,7 @@ def test_memory_is_bounded_and_shared_fairly(asked: list[tuple[int, int, int, in
         versions[workspace] += rise
         size = sizes.setdefault((workspace, versions[workspace], number), drawn)  # of a version there is one answer
         question = cached.Question(b"%d" % number, (0, 0))
-        store.put(workspace, versions[workspace], question, Answer(bytes(size), "tag"))
+        store.put(workspace, versions[workspace], question, KeptAnswer(bytes(size), "tag"))
         assert store.bytes <= most
         fits = LARGEST * (size + OVERHEAD) <= most
         found = store.get(workspace, versions[workspace], question)
@@ -261,8 +261,10 @@ def test_memory_is_bounded_and_shared_fairly(asked: list[tuple[int, int, int, in
 
 def test_a_workspace_that_asks_much_keeps_nobody_else_from_keeping() -> None:
     store = Store(100_000)
-    store.put(1, 1, cached.Question(b"small", (0, 0)), Answer(b"x" * 500, "tag"))
-    evicted = sum(store.put(2, 1, cached.Question(b"%d" % n, (0, 0)), Answer(b"y" * 4500, "tag")) for n in range(500))
+    store.put(1, 1, cached.Question(b"small", (0, 0)), KeptAnswer(b"x" * 500, "tag"))
+    evicted = sum(
+        store.put(2, 1, cached.Question(b"%d" % n, (0, 0)), KeptAnswer(b"y" * 4500, "tag")) for n in range(500)
+    )
     assert evicted > 400
     assert store.get(1, 1, cached.Question(b"small", (0, 0))) is not None
     assert store.get(2, 1, cached.Question(b"499", (0, 0))) is not None
@@ -272,8 +274,8 @@ def test_a_workspace_that_asks_much_keeps_nobody_else_from_keeping() -> None:
 def test_an_answer_of_an_earlier_version_comes_too_late() -> None:
     store = Store(100_000)
     question = cached.Question(b"q", (0, 0))
-    store.put(1, 2, question, Answer(b"new", "tag"))
-    store.put(1, 1, question, Answer(b"old", "tag"))
+    store.put(1, 2, question, KeptAnswer(b"new", "tag"))
+    store.put(1, 1, question, KeptAnswer(b"old", "tag"))
     assert store.get(1, 1, question) is None
     found = store.get(1, 2, question)
     assert found is not None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from postmeter.aggregator.worker import BEGINNING
 from postmeter.shared.stream.records import Event, Hit, Registration
 from tests.simulation.invariants import unshown
 from tests.simulation.mail import Mail, keyed
@@ -217,7 +218,9 @@ class Scenario:
         store = world.postgres.store
         positions = {f"postmeter:{{{row['shard']}}}:stream".encode(): row["position"] for row in store.rows("shard")}
         for name, stream in world.redis.streams.items():
-            if positions.get(name) != f"{stream.last[0]}-{stream.last[1]}":
+            # Of a stream whose end Redis has lost, and that was read again from its beginning, nothing may be left.
+            is_empty = not stream.entries and positions.get(name) == BEGINNING
+            if positions.get(name) != f"{stream.last[0]}-{stream.last[1]}" and not is_empty:
                 yield f"{name.decode()} to be counted to its end"
         known = store.tables.get("message", {})
         for row in store.rows("waiting"):
