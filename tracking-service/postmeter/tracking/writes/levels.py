@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import asyncpg
-
 from postmeter.shared.errors import RequestError
 from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Choices, Decided, Levels
@@ -15,7 +13,6 @@ from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream.records import Registration
 
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 REFRESH_SECONDS = 1.0
 OPEN_CEILINGS = Ceilings()
 """Of a workspace that has said nothing."""
@@ -51,7 +48,7 @@ class MessageLevels:
     async def _read(self, pool: Pool) -> None:
         try:
             self._said = await ceilings.read(pool)
-        except AWAY as error:
+        except Exception as error:  # whatever it is, of what was read before nothing has become wrong
             logs.get().warning("levels of tracking cannot be read", error=repr(error))
 
     async def allowed(self, workspace: int, hashes: Callable[[], set[str]]) -> Allowed:
@@ -82,7 +79,7 @@ class MessageLevels:
             return {}
         try:
             found = await ceilings.choices(self._pool, ((workspace, to_hash) for to_hash in hashes))
-        except AWAY as error:
+        except Exception as error:  # of the driver's and the event loop's, too, when a connection ends meanwhile
             logs.get().warning("recipients' choices cannot be read", error=repr(error))
             raise _unknown() from None
         return {to_hash: chosen for (_, to_hash), chosen in found.items()}
