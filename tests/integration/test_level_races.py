@@ -8,9 +8,10 @@ import pytest
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
+from postmeter.shared.privacy import erasures
 from postmeter.shared.privacy.levels import Choice, Level
 from postmeter.shared.privacy.sources import source_of
-from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import MARK_BITS, Consent, Mail, Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.flushes import Side, sides
@@ -130,3 +131,19 @@ async def test_a_confined_key_changes_nothing_of_anothers_anonymous_numbers(at: 
         " JOIN series s ON s.workspace = a.workspace AND s.id = a.series WHERE a.anonymous_opens > 0 ORDER BY 1"
     )
     assert [tuple(row) for row in rows] == [("other.example", "y", 1), ("shop.example", "welcome", 1)]
+
+
+async def test_a_registration_that_comes_after_its_recipients_erasure_is_known_as_erased(at: Bench) -> None:
+    """Whatever its levels: no text of it is kept, whoever tells it."""
+    await at.db.execute(
+        "INSERT INTO erased (workspace, digest, at) VALUES (1, $1, now() + interval '1 hour')",
+        erasures.of_recipient(1, HASH),
+    )
+    async with sides(at, 1) as (side,):
+        await side.flush([registration(1, to_hash=HASH)])
+        reason = "Dear Ada, no such user"
+        await side.flush([event(EventType.BOUNCED, 1, AT + SECOND, bounce=int(BounceType.HARD), reason=reason)])
+        await side.flush([event(EventType.CLICKED, 1, AT + SECOND, url=URL)])
+    assert await at.db.fetchval("SELECT flags & 1024 FROM message") == 1024
+    assert await at.db.fetch("SELECT reason FROM event WHERE reason <> ''") == []
+    assert await at.db.fetch("SELECT url FROM link") == []
