@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from playwright.sync_api import Error as PlaywrightError
 
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of, signed_in, until_focused
-from tests.acceptance.dashboard_world import CAMPAIGNS, HOSTILE, MARKUP, World
+from tests.acceptance.told_history import CAMPAIGNS, HOSTILE, MARKUP, World
 from tests.product import running, wait_for
 
 TEXTS = Path(__file__).parents[2] / "gateway/postmeter/gateway/site/dashboard/texts"

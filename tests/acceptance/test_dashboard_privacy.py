@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of
-from tests.acceptance.dashboard_world import MARKUP, PEOPLE
+from tests.acceptance.told_history import MARKUP, PEOPLE
 from tests.product import PATIENCE, Product, running, wait_for
 
 PRIVACY = "/settings/privacy"

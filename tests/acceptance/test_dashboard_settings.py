@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of, until_focused
-from tests.acceptance.dashboard_world import HOSTILE, MARKUP
+from tests.acceptance.told_history import HOSTILE, MARKUP
 from tests.product import PATIENCE, Product, running, wait_for
 
 PASSWORD = "a password of the tests"

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.integration.query_world import listening
+from tests.integration.running_query import listening
 from tests.product import PATIENCE
 
 

@@ -15,8 +15,8 @@ from postmeter.query import service as query
 from postmeter.shared.auth.principal import HEADER
 from postmeter.shared.auth.secret import Secret
 from tests import sealing
-from tests.integration.gateway_world import free_port, reachable
-from tests.integration.query_world import PEPPER, query_settings, sealed, world
+from tests.integration.running_gateway import free_port, reachable
+from tests.integration.running_query import PEPPER, query_settings, sealed, world
 from tests.integration.tracking_service import INTERNAL, Service
 
 CLOCKS = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from postmeter.query.documents.workspaces.exports import service
 from postmeter.query.requests.answers import system_clock
 from postmeter.shared.process import metrics
-from tests.integration.export_world import Api, until
-from tests.integration.query_world import INTERNAL
+from tests.integration.export_service import Api, until
+from tests.integration.running_query import INTERNAL
 from tests.product import answers, as_installed, free_port, wait_for
 from tests.roles import of_service
 

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from postmeter.shared.stream.events import State
-from tests.integration.mail_world import Mail, an_id
+from tests.integration.stored_messages import Mail, an_id
 
 NOW = datetime(2025, 2, 10, 10, 20, 30, tzinfo=UTC)
 AT = datetime(2025, 1, 15, 10, tzinfo=UTC)

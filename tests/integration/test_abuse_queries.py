@@ -16,7 +16,7 @@ import pytest_asyncio
 from yarl import URL
 
 from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service, document_of
-from tests.integration.isolation_world import OURS, Town, get, isolated_town
+from tests.integration.two_tenants import OURS, Town, get, isolated_town
 
 LONG = "9" * 5000
 ANYWHERE = (

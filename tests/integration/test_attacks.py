@@ -16,8 +16,8 @@ from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint
-from tests.integration.gateway_world import speak
-from tests.integration.people_world import COOKIE, HOST_COOKIE, PASSWORD, House, house, nobody_s_token
+from tests.integration.people import COOKIE, HOST_COOKIE, PASSWORD, House, house, nobody_s_token
+from tests.integration.running_gateway import speak
 from tests.integration.test_gateway_upstream import until
 from tests.integration.test_throttle import ADA, held, tried
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from postmeter.cli.main import main
 from postmeter.shared.privacy.audit import Action
-from tests.integration.gateway_world import bearer, gateway
-from tests.integration.query_world import World, query_service, world
+from tests.integration.running_gateway import bearer, gateway
+from tests.integration.running_query import World, query_service, world
 from tests.roles import of_service
 
 ALL = ("analytics", "track", "mail:read", "access", "privacy")

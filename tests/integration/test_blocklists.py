@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
-from tests.integration.blocklists_world import (
+from tests.integration.blocklists import (
     GOOD,
     ONE,
     ONE_REVERSED,

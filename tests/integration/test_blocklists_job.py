@@ -12,7 +12,7 @@ from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process import metrics
 from tests.aggregation import bench, until
-from tests.integration.blocklists_world import (
+from tests.integration.blocklists import (
     GOOD,
     ONE,
     ONE_REVERSED,

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from postmeter.aggregator.upkeep.blocklists import lookups, rounds
-from tests.integration.blocklists_world import (
+from tests.integration.blocklists import (
     GOOD,
     ONE,
     ONE_REVERSED,

@@ -23,8 +23,8 @@ from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CampaignChange, Record
 from tests import sealing
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
-from tests.integration.gateway_world import bearer, gateway
-from tests.integration.query_world import World, query_service, sealed, world
+from tests.integration.running_gateway import bearer, gateway
+from tests.integration.running_query import World, query_service, sealed, world
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 
 NOW = datetime.now(UTC)

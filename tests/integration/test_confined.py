@@ -19,8 +19,8 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Mail, Record
 from tests.aggregation import Streams, event, until
-from tests.integration.isolation_world import NOW, OURS, SCOPES, SIBLING, Request, Town, base, get, isolated_town, paged
-from tests.integration.query_world import World
+from tests.integration.running_query import World
+from tests.integration.two_tenants import NOW, OURS, SCOPES, SIBLING, Request, Town, base, get, isolated_town, paged
 from tests.oracle.stories import micros
 
 AT = micros(NOW) - 3_600_000_000

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from postmeter.query.cache import entity_tags
-from tests.integration.gateway_world import Line, bearer, gateway, line
-from tests.integration.query_world import Fact, World, query_service, world
+from tests.integration.running_gateway import Line, bearer, gateway, line
+from tests.integration.running_query import Fact, World, query_service, world
 
 DOCUMENTS = (
     "/api/v1/analytics?period=7d",  # Vectis: with a `meta` of each request

@@ -13,8 +13,8 @@ import pytest
 from postmeter.query.documents.workspaces.exports import jobs
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth import principal
-from tests.integration.export_world import NAME, Api, exporting, message, noon, series
-from tests.integration.query_world import Fact, sealed
+from tests.integration.export_service import NAME, Api, exporting, message, noon, series
+from tests.integration.running_query import Fact, sealed
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from postmeter.query.documents.workspaces.exports.cells import neutral
 from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row
 from postmeter.query.documents.workspaces.exports.formats import FORMATS
 from postmeter.query.documents.workspaces.exports.production import SOURCES
-from tests.integration.export_world import Api, exporting, message, noon
+from tests.integration.export_service import Api, exporting, message, noon
 
 TABLE = (
     Column("text"),

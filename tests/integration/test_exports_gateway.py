@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.integration.export_world import NAME, Api, exporting, fill, noon, until
-from tests.integration.gateway_world import bearer, client, gateway
+from tests.integration.export_service import NAME, Api, exporting, fill, noon, until
+from tests.integration.running_gateway import bearer, client, gateway
 from tests.product import free_port
 
 ROWS = 6_000

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from postmeter.shared.stream.events import Engagement, EventType
-from tests.integration.export_world import DAY, Api, exporting, message, noon, series
+from tests.integration.export_service import DAY, Api, exporting, message, noon, series
 
 
 @pytest.fixture

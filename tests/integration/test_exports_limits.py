@@ -12,8 +12,8 @@ import pytest
 
 from postmeter.query.documents.workspaces.exports import sizes, worker
 from postmeter.shared.apis.exports import EXPORT_TYPES
-from tests.integration.export_world import DAY, Api, exporting, fill, message, noon
-from tests.integration.query_world import Fact
+from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
+from tests.integration.running_query import Fact
 
 TEN_YEARS = {"time_range": "custom", "start_date": "2016-12-01", "end_date": "2026-11-30"}
 SERIES = {"export_type": "campaign_performance", "include_time_series": True}

@@ -19,8 +19,8 @@ from postmeter.query.requests.answers import system_clock
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import metrics
-from tests.integration.export_world import Api, exporting, fill, message, noon
-from tests.integration.query_world import query_settings
+from tests.integration.export_service import Api, exporting, fill, message, noon
+from tests.integration.running_query import query_settings
 
 KEY_ID, KEY_SECRET = "test-key", "test-secret"
 

@@ -19,8 +19,8 @@ from postmeter.shared.apis.exports import DOWNLOAD_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.links.tokens import KeyRing, workspace_of
-from tests.integration.gateway_world import TOKEN_KEYS, bearer, client, gateway, service
-from tests.integration.query_world import world
+from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway, service
+from tests.integration.running_query import world
 
 LARGE = bytes(8 << 20)
 

@@ -28,8 +28,8 @@ from postmeter.shared.apis.table import (
     document_of,
 )
 from postmeter.shared.auth.secret import Secret
-from tests.integration.gateway_world import NOWHERE, bearer, client, gateway, service, speak
-from tests.integration.query_world import world
+from tests.integration.running_gateway import NOWHERE, bearer, client, gateway, service, speak
+from tests.integration.running_query import world
 
 SCOPES = sorted({endpoint.scope for endpoint in ENDPOINTS if endpoint.scope})
 KEYED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]

@@ -10,8 +10,8 @@ from aiohttp import web
 from postmeter.gateway.proxy.answer import WHOLE
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
-from tests.integration.gateway_world import bearer, gateway, line, service
-from tests.integration.query_world import world
+from tests.integration.running_gateway import bearer, gateway, line, service
+from tests.integration.running_query import world
 from tests.integration.test_gateway_envelopes import SCOPES, path_of
 
 READS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]

@@ -20,7 +20,7 @@ from postmeter.shared.http import client_address
 from postmeter.shared.http.client_address import Client
 from postmeter.shared.links import pixel, tokens
 from postmeter.shared.stream.events import Mark
-from tests.integration.gateway_world import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
+from tests.integration.running_gateway import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
 from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message, open_target
 from tests.product import free_port
 from tests.sealing import INTERNAL

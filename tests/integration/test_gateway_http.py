@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from postmeter.gateway.proxy.routes import Routes
-from tests.integration.gateway_world import bearer, client, gateway, service, speak
-from tests.integration.query_world import world
+from tests.integration.running_gateway import bearer, client, gateway, service, speak
+from tests.integration.running_query import world
 
 
 @dataclass

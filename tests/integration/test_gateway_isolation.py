@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.gateway_world import bearer, client, gateway
-from tests.integration.query_world import Fact, World, query_service, world
+from tests.integration.running_gateway import bearer, client, gateway
+from tests.integration.running_query import Fact, World, query_service, world
 
 NOW = datetime.now(UTC)
 Seen = tuple[int, Any]

@@ -17,8 +17,8 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError, Unavailable
 from tests import sealing
-from tests.integration.gateway_world import bearer, client, gateway, service
-from tests.integration.query_world import INTERNAL, PEPPER, World, world
+from tests.integration.running_gateway import bearer, client, gateway, service
+from tests.integration.running_query import INTERNAL, PEPPER, World, world
 
 
 @dataclass

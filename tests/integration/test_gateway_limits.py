@@ -21,8 +21,8 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import streams
-from tests.integration.gateway_world import bearer, client, gateway, service, speak
-from tests.integration.query_world import World, world
+from tests.integration.running_gateway import bearer, client, gateway, service, speak
+from tests.integration.running_query import World, world
 from tests.product import free_port
 
 READ = "/api/v1/analytics"

@@ -17,7 +17,7 @@ from postmeter.gateway.pages import page
 from postmeter.shared.apis.meta import SCREENS
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint
 from tests import browser as chromium
-from tests.integration.gateway_world import client, gateway
+from tests.integration.running_gateway import client, gateway
 
 SITE = Path(page.__file__).parents[1] / "site"
 FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-ui.css")

@@ -12,8 +12,8 @@ from postmeter.gateway.proxy.proxy import Proxy
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import RequestError
-from tests.integration.gateway_world import client, gateway
-from tests.integration.query_world import PEPPER, world
+from tests.integration.running_gateway import client, gateway
+from tests.integration.running_query import PEPPER, world
 
 TIMES = 1_000
 

@@ -22,8 +22,8 @@ from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.http import server as http_server
-from tests.integration.gateway_world import Handler, Talk, bearer, client, gateway, raw_service, service, speak
-from tests.integration.query_world import world
+from tests.integration.running_gateway import Handler, Talk, bearer, client, gateway, raw_service, service, speak
+from tests.integration.running_query import world
 from tests.product import free_port
 
 SCOPES = ("analytics", "track", "privacy")

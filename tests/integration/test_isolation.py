@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from postmeter.shared.apis.table import ENDPOINTS
-from tests.integration.isolation_world import (
+from tests.integration.two_tenants import (
     FIELDS,
     NOBODY,
     OURS,

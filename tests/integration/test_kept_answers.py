@@ -14,8 +14,8 @@ from postmeter.aggregator.upkeep import retention
 from postmeter.query.cache import questions as cached
 from postmeter.query.cache.store import LARGEST, OVERHEAD, KeptAnswer, Store
 from tests.aggregation import until
-from tests.integration.kept_world import Kept, Life, Question, kept_world
-from tests.integration.query_world import Fact, sealed
+from tests.integration.kept_answers import Kept, Life, Question, two_services
+from tests.integration.running_query import Fact, sealed
 from tests.oracle.stories import DOMAINS, TODAY, Story, registered, told
 from tests.oracle.stories import hits as of_hits
 
@@ -34,7 +34,7 @@ def story(noise: random.Random, now: datetime) -> Story:
 async def test_the_next_answer_after_any_commit_is_the_new_one(postgres_dsn: str, redis_url: str, seed: int) -> None:
     """A service that keeps answers beside one that does not, in a random order of questions and of what happens."""
     noise = random.Random(seed)
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         at.now = TODAY - timedelta(days=9) + noise.choice([timedelta(), timedelta(hours=15, minutes=14, seconds=59)])
         numbers = [await at.here.workspace() for _ in range(2)]
         stories = {number: story(noise, at.now) for number in numbers}
@@ -65,7 +65,7 @@ async def compare(at: Kept, about: int, question: Question, when: str, **view: A
 async def test_what_seldom_changes_is_seen_at_once(postgres_dsn: str, redis_url: str, name: str) -> None:
     """Each of the small tables alone: nothing else happens that would make kept answers old."""
     noise = random.Random(name)
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         at.now = TODAY - timedelta(days=3)
         number = await at.here.workspace()
         life = Life(at, number, story(noise, at.now), noise)
@@ -88,7 +88,7 @@ async def workspace_id(at: Kept, number: int) -> str:
 
 
 async def test_a_question_is_computed_once_while_many_ask_it(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         number = await at.here.workspace()
         async with at.here.pool.acquire() as connection, connection.transaction():
             await connection.execute("LOCK TABLE activity_1d IN ACCESS EXCLUSIVE MODE")
@@ -107,7 +107,7 @@ async def done(condition: bool) -> bool:
 
 
 async def test_a_computation_that_nobody_waits_for_ends(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         number = await at.here.workspace()
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%activity_1d%'"
         async with at.here.pool.acquire() as connection, connection.transaction():
@@ -126,7 +126,7 @@ async def is_so(at: Kept, query: str, expected: int) -> bool:
 
 
 async def test_without_a_version_a_question_is_computed_for_itself(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url, version_seconds=0.2) as at:
+    async with two_services(postgres_dsn, redis_url, version_seconds=0.2) as at:
         number = await at.here.workspace()
         async with at.here.pool.acquire() as connection, connection.transaction():
             await connection.execute("LOCK TABLE answer_version IN ACCESS EXCLUSIVE MODE")
@@ -143,7 +143,7 @@ async def asked_again(at: Kept, number: int) -> bool:
 
 
 async def test_a_failure_is_not_kept(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         number = await at.here.workspace("shop")
         who = {"workspace": number, "workspace_id": "shop"}
         question = ("/api/v1/workspaces/shop/campaigns/new/analytics", None)
@@ -155,7 +155,7 @@ async def test_a_failure_is_not_kept(postgres_dsn: str, redis_url: str) -> None:
 
 async def test_a_confined_key_gets_its_own_answers_only(postgres_dsn: str, redis_url: str) -> None:
     """Whoever asked the same before, of whatever rights."""
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         one, other = [await at.here.workspace() for _ in range(2)]
         facts = [Fact(at.now, "c", domain, counters={"sent": n}) for n, domain in enumerate(DOMAINS, start=1)]
         await at.here.add(one, *facts)
@@ -179,7 +179,7 @@ async def test_a_confined_key_gets_its_own_answers_only(postgres_dsn: str, redis
 
 
 async def test_retention_makes_every_answer_old(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         number, before = await at.here.workspace(), await version(at, 0)
         assert await retention.once(at.at.db, at.at.settings, (datetime.now(UTC) + timedelta(days=90)).date())
         assert await version(at, 0) > before
@@ -188,7 +188,7 @@ async def test_retention_makes_every_answer_old(postgres_dsn: str, redis_url: st
 
 async def test_a_flush_that_says_nothing_of_versions_raises_everybody_s(postgres_dsn: str, redis_url: str) -> None:
     """That of an aggregator which an update has not reached yet."""
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         first, second = [await at.here.workspace() for _ in range(2)]
         before = [await version(at, number) for number in (0, first, second)]
         await at.count(first, random.Random(1), registered(TODAY - timedelta(days=9), 1, random.Random(1)))
@@ -207,7 +207,7 @@ async def version(at: Kept, workspace: int) -> int:
 
 async def test_who_raises_a_version_waits_for_nobody(postgres_dsn: str, redis_url: str) -> None:
     """Two transactions raise the versions of the same workspaces, each in its own order; both count."""
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         numbers = [await at.here.workspace() for _ in range(2)]
         before = [await version(at, number) for number in numbers]
         raising = "SELECT postmeter_raise_versions($1)"
@@ -227,7 +227,7 @@ async def test_who_raises_a_version_waits_for_nobody(postgres_dsn: str, redis_ur
 
 
 async def test_d1_has_a_meta_of_each_request(postgres_dsn: str, redis_url: str) -> None:
-    async with kept_world(postgres_dsn, redis_url) as at:
+    async with two_services(postgres_dsn, redis_url) as at:
         number = await at.here.workspace()
         for name in ("first", "second"):
             headers = sealed(number, request_id=name)

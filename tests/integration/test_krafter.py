@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.shared.stream.events import State
-from tests.integration.mail_world import Api, Mail, asking, register
-from tests.integration.query_world import sealed
+from tests.integration.running_query import sealed
+from tests.integration.stored_messages import Api, Mail, asking, register
 
 NOW = datetime(2026, 2, 15, 12, 0, 0, 750_000, tzinfo=UTC)
 FIRST = date(2025, 1, 1)

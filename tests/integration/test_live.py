@@ -28,8 +28,8 @@ from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.live_events import LiveEvent
 from tests import sealing
 from tests.aggregation import Bench, bench, event, hit, registration
-from tests.integration.gateway_world import bearer, gateway
-from tests.integration.query_world import World, query_service, sealed, world
+from tests.integration.running_gateway import bearer, gateway
+from tests.integration.running_query import World, query_service, sealed, world
 from tests.product import PATIENCE
 
 UNBOUNDED = aiohttp.ClientTimeout(total=None)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from postmeter.query.documents.native import message_search, stretches
 from postmeter.shared.stream.events import Engagement, State
-from tests.integration.mail_world import Api, Mail, asking, register
-from tests.integration.query_world import sealed
+from tests.integration.running_query import sealed
+from tests.integration.stored_messages import Api, Mail, asking, register
 
 NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
 MOMENTS = [NOW - hours * timedelta(hours=1) for hours in (0, 0.5, 1, 30, 31, 200, 400)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from postmeter.shared.storage.rollups import CREATED
-from tests.integration.query_world import Fact
-from tests.integration.reports_world import Api, Cohort, reports
+from tests.integration.reports import Api, Cohort, reports
+from tests.integration.running_query import Fact
 
 NOW = datetime(2026, 4, 6, 10, 20, 30, tzinfo=UTC)
 OVERVIEW = "/api/v1/analytics/overview"

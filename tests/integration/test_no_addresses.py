@@ -10,7 +10,7 @@ import pytest
 
 from postmeter.shared.stream.events import EventType
 from tests.aggregation import Bench
-from tests.integration.gateway_world import bearer
+from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Post, SendGrid, now, posting
 from tests.unit import test_webhooks_sendgrid as sendgrid
 

@@ -24,8 +24,8 @@ from postmeter.gateway.people import id_tokens, oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http import concurrency as turns
-from tests.integration.gateway_world import service
-from tests.integration.people_world import House, house
+from tests.integration.people import House, house
+from tests.integration.running_gateway import service
 from tests.integration.test_gateway_keys import Clock
 from tests.product import PATIENCE, free_port
 

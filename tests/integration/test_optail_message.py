@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from postmeter.shared.stream.events import EventType, Verdict
-from tests.integration.mail_world import Api, Mail, asking, happened, register
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
-from tests.integration.query_world import sealed
+from tests.integration.running_query import sealed
+from tests.integration.stored_messages import Api, Mail, asking, happened, register
 
 
 @pytest.fixture

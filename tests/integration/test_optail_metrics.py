@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mail_world import Api, asking
-from tests.integration.query_world import Fact, sealed
+from tests.integration.running_query import Fact, sealed
+from tests.integration.stored_messages import Api, asking
 
 NOW = datetime(2025, 2, 10, 10, 20, 30, 999_999, tzinfo=UTC)
 COUNTED = ("sent", "delivered", "opened", "clicked", "bounced", "complained", "unsubscribed")

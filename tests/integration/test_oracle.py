@@ -17,7 +17,7 @@ from yarl import URL
 from postmeter.shared.apis.table import ENDPOINTS, Service
 from postmeter.shared.storage import uuid7
 from tests import sealing
-from tests.integration.query_world import World, query_service, sealed, world
+from tests.integration.running_query import World, query_service, sealed, world
 from tests.oracle.asking import Answer, Asking, Domain, SendingIp, Workspace, answered
 from tests.oracle.asks import asks
 from tests.oracle.feeding import Feeder, feeder

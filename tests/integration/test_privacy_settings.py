@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from tests.integration.people_world import House, Seen, house
+from tests.integration.people import House, Seen, house
 
 DEFAULTS = {
     "opens": "full",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conversions_world import Shop, open_shop, shop
+from tests.integration.shop import Shop, open_shop, shop
 from tests.integration.tracking_service import SHARDS, WORKSPACE
 
 ADA = "Ada@Mail.example"

@@ -34,8 +34,8 @@ from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
 from tests.integration.contact_records import purchase
-from tests.integration.conversions_world import Shop, open_shop, shop
 from tests.integration.flushes import sides
+from tests.integration.shop import Shop, open_shop, shop
 from tests.integration.tracking_service import SHARDS
 from tests.product import as_installed
 

@@ -8,7 +8,7 @@ import pytest
 from postmeter.query.documents import campaigns
 from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.query import Scope
-from tests.integration.query_world import Fact, World, world
+from tests.integration.running_query import Fact, World, world
 
 SENT = datetime(2026, 4, 1, 9, tzinfo=UTC)
 MADE = datetime(2026, 3, 1, tzinfo=UTC)

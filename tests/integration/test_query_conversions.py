@@ -11,8 +11,8 @@ import pytest
 
 from postmeter.shared.storage.rollups import CONVERSIONS
 from tests import sealing
-from tests.integration.query_world import ensure_months, query_service, sealed, world
-from tests.integration.rollup_world import Counted, fill
+from tests.integration.counted_facts import Counted, fill
+from tests.integration.running_query import ensure_months, query_service, sealed, world
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)

@@ -20,8 +20,8 @@ from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.shared.errors import ResultTooLarge
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
-from tests.integration.query_world import DIMENSIONS, Fact, World, ensure_months, query_settings, world
-from tests.integration.rollup_world import OTHER_LINKS, OWN, Counted, fill
+from tests.integration.counted_facts import OTHER_LINKS, OWN, Counted, fill
+from tests.integration.running_query import DIMENSIONS, Fact, World, ensure_months, query_settings, world
 
 QUARTER = timedelta(minutes=15)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut")

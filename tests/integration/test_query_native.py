@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
-from tests.integration.native_world import NOW, Answer, Api, asking
-from tests.integration.query_world import Fact, query_service, sealed
-from tests.integration.rollup_world import Counted, fill
+from tests.integration.counted_facts import Counted, fill
+from tests.integration.native_queries import NOW, Answer, Api, asking
+from tests.integration.running_query import Fact, query_service, sealed
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from postmeter.shared.auth import principal
 from tests import sealing
-from tests.integration.native_world import NOW, Api, asking
-from tests.integration.query_world import Fact, World, query_service, sealed
+from tests.integration.native_queries import NOW, Api, asking
+from tests.integration.running_query import Fact, World, query_service, sealed
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
 from tests.aggregation import until
-from tests.integration.query_world import World, query_service, sealed
+from tests.integration.running_query import World, query_service, sealed
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 CONNECTIONS = 8

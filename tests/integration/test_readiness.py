@@ -14,8 +14,8 @@ from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import migrate
-from tests.integration.gateway_world import client
-from tests.integration.query_world import query_settings
+from tests.integration.running_gateway import client
+from tests.integration.running_query import query_settings
 from tests.product import free_port, reachable
 
 SECRET = Secret("of this test")

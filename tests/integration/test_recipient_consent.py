@@ -17,8 +17,8 @@ from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.records import Consent
 from tests.aggregation import Bench, bench, registration, until
-from tests.integration.gateway_world import bearer, gateway
-from tests.integration.query_world import query_service, world
+from tests.integration.running_gateway import bearer, gateway
+from tests.integration.running_query import query_service, world
 from tests.integration.tracking_service import KEYS, SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import error
 from tests.roles import of_service

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from tests.integration.blocklists_world import ONE, SIX, TWO
+from tests.integration.blocklists import ONE, SIX, TWO
 
 
 @pytest.fixture

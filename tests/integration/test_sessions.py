@@ -13,8 +13,8 @@ from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import Unavailable
-from tests.integration.gateway_world import bearer
-from tests.integration.people_world import PASSWORD, House, house, nobody_s_token
+from tests.integration.people import PASSWORD, House, house, nobody_s_token
+from tests.integration.running_gateway import bearer
 from tests.integration.test_gateway_keys import Clock
 from tests.product import PATIENCE
 

@@ -21,7 +21,7 @@ from postmeter.shared.stream.records import Mail, Record
 from tests import sealing
 from tests.aggregation import AT, SECOND, bench, event, hit, message, registration
 from tests.integration.flushes import Side, crowd, sides
-from tests.integration.query_world import query_service, sealed, world
+from tests.integration.running_query import query_service, sealed, world
 from tests.older_schema import migrate_up_to
 
 MESSAGES = 12

@@ -9,7 +9,7 @@ import pytest
 
 from postmeter.shared.auth.secret import Secret
 from tests.aggregation import until
-from tests.integration.gateway_world import bearer
+from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Door, Post, Postmark, posting
 from tests.roles import of_service
 

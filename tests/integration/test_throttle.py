@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from postmeter.gateway.people import passwords, throttle
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.errors import FieldRefused
-from tests.integration.people_world import PASSWORD, House, Seen, house
+from tests.integration.people import PASSWORD, House, Seen, house
 from tests.product import PATIENCE, free_port
 
 ADA, NOBODY = "ada@shop.example", "nobody@shop.example"

@@ -27,8 +27,8 @@ from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.storage import stores
 from postmeter.tracking.webhooks import registry
 from tests.integration.every_port import every_port
-from tests.integration.gateway_world import NO_REDIS, client
 from tests.integration.own_redis import own_redis
+from tests.integration.running_gateway import NO_REDIS, client
 from tests.integration.tracking_service import INTERNAL, KEY, OLD_KEY, Service, new_message, open_target
 from tests.product import PATIENCE, free_port, reachable, wait_for
 from tests.roles import of_service

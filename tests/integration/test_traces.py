@@ -31,8 +31,8 @@ from postmeter.shared.process.settings import TraceSettings
 from postmeter.shared.storage import sql
 from tests.integration import tracking_service
 from tests.integration.collector import Collector, collecting
-from tests.integration.gateway_world import TOKEN_KEYS, Talk, bearer, client, gateway, raw_service, service
-from tests.integration.query_world import INTERNAL, query_settings, world
+from tests.integration.running_gateway import TOKEN_KEYS, Talk, bearer, client, gateway, raw_service, service
+from tests.integration.running_query import INTERNAL, query_settings, world
 from tests.product import PATIENCE, free_port, reachable
 from tests.roles import of_service
 

@@ -11,7 +11,7 @@ from postmeter.shared.links.pixel import GIF
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.hits.policy import HitPolicy
-from tests.integration.gateway_world import TOKEN_KEYS
+from tests.integration.running_gateway import TOKEN_KEYS
 from tests.integration.test_slow_clients import answer
 from tests.integration.tracking_service import click_target, new_message, open_target
 from tests.integration.webhook_world import running_tracking

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from postmeter.gateway.people.cookie import SESSION
-from tests.integration.gateway_world import gateway
+from tests.integration.running_gateway import gateway
 from tests.integration.test_local_keys import Commands
 
 CREATE = ("user", "create", "--workspace", "acme", "--email", "Ada@Shop.example", "--role")

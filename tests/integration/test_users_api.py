@@ -9,8 +9,8 @@ import pytest
 
 from postmeter.gateway.keys import remembered
 from postmeter.shared.auth.api_keys import SCOPES
-from tests.integration.gateway_world import bearer
-from tests.integration.people_world import PASSWORD, House, Seen, house
+from tests.integration.people import PASSWORD, House, Seen, house
+from tests.integration.running_gateway import bearer
 from tests.product import PATIENCE
 
 NEW = "a password for the new one"

@@ -16,7 +16,7 @@ from postmeter.shared.auth import principal
 from postmeter.shared.stream import live, streams
 from postmeter.shared.stream.live import LiveTotals
 from tests import sealing
-from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
+from tests.integration.running_query import Fact, World, ensure_months, query_service, sealed, world
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 FIRST = uuid.UUID("0192abc0-def1-7000-8000-000000000001")

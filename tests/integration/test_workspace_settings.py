@@ -10,9 +10,9 @@ import pytest
 
 from postmeter.gateway.workspace import sending_ips
 from postmeter.shared.storage.thresholds import Thresholds
-from tests.integration.gateway_world import bearer, gateway
-from tests.integration.people_world import House, Seen, house
-from tests.integration.query_world import query_service, world
+from tests.integration.people import House, Seen, house
+from tests.integration.running_gateway import bearer, gateway
+from tests.integration.running_query import query_service, world
 
 DEFAULTS = Thresholds()._asdict()
 ALL = ("analytics", "track", "access", "mail:read")

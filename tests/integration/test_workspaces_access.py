@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from postmeter.shared.storage.rollups import SENT
-from tests.integration.query_world import Fact
-from tests.integration.reports_world import WORKSPACE, Answer, Api, Cohort, reports
+from tests.integration.reports import WORKSPACE, Answer, Api, Cohort, reports
+from tests.integration.running_query import Fact
 
 NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)
 AT = datetime(2025, 11, 20, 10, tzinfo=UTC)

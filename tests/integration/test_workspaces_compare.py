@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.query_world import Fact
 from tests.integration.report_moments import NOW
-from tests.integration.reports_world import Api, reports
+from tests.integration.reports import Api, reports
+from tests.integration.running_query import Fact
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from postmeter.shared.storage.rollups import SENT
-from tests.integration.query_world import Fact
-from tests.integration.reports_world import WORKSPACE, Api, Cohort, reports
+from tests.integration.reports import WORKSPACE, Api, Cohort, reports
+from tests.integration.running_query import Fact
 
 NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)
 RANGE = {"start": "2025-10-27T00:00:00Z", "end": "2025-11-26T23:59:59Z", "period": "30d"}

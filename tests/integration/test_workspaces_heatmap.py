@@ -11,7 +11,7 @@ import pytest
 
 from postmeter.shared.storage.rollups import SENT
 from tests.integration.report_moments import DAY, FIRST, NOW, TOMORROW, percent
-from tests.integration.reports_world import Api, Cohort, reports
+from tests.integration.reports import Api, Cohort, reports
 
 
 @pytest.fixture

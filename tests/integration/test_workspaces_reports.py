@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from tests.integration.query_world import Fact
 from tests.integration.report_moments import DAY, FIRST, NOW, TOMORROW, percent
-from tests.integration.reports_world import Api, reports
+from tests.integration.reports import Api, reports
+from tests.integration.running_query import Fact
 
 
 @pytest.fixture

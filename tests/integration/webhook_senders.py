@@ -24,7 +24,7 @@ from postmeter.cli.main import main
 from postmeter.shared.storage.rollups import COUNTERS, TOTAL
 from postmeter.shared.stream.events import EventType
 from tests.aggregation import AT, SECOND, Bench, bench, message, registration
-from tests.integration.gateway_world import gateway
+from tests.integration.running_gateway import gateway
 from tests.integration.tracking_service import Service
 from tests.webhooks import Headers, basic
 

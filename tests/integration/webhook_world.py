@@ -23,8 +23,8 @@ from postmeter.tracking import service as tracking
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import sns_certificates
 from tests.aggregation import Bench, bench, until
-from tests.integration.gateway_world import TOKEN_KEYS, bearer, client, gateway
-from tests.integration.query_world import INTERNAL, World, world
+from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway
+from tests.integration.running_query import INTERNAL, World, world
 from tests.product import free_port, reachable
 from tests.unit import test_webhooks_mailgun as mailgun
 from tests.unit import test_webhooks_postmark as postmark

@@ -17,7 +17,7 @@ from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError
 from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.stream.events import EventType, Verdict
-from tests.integration.query_world import listening
+from tests.integration.running_query import listening
 
 OPEN, CLICK = EventType.OPENED, EventType.CLICKED
 HUMAN, PROXY, MACHINE = Verdict.HUMAN, Verdict.PROXY, Verdict.MACHINE

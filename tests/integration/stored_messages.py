@@ -15,7 +15,7 @@ import asyncpg
 from postmeter.shared.storage import partitions, rollups, uuid7
 from postmeter.shared.stream.events import EventType, State, Verdict
 from tests import sealing
-from tests.integration.query_world import World, ensure_months, query_service, sealed, world
+from tests.integration.running_query import World, ensure_months, query_service, sealed, world
 
 SCOPES = ["analytics", "mail:read"]
 

@@ -29,7 +29,16 @@ from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import Engagement, EventType, State, Verdict
 from tests import sealing
-from tests.integration.query_world import INTERNAL, Fact, World, kept_answers, listening, query_settings, sealed, world
+from tests.integration.running_query import (
+    INTERNAL,
+    Fact,
+    World,
+    kept_answers,
+    listening,
+    query_settings,
+    sealed,
+    world,
+)
 from tests.product import PATIENCE
 
 NAME = "ws_xyz789"

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.auth.secret import Secret
-from tests.integration.query_world import INTERNAL, PEPPER, listening
+from tests.integration.running_query import INTERNAL, PEPPER, listening
 from tests.product import free_port, reachable
 from tests.roles import of_service
 

@@ -19,8 +19,8 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Record
 from tests.aggregation import bench, event, hit, registration
-from tests.integration.gateway_world import bearer, client, gateway
-from tests.integration.query_world import World, query_service
+from tests.integration.running_gateway import bearer, client, gateway
+from tests.integration.running_query import World, query_service
 from tests.integration.tracking_service import SHARDS, Service
 from tests.oracle.feeding import feeder
 from tests.oracle.stories import Story, micros

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from tests import sealing
-from tests.integration.query_world import World, ensure_months, query_service, sealed, world
+from tests.integration.running_query import World, ensure_months, query_service, sealed, world
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 Answer = tuple[int, Any]

@@ -17,8 +17,8 @@ from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from tests import sealing
-from tests.integration.gateway_world import gateway, service
-from tests.integration.query_world import World, world
+from tests.integration.running_gateway import gateway, service
+from tests.integration.running_query import World, world
 
 PASSWORD = "correct horse battery"
 COOKIE = "postmeter_session"

@@ -23,7 +23,7 @@ from tests import sealing
 from tests.aggregation import Bench, bench, event, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import Side, sides
-from tests.integration.query_world import World, query_service, sealed, world
+from tests.integration.running_query import World, query_service, sealed, world
 from tests.oracle.asking import Asking, Domain, Workspace
 from tests.oracle.asks import asks
 from tests.oracle.history import History
@@ -194,7 +194,7 @@ class Life:
 
 
 @asynccontextmanager
-async def kept_world(dsn: str, redis_url: str, version_seconds: float = 30.0) -> AsyncIterator[Kept]:
+async def two_services(dsn: str, redis_url: str, version_seconds: float = 30.0) -> AsyncIterator[Kept]:
     registry = CollectorRegistry()
     async with (
         bench(dsn, redis_url) as at,

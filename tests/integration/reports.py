@@ -14,7 +14,7 @@ from yarl import URL
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import Rollup, Tier
 from tests import sealing
-from tests.integration.query_world import Fact, World, ensure_months, query_service, sealed, world
+from tests.integration.running_query import Fact, World, ensure_months, query_service, sealed, world
 
 Answer = tuple[int, Any]
 WORKSPACE = "ws_xyz789"
