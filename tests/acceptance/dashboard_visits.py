@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.browser import PATIENCE
 from tests.product import Product
 
 AXE = (Path(__file__).parents[1] / "axe-core" / "axe.min.js").read_text()
@@ -24,7 +25,7 @@ class Visit:
         self.expected: str | None = None
         """A pattern of what the browser itself says, whenever, of answers that are not what one hopes for."""
         self.asked: list[str] = []
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))

@@ -24,6 +24,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visit, barriers_of, signed_in, until_focused
 from tests.acceptance.told_history import CAMPAIGNS, HOSTILE, MARKUP, World
+from tests.browser import PATIENCE
 from tests.product import running, wait_for
 
 TEXTS = Path(__file__).parents[2] / "gateway/postmeter/gateway/site/dashboard/texts"
@@ -185,11 +186,11 @@ def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: Worl
     before = figure(page, "Opens")
     lines = page.locator(".reading span").count()
     page.get_by_role("link", name="All", exact=True).click()
-    page.wait_for_url(re.compile("who=all"))
+    expect(page).to_have_url(re.compile("who=all"))
     expect(page.locator(".reading span")).to_have_count(lines + 1)
     assert figure(page, "Opens") > before
     page.get_by_role("link", name="Campaigns", exact=True).click()
-    page.wait_for_url(re.compile("/campaigns\\?.*who=all"))
+    expect(page).to_have_url(re.compile("/campaigns\\?.*who=all"))
     row = page.get_by_role("row", name=re.compile("June news"))
     told = counted(world, filters={"campaign": ["june"]})
     assert figure(row, "Opens") == sum(told[metric] for metric in OPENS["all"])
@@ -242,7 +243,7 @@ def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting)
     rows = page.locator("main tbody tr").all()
     assert sorted(tuple(map(number, row.locator("td").all_inner_texts())) for row in rows) == told
     page.get_by_label("In what steps").select_option("day")
-    page.wait_for_url(re.compile("per=day"))
+    expect(page).to_have_url(re.compile("per=day"))
     expect(page.locator(".multiples section")).to_have_count(len(told))
 
 
@@ -259,7 +260,7 @@ def test_days_follow_the_zone_that_is_chosen(world: World, visiting: Visiting) -
     page = visit.to("/?period=today&zone=Etc/GMT%2B12")
     page.locator("summary", has_text="Time zone").click()
     page.locator(".dropped select").select_option("Pacific/Kiritimati")
-    page.wait_for_url(re.compile("zone=Pacific%2FKiritimati"))
+    expect(page).to_have_url(re.compile("zone=Pacific%2FKiritimati"))
     today = datetime.now(ZoneInfo("Pacific/Kiritimati"))
     expect(page.locator(".title")).to_contain_text(f"{today.day} {today:%b}")
     expect(page.locator(".dropped select")).to_have_count(0)
@@ -273,7 +274,7 @@ def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visit
     page.locator("#filter-values option[value=gmail]").wait_for(state="attached")
     page.get_by_label("Value, exactly").fill("gmail")
     page.get_by_role("button", name="Add").click()
-    page.wait_for_url(re.compile("mailbox_provider=gmail"))
+    expect(page).to_have_url(re.compile("mailbox_provider=gmail"))
     told = counted(world, filters={"mailbox_provider": ["gmail"]})
     expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
     page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
@@ -460,11 +461,11 @@ def test_campaigns_are_compared_with_how_sure_that_is(world: World, visiting: Vi
 
 def test_what_is_compared_is_in_the_address(world: World, visiting: Visiting) -> None:
     page = visiting().to("/compare")
-    page.wait_for_url(re.compile("campaign=june&campaign=may"))
+    expect(page).to_have_url(re.compile("campaign=june&campaign=may"))
     chosen = page.get_by_role("group", name="Campaigns that are compared").get_by_role("link")
     chosen.filter(has_text="May news").click()
     page.locator("main .choice select").select_option("march")
-    page.wait_for_url(re.compile("campaign=march"))
+    expect(page).to_have_url(re.compile("campaign=march"))
     assert "campaign=may" not in page.url
     while chosen.count() > 1:
         before = chosen.count()
@@ -489,7 +490,7 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: World
     # Its address opens it for somebody else, and a message behind it has a screen.
     other = visiting().to(urlsplit(page.url).path + "?" + urlsplit(page.url).query)
     other.get_by_role("dialog").locator("tbody th a").first.click()
-    other.wait_for_url(re.compile("/messages/"))
+    expect(other).to_have_url(re.compile("/messages/"))
     expect(other.locator(".life li").first).to_be_visible()
 
 
@@ -663,8 +664,26 @@ def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: World, visiting
     page = visit.to("/campaigns?period=90d")
     assert page.evaluate("fetch('/session', {method: 'DELETE'}).then((answer) => answer.status)") == 204
     page.get_by_role("button", name="Refresh").click()
-    page.wait_for_url(re.compile(r"/login\?next=%2Fcampaigns%3Fperiod%3D90d"))
+    expect(page).to_have_url(re.compile(r"/login\?next=%2Fcampaigns%3Fperiod%3D90d"))
     page.get_by_label("Password").wait_for()
+
+
+def test_who_signs_out_leaves_once_whatever_is_refused_meanwhile(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    visit.expected = r"status of 401 .* /v1/"
+    page = visit.to("/campaigns")
+    held: list[Route] = []
+    page.route("**/session", lambda route: held.append(route))
+    with page.expect_request("**/session"):
+        page.get_by_role("button", name="Sign out").click()
+    assert page.context.request.delete(world.url + "/session").status == 204
+    with page.expect_response("**/v1/query") as refused:
+        page.get_by_role("button", name="Refresh").click()
+    assert refused.value.status == 401
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert urlsplit(page.url).path == "/campaigns"
+    held[0].fulfill(status=204)
+    expect(page).to_have_url(world.url + "/login")
 
 
 def test_a_workspace_without_mail_is_told_how_to_begin(world: World, browser: Browser) -> None:
@@ -706,7 +725,7 @@ def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) ->
     link = world.product.ready["dashboard"]
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(link)
     page.get_by_role("button", name="Sign in").wait_for()
     expect(page.locator("main")).to_contain_text("For admin@localhost")
@@ -756,14 +775,14 @@ def test_events_are_shown_as_they_are_counted(world: World, visiting: Visiting) 
     expect(opens.locator(".big")).to_have_text(str(total["human_opens"] + total["proxy_opens"]))
     # The filters stand in the address.
     page.locator(".controls.inner select").nth(1).select_option("machine")
-    page.wait_for_url(re.compile("verdict=machine"))
+    expect(page).to_have_url(re.compile("verdict=machine"))
     expect(rows.filter(has_text="Bounced")).to_have_count(0)
     expect(rows.first).to_contain_text("by a machine")
     page.locator(".controls.inner select").first.select_option("bounced")
     expect(page.locator(".live")).to_contain_text("Nothing of this kind")
     page.go_back()
     rows.first.get_by_role("link").click()
-    page.wait_for_url(re.compile(f"/messages/{world.hostile}"))
+    expect(page).to_have_url(re.compile(f"/messages/{world.hostile}"))
 
 
 def test_the_list_of_events_stands_still_when_it_is_told_to(world: World, visiting: Visiting) -> None:
@@ -775,7 +794,7 @@ def test_the_list_of_events_stands_still_when_it_is_told_to(world: World, visiti
     still.get_by_role("button", name=re.compile("Show .* new event")).click()
     expect(page.locator(".live li").first).to_contain_text("Replied to")
     still.get_by_role("button", name="Go on").click()
-    page.wait_for_url(re.compile("pause=0"))
+    expect(page).to_have_url(re.compile("pause=0"))
     shown = page.locator(".live li").count()
     told_live(world, page, type="complained")
     assert page.locator(".live li").count() > shown
@@ -813,21 +832,21 @@ def test_a_stream_that_is_cut_is_opened_again_where_it_ended(world: World, visit
 def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: Browser) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(world.url + "/campaigns/june?who=people")
-    page.wait_for_url(re.compile("/login"))
+    expect(page).to_have_url(re.compile("/login"))
     page.get_by_text("Sign in with an API key").click()
     page.get_by_label("API key").fill("pm_nothing")
     page.locator("details").get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("not known")
     page.get_by_label("API key").fill(world.product.ready["api_key"])
     page.locator("details").get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("/campaigns/june\\?who=people"))
+    expect(page).to_have_url(re.compile("/campaigns/june\\?who=people"))
     expect(page.locator("h1")).to_have_text("June news")
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url(re.compile("/login"))
+    expect(page).to_have_url(re.compile("/login"))
     page.go_back()
-    page.wait_for_url(re.compile("/login"))
+    expect(page).to_have_url(re.compile("/login"))
     page.goto(world.url + "/login?next=//evil.example/")
     assert page.evaluate("location.host") == urlsplit(world.url).netloc
     context.close()

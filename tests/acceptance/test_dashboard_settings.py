@@ -210,7 +210,7 @@ def test_a_webhook_is_made_tells_what_it_brought_and_is_revoked(office: Office) 
     expect(sources).to_contain_text("Last error")
     assert password not in page.content()
     sources.get_by_role("button", name="What it brought: Postmark · shop").click()
-    page.wait_for_url(re.compile("source=src_"))
+    expect(page).to_have_url(re.compile("source=src_"))
     expect(sources.locator(".detail")).to_contain_text("it does not say what happened")
     expect(sources.locator(".detail")).to_contain_text("user name and password")
     assert "somebody@" not in sources.inner_text()
@@ -346,7 +346,7 @@ def test_a_person_knows_the_own_account(office: Office) -> None:
     assert elsewhere.get(office.url + "/session", timeout=60).status_code == 401
     account.get_by_role("button", name="Sign out everywhere").click()
     page.get_by_role("dialog").get_by_role("button", name="Sign out everywhere").click()
-    page.wait_for_url("**/login")
+    expect(page).to_have_url(re.compile("/login"))
     assert page.context.cookies() == []
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
@@ -45,15 +45,11 @@ def page() -> Iterator[Page]:
             headers = {"Content-Type": file.media, "Content-Security-Policy": file.policy}
             route.fulfill(body=file.plain, headers=headers)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium.path(), args=chromium.ARGUMENTS, chromium_sandbox=False
-        )
+    with chromium.running() as browser:
         page = browser.new_page(locale="en-GB")
         page.route(SITE + "/**", answer)
         page.goto(SITE + "/login")
         yield page
-        browser.close()
 
 
 @pytest.fixture(scope="module")

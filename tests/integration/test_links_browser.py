@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy.levels import FULL
@@ -24,12 +24,8 @@ def apply(html: str) -> Instrumented:
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
-        )
+    with browsers.running() as browser:
         yield browser.new_page()
-        browser.close()
 
 
 # The URL that a browser makes of the first link, and of `url`; "" for none.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.stream.records import Consent
@@ -33,12 +33,8 @@ def service(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=browsers.path(), args=browsers.ARGUMENTS, chromium_sandbox=False
-        )
+    with browsers.running() as running:
         yield running
-        running.close()
 
 
 def ask(service: Service, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, str]:

@@ -1,6 +1,7 @@
 /** On the way to the sign-in, and back from it to where somebody was. */
 
 import { go, here, parameters } from "./address.js";
+import { ask } from "./api.js";
 
 const PLACE = "postmeter-next";
 
@@ -18,6 +19,21 @@ export function leave() {
   if (isLeaving || location.pathname === "/login") return;
   isLeaving = true;
   location.replace(`/login?next=${encodeURIComponent(here({}))}`);
+}
+
+/** Leaves for the sign-in of whoever has ended the own session: unless an answer that was a 401 was faster. */
+export function leaveSignedOut() {
+  if (isLeaving) return;
+  isLeaving = true;
+  location.assign("/login");
+}
+
+/** Ends the session, and leaves for the sign-in; a 401 to what is asked meanwhile is no second reason to leave. */
+export async function signOut() {
+  if (isLeaving) return;
+  isLeaving = true;
+  await ask({ method: "DELETE", path: "/session" }).catch(() => null);
+  location.assign("/login");
 }
 
 /** Keeps where somebody wants to go while another site signs them in, which brings them back to `/`. */

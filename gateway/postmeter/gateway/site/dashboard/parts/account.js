@@ -1,13 +1,8 @@
 /** Who is signed in, the language, and the way out. */
 
 import { html } from "../htm/standalone.module.js";
-import { ask } from "../api.js";
+import { signOut } from "../signing_in.js";
 import { LANGUAGES, chooseLanguage, language, t } from "../texts.js";
-
-async function signOut() {
-  await ask({ method: "DELETE", path: "/session" }).catch(() => null);
-  location.assign("/login");
-}
 
 /** The choice of the language; the page is loaded in it. */
 export function Language() {

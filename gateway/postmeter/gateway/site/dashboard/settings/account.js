@@ -5,6 +5,7 @@ import { useAnswer } from "../answers.js";
 import { get } from "../model/requests.js";
 import { ago } from "../model/times.js";
 import { Answered } from "../parts/states.js";
+import { leaveSignedOut } from "../signing_in.js";
 import { t } from "../texts.js";
 import { Act, Confirm, Form, Line, Row, Setting, Unfold, useWrite } from "./parts.js";
 
@@ -53,7 +54,7 @@ function Sessions({ zone, ended }) {
     ${
       everywhere &&
       html`<${Confirm} title=${t("account.everywhere.ask")} what=${t("account.everywhere.what")} action=${t("account.everywhere")}
-      request=${{ method: "DELETE", path: WHERE.path }} close=${() => setEverywhere(false)} done=${() => location.assign("/login")} />`
+      request=${{ method: "DELETE", path: WHERE.path }} close=${() => setEverywhere(false)} done=${leaveSignedOut} />`
     }`;
 }
 
