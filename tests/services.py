@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -51,8 +52,8 @@ def running(
             env = environ(service) | {"POSTMETER_PORT": str(port), "POSTMETER_OPS_PORT": str(ops)}
             processes[service] = stack.enter_context(_process(command("run", service), env, folder / f"{service}.txt"))
         for service, process in processes.items():
-            output = folder / f"{service}.txt"
-            wait_for(f"{service} to be ready", lambda p=process, o=output, s=service: _ready(p, o, at[s][1]))
+            ready = partial(_ready, process, folder / f"{service}.txt", at[service][1])
+            wait_for(f"{service} to be ready", ready)
         yield
 
 

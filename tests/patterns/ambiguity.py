@@ -93,7 +93,7 @@ class _Ways:
         """A loop that a search enters at each position of a text that keeps it going, and leaves in vain."""
         failing = _without(self, accepting)
         for q in sorted(failing._circles):
-            beginnings = {
+            beginnings: set[tuple[int, ...]] = {
                 (START, one, after)
                 for one in self._first
                 for after in failing._next[q]

@@ -137,8 +137,8 @@ def _immediate(module: str, tree: ast.Module) -> Iterator[Found]:
             assert isinstance(node.func, ast.Attribute)
             place = f"{module}:{node.lineno}"
             assert isinstance(node.args[0], ast.Constant), f"{place}: a pattern made at run time"
-            pattern = re.compile(node.args[0].value)  # type: ignore[call-overload]
-            yield Found(place, pattern, _USES.get(node.func.attr, Use.EVERYWHERE))
+            text: Any = node.args[0].value
+            yield Found(place, re.compile(text), _USES.get(node.func.attr, Use.EVERYWHERE))
 
 
 def _uses(trees: dict[str, ast.Module]) -> dict[str, Use]:

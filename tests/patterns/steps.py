@@ -62,11 +62,14 @@ class Steps:
                 for branch in value[1] if kind is op.BRANCH else [value[3]]:
                     yield from self._at(list(branch), position)
             case op.MAX_REPEAT:
-                yield from self._greedy(*value, position)
+                least, most, body = value
+                yield from self._greedy(least, most, body, position)
             case op.MIN_REPEAT:
-                yield from self._lazy(*value, position)
+                least, most, body = value
+                yield from self._lazy(least, most, body, position)
             case op.POSSESSIVE_REPEAT | op.ATOMIC_GROUP:
-                yield from self._possessive(*(value if kind is op.POSSESSIVE_REPEAT else (1, 1, value)), position)
+                least, most, body = value if kind is op.POSSESSIVE_REPEAT else (1, 1, value)
+                yield from self._possessive(least, most, body, position)
             case op.ASSERT | op.ASSERT_NOT | op.AT:
                 if self._one(kind, value).match(self._text, position):
                     yield position

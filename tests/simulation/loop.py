@@ -7,7 +7,15 @@ import contextvars
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import Executor
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+if TYPE_CHECKING:
+    from tests.simulation.network import Network
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
 
 MOST_STEPS = 500_000
 """Of a world. One that needs more goes round in a circle without time passing."""
@@ -59,6 +67,8 @@ class Loop(asyncio.AbstractEventLoop):
         self.steps = 0
         self.errors: list[dict[str, Any]] = []
         self.tasks: list[asyncio.Task[Any]] = []
+        self.network: Network
+        """Where connections of the processes lead; the world sets it."""
         self._number = 0
         self._due: list[tuple[float, int, asyncio.Handle]] = []
         self._ready: deque[asyncio.Handle] = deque()
@@ -79,20 +89,28 @@ class Loop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         return False
 
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_later(
+        self, delay: float, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self, when: float, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._push(max(when, self.now), handle)
         return handle
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.Handle:
         return self.call_soon(callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -103,9 +121,11 @@ class Loop(asyncio.AbstractEventLoop):
         self.tasks.append(task)
         return task
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Given], T], *args: *Given
+    ) -> asyncio.Future[T]:
         """In a thread of the process: later, one thing after the other where it is the same executor."""
-        future = self.create_future()
+        future: asyncio.Future[T] = self.create_future()
         begin = max(self.now, self._free.get(executor, 0.0)) if executor is not None else self.now
         end = begin + self._executor_delay()
         if executor is not None:
@@ -126,7 +146,7 @@ class Loop(asyncio.AbstractEventLoop):
                 future.set_result(result)
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
-        return await self.network.connect(protocol_factory, host)  # type: ignore[attr-defined]
+        return await self.network.connect(protocol_factory, host)
 
     async def shutdown_asyncgens(self) -> None:
         return None
@@ -172,7 +192,7 @@ class Loop(asyncio.AbstractEventLoop):
             return False
         if handle._cancelled:
             return True
-        process = handle._context.get(CURRENT)
+        process = handle._context.get(CURRENT)  # type: ignore[attr-defined]  # get_context() is of Python 3.12
         if process is not None:
             if not process.is_alive:
                 return True

@@ -19,6 +19,11 @@ USUAL = (0.0001, 0.002)
 """Seconds that something is on its way."""
 
 
+def _arrived(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 class Server(Protocol):
     """What can be connected to. is_up: else connections are refused."""
 
@@ -72,7 +77,7 @@ class Network:
         assert process is not None
         future = self.loop.create_future()
         at = self.arrival(process.name, server)
-        self.loop.call_at(at, lambda: future.done() or future.set_result(None), context=process.context)
+        self.loop.call_at(at, _arrived, future, context=process.context)
         await future
         there = self.servers[server]
         if not there.is_up:

@@ -165,10 +165,11 @@ class Redis:
         stream = self.streams.get(given[1])
         if stream is None:
             return Refused("ERR no such key")
-        ends = [NIL if not stream.entries else [_text(one[0]), one[1]] for one in (stream.entries[:1] or [0])[:1] * 2]
+        ends = (stream.entries[0], stream.entries[-1]) if stream.entries else ()
+        shown: list[Any] = [[_text(one), fields] for one, fields, _ in ends] or [NIL, NIL]
         return [
             *(b"length", len(stream.entries), b"last-generated-id", _text(stream.last)),
-            *(b"entries-added", stream.added, b"first-entry", ends[0], b"last-entry", ends[1]),
+            *(b"entries-added", stream.added, b"first-entry", shown[0], b"last-entry", shown[1]),
         ]
 
     def _xtrim(self, _: RedisSession, given: list[bytes]) -> Any:

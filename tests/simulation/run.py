@@ -111,7 +111,7 @@ def _dispose(world: World) -> None:
     for task in [task for task in world.loop.tasks if not task.done()]:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         with contextlib.suppress(BaseException):
-            task.get_coro().close()  # type: ignore[union-attr]
+            task.get_coro().close()
 
 
 def _quiet(logs: bool) -> None:

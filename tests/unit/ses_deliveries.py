@@ -5,6 +5,21 @@ from typing import Any
 from tests.webhooks import OUR_ID, delivery
 
 SENT_AT = "2026-03-01T10:00:00.512Z"
+BOUNCE = {
+    "bounceType": "Permanent",
+    "bounceSubType": "General",
+    "bouncedRecipients": [
+        {
+            "emailAddress": "ada@mail.example",
+            "action": "failed",
+            "status": "5.1.1",
+            "diagnosticCode": "smtp; 550 5.1.1 no such user",
+        }
+    ],
+    "timestamp": "2026-03-01T10:00:03.250Z",
+    "feedbackId": "0102018e-feed",
+    "reportingMTA": "dsn; mta.example",
+}
 
 
 def mail(**changes: Any) -> dict[str, Any]:

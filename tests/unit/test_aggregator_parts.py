@@ -99,7 +99,7 @@ def test_good_records_have_no_fault() -> None:
         assert checks.fault(record) is None
 
 
-_MAIL = Mail("src_1", "0" * 64, *[""] * 7, [])
+_MAIL = Mail("src_1", "0" * 64, "", "", "", "", "", "", [])
 _TOLD = event(EventType.BOUNCED, 1, bounce=int(BounceType.HARD), mail=_MAIL)
 
 
@@ -211,7 +211,7 @@ def test_rollup_statements_name_every_counter() -> None:
         (MemoryError(), False),
         (RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"), False),
         (RuntimeError("of our own"), True),
-        (LeaseLost("x"), False),
+        (LeaseLost([1]), False),
         (asyncio.CancelledError(), False),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",

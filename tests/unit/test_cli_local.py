@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -39,7 +40,7 @@ def test_backoff_grows_to_its_limit_and_starts_over_after_a_steady_life() -> Non
 def test_what_stays_wrong_is_said_once_and_tried_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis on a full disk: a line when it begins, not one for each attempt."""
     now, said, attempts = [0.0], list[str](), list[float]()
-    monkeypatch.setattr(member.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def start() -> Process:
         attempts.append(now[0])

@@ -133,7 +133,7 @@ def test_valkey_is_durable_and_evicts_nothing() -> None:
 
 
 def test_the_recipe_copies_what_exists_and_is_not_ignored() -> None:
-    ignored, kept = [], []
+    ignored, kept = list[str](), list[str]()
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         if line and not line.startswith("#"):
             (kept if line.startswith("!") else ignored).append(line.removeprefix("!"))

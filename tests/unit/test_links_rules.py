@@ -21,7 +21,7 @@ def apply(html: str) -> Instrumented:
     return NOW.apply(html, 7, MESSAGE, Levels(Level.OFF, Level.FULL))
 
 
-def only_reason(html: str) -> Reason:
+def only_reason(html: str) -> str:
     """Why the one link of `html` was left alone; it must not have been touched."""
     done = apply(html)
     assert (done.html, done.links) == (html, [])

@@ -96,7 +96,7 @@ def test_there_is_nothing_else_in_it() -> None:
 def test_the_error_schema_is_the_envelope_that_is_written(kind: Document) -> None:
     schemas = Schemas(kind)
     reference = schemas.of(ERRORS[kind])["$ref"].rpartition("/")[2]
-    written = msgspec.json.decode(error_body(kind, RequestError(400, "CODE", "words"), "the-request"))
+    written = msgspec.json.decode(error_body(kind, RequestError(400, "INVALID_FIELD", "words"), "the-request"))
     assert list(written) == list(schemas.components[reference]["properties"])
     assert set(schemas.components[reference]["required"]) == set(written)
 

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ OTHERS = [Holder("tracking-1", "b", 7, "tracking-service"), Holder(socket.gethos
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]]:
     """What happens elsewhere, one after the other, each time that somebody waits for beats."""
     happens: list[Callable[[], None]] = []
-    monkeypatch.setattr(holder.time, "sleep", lambda _: happens.pop(0)())
+    monkeypatch.setattr(time, "sleep", lambda _: happens.pop(0)())
     yield happens
     assert happens == []
 

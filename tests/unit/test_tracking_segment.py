@@ -42,6 +42,7 @@ def test_a_byte_that_changes_costs_at_most_its_own_frame_and_old_ones_are_never_
             assert list(segment.read(used.path)) == written
             if number < len(rounds):
                 assert reserve.give_back(used.path)
+        assert used is not None
         data = bytearray(used.path.read_bytes())
         assert len(data) == LEAST_FILE_BYTES
         place = int(where * len(data)) if where > 0.5 else int(where * ends[-1])

@@ -18,11 +18,11 @@ from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
 from postmeter.tracking.webhooks.reading import ItemUnreadable
+from tests.unit import ses_deliveries as ses
 from tests.unit import test_webhooks_brevo as brevo
 from tests.unit import test_webhooks_mailgun as mailgun
 from tests.unit import test_webhooks_resend as resend
 from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_ses as ses
 from tests.unit import test_webhooks_sparkpost as sparkpost
 from tests.webhooks import NOW, delivery, source
 

@@ -28,9 +28,8 @@ from tests.unit import test_webhooks_postal as postal
 from tests.unit import test_webhooks_postmark as postmark
 from tests.unit import test_webhooks_resend as resend
 from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_ses as ses
 from tests.unit import test_webhooks_sparkpost as sparkpost
-from tests.unit.ses_deliveries import SENT_AT, raw_delivery
+from tests.unit.ses_deliveries import BOUNCE, SENT_AT, raw_delivery
 from tests.unit.ses_deliveries import event as ses_event
 from tests.webhooks import NOW, OUR_ID, Sns, delivery, source
 
@@ -76,11 +75,11 @@ OLD_FORM = {
     "postmeter_id": OUR_ID,
     "order": "7",
 }
-SES_DETAILS = {
+SES_DETAILS: dict[str, dict[str, Any]] = {
     "Send": {},
     "Delivery": {"timestamp": SENT_AT, "recipients": ["ada@mail.example"], "smtpResponse": "250 ok"},
     "DeliveryDelay": {"timestamp": SENT_AT, "delayType": "MailboxFull", "delayedRecipients": [{"status": "4.2.2"}]},
-    "Bounce": ses.BOUNCE,
+    "Bounce": BOUNCE,
     "Complaint": {"timestamp": SENT_AT, "complaintFeedbackType": "abuse", "complainedRecipients": [{}]},
     "Reject": {"reason": "Bad content"},
     "Rendering Failure": {"errorMessage": "no such name", "templateName": "welcome"},

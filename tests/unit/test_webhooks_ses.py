@@ -8,7 +8,7 @@ import pytest
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
-from tests.unit.ses_deliveries import SENT_AT, event, mail, raw_delivery
+from tests.unit.ses_deliveries import BOUNCE, SENT_AT, event, mail, raw_delivery
 from tests.webhooks import OUR_ID, Sns, micros, reading
 
 
@@ -18,23 +18,6 @@ def sns(monkeypatch: pytest.MonkeyPatch) -> Sns:
     monkeypatch.setattr(sns_certificates, "outside", found.fetch)
     monkeypatch.setattr(sns_certificates, "_known", OrderedDict())
     return found
-
-
-BOUNCE = {
-    "bounceType": "Permanent",
-    "bounceSubType": "General",
-    "bouncedRecipients": [
-        {
-            "emailAddress": "ada@mail.example",
-            "action": "failed",
-            "status": "5.1.1",
-            "diagnosticCode": "smtp; 550 5.1.1 no such user",
-        }
-    ],
-    "timestamp": "2026-03-01T10:00:03.250Z",
-    "feedbackId": "0102018e-feed",
-    "reportingMTA": "dsn; mta.example",
-}
 
 
 def told(content: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from postmeter.shared.storage.rollups import ROLLUPS, Rollup
@@ -34,7 +35,7 @@ def _add(rollup: Rollup) -> Statement:
             for place, more in sorted(sums.items(), key=lambda one: one[0]):
                 if any(more.values()):
                     row = dict(zip(names, place, strict=False)) | more
-                    tx.upsert(tier.table, place, row, lambda known, more=more: _sum(known, more))
+                    tx.upsert(tier.table, place, row, partial(_sum, more=more))
 
     return add
 

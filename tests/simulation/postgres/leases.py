@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.simulation.postgres.statements import Rows, statement
-from tests.simulation.postgres.store import Transaction
+from tests.simulation.postgres.store import Row, Transaction
 
 SECOND = 1_000_000
 
@@ -84,12 +85,16 @@ def positions(tx: Transaction, _: str, shards: list[int], epochs: list[int]) -> 
 def advance(tx: Transaction, _: str, *columns: Any) -> Rows:
     found: Rows = []
     for shard, epoch, before, after in sorted(zip(*columns, strict=True)):
-        stands = {"epoch": epoch, "position": before}
-        row = tx.change("shard", shard, lambda row, stands=stands: row | stands == row, position=after)
+        stands = partial(_stands, epoch, before)
+        row = tx.change("shard", shard, stands, position=after)
         if row is not None:
             tx.moved.append((shard, epoch))
             found.append(row)
     return found
+
+
+def _stands(epoch: int, position: Any, row: Row) -> bool:
+    return bool(row["epoch"] == epoch and row["position"] == position)
 
 
 @statement

@@ -95,7 +95,11 @@ class PostgresSession:
     def _serve(self, ask: Ask) -> None:
         self._idle_since = self._server.loop.now
         try:
-            answer = self._statement(ask) if ask.kind in ("run", "copy") else self._control(ask)
+            answer = None
+            if ask.kind in ("run", "copy"):
+                answer = self._statement(ask)
+            else:
+                self._control(ask)
         except Wait as wait:
             self._wait(ask, wait.holder)
         except asyncpg.PostgresError as error:
