@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Hit, Record, Registration
 from tests.product import PATIENCE, reachable
 from tests.roles import of_service
+from tests.waiting import until
 
 SECOND = 1_000_000
 AT = (int(time.time()) // 86400 - 30) * 86400 * SECOND + 250_000
@@ -174,17 +175,6 @@ class Bench:
         return await self.db.fetchval(query, *arguments)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
-    """Wait for a condition, as `wait_for` of tests/product.py does; fails after `seconds`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    pause = 0.005
-    while not await condition():
-        assert loop.time() < deadline, "waited in vain"
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.25, 0.05)
-
-
 @asynccontextmanager
 async def bench(dsn: str, url: str) -> AsyncIterator[Bench]:
     connection = await asyncpg.connect(dsn)
@@ -194,3 +184,7 @@ async def bench(dsn: str, url: str) -> AsyncIterator[Bench]:
     finally:
         await connection.close()
         await made.client.aclose()
+
+
+def now() -> int:
+    return time.time_ns() // 1000

@@ -21,7 +21,7 @@ import requests
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint
-from tests.acceptance.test_openapi import DOWNLOAD, World, filled, opens
+from tests.acceptance.described_product import DOWNLOAD, World, filled, opens
 from tests.conftest import on_database
 from tests.missing import need
 from tests.product import Product, free_port, running, wait_for

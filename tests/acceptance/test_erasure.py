@@ -18,9 +18,9 @@ import requests
 
 from postmeter.cli import access
 from postmeter.shared.stream import streams
-from tests.aggregation import until
 from tests.markers import Markers
 from tests.product import Product, running, wait_for
+from tests.waiting import until
 
 ADDRESS, REF = "ada.markerlovelace@reader-of-marks.example", "ref-markerlovelace"
 HASH = hashlib.sha256(ADDRESS.encode()).hexdigest()

@@ -2,11 +2,14 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.missing import need
 
 ROOT = Path(__file__).parents[2]
 RULE_FILES = sorted((ROOT / "deploy/prometheus").glob("*.rules.yml"))
@@ -50,3 +53,11 @@ def panels() -> list[tuple[str, str]]:
         for panel in json.loads(file.read_text())["panels"]:
             found += [(panel["title"], target["expr"].replace("$__range", "5m")) for target in panel.get("targets", ())]
     return found
+
+
+def promtool(*arguments: str) -> str:
+    ran = subprocess.run(
+        [need(PROMTOOL, INSTALL), *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout

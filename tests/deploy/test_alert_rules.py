@@ -1,7 +1,6 @@
 """The alerts: each fires when it should, none while all is well, and each says what to do."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,19 +8,10 @@ import yaml
 
 from tests.deploy.alert_cases import CASES, MINUTES, WELL, Case
 from tests.deploy.render import rendered
-from tests.deploy.rule_files import INSTALL, PROMTOOL, ROOT, RULE_FILES, alerts
-from tests.missing import need
+from tests.deploy.rule_files import ROOT, RULE_FILES, alerts, promtool
 
 SEVERITIES = {"critical", "warning"}
 PAGE = (ROOT / "docs/operating.md").read_text()
-
-
-def promtool(*arguments: str) -> str:
-    ran = subprocess.run(
-        [need(PROMTOOL, INSTALL), *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 def labelled(series: str) -> str:

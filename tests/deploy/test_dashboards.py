@@ -6,8 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.deploy.rule_files import DASHBOARDS, ROOT, panels
-from tests.deploy.test_alert_rules import promtool
+from tests.deploy.rule_files import DASHBOARDS, ROOT, panels, promtool
 
 PROGRAM = runpy.run_path(str(ROOT / "deploy/grafana/dashboards.py"))
 UNITS = {"short", "s", "bytes", "reqps", "cps", "percentunit"}

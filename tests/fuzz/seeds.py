@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from postmeter.shared.apis import session
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
-from tests.acceptance.test_openapi import SITE, World, filled
+from tests.acceptance.described_product import SITE, World, filled
 from tests.fuzz import hooks
 from tests.fuzz.drafts import Draft
 from tests.product import Product

@@ -1,18 +1,23 @@
 """What the aggregator's tables must hold: the numbers by their definitions in semantics.md, counted the slow way."""
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from postmeter.shared.storage.partitions import add_months
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, TOTAL, Rollup
 from postmeter.shared.storage.thresholds import Thresholds
+from postmeter.shared.stream import live, records, streams
 from postmeter.shared.stream.events import BounceType, EventType, Mark, State
 from postmeter.shared.stream.records import Event, Hit, Record, Registration
-from tests.aggregation import SECOND
+from tests.aggregation import SECOND, Bench, batch
 from tests.company import Seen, company
+from tests.waiting import until
 
 Counts = Counter[tuple[str, str, int, str]]
 """By campaign, domain, a bucket's start in seconds, and counter."""
@@ -204,3 +209,53 @@ async def check_tables(db: Connection, workspace: int, model: Model) -> None:
     query = f"SELECT message, {micro('at')}, type, verdict FROM history WHERE workspace = $1 AND counted"
     rows = await db.fetch(query, workspace)
     assert Counter((r[0].bytes if r[0] else None, *list(r)[1:]) for r in rows) == model.history
+
+
+SHARDS = 3
+
+
+def in_workspace(record: Record, key: str, workspace: int) -> Record:
+    if isinstance(record, Event) and key:
+        name = records.idempotency_key(workspace, key)
+        return msgspec.structs.replace(record, workspace=workspace, key=name, digest=b"digest-8")
+    return msgspec.structs.replace(record, workspace=workspace)
+
+
+def entries(found: list[Record], noise: random.Random) -> list[tuple[int, str, bytes]]:
+    """(shard, batch id, packed): routed as the tracking-service does, split and repeated at random, shuffled."""
+    by_shard: defaultdict[int, list[Record]] = defaultdict(list)
+    for record in found:
+        if isinstance(record, Event) and record.key:
+            by_shard[streams.shard_of(streams.slot_of_key(record.key), SHARDS)].append(record)
+        else:
+            by_shard[noise.randrange(SHARDS)].append(record)
+    made = []
+    for shard, some in by_shard.items():
+        noise.shuffle(some)
+        while some:
+            size = noise.randint(1, 6)
+            made.append((shard, str(len(made)), batch(some[:size])))
+            some = some[size:]
+    made += [entry for entry in made if noise.random() < 0.3]
+    noise.shuffle(made)
+    return made
+
+
+async def check_live(at: Bench, workspace: int, model: Model) -> None:
+    sums: Counter[str] = Counter()
+    for (_, _, _, name), n in model.activity.items():
+        sums[name] += n
+    expected = live.LiveTotals(
+        opens=sums["human_opens"] + sums["proxy_opens"],
+        unique_opens=sums["unique_opens"],
+        machine_opens=sums["machine_opens"],
+        clicks=sums["human_clicks"],
+        unique_clicks=sums["unique_clicks"],
+        machine_clicks=sums["machine_clicks"],
+    )
+
+    async def published() -> bool:
+        shards: Any = await at.client.hgetall(streams.live(workspace))  # type: ignore[misc]
+        return live.total(list(shards.values())) == expected
+
+    await until(published, 5)

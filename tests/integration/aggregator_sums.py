@@ -1,7 +1,10 @@
 """What must add up in the tables whatever happened: links, reasons and campaigns beside history and activity."""
 
+from typing import Any
+
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.storage.rollups import LINKS, ROLLUPS
+from tests.aggregation import Bench
 
 _BY_LINK = """
 SELECT bucket, series, url, human_clicks, machine_clicks FROM (
@@ -35,3 +38,11 @@ async def check_sums(db: Connection, workspace: int) -> None:
         assert await db.fetch(_BY_LINK.format(table=tier.table), workspace, tier.seconds) == []
     assert await db.fetch(_BY_REASON, workspace) == []
     assert await db.fetch(_CAMPAIGNS, workspace) == []
+
+
+async def sums(at: Bench) -> dict[str, Any]:
+    """Every rollup, row by row, and what messages add up to."""
+    tables = [tier.table for rollup in ROLLUPS for tier in rollup.tiers]
+    found = {table: sorted(map(str, await at.db.fetch(f"SELECT * FROM {table}"))) for table in [*tables, "live_total"]}
+    states = await at.db.fetch("SELECT series, state, count(*) FROM message GROUP BY 1, 2 ORDER BY 1, 2")
+    return found | {"messages": states}

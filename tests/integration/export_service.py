@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ from tests.integration.running_query import (
     sealed,
     world,
 )
-from tests.product import PATIENCE
+from tests.waiting import until
 
 NAME = "ws_xyz789"
 Answer = tuple[int, Any]
@@ -253,12 +253,3 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
                     await task
                 await redis.aclose()
                 await pool.close()
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = PATIENCE) -> None:
-    """Wait for a condition; fails after `seconds`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not await condition():
-        assert loop.time() < deadline, "waited in vain"
-        await asyncio.sleep(0.02)

@@ -18,10 +18,11 @@ from prometheus_client import CollectorRegistry
 from postmeter.query.documents.workspaces.exports import service
 from postmeter.query.requests.answers import system_clock
 from postmeter.shared.process import metrics
-from tests.integration.export_service import Api, until
+from tests.integration.export_service import Api
 from tests.integration.running_query import INTERNAL
 from tests.product import answers, as_installed, free_port, wait_for
 from tests.roles import of_service
+from tests.waiting import until
 
 ROWS = 50_000
 

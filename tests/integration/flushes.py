@@ -1,9 +1,11 @@
 """Flushes without streams: what a shard's worker does with what it has read, one call a flush."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.errors import LeaseLost
@@ -18,6 +20,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, event, hit
+from tests.waiting import until
 
 HOUR = 3600 * SECOND
 
@@ -100,3 +103,21 @@ def crowd(noise: random.Random, messages: int) -> list[Record]:
         ]
         found.append(noise.choice(states if in_state else states + engagements))
     return found
+
+
+def of_workspace(workspace: int, found: list[Record]) -> list[Record]:
+    return [msgspec.structs.replace(record, workspace=workspace) for record in found]
+
+
+async def meet(at: Bench, first: Side, first_found: list[Record], second: Side, second_found: list[Record]) -> None:
+    """The second flush begins before the first one's commit, and goes as far as it can before that."""
+    waiting = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+    async with first.connection.transaction():
+        await first.flush(first_found)
+        flush = asyncio.create_task(second.flush(second_found))
+
+        async def stands() -> bool:
+            return flush.done() or bool(await at.value(waiting, second.connection.get_server_pid()))
+
+        await until(stands)
+    await flush

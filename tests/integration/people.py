@@ -1,17 +1,19 @@
 """People before a real gateway: users, links and browsers' cookies; behind it a service that tells who asks."""
 
+import threading
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from postmeter.gateway.people import links, users
+from postmeter.gateway.people import links, passwords, users
 from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.auth.principal import Principal
@@ -19,8 +21,10 @@ from postmeter.shared.auth.secret import Secret
 from tests import sealing
 from tests.integration.running_gateway import gateway, service
 from tests.integration.running_query import World, world
+from tests.product import PATIENCE
 
 PASSWORD = "correct horse battery"
+ADA, NOBODY = "ada@shop.example", "nobody@shop.example"
 COOKIE = "postmeter_session"
 HOST_COOKIE = "__Host-postmeter_session"
 """Its name over https."""
@@ -133,3 +137,30 @@ async def house(dsn: str, redis_url: str | None = None, **settings: Any) -> Asyn
 def nobody_s_token(workspace: int) -> str:
     """Of the right form."""
     return f"{workspace}.{uuid.uuid4().hex:A<43}"
+
+
+async def tried(place: House, email: str = ADA, password: str = "wrong", address: str = "192.0.2.1") -> Seen:
+    """The answer to a sign-in by password from an address."""
+    return await place.ask("POST", "/session", {"email": email, "password": password}, X_Forwarded_For=address)
+
+
+@contextmanager
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Semaphore, list[int]]]:
+    """Hashes wait until they are let on; how many were worked out at once."""
+    gate, at_once = threading.Semaphore(0), [0]
+    compare, lock, now = passwords._matches, threading.Lock(), [0]
+
+    def waiting(stored: str, password: bytes) -> bool:
+        with lock:
+            now[0] += 1
+            at_once.append(now[0])
+        gate.acquire(timeout=PATIENCE)
+        try:
+            return compare(stored, password)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(passwords, "_matches", waiting)
+    yield gate, at_once
+    gate.release(1000)

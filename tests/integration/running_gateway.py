@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,10 @@ from multidict import CIMultiDict
 
 from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
+from postmeter.shared.apis.table import (
+    ENDPOINTS,
+    Endpoint,
+)
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_query import INTERNAL, PEPPER, listening
 from tests.product import free_port, reachable
@@ -133,3 +138,19 @@ async def line(url: str) -> AsyncIterator[Line]:
         yield Line(reader, writer)
     finally:
         writer.close()
+
+
+SCOPES = sorted({endpoint.scope for endpoint in ENDPOINTS if endpoint.scope})
+
+
+def path_of(endpoint: Endpoint) -> str:
+    return re.sub(r"\{\w+\}", "x", endpoint.path)
+
+
+def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
+    ops_port = free_port()
+    # Its own ops port stands in for the services: something that takes connections.
+    urls = {"tracking_url": f"http://127.0.0.1:{ops_port}", "query_url": f"http://127.0.0.1:{ops_port}"}
+    secrets: dict[str, Any] = {"internal_secret": INTERNAL, "key_pepper": Secret(own_pepper)}
+    stores_: dict[str, Any] = {"postgres_dsn": Secret(of_service(dsn, "gateway")), "redis_url": Secret(NO_REDIS)}
+    return GatewaySettings(**secrets, **urls, **stores_, ops_port=ops_port, port=free_port())

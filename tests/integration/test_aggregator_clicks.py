@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from postmeter.shared.storage.thresholds import Thresholds
 from postmeter.shared.stream.events import EventType, Mark
 from postmeter.shared.stream.records import Record
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
-from tests.integration.aggregator_model import Model, check_tables, micro
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.integration.aggregator_model import Model, check_live, check_tables, entries, in_workspace, micro
 from tests.integration.aggregator_sums import check_sums
-from tests.integration.flushes import HOUR, Side, sides
-from tests.integration.test_aggregator_model import check_live, entries, in_workspace
-from tests.integration.test_aggregator_races import meet, of_workspace
+from tests.integration.flushes import HOUR, Side, meet, of_workspace, sides
 from tests.product import free_port
+from tests.waiting import until
 
 WORKSPACES = count(5001)
 URLS = [f"https://shop.example/{name}" for name in "abcd"]

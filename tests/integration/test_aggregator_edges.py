@@ -11,8 +11,9 @@ from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Pl
 from postmeter.shared.stream import records, streams
 from postmeter.shared.stream.events import BounceType, EventType, State
 from postmeter.shared.stream.records import Event
-from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
+from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration
 from tests.integration.flushes import sides
+from tests.waiting import until
 
 YEAR = 366 * 86400 * SECOND
 

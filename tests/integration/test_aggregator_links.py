@@ -8,7 +8,8 @@ import pytest
 from postmeter.shared.storage.rollups import LINKS
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Event, Record
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.waiting import until
 
 QUARTER, DAY = 900 * SECOND, 86_400 * SECOND
 URLS = [

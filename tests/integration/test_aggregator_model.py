@@ -1,24 +1,20 @@
 """Any order, splitting, repetition and routing of the same records ends in the tables of a plain model."""
 
 import random
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from itertools import count
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postmeter.shared.stream import live, records, streams
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Event, Record
-from tests.aggregation import AT, SECOND, Bench, batch, bench, event, hit, registration, until
-from tests.integration.aggregator_model import Model, check_tables
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.integration.aggregator_model import Model, check_live, check_tables, entries, in_workspace
 from tests.integration.aggregator_sums import check_sums
+from tests.waiting import until
 
-SHARDS = 3
 WORKSPACES = count(1000)
 CAMPAIGNS = ("spring", "summer")
 MESSAGES = range(3)
@@ -84,53 +80,6 @@ def histories(draw: st.DrawFn) -> list[tuple[Record, str]]:
     for one, key in draw(st.lists(told, min_size=draw(few_or_many), max_size=25)):
         found.append((by_key.setdefault(key, one) if key else one, key))
     return found
-
-
-def in_workspace(record: Record, key: str, workspace: int) -> Record:
-    if isinstance(record, Event) and key:
-        name = records.idempotency_key(workspace, key)
-        return msgspec.structs.replace(record, workspace=workspace, key=name, digest=b"digest-8")
-    return msgspec.structs.replace(record, workspace=workspace)
-
-
-def entries(found: list[Record], noise: random.Random) -> list[tuple[int, str, bytes]]:
-    """(shard, batch id, packed): routed as the tracking-service does, split and repeated at random, shuffled."""
-    by_shard: defaultdict[int, list[Record]] = defaultdict(list)
-    for record in found:
-        if isinstance(record, Event) and record.key:
-            by_shard[streams.shard_of(streams.slot_of_key(record.key), SHARDS)].append(record)
-        else:
-            by_shard[noise.randrange(SHARDS)].append(record)
-    made = []
-    for shard, some in by_shard.items():
-        noise.shuffle(some)
-        while some:
-            size = noise.randint(1, 6)
-            made.append((shard, str(len(made)), batch(some[:size])))
-            some = some[size:]
-    made += [entry for entry in made if noise.random() < 0.3]
-    noise.shuffle(made)
-    return made
-
-
-async def check_live(at: Bench, workspace: int, model: Model) -> None:
-    sums: Counter[str] = Counter()
-    for (_, _, _, name), n in model.activity.items():
-        sums[name] += n
-    expected = live.LiveTotals(
-        opens=sums["human_opens"] + sums["proxy_opens"],
-        unique_opens=sums["unique_opens"],
-        machine_opens=sums["machine_opens"],
-        clicks=sums["human_clicks"],
-        unique_clicks=sums["unique_clicks"],
-        machine_clicks=sums["machine_clicks"],
-    )
-
-    async def published() -> bool:
-        shards: Any = await at.client.hgetall(streams.live(workspace))  # type: ignore[misc]
-        return live.total(list(shards.values())) == expected
-
-    await until(published, 5)
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from postmeter.shared.stream.events import EventType, State
-from tests.aggregation import AT, Bench, bench, event, hit, registration, until
+from tests.aggregation import AT, Bench, bench, event, hit, registration
+from tests.waiting import until
 
 
 @pytest.fixture

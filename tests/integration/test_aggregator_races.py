@@ -6,14 +6,13 @@ import random
 from collections.abc import AsyncIterator
 from itertools import product
 
-import msgspec
 import pytest
 
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Record
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.aggregator_model import Model, check_tables
-from tests.integration.flushes import HOUR, Side, crowd, sides
+from tests.integration.flushes import HOUR, Side, crowd, meet, of_workspace, sides
 
 BEFORE: dict[str, list[Record]] = {
     "new": [],
@@ -34,24 +33,6 @@ MEETING: dict[str, list[Record]] = {
 async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
     async with bench(postgres_dsn, redis_url) as made:
         yield made
-
-
-def of_workspace(workspace: int, found: list[Record]) -> list[Record]:
-    return [msgspec.structs.replace(record, workspace=workspace) for record in found]
-
-
-async def meet(at: Bench, first: Side, first_found: list[Record], second: Side, second_found: list[Record]) -> None:
-    """The second flush begins before the first one's commit, and goes as far as it can before that."""
-    waiting = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
-    async with first.connection.transaction():
-        await first.flush(first_found)
-        flush = asyncio.create_task(second.flush(second_found))
-
-        async def stands() -> bool:
-            return flush.done() or bool(await at.value(waiting, second.connection.get_server_pid()))
-
-        await until(stands)
-    await flush
 
 
 async def test_flushes_that_meet_on_a_message(at: Bench) -> None:

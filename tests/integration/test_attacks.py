@@ -16,10 +16,9 @@ from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint
-from tests.integration.people import COOKIE, HOST_COOKIE, PASSWORD, House, house, nobody_s_token
+from tests.integration.people import ADA, COOKIE, HOST_COOKIE, PASSWORD, House, held, house, nobody_s_token, tried
 from tests.integration.running_gateway import speak
-from tests.integration.test_gateway_upstream import until
-from tests.integration.test_throttle import ADA, held, tried
+from tests.waiting import until_so
 
 NEW = "a password that is new"
 
@@ -283,7 +282,7 @@ async def test_a_password_that_was_reset_while_it_was_tried_lets_nobody_in(
     link = await place.link(await place.user(), Purpose.RESET)
     with held(monkeypatch) as (gate, at_once):
         late = asyncio.create_task(tried(place, password=PASSWORD))
-        await until(lambda: len(at_once) > 1)
+        await until_so(lambda: len(at_once) > 1)
         cookie = await place.sign_in(link=link, password=NEW)
         gate.release(1)
         assert (await late).status == 401
@@ -297,7 +296,7 @@ async def test_an_account_that_was_disabled_while_its_password_was_tried_lets_no
     await place.user()
     with held(monkeypatch) as (gate, at_once):
         late = asyncio.create_task(tried(place, password=PASSWORD))
-        await until(lambda: len(at_once) > 1)
+        await until_so(lambda: len(at_once) > 1)
         await place.here.pool.execute("UPDATE user_account SET disabled_at = now()")
         gate.release(1)
         assert (await late).status == 401

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process import metrics
-from tests.aggregation import bench, until
+from tests.aggregation import bench
 from tests.integration.blocklists import (
     GOOD,
     ONE,
@@ -21,6 +21,7 @@ from tests.integration.blocklists import (
     looking_up,
     pool_of,
 )
+from tests.waiting import until
 
 
 @pytest.fixture

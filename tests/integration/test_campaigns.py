@@ -22,10 +22,11 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CampaignChange, Record
 from tests import sealing
-from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration
 from tests.integration.running_gateway import bearer, gateway
 from tests.integration.running_query import World, query_service, sealed, world
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
+from tests.waiting import until
 
 NOW = datetime.now(UTC)
 EARLIEST = "(SELECT min(m.sent_at) FROM message m WHERE m.campaign = c.id)"

@@ -18,10 +18,11 @@ import redis.asyncio
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Mail, Record
-from tests.aggregation import Streams, event, until
+from tests.aggregation import Streams, event
 from tests.integration.running_query import World
 from tests.integration.two_tenants import NOW, OURS, SCOPES, SIBLING, Request, Town, base, get, isolated_town, paged
 from tests.oracle.stories import micros
+from tests.waiting import until
 
 AT = micros(NOW) - 3_600_000_000
 NOBODY, FIRST, SECOND = "zqnobo", "zqnew1", "zqnew2"

@@ -16,8 +16,9 @@ from postmeter.shared.privacy.levels import Level, Levels, of_flags
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Consent, Mail
 from postmeter.shared.stream.streams import slot_of, slot_of_name
-from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration
 from tests.integration.flushes import sides
+from tests.waiting import until
 
 GRANTED, DENIED, UNKNOWN = 1, 2, 0
 HASH = "a" * 64

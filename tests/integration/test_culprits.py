@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from postmeter.aggregator import held
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CampaignChange, CustomEvent, Mail, Purchase, Record, Refusal
-from tests.aggregation import AT, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, Bench, bench, event, hit, message, registration
 from tests.product import free_port
+from tests.waiting import until
 
 LONG = random.Random(1).randbytes(6000).hex()
 """Longer than an entry of an index may be, and no compression makes it short."""

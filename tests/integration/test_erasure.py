@@ -1,7 +1,6 @@
 """A recipient is erased: nothing that identifies stays, every sum does, and what comes late brings nothing back."""
 
 import json
-import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,13 +18,14 @@ from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import postgres
-from postmeter.shared.storage.rollups import ROLLUPS
 from postmeter.shared.stream import source_log, streams
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Consent, CustomEvent, Mail, Record, Registration
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
+from tests.integration.aggregator_sums import sums
 from tests.integration.contact_records import purchase
 from tests.markers import Markers
+from tests.waiting import until
 
 HASH = "ada0" * 16
 OTHER = "b0b0" * 16
@@ -46,10 +46,6 @@ async def at(postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch)
     async with bench(postgres_dsn, redis_url) as made:
         await made.db.execute("INSERT INTO workspace (id, name) VALUES ('shop', 'Shop')")
         yield made
-
-
-def now() -> int:
-    return time.time_ns() // 1000
 
 
 def mail(to_hash: str = HASH, **changes: Any) -> Mail:
@@ -141,14 +137,6 @@ async def done(at: Bench, job: uuid.UUID) -> dict[str, int]:
     assert await at.value("SELECT to_hash IS NULL FROM erasure WHERE id = $1", job)
     found: dict[str, int] = json.loads(await at.value("SELECT removed::text FROM erasure WHERE id = $1", job))
     return found
-
-
-async def sums(at: Bench) -> dict[str, Any]:
-    """Every rollup, row by row, and what messages add up to."""
-    tables = [tier.table for rollup in ROLLUPS for tier in rollup.tiers]
-    found = {table: sorted(map(str, await at.db.fetch(f"SELECT * FROM {table}"))) for table in [*tables, "live_total"]}
-    states = await at.db.fetch("SELECT series, state, count(*) FROM message GROUP BY 1, 2 ORDER BY 1, 2")
-    return found | {"messages": states}
 
 
 async def test_nothing_that_identifies_stays_and_every_sum_does(at: Bench) -> None:

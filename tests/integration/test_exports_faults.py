@@ -10,7 +10,7 @@ import pytest
 from postmeter.query.documents.workspaces.exports import failures, formats, jobs, worker
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
 from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format
-from tests.integration.export_service import DAY, Api, exporting, fill, message, noon, until
+from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.export_workers import (
     ROWS,
     counted,
@@ -19,6 +19,7 @@ from tests.integration.export_workers import (
     query_service,
     working,
 )
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.integration.export_service import NAME, Api, exporting, fill, noon, until
+from tests.integration.export_service import NAME, Api, exporting, fill, noon
 from tests.integration.running_gateway import bearer, client, gateway
 from tests.product import free_port
+from tests.waiting import until
 
 ROWS = 6_000
 

@@ -11,7 +11,7 @@ from postmeter.query.documents.workspaces.exports import jobs, service
 from postmeter.query.documents.workspaces.exports.failures import TooManyExports
 from postmeter.query.documents.workspaces.exports.jobs import Job
 from postmeter.query.documents.workspaces.exports.order import Order
-from tests.integration.export_service import DAY, NAME, Api, exporting, fill, message, noon, until
+from tests.integration.export_service import DAY, NAME, Api, exporting, fill, message, noon
 from tests.integration.export_workers import (
     ROWS,
     counted,
@@ -20,6 +20,7 @@ from tests.integration.export_workers import (
     query_service,
     working,
 )
+from tests.waiting import until
 
 ORDER = Order(
     type="messages", format="csv", workspace=NAME, start=noon(), end=noon(), period="custom", campaign_ids=[],

@@ -28,10 +28,9 @@ from postmeter.shared.apis.table import (
     document_of,
 )
 from postmeter.shared.auth.secret import Secret
-from tests.integration.running_gateway import NOWHERE, bearer, client, gateway, service, speak
+from tests.integration.running_gateway import NOWHERE, SCOPES, bearer, client, gateway, path_of, service, speak
 from tests.integration.running_query import world
 
-SCOPES = sorted({endpoint.scope for endpoint in ENDPOINTS if endpoint.scope})
 KEYED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
 PASSED_ON = [
     endpoint
@@ -53,10 +52,6 @@ UNKNOWN = {
     "/v1/nothing": Document.NATIVE,
     "/nothing": Document.NATIVE,
 }
-
-
-def path_of(endpoint: Endpoint) -> str:
-    return re.sub(r"\{\w+\}", "x", endpoint.path)
 
 
 def shape(document: Document, answer: Any) -> tuple[str, str]:

@@ -10,9 +10,8 @@ from aiohttp import web
 from postmeter.gateway.proxy.answer import WHOLE
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
-from tests.integration.running_gateway import bearer, gateway, line, service
+from tests.integration.running_gateway import SCOPES, bearer, gateway, line, path_of, service
 from tests.integration.running_query import world
-from tests.integration.test_gateway_envelopes import SCOPES, path_of
 
 READS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
 SMALL, LARGE = b"{}", bytes(range(256)) * (WHOLE // 256 + 1)

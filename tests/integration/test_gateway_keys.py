@@ -19,6 +19,7 @@ from postmeter.shared.errors import RequestError, Unavailable
 from tests import sealing
 from tests.integration.running_gateway import bearer, client, gateway, service
 from tests.integration.running_query import INTERNAL, PEPPER, World, world
+from tests.integration.stopped_clock import Clock
 
 
 @dataclass
@@ -133,14 +134,6 @@ async def test_scopes_and_roles(door: Door, path: str, role: str, scopes: tuple[
 async def test_the_native_envelope_has_no_meta(door: Door) -> None:
     async with door.session.post(f"{door.url}/v1/query", json={}) as answer:
         assert (answer.status, list(await answer.json())) == (401, ["error"])
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def refused(verifier: keys.Keys, key: str) -> int:

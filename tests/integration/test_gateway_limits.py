@@ -23,6 +23,7 @@ from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import streams
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
 from tests.integration.running_query import World, world
+from tests.integration.stopped_clock import Clock
 from tests.product import free_port
 
 READ = "/api/v1/analytics"
@@ -204,14 +205,6 @@ async def test_a_refusal_comes_before_the_body_in_the_document_s_envelope(postgr
 async def test_off_is_no_limit(postgres_dsn: str, redis_url: str) -> None:
     async with door(postgres_dsn, redis_url, "read=off") as (here, url):
         assert await ask(url, await here.key(await here.workspace())) == (200, {})
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def counting(redis: Redis, rates: dict[Limit, int], clock: Clock | None = None) -> tuple[Limits, Any]:

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from postmeter.shared.http import server as http_server
 from tests.integration.running_gateway import Handler, Talk, bearer, client, gateway, raw_service, service, speak
 from tests.integration.running_query import world
 from tests.product import free_port
+from tests.waiting import until_so
 
 SCOPES = ("analytics", "track", "privacy")
 
@@ -235,12 +236,6 @@ async def begun_body(at: Door, key: str, path: str, size: int) -> tuple[asyncio.
     return reader, writer
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workspaces hold all turns with bodies on their way; a third gets through, and who sends is not disturbed."""
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
@@ -255,7 +250,7 @@ async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, m
     async with before(postgres_dsn, take, service_requests=2) as at, world(postgres_dsn) as here:
         keys = [await here.key(await here.workspace(), "admin", SCOPES) for _ in range(2)]
         (slow, idle), (steady, sending) = [await begun_body(at, key, "/v1/events", 4 << 20) for key in keys]
-        await until(lambda: begun == 2)
+        await until_so(lambda: begun == 2)
         third = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
         sent = 1
         while not third.done():
@@ -293,7 +288,7 @@ async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypa
         reader, writer = await begun_body(at, key, "/v1/messages", size)
         writer.write(b" " * (size - 1))
         second = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
-        await until(lambda: looked_at > 0)
+        await until_so(lambda: looked_at > 0)
         go_on.set()
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         assert (await second)[0] == 200

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from postmeter.aggregator.upkeep import retention
 from postmeter.query.cache import questions as cached
 from postmeter.query.cache.store import LARGEST, OVERHEAD, KeptAnswer, Store
-from tests.aggregation import until
 from tests.integration.kept_answers import Kept, Life, Question, two_services
 from tests.integration.running_query import Fact, sealed
 from tests.oracle.stories import DOMAINS, TODAY, Story, registered, told
 from tests.oracle.stories import hits as of_hits
+from tests.waiting import until
 
 VIEWS: list[dict[str, Any]] = [{}, {"role": "domain_admin", "domains": [DOMAINS[0]]}]
 STEPS, ASKED = 40, 10

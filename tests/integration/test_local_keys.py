@@ -5,7 +5,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from postmeter.cli import access
 from postmeter.cli.local import vault
@@ -14,27 +14,7 @@ from postmeter.cli.main import main
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
-
-PEPPER = "pepper-of-this-test"
-
-
-class Commands:
-    def __init__(self, dsn: str) -> None:
-        self.dsn = dsn
-
-    def __call__(self, *arguments: str) -> Result:
-        environ = {"POSTMETER_POSTGRES_DSN": self.dsn, "POSTMETER_KEY_PEPPER": PEPPER}
-        return CliRunner().invoke(main, arguments, env=environ)
-
-    def rows(self, statement: str) -> list[asyncpg.Record]:
-        async def fetched() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.dsn)
-            try:
-                return await connection.fetch(statement)
-            finally:
-                await connection.close()
-
-        return asyncio.run(fetched())
+from tests.integration.commands import PEPPER, Commands
 
 
 @pytest.fixture

@@ -15,18 +15,18 @@ import asyncpg
 import pytest
 import redis
 
-from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.errors import DataDirectoryError, StartError
 from postmeter.cli.local.folders import socket_folder
 from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.cli.local.redis_server import RedisServer
+from tests.integration.servers_in import postgres_in, redis_in
 from tests.product import descendants, wait_for
 
 PARENT = """
 import signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from tests.integration.test_local_servers import postgres_in, redis_in
+from tests.integration.servers_in import postgres_in, redis_in
 folder = Path(sys.argv[1])
 postgres_in(folder).start()
 redis_in(folder).start()
@@ -43,26 +43,6 @@ def folder() -> Iterator[Path]:
     (closed / "data").mkdir()
     yield closed / "data"
     shutil.rmtree(closed)
-
-
-def postgres_in(folder: Path) -> PostgresServer:
-    return PostgresServer(
-        binaries=find_postgres(),
-        data=folder / "postgres",
-        sockets=socket_folder(folder),
-        log=folder / "postgres.log",
-        password="p@ss word/ä",
-    )
-
-
-def redis_in(folder: Path, memory: str = "64mb") -> RedisServer:
-    return RedisServer(
-        binary=find_redis(),
-        data=folder / "redis",
-        sockets=socket_folder(folder),
-        log=folder / "redis.log",
-        memory=memory,
-    )
 
 
 def ask(server: PostgresServer, statement: str) -> object:

@@ -13,8 +13,8 @@ from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.recipients.mx_lookups import MxLookups
-from tests.aggregation import until
 from tests.dns_server import DnsServer, dns_server
+from tests.waiting import until
 
 WORKSPACE_HOST = "1 aspmx.l.google.com."
 

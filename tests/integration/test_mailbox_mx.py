@@ -14,11 +14,11 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.process.settings import load
 from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.settings import TrackingSettings
-from tests.aggregation import until
 from tests.dns_server import DnsServer, dns_server
 from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Post, Postmark, posting
 from tests.unit import test_webhooks_postmark as postmark
+from tests.waiting import until
 from tests.webhooks import basic, raw
 
 GIVEN = {

@@ -12,7 +12,7 @@ import pytest
 from postmeter.shared.apis.table import CLICK_PATH
 from postmeter.shared.http import refusals
 from tests.integration.every_port import Port, every_port
-from tests.integration.test_slow_clients import heard_of, says
+from tests.integration.misbehaving_clients import heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, once, open_target
 
 CANARY = b"ca7na7ry"

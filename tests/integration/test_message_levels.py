@@ -12,9 +12,9 @@ import pytest
 from postmeter.shared.links.tokens import CLICK, OPEN, TOKEN_CHARS
 from postmeter.shared.privacy.levels import Choice, Level
 from postmeter.shared.privacy.sources import source_of
-from tests.aggregation import until
 from tests.integration.tracking_service import KEYS, WORKSPACE, Service
 from tests.roles import of_service
+from tests.waiting import until
 
 HTML = '<a href="https://shop.example/a">x</a>'
 MESSAGE = {"from_address": "news@shop.example", "to": "ada@mail.example", "campaign_id": "spring", "html": HTML}

@@ -12,7 +12,7 @@ import pytest
 from postmeter.shared.apis.table import CLICK_PATH
 from postmeter.shared.links.pixel import GIF
 from tests.integration.every_port import CLOCKS, Port, every_port
-from tests.integration.test_slow_clients import answer, connect, heard_of, says
+from tests.integration.misbehaving_clients import answer, connect, heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, open_target
 
 LONG = dict.fromkeys(CLOCKS, 60.0)

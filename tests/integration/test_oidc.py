@@ -26,7 +26,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http import concurrency as turns
 from tests.integration.people import House, house
 from tests.integration.running_gateway import service
-from tests.integration.test_gateway_keys import Clock
+from tests.integration.stopped_clock import Clock
 from tests.product import PATIENCE, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from postmeter.query.documents.optail import subjects as subjects_read
 from postmeter.shared.stream.events import State
-from tests.aggregation import until
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
 from tests.integration.running_query import World, query_service
 from tests.integration.stored_messages import Api, Mail, an_id, asking, register
+from tests.waiting import until
 
 # Written down a second time (semantics.md).
 STATUS = {

@@ -32,12 +32,13 @@ from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import sides
 from tests.integration.shop import Shop, open_shop, shop
 from tests.integration.tracking_service import SHARDS
 from tests.product import as_installed
+from tests.waiting import until
 
 RUN = "from postmeter.aggregator.service import main; main()"
 

@@ -20,8 +20,8 @@ import pytest
 from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
-from tests.aggregation import until
 from tests.integration.running_query import World, query_service, sealed
+from tests.waiting import until
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 CONNECTIONS = 8

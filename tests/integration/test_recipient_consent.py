@@ -16,12 +16,13 @@ from postmeter.cli.main import main
 from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.records import Consent
-from tests.aggregation import Bench, bench, registration, until
+from tests.aggregation import Bench, bench, registration
 from tests.integration.running_gateway import bearer, gateway
 from tests.integration.running_query import query_service, world
 from tests.integration.tracking_service import KEYS, SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import error
 from tests.roles import of_service
+from tests.waiting import until
 
 HASH = "ab" * 32
 CHOICE = {"to_hash": HASH, "opens": "denied"}

@@ -15,7 +15,7 @@ from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.privacy import recipients
-from tests.integration.test_told_at_start import gateway_settings
+from tests.integration.running_gateway import gateway_settings
 from tests.roles import of_service
 
 KEY, OTHER = Secret("a key of thirty-two characters .."), Secret("another key, just as long as that")

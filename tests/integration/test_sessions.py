@@ -15,7 +15,7 @@ from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import Unavailable
 from tests.integration.people import PASSWORD, House, house, nobody_s_token
 from tests.integration.running_gateway import bearer
-from tests.integration.test_gateway_keys import Clock
+from tests.integration.stopped_clock import Clock
 from tests.product import PATIENCE
 
 READ, WRITE, ADMINS = ("GET", "/api/v1/analytics"), ("POST", "/v1/messages"), ("GET", "/api/v1/tracking/stats")

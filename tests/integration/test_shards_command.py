@@ -10,8 +10,9 @@ from postmeter.cli.main import main
 from postmeter.shared.stream import shard_setting
 from postmeter.shared.stream.streams import SLOTS
 from postmeter.tracking.durable.shard_count import ShardCount
-from tests.aggregation import bench, until
+from tests.aggregation import bench
 from tests.product import free_port
+from tests.waiting import until
 
 
 def run(dsn: str, url: str, *arguments: str) -> Result:

@@ -3,44 +3,17 @@
 import asyncio
 import json
 import socket
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.every_port import Port, every_port
+from tests.integration.misbehaving_clients import DRIP_SECONDS, SECONDS, Misdeed, answer, connect, heard_of, says
 from tests.product import wait_for
 
-SECONDS = 60.0
-DRIP_SECONDS = 0.05
 HALF_A_HEAD = b"GET /api/v1/track/open/x HTTP/1.1\r\nHost: t\r\nX: "
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
 LENGTH = b"Content-Length: 1000\r\n\r\n"
-Misdeed = Callable[[Port, StreamWriter], Awaitable[None]]
-
-
-async def drip(writer: StreamWriter, bytes_: bytes) -> None:
-    """One byte after the other, for as long as the server takes them."""
-    while True:
-        for byte in bytes_:
-            writer.write(bytes([byte]))
-            await writer.drain()
-            await asyncio.sleep(DRIP_SECONDS)
-
-
-def says(*parts: bytes, drips: bytes = b"", half_closes: bool = False) -> Misdeed:
-    """A client that sends the parts, `get` and `post` being the port's own, and then goes on as told."""
-
-    async def misbehave(port: Port, writer: StreamWriter) -> None:
-        for part in parts:
-            writer.write({b"get": port.get, b"post": port.post}.get(part, part))
-        if half_closes:
-            writer.write_eof()
-        if drips:
-            await drip(writer, drips)
-
-    return misbehave
 
 
 MISDEEDS: dict[str, Misdeed] = {
@@ -77,39 +50,6 @@ MISDEEDS: dict[str, Misdeed] = {
 }
 LATE_HEADS = ("stops in a head", "drips a header", "drips headers", "drips a head")
 LATE_BODIES = ("never begins its body", "drips its body", "drips a chunk's size", "drips chunks")
-
-
-async def connect(port: Port) -> tuple[StreamReader, StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
-    if port.preface:
-        writer.write(port.preface)
-        await answer(reader)
-    return reader, writer
-
-
-async def answer(reader: StreamReader) -> tuple[int, bytes]:
-    """(status, body)."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
-    return int(head.split()[1]), await reader.readexactly(length)
-
-
-async def heard_of(port: Port, misdeed: Misdeed) -> bytes:
-    """All that the server says until it closes the connection."""
-    reader, writer = await connect(port)
-    going_on = asyncio.create_task(misdeed(port, writer))
-    heard = bytearray()
-    try:
-        async with asyncio.timeout(SECONDS):
-            while piece := await reader.read(65536):
-                heard += piece
-    except ConnectionError:
-        pass
-    finally:
-        going_on.cancel()
-        await asyncio.gather(going_on, return_exceptions=True)
-        writer.close()
-    return bytes(heard)
 
 
 async def served(port: Port, until: asyncio.Event) -> int:

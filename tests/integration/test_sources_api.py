@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from postmeter.shared.auth.secret import Secret
-from tests.aggregation import until
 from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Door, Post, Postmark, posting
 from tests.roles import of_service
+from tests.waiting import until
 
 SES = "arn:aws:sns:eu-west-1:123456789012:mail-events"
 

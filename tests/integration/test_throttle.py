@@ -1,9 +1,7 @@
 """Passwords are tried so often and no oftener, and no try tells whether there is such an account (ADR 0042)."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -13,10 +11,8 @@ from argon2 import PasswordHasher
 from postmeter.gateway.people import passwords, throttle
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.errors import FieldRefused
-from tests.integration.people import PASSWORD, House, Seen, house
+from tests.integration.people import ADA, NOBODY, PASSWORD, House, Seen, held, house, tried
 from tests.product import PATIENCE, free_port
-
-ADA, NOBODY = "ada@shop.example", "nobody@shop.example"
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +25,6 @@ def long_window(monkeypatch: pytest.MonkeyPatch) -> None:
 async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
     async with house(postgres_dsn, redis_url, trusted_hops=1) as made:
         yield made
-
-
-async def tried(place: House, email: str = ADA, password: str = "wrong", address: str = "192.0.2.1") -> Seen:
-    return await place.ask("POST", "/session", {"email": email, "password": password}, X_Forwarded_For=address)
 
 
 async def exhausted(place: House, email: str) -> Seen:
@@ -145,28 +137,6 @@ async def test_an_email_of_several_workspaces_is_the_first_s_unless_one_is_named
         assert (await place.ask("GET", "/session", cookie=cookie)).body["data"]["workspace"] == workspace
     for wrong in ({"password": "another password"}, {"password": PASSWORD, "workspace": "nobody\0's"}):
         assert (await place.ask("POST", "/session", {"email": ADA, **wrong})).status == 401
-
-
-@contextmanager
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Semaphore, list[int]]]:
-    """Hashes wait until they are let on; how many were worked out at once."""
-    gate, at_once = threading.Semaphore(0), [0]
-    compare, lock, now = passwords._matches, threading.Lock(), [0]
-
-    def waiting(stored: str, password: bytes) -> bool:
-        with lock:
-            now[0] += 1
-            at_once.append(now[0])
-        gate.acquire(timeout=PATIENCE)
-        try:
-            return compare(stored, password)
-        finally:
-            with lock:
-                now[0] -= 1
-
-    monkeypatch.setattr(passwords, "_matches", waiting)
-    yield gate, at_once
-    gate.release(1000)
 
 
 async def test_hashes_are_few_at_once_and_hold_nobody_else_up(place: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -18,7 +17,6 @@ from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.main import main
 from postmeter.gateway import service as gateway
 from postmeter.gateway.keys import pepper
-from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
@@ -28,23 +26,14 @@ from postmeter.shared.storage import stores
 from postmeter.tracking.webhooks import registry
 from tests.integration.every_port import every_port
 from tests.integration.own_redis import own_redis
-from tests.integration.running_gateway import NO_REDIS, client
-from tests.integration.tracking_service import INTERNAL, KEY, OLD_KEY, Service, new_message, open_target
-from tests.product import PATIENCE, free_port, reachable, wait_for
+from tests.integration.running_gateway import client, gateway_settings
+from tests.integration.tracking_service import KEY, OLD_KEY, Service, new_message, open_target
+from tests.product import PATIENCE, reachable, wait_for
 from tests.roles import of_service
 
 PEPPER, ANOTHER = "a pepper", "another pepper"
 WRONG = "POSTMETER_KEY_PEPPER is not the one under which this database's API keys are stored"
 Command = Callable[..., Result]
-
-
-def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
-    ops_port = free_port()
-    # Its own ops port stands in for the services: something that takes connections.
-    urls = {"tracking_url": f"http://127.0.0.1:{ops_port}", "query_url": f"http://127.0.0.1:{ops_port}"}
-    secrets: dict[str, Any] = {"internal_secret": INTERNAL, "key_pepper": Secret(own_pepper)}
-    stores_: dict[str, Any] = {"postgres_dsn": Secret(of_service(dsn, "gateway")), "redis_url": Secret(NO_REDIS)}
-    return GatewaySettings(**secrets, **urls, **stores_, ops_port=ops_port, port=free_port())
 
 
 async def with_gateway(dsn: str, own_pepper: str, work: Callable[[int], Awaitable[None]] | None = None) -> None:

@@ -11,8 +11,8 @@ from postmeter.shared.links.pixel import GIF
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.hits.policy import HitPolicy
+from tests.integration.misbehaving_clients import answer
 from tests.integration.running_gateway import TOKEN_KEYS
-from tests.integration.test_slow_clients import answer
 from tests.integration.tracking_service import click_target, new_message, open_target
 from tests.integration.webhook_world import running_tracking
 

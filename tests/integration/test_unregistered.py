@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from postmeter.aggregator.errors import SERIALIZATION
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
 from postmeter.shared.stream.records import Event, Hit, Mail, Record, Registration
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.aggregator_model import Model, check_tables, micro
 from tests.integration.aggregator_sums import check_sums
 from tests.integration.flushes import HOUR, Side, sides
+from tests.waiting import until
 
 SHARDS = 3
 MESSAGES = range(4)

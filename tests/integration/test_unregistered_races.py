@@ -8,10 +8,11 @@ import pytest
 
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Mail, Record, Registration
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.aggregator_model import Model, check_tables
 from tests.integration.aggregator_sums import check_sums
 from tests.integration.flushes import HOUR, Side, sides
+from tests.waiting import until
 
 DAY = 24 * HOUR
 MAIL = Mail(

@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 
 from postmeter.gateway.people.cookie import SESSION
+from tests.integration.commands import Commands
 from tests.integration.running_gateway import gateway
-from tests.integration.test_local_keys import Commands
 
 CREATE = ("user", "create", "--workspace", "acme", "--email", "Ada@Shop.example", "--role")
 

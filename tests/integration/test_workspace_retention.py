@@ -16,9 +16,10 @@ from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import partitions, postgres
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CustomEvent
-from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration, until
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, now, registration
+from tests.integration.aggregator_sums import sums
 from tests.integration.contact_records import purchase
-from tests.integration.test_erasure import now, sums
+from tests.waiting import until
 
 CONTACT = "c0" * 32
 TODAY = partitions.add_months(datetime.now(UTC).date(), 3)

@@ -22,7 +22,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.tracking import service as tracking
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import sns_certificates
-from tests.aggregation import Bench, bench, until
+from tests.aggregation import Bench, bench
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway
 from tests.integration.running_query import INTERNAL, World, world
 from tests.product import free_port, reachable
@@ -32,6 +32,7 @@ from tests.unit import test_webhooks_resend as resend
 from tests.unit import test_webhooks_sendgrid as sendgrid
 from tests.unit import test_webhooks_ses as ses
 from tests.unit import test_webhooks_sparkpost as sparkpost
+from tests.waiting import until
 from tests.webhooks import SendGridSigner, Sns, basic, mailgun_signature, raw, svix_headers
 
 SOURCE_KEY = "source key of the tests"
