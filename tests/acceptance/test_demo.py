@@ -23,7 +23,7 @@ from postmeter.cli.demo.history import History
 from postmeter.cli.demo.moments import DAY, MINUTE, SECOND, stamp
 from postmeter.cli.demo.play import now
 from postmeter.cli.demo.progress import Progress
-from postmeter.shared.apis.table import ENDPOINTS, Document, Service
+from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Service
 from tests.product import Product, descendants, prepare, running, wait_for
 
 PEOPLE = 150
@@ -152,7 +152,7 @@ def test_every_read_of_the_documents_has_something_to_show(demo: Demo) -> None:
     reads = {
         endpoint.path
         for endpoint in ENDPOINTS
-        if endpoint.document is not Document.NATIVE
+        if endpoint.document is not NATIVE
         and endpoint.service is Service.QUERY
         and endpoint.scope
         and "export" not in endpoint.path

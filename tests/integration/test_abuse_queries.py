@@ -15,7 +15,8 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service, document_of
+from postmeter.shared.apis import misar, vectis, workspaces
+from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Document, Endpoint, Service, document_of
 from tests.integration.two_tenants import OURS, Town, get, isolated_town
 
 LONG = "9" * 5000
@@ -77,7 +78,7 @@ RAW_BODIES = {
     "null": b"null",
     "text": b'"x"',
 }
-Vectis = Document.VECTIS
+Vectis = vectis.DOCUMENT
 KNOWN = {"workspaceId": f"ws-{OURS}", "campaignId": f"cmp-{OURS}", "id": f"cmp-{OURS}"}
 DOUBT = re.compile(r"Traceback|asyncpg|syntax error at|site-packages|\.py\b|relation \"|pg_catalog", re.IGNORECASE)
 ASKED = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY and not endpoint.streams]
@@ -111,16 +112,16 @@ def path_in(town: Town, endpoint: Endpoint) -> str:
 def is_error_of(document: Document, answer: Any) -> bool:
     """Whether an answer is an error in exactly the document's envelope."""
     match document:
-        case Document.MISAR:
+        case misar.DOCUMENT:
             return list(answer) == ["success", "error", "error_type"] and bool(answer["error"] and answer["error_type"])
-        case Document.VECTIS:
+        case vectis.DOCUMENT:
             shape = ["error", "meta"]
-        case Document.WORKSPACES:
+        case workspaces.DOCUMENT:
             shape = ["success", "error"]
         case _:
             shape = ["error"]
     inner = answer.get("error")
-    fields = [["code", "message"]] + ([["code", "message", "field"]] if document is Document.NATIVE else [])
+    fields = [["code", "message"]] + ([["code", "message", "field"]] if document is NATIVE else [])
     return list(answer) == shape and list(inner) in fields and bool(inner["code"] and inner["message"])
 
 
@@ -174,7 +175,7 @@ def expectations(endpoint: Endpoint, name: str) -> Iterator[tuple[str, bool]]:
         yield from ((value, False) for value in CAPPED)
     elif name in ("from", "to", "startDate", "endDate", "start_date", "end_date"):
         # Misar takes a time without a zone as UTC.
-        yield from ((value, value != NAIVE or endpoint.document is not Document.MISAR) for value in TIMES)
+        yield from ((value, value != NAIVE or endpoint.document is not misar.DOCUMENT) for value in TIMES)
     elif name == "timezone":
         yield from ((value, True) for value in ZONES)
     must = enumerated(endpoint, name) and (endpoint.path, name) != FALLS_BACK
@@ -210,7 +211,7 @@ async def test_nothing_was_harmed(town: Town) -> None:
     for name in fields_of(next(e for e in BODIES if e.path == "/v1/query")):
         for hostile in values:
             data = json.dumps({"metrics": ["sent"], name: hostile}).encode()
-            await check(town, "POST", "/v1/query", Document.NATIVE, data=data)
+            await check(town, "POST", "/v1/query", NATIVE, data=data)
     after = [await town.raw(town.keys["super_admin"], request) for request in EVERYTHING]
     assert [body for _, _, body in before] == [body for _, _, body in after]
 
@@ -363,13 +364,13 @@ async def test_ranges(town: Town, path: str) -> None:
         target = f"{path_of(endpoint)}?{start}={first}&{end}={last}"
         return await check(town, "GET", target, endpoint.document)
 
-    code = "error_type" if endpoint.document is Document.MISAR else "code"
+    code = "error_type" if endpoint.document is misar.DOCUMENT else "code"
     status, answer = await ask("2026-02-02", "2026-02-01")
-    error = answer if endpoint.document is Document.MISAR else answer["error"]
+    error = answer if endpoint.document is misar.DOCUMENT else answer["error"]
     assert (status, error[code].startswith("INVALID_")) == (400, True)
     status, answer = await ask("2026-02-01T10:00:00Z", "2026-02-01T10:00:00Z")
     assert status == 200
     assert not re.search(r'"[a-zA-Z_]*(sen[dt]s?|delivered)": [1-9]', json.dumps(answer), re.IGNORECASE)
     status, answer = await ask("2001-01-01", "2099-12-31")
-    message = answer["error"] if endpoint.document is Document.MISAR else answer["error"]["message"]
+    message = answer["error"] if endpoint.document is misar.DOCUMENT else answer["error"]["message"]
     assert (status, bool(re.search(r"\d+ (days|years)", message))) == (400, True), message

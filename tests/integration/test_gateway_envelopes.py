@@ -16,10 +16,12 @@ from yarl import URL
 
 from postmeter.gateway.limits import limits
 from postmeter.gateway.proxy import routes, upstream
-from postmeter.shared.apis import webhooks
+from postmeter.shared.apis import krafter, misar, optail, vectis, webhooks, workspaces
 from postmeter.shared.apis.table import (
     CLICK_PATH,
+    DOCUMENTS,
     ENDPOINTS,
+    NATIVE,
     OPEN_PATH,
     Document,
     Endpoint,
@@ -40,31 +42,31 @@ PASSED_ON = [
     and not endpoint.path.startswith((OPEN_PATH, CLICK_PATH))  # hits are answered whatever is down
 ]
 UNKNOWN = {
-    "/api/v1/nothing": Document.VECTIS,
-    "/v1/metrics/nothing": Document.OPTAIL,
-    "/v1/messages/a/b": Document.OPTAIL,
-    "/api/v1/workspaces/w/nothing": Document.WORKSPACES,
-    "/api/v1/analytics/nothing": Document.MISAR,
-    "/api/v1/track/event/nothing": Document.MISAR,
-    "/mail/v1/nothing": Document.MISAR,
-    "/api/v1/track/purchase/nothing": Document.MISAR,
-    "/api/v1/mail/nothing": Document.KRAFTER,
-    "/v1/nothing": Document.NATIVE,
-    "/nothing": Document.NATIVE,
+    "/api/v1/nothing": vectis.DOCUMENT,
+    "/v1/metrics/nothing": optail.DOCUMENT,
+    "/v1/messages/a/b": optail.DOCUMENT,
+    "/api/v1/workspaces/w/nothing": workspaces.DOCUMENT,
+    "/api/v1/analytics/nothing": misar.DOCUMENT,
+    "/api/v1/track/event/nothing": misar.DOCUMENT,
+    "/mail/v1/nothing": misar.DOCUMENT,
+    "/api/v1/track/purchase/nothing": misar.DOCUMENT,
+    "/api/v1/mail/nothing": krafter.DOCUMENT,
+    "/v1/nothing": NATIVE,
+    "/nothing": NATIVE,
 }
 
 
 def shape(document: Document, answer: Any) -> tuple[str, str]:
     """(code, message) of an answer that is exactly the document's envelope."""
-    if document is Document.MISAR:
+    if document is misar.DOCUMENT:
         assert list(answer) == ["success", "error", "error_type"]
         assert answer["success"] is False
         return answer["error_type"], answer["error"]
-    expected = {Document.VECTIS: ["error", "meta"], Document.WORKSPACES: ["success", "error"]}
+    expected = {vectis.DOCUMENT: ["error", "meta"], workspaces.DOCUMENT: ["success", "error"]}
     assert list(answer) == expected.get(document, ["error"])
     assert answer.get("success", False) is False
     assert list(answer["error"]) == ["code", "message"]
-    if document is Document.VECTIS:
+    if document is vectis.DOCUMENT:
         assert list(answer["meta"]) == ["request_id", "timestamp"]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["meta"]["timestamp"])
     return answer["error"]["code"], answer["error"]["message"]
@@ -95,7 +97,7 @@ class Door:
             answer = json.loads(body)
             given, message = shape(document, answer)
             assert (given, bool(message)) == (code, True), (method, path)
-            if document is Document.VECTIS:
+            if document is vectis.DOCUMENT:
                 assert answer["meta"]["request_id"] == headers["X-Request-Id"]
         return [headers for _, headers, _ in found]
 
@@ -126,7 +128,7 @@ def test_the_path_alone_names_the_document_of_the_table(endpoint: Endpoint) -> N
 
 async def test_without_a_key_without_its_scope_and_nowhere(postgres_dsn: str) -> None:
     async with door(postgres_dsn) as at:
-        assert {endpoint.document for endpoint in KEYED} == set(Document)
+        assert {endpoint.document for endpoint in KEYED} == set(DOCUMENTS)
         for key in ("", "pm_nonsense"):
             answers = await at.expect(401, "UNAUTHORIZED", calls_of(KEYED), key=key)
             assert {headers["WWW-Authenticate"] for headers in answers} == {"Bearer"}
@@ -153,7 +155,7 @@ async def announce_too_much(at: Door, endpoint: Endpoint) -> bytes:
 
 async def test_bodies_that_are_too_large_or_something_else(postgres_dsn: str) -> None:
     bodies = [endpoint for endpoint in KEYED if endpoint.max_body]
-    assert {endpoint.document for endpoint in bodies} >= {Document.WORKSPACES, Document.NATIVE}
+    assert {endpoint.document for endpoint in bodies} >= {workspaces.DOCUMENT, NATIVE}
     async with door(postgres_dsn) as at:
         answers = await asyncio.gather(*(announce_too_much(at, endpoint) for endpoint in bodies))
         for endpoint, raw in zip(bodies, answers, strict=True):
@@ -204,7 +206,7 @@ async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: py
 
 async def test_services_that_are_gone(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 0.1)  # and a busy machine has all the time of an endpoint
-    assert {endpoint.document for endpoint in PASSED_ON} == set(Document)
+    assert {endpoint.document for endpoint in PASSED_ON} == set(DOCUMENTS)
     async with door(postgres_dsn, query_url=NOWHERE, tracking_url=NOWHERE) as at:
         answers = await at.expect(502, "BAD_GATEWAY", calls_of(PASSED_ON))
         assert {headers["Retry-After"] for headers in answers} == {"1"}

@@ -3,7 +3,7 @@
 import pytest
 
 from postmeter.gateway.proxy.routes import Routes
-from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
 from postmeter.shared.links import hits
@@ -59,9 +59,7 @@ def test_another_method_is_told_which_are_allowed() -> None:
 
 
 def test_a_placeholder_is_one_segment() -> None:
-    template = Endpoint(
-        method="GET", path="/a/{b}/c.d/{e}", document=Document.NATIVE, service=Service.QUERY, summary=""
-    )
+    template = Endpoint(method="GET", path="/a/{b}/c.d/{e}", document=NATIVE, service=Service.QUERY, summary="")
     routes = Routes((template,))
     assert routes.find("HEAD", "/a/x/c.d/y") is template
     for path in ("/a/x/cXd/y", "/a//c.d/y", "/a/x/c.d/", "/a/x/y/c.d/z", "/a/x/c.d/y/z"):

@@ -10,12 +10,11 @@ from postmeter.gateway.openapi import document
 from postmeter.gateway.openapi.schemas import Schemas
 from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.engine import vocabulary
+from postmeter.shared.apis import vectis
 from postmeter.shared.apis.endpoint import Service, described, one_of
-from postmeter.shared.apis.errors import ERRORS
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, STATUS_PATH
-from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint
+from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Document, Endpoint
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.envelopes import error_body
 from postmeter.shared.storage import rollups
 
 MADE = document.build()
@@ -92,11 +91,11 @@ def test_there_is_nothing_else_in_it() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("kind", Document)
+@pytest.mark.parametrize("kind", DOCUMENTS, ids=lambda one: one.name)
 def test_the_error_schema_is_the_envelope_that_is_written(kind: Document) -> None:
     schemas = Schemas(kind)
-    reference = schemas.of(ERRORS[kind])["$ref"].rpartition("/")[2]
-    written = msgspec.json.decode(error_body(kind, RequestError(400, "INVALID_FIELD", "words"), "the-request"))
+    reference = schemas.of(kind.error)["$ref"].rpartition("/")[2]
+    written = msgspec.json.decode(kind.error_body(RequestError(400, "INVALID_FIELD", "words"), "the-request"))
     assert list(written) == list(schemas.components[reference]["properties"])
     assert set(schemas.components[reference]["required"]) == set(written)
 
@@ -118,7 +117,7 @@ class Other(msgspec.Struct):
 
 
 def test_parameters_are_never_null_and_have_the_type_that_they_are_read_as() -> None:
-    schemas = Schemas(Document.VECTIS)
+    schemas = Schemas(vectis.DOCUMENT)
     made = {field.encode_name: schemas.of_parameter(field) for field in msgspec.structs.fields(Parameters)}
     assert made == {
         "word": {"type": "string", "enum": ["a", "b"], "description": "Which."},
@@ -128,7 +127,7 @@ def test_parameters_are_never_null_and_have_the_type_that_they_are_read_as() -> 
 
 
 def test_decimals_are_numbers_and_null_is_among_the_values_where_it_may_be() -> None:
-    schemas = Schemas(Document.VECTIS)
+    schemas = Schemas(vectis.DOCUMENT)
     assert schemas.of(Body | Other) == {
         "anyOf": [{"$ref": "#/components/schemas/VectisBody"}, {"$ref": "#/components/schemas/VectisOther"}]
     }
@@ -139,7 +138,7 @@ def test_decimals_are_numbers_and_null_is_among_the_values_where_it_may_be() -> 
 
 
 def test_two_structs_of_one_name_are_told() -> None:
-    schemas = Schemas(Document.VECTIS)
+    schemas = Schemas(vectis.DOCUMENT)
     schemas.of(msgspec.defstruct("Same", [("a", int)]))
     with pytest.raises(ValueError, match="Same"):
         schemas.of(msgspec.defstruct("Same", [("b", int)]))

@@ -3,7 +3,8 @@
 import itertools
 from importlib import resources
 
-from postmeter.shared.apis.table import ENDPOINTS, Document, document_of
+from postmeter.shared.apis import vectis
+from postmeter.shared.apis.table import ENDPOINTS, NATIVE, document_of
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage.rollups import TIERS
@@ -38,7 +39,7 @@ def test_routes_are_distinct_and_private_unless_they_are_tracking_urls() -> None
 
 
 def test_an_unknown_path_answers_in_its_documents_envelope() -> None:
-    assert (document_of("/api/v1/nothing"), document_of("/v1/nothing")) == (Document.VECTIS, Document.NATIVE)
+    assert (document_of("/api/v1/nothing"), document_of("/v1/nothing")) == (vectis.DOCUMENT, NATIVE)
 
 
 def test_every_tier_is_a_table() -> None:

@@ -37,10 +37,10 @@ from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
-from postmeter.shared.apis import audit, consent, domains, recipients
+from postmeter.shared.apis import audit, consent, domains, recipients, vectis
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT
-from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
 from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.auth.secret import Secret
@@ -48,7 +48,6 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answerer
 from postmeter.shared.http.answerer import Answerer
 from postmeter.shared.http.clocks import Clocks
-from postmeter.shared.http.envelopes import meta
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process import traces
 from postmeter.shared.process.metrics import QueryMetrics
@@ -155,8 +154,8 @@ async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: 
 
 def _respond(endpoint: Endpoint, asked: Asked, answer: KeptAnswer) -> web.Response:
     body = answer.body
-    if endpoint.document is Document.VECTIS:
-        body = b'%s,"meta":%s}' % (body[:-1], msgspec.json.encode(meta(asked.principal.request_id)))
+    if endpoint.document is vectis.DOCUMENT:
+        body = b'%s,"meta":%s}' % (body[:-1], msgspec.json.encode(vectis.Meta.of(asked.principal.request_id)))
     if endpoint.method != "GET":
         return web.Response(body=body, content_type="application/json")
     headers = {"ETag": answer.tag, **REVALIDATED}

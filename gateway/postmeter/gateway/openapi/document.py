@@ -7,17 +7,9 @@ from typing import Any
 
 from postmeter.gateway.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, SESSION, TAG_HEADERS, operation
 from postmeter.gateway.openapi.schemas import Schemas
-from postmeter.shared.apis.table import ENDPOINTS, Document, Endpoint
+from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Endpoint
 
 VERSION = "3.1.0"
-TAGS = {
-    Document.NATIVE: ("Postmeter", "Postmeter's own: messages, events, campaigns, and any metric by any dimension."),
-    Document.VECTIS: ("Vectis", "Mail volume by domain, and the tracking URLs. Rates in percent."),
-    Document.OPTAIL: ("Optail", "Metrics over time, breakdowns, messages. Rates as fractions."),
-    Document.WORKSPACES: ("Workspaces", "Campaigns, deliverability, heatmap, comparison, exports. Rates in percent."),
-    Document.MISAR: ("Misar", "Account and campaign metrics, custom events and purchases. Rates as fractions."),
-    Document.KRAFTER: ("Krafter", "Messages by their present state."),
-}
 _INFO = """Email tracking and analytics that you run yourself. Five public analytics APIs and one of Postmeter's own,
 answered from the same counts; each keeps the paths, shapes and errors of its document.
 
@@ -32,10 +24,10 @@ _SESSION = (
 
 def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
     """The whole document."""
-    schemas = {document: Schemas(document) for document in TAGS}
+    schemas = {document: Schemas(document) for document in DOCUMENTS}
     paths: dict[str, Any] = {}
     for endpoint in endpoints:
-        made = operation(endpoint, TAGS[endpoint.document][0], schemas[endpoint.document])
+        made = operation(endpoint, schemas[endpoint.document])
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = made
     texts = LIMIT_FIELDS | TAG_HEADERS
     return {
@@ -47,7 +39,7 @@ def build(endpoints: tuple[Endpoint, ...] = ENDPOINTS) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.values()],
+        "tags": [{"name": document.name, "description": document.about} for document in DOCUMENTS],
         "paths": paths,
         "components": {
             "securitySchemes": {

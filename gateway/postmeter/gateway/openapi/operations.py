@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from postmeter.gateway.openapi.schemas import Schemas
-from postmeter.shared.apis.errors import ERRORS
 from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
@@ -34,12 +33,12 @@ TAG_HEADERS = {
 LIMIT_HEADERS = LIMIT_FIELDS | LIMIT_NUMBERS
 
 
-def operation(endpoint: Endpoint, tag: str, schemas: Schemas) -> Part:
+def operation(endpoint: Endpoint, schemas: Schemas) -> Part:
     """The operation object; its structs are added to `schemas`."""
     made: Part = {
         "operationId": _name(endpoint),
         "summary": endpoint.summary,
-        "tags": [tag],
+        "tags": [endpoint.document.name],
         "security": [] if endpoint.is_public else [{BEARER: [endpoint.scope] if endpoint.scope else []}, {SESSION: []}],
         "responses": _responses(endpoint, schemas),
     }
@@ -132,7 +131,7 @@ def _responses(endpoint: Endpoint, schemas: Schemas) -> Part:
 
 
 def _error(endpoint: Endpoint, schemas: Schemas) -> Part:
-    return {"application/json": {"schema": schemas.of(ERRORS[endpoint.document])}}
+    return {"application/json": {"schema": schemas.of(endpoint.document.error)}}
 
 
 def _failure(status: HTTPStatus, content: Part) -> Part:

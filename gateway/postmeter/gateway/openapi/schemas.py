@@ -22,7 +22,7 @@ class Schemas:
     """
 
     def __init__(self, document: Document) -> None:
-        self._prefix = document.value.title()
+        self._prefix = document.schemas or document.name
         self.components: dict[str, Schema] = {}
         self.responses: dict[str, Schema] = {}
 

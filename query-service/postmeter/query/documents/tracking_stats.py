@@ -16,7 +16,6 @@ from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.envelopes import meta
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
@@ -53,7 +52,7 @@ class TrackingStats:
         totals = live.total([live.encode(shard) for shard in shards.values()])
         counts = {name: getattr(totals, name) for name in _FIELDS}
         data = api.TrackingStats(**counts, since=stamp(committed[0]["created_at"]))
-        return json(api.TrackingStatsAnswer(data, api.Meta(**meta(asked.principal.request_id))))
+        return json(api.TrackingStatsAnswer(data, api.Meta.of(asked.principal.request_id)))
 
     async def _published(self, workspace: int) -> dict[int, LiveTotals]:
         try:

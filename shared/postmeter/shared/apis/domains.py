@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described
 
 PATH = "/v1/domains"
 
@@ -37,7 +38,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="The workspace's sending domains",
         scope="analytics",

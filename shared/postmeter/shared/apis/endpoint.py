@@ -8,17 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from postmeter.shared.apis.codes import Code
-
-
-class Document(StrEnum):
-    """Whose envelope an endpoint answers in (semantics.md)."""
-
-    VECTIS = "vectis"
-    OPTAIL = "optail"
-    WORKSPACES = "workspaces"
-    MISAR = "misar"
-    KRAFTER = "krafter"
-    NATIVE = "native"
+from postmeter.shared.apis.document import NATIVE, Document
 
 
 class Service(StrEnum):
@@ -87,8 +77,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def refusal(self) -> tuple[int, Code]:
         """Status and code for a value that is wrong: the documents have one code for whatever a caller sends."""
-        own: tuple[int, Code] = (400, "INVALID_FIELD" if self.document is Document.NATIVE else "INVALID_PARAMETER")
-        return self.wrong_value or own
+        return self.wrong_value or (400, self.document.wrong_value)
 
     @property
     def is_public(self) -> bool:
@@ -126,4 +115,4 @@ Day = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
 def native(method: str, path: str, summary: str, answer: Any = None, **rest: Any) -> Endpoint:
     """A row of the native API: limited as a read if it is a GET, else as a write, unless `limit` is given."""
     rest.setdefault("limit", Limit.READ if method == "GET" else Limit.WRITE)
-    return Endpoint(method=method, path=path, document=Document.NATIVE, summary=summary, answer=answer, **rest)
+    return Endpoint(method=method, path=path, document=NATIVE, summary=summary, answer=answer, **rest)

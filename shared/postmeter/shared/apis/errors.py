@@ -1,13 +1,10 @@
-"""Error answers: one shape for each document (semantics.md, "Who may read")."""
+"""Error answers: the shapes that several documents have, or Postmeter's own (semantics.md, "Who may read")."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import UNSET, Struct, UnsetType
 
-from postmeter.shared.apis.endpoint import Document
-from postmeter.shared.apis.vectis import Meta as Meta
+from postmeter.shared.errors import RequestError
 
 
 class Problem(Struct):
@@ -23,32 +20,15 @@ class FieldProblem(Problem):
     field: str | UnsetType = UNSET
 
 
-class StampedError(Struct):
-    """Every error of Vectis."""
-
-    error: Problem
-    meta: Meta
-
-
 class PlainError(Struct):
-    """Every error of Optail and Krafter."""
+    """Every error of this API."""
 
     error: Problem
 
-
-class FailedError(Struct):
-    """Every error of Workspaces."""
-
-    success: Literal[False]
-    error: Problem
-
-
-class FlatError(Struct):
-    """Every error of Misar. error: what to do, for people. error_type: for programs."""
-
-    success: Literal[False]
-    error: str
-    error_type: str
+    @classmethod
+    def of(cls, error: RequestError, request_id: str) -> PlainError:
+        """The error in this shape."""
+        return cls(Problem(error.code, error.message))
 
 
 class FieldError(Struct):
@@ -56,12 +36,7 @@ class FieldError(Struct):
 
     error: FieldProblem
 
-
-ERRORS: dict[Document, type[Struct]] = {
-    Document.VECTIS: StampedError,
-    Document.OPTAIL: PlainError,
-    Document.WORKSPACES: FailedError,
-    Document.MISAR: FlatError,
-    Document.KRAFTER: PlainError,
-    Document.NATIVE: FieldError,
-}
+    @classmethod
+    def of(cls, error: RequestError, request_id: str) -> FieldError:
+        """The error in this shape."""
+        return cls(FieldProblem(error.code, error.message, UNSET if error.field is None else error.field))

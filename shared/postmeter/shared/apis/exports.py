@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.workspaces import BASE, endpoint
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.workspaces import BASE, DOCUMENT, endpoint
 
 EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
 EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")
@@ -112,7 +113,7 @@ ENDPOINTS = (
         method="GET",
         path=LATEST_PATH,
         unversioned=True,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="The latest exports, and how far each is",
         scope="analytics",
@@ -123,7 +124,7 @@ ENDPOINTS = (
         method="GET",
         path=DOWNLOAD_PATH,
         unversioned=True,
-        document=Document.WORKSPACES,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",
         parameters=DownloadParameters,

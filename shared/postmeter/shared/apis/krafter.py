@@ -6,8 +6,16 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.errors import PlainError
 
+DOCUMENT = Document(
+    name="Krafter",
+    about="Messages by their present state.",
+    paths=("/api/v1/mail/",),
+    error=PlainError,
+)
 STATUSES = ("queued", "sent", "delivered", "bounced", "complained", "failed")
 """In the order in which they are printed. They exclude each other."""
 
@@ -72,7 +80,7 @@ def _endpoint(path: str, summary: str, parameters: object, answer: object) -> En
     return Endpoint(
         method="GET",
         path=path,
-        document=Document.KRAFTER,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary=summary,
         scope="mail:read",

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.stream.events import EventType
 
 HISTORY = "/events"
@@ -62,7 +63,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/v1/messages/{id}" + HISTORY,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="One message with its whole history: each event with its verdict and the reason",
         scope="analytics",

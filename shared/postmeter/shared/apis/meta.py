@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Service
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Service
 
 OPENAPI_PATH = "/openapi.json"
 DOCS_PATH = "/docs"
@@ -15,7 +16,7 @@ ASSETS_PATH = "/dashboard"
 
 
 def _endpoint(path: str, summary: str, **more: Any) -> Endpoint:
-    return Endpoint(method="GET", path=path, document=Document.NATIVE, service=Service.GATEWAY, summary=summary, **more)
+    return Endpoint(method="GET", path=path, document=NATIVE, service=Service.GATEWAY, summary=summary, **more)
 
 
 ENDPOINTS = (

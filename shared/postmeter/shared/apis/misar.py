@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.errors import RequestError
 
 
 class OverviewParameters(Struct):
@@ -165,12 +167,33 @@ class PurchaseAnswer(Struct):
     attributed_campaign_id: str | None
 
 
+class FlatError(Struct):
+    """Every error of Misar. error: what to do, for people. error_type: for programs."""
+
+    success: Literal[False]
+    error: str
+    error_type: str
+
+    @classmethod
+    def of(cls, error: RequestError, request_id: str) -> FlatError:
+        """The error in this shape."""
+        return cls(False, error.message, error.code)
+
+
+CLIENT_BASE = "/mail/v1"
+"""Where the published client expects Misar: its paths are the document's without `/api/v1`, and `/analytics` is new."""
+DOCUMENT = Document(
+    name="Misar",
+    about="Account and campaign metrics, custom events and purchases. Rates as fractions.",
+    paths=("/api/v1/analytics/", "/api/v1/track/event", "/api/v1/track/purchase", f"{CLIENT_BASE}/"),
+    error=FlatError,
+)
 WHOLE_WORKSPACE = ("super_admin", "admin", "member")
 """A contact belongs to the workspace, not to one of its domains."""
 TRACK_EVENT = Endpoint(
     method="POST",
     path="/api/v1/track/event",
-    document=Document.MISAR,
+    document=DOCUMENT,
     service=Service.TRACKING,
     summary="Track a custom event",
     scope="track",
@@ -185,7 +208,7 @@ TRACK_EVENT = Endpoint(
 TRACK_PURCHASE = Endpoint(
     method="POST",
     path="/api/v1/track/purchase",
-    document=Document.MISAR,
+    document=DOCUMENT,
     service=Service.TRACKING,
     summary="Track a purchase; get the campaign that it is attributed to",
     scope="track",
@@ -197,15 +220,13 @@ TRACK_PURCHASE = Endpoint(
     failures=(409, 422),
     wrong_value=(422, "INVALID_FIELD"),
 )
-CLIENT_BASE = "/mail/v1"
-"""Where the published client expects Misar: its paths are the document's without `/api/v1`, and `/analytics` is new."""
 CLIENT_TRACK_EVENT = replace(TRACK_EVENT, path=f"{CLIENT_BASE}/track/event")
 CLIENT_TRACK_PURCHASE = replace(TRACK_PURCHASE, path=f"{CLIENT_BASE}/track/purchase")
 ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics/overview",
-        document=Document.MISAR,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="Account-level metrics",
         scope="analytics",
@@ -216,7 +237,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics/campaigns/{id}",
-        document=Document.MISAR,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="One campaign's metrics and timeline",
         scope="analytics",
@@ -228,7 +249,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=f"{CLIENT_BASE}/analytics",
-        document=Document.MISAR,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="Account-level metrics, as the published client asks for them",
         scope="analytics",

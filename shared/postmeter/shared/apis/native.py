@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, field
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of, read_later
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of, read_later
 from postmeter.shared.privacy.levels import CLICK_LEVELS, OPEN_LEVELS, Ceiling
 from postmeter.shared.storage.rollups import ASKED_BY, METRICS
 from postmeter.shared.stream.events import EventType
@@ -282,7 +283,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/v1/query",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="Any metric by any dimension",
         scope="analytics",
@@ -295,7 +296,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/v1/messages",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.TRACKING,
         summary="Register messages; get their tracking URLs and HTML",
         scope="track",
@@ -309,7 +310,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/v1/events",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.TRACKING,
         summary="Tell events",
         scope="track",
@@ -327,7 +328,7 @@ CAMPAIGN_ENDPOINTS = (
     Endpoint(
         method="PUT",
         path="/v1/campaigns/{id}",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.TRACKING,
         summary="Name a campaign, or say its status",
         scope="track",
@@ -340,7 +341,7 @@ CAMPAIGN_ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/v1/campaigns",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="The workspace's campaigns",
         scope="analytics",

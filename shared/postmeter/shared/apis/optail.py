@@ -7,7 +7,9 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.errors import PlainError
 
 _FROM = described("Start of the range: a timestamp with a zone, or a date. Default: 30 days ago.")
 _TO = described("End of the range, exclusive; a date is its last instant. Default: now.")
@@ -184,11 +186,19 @@ class MessageAnswer(Struct):
     data: Message
 
 
+DOCUMENT = Document(
+    name="Optail",
+    about="Metrics over time, breakdowns, messages. Rates as fractions.",
+    paths=("/v1/metrics",),
+    error=PlainError,
+)
+
+
 def _endpoint(path: str, summary: str, parameters: object, answer: object) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
-        document=Document.OPTAIL,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary=summary,
         scope="analytics",

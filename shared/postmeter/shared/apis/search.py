@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, field
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.native import NotLookedAt, Values
 from postmeter.shared.storage.rollups import ASKED_BY
 
@@ -66,7 +67,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/v1/messages/search",
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="Messages that were opened, clicked, bounced, ... or were not, latest first",
         scope="analytics",

@@ -30,11 +30,23 @@ from postmeter.shared.apis import (
     workspace,
     workspaces,
 )
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service
+from postmeter.shared.apis.document import NATIVE, Document
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service
 from postmeter.shared.apis.message_events import HISTORY
 from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
 
-__all__ = ["CLICK_PATH", "ENDPOINTS", "OPEN_PATH", "Document", "Endpoint", "Limit", "Service", "document_of"]
+__all__ = [
+    "CLICK_PATH",
+    "DOCUMENTS",
+    "ENDPOINTS",
+    "NATIVE",
+    "OPEN_PATH",
+    "Document",
+    "Endpoint",
+    "Limit",
+    "Service",
+    "document_of",
+]
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *vectis.ENDPOINTS,
@@ -66,20 +78,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *meta.ENDPOINTS,
 )
 
-_PREFIXES = (
-    ("/api/v1/workspaces/", Document.WORKSPACES),
-    ("/api/v1/analytics/", Document.MISAR),
-    ("/api/v1/track/event", Document.MISAR),
-    ("/api/v1/track/purchase", Document.MISAR),
-    ("/mail/v1/", Document.MISAR),
-    ("/api/v1/mail/", Document.KRAFTER),
-    ("/api/", Document.VECTIS),
-    ("/v1/metrics", Document.OPTAIL),
+DOCUMENTS: tuple[Document, ...] = (
+    NATIVE,
+    vectis.DOCUMENT,
+    optail.DOCUMENT,
+    workspaces.DOCUMENT,
+    misar.DOCUMENT,
+    krafter.DOCUMENT,
+)
+"""In the order of the OpenAPI document."""
+_BEGINNINGS = sorted(
+    ((path, document) for document in DOCUMENTS for path in document.paths), key=lambda one: len(one[0]), reverse=True
 )
 
 
 def document_of(path: str, method: str = "GET") -> Document:
     """The document whose envelope an answer on `path` has, also for paths that do not exist."""
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
-        return Document.NATIVE if method == "POST" or path.endswith(HISTORY) else Document.OPTAIL
-    return next((document for prefix, document in _PREFIXES if path.startswith(prefix)), Document.NATIVE)
+        return NATIVE if method == "POST" or path.endswith(HISTORY) else optail.DOCUMENT
+    return next((document for beginning, document in _BEGINNINGS if path.startswith(beginning)), NATIVE)

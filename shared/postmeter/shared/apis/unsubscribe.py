@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.endpoint import ANY_MEDIA, Document, Endpoint, Service, one_of
+from postmeter.shared.apis import vectis
+from postmeter.shared.apis.endpoint import ANY_MEDIA, Endpoint, Service, one_of
 
 UNSUBSCRIBE_PATH = "/api/v1/track/unsubscribe/"
 FIELD, VALUE = "List-Unsubscribe", "One-Click"
@@ -23,7 +24,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path=UNSUBSCRIBE_PATH + "{token}",
-        document=Document.VECTIS,
+        document=vectis.DOCUMENT,
         service=Service.TRACKING,
         summary="One-click unsubscribe, as mail clients post it",
         max_body=16 * 1024,
@@ -34,7 +35,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=UNSUBSCRIBE_PATH + "{token}",
-        document=Document.VECTIS,
+        document=vectis.DOCUMENT,
         service=Service.TRACKING,
         summary="A page that asks for confirmation, and changes nothing",
         media="text/html",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.errors import Problem
+from postmeter.shared.errors import RequestError
 
 OPEN_PATH = "/api/v1/track/open/"
 CLICK_PATH = "/api/v1/track/click/"
@@ -18,6 +22,31 @@ class Meta(Struct):
 
     request_id: str
     timestamp: Timestamp
+
+    @classmethod
+    def of(cls, request_id: str) -> Meta:
+        """That of this moment."""
+        return cls(request_id, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+class StampedError(Struct):
+    """Every error of Vectis."""
+
+    error: Problem
+    meta: Meta
+
+    @classmethod
+    def of(cls, error: RequestError, request_id: str) -> StampedError:
+        """The error in this shape."""
+        return cls(Problem(error.code, error.message), Meta.of(request_id))
+
+
+DOCUMENT = Document(
+    name="Vectis",
+    about="Mail volume by domain, and the tracking URLs. Rates in percent.",
+    paths=("/api/",),
+    error=StampedError,
+)
 
 
 class AnalyticsParameters(Struct):
@@ -127,7 +156,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=OPEN_PATH + "{token}",
-        document=Document.VECTIS,
+        document=DOCUMENT,
         service=Service.TRACKING,
         summary="A mail's tracking pixel",
         media="image/gif",
@@ -135,7 +164,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=CLICK_PATH + "{token}",
-        document=Document.VECTIS,
+        document=DOCUMENT,
         service=Service.TRACKING,
         summary="A mail's tracked link",
         parameters=ClickParameters,
@@ -145,7 +174,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v1/analytics",
-        document=Document.VECTIS,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="Mail volume of all domains, or one domain's series",
         scope="analytics",
@@ -157,7 +186,7 @@ ENDPOINTS = (
         method="GET",
         path="/api/v1/tracking/stats",
         unversioned=True,
-        document=Document.VECTIS,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary="Live totals of opens and clicks",
         scope="analytics",

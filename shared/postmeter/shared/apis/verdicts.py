@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, described
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, described
 from postmeter.shared.storage.thresholds import LEAST, LIMITS
 
 PATH = "/v1/verdicts"
@@ -54,7 +55,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.GATEWAY,
         summary="From what on clicks are a machine's",
         scope="analytics",
@@ -64,7 +65,7 @@ ENDPOINTS = (
     Endpoint(
         method="PUT",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.GATEWAY,
         summary="Set from what on clicks to come are a machine's",
         scope="track",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Service
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Service
 
 PATH = "/v1/webhooks/{provider}/{source}"
 
@@ -34,7 +35,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.TRACKING,
         summary="An email provider's own webhook, verified by its signature",
         timeout=30.0,
@@ -45,7 +46,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.TRACKING,
         summary="Whether a webhook's URL is right",
         answer=WebhookAnswer,

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Document, Endpoint, Limit, Service, described
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, described
 
 PATH = "/v1/workspace"
 
@@ -30,7 +31,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=PATH,
-        document=Document.NATIVE,
+        document=NATIVE,
         service=Service.QUERY,
         summary="The key's workspace: its name and time zone",
         scope="analytics",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Struct, field
 
 from postmeter.shared.apis.deliverability import DeliverabilityAnswer
-from postmeter.shared.apis.endpoint import Day, Document, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.errors import Problem
+from postmeter.shared.errors import RequestError
 
 _START = described("First day of a custom range, or its first instant.")
 _END = described("Last day of a custom range, or its last instant.")
@@ -274,6 +277,24 @@ class CompareAnswer(Struct):
     data: Comparison
 
 
+class FailedError(Struct):
+    """Every error of Workspaces."""
+
+    success: Literal[False]
+    error: Problem
+
+    @classmethod
+    def of(cls, error: RequestError, request_id: str) -> FailedError:
+        """The error in this shape."""
+        return cls(False, Problem(error.code, error.message))
+
+
+DOCUMENT = Document(
+    name="Workspaces",
+    about="Campaigns, deliverability, heatmap, comparison, exports. Rates in percent.",
+    paths=("/api/v1/workspaces/",),
+    error=FailedError,
+)
 BASE = "/api/v1/workspaces/{workspaceId}"
 
 
@@ -282,7 +303,7 @@ def endpoint(method: str, path: str, limit: Limit, summary: str, **more: Any) ->
     return Endpoint(
         method=method,
         path=BASE + path,
-        document=Document.WORKSPACES,
+        document=DOCUMENT,
         service=Service.QUERY,
         summary=summary,
         scope="analytics",

@@ -8,11 +8,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from postmeter.shared.apis.codes import Code
-from postmeter.shared.apis.endpoint import Document
-from postmeter.shared.apis.table import document_of
+from postmeter.shared.apis.table import Document, document_of
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
-from postmeter.shared.http.envelopes import error_body
 
 LINE_LIMIT = 32 * 1024
 """Bytes of a request line's target. A click on an 8 KB destination, percent-encoded, needs 25 KB."""
@@ -39,7 +37,7 @@ def refusal(method: str, path: str, error: RequestError, request_id: str) -> web
 def answer(document: Document, error: RequestError, request_id: str) -> web.Response:
     """An error in a document's envelope."""
     response = web.Response(
-        body=error_body(document, error, request_id),
+        body=document.error_body(error, request_id),
         status=error.status,
         headers=error.headers,
         content_type="application/json",

@@ -8,7 +8,6 @@ from email.utils import formatdate
 from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.table import document_of
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.envelopes import error_body
 from postmeter.shared.links import hits, pixel
 
 REASONS = {
@@ -63,7 +62,7 @@ _REDIRECT = redirect("").wire(b"").removesuffix(b"\r\n")
 
 def refusal(path: str, status: int, code: Code, message: str) -> Prepared:
     """An error in the envelope of the document that `path` belongs to."""
-    body = error_body(document_of(path), RequestError(status, code, message), "")
+    body = document_of(path).error_body(RequestError(status, code, message), "")
     return Prepared(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
 
 
