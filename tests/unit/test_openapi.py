@@ -8,10 +8,9 @@ import pytest
 
 from postmeter.gateway.openapi import document
 from postmeter.gateway.openapi.schemas import Schemas
-from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.engine import vocabulary
 from postmeter.shared.apis import vectis
-from postmeter.shared.apis.endpoint import Service, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Service, described, one_of
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, STATUS_PATH
 from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Document, Endpoint
 from postmeter.shared.errors import RequestError
@@ -40,7 +39,8 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
     )
     assert ("429" in responses) == (endpoint.limit is not None)
     # Of what no version of the workspace tells nobody can say that it is still the same.
-    has_tag = endpoint.service is Service.QUERY and endpoint.method == "GET" and CLOCKS[endpoint.path] is not None
+    assert (endpoint.caching is None) == (endpoint.service is not Service.QUERY)
+    has_tag = endpoint.method == "GET" and endpoint.caching not in (None, Caching.NEVER)
     assert ("304" in responses) == has_tag
     told = {"RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
     limited = told & set(responses[str(endpoint.status)].get("headers", {}))

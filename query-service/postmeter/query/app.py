@@ -131,14 +131,16 @@ def runner(application: web.Application, clocks: Clocks, stop_timeout: float) ->
 
 def _served(endpoint: Endpoint, handler: Handler, limiter: ConnectionLimiter, cache: Cache) -> answerer.Handler:
     """The handler, within its turn and behind what is kept."""
+    assert endpoint.caching is not None, f"{endpoint.path}: its row does not say how long an answer is kept"
+    clock = CLOCKS[endpoint.caching]
 
     async def serve(given: answerer.Asked) -> web.StreamResponse:
         asked = Asked(given.request, given.principal, Scope.of(given.principal), given.text)
-        if CLOCKS[endpoint.path] is None:
+        if clock is None:
             async with _turn(limiter, endpoint, asked.principal, asked.request):
                 return await handler(asked)
         compute = functools.partial(_compute, endpoint, handler, asked, limiter)
-        return _respond(endpoint, asked, await cache.answer(endpoint.path, asked, compute))
+        return _respond(endpoint, asked, await cache.answer(clock, asked, compute))
 
     return serve
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from postmeter.query.cache import questions
 from postmeter.query.cache.flights import Flights
-from postmeter.query.cache.questions import CLOCKS, Question
+from postmeter.query.cache.questions import Question, Reader
 from postmeter.query.cache.store import KeptAnswer, Store
 from postmeter.query.cache.versions import Versions
 from postmeter.query.requests.answers import Asked, Clock
@@ -27,14 +27,13 @@ class Cache:
         self._flights = Flights[KeptAnswer]()
         self._metrics = metrics
 
-    async def answer(self, path: str, asked: Asked, compute: Compute) -> KeptAnswer:
-        """The answer to a request of the endpoint `path`: a kept one, or what `compute` gives, also to others who ask
-        the same of the same version meanwhile. Raises what `compute` raises; a failure is not kept.
+    async def answer(self, clock: Reader, asked: Asked, compute: Compute) -> KeptAnswer:
+        """The answer to a request: a kept one, or what `compute` gives, also to others who ask the same of the same
+        version meanwhile. clock: how the answer depends on it. Raises what `compute` raises; a failure is not kept.
 
         The version is read before anything is computed: an answer may be newer than what it is kept under, never older.
         """
-        clock = CLOCKS[path]
-        if clock is None or not self._most:
+        if not self._most:
             return await compute()
         question = questions.of(asked.request, await asked.read(), asked.principal, self._clock(), clock)
         if question is None:

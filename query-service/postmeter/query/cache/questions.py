@@ -1,7 +1,4 @@
-"""What an answer depends on beside its workspace's version: the question, who may see what, and the clock.
-
-Every endpoint of query-service stands in CLOCKS, so that a new one is thought about.
-"""
+"""What an answer depends on beside its workspace's version: the question, who may see what, and the clock."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis import audit, consent, domains, exports, misar, recipients, workspace, workspaces
-from postmeter.shared.apis.live import LIVE_ENDPOINT
+from postmeter.shared.apis.endpoint import Caching
 from postmeter.shared.auth.principal import Principal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,16 +53,7 @@ def _by(width: timedelta) -> Reader:
     return read
 
 
-_by_day = _by(timedelta(days=1))
-_by_quarter = _by(timedelta(minutes=15))
 _by_second = _by(timedelta(seconds=1))
-
-
-def _by_second_without_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
-    """Optail prints the ends of its range, to the second."""
-    if "from" in request.query and "to" in request.query:
-        return 0, 0
-    return _by_second(request, body, now)
 
 
 class _Range(msgspec.Struct):
@@ -75,8 +62,10 @@ class _Range(msgspec.Struct):
     cursor: msgspec.Raw | None = None
 
 
-def _by_second_without_whole_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
-    """A search without a range ends an hour after this second."""
+def _by_second_without_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
+    """A range that is not given whole ends at this second, or not long after it, and its ends are printed."""
+    if request.method != "POST":
+        return (0, 0) if "from" in request.query and "to" in request.query else _by_second(request, body, now)
     try:
         given = msgspec.json.decode(body, type=_Range)
     except (ValueError, RecursionError):
@@ -84,37 +73,12 @@ def _by_second_without_whole_range(request: web.Request, body: bytes, now: datet
     return (0, 0) if given.cursor or (given.start and given.end) else _by_second(request, body, now)
 
 
-CLOCKS: dict[str, Reader | None] = {
-    "/api/v1/analytics": _by_quarter,
-    "/api/v1/tracking/stats": None,  # of Redis, ahead of what is committed
-    domains.PATH: _at_any_time,
-    "/v1/campaigns": _at_any_time,
-    "/api/v1/mail/stats": _by_second,
-    "/api/v1/mail/stats/daily": _by_day,
-    "/v1/metrics": _by_second_without_range,
-    "/v1/metrics/breakdown": _by_second_without_range,
-    "/v1/metrics/summary": _by_second_without_range,
-    "/v1/messages": _at_any_time,
-    "/v1/messages/{id}": _at_any_time,
-    "/v1/messages/{id}/events": _at_any_time,
-    "/v1/messages/search": _by_second_without_whole_range,
-    workspaces.BASE + "/campaigns/{campaignId}/analytics": _by_day,
-    workspaces.BASE + "/analytics/overview": _by_day,
-    workspaces.BASE + "/analytics/deliverability": _by_day,
-    workspaces.BASE + "/analytics/engagement-heatmap": _by_day,
-    workspaces.BASE + "/analytics/compare": _by_day,
-    "/api/v1/analytics/overview": _by_day,
-    "/api/v1/analytics/campaigns/{id}": _by_day,
-    f"{misar.CLIENT_BASE}/analytics": _by_day,
-    exports.EXPORT_PATH: None,  # it orders something
-    exports.STATUS_PATH: None,  # what a worker writes, and no version tells
-    exports.LATEST_PATH: None,
-    exports.DOWNLOAD_PATH: None,
-    LIVE_ENDPOINT.path: None,
-    consent.PATH: None,
-    recipients.EXPORT_PATH: None,  # it leaves an entry in the audit log
-    audit.PATH: None,
-    workspace.PATH: _at_any_time,
-    "/v1/query": _by_quarter,
+CLOCKS: dict[Caching, Reader | None] = {
+    Caching.NEVER: None,
+    Caching.UNTIL_CHANGED: _at_any_time,
+    Caching.BY_DAY: _by(timedelta(days=1)),
+    Caching.BY_QUARTER_HOUR: _by(timedelta(minutes=15)),
+    Caching.BY_SECOND: _by_second,
+    Caching.BY_SECOND_WITHOUT_RANGE: _by_second_without_range,
 }
-"""By the endpoint's path: how finely its good answer depends on the clock; None: it is not kept."""
+"""How the clock is read for it; None: an answer is not kept."""

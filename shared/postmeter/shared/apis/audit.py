@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
-from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of
+from postmeter.shared.apis.endpoint import Caching, Service, Timestamp, described, native, one_of
 from postmeter.shared.privacy.audit import Action
 
 PATH = "/v1/audit"
@@ -48,6 +48,6 @@ ENDPOINTS = (
         service=Service.QUERY,
         scope="privacy",
         parameters=AuditParameters,
-        unversioned=True,
+        caching=Caching.NEVER,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Raw, Struct
 
-from postmeter.shared.apis.endpoint import Service, Timestamp, described, native, one_of, read_later
+from postmeter.shared.apis.endpoint import Caching, Service, Timestamp, described, native, one_of, read_later
 from postmeter.shared.apis.native import Rejected
 from postmeter.shared.apis.privacy import ADMINS
 from postmeter.shared.privacy.levels import CHOICES
@@ -100,6 +100,6 @@ ENDPOINTS = (
         service=Service.QUERY,
         scope="privacy",
         parameters=ConsentParameters,
-        unversioned=True,
+        caching=Caching.NEVER,
     ),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described
 
 PATH = "/v1/domains"
 
@@ -45,5 +45,6 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=DomainsParameters,
         answer=DomainsAnswer,
+        caching=Caching.UNTIL_CHANGED,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Annotated, Any
 
 import msgspec
@@ -30,6 +30,21 @@ class Limit(StrEnum):
     EXPORT = "export"
 
 
+class Caching(Enum):
+    """How long a good answer of query-service may be kept: until its workspace's version changes, or the clock passes
+    what the answer depends on (ADR 0046).
+    """
+
+    NEVER = auto()
+    """No version tells that it changes, or the request does something."""
+    UNTIL_CHANGED = auto()
+    BY_DAY = auto()
+    BY_QUARTER_HOUR = auto()
+    BY_SECOND = auto()
+    BY_SECOND_WITHOUT_RANGE = auto()
+    """By the second, unless the query, or the body of a POST, has both `from` and `to`."""
+
+
 ANY_MEDIA = "*/*"
 """Among an endpoint's media types: the body is read as what it is, not as what it is called."""
 
@@ -43,8 +58,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: a POST that changes nothing. parameters, body, answer: the msgspec structs of the query string, the
     body and the good answer (`status`), from which the OpenAPI document is made; answer None: no JSON, but `media`.
     failures: statuses of errors to expect beside those that follow from the rest. streams: the answer goes on until one
-    side ends it; timeout: seconds without a byte of it. unversioned: what it answers changes without the workspace's
-    version (ADR 0046). wrong_value: status and code of an error that names a field, where not the document's own.
+    side ends it; timeout: seconds without a byte of it. caching: of a row of query-service. wrong_value: status and
+    code of an error that names a field, where not the document's own.
     """
 
     method: str
@@ -66,13 +81,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     media: str = "application/json"
     failures: tuple[int, ...] = ()
     streams: bool = False
-    unversioned: bool = False
+    caching: Caching | None = None
     wrong_value: tuple[int, Code] | None = None
 
     @property
     def has_tag(self) -> bool:
         """Whether its good answer has an ETag, and who has it already gets 304."""
-        return self.method == "GET" and self.service is Service.QUERY and not self.unversioned
+        return self.method == "GET" and self.caching not in (None, Caching.NEVER)
 
     @property
     def refusal(self) -> tuple[int, Code]:

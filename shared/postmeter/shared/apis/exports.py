@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.workspaces import BASE, DOCUMENT, endpoint
 
 EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
@@ -99,6 +99,7 @@ ENDPOINTS = (
         body=ExportBody,
         answer=ExportAnswer,
         max_body=64 * 1024,
+        caching=Caching.NEVER,  # it orders something
     ),
     endpoint(
         "GET",
@@ -107,12 +108,12 @@ ENDPOINTS = (
         "How far an export is, and where to get it",
         answer=ExportStatusAnswer,
         failures=(422,),
-        unversioned=True,
+        caching=Caching.NEVER,  # what a worker writes, and no version tells
     ),
     Endpoint(
         method="GET",
         path=LATEST_PATH,
-        unversioned=True,
+        caching=Caching.NEVER,
         document=NATIVE,
         service=Service.QUERY,
         summary="The latest exports, and how far each is",
@@ -123,7 +124,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path=DOWNLOAD_PATH,
-        unversioned=True,
+        caching=Caching.NEVER,
         document=DOCUMENT,
         service=Service.QUERY,
         summary="An export's file; the link in its status is signed and expires",

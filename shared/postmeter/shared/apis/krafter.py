@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import Document
-from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described
+from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described
 from postmeter.shared.apis.errors import PlainError
 
 DOCUMENT = Document(
@@ -76,7 +76,7 @@ class DailyAnswer(Struct):
     data: list[DayRow]
 
 
-def _endpoint(path: str, summary: str, parameters: object, answer: object) -> Endpoint:
+def _endpoint(path: str, summary: str, parameters: object, answer: object, caching: Caching) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
@@ -87,10 +87,13 @@ def _endpoint(path: str, summary: str, parameters: object, answer: object) -> En
         limit=Limit.READ,
         parameters=parameters,
         answer=answer,
+        caching=caching,
     )
 
 
 ENDPOINTS = (
-    _endpoint("/api/v1/mail/stats", "Messages of a rolling period by state", StatsParameters, StatsAnswer),
-    _endpoint("/api/v1/mail/stats/daily", "Messages by day and state", DailyParameters, DailyAnswer),
+    _endpoint(
+        "/api/v1/mail/stats", "Messages of a rolling period by state", StatsParameters, StatsAnswer, Caching.BY_SECOND
+    ),
+    _endpoint("/api/v1/mail/stats/daily", "Messages by day and state", DailyParameters, DailyAnswer, Caching.BY_DAY),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, described
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, described
 
 
 class LiveParameters(Struct):
@@ -19,7 +19,7 @@ class LiveParameters(Struct):
 LIVE_ENDPOINT = Endpoint(
     method="GET",
     path="/v1/live",
-    unversioned=True,
+    caching=Caching.NEVER,
     document=NATIVE,
     service=Service.QUERY,
     summary="Counters once a second, and events as they are counted: server-sent events",

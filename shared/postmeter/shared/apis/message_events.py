@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.stream.events import EventType
 
 HISTORY = "/events"
@@ -69,6 +69,7 @@ ENDPOINTS = (
         scope="analytics",
         limit=Limit.READ,
         answer=MessageEventsAnswer,
+        caching=Caching.UNTIL_CHANGED,
         failures=(404,),
     ),
 )

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from postmeter.shared.apis.document import Document
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.errors import RequestError
 
 
@@ -233,6 +233,7 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=OverviewParameters,
         answer=OverviewAnswer,
+        caching=Caching.BY_DAY,
     ),
     Endpoint(
         method="GET",
@@ -243,6 +244,7 @@ ENDPOINTS = (
         scope="analytics",
         limit=Limit.READ,
         answer=CampaignAnswer,
+        caching=Caching.BY_DAY,
     ),
     TRACK_EVENT,
     TRACK_PURCHASE,
@@ -256,6 +258,7 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=ClientParameters,
         answer=ClientAnswer,
+        caching=Caching.BY_DAY,
     ),
     CLIENT_TRACK_EVENT,
     CLIENT_TRACK_PURCHASE,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of, read_later
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of, read_later
 from postmeter.shared.privacy.levels import CLICK_LEVELS, OPEN_LEVELS, Ceiling
 from postmeter.shared.storage.rollups import ASKED_BY, METRICS
 from postmeter.shared.stream.events import EventType
@@ -292,6 +292,7 @@ ENDPOINTS = (
         repeatable=True,
         body=QueryBody,
         answer=QueryAnswer,
+        caching=Caching.BY_QUARTER_HOUR,
     ),
     Endpoint(
         method="POST",
@@ -348,5 +349,6 @@ CAMPAIGN_ENDPOINTS = (
         limit=Limit.READ,
         parameters=CampaignsParameters,
         answer=CampaignsAnswer,
+        caching=Caching.UNTIL_CHANGED,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from postmeter.shared.apis.document import Document
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.errors import PlainError
 
 _FROM = described("Start of the range: a timestamp with a zone, or a date. Default: 30 days ago.")
@@ -194,7 +194,7 @@ DOCUMENT = Document(
 )
 
 
-def _endpoint(path: str, summary: str, parameters: object, answer: object) -> Endpoint:
+def _endpoint(path: str, summary: str, parameters: object, answer: object, caching: Caching) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
@@ -205,13 +205,22 @@ def _endpoint(path: str, summary: str, parameters: object, answer: object) -> En
         limit=Limit.READ,
         parameters=parameters,
         answer=answer,
+        caching=caching,
     )
 
 
 ENDPOINTS = (
-    _endpoint("/v1/metrics", "Events over time", MetricsParameters, MetricsAnswer),
-    _endpoint("/v1/metrics/breakdown", "Totals by provider, domain or template", BreakdownParameters, BreakdownAnswer),
-    _endpoint("/v1/metrics/summary", "Totals and rates", SummaryParameters, SummaryAnswer),
-    _endpoint("/v1/messages", "Messages, newest first", MessagesParameters, MessagesAnswer),
-    _endpoint("/v1/messages/{id}", "One message with its history", None, MessageAnswer),
+    _endpoint("/v1/metrics", "Events over time", MetricsParameters, MetricsAnswer, Caching.BY_SECOND_WITHOUT_RANGE),
+    _endpoint(
+        "/v1/metrics/breakdown",
+        "Totals by provider, domain or template",
+        BreakdownParameters,
+        BreakdownAnswer,
+        Caching.BY_SECOND_WITHOUT_RANGE,
+    ),
+    _endpoint(
+        "/v1/metrics/summary", "Totals and rates", SummaryParameters, SummaryAnswer, Caching.BY_SECOND_WITHOUT_RANGE
+    ),
+    _endpoint("/v1/messages", "Messages, newest first", MessagesParameters, MessagesAnswer, Caching.UNTIL_CHANGED),
+    _endpoint("/v1/messages/{id}", "One message with its history", None, MessageAnswer, Caching.UNTIL_CHANGED),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Struct, UnsetType
 
 from postmeter.shared.apis.consent import RecipientConsent
-from postmeter.shared.apis.endpoint import Day, Service, Timestamp, described, native, one_of
+from postmeter.shared.apis.endpoint import Caching, Day, Service, Timestamp, described, native, one_of
 from postmeter.shared.apis.message_events import MessageHistory
 
 ERASE_PATH = "/v1/recipients/erase"
@@ -195,5 +195,6 @@ ENDPOINTS = (
         roles=ADMINS,
         max_body=16 * 1024,
         body=KeptOfAddress | KeptOfHash,
+        caching=Caching.NEVER,  # it leaves an entry in the audit log
     ),
 )

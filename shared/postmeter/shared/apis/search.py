@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Struct, field
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.native import NotLookedAt, Values
 from postmeter.shared.storage.rollups import ASKED_BY
 
@@ -76,5 +76,6 @@ ENDPOINTS = (
         repeatable=True,
         body=SearchBody,
         answer=SearchAnswer,
+        caching=Caching.BY_SECOND_WITHOUT_RANGE,
     ),
 )

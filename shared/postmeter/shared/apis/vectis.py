@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import Document
-from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
 
@@ -181,11 +181,12 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=AnalyticsParameters,
         answer=AllDomainsAnswer | OneDomainAnswer,
+        caching=Caching.BY_QUARTER_HOUR,
     ),
     Endpoint(
         method="GET",
         path="/api/v1/tracking/stats",
-        unversioned=True,
+        caching=Caching.NEVER,  # of Redis, ahead of what is committed
         document=DOCUMENT,
         service=Service.QUERY,
         summary="Live totals of opens and clicks",

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, described
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, described
 
 PATH = "/v1/workspace"
 
@@ -37,5 +37,6 @@ ENDPOINTS = (
         scope="analytics",
         limit=Limit.READ,
         answer=WorkspaceAnswer,
+        caching=Caching.UNTIL_CHANGED,
     ),
 )

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from postmeter.shared.apis.deliverability import DeliverabilityAnswer
 from postmeter.shared.apis.document import Document
-from postmeter.shared.apis.endpoint import Day, Endpoint, Limit, Service, Timestamp, described, one_of
+from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
 
@@ -320,6 +320,7 @@ ENDPOINTS = (
         "One campaign's summary, rates and series",
         parameters=CampaignParameters,
         answer=CampaignAnswer,
+        caching=Caching.BY_DAY,
     ),
     endpoint(
         "GET",
@@ -328,6 +329,7 @@ ENDPOINTS = (
         "All campaigns of a workspace",
         parameters=OverviewParameters,
         answer=OverviewAnswer,
+        caching=Caching.BY_DAY,
     ),
     endpoint(
         "GET",
@@ -336,6 +338,7 @@ ENDPOINTS = (
         "Bounces, health score, reputation, blocklists",
         parameters=DeliverabilityParameters,
         answer=DeliverabilityAnswer,
+        caching=Caching.BY_DAY,
     ),
     endpoint(
         "GET",
@@ -344,6 +347,7 @@ ENDPOINTS = (
         "Engagement by weekday and time of sending",
         parameters=HeatmapParameters,
         answer=HeatmapAnswer,
+        caching=Caching.BY_DAY,
     ),
     endpoint(
         "POST",
@@ -354,5 +358,6 @@ ENDPOINTS = (
         answer=CompareAnswer,
         max_body=64 * 1024,
         repeatable=True,
+        caching=Caching.BY_DAY,
     ),
 )
