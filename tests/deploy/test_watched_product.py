@@ -214,6 +214,27 @@ def test_a_schema_of_before(watched: Watched) -> None:
     asyncio.run(change(f"INSERT INTO migration (name) VALUES ('{newest}') RETURNING name"))
 
 
+def test_an_erasure_that_waits_for_a_transaction(watched: Watched) -> None:
+    """One that was asked for two hours ago, and a transaction that has not ended since."""
+
+    async def erase() -> None:
+        with database_dsn(watched.product.data) as dsn:
+            held, other = [await asyncpg.connect(dsn.reveal()) for _ in range(2)]
+            try:
+                async with held.transaction():
+                    await held.fetchval("SELECT pg_current_xact_id()")
+                    answer = await asyncio.to_thread(watched.api, "POST", "/v1/recipients/erase", {"to": "b@c.example"})
+                    assert answer.status_code == 202
+                    await other.execute("UPDATE erasure SET requested_at = requested_at - interval '2 hours'")
+                    await asyncio.to_thread(watched.prometheus.fires, "PostmeterErasureOpen")
+            finally:
+                await held.close()
+                await other.close()
+
+    asyncio.run(erase())
+    wait_for("the erasure to get on", lambda: "PostmeterErasureOpen" not in watched.prometheus.firing())
+
+
 def test_stores_and_services_that_stand_still(watched: Watched) -> None:
     with ThreadPoolExecutor(12) as threads, watched.frozen("run query"):
         first = threads.submit(watched.api, "POST", "/v1/query", QUERY)

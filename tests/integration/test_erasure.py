@@ -278,6 +278,14 @@ async def test_what_a_flush_was_adding_in_that_moment_goes_too(at: Bench) -> Non
     await pool.close()
 
 
+async def test_one_that_fails_holds_up_no_other(at: Bench) -> None:
+    stuck, other = await erase(at), await erase(at, OTHER)
+    await at.db.execute("UPDATE erasure SET step = 99, requested_at = now() - interval '1 hour' WHERE id = $1", stuck)
+    async with at.aggregator():
+        await done(at, other)
+    assert await at.value("SELECT step = 99 AND completed_at IS NULL FROM erasure WHERE id = $1", stuck)
+
+
 def test_what_identifies_is_what_registrations_tell() -> None:
     """A field that is added to registrations is to be thought of here, and by who erases."""
     neutral = {"at", "workspace", "message", "created", "campaign", "campaign_name", "from_address", "from_domain"}

@@ -25,8 +25,8 @@ class TroubleLog:
         self._of = ""
         """The unexpected error that was said last; empty: passing trouble."""
 
-    def failed(self, event: str, error: Exception) -> None:
-        """Log an attempt's failure; `times` counts those since the last line of its kind.
+    def failed(self, event: str, error: Exception, **fields: Any) -> None:
+        """Log an attempt's failure, with `fields` of its own; `times` counts those since the last line of its kind.
 
         Passing trouble is a warning, at most one in QUIET_SECONDS; of the unexpected the same error has its traceback
         at most once in TRACEBACK_QUIET_SECONDS.
@@ -39,9 +39,9 @@ class TroubleLog:
         if self._clock() < self._quiet_until:
             return
         if passes:
-            logs.get().warning(event, **self._fields, error=repr(error), times=self._unsaid)
+            logs.get().warning(event, **self._fields, **fields, error=repr(error), times=self._unsaid)
         else:
-            logs.get().error(event, **self._fields, exc_info=error, times=self._unsaid)
+            logs.get().error(event, **self._fields, **fields, exc_info=error, times=self._unsaid)
         self._quiet_until = self._clock() + (QUIET_SECONDS if passes else TRACEBACK_QUIET_SECONDS)
         self._unsaid = 0
         self._said = True

@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import asyncpg
 import msgspec
 import redis.asyncio
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.errors import TROUBLE
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.erasure import contacts, files, messages
@@ -41,6 +43,7 @@ class Erasures:
         self._pool = pool
         self._memory = memory
         self._counters = counters
+        self._trouble = TroubleLog()
         self._works: dict[Step, Work] = {
             Step.BURY: _bury,
             Step.FENCE: _fence,
@@ -56,25 +59,31 @@ class Erasures:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Failures are logged and tried again."""
-        trouble = TroubleLog()
         while not stop.is_set():
             gets_on = False
             try:
                 gets_on = await self._round()
-                trouble.over("erasures get on again")
             except Exception as error:
-                trouble.failed("erasures wait, trying again", error)
+                self._trouble.failed("erasures wait, trying again", error)
             if not gets_on:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(stop.wait(), SECONDS)
 
     async def _round(self) -> bool:
-        """One step of each that is open. Whether any of them gets on."""
+        """One step of each that is open. Whether any of them gets on. One that fails holds up no other."""
         rows = await self._pool.fetch(QUERIES["open"], MOST)
         self._counters.open_seconds.set(max((row["waited"] for row in rows), default=0.0))
-        gets_on = False
+        gets_on = fails = False
         for row in rows:
-            gets_on = await self._step(row["workspace"], row["id"]) or gets_on
+            try:
+                gets_on = await self._step(row["workspace"], row["id"]) or gets_on
+            except Exception as error:
+                if isinstance(error, TROUBLE) and not isinstance(error, asyncpg.PostgresError):
+                    raise  # the connection: others would wait for it as well
+                fails = True
+                self._trouble.failed("erasures wait, trying again", error, erasure=str(row["id"]))
+        if not fails:
+            self._trouble.over("erasures get on again")
         return gets_on
 
     async def _step(self, workspace: int, job: UUID) -> bool:
