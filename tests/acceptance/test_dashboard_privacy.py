@@ -96,6 +96,8 @@ def test_a_campaign_says_what_it_may_see(office: Office) -> None:
     told = {"anonymous_opens": 4, "trackable": 2}
     wait_for("the numbers", lambda: office.ask("POST", "/v1/query", ask)["data"][0] == told)
     office.registered("open", "seen@mail.example")
+    whole = {"metrics": ["delivered"], "filters": {"campaign": ["open"]}}
+    wait_for("the other", lambda: office.ask("POST", "/v1/query", whole)["data"][0]["delivered"] == 1)
     page = office.page("/campaigns/mixed")
     beside = page.get_by_role("note")
     expect(beside).to_contain_text("The opens of 2 of 5 delivered messages can be seen one by one.")
@@ -103,6 +105,26 @@ def test_a_campaign_says_what_it_may_see(office: Office) -> None:
     why = setting(page, "What may be seen here, and why")
     expect(why.locator("dd").first).to_have_text("opens: Full, clicks: Full")
     nothing_is_in_the_way(page)
+    words = {"Overview": "/", "Campaigns": "/campaigns", "Compare": "/compare?campaign=mixed&campaign=open"}
+    for title, path in words.items():
+        page = office.page(path)
+        expect(page.locator("h1")).to_have_text(title)
+        beside = page.get_by_role("note")
+        expect(beside).to_have_count(1)
+        of = "2 of 5" if title == "Compare" else "3 of 6"
+        expect(beside).to_contain_text(f"The opens of {of} delivered messages can be seen one by one.")
+        expect(beside).to_contain_text("“Opened” counts these alone: 0.0 % of them.")
+        expect(beside).to_contain_text("4 of 4 opens and 0 of 0 clicks are anonymous")
+        if title == "Campaigns":
+            expect(page.locator("tbody tr").filter(has_text="mixed")).to_contain_text("40.0 % can be seen")
+            expect(page.locator("tbody tr").filter(has_text="open")).not_to_contain_text("can be seen")
+        if title == "Compare":
+            expect(beside).to_contain_text("mixed")
+            expect(page.get_by_text("so their open rates do not tell which was opened more")).to_be_visible()
+        nothing_is_in_the_way(page)
+    page.evaluate("localStorage.setItem('postmeter-language', 'de')")
+    page.reload()
+    expect(page.get_by_role("note")).to_contain_text("„Geöffnet“ zählt nur diese")
     reader = office.ask("POST", "/v1/keys", {"role": "member", "scopes": ["analytics"]})["data"]["key"]
     page = office.page("/campaigns/mixed", reader)
     expect(setting(page, "What may be seen here, and why")).to_contain_text("Administrators see which.")

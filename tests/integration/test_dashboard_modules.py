@@ -237,10 +237,11 @@ def test_a_campaign_sent_before_the_period_does_not_stand_out_by_the_opens_of_ol
         {"campaign": "well", "delivered": 1000, "unique_opens": 600},
         {"campaign": "badly", "delivered": 1000, "unique_opens": 100},
         {"campaign": "alike", "delivered": 1000, "unique_opens": 350},
+        {"campaign": "hidden", "delivered": 1000, "unique_opens": 100, "trackable": 300},
     ]
     listed = [{"id": row["campaign"], "sent_at": f"2026-11-0{day}T00:00:00Z"} for day, row in enumerate(rows, 1)]
     expression = (
         "return m.outstanding(given.rows, given.list, Date.parse('2026-11-02T00:00:00Z'),"
-        " { delivered: 3000, unique_opens: 1050 }).map(({ row }) => row.campaign)"
+        " { of: 3000, opened: 1050 }).map(({ row }) => row.campaign)"
     )
     assert evaluate("model/attention.js", expression, {"rows": rows, "list": listed}) == ["well", "badly"]

@@ -3,6 +3,7 @@
 import { to } from "../address.js";
 import { rateOf } from "./measures.js";
 import { count } from "./numbers.js";
+import { isHidden } from "./seen.js";
 
 /**
  * The limits of the health score (hard bounces, unsubscribes) and of Gmail and Yahoo (complaints), as fractions. Nobody
@@ -93,11 +94,15 @@ export function sentLast(campaigns, list, begin) {
   return found.reduce((last, one) => (last && last.sentAt >= one.sentAt ? last : one), undefined)?.row;
 }
 
-/** Campaigns whose share of opened mail is further from all others' than chance takes it: {row, z}. */
-export function outstanding(campaigns, list, begin, now) {
-  const overall = now.delivered ? now.unique_opens / now.delivered : 0;
+/**
+ * Campaigns whose share of opened mail is further from all others' than chance takes it: {row, z}. all: messages of all
+ * campaigns, `of` how many, `opened` of these. Of a campaign whose opens cannot be seen nobody knows whether it stands out.
+ */
+export function outstanding(campaigns, list, begin, all) {
+  const overall = all.of ? all.opened / all.of : 0;
   if (overall <= 0 || overall >= 1) return [];
   return comparable(campaigns, list, begin)
+    .filter(({ row }) => !isHidden(row))
     .map(({ row }) => ({
       row,
       z: (row.unique_opens / row.delivered - overall) / Math.sqrt((overall * (1 - overall)) / row.delivered),

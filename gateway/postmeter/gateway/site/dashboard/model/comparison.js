@@ -2,7 +2,8 @@
 
 import { latestFirst } from "./campaigns.js";
 import { count } from "./numbers.js";
-import { segment } from "./requests.js";
+import { query, segment } from "./requests.js";
+import { SEEN, isHidden } from "./seen.js";
 
 export const LEAST = 2;
 export const MOST = 5;
@@ -23,6 +24,7 @@ const SETTLED = 86_400_000;
 const PROPOSED = 3;
 
 const since = (campaign) => campaign.sent_at ?? campaign.created_at;
+const firstDay = (campaigns) => campaigns.map(since).filter(Boolean).sort()[0]?.slice(0, 10);
 
 /** Campaigns for a first look: the last ones that were sent whole and have had a day. */
 export function proposed(list, now = Date.now()) {
@@ -38,10 +40,20 @@ export function young(campaigns, now = Date.now()) {
 
 /** The request: each campaign's whole life, from the day on which the first of them was sent. */
 export function compared(workspace, ids, campaigns) {
-  const first = campaigns.map(since).filter(Boolean).sort()[0];
-  const window = first ? { time_range: "custom", start_date: first.slice(0, 10) } : { time_range: "90d" };
+  const first = firstDay(campaigns);
+  const window = first ? { time_range: "custom", start_date: first } : { time_range: "90d" };
   const body = { campaign_ids: ids, metrics: RATES, ...window };
   return { method: "POST", path: `/api/v1/workspaces/${segment(workspace)}/analytics/compare`, body };
+}
+
+/** What can be seen of them in that time. */
+export const seenOfThem = (ids, campaigns) =>
+  query({ metrics: SEEN, dimensions: ["campaign"], filters: { campaign: ids }, from: firstDay(campaigns) });
+
+/** Whether their opens can be seen to different parts, so that their open rates do not tell which was opened more. */
+export function areUnlike(rows) {
+  const parts = rows.map((row) => (isHidden(row) ? Math.round((row.trackable / row.delivered) * 100) : 100));
+  return new Set(parts).size > 1;
 }
 
 /**

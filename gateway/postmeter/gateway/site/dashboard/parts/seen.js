@@ -1,22 +1,18 @@
-/** What may be seen of a campaign and why, so that no rate is misread (docs/privacy.md). */
+/** What may be seen of mail and why, so that no rate is misread (docs/privacy.md). */
 
 import { html } from "../htm/standalone.module.js";
 import { to } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { count, rate } from "../model/numbers.js";
 import { get } from "../model/requests.js";
+import { SEEN, isAnonymous, isHidden, isWithin } from "../model/seen.js";
 import { rightsOf } from "../settings/rights.js";
 import { t } from "../texts.js";
 import { Panel } from "./panel.js";
 
-/** What POST /v1/query is asked for it. */
-export const SEEN = ["unique_opens", "delivered", "opens", "clicks", "trackable", "anonymous_opens", "anonymous_clicks"];
 /** Domains with levels of their own that are shown. */
 const DOMAINS = 20;
 const PRIVACY = get("/v1/privacy");
-
-/** Of mail that was delivered before there were levels nothing says whether it could be seen: then more was opened than that. */
-const isHidden = ({ trackable, delivered, unique_opens: opened }) => trackable < delivered && opened <= trackable;
 
 function Ceilings({ told }) {
   const { domains, unknown, denied } = told;
@@ -32,15 +28,27 @@ function Ceilings({ told }) {
     <p class="soft note">${t("seen.why")} <a href=${to("/settings/privacy")}>${t("screen.privacy")}</a></p>`;
 }
 
-/** Beside the open rate, where that does not hold all: counts is a row of SEEN. */
-export function Hidden({ counts }) {
-  const anonymous = counts.anonymous_opens + counts.anonymous_clicks > 0;
-  if (!anonymous && !isHidden(counts)) return null;
-  const said = Object.fromEntries(SEEN.map((name) => [name, count(counts[name])]));
-  const opens = counts.trackable ? "seen.opens" : "seen.none";
+/** Which opens cannot be seen, in words. */
+function inWords(counts, said) {
+  if (!counts.trackable) return t("seen.none", said);
+  const share = isWithin(counts) && t("seen.rate", { rate: rate(counts.unique_opens, counts.trackable) });
+  return html`${t("seen.opens", said)} ${share}`;
+}
+
+/** Beside open rates, where these do not hold all: counts is a row of SEEN. name: whose it is, where that is not plain. */
+export function Hidden({ counts, name }) {
+  if (!isAnonymous(counts) && !isHidden(counts)) return null;
+  const said = Object.fromEntries(SEEN.map((one) => [one, count(counts[one])]));
   return html`<div class="seen" role="note">
-    ${isHidden(counts) && html`<p>${t(opens, { ...said, rate: rate(counts.unique_opens, counts.trackable) })}</p>`}
-    ${anonymous && html`<p>${t("seen.anonymous", said)}</p>`}</div>`;
+    ${name && html`<p><b>${name}</b></p>`}
+    ${isHidden(counts) && html`<p>${inWords(counts, said)}</p>`}
+    ${isAnonymous(counts) && html`<p>${t("seen.anonymous", said)}</p>`}</div>`;
+}
+
+/** The same in short, beside one rate of many: `40 % can be seen`. */
+export function HiddenPart({ counts }) {
+  if (!isHidden(counts)) return null;
+  return html`<div class="soft">${t("seen.part", { rate: rate(counts.trackable, counts.delivered) })}</div>`;
 }
 
 /** Why that is so, for whoever may know. */

@@ -7,16 +7,19 @@ import { useCampaigns } from "../model/campaigns.js";
 import { METRICS, valueOf, wholeOf } from "../model/measures.js";
 import { count, money, percentOf } from "../model/numbers.js";
 import { query, segment, viewed } from "../model/requests.js";
+import { SEEN, seenOf } from "../model/seen.js";
 import { ago } from "../model/times.js";
 import { spanOf } from "../parts/controls.js";
 import { Figure } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
 import { Panel } from "../parts/panel.js";
+import { Hidden, HiddenPart } from "../parts/seen.js";
 import { Answered, Empty } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
 
 const MOST = 1000;
+const ASKED = [...new Set([...METRICS, ...SEEN])];
 
 /** A query as it is of one campaign. */
 const ofOne = (request, campaign) =>
@@ -38,7 +41,7 @@ function columns({ view, request, revenue }) {
       as === "rate" ? valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1) : valueOf(measure, row, view.who),
     cell: (row) =>
       html`<${Figure} measure=${measure} as=${as} counts=${row} view=${view} id=${`${measure}.${row.key}`}
-        request=${ofOne(request, row.key)} />`,
+        request=${ofOne(request, row.key)} />${measure === "opened" && html`<${HiddenPart} counts=${row} />`}`,
   });
   return [
     {
@@ -89,7 +92,7 @@ function None({ list }) {
 
 /** A row of the file. */
 function filed(row) {
-  const counts = Object.fromEntries(METRICS.map((metric) => [metric, row[metric]]));
+  const counts = Object.fromEntries(ASKED.map((metric) => [metric, row[metric]]));
   const opened = percentOf(row.unique_opens, row.delivered);
   const clicked = percentOf(row.unique_clicks, row.delivered);
   const about = { campaign: row.campaign, name: row.name, sent_at: row.sent_at };
@@ -100,7 +103,7 @@ function filed(row) {
 export default function Campaigns({ view }) {
   const [, params] = useAddress();
   const { list, named } = useCampaigns();
-  const request = query(viewed(view, { metrics: METRICS, dimensions: ["campaign"], order_by: "-sent", limit: MOST }));
+  const request = query(viewed(view, { metrics: ASKED, dimensions: ["campaign"], order_by: "-sent", limit: MOST }));
   const bought = query(viewed(view, { metrics: ["conversions", "revenue"], dimensions: ["campaign", "currency"] }));
   const answer = useAnswer(request);
   const purchases = useAnswer(bought).value?.data ?? [];
@@ -122,6 +125,7 @@ export default function Campaigns({ view }) {
       return html`<${Panel} title=${t("campaigns.list", { n: rows.length, count: count(rows.length) })}
         requests=${[request, bought]} rows=${rows.map(filed)} name="campaigns">
         <${Search} text=${text} />
+        <${Hidden} counts=${seenOf(rows)} />
         <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")}
           sort="sort" usual="-sent_at" />
         ${rest > 0 && html`<p class="soft note">${t("campaigns.rest", { n: rest, count: count(rest) })}</p>`}

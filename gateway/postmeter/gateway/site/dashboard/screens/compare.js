@@ -4,12 +4,13 @@ import { html, useEffect } from "../htm/standalone.module.js";
 import { go, here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { latestFirst, useCampaigns } from "../model/campaigns.js";
-import { LEAST, MOST, RATES, compared, proposed, young } from "../model/comparison.js";
+import { LEAST, MOST, RATES, areUnlike, compared, proposed, seenOfThem, young } from "../model/comparison.js";
 import { ago, day } from "../model/times.js";
 import { Freshness } from "../parts/freshness.js";
 import { firstMessage } from "../parts/nothing.js";
 import { Panel } from "../parts/panel.js";
 import { ComparedRate } from "../parts/rates.js";
+import { Hidden } from "../parts/seen.js";
 import { Answered, Empty, Failed, Loading } from "../parts/states.js";
 import { t } from "../texts.js";
 
@@ -51,15 +52,28 @@ function fileOf({ comparison }) {
   return comparison.flatMap((one) => RATES.map((metric) => row(one, metric)));
 }
 
+/** Which opens of which campaign the rates leave out. */
+function Unseen({ rows, chosen }) {
+  const of = ({ campaign }) => chosen.find(({ id }) => id === campaign)?.name ?? campaign;
+  return html`${rows.map((row) => html`<${Hidden} key=${row.campaign} counts=${row} name=${of(row)} />`)}
+    ${areUnlike(rows) && html`<p>${t("seen.unlike")}</p>`}`;
+}
+
 function Comparison({ request, answer, chosen, view }) {
+  const seen = seenOfThem(
+    chosen.map(({ id }) => id),
+    chosen,
+  );
+  const rows = useAnswer(seen).value?.data ?? [];
   const still = ({ id, name, sent_at: at }) => html`<p key=${id} class="note">
     ${t("compare.young", { name, ago: ago(Date.parse(at), view.zone) })}</p>`;
   const rate = (metric, data) => html`<${ComparedRate} key=${metric} metric=${metric} data=${data} chosen=${chosen}
     view=${view} />`;
-  return html`<${Panel} title=${t("compare.title")} note=${t("compare.what")} requests=${[request]}
+  return html`<${Panel} title=${t("compare.title")} note=${t("compare.what")} requests=${[request, seen]}
       rows=${() => fileOf(answer.value.data)} name="comparison">
     ${young(chosen).map(still)}
-    <${Answered} answer=${answer} lines=${30}>${({ data }) => RATES.map((metric) => rate(metric, data))}</${Answered}>
+    <${Answered} answer=${answer} lines=${30}>${({ data }) => html`<${Unseen} rows=${rows} chosen=${chosen} />
+      ${RATES.map((metric) => rate(metric, data))}`}</${Answered}>
   </${Panel}>`;
 }
 

@@ -10,6 +10,7 @@ import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
+import { SEEN, isHidden, seenOf } from "../model/seen.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Change, Figure, Rate } from "../parts/figure.js";
@@ -17,6 +18,7 @@ import { Freshness } from "../parts/freshness.js";
 import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
+import { Hidden, HiddenPart } from "../parts/seen.js";
 import { Answered } from "../parts/states.js";
 import { say, t } from "../texts.js";
 
@@ -27,13 +29,14 @@ const CURVES = ["opens", "clicks", "sent", "delivered", "bounced", "complained"]
 const ONCE = { opens: "opened", clicks: "clicked" };
 const MAILBOXES = ["delivered", "opened", "bounced", "complained"];
 const GROUPS = 200;
+const ASKED = [...new Set([...METRICS, ...SEEN])];
 
 function useOverview(view) {
   const { resolution } = view.period;
   const by = (dimension) =>
-    query(viewed(view, { metrics: METRICS, dimensions: [dimension], order_by: "-sent", limit: GROUPS }));
+    query(viewed(view, { metrics: ASKED, dimensions: [dimension], order_by: "-sent", limit: GROUPS }));
   const requests = {
-    now: query(viewed(view, { metrics: METRICS, resolution })),
+    now: query(viewed(view, { metrics: ASKED, resolution })),
     before: query(viewedBefore(view, { metrics: METRICS, resolution })),
     campaigns: by("campaign"),
     providers: by("mailbox_provider"),
@@ -74,11 +77,12 @@ function Revenue({ answer }) {
     <p class="soft">${t("overview.purchases", { n: purchases, count: count(purchases) })}</p></li>`;
 }
 
-function Numbers({ now, before, view, request, revenue }) {
+function Numbers({ now, seen, before, view, request, revenue }) {
   const given = { now, before, view, request };
   const large = FIRST.map((measure) => html`<${Headline} key=${measure} measure=${measure} ...${given} />`);
   const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
   return html`<ul class="figures">${large}</ul>
+    <${Hidden} counts=${seen} />
     <ul class="figures small">${small}<${Revenue} answer=${revenue} /></ul>`;
 }
 
@@ -118,19 +122,21 @@ function Attention({ now, before, campaigns, providers }) {
   </${Panel}>`;
 }
 
-function Outstanding({ rows, now, view, request }) {
+function Outstanding({ rows, now, seen, view, request }) {
   const { list, named } = useCampaigns();
-  const overall = rate(now.unique_opens, now.delivered);
+  const whole = isHidden(seen) ? seen.trackable : now.delivered;
+  const overall = rate(now.unique_opens, whole);
   const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
   const opened = (row) =>
     t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall });
   const begin = Date.parse(windowOf({ from: view.period.from, timezone: view.zone }).from);
-  const items = outstanding(rows, list, begin, now).map(
+  const items = outstanding(rows, list, begin, { opened: now.unique_opens, of: whole }).map(
     ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
   );
   const last = sentLast(rows, list, begin);
   return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
-    ${last && html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>`}
+    ${last && html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>
+      <${HiddenPart} counts=${last} />`}
     ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}
   </${Panel}>`;
 }
@@ -146,20 +152,21 @@ export default function Overview({ view }) {
       <${Freshness} at=${answers.now.at} /></div>
     <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
       const now = total(data);
+      const seen = seenOf(data);
       const rowsBefore = answers.before.value?.data ?? null;
       const sumBefore = rowsBefore && total(rowsBefore);
       const before = sumBefore && !isIdle(sumBefore) ? sumBefore : null;
       const campaigns = answers.campaigns.value?.data ?? [];
       const providers = answers.providers.value?.data ?? [];
       if (isIdle(now) && sumBefore && !before) return html`<${Nothing} />`;
-      return html`<${Numbers} now=${now} before=${before} view=${view} request=${requests.now}
+      return html`<${Numbers} now=${now} seen=${seen} before=${before} view=${view} request=${requests.now}
         revenue=${answers.revenue} />
         <div class="desk">
           <${Curve} rows=${data} before=${before && rowsBefore} view=${view}
             requests=${[requests.now, requests.before]} />
           <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns}
             providers=${providers} /></div>
-          <div class="half"><${Outstanding} rows=${campaigns} now=${now} view=${view}
+          <div class="half"><${Outstanding} rows=${campaigns} now=${now} seen=${seen} view=${view}
             request=${requests.campaigns} /></div>
           <${Mailboxes} rows=${providers} view=${view} request=${requests.providers} measures=${MAILBOXES} filters />
         </div>`;
