@@ -28,7 +28,7 @@ import aiohttp
 from tests.bench.rollup import cpu_seconds
 from tests.bench.webhooks import PARTS as OTHERS
 from tests.product import Product, running
-from tests.webhooks import SendGridSigner
+from tests.webhooks.signatures import SendGridSigner
 
 PARTS = {
     "gateway": OTHERS["gateway"],

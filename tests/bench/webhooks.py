@@ -28,7 +28,7 @@ import asyncpg
 from postmeter.cli import access
 from tests.bench.rollup import cpu_seconds
 from tests.product import Product, running
-from tests.webhooks import SendGridSigner
+from tests.webhooks.signatures import SendGridSigner
 
 KINDS = {"processed": "sent", "delivered": "delivered", "open": "opened", "click": "clicked"}
 """SendGrid's word for each event, and ours."""

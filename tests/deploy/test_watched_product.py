@@ -27,7 +27,7 @@ from tests.deploy.prometheus import Prometheus, scraping
 from tests.deploy.rule_files import INSTALL, PROMETHEUS, alerts, panels, recorded, series
 from tests.missing import need
 from tests.product import Product, descendants, running, wait_for
-from tests.webhooks import basic
+from tests.webhooks.signatures import basic
 
 SETTINGS = {
     "SPOOL_BYTES": "12000",

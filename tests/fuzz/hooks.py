@@ -15,8 +15,9 @@ from tests.fuzz.drafts import Draft
 from tests.integration.webhook_senders import SENDERS, Sender
 from tests.integration.webhook_world import Account, Door, Mailgun, Postmark, Resend, SendGrid, SparkPost, now
 from tests.product import Product
-from tests.unit import test_webhooks_mailgun as mailgun
-from tests.webhooks import Sns, basic, mailgun_signature, svix_headers
+from tests.webhooks import mailgun
+from tests.webhooks.signatures import basic, mailgun_signature, svix_headers
+from tests.webhooks.sns import Sns
 
 Sign = Callable[[bytes], dict[str, str]]
 

@@ -17,9 +17,10 @@ from postmeter.tracking.settings import TrackingSettings
 from tests.dns_server import DnsServer, dns_server
 from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Post, Postmark, posting
-from tests.unit import test_webhooks_postmark as postmark
 from tests.waiting import until
-from tests.webhooks import basic, raw
+from tests.webhooks import postmark
+from tests.webhooks.deliveries import raw
+from tests.webhooks.signatures import basic
 
 GIVEN = {
     "REDIS_URL": "redis://h",

@@ -12,7 +12,7 @@ from postmeter.shared.stream.events import EventType
 from tests.aggregation import Bench
 from tests.integration.running_gateway import bearer
 from tests.integration.webhook_world import Post, SendGrid, now, posting
-from tests.unit import test_webhooks_sendgrid as sendgrid
+from tests.webhooks import sendgrid
 
 SECRET = "qqsecretqq"
 ADDRESS = f"{SECRET}@mail.example"

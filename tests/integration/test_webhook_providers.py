@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 
 from tests.integration.webhook_senders import BASE, SENDERS, Office, Sender, hook, open_office
-from tests.webhooks import Headers, basic
+from tests.webhooks.deliveries import Headers
+from tests.webhooks.signatures import basic
 
 every_sender = pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.slug)
 batching_sender = pytest.mark.parametrize(

@@ -24,10 +24,11 @@ from postmeter.tracking.webhooks import handler, sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.integration.running_gateway import NO_REDIS, service
 from tests.integration.webhook_world import ACCOUNTS, Mailgun, Post, Postmark, SendGrid, Ses, moment, now, posting
-from tests.unit import test_webhooks_postmark as postmark
-from tests.unit import test_webhooks_sendgrid as sendgrid
 from tests.waiting import until
-from tests.webhooks import Sns, basic, raw, source
+from tests.webhooks import postmark, sendgrid
+from tests.webhooks.deliveries import raw, source
+from tests.webhooks.signatures import basic
+from tests.webhooks.sns import Sns
 
 
 @pytest.fixture

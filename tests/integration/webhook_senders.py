@@ -26,7 +26,8 @@ from postmeter.shared.stream.events import EventType
 from tests.aggregation import AT, SECOND, Bench, bench, message, registration
 from tests.integration.running_gateway import gateway
 from tests.integration.tracking_service import Service
-from tests.webhooks import Headers, basic
+from tests.webhooks.deliveries import Headers
+from tests.webhooks.signatures import basic
 
 BASE = "https://api.example.com"
 SOURCE_KEY = "source-key-of-this-test"

@@ -26,14 +26,11 @@ from tests.aggregation import Bench, bench
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway
 from tests.integration.running_query import INTERNAL, World, world
 from tests.product import free_port, reachable
-from tests.unit import test_webhooks_mailgun as mailgun
-from tests.unit import test_webhooks_postmark as postmark
-from tests.unit import test_webhooks_resend as resend
-from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_ses as ses
-from tests.unit import test_webhooks_sparkpost as sparkpost
 from tests.waiting import until
-from tests.webhooks import SendGridSigner, Sns, basic, mailgun_signature, raw, svix_headers
+from tests.webhooks import mailgun, postmark, resend, sendgrid, ses, sparkpost
+from tests.webhooks.deliveries import raw
+from tests.webhooks.signatures import SendGridSigner, basic, mailgun_signature, svix_headers
+from tests.webhooks.sns import Sns
 
 SOURCE_KEY = "source key of the tests"
 WORKSPACE = "shop"

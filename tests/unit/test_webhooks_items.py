@@ -18,13 +18,9 @@ from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
 from postmeter.tracking.webhooks.reading import ItemUnreadable
-from tests.unit import ses_deliveries as ses
-from tests.unit import test_webhooks_brevo as brevo
-from tests.unit import test_webhooks_mailgun as mailgun
-from tests.unit import test_webhooks_resend as resend
-from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_sparkpost as sparkpost
-from tests.webhooks import NOW, delivery, source
+from tests.webhooks import brevo, mailgun, resend, sendgrid, sparkpost
+from tests.webhooks import ses as ses
+from tests.webhooks.deliveries import NOW, delivery, source
 
 RECEIVED = NOW * 1_000_000
 MARK = "@mark@"
@@ -70,7 +66,7 @@ def test_what_is_no_text_is_replaced_and_all_items_count(slug: str, written: byt
 async def test_a_delivery_of_mailgun_is_verified_whatever_its_event_holds() -> None:
     body = json.dumps(DELIVERIES["mailgun"]).encode().replace(MARK.encode(), rb"\ud83d")
     provider = PROVIDERS["mailgun"]
-    await provider.verify(delivery(body), mailgun.SOURCE)
+    await provider.verify(delivery(body), source("mailgun", mailgun.KEY))
     assert provider.once is not None
     token, content = provider.once(delivery(body))
     assert token

@@ -18,20 +18,23 @@ from postmeter.shared.stream.records import Event
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from tests.unit import test_webhooks_brevo as brevo
-from tests.unit import test_webhooks_mailersend as mailersend
-from tests.unit import test_webhooks_mailgun as mailgun
-from tests.unit import test_webhooks_mailjet as mailjet
-from tests.unit import test_webhooks_mailtrap as mailtrap
-from tests.unit import test_webhooks_mandrill as mandrill
-from tests.unit import test_webhooks_postal as postal
-from tests.unit import test_webhooks_postmark as postmark
-from tests.unit import test_webhooks_resend as resend
-from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_sparkpost as sparkpost
-from tests.unit.ses_deliveries import BOUNCE, SENT_AT, raw_delivery
-from tests.unit.ses_deliveries import event as ses_event
-from tests.webhooks import NOW, OUR_ID, Sns, delivery, source
+from tests.webhooks import (
+    brevo,
+    mailersend,
+    mailgun,
+    mailjet,
+    mailtrap,
+    mandrill,
+    postal,
+    postmark,
+    resend,
+    sendgrid,
+    sparkpost,
+)
+from tests.webhooks.deliveries import NOW, OUR_ID, delivery, source
+from tests.webhooks.ses import BOUNCE, SENT_AT, raw_delivery
+from tests.webhooks.ses import event as ses_event
+from tests.webhooks.sns import Sns
 
 SOURCE = source("any", "secret")
 MISSING = object()
@@ -95,26 +98,21 @@ RESEND_MORE = {
 }
 
 
-def kinds(test: Any, place: int = 0) -> list[Any]:
-    """The names of events that another test of a provider goes through."""
-    marks = [mark for mark in test.pytestmark if mark.name == "parametrize"]
-    return [row[place] for mark in marks for row in mark.args[1] if isinstance(row, tuple) and len(row) > place]
+def kinds(table: list[tuple[Any, ...]], place: int = 0) -> list[Any]:
+    """One column of a provider's table of events."""
+    return [row[place] for row in table]
 
 
 CASES = {
     "brevo": Case(
         "brevo",
-        [brevo.event(name, reason="550 no", link="", **VISIT) for name in kinds(brevo.test_every_event)]
+        [brevo.event(name, reason="550 no", link="", **VISIT) for name in kinds(brevo.EVENTS)]
         + [brevo.event("click", **{"X-Mailin-custom": f"postmeter_id:{OUR_ID}", "tag": "[]", "sending_ip": "::1"})],
         {"event", "message-id"},
     ),
     "mailersend": Case(
         "mailersend",
-        [
-            make(name, MORPH)
-            for make in (mailersend.first, mailersend.second)
-            for name in kinds(mailersend.test_every_event_in_both_versions)
-        ],
+        [make(name, MORPH) for make in (mailersend.first, mailersend.second) for name in kinds(mailersend.EVENTS)],
         {("type",), "message_id", ("data", "email", "message", "id")},
     ),
     "mailgun": Case(
@@ -133,7 +131,7 @@ CASES = {
                     **VISIT,
                 )
             )
-            for name in ["failed", *kinds(mailgun.test_every_event)]
+            for name in ["failed", *kinds(mailgun.EVENTS)]
         ],
         {"event", "message-id"},
         {"severity", "reason", "bounce-type"},
@@ -160,7 +158,7 @@ CASES = {
         "mailtrap",
         [
             mailtrap.event(name, response="550 no", response_code=550, bounce_category="spam", reason="no", **VISIT)
-            for name in kinds(mailtrap.test_every_event)
+            for name in kinds(mailtrap.EVENTS)
         ],
         {"event", "message_id"},
         wrap=lambda item: delivery({"events": [item]}),
@@ -174,20 +172,20 @@ CASES = {
                 location={"city": "Paris"},
                 **VISIT,
             )
-            for name in kinds(mandrill.test_every_event)
+            for name in kinds(mandrill.EVENTS)
         ],
         {"event", "_id"},
         wrap=lambda item: delivery(mandrill.form([item])),
     ),
     "postal": Case(
         "postal",
-        kinds(postal.test_every_event),
+        kinds(postal.EVENTS),
         {"event", "token"},
         {"output", "details", "direction"},
     ),
     "postmark": Case(
         "postmark",
-        [told | {"Geo": {"IP": "203.0.113.9"}} for told in kinds(postmark.test_every_record)]
+        [told | {"Geo": {"IP": "203.0.113.9"}} for told in kinds(postmark.RECORDS)]
         + [postmark.bounce(kind) for kind in ("HardBounce", "Transient", "SoftBounce", "ManuallyDeactivated")]
         + [postmark.change(True, "ManualSuppression", "Recipient")],
         {"RecordType", "MessageID"},
@@ -195,7 +193,7 @@ CASES = {
     ),
     "resend": Case(
         "resend",
-        [resend.event(name, **RESEND_MORE) for name in kinds(resend.test_every_event)],
+        [resend.event(name, **RESEND_MORE) for name in kinds(resend.EVENTS)],
         {"email_id", ("type",)},
         {"bounce", "subType"},
     ),
@@ -213,7 +211,7 @@ CASES = {
                 useragent="Mozilla/5.0",
                 **VISIT,
             )
-            for name in kinds(sendgrid.test_every_event)
+            for name in kinds(sendgrid.EVENTS)
         ],
         {"event", "sg_message_id", "postmeter_id"},
         wrap=lambda item: delivery([item]),
@@ -236,9 +234,7 @@ CASES = {
         "sparkpost",
         [
             sparkpost.event(name, envelope, bounce_class="10", raw_reason="550 no", target_link_url="x", fbtype="abuse")
-            for name, envelope in zip(
-                kinds(sparkpost.test_every_event), kinds(sparkpost.test_every_event, 1), strict=True
-            )
+            for name, envelope in zip(kinds(sparkpost.EVENTS), kinds(sparkpost.EVENTS, 1), strict=True)
         ],
         {"type", "message_id"},
         {"bounce_class"},

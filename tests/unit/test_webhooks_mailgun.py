@@ -8,40 +8,11 @@ import pytest
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.mailgun import FRESH_SECONDS, PROVIDER
-from tests.webhooks import NOW, OUR_ID, delivery, mailgun_signature, micros, reading, refusal, source
+from tests.webhooks.deliveries import NOW, OUR_ID, delivery, micros, reading, refusal, source
+from tests.webhooks.mailgun import EVENTS, KEY, body, event, failed
+from tests.webhooks.signatures import mailgun_signature
 
-KEY = "the account's webhook signing key"
 SOURCE = source("mailgun", KEY)
-
-
-def event(kind: str, **changes: Any) -> dict[str, Any]:
-    data = {
-        "event": kind,
-        "id": "CPgfbmQMTCKtHW6uIWtuVe",
-        "timestamp": 1521472262.908181,
-        "recipient": "ada@mail.example",
-        "message": {
-            "headers": {
-                "message-id": "20260301.1@mg.shop.example",
-                "from": "Shop <news@shop.example>",
-                "to": "ada@mail.example",
-                "subject": "Hello",
-            },
-            "size": 111,
-        },
-        "tags": ["welcome"],
-        "campaigns": [],
-        "user-variables": {"postmeter_id": OUR_ID, "order": "7"},
-    }
-    return data | {name.replace("_", "-"): value for name, value in changes.items()}
-
-
-def body(data: Any, signature: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"signature": mailgun_signature(KEY) if signature is None else signature, "event-data": data}
-
-
-def failed(severity: str, reason: str, **status: Any) -> dict[str, Any]:
-    return event("failed", severity=severity, reason=reason, delivery_status=status)
 
 
 async def test_takes_what_mailgun_has_signed() -> None:
@@ -120,17 +91,7 @@ def test_a_token_stands_for_one_event() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [
-        ("accepted", EventType.SENT),
-        ("delivered", EventType.DELIVERED),
-        ("opened", EventType.OPENED),
-        ("clicked", EventType.CLICKED),
-        ("complained", EventType.COMPLAINED),
-        ("unsubscribed", EventType.UNSUBSCRIBED),
-        ("rejected", EventType.FAILED),
-        ("stored", EventType.UNKNOWN),
-        ("list_member_uploaded", EventType.UNKNOWN),
-    ],
+    EVENTS,
 )
 def test_every_event(kind: str, expected: EventType) -> None:
     found = reading(PROVIDER, body(event(kind)))

@@ -14,7 +14,8 @@ from postmeter.tracking.webhooks import items
 from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.providers.mailgun import PROVIDER
 from postmeter.tracking.webhooks.reading import Reading
-from tests.webhooks import NOW, OUR_ID, mailgun_signature, refusal, source
+from tests.webhooks.deliveries import NOW, OUR_ID, refusal, source
+from tests.webhooks.signatures import mailgun_signature
 
 KEY = "the account's webhook signing key"
 SOURCE = source("mailgun", KEY)

@@ -11,27 +11,12 @@ from hypothesis import strategies as st
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.mailjet import PROVIDER
-from tests.webhooks import OUR_ID, basic, delivery, reading, readings, refusal, source
+from tests.webhooks.deliveries import OUR_ID, delivery, reading, readings, refusal, source
+from tests.webhooks.mailjet import AT, event
+from tests.webhooks.signatures import basic
 
 PASSWORD = "our password"
 SOURCE = source("mailjet", PASSWORD)
-AT = 1_700_000_004
-
-
-def event(name: str, **more: Any) -> dict[str, Any]:
-    return {
-        "event": name,
-        "time": AT,
-        "MessageID": 576460752303424001,
-        "Message_GUID": "0d9f7a3c-2f1e-4a77-9a55-6f1b2c3d4e5f",
-        "email": "reader@example.org",
-        "mj_campaign_id": 7,
-        "mj_contact_id": 9,
-        "customcampaign": "spring",
-        "CustomID": OUR_ID,
-        "Payload": "",
-        **more,
-    }
 
 
 @pytest.mark.parametrize(

@@ -13,25 +13,11 @@ from hypothesis import strategies as st
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.mailtrap import PROVIDER
-from tests.webhooks import OUR_ID, delivery, reading, readings, refusal, source
+from tests.webhooks.deliveries import OUR_ID, delivery, reading, readings, refusal, source
+from tests.webhooks.mailtrap import AT, EVENTS, event
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 SOURCE = source("mailtrap", KEY)
-AT = 1_700_000_002
-
-
-def event(name: str, **more: Any) -> dict[str, Any]:
-    return {
-        "event": name,
-        "event_id": "7c2d1a52-9f5c-4f3c-8a7e-0c6f7f3a9b11",
-        "message_id": "c0ffee00-0000-4000-8000-000000000001",
-        "sending_stream": "transactional",
-        "email": "reader@example.org",
-        "timestamp": AT,
-        "category": "Invoice",
-        "custom_variables": {"postmeter_id": OUR_ID, "order": 7},
-        **more,
-    }
 
 
 def signature(body: bytes, key: str = KEY) -> str:
@@ -40,18 +26,7 @@ def signature(body: bytes, key: str = KEY) -> str:
 
 @pytest.mark.parametrize(
     ("name", "kind", "bounce"),
-    [
-        ("delivery", EventType.DELIVERED, None),
-        ("soft bounce", EventType.DEFERRED, None),
-        ("bounce", EventType.BOUNCED, BounceType.HARD),
-        ("suspension", EventType.DEFERRED, None),
-        ("reject", EventType.FAILED, None),
-        ("unsubscribe", EventType.UNSUBSCRIBED, None),
-        ("spam", EventType.COMPLAINED, None),
-        ("open", EventType.OPENED, None),
-        ("click", EventType.CLICKED, None),
-        ("teleport", EventType.UNKNOWN, None),
-    ],
+    EVENTS,
 )
 def test_every_event(name: str, kind: EventType, bounce: BounceType | None) -> None:
     found = reading(PROVIDER, {"events": [event(name)]})

@@ -15,34 +15,11 @@ from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers.mandrill import PROVIDER
 from postmeter.tracking.webhooks.reading import ItemUnreadable
-from tests.webhooks import OUR_ID, delivery, reading, readings, refusal, source
+from tests.webhooks.deliveries import OUR_ID, delivery, reading, readings, refusal, source
+from tests.webhooks.mandrill import AT, EVENTS, event, form
 
 KEY = "mandrill-webhook-key"
 SOURCE = source("mandrill", KEY)
-AT = 1_700_000_001
-
-
-def form(events: object, **more: str) -> bytes:
-    return urlencode({"mandrill_events": json.dumps(events), **more}).encode()
-
-
-def event(name: str, message: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    msg = {
-        "_id": "0123456789abcdef0123456789abcdef",
-        "_version": "v" * 22,
-        "ts": AT - 60,
-        "subject": "Your invoice",
-        "email": "reader@example.org",
-        "sender": "billing@sender.example",
-        "template": "invoice",
-        "tags": ["invoice", "monthly"],
-        "metadata": {"postmeter_id": OUR_ID, "customer": 7},
-        "state": "sent",
-        "opens": [],
-        "clicks": [],
-        **(message or {}),
-    }
-    return {"event": name, "_id": msg["_id"], "ts": AT, "msg": msg, **more}
 
 
 def signature(body: dict[str, str], url: str, key: str = KEY) -> str:
@@ -58,19 +35,7 @@ def signed(fields: dict[str, str], raw: bytes | None = None, key: str = KEY, url
 
 @pytest.mark.parametrize(
     ("name", "kind", "bounce"),
-    [
-        ("send", EventType.SENT, None),
-        ("deferral", EventType.DEFERRED, None),
-        ("delivered", EventType.DELIVERED, None),
-        ("hard_bounce", EventType.BOUNCED, BounceType.HARD),
-        ("soft_bounce", EventType.BOUNCED, BounceType.SOFT),
-        ("reject", EventType.FAILED, None),
-        ("spam", EventType.COMPLAINED, None),
-        ("unsub", EventType.UNSUBSCRIBED, None),
-        ("open", EventType.OPENED, None),
-        ("click", EventType.CLICKED, None),
-        ("inbound", EventType.UNKNOWN, None),
-    ],
+    EVENTS,
 )
 def test_every_event(name: str, kind: EventType, bounce: BounceType | None) -> None:
     found = reading(PROVIDER, form([event(name)]))

@@ -10,37 +10,12 @@ from hypothesis import strategies as st
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.postmark import PROVIDER
-from tests.webhooks import OUR_ID, basic, delivery, micros, reading, refusal, source
+from tests.webhooks.deliveries import OUR_ID, delivery, micros, reading, refusal, source
+from tests.webhooks.postmark import AT, RECORDS, bounce, change, record
+from tests.webhooks.signatures import basic
 
 SECRET = "made by us"
 SOURCE = source("postmark", SECRET)
-AT = "2026-03-01T10:00:00.1234567Z"
-
-
-def record(kind: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "RecordType": kind,
-        "ServerID": 23,
-        "MessageStream": "outbound",
-        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
-        "Tag": "welcome",
-        "Metadata": {"postmeter_id": OUR_ID, "order": "7"},
-    } | changes
-
-
-def bounce(kind: str, **changes: Any) -> dict[str, Any]:
-    return record(
-        "Bounce",
-        ID=4323372036854775807,
-        Type=kind,
-        Email="ada@mail.example",
-        From="news@shop.example",
-        Subject="Hello",
-        BouncedAt=AT,
-        Description="The server was unable to deliver your message.",
-        Details="550 no such user",
-        **changes,
-    )
 
 
 @pytest.mark.parametrize("user", ["postmeter", "", "anybody"])
@@ -78,18 +53,7 @@ async def test_refuses_other_authentication_and_asks_for_the_right_one(header: s
 
 @pytest.mark.parametrize(
     ("given", "expected", "name"),
-    [
-        (record("Delivery", Recipient="ada@mail.example", DeliveredAt=AT), EventType.DELIVERED, "Delivery"),
-        (bounce("HardBounce"), EventType.BOUNCED, "Bounce HardBounce"),
-        (
-            record("SpamComplaint", Type="SpamComplaint", Email="ada@mail.example", BouncedAt=AT, ID=1),
-            EventType.COMPLAINED,
-            "SpamComplaint SpamComplaint",
-        ),
-        (record("Open", Recipient="ada@mail.example", ReceivedAt=AT, FirstOpen=True), EventType.OPENED, "Open"),
-        (record("Click", Recipient="ada@mail.example", ReceivedAt=AT), EventType.CLICKED, "Click"),
-        (record("Teleport", Recipient="ada@mail.example", ReceivedAt=AT), EventType.UNKNOWN, "Teleport"),
-    ],
+    RECORDS,
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_record(given: dict[str, Any], expected: EventType, name: str) -> None:
@@ -138,17 +102,6 @@ def test_every_type_of_bounce(kind: str, expected: EventType, how: BounceType | 
     assert (found.from_address, found.subject) == ("news@shop.example", "Hello")
     if expected is EventType.BOUNCED:
         assert found.reason == f"{kind} The server was unable to deliver your message. 550 no such user"
-
-
-def change(suppress: bool, reason: str | None, origin: str) -> dict[str, Any]:
-    return record(
-        "SubscriptionChange",
-        ChangedAt=AT,
-        Recipient="ada@mail.example",
-        Origin=origin,
-        SuppressSending=suppress,
-        SuppressionReason=reason,
-    )
 
 
 @pytest.mark.parametrize(

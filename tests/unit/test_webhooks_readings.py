@@ -22,13 +22,9 @@ from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
-from tests.unit import ses_deliveries as ses
-from tests.unit import test_webhooks_mailgun as mailgun
-from tests.unit import test_webhooks_postmark as postmark
-from tests.unit import test_webhooks_resend as resend
-from tests.unit import test_webhooks_sendgrid as sendgrid
-from tests.unit import test_webhooks_sparkpost as sparkpost
-from tests.webhooks import NOW, OUR_ID, delivery, raw, source
+from tests.webhooks import mailgun, postmark, resend, sendgrid, sparkpost
+from tests.webhooks import ses as ses
+from tests.webhooks.deliveries import NOW, OUR_ID, delivery, raw, source
 
 RECEIVED = NOW * 1_000_000
 ITEMS: dict[str, list[dict[str, Any]]] = {

@@ -1,7 +1,6 @@
 """Resend: Standard Webhooks over the raw bytes, and what each event says."""
 
 import base64
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,25 +8,11 @@ from hypothesis import strategies as st
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.resend import PROVIDER
-from tests.webhooks import NOW, OUR_ID, delivery, micros, raw, reading, refusal, source, svix_headers
+from tests.webhooks.deliveries import NOW, OUR_ID, delivery, micros, raw, reading, refusal, source
+from tests.webhooks.resend import EVENTS, SECRET, event
+from tests.webhooks.signatures import svix_headers
 
-SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
 SOURCE = source("resend", SECRET)
-AT = "2026-03-01T10:00:00.126Z"
-
-
-def event(kind: str, **changes: Any) -> dict[str, Any]:
-    data = {
-        "created_at": "2026-03-01T09:59:59.894719+00:00",
-        "email_id": "56761188-7520-42d8-8898-ff6fc54ce618",
-        "broadcast_id": "8b146471-e88e-4322-86af-016cd36fd216",
-        "template_id": "43f68331-0622-4e15-8202-246a0388854b",
-        "from": "Shop <news@shop.example>",
-        "to": ["ada@mail.example"],
-        "subject": "Hello",
-        "tags": {"category": "welcome", "postmeter_id": OUR_ID},
-    }
-    return {"type": kind, "created_at": AT, "data": data | changes}
 
 
 async def test_the_example_of_the_specification() -> None:
@@ -94,19 +79,7 @@ async def test_a_secret_that_is_none_is_named(secret: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [
-        ("email.scheduled", EventType.QUEUED),
-        ("email.sent", EventType.SENT),
-        ("email.delivered", EventType.DELIVERED),
-        ("email.delivery_delayed", EventType.DEFERRED),
-        ("email.bounced", EventType.BOUNCED),
-        ("email.failed", EventType.FAILED),
-        ("email.suppressed", EventType.FAILED),
-        ("email.complained", EventType.COMPLAINED),
-        ("email.opened", EventType.OPENED),
-        ("email.clicked", EventType.CLICKED),
-        ("email.teleported", EventType.UNKNOWN),
-    ],
+    EVENTS,
 )
 def test_every_event(kind: str, expected: EventType) -> None:
     found = reading(PROVIDER, event(kind))

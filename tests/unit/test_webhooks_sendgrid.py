@@ -1,7 +1,5 @@
 """Twilio SendGrid's Event Webhook: its signature over the raw bytes, and what each event says."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,23 +7,12 @@ from hypothesis import strategies as st
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.providers.sendgrid import FRESH_SECONDS, PROVIDER
-from tests.webhooks import NOW, OUR_ID, SendGridSigner, delivery, raw, reading, readings, refusal, source
+from tests.webhooks.deliveries import NOW, OUR_ID, delivery, raw, reading, readings, refusal, source
+from tests.webhooks.sendgrid import EVENTS, event
+from tests.webhooks.signatures import SendGridSigner
 
 SIGNER = SendGridSigner()
 SOURCE = source("sendgrid", SIGNER.secret)
-
-
-def event(kind: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "event": kind,
-        "email": "ada@mail.example",
-        "timestamp": NOW - 5,
-        "sg_event_id": "ZXZlbnQtMQ",
-        "sg_message_id": "14c5d75ce93.filter0001.16648.5515E0B88.0",
-        "smtp-id": "<14c5d75ce93@ismtpd-001>",
-        "category": ["welcome", "spring"],
-        "postmeter_id": OUR_ID,
-    } | changes
 
 
 async def test_takes_what_sendgrid_has_signed() -> None:
@@ -86,20 +73,7 @@ async def test_a_secret_that_is_no_verification_key_is_named(secret: str) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [
-        ("processed", EventType.SENT),
-        ("deferred", EventType.DEFERRED),
-        ("delivered", EventType.DELIVERED),
-        ("bounce", EventType.BOUNCED),
-        ("dropped", EventType.FAILED),
-        ("open", EventType.OPENED),
-        ("click", EventType.CLICKED),
-        ("spamreport", EventType.COMPLAINED),
-        ("unsubscribe", EventType.UNSUBSCRIBED),
-        ("group_unsubscribe", EventType.UNSUBSCRIBED),
-        ("group_resubscribe", EventType.UNKNOWN),
-        ("teleported", EventType.UNKNOWN),
-    ],
+    EVENTS,
 )
 def test_every_event(kind: str, expected: EventType) -> None:
     found = reading(PROVIDER, [event(kind)])

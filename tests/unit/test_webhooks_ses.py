@@ -8,8 +8,9 @@ import pytest
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
-from tests.unit.ses_deliveries import BOUNCE, SENT_AT, event, mail, raw_delivery
-from tests.webhooks import OUR_ID, Sns, micros, reading
+from tests.webhooks.deliveries import OUR_ID, micros, reading
+from tests.webhooks.ses import BOUNCE, SENT_AT, event, mail, raw_delivery
+from tests.webhooks.sns import Sns
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.stream.events import EventType
 from postmeter.tracking.webhooks import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
-from tests.unit.ses_deliveries import event, raw_delivery
-from tests.webhooks import NOW, Sns, basic, certificate, delivery, readings, refusal, source
+from tests.webhooks.deliveries import NOW, delivery, readings, refusal, source
+from tests.webhooks.ses import event, raw_delivery
+from tests.webhooks.signatures import basic
+from tests.webhooks.sns import Sns, certificate
 
 SECRET = "made by us"
 

@@ -10,7 +10,7 @@ from postmeter.shared.stream.events import EventType
 from postmeter.tracking.webhooks import events, subjects
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from postmeter.tracking.webhooks.reading import Reading
-from tests.webhooks import source
+from tests.webhooks.deliveries import source
 
 
 @pytest.mark.parametrize(

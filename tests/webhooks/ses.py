@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.webhooks import OUR_ID, delivery
+from tests.webhooks.deliveries import OUR_ID, delivery
 
 SENT_AT = "2026-03-01T10:00:00.512Z"
 BOUNCE = {
