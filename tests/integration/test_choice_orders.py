@@ -1,4 +1,4 @@
-"""Mail, hits, told opens, choices, erasures and restarts in any order: recorded is what was allowed when it was counted."""
+"""Mail, hits, told opens, choices, erasures, restarts in any order: recorded is what was allowed when it was counted."""
 
 import random
 from collections import Counter
@@ -65,8 +65,8 @@ class Model:
         self.history[n] = Counter()
         if not is_erased:
             self.named.add(n)
-        for message, when in [one for one in self.waiting if one[0] == n]:
-            self.open(message, when)
+        for _, opened in [one for one in self.waiting if one[0] == n]:
+            self.open(n, opened)
         self.waiting = [one for one in self.waiting if one[0] != n]
 
     def choose(self, who: str, choice: Choice) -> None:
