@@ -17,7 +17,8 @@ from yarl import URL
 
 from postmeter.shared.apis import misar, vectis, workspaces
 from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Document, Endpoint, Service, document_of
-from tests.integration.two_tenants import OURS, Town, get, isolated_town
+from tests.integration.endpoint_requests import OURS, get
+from tests.integration.two_tenants import Town, isolated_town
 
 LONG = "9" * 5000
 ANYWHERE = (

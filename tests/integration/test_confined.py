@@ -19,8 +19,9 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Mail, Record
 from tests.aggregation import Streams, event
+from tests.integration.endpoint_requests import NOW, OURS, SCOPES, SIBLING, Request, base, get, paged
 from tests.integration.running_query import World
-from tests.integration.two_tenants import NOW, OURS, SCOPES, SIBLING, Request, Town, base, get, isolated_town, paged
+from tests.integration.two_tenants import Town, isolated_town
 from tests.oracle.stories import micros
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from postmeter.shared.apis.table import ENDPOINTS
-from tests.integration.two_tenants import (
+from tests.integration.endpoint_requests import (
     FIELDS,
     NOBODY,
     OURS,
@@ -23,11 +23,10 @@ from tests.integration.two_tenants import (
     Build,
     Ids,
     Request,
-    Town,
     get,
-    isolated_town,
     named,
 )
+from tests.integration.two_tenants import Town, isolated_town
 
 VOLATILE = (
     (r'"request_id":"[^"]*","timestamp":"[^"]*"', "META"),

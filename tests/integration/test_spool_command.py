@@ -20,18 +20,11 @@ from click.testing import CliRunner
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.main import main
 from postmeter.shared.links.pixel import GIF
-from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import SHARDS, Service, batches, hits_of, new_message, open_target
 from tests.product import as_installed
 
 JOB = Path(__file__).parents[2] / "deploy/k8s/drain/drain.yaml"
 DONE, IMPOSSIBLE, AWAY = 0, 1, 75
-
-
-@pytest.fixture
-def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
-    with own_redis(server_folder, tmp_path) as own:
-        yield own
 
 
 def started(*words: str, **settings: object) -> "subprocess.Popen[str]":

@@ -5,7 +5,7 @@ import base64
 import json
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -25,7 +25,6 @@ from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.storage import stores
 from postmeter.tracking.webhooks import registry
 from tests.integration.every_port import every_port
-from tests.integration.own_redis import own_redis
 from tests.integration.running_gateway import client, gateway_settings
 from tests.integration.tracking_service import KEY, OLD_KEY, Service, new_message, open_target
 from tests.product import PATIENCE, reachable, wait_for
@@ -171,12 +170,6 @@ async def test_another_source_key_is_told(postgres_dsn: str, command: Command) -
         await pool.close()
     assert said is not None
     assert said.startswith("POSTMETER_SOURCE_KEY is not the one")
-
-
-@pytest.fixture
-def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
-    with own_redis(server_folder, tmp_path) as own:
-        yield own
 
 
 def warnings(service: Service) -> dict[str, str]:

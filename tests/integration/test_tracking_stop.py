@@ -5,26 +5,17 @@ import os
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.links.pixel import GIF
-from tests.integration.own_redis import own_redis
 from tests.integration.tracking_service import Service, hits_of, new_message, open_target
 from tests.product import wait_for
 
 FOR_EVER = 600.0
-
-
-@pytest.fixture
-def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
-    with own_redis(server_folder, tmp_path) as own:
-        yield own
 
 
 def readiness(service: Service) -> tuple[int, dict[str, Any]]:

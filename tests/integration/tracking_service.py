@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -220,3 +221,7 @@ def once(redis_url: str) -> list[records.Record]:
 def hits_of(redis_url: str, message: bytes) -> list[records.Hit]:
     """The recorded hits of one message."""
     return [record for record in once(redis_url) if isinstance(record, records.Hit) and record.message == message]
+
+
+def empty(spool: Path) -> bool:
+    return not list(spool.glob("*/*.segment"))
