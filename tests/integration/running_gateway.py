@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -154,3 +155,11 @@ def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
     secrets: dict[str, Any] = {"internal_secret": INTERNAL, "key_pepper": Secret(own_pepper)}
     stores_: dict[str, Any] = {"postgres_dsn": Secret(of_service(dsn, "gateway")), "redis_url": Secret(NO_REDIS)}
     return GatewaySettings(**secrets, **urls, **stores_, ops_port=ops_port, port=free_port())
+
+
+async def echo(request: web.Request) -> web.Response:
+    """What arrived, as JSON."""
+    body = await request.read()
+    headers = {name.title(): value for name, value in request.headers.items()}
+    told = {"method": request.method, "path": request.raw_path, "length": len(body), "crc": zlib.crc32(body)}
+    return web.json_response(told | {"headers": headers}, headers={"Set-Cookie": "a=b", "X-Other": "1"})

@@ -1,0 +1,201 @@
+"""Bodies of requests through the gateway: inflated, bounded, slow, and asked for only when they are welcome."""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.http import concurrency as turns
+from postmeter.shared.http import server as http_server
+from tests.integration.gateway_calls import SCOPES, Door, before
+from tests.integration.running_gateway import echo, speak
+from tests.integration.running_query import world
+from tests.waiting import until_so
+
+
+@pytest.mark.parametrize("path", ["/v1/query", "/v1/messages", "/v1/events"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_bodies_arrive_inflated_and_whole(postgres_dsn: str, path: str, packed: bool, chunked: bool) -> None:
+    content = bytes(range(256)) * 800
+    sent = gzip.compress(content[:1000]) + gzip.compress(content[1000:]) if packed else content
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(sent), 1000):
+            yield sent[start : start + 1000]
+
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    async with before(postgres_dsn, echo) as at:
+        status, _, body = await at.ask("POST", path, data=pieces() if chunked else sent, headers=headers)
+    told = json.loads(body)
+    assert (status, told["length"], told["crc"]) == (200, len(content), zlib.crc32(content))
+    assert "Content-Encoding" not in told["headers"]
+
+
+LIMITED = [one for one in ENDPOINTS if one.max_body and one.scope and one.service is not Service.GATEWAY]
+
+
+@pytest.mark.parametrize("endpoint", LIMITED, ids=lambda e: f"{e.method} {e.path}")
+async def test_bodies_are_bounded_by_their_inflated_size(postgres_dsn: str, endpoint: Endpoint) -> None:
+    method, path, limit = endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.path), endpoint.max_body
+
+    async def plain() -> AsyncIterator[bytes]:
+        for _ in range(limit // 65536 + 1):
+            yield bytes(65536)
+
+    bomb = gzip.compress(bytes(limit + 1))
+    assert len(bomb) < limit // 300
+    packed = {"Content-Encoding": "gzip"}
+    async with before(postgres_dsn, echo) as at:
+        exact = await at.ask(method, path, data=gzip.compress(bytes(limit)), headers=packed)
+        assert json.loads(exact[2])["length"] == limit
+        assert await at.error(method, path, data=bomb, headers=packed) == (413, "PAYLOAD_TOO_LARGE")
+        declared = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
+        refused = await speak(at.url, f"{declared}Content-Length: {limit + 1}\r\n\r\n".encode(), until_closed=False)
+        assert refused.startswith(b"HTTP/1.1 413 ")
+        # The connection may end while the rest of the body is still being sent.
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            assert await at.error(method, path, data=plain()) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "code"),
+    [
+        (b"x", "br", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"x", "gzip, gzip", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"no gzip", "gzip", 400, "BAD_REQUEST"),
+        (gzip.compress(b"cut off", mtime=0)[:-9], "gzip", 400, "BAD_REQUEST"),
+        (gzip.compress(b"x", mtime=0) + b"rest", "gzip", 400, "BAD_REQUEST"),
+        (b"", "gzip", 400, "BAD_REQUEST"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/query", "/v1/events"])
+async def test_bodies_that_cannot_be_read(
+    postgres_dsn: str, path: str, body: bytes, encoding: str, status: int, code: str
+) -> None:
+    async with before(postgres_dsn, echo) as at:
+        assert await at.error("POST", path, data=body, headers={"Content-Encoding": encoding}) == (status, code)
+
+
+@pytest.mark.usefixtures("short_timeouts")
+async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) -> None:
+    async with before(postgres_dsn, echo, service_requests=8) as at, world(postgres_dsn) as here:
+        other = await here.key(await here.workspace(), "admin", SCOPES)
+        head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {other}\r\nContent-Length: 9\r\n\r\n{{"
+        host, _, port = at.url.removeprefix("http://").partition(":")
+        dribblers = [await asyncio.open_connection(host, int(port)) for _ in range(12)]
+        for _, writer in dribblers:
+            writer.write(head.encode())
+        # Ten of the twelve find their workspace's share taken, the other two are still sending.
+        told = [asyncio.create_task(reader.readline()) for reader, _ in dribblers]
+        refused: list[bytes] = []
+        sending = set(told)
+        while len(refused) < 10:
+            done, sending = await asyncio.wait(sending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            assert done
+            refused += [task.result() for task in done]
+        assert set(refused) == {b"HTTP/1.1 503 Service Unavailable\r\n"}
+        assert (await at.ask("POST", "/v1/events", data=b"{}"))[0] == 200
+        for task in sending:
+            task.cancel()
+        for _, writer in dribblers:
+            writer.close()
+
+
+async def begun_body(at: Door, key: str, path: str, size: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request that has sent one byte of its body."""
+    host, _, port = at.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {size}\r\n\r\n "
+    writer.write(head.encode())
+    return reader, writer
+
+
+async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workspaces hold all turns with bodies on their way; a third gets through, and who sends is not disturbed."""
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    begun = 0
+
+    async def take(request: web.Request) -> web.Response:
+        nonlocal begun
+        begun += 1
+        return await echo(request)
+
+    async with before(postgres_dsn, take, service_requests=2) as at, world(postgres_dsn) as here:
+        keys = [await here.key(await here.workspace(), "admin", SCOPES) for _ in range(2)]
+        (slow, idle), (steady, sending) = [await begun_body(at, key, "/v1/events", 4 << 20) for key in keys]
+        await until_so(lambda: begun == 2)
+        third = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
+        sent = 1
+        while not third.done():
+            sending.write(b" " * 1000)
+            sent += 1000
+            await asyncio.sleep(0.01)
+        assert (await third)[0] == 200
+        assert await slow.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+        assert await slow.read() != b""  # to its end: the connection is closed
+        sending.write(b" " * ((4 << 20) - sent))
+        assert await steady.readline() == b"HTTP/1.1 200 OK\r\n"
+        for writer in (idle, sending):
+            writer.close()
+
+
+async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    looked_at, go_on = 0, asyncio.Event()
+    is_awaited = http_server.is_awaited
+
+    def spied(content: aiohttp.StreamReader) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return is_awaited(content)
+
+    async def take(request: web.Request) -> web.Response:
+        await go_on.wait()
+        return await echo(request)
+
+    monkeypatch.setattr(http_server, "is_awaited", spied)
+    async with before(postgres_dsn, take, service_requests=1) as at, world(postgres_dsn) as here:
+        size = 15 << 20  # more than the kernel keeps on the way
+        key = await here.key(await here.workspace(), "admin", SCOPES)
+        reader, writer = await begun_body(at, key, "/v1/messages", size)
+        writer.write(b" " * (size - 1))
+        second = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
+        await until_so(lambda: looked_at > 0)
+        go_on.set()
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert (await second)[0] == 200
+        writer.close()
+
+
+async def test_a_body_is_asked_for_only_when_it_is_welcome(postgres_dsn: str) -> None:
+    async with before(postgres_dsn, echo) as at:
+        head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+        welcome = await speak(at.url, f"{head}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
+        assert welcome == b"HTTP/1.1 100 Continue\r\n\r\n"
+        refused = await speak(at.url, f"{head}\r\n".encode(), until_closed=False)
+        assert refused.startswith(b"HTTP/1.1 401 ")
+        strange = head.replace("100-continue", "200-ok")
+        failed = await speak(at.url, f"{strange}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
+        assert failed.startswith(b"HTTP/1.1 417 ")
+
+
+async def test_an_answer_before_the_end_of_the_body_reaches_the_caller(postgres_dsn: str) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": "EARLY", "message": "m"}}, status=422)
+
+    async with before(postgres_dsn, refuse) as at:
+        head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
+        answer = await speak(at.url, f"{head}Content-Length: 9000000\r\n\r\n".encode() + bytes(100_000))
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert b'"EARLY"' in answer
