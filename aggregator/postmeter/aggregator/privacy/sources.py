@@ -13,10 +13,11 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Key
-from postmeter.aggregator.store.dimensions import Dimensions, Series
+from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Registration
 
@@ -44,7 +45,7 @@ class AnonymousSources:
         for one in registrations:
             if Level.ANONYMOUS in (one.opens, one.clicks):
                 key = (one.workspace, source_of(one.workspace, one.campaign, one.from_domain, confined=one.confined))
-                told = Series(one.workspace, one.campaign, one.from_domain, one.provider, one.template, ())
+                told = Series(one.workspace, one.campaign, one.from_domain, one.provider, one.template)
                 wanted[key] = _shared(wanted.get(key, told), told)
         if len(self._seen) > REMEMBERED:
             self._seen = {}
@@ -84,7 +85,7 @@ async def find(connection: Connection, keys: Iterable[Key]) -> dict[Key, Source]
 
 def _dimensions(row: asyncpg.Record | None) -> Series:
     assert row is not None
-    return Series(row["workspace"], row["campaign"], row["domain"], row["provider"], row["template"], ())
+    return Series(row["workspace"], row["campaign"], row["domain"], row["provider"], row["template"])
 
 
 def _shared(one: Series, other: Series) -> Series:
@@ -92,7 +93,7 @@ def _shared(one: Series, other: Series) -> Series:
     campaign, domain, provider, template = (
         mine if mine == theirs else "" for mine, theirs in zip(_told(one), _told(other), strict=True)
     )
-    return Series(one.workspace, campaign, domain, provider, template, ())
+    return Series(one.workspace, campaign, domain, provider, template)
 
 
 def _told(series: Series) -> tuple[str, str, str, str]:

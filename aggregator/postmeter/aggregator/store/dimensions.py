@@ -7,7 +7,7 @@ at once, and no lock on a campaign everybody mails for is held while a flush is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from operator import attrgetter
 
 import msgspec
 
@@ -15,7 +15,7 @@ from postmeter.aggregator.store.room import Room
 from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import DIMENSIONS, OTHER
+from postmeter.shared.storage.rollups import DIMENSIONS, OTHER, Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Event, Registration, is_alone
 
@@ -32,36 +32,27 @@ _FIND, _MAKE = (_QUERIES[name].format(**_PARTS) for name in ("find_series", "mak
 REMEMBERED = 200_000
 
 
-class Series(NamedTuple):
-    """A combination of dimensions; tags are sorted and distinct, as their order means nothing."""
-
-    workspace: int
-    campaign: str
-    domain: str
-    provider: str
-    template: str
-    tags: tuple[str, ...]
-    mailbox_provider: str = ""
-
-
-assert Series._fields == ("workspace", *DIMENSIONS), "a series has the dimensions of rollups.py, in their order"
+_FIELDS = ["from_domain" if name == "domain" else name for name in Series._fields]
+_fields_of = attrgetter(*_FIELDS)
+_TAGS_PLACE = Series._fields.index("tags")
 
 
 def of_message(registration: Registration) -> Series:
     """The series of a message."""
-    r = registration
-    tags = tuple(sorted(set(r.tags))) if r.tags else ()
-    return Series(r.workspace, r.campaign, r.from_domain, r.provider, r.template, tags, r.mailbox_provider)
+    values = list(_fields_of(registration))
+    tags = values[_TAGS_PLACE]
+    values[_TAGS_PLACE] = tuple(sorted(set(tags))) if tags else ()
+    return Series._make(values)
 
 
 def of_domain(workspace: int, domain: str) -> Series:
     """The series of what a domain received."""
-    return Series(workspace, "", domain, "", "", ())
+    return Series(workspace, domain=domain)
 
 
 def overflow(workspace: int) -> Series:
     """The series that stands for all combinations beyond the workspace's limit."""
-    return Series(workspace, OTHER, OTHER, OTHER, OTHER, (), OTHER)
+    return Series._make((workspace, *(() if name == "tags" else OTHER for name in DIMENSIONS)))
 
 
 class Dimensions:
@@ -156,6 +147,5 @@ async def _admit_campaigns(connection: Connection, others: list[Registration]) -
 
 def _columns(series: list[Series]) -> list[list[object]]:
     columns: list[list[object]] = [list(column) for column in zip(*series, strict=True)]
-    place = Series._fields.index("tags")
-    columns[place] = [msgspec.json.encode(tags).decode() for tags in columns[place]]
+    columns[_TAGS_PLACE] = [msgspec.json.encode(tags).decode() for tags in columns[_TAGS_PLACE]]
     return columns

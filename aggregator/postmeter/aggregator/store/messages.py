@@ -11,10 +11,11 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import Flag, Key
-from postmeter.aggregator.store.dimensions import Series, of_message
+from postmeter.aggregator.store.dimensions import of_message
 from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Choices, Level, Levels, to_flags
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Registration
 

@@ -15,11 +15,11 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store import messages
-from postmeter.aggregator.store.dimensions import Series
 from postmeter.aggregator.store.messages import Name
 from postmeter.shared.privacy.levels import Ceilings
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import State
 from postmeter.shared.stream.records import Event, Registration

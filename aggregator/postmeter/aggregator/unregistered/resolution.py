@@ -8,13 +8,13 @@ from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.states import Key, asked
 from postmeter.aggregator.privacy import sources
 from postmeter.aggregator.store import messages
-from postmeter.aggregator.store.dimensions import Series
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.rollups import Series
 from postmeter.shared.stream.records import MARK_BITS, Event, Hit, is_alone
 
 

@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 
 from postmeter.gateway.pages.page import FOR_EVER, Page, digest
 from postmeter.shared.apis.meta import ASSETS_PATH
+from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 
 POLICY = "; ".join(
     (
@@ -35,6 +36,7 @@ _MEDIA = {".js": "text/javascript", ".css": "text/css", ".json": "application/js
 _LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css")
 _INDEX = "index.html"
 _PLACE_OF_ASSETS = b"{assets}"
+_PLACE_OF_DIMENSIONS = b"{dimensions}"
 _PLACE_OF_MODULES = b"<!-- modules -->"
 _MAIN = "main.js"
 _TABLE = "screens.js"
@@ -47,6 +49,7 @@ def pages() -> dict[str, Page]:
     """Every file by its path; the page itself by the path of each screen."""
     site = resources.files("postmeter.gateway") / "site"
     index = (site / "dashboard" / _INDEX).read_bytes()
+    index = index.replace(_PLACE_OF_DIMENSIONS, " ".join(MESSAGE_DIMENSIONS).encode())
     assets = dict(_files(site / "dashboard")) | {name: (site / name).read_bytes() for name in _LIBRARIES}
     del assets[_INDEX]
     assets["icon.svg"] = (site / "icon.svg").read_bytes()

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, field
 from postmeter.shared.apis.document import NATIVE
 from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.native import NotLookedAt, Values
-from postmeter.shared.storage.rollups import ASKED_BY
+from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 
 ENGAGEMENTS = (
     "opened",
@@ -21,15 +21,14 @@ ENGAGEMENTS = (
     "complained",
     "unsubscribed",
 )
-_SEARCHED_BY = tuple(name for name in ASKED_BY if name not in ("link", "currency"))
 
 
 class SearchBody(Struct, forbid_unknown_fields=True):
     """Body of POST /v1/messages/search."""
 
     filters: Annotated[
-        dict[Annotated[str, one_of(*_SEARCHED_BY)], Values],
-        described(f"Dimension to the values that it may have: {', '.join(_SEARCHED_BY)}."),
+        dict[Annotated[str, one_of(*MESSAGE_DIMENSIONS)], Values],
+        described(f"Dimension to the values that it may have: {', '.join(MESSAGE_DIMENSIONS)}."),
     ] = {}
     engagement: Annotated[str | None, one_of(*ENGAGEMENTS), described("null: any.")] = None
     start: Annotated[str | None, described("Of their creation. Default: 30 days before `to`.")] = field(

@@ -9,6 +9,7 @@ what is declared here; the tables themselves are made by migrations.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 COUNTERS = (
     "sent",
@@ -137,12 +138,28 @@ OTHER = "(other)"
 """Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link
 that stands for all links beyond it."""
 
-DIMENSIONS = ("campaign", "domain", "provider", "template", "tags", "mailbox_provider")
-"""Columns of `series`, in their order; the empty string (or no tags) means that a message has none."""
-ASKED_BY = (*(name for name in DIMENSIONS if name != "tags"), "tag", "link", "currency")
-"""What callers group and filter by, in the order in which they are told: each tag of a message, and what only clicks
-or only purchases have.
-"""
+
+class Series(NamedTuple):
+    """A combination of dimensions: its workspace's number, and the columns of `series` in their order.
+
+    Empty text (or no tags) means that a message has none. tags are sorted and distinct, as their order means nothing.
+    A registration has the fields of these names (stream/records.py); its from_domain is `domain`.
+    """
+
+    workspace: int
+    campaign: str = ""
+    domain: str = ""
+    provider: str = ""
+    template: str = ""
+    tags: tuple[str, ...] = ()
+    mailbox_provider: str = ""
+
+
+DIMENSIONS = Series._fields[1:]
+MESSAGE_DIMENSIONS = (*(name for name in DIMENSIONS if name != "tags"), "tag")
+"""What callers group and filter all mail by, in the order in which it is told: each tag of a message for itself."""
+ASKED_BY = (*MESSAGE_DIMENSIONS, "link", "currency")
+"""These, and what only clicks or only purchases have."""
 
 METRICS: dict[str, tuple[str, ...]] = {
     "sent": ("sent",),

@@ -5,8 +5,8 @@
 
 import { useEffect, useState } from "./htm/standalone.module.js";
 
-/** Dimensions that everything can be filtered by. */
-export const FILTERS = ["campaign", "domain", "provider", "template", "mailbox_provider", "tag"];
+/** Dimensions that everything can be filtered by, as the gateway has written them into the page. */
+export const FILTERS = document.querySelector("meta[name=dimensions]").content.split(" ");
 
 /** What goes along from screen to screen. */
 const SHARED = ["period", "from", "to", "zone", "who", ...FILTERS];

@@ -16,7 +16,7 @@ from aiohttp import web
 from postmeter.query.documents.native import filters, stretches
 from postmeter.query.documents.native.filters import Filters
 from postmeter.query.documents.native.stretches import Place, Wanted
-from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP
+from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.requests import times
 from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.query.requests.cursor import Cursors, Position
@@ -25,6 +25,7 @@ from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, State
 from postmeter.shared.text import quoting
@@ -37,8 +38,6 @@ AHEAD = timedelta(hours=1)
 """Mail may be dated so far ahead; without `to` it is found too."""
 EXAMINED = 50_000
 """Messages that are read for one page, at most; beside them as many of the moment in which the page before ended."""
-FILTERS = tuple(name for name in DIMENSIONS if name not in OF_ROLLUP)
-"""Dimensions that a message has; links and currencies are of what became of it."""
 ENGAGED = {
     "opened": (Engagement.OPEN, "IS NOT NULL"),
     "not_opened": (Engagement.OPEN, "IS NULL"),
@@ -72,7 +71,7 @@ class MessageSearch:
         if body.engagement is not None and body.engagement not in ENGAGED.keys() | STATES.keys():
             known = ", ".join((*ENGAGED, *STATES))
             raise invalid("engagement", f"{quoting.quoted(body.engagement)} is unknown; known are {known}")
-        chosen = filters.read(body.filters, FILTERS)
+        chosen = filters.read(body.filters, MESSAGE_DIMENSIONS)
         identity = msgspec.json.encode((chosen, body.engagement, body.start, body.end))
         start, end, after = self._range(asked, body, identity)
         async with (

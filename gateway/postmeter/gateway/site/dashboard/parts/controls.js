@@ -9,7 +9,7 @@ import { AUDIENCES } from "../model/measures.js";
 import { query, viewed } from "../model/requests.js";
 import { PERIODS } from "../model/periods.js";
 import { day } from "../model/times.js";
-import { t } from "../texts.js";
+import { dimensionName, t } from "../texts.js";
 
 const noon = (date) => new Date(`${date}T12:00:00Z`);
 
@@ -86,7 +86,7 @@ function Filtering({ view, named }) {
   };
   return html`<form class="dropped" onSubmit=${add}>
     <label>${t("control.dimension")}<select value=${dimension} onChange=${(event) => setDimension(event.target.value)}>
-      ${FILTERS.map((name) => html`<option value=${name}>${t(`dimension.${name}`)}</option>`)}</select></label>
+      ${FILTERS.map((name) => html`<option value=${name}>${dimensionName(name)}</option>`)}</select></label>
     <label>${t("control.value")}<input name="value" list="filter-values" maxlength="200" autocomplete="off" /></label>
     <datalist id="filter-values">${values.map((value) => html`<option key=${value} value=${value}>${dimension === "campaign" ? named(value) : null}</option>`)}</datalist>
     <button>${t("control.add")}</button>
@@ -103,8 +103,8 @@ function Filters({ view }) {
   return html`<div class="group filters" role="group" aria-label=${t("control.filters")}>
     ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
       href=${here({ [name]: filters[name].filter((one) => one !== value) })}
-      aria-label=${t("control.unfilter", { name: t(`dimension.${name}`), value: words(name, value) })}>
-      ${t(`dimension.${name}`)}: ${words(name, value)} <span aria-hidden="true">×</span></a>`)}
+      aria-label=${t("control.unfilter", { name: dimensionName(name), value: words(name, value) })}>
+      ${dimensionName(name)}: ${words(name, value)} <span aria-hidden="true">×</span></a>`)}
     <details class="drop" onToggle=${(event) => setOpen(event.target.open)}><summary>${t("control.filter")}</summary>
       ${open && html`<${Filtering} view=${view} named=${named} />`}</details>
   </div>`;

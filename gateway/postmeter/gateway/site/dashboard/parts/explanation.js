@@ -9,7 +9,7 @@ import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
 import { count } from "../model/numbers.js";
 import { search, windowOf } from "../model/requests.js";
 import { day, exact, isDay } from "../model/times.js";
-import { t } from "../texts.js";
+import { dimensionName, t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
 import { Messages, foundBy } from "./messages.js";
@@ -46,7 +46,7 @@ function Window({ body }) {
   const names = { campaign: named, mailbox_provider: mailboxName };
   const words = (name) => body.filters[name].map((value) => (names[name]?.(value) ?? value) || t("value.none"));
   const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
-  const filters = chosen.map((name) => `${t(`dimension.${name}`)}: ${words(name).join(", ")}`);
+  const filters = chosen.map((name) => `${dimensionName(name)}: ${words(name).join(", ")}`);
   const zone = body.timezone ?? "UTC";
   const until = body.to ? end(body.to, zone) : t("explain.now");
   return html`<p>${t("explain.window", { from: end(body.from, zone), to: until, zone: place(zone) })}

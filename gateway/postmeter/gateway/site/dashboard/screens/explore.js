@@ -26,7 +26,7 @@ import { Freshness } from "../parts/freshness.js";
 import { Panel } from "../parts/panel.js";
 import { Answered, Empty, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
-import { say, t } from "../texts.js";
+import { dimensionName, say, t } from "../texts.js";
 
 /** Charts beside each other at most, and rows of the table. */
 const CHARTS = 12;
@@ -61,7 +61,7 @@ function Question({ question, view }) {
     metrics: html`${chosen}${more}`,
     by: html`<${Choice} label=${t("explore.dimension")} value=${by}
       options=${DIMENSIONS.filter((one) => dimensionsOf(metrics[0]).includes(one))}
-      words=${(name) => (name ? t("explore.by", { dimension: t(`dimension.${name}`) }) : t("explore.whole"))}
+      words=${(name) => (name ? t("explore.by", { dimension: dimensionName(name) }) : t("explore.whole"))}
         choose=${(name) => go(here({ by: name || null }))} />`,
     per: html`<${Choice} label=${t("explore.resolution")} value=${per} options=${RESOLUTIONS}
       words=${(name) => t(`explore.per.${name}`)}
@@ -93,7 +93,7 @@ function Rows({ rows, question, view, words, title }) {
       ? [
           {
             key: by,
-            title: t(`dimension.${by}`),
+            title: dimensionName(by),
             cell: (row) =>
               html`${link(row)}<span class="share" style=${{ width: `${(row[metrics[0]] / most) * 100}%` }}></span>`,
           },
