@@ -1,4 +1,4 @@
-"""Mail, hits, told opens, choices, erasures, restarts in any order: recorded is what was allowed when it was counted."""
+"""Mail, hits, told opens, choices, erasures, restarts in any order: what is kept was allowed when it was counted."""
 
 import random
 from collections import Counter

@@ -2,14 +2,23 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.store.memory import Memory
+from postmeter.aggregator.upkeep.erasure.job import Erasures
+from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.query.documents.workspaces.exports import failures, formats, jobs, worker
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
 from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format
+from postmeter.shared.process.erasure_metrics import ErasureMetrics
+from postmeter.shared.storage import postgres
+from tests.aggregation import bench
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.export_workers import (
     ROWS,
@@ -19,7 +28,11 @@ from tests.integration.export_workers import (
     query_service,
     working,
 )
+from tests.markers import Markers
 from tests.waiting import until
+
+ADA, MARKER = "ada0" * 16, "Dear Ada Markerlovelace"
+MARKERS = Markers(ADA, MARKER)
 
 
 @pytest.fixture
@@ -27,6 +40,23 @@ async def api(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterato
     """Takes orders; whoever works on them is the test's."""
     async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=5) as made:
         yield made
+
+
+@asynccontextmanager
+async def erasing(dsn: str, redis_url: str) -> AsyncIterator[Callable[[], Awaitable[Step | None]]]:
+    """An aggregator's work on the one erasure that there is; it returns the step that waits, None: all is done."""
+    async with bench(dsn, redis_url) as at:
+        pool = await postgres.connect(at.settings, "eraser", 60, moments.prepare, moments.PLANS)
+        jobs_of = Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
+
+        async def work() -> Step | None:
+            while await jobs_of._round():
+                pass
+            step = await at.value("SELECT step FROM erasure WHERE completed_at IS NULL")
+            return None if step is None else Step(step)
+
+        yield work
+        await pool.close()
 
 
 async def test_a_killed_worker_s_export_is_made_by_another(api: Api, postgres_dsn: str, redis_url: str) -> None:
@@ -41,6 +71,38 @@ async def test_a_killed_worker_s_export_is_made_by_another(api: Api, postgres_ds
     with query_service(postgres_dsn, redis_url, folder):
         await is_whole(api, export_id, ROWS, attempt=2)
         assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 1
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_export_of_somebody_who_is_erased_meanwhile_begins_anew(
+    api: Api, postgres_dsn: str, redis_url: str, dies: bool
+) -> None:
+    """Whether its worker lives or not: once that is done he is neither in the file nor in what was half written."""
+    await message(api.here, api.workspace, at=noon() - DAY / 4, to_hash=ADA, subject=MARKER)
+    await fill(api.here, api.workspace, ROWS, noon())
+    folder = Path(api.settings.export_dir)
+    async with erasing(postgres_dsn, redis_url) as work:
+        with query_service(postgres_dsn, redis_url, folder) as first:
+            export_id = await api.order(export_type="messages")
+            await in_the_middle(api, export_id)
+            first.process.send_signal(signal.SIGKILL if dies else signal.SIGSTOP)
+            if dies:
+                first.process.wait()
+            assert MARKERS.in_files(folder)
+            await api.here.pool.execute(
+                "INSERT INTO erasure (workspace, id, to_hash, requested_by)"
+                " VALUES ($1, gen_random_uuid(), $2, 'key:1')",
+                api.workspace,
+                ADA,
+            )
+            assert await work() == Step.REST, "not done while what was written is there"
+            if not dies:
+                first.process.send_signal(signal.SIGCONT)
+                await until(lambda: first.counted(api.session, "lost"))
+        with query_service(postgres_dsn, redis_url, folder):
+            await is_whole(api, export_id, ROWS + 1, attempt=2)
+        assert MARKERS.in_files(folder) == []
+        assert await work() is None
 
 
 async def test_a_worker_that_slept_through_its_lease_completes_nothing(
