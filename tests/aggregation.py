@@ -9,6 +9,8 @@ from typing import Any
 
 import asyncpg
 import redis.asyncio
+from msgspec import structs
+from redis.typing import EncodableT, FieldT
 
 from postmeter.aggregator.service import serve
 from postmeter.aggregator.settings import AggregatorSettings
@@ -32,62 +34,62 @@ def message(n: int) -> bytes:
 
 
 def registration(n: int, **changes: Any) -> Registration:
-    given = {
-        "at": AT,
-        "workspace": 1,
-        "message": message(n),
-        "created": AT,
-        "campaign": "spring",
-        "campaign_name": "Spring",
-        "from_address": "news@shop.example",
-        "from_domain": "shop.example",
-        "to_hash": f"{n:064x}",
-        "to_domain": "reader.example",
-        "subject": "Hello",
-        "provider": "SENDGRID",
-        "provider_account": "",
-        "provider_message": f"sg-{n}",
-        "template": "welcome",
-        "tags": ["b", "a"],
-    }
-    return Registration(**given | changes)
+    given = Registration(
+        at=AT,
+        workspace=1,
+        message=message(n),
+        created=AT,
+        campaign="spring",
+        campaign_name="Spring",
+        from_address="news@shop.example",
+        from_domain="shop.example",
+        to_hash=f"{n:064x}",
+        to_domain="reader.example",
+        subject="Hello",
+        provider="SENDGRID",
+        provider_account="",
+        provider_message=f"sg-{n}",
+        template="welcome",
+        tags=["b", "a"],
+    )
+    return structs.replace(given, **changes)
 
 
 def hit(n: int, at: int = AT, **changes: Any) -> Hit:
-    given = {
-        "at": at,
-        "workspace": 1,
-        "message": message(n),
-        "url": "",
-        "prefetch": False,
-        "user_agent": b"Thunderbird",
-        "ip": "203.0.113.77",
-    }
-    return Hit(**given | changes)
+    given = Hit(
+        at=at,
+        workspace=1,
+        message=message(n),
+        url="",
+        prefetch=False,
+        user_agent=b"Thunderbird",
+        ip="203.0.113.77",
+    )
+    return structs.replace(given, **changes)
 
 
 def event(kind: EventType, n: int | None = None, at: int = AT, **changes: Any) -> Event:
-    given = {
-        "at": at,
-        "received": at,
-        "workspace": 1,
-        "type": int(kind),
-        "message": b"" if n is None else message(n),
-        "provider": "",
-        "provider_message": "",
-        "key": b"",
-        "digest": b"",
-        "bounce": 0,
-        "reason": "",
-        "url": "",
-        "user_agent": b"",
-        "ip": "",
-        "domain": "",
-        "size_bytes": 0,
-        "spam": False,
-        "claimed": None,
-    }
-    return Event(**given | changes)
+    given = Event(
+        at=at,
+        received=at,
+        workspace=1,
+        type=int(kind),
+        message=b"" if n is None else message(n),
+        provider="",
+        provider_message="",
+        key=b"",
+        digest=b"",
+        bounce=0,
+        reason="",
+        url="",
+        user_agent=b"",
+        ip="",
+        domain="",
+        size_bytes=0,
+        spam=False,
+        claimed=None,
+    )
+    return structs.replace(given, **changes)
 
 
 def batch(found: Iterable[Record]) -> bytes:
@@ -105,9 +107,10 @@ class Streams:
         self._sequence += 1
         batch_id = batch_id or f"test-{self._sequence}"
         packed = batch(found) if packed is None else packed
-        fields = {records.BATCH: batch_id.encode(), records.RECORDS: packed}
-        entry = await self.client.xadd(streams.stream(shard), fields)  # type: ignore[arg-type]
-        return str(entry.decode())
+        fields: dict[FieldT, EncodableT] = {records.BATCH: batch_id.encode(), records.RECORDS: packed}
+        entry = await self.client.xadd(streams.stream(shard), fields)
+        assert isinstance(entry, bytes)
+        return entry.decode()
 
     async def ends(self) -> dict[int, str]:
         """The last id of each stream that exists."""

@@ -62,13 +62,13 @@ async def _value(client: "redis.asyncio.Redis", key: bytes) -> Any:
         case b"string":
             return await client.get(key)
         case b"hash":
-            return await client.hgetall(key)  # type: ignore[misc]
+            return await client.hgetall(key)
         case b"list":
-            return await client.lrange(key, 0, -1)  # type: ignore[misc]
+            return await client.lrange(key, 0, -1)
         case b"zset":
             return await client.zrange(key, 0, -1)
         case b"set":
-            return await client.smembers(key)  # type: ignore[misc]
+            return await client.smembers(key)
         case b"stream":
             return await client.xrange(key)
         case b"none":

@@ -181,7 +181,10 @@ def test_a_recipient_is_looked_up_and_erased_and_the_log_tells_who_did_it(office
     office.registered("private", ADA)
     assert office.ask("PUT", "/v1/recipients/consent", CHOICE)["rejected"] == []
     kept = {"to": ADA}
-    chosen = lambda: office.ask("POST", "/v1/recipients/export", kept)["data"]  # noqa: E731
+
+    def chosen() -> Any:
+        return office.ask("POST", "/v1/recipients/export", kept)["data"]
+
     wait_for("the choice and the message", lambda: chosen()["consent"]["history"] and chosen()["messages"])
     page = office.page(PRIVACY)
     place = setting(page, "One recipient")

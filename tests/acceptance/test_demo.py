@@ -182,7 +182,7 @@ def test_the_bad_day_shows(demo: Demo) -> None:
     worst = max(days, key=lambda row: row["bounced"])
     assert worst["timestamp"][:10] == demo.calendar.date(demo.calendar.bad).isoformat()
     start, end = (stamp(demo.calendar.start(day)) for day in (demo.calendar.bad, demo.calendar.bad + 1))
-    outlook = {"filters": {"mailbox_provider": ["outlook"]}, "from": start, "to": end}
+    outlook: dict[str, Any] = {"filters": {"mailbox_provider": ["outlook"]}, "from": start, "to": end}
     (blocked,) = demo.sums("bounced", "delivered", **outlook)
     assert blocked["bounced"] > 5
     report = demo.ask("/api/v1/workspaces/demo/analytics/deliverability", timeRange="30d")["data"]

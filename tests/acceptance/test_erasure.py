@@ -96,8 +96,8 @@ def tell(here: World, message: Any) -> None:
     """A provider's webhook tells of mail that nobody registered, and shops of what Ada bought and did."""
     source = here.ask("POST", "/v1/sources", {"provider": "postmark", "name": "shop"})["data"]
     bearer = b64encode(f"postmeter:{source['secret']}".encode()).decode()
-    delivery = {"RecordType": "Delivery", "MessageID": "name-of-marker-9", "Recipient": ADDRESS, "Metadata": {}}
-    delivery |= {"DeliveredAt": "2026-11-28T10:00:00Z", "Tag": "", "ServerID": 1}
+    delivery: dict[str, Any] = {"RecordType": "Delivery", "MessageID": "name-of-marker-9", "Recipient": ADDRESS}
+    delivery |= {"Metadata": {}, "DeliveredAt": "2026-11-28T10:00:00Z", "Tag": "", "ServerID": 1}
     url = here.product.ready["gateway"] + source["url"].partition("/v1/")[1] + source["url"].partition("/v1/")[2]
     for told in (delivery, {**delivery, "RecordType": "Nothing that exists"}):
         answer = requests.post(url, json=told, headers={"Authorization": f"Basic {bearer}"}, timeout=60)

@@ -78,7 +78,8 @@ def is_ready(product: Product) -> bool:
 
 
 def set_shards(product: Product, number: int) -> None:
-    command = [Path(sys.executable).with_name("postmeter"), "shards", "set", str(number), "--data", product.data]
+    postmeter = str(Path(sys.executable).with_name("postmeter"))
+    command = [postmeter, "shards", "set", str(number), "--data", str(product.data)]
     subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
 

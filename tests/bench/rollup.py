@@ -145,7 +145,7 @@ async def leased(dsn: str, owners: int) -> None:
     """Wait until so many share all shards."""
     connection = await asyncpg.connect(dsn)
     held = "SELECT count(*), count(DISTINCT owner) FROM shard WHERE lease_until > clock_timestamp()"
-    while tuple(await connection.fetchrow(held)) != (SHARDS, owners):  # noqa: ASYNC110
+    while tuple(await connection.fetchrow(held) or ()) != (SHARDS, owners):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await connection.close()
 
@@ -228,10 +228,12 @@ async def rows_of(dsn: str) -> str:
     opens = await connection.fetchval(
         "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d WHERE series <> 0"
     )
-    heap, indexes, rows = await connection.fetchrow(
+    sizes = await connection.fetchrow(
         "SELECT sum(pg_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid)), (SELECT count(*) FROM event)"
         " FROM pg_inherits WHERE inhparent = 'event'::regclass AND pg_relation_size(inhrelid) > 0"
     )
+    assert sizes is not None
+    heap, indexes, rows = sizes
     counts.append(f"history {heap / rows:.0f} bytes a row, its indexes {indexes / rows:.0f}")
     await connection.close()
     return f"hits counted {opens}; rows: {', '.join(counts)}"

@@ -149,9 +149,9 @@ class Container:
             for key, value in _source(manifests, source).items():
                 found[source.get("prefix", "") + key] = value
         for entry in self.spec.get("env", []):
-            value = self._value(manifests, entry)
-            if value is not None:
-                found[entry["name"]] = _expand(value, found)
+            text = self._value(manifests, entry)
+            if text is not None:
+                found[entry["name"]] = _expand(text, found)
         return found
 
     def _value(self, manifests: Manifests, entry: Doc) -> str | None:

@@ -25,7 +25,7 @@ COMPONENTS = ("gateway-api", "ingress", "prometheus-operator")
 
 def kustomize(folder: Path) -> str:
     """The rendered text. Raises CalledProcessError; kubectl's own words are on standard error."""
-    command = [KUBECTL, "kustomize", str(folder)]
+    command = [str(KUBECTL), "kustomize", str(folder)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.deploy.manifests import Doc, selects
@@ -51,11 +52,7 @@ class Service:
 
     async def _listen(self) -> None:
         for port in self.ports:
-            target = port.get("targetPort", port["port"])
-
-            async def serve(r: asyncio.StreamReader, w: asyncio.StreamWriter, target: int | str = target) -> None:
-                await self._serve(r, w, target)
-
+            serve = partial(self._serve, target=_target(port))
             self._servers.append(await asyncio.start_server(serve, self.address, port["port"], backlog=1024))
 
     def stop(self) -> None:
@@ -82,7 +79,7 @@ class Service:
 
     def target(self, port: int | str) -> int | str:
         """The pods' port behind one of the service's."""
-        return next(p.get("targetPort", p["port"]) for p in self.ports if port in (p["port"], p.get("name")))
+        return next(_target(p) for p in self.ports if port in (p["port"], p.get("name")))
 
     def _learn(self, pods: list[Pod]) -> None:
         self.pods = pods
@@ -107,6 +104,11 @@ class Service:
             reset(writer)
             return
         await splice((reader, writer), there)
+
+
+def _target(port: Doc) -> int | str:
+    found: int | str = port["targetPort"] if port.get("targetPort") else port["port"]
+    return found
 
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -119,7 +119,7 @@ def test_what_a_service_writes_is_on_a_volume_and_what_must_last_on_a_claim(mani
 
 def volume_of(container: Doc, path: str) -> str:
     """The volume that a path lies on and can be written."""
-    places = [
+    places: list[tuple[str, str]] = [
         (mount["mountPath"], mount["name"])
         for mount in container["volumeMounts"]
         if PurePosixPath(path).is_relative_to(mount["mountPath"]) and not mount.get("readOnly")

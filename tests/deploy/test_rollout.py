@@ -10,6 +10,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import pytest
 import redis
@@ -190,6 +191,10 @@ def test_a_claim_that_a_scale_down_left_is_drained_by_the_job(net: network.Netwo
     net.run(scenario())
 
 
+def has_events(world: World, number: int) -> bool:
+    return len(world.cluster.events) >= number
+
+
 def test_every_pod_is_killed_under_load(net: network.Network, world: World) -> None:
     async def scenario() -> None:
         traffic = await world.traffic("kills")
@@ -200,7 +205,7 @@ def test_every_pod_is_killed_under_load(net: network.Network, world: World) -> N
                 for pod in workload.pods[number : number + 1]:
                     pod.kill()
                     killed += 1
-            await world.cluster.until("the kills", lambda k=killed: len(world.cluster.events) >= k)
+            await world.cluster.until("the kills", partial(has_events, world, killed))
             await world.cluster.settled()
         await traffic.grown(50)
         await check(world, await traffic.stop(), unanswered=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,6 +125,10 @@ def through_gateway(watched: Watched, url: str) -> str:
     return watched.gateway + urlsplit(url).path + "?" + urlsplit(url).query
 
 
+def has_data(watched: Watched, expression: str) -> bool:
+    return watched.prometheus.ask(expression) != []
+
+
 def test_what_rules_and_panels_ask_has_data(watched: Watched) -> None:
     watched.hits(watched.pixel, 5)
     watched.hits(watched.click, 5)
@@ -135,7 +140,7 @@ def test_what_rules_and_panels_ask_has_data(watched: Watched) -> None:
              for alert in alerts().values() for name, matchers in series(alert["expr"])}  # fmt: skip
     asked = {one for one in asked if 'status=~"5.."' not in one}
     for expression in sorted(asked | recorded() | {query for _, query in panels()}):
-        wait_for(f"data of {expression}", lambda e=expression: watched.prometheus.ask(e) != [])
+        wait_for(f"data of {expression}", partial(has_data, watched, expression))
 
 
 def test_the_certificate_is_kept(watched: Watched) -> None:

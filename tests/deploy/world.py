@@ -66,7 +66,7 @@ class World:
         pod.delete()
         await self.cluster.until("the end of admin", lambda: pod.gone)
         self.cluster.events.clear()  # `sleep` does not heed SIGTERM
-        return key
+        return str(key)
 
     async def apply(self, manifests: Manifests) -> None:
         """Apply changed ones."""

@@ -139,7 +139,7 @@ class Seeds:
             "items": [{"name": "Pro", "quantity": 1, "price": 99.99}],
         }  # fmt: skip
         lines = b'{"type":"sent","message_id":"%s"}\n' % self.messages[3].encode()
-        return {
+        fuller: dict[str, list[Any]] = {
             "POST /v1/messages": [
                 message,
                 {"messages": [message, {"from_address": "a@b.example", "to": "c@d.example"}]},
@@ -169,7 +169,8 @@ class Seeds:
             ],
             "POST /api/v1/track/event": [contact],
             "POST /api/v1/track/purchase": [purchase, purchase | {"order_id": "order-2"}],
-        }.get(name, [])
+        }
+        return fuller.get(name, [])
 
 
 _KEYS = (
