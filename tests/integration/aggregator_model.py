@@ -153,7 +153,7 @@ class Model:
         name = (EventType.BOUNCED, one.bounce) if one.type == EventType.BOUNCED else one.type
         progress = self.progress[of]
         if name in order:
-            progress[0] = max(progress[0], order.index(name) + 1)  # type: ignore[arg-type]
+            progress[0] = max(progress[0], order.index(name) + 1)
         for place, kind in ((1, EventType.SENT), (2, EventType.DELIVERED)):
             if one.type == kind:
                 progress[place] = one.at if progress[place] is None else min(progress[place], one.at)
@@ -229,7 +229,7 @@ def entries(found: list[Record], noise: random.Random) -> list[tuple[int, str, b
             by_shard[streams.shard_of(streams.slot_of_key(record.key), SHARDS)].append(record)
         else:
             by_shard[noise.randrange(SHARDS)].append(record)
-    made = []
+    made = list[tuple[int, str, bytes]]()
     for shard, some in by_shard.items():
         noise.shuffle(some)
         while some:
@@ -255,7 +255,7 @@ async def check_live(at: Bench, workspace: int, model: Model) -> None:
     )
 
     async def published() -> bool:
-        shards: Any = await at.client.hgetall(streams.live(workspace))  # type: ignore[misc]
+        shards: Any = await at.client.hgetall(streams.live(workspace))
         return live.total(list(shards.values())) == expected
 
     await until(published, 5)

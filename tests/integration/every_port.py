@@ -15,9 +15,9 @@ from postmeter.query import service as query
 from postmeter.shared.auth.principal import HEADER
 from postmeter.shared.auth.secret import Secret
 from tests import sealing
-from tests.integration.running_gateway import free_port, reachable
 from tests.integration.running_query import PEPPER, query_settings, sealed, world
 from tests.integration.tracking_service import INTERNAL, Service
+from tests.product import free_port, reachable
 
 CLOCKS = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}
 """Longer than the second after which clocks are looked at, else one that began anew would not be seen."""

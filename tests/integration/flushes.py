@@ -90,12 +90,12 @@ def crowd(noise: random.Random, messages: int) -> list[Record]:
     in_state = noise.random() < 0.5
     for _ in range(60):
         n, when = noise.randrange(messages), AT + noise.randrange(5 * HOUR)
-        states = [
+        states: list[Record] = [
             event(EventType.SENT, n, when),
             event(EventType.DELIVERED, n, when),
             event(EventType.BOUNCED, n, when, bounce=BounceType.SOFT),
         ]
-        engagements = [
+        engagements: list[Record] = [
             hit(n, when),
             hit(n, when, url="https://a.example/x"),
             event(EventType.REPLIED, n, when),

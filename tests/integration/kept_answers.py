@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -109,7 +109,7 @@ class Life:
         self._made = 0
         self._provisional: list[int] = []
 
-    def happenings(self) -> list[Happening]:
+    def happenings(self) -> Sequence[Happening]:
         """Each as often as it is likely."""
         often = [self.flush] * 8 + [self.register] * 3 + [self.time] * 4 + [self.provisional] * 3
         rare = [self.sweep, self.rename, self.buy, self.threshold, self.address, self.setting, self.domain]
@@ -130,7 +130,8 @@ class Life:
     async def register(self) -> None:
         one = registered(self._at.now, 1000 + self._next(), self._noise)
         sent = event(EventType.SENT, at=one.created, message=one.message)
-        await self._count(*self._noise.sample([one, sent], 2))
+        both: list[Record] = [one, sent]
+        await self._count(*self._noise.sample(both, 2))
 
     async def provisional(self) -> None:
         """A webhook tells of mail that nobody has registered; or somebody registers such mail, and it is adopted."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tests.integration.every_port import Port
 
@@ -12,7 +13,7 @@ SECONDS = 60.0
 DRIP_SECONDS = 0.05
 
 
-Misdeed = Callable[[Port, StreamWriter], Awaitable[None]]
+Misdeed = Callable[[Port, StreamWriter], Coroutine[Any, Any, None]]
 
 
 async def drip(writer: StreamWriter, bytes_: bytes) -> None:

@@ -29,7 +29,7 @@ class Api:
             assert answer.content_type == "application/json"
             return answer.status, json.loads(await answer.read())
 
-    async def ask(self, headers: dict[str, str] | None = None, **body: Any) -> Answer:
+    async def ask(self, headers: dict[str, str] | None = None, /, **body: Any) -> Answer:
         return await self.raw(json.dumps({"metrics": ["sent"], **body}).encode(), headers)
 
 

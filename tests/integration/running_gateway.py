@@ -151,10 +151,17 @@ def path_of(endpoint: Endpoint) -> str:
 def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
     ops_port = free_port()
     # Its own ops port stands in for the services: something that takes connections.
-    urls = {"tracking_url": f"http://127.0.0.1:{ops_port}", "query_url": f"http://127.0.0.1:{ops_port}"}
-    secrets: dict[str, Any] = {"internal_secret": INTERNAL, "key_pepper": Secret(own_pepper)}
-    stores_: dict[str, Any] = {"postgres_dsn": Secret(of_service(dsn, "gateway")), "redis_url": Secret(NO_REDIS)}
-    return GatewaySettings(**secrets, **urls, **stores_, ops_port=ops_port, port=free_port())
+    services = f"http://127.0.0.1:{ops_port}"
+    return GatewaySettings(
+        postgres_dsn=Secret(of_service(dsn, "gateway")),
+        redis_url=Secret(NO_REDIS),
+        internal_secret=INTERNAL,
+        key_pepper=Secret(own_pepper),
+        tracking_url=services,
+        query_url=services,
+        ops_port=ops_port,
+        port=free_port(),
+    )
 
 
 async def echo(request: web.Request) -> web.Response:

@@ -147,7 +147,7 @@ def sealed(workspace: int, role: str = "admin", domains: list[str] | None = None
 
 
 @asynccontextmanager
-async def listening(runner: "web.BaseRunner[Any]") -> AsyncIterator[str]:
+async def listening(runner: web.BaseRunner) -> AsyncIterator[str]:
     """The base URL of a runner while it serves on a free port."""
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -118,7 +118,7 @@ async def test_it_is_not_looked_at_before_registrations_of_its_minute_are_counte
     ],
 )
 async def test_several_that_fit_are_for_a_person(
-    at: Bench, three: list[Side], others: list[Record], told: dict[str, str]
+    at: Bench, three: list[Side], others: list[Record], told: dict[str, Any]
 ) -> None:
     await three[0].flush([registration(1), *others, addressed(1, AT + 60 * SECOND, **told)])
     await look(at, three[0])

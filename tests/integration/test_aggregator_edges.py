@@ -162,7 +162,7 @@ async def test_the_sweep_counts_what_slipped_through(at: Bench) -> None:
     async with at.aggregator():
 
         async def swept() -> bool:
-            return await at.value("SELECT count(*) FROM waiting") == 0
+            return bool(await at.value("SELECT count(*) FROM waiting") == 0)
 
         await until(swept)
     assert await at.total() == {"human_opens": 2, "unique_opens": 1}
@@ -206,7 +206,7 @@ async def test_a_full_sweep_is_followed_by_the_next_one(at: Bench) -> None:
     async with at.aggregator():
 
         async def swept() -> bool:
-            return await at.value("SELECT count(*) FROM waiting") == 0
+            return bool(await at.value("SELECT count(*) FROM waiting") == 0)
 
         await until(swept)
     assert await at.total() == {"human_opens": many, "unique_opens": 1}

@@ -61,7 +61,7 @@ async def settled(at: Bench) -> None:
     await at.counted()
 
     async def none_waits() -> bool:
-        return await at.value("SELECT count(*) FROM waiting") == 0
+        return bool(await at.value("SELECT count(*) FROM waiting") == 0)
 
     await until(none_waits)
 
@@ -210,7 +210,7 @@ async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Ben
 
 async def test_live_totals_come_back_after_redis_lost_everything(at: Bench) -> None:
     async def published() -> bool:
-        shards: Any = await at.client.hgetall(streams.live(1))  # type: ignore[misc]
+        shards: Any = await at.client.hgetall(streams.live(1))
         return live.total(list(shards.values())) == live.LiveTotals(opens=2, unique_opens=1)
 
     await at.streams.append(0, registration(1), hit(1))

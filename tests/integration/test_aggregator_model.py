@@ -77,8 +77,8 @@ def histories(draw: st.DrawFn) -> list[tuple[Record, str]]:
     told = st.tuples(told_events() | told_events() | told_events() | received_mail, keys)
     found += [(one, "") for one in draw(hits)]
     by_key: dict[str, Event] = {}
-    for one, key in draw(st.lists(told, min_size=draw(few_or_many), max_size=25)):
-        found.append((by_key.setdefault(key, one) if key else one, key))
+    for of_key, key in draw(st.lists(told, min_size=draw(few_or_many), max_size=25)):
+        found.append((by_key.setdefault(key, of_key) if key else of_key, key))
     return found
 
 

@@ -25,7 +25,7 @@ async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None
         await at.counted()
 
         async def none_waits() -> bool:
-            return await at.value("SELECT count(*) FROM waiting") == 0
+            return bool(await at.value("SELECT count(*) FROM waiting") == 0)
 
         await until(none_waits)
     expected = {

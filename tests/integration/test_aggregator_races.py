@@ -93,7 +93,7 @@ async def test_a_large_flush_that_meets_another_one_leaves_the_server_standing(a
         before = await at.value(crashes)
         for number in range(3):
             early, late = AT + (3 - number) * HOUR, AT + (9 - number) * HOUR
-            touched = [event(EventType.SENT, n, early, message=spread(n)) for n in range(0, many, 400)]
+            touched: list[Record] = [event(EventType.SENT, n, early, message=spread(n)) for n in range(0, many, 400)]
             met: list[Record] = [event(EventType.DELIVERED, n, late, message=spread(n)) for n in range(many)]
             met += [hit(n, late, message=spread(n)) for n in range(0, many, 7)]
             await meet(at, one, touched, other, met)

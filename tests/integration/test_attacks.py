@@ -109,6 +109,7 @@ async def test_a_cookie_of_another_workspace_is_worth_nothing_in_this_one(place:
     assert await status(place, moved) == 401
     _, digest = bearer_tokens.read(moved) or (0, b"")
     found = await place.here.pool.fetchrow("SELECT workspace, hash FROM session")
+    assert found is not None
     assert found["workspace"] == theirs
     assert digest != found["hash"]
     await place.ask("DELETE", "/session", cookie=moved)

@@ -160,11 +160,12 @@ async def test_pages_lead_to_the_first_entry_and_show_nobody_s_else(office: Offi
         async with office.session.get(f"{office.url}/v1/audit?cursor={cursor}", headers=bearer(theirs)) as answer:
             assert answer.status == 400, "a cursor is its workspace's"
     assert seen == ["6", "5", "4", "3", "2", "1", "0"]
-    for rights, status in (
+    cases: list[tuple[dict[str, Any], int]] = [
         ({"role": "domain_admin", "domains": ["shop.example"]}, 403),
         ({"scopes": ("analytics",)}, 403),
         ({"role": "member"}, 200),
-    ):
+    ]
+    for rights, status in cases:
         key = await office.here.key(office.workspace, **{"role": "admin", "scopes": ALL} | rights)
         async with office.session.get(f"{office.url}/v1/audit", headers=bearer(key)) as answer:
             assert answer.status == status, rights

@@ -168,4 +168,5 @@ async def test_any_order_keeps_what_was_allowed(at: Bench, seed: int) -> None:
         "SELECT coalesce(sum(human_opens), 0)::int, coalesce(sum(anonymous_opens), 0)::int"
         " FROM activity_15m WHERE series <> 0"
     )
+    assert sums is not None
     assert tuple(sums) == (model.opens, model.anonymous)

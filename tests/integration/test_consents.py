@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from postmeter.aggregator.store import consents
 from postmeter.aggregator.store.memory import Memory
@@ -31,20 +32,20 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 
 
 def consent(opens: int | None, clicks: int | None, when: int = AT, **changes: Any) -> Consent:
-    given = {
-        "at": when,
-        "received": AT,
-        "workspace": 1,
-        "to_hash": HASH,
-        "message": b"",
-        "opens": opens,
-        "clicks": clicks,
-        "method": "form",
-        "text_version": "2026-07",
-        "source": "signup",
-        "by": "key:k",
-    }
-    return Consent(**given | changes)
+    given = Consent(
+        at=when,
+        received=AT,
+        workspace=1,
+        to_hash=HASH,
+        message=b"",
+        opens=opens,
+        clicks=clicks,
+        method="form",
+        text_version="2026-07",
+        source="signup",
+        by="key:k",
+    )
+    return structs.replace(given, **changes)
 
 
 async def levels(at: Bench, n: int, workspace: int = 1) -> Levels:
@@ -135,7 +136,7 @@ async def test_the_latest_choice_holds_in_any_order_of_arrival(at: Bench, seed: 
 
 
 async def test_a_choice_on_a_message_s_page_is_its_recipient_s(at: Bench) -> None:
-    page = {"to_hash": "", "by": "recipient", "method": "preferences_page"}
+    page: dict[str, Any] = {"to_hash": "", "by": "recipient", "method": "preferences_page"}
     await at.streams.append(0, registration(1, to_hash=HASH), registration(2, to_hash=""))
     await at.streams.append(0, consent(DENIED, DENIED, message=message(1), **page))
     await at.streams.append(0, *(consent(DENIED, None, message=message(n), **page) for n in (2, 9)))
@@ -153,7 +154,7 @@ async def test_messages_that_are_too_many_are_lowered_by_and_by(at: Bench, monke
     await at.streams.append(0, *(registration(n, to_hash=HASH) for n in range(1, 11)), consent(DENIED, DENIED))
 
     async def lowered() -> bool:
-        return await at.value("SELECT count(*) FROM message WHERE flags & 1008 = 576") == 10
+        return bool(await at.value("SELECT count(*) FROM message WHERE flags & 1008 = 576") == 10)
 
     async with at.aggregator(shards=1):
         await until(lowered)
@@ -175,14 +176,14 @@ async def test_what_was_registered_at_the_same_moment_is_lowered_soon(at: Bench)
         await until(lowered)
 
         async def looked() -> bool:
-            return await at.value(due) == pytest.approx(consents.LAST_LOOK)
+            return bool(await at.value(due) == pytest.approx(consents.LAST_LOOK))
 
         await until(looked)
         old = "UPDATE recipient_choice SET look_at = clock_timestamp(), changed_at = changed_at - interval '1 hour'"
         await at.db.execute(old)
 
         async def done() -> bool:
-            return await at.value("SELECT count(*) FROM recipient_choice WHERE look_at IS NULL") == 1
+            return bool(await at.value("SELECT count(*) FROM recipient_choice WHERE look_at IS NULL") == 1)
 
         await until(done)
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
@@ -31,18 +32,15 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 
 
 def mail(**changes: Any) -> Mail:
-    given = dict.fromkeys(("source", "to_hash", "to_domain", "from_address", "from_domain", "subject"), "")
-    return Mail(**given | {"campaign": "", "template": "", "tags": []} | changes)
+    return structs.replace(Mail("", "", "", "", "", "", "", "", []), **changes)
 
 
 def custom(**changes: Any) -> CustomEvent:
-    given = {"at": AT, "received": AT, "workspace": 1, "id": "e", "name": "n", "contact": "c", "properties": "{}"}
-    return CustomEvent(**given | {"claimed": None} | changes)
+    return structs.replace(CustomEvent(AT, AT, 1, "e", "n", "c", "{}", None), **changes)
 
 
 def purchase(**changes: Any) -> Purchase:
-    given = {"at": AT, "received": AT, "workspace": 1, "id": "p", "order": "", "contact": "c", "amount": Decimal(1)}
-    return Purchase(**given | {"currency": "EUR", "items": "[]", "digest": b"", "claimed": None} | changes)
+    return structs.replace(Purchase(AT, AT, 1, "p", "", "c", Decimal(1), "EUR", "[]", b"", None), **changes)
 
 
 INDEX = asyncpg.ProgramLimitExceededError
@@ -127,7 +125,7 @@ async def test_what_waits_and_cannot_be_counted_does_not_cost_its_message(at: Be
         await at.counted()
 
         async def swept() -> bool:
-            return await at.value("SELECT count(*) FROM waiting") == 0
+            return bool(await at.value("SELECT count(*) FROM waiting") == 0)
 
         await until(swept)
     assert await at.total() == {"human_opens": 4, "unique_opens": 2}

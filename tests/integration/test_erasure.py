@@ -49,9 +49,10 @@ async def at(postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def mail(to_hash: str = HASH, **changes: Any) -> Mail:
-    given = {"source": "src", "to_hash": to_hash, "to_domain": "lovelace.example", "from_address": "n@shop.example"}
-    given |= {"from_domain": "shop.example", "subject": SUBJECT, "campaign": "", "template": "", "tags": []}
-    return Mail(**given | changes)
+    given = Mail(
+        "src", to_hash, "lovelace.example", "n@shop.example", "shop.example", SUBJECT, campaign="", template="", tags=[]
+    )
+    return msgspec.structs.replace(given, **changes)
 
 
 def told(kind: EventType, name: str, when: int = AT + 50 * SECOND, **changes: Any) -> Record:

@@ -44,7 +44,7 @@ TEXTS = [
 ]
 BYTES = [b"", b"\0", b"\0" * 16, b"\xff" * 16, b"x" * 15, b"x" * 17, b"\xed\xa0\x80", LONG.encode()]
 MONEY = ["NaN", "Infinity", "-1", "1e-400", "1e400", "9" * 200, "0." + "9" * 200, "", "x"]
-OTHERS = [None, True, 1.5, float("nan"), [], {}, "x", b"x", -1, [[[[[]]]]]]
+OTHERS: list[Any] = [None, True, 1.5, float("nan"), [], {}, "x", b"x", -1, [[[[[]]]]]]
 """Of another type than the field's, or of another than one of its types."""
 
 MAIL = Mail("s", "f" * 64, "b.example", "a@b.example", "b.example", "Hello", "spring", "welcome", ["a"])

@@ -122,7 +122,7 @@ async def test_a_computation_that_nobody_waits_for_ends(postgres_dsn: str, redis
 
 
 async def is_so(at: Kept, query: str, expected: int) -> bool:
-    return await at.at.db.fetchval(query) == expected
+    return bool(await at.at.db.fetchval(query) == expected)
 
 
 async def test_without_a_version_a_question_is_computed_for_itself(postgres_dsn: str, redis_url: str) -> None:

@@ -81,7 +81,7 @@ async def test_what_is_lowered_while_a_webhooks_open_is_counted(at: Bench, monke
     )  # fmt: skip
     async with sides(at, 2) as (one, other):
         await one.flush([registration(1, to_hash=HASH, tracks_opens=False)])
-        kept, met = EngagementPolicy.kept, []
+        kept, met = EngagementPolicy.kept, list[bool]()
 
         async def between(self: EngagementPolicy, *given: Any) -> Any:
             if not met:

@@ -155,6 +155,7 @@ async def test_whatever_comes_first_each_level_keeps_what_its_name_says(at: Benc
     for table in ("activity_15m", "activity_1h", "activity_1d"):
         sums = ", ".join(f"coalesce(sum({name}), 0)::int AS {name}" for name in NAMES)
         row = await at.db.fetchrow(f"SELECT {sums} FROM {table} WHERE workspace = 1 AND series <> 0")
+        assert row is not None
         assert dict(row) == dict(expected.totals), table
     rows = await at.db.fetch(
         "SELECT at, type, user_agent IS NOT NULL OR ip IS NOT NULL AS whole FROM history WHERE type IN (10, 11)"
@@ -234,4 +235,5 @@ async def test_mail_that_only_a_webhook_tells_of_is_kept_as_the_registration_say
         "SELECT sum(human_opens)::int, sum(unique_opens)::int, sum(human_clicks)::int, sum(unique_clicks)::int,"
         " sum(delivered)::int FROM activity_15m WHERE series = 0"
     )
+    assert sums is not None
     assert tuple(sums) == (0, 0, 1, 1, 1)

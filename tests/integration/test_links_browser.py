@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy.levels import FULL
@@ -129,7 +129,12 @@ def test_the_pixel_is_neither_for_outlook_only_nor_for_all_others(page: Page, pa
 def test_the_pixel_and_no_other_url_of_ours_is_loaded(page: Page) -> None:
     done = apply('<!--[if mso]><p></body><![endif]--><a href="https://a.example/">x</a><style>p{}')
     loaded: list[str] = []
-    page.route("**/*", lambda route: (loaded.append(route.request.url), route.abort())[1])
+
+    def noted(route: Route) -> None:
+        loaded.append(route.request.url)
+        route.abort()
+
+    page.route("**/*", noted)
     page.set_content(done.html, wait_until="load")
     assert loaded == [INSTRUMENT.open_url(7, MESSAGE)]
     page.unroute("**/*")

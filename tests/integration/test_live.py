@@ -122,6 +122,10 @@ def at(second: int) -> Callable[[Told], bool]:
     return lambda one: one.event == "event" and times([one]) == [second]
 
 
+def named(id_: str) -> Callable[[Told], bool]:
+    return lambda one: one.id == id_
+
+
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done once in some seconds is done ten times a second."""
@@ -279,7 +283,7 @@ async def test_what_waits_for_readers_is_there_once(postgres_dsn: str, redis_url
                 for _ in range(1000):
                     pipeline.xadd(streams.live_events(number), entry)
                 last = (await pipeline.execute())[-1].decode()
-            await until(answer, lambda one, last=last: one.id == last)
+            await until(answer, named(last))
         assert resident() - before < 100
 
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from postmeter.cli import access
+from postmeter.cli import access, options
 from postmeter.cli.local import vault
 from postmeter.cli.local.lock import DirectoryLock
 from postmeter.cli.main import main
@@ -142,8 +142,8 @@ def test_a_server_of_the_environment_needs_the_pepper_of_the_environment(
     command: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / access.DEFAULT_DATA).mkdir()
-    vault.load_or_create(tmp_path / access.DEFAULT_DATA)
+    (tmp_path / options.DEFAULT_DATA).mkdir()
+    vault.load_or_create(tmp_path / options.DEFAULT_DATA)
     result = CliRunner().invoke(main, CREATE, env={access.DSN: command.dsn, access.PEPPER: None})
     assert result.exit_code == 1
     assert "POSTMETER_KEY_PEPPER is not set" in result.output

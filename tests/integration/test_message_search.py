@@ -31,7 +31,7 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
         yield made
 
 
-async def ask(api: Api, headers: dict[str, str] | None = None, **body: Any) -> tuple[int, Any]:
+async def ask(api: Api, headers: dict[str, str] | None = None, /, **body: Any) -> tuple[int, Any]:
     headers = sealed(api.workspace) if headers is None else headers
     async with api.session.post(api.url + PATH, json=body, headers=headers) as answer:
         return answer.status, json.loads(await answer.read())
@@ -83,7 +83,7 @@ async def test_every_message_comes_once_whatever_is_registered_meanwhile(
         and (engagement not in ("opened", "not_opened") or (mail.id in opened) == (engagement == "opened"))
     }
     created = {mail.id: mail.created for mail in before}
-    body = {"limit": limit, "engagement": engagement, "filters": {"domain": [domain]} if domain else {}}
+    body: dict[str, Any] = {"limit": limit, "engagement": engagement, "filters": {"domain": [domain]} if domain else {}}
     found: list[uuid.UUID] = []
     message_search.EXAMINED, usual = examined, message_search.EXAMINED
     stretches.MAX_COUNTS, usually = counts, stretches.MAX_COUNTS
@@ -121,7 +121,7 @@ async def test_a_page_reads_so_many_messages_and_no_more(api: Api, monkeypatch: 
     at = [NOW - n * timedelta(seconds=1) for n in range(9)]
     sent = [Mail(one, State.COMPLAINED if n == 5 else State.DELIVERED) for n, one in enumerate(at)]
     await register(api.here, api.workspace, *sent)
-    pages, cursor = [], None
+    pages, cursor = list[list[str]](), None
     while not pages or cursor:
         _, page = await ask(api, engagement="complained", **({"cursor": cursor} if cursor else {}))
         cursor = page["next_cursor"]

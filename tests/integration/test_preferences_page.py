@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-def ask(service: Service, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, str]:
+def ask(service: Service, path: str, body: bytes | None = None, /, **headers: str) -> tuple[int, Any, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{service.port}{path}", data=body, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from postmeter.cli.main import main
 from tests.integration.people import House, Seen, house
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "opens": "full",
     "clicks": "full",
     "domains": {},

@@ -106,7 +106,7 @@ async def test_order_limit_and_cursor_walk_every_row_once(api: Api) -> None:
         api.workspace, *(Fact(NOW, campaign=c, counters={"sent": n, "delivered": 1}) for c, n in sent.items())
     )
     asked = {"dimensions": ["campaign"], "order_by": ["-sent"], "limit": 5}
-    pages, cursor = [], None
+    pages, cursor = list[list[tuple[str, int]]](), None
     while not pages or cursor:
         status, answer = await api.ask(**asked, **({"cursor": cursor} if cursor else {}))
         assert status == 200
@@ -262,7 +262,7 @@ async def test_a_domain_admin_sees_its_domains_only_in_totals_too(api: Api) -> N
     assert (await api.ask(mine))[1]["data"] == [{"sent": 1}]
     assert (await api.ask(mine, filters={"domain": ["other.example"]}))[1]["data"] == [{"sent": 0}]
     assert (await api.ask(mine, dimensions=["domain"]))[1]["data"] == [{"domain": "mine.example", "sent": 1}]
-    for nothing in ([], None):
+    for nothing in (list[str](), None):
         headers = sealed(api.workspace, role="domain_admin", domains=nothing)
         assert (await api.ask(headers))[1]["data"] == [{"sent": 0}]
     assert (await api.ask())[1]["data"] == [{"sent": 11}]

@@ -36,11 +36,17 @@ def _query(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -
 def _gateway(
     dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path, *, query_port: int = 0
 ) -> "asyncio.Task[None]":
-    stores = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis)}
-    secrets = {"internal_secret": SECRET, "key_pepper": SECRET}
-    # Its own ops port stands in for the services: something that takes connections.
-    urls = {"tracking_url": f"http://127.0.0.1:{port}", "query_url": f"http://127.0.0.1:{query_port or port}"}
-    settings = GatewaySettings(**secrets, **urls, **stores, ops_port=port, port=free_port())
+    settings = GatewaySettings(
+        postgres_dsn=Secret(dsn),
+        redis_url=Secret(redis),
+        internal_secret=SECRET,
+        key_pepper=SECRET,
+        # Its own ops port stands in for the services: something that takes connections.
+        tracking_url=f"http://127.0.0.1:{port}",
+        query_url=f"http://127.0.0.1:{query_port or port}",
+        ops_port=port,
+        port=free_port(),
+    )
     return asyncio.create_task(gateway.serve(settings, stop))
 
 

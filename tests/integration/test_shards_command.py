@@ -28,7 +28,7 @@ async def test_everybody_learns_another_number(postgres_dsn: str, redis_url: str
             assert (await asyncio.to_thread(run, postgres_dsn, redis_url, "set", "5")).exit_code == 0
 
             async def held() -> bool:
-                return await at.value("SELECT count(*) FROM shard WHERE lease_until > clock_timestamp()") == 5
+                return bool(await at.value("SELECT count(*) FROM shard WHERE lease_until > clock_timestamp()") == 5)
 
             async def known() -> bool:
                 return shards.now == 5

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ async def test_one_address_has_its_bound_on_both_public_ports(
     postgres_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
     """The same rule on both; a connection that is handed over counts once, and the place comes free."""
-    free = {"client_connections": 3, "unbounded_clients": "192.0.2.0/24", "max_connections": 50}
+    free: dict[str, Any] = {"client_connections": 3, "unbounded_clients": "192.0.2.0/24", "max_connections": 50}
     async with every_port(postgres_dsn, redis_url, tmp_path, **free) as (ports, tracking):
         for port in ports[:3]:
             for _ in range(2):

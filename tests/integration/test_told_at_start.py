@@ -145,10 +145,15 @@ async def test_links_that_no_key_verifies_any_more_are_told(postgres_dsn: str) -
         await pool.close()
 
 
+def ahead(seconds: float) -> Callable[[], float]:
+    """A clock."""
+    return lambda: time.time() + seconds
+
+
 async def test_clocks_that_are_apart_are_told(postgres_dsn: str) -> None:
     pool = await asyncpg.create_pool(of_service(postgres_dsn, "query"), min_size=0, max_size=1)
     try:
-        said = {by: await stores.clocks(pool, lambda by=by: time.time() + by) for by in (-60, 0, 60)}
+        said = {by: await stores.clocks(pool, ahead(by)) for by in (-60, 0, 60)}
     finally:
         await pool.close()
     assert said[0] is None

@@ -221,7 +221,7 @@ async def test_no_hit_is_traced_on_any_port_and_nothing_else_that_query_service_
     ]
     others = {(one.method, re.sub(r"\{\w+\}", "x", one.path)) for one in ENDPOINTS if one.service is not Service.QUERY}
     assert len(others) > 15
-    ports = {
+    ports: dict[str, Any] = {
         "redis_url": Secret(redis_url),
         "token_keys": TOKEN_KEYS,
         "tracking_url": f"http://127.0.0.1:{tracking.port}",
@@ -230,11 +230,11 @@ async def test_no_hit_is_traced_on_any_port_and_nothing_else_that_query_service_
         async with traced(postgres_dsn, redis_url, tmp_path, **ports) as at:
             for method, path in (*hits, *sorted(others), ("GET", "/nowhere"), ("PUT", "/v1/query")):
                 for base in (at.url, f"http://127.0.0.1:{tracking.port}"):
-                    sent = {"data": b"{}"} if method != "GET" else {}
+                    data = b"{}" if method != "GET" else None
                     target = URL(base + path, encoded=True)
                     headers = bearer(at.key) | STRANGERS | {"Content-Type": "application/json"}
                     async with at.session.request(
-                        method, target, headers=headers, allow_redirects=False, **sent
+                        method, target, headers=headers, allow_redirects=False, data=data
                     ) as answer:
                         assert answer.status < 500 or answer.status == 503, (method, path)
             status, request_id = await at.ask("GET", "/v1/campaigns")

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -164,7 +164,8 @@ def test_large_events_and_deliveries_take_the_same_turns(service: Service) -> No
     def of_source() -> str:
         return f"{sources.HEADER}: {sealed.seal(sources.HEADER, source, sealing.INTERNAL, 'POST', path)}"
 
-    for way, header in (("/v1/events", lambda: service.sealed("/v1/events")), (path, of_source)):
+    ways: dict[str, Callable[[], str]] = {"/v1/events": lambda: service.sealed("/v1/events"), path: of_source}
+    for way, header in ways.items():
         slow = [service.connect() for _ in range(2)]
         try:
             for wire in slow:

@@ -219,7 +219,7 @@ async def work(side: Side, found: list[Record], noise: random.Random) -> None:
             await again(side.sweep)
 
 
-async def again(do: Callable[[], Awaitable[None]]) -> None:
+async def again(do: Callable[[], Awaitable[object]]) -> None:
     """Do it, and once more when it was part of a deadlock."""
     while True:
         try:

@@ -137,7 +137,7 @@ async def test_a_workspace_has_a_limited_number_of_sending_ips(place: House, mon
 )
 async def test_who_may(place: House, rights: dict[str, Any], reads: tuple[int, int], writes: tuple[int, int]) -> None:
     key = await place.here.key(place.workspace, **{"scopes": ALL} | rights)
-    asked = [("GET", "/v1/verdicts", None), ("GET", "/v1/sending-ips", None)]
+    asked: list[tuple[str, str, Any]] = [("GET", "/v1/verdicts", None), ("GET", "/v1/sending-ips", None)]
     asked += [("PUT", "/v1/verdicts", {"burst_links": 5}), ("POST", "/v1/sending-ips", {"ips": ["9.9.9.9"]})]
     seen = [(await ask(place, *one, key=key)).status for one in asked]
     assert tuple(seen) == (*reads, *writes)
