@@ -377,7 +377,7 @@ def test_an_older_answer_that_comes_later_replaces_nothing(world: World, visitin
 def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visiting) -> None:
     page = visiting().page
     listed = {"ip": "192.0.2.7", "last_check": "2026-01-02T03:04:05Z", "listed_in": [HOSTILE, "zone.example"]}
-    others = {"ip": "2001:db8::1", "last_check": None, "listed_in": []}
+    others: dict[str, Any] = {"ip": "2001:db8::1", "last_check": None, "listed_in": []}
 
     def with_addresses(route: Route) -> None:
         answer = route.fetch().json()

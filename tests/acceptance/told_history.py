@@ -117,14 +117,12 @@ class World:
     def _hostile(self) -> str:
         """A message all of whose fields are markup; its id."""
         at = self.now - timedelta(days=2)
-        fields = {
+        fields: dict[str, Any] = {
             "campaign_id": HOSTILE,
             "campaign_name": MARKUP,
             "from_address": "news@shop.example",
             "to": "x@gmail.com",
             "subject": MARKUP,
-        }
-        fields |= {
             "recipient_ref": HOSTILE,
             "template": HOSTILE,
             "tags": [HOSTILE],

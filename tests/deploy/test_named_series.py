@@ -3,7 +3,7 @@
 import re
 
 from prometheus_client import Histogram
-from prometheus_client.registry import Collector
+from prometheus_client.metrics import MetricWrapperBase
 
 from postmeter.shared.apis.endpoint import Limit, Service
 from postmeter.shared.process import metrics
@@ -21,10 +21,10 @@ def known_labels() -> set[str]:
     return {label for metric in every_metric().values() for label in getattr(metric, "_labelnames", ())}
 
 
-def values(metric: Collector, label: str) -> set[str]:
+def values(metric: MetricWrapperBase, label: str) -> set[str]:
     """Those that a metric is born with."""
-    index = metric._labelnames.index(label)  # type: ignore[attr-defined]
-    return {key[index] for key in metric._metrics}  # type: ignore[attr-defined]
+    index = metric._labelnames.index(label)
+    return {key[index] for key in metric._metrics}
 
 
 def test_every_series_exists() -> None:
@@ -34,11 +34,12 @@ def test_every_series_exists() -> None:
             if name in made:
                 continue
             metric = metrics_of_ours[name]
+            assert isinstance(metric, MetricWrapperBase)
             for label, operator, value in matchers:
                 if label in SCRAPED or (label == "le" and isinstance(metric, Histogram)):
                     continue
-                assert label in metric._labelnames, (expression, label)  # type: ignore[attr-defined]
-                if label in OPEN_ENDED or not metric._metrics:  # type: ignore[attr-defined]
+                assert label in metric._labelnames, (expression, label)
+                if label in OPEN_ENDED or not metric._metrics:
                     continue
                 asked = value.split("|") if operator.endswith("~") else [value]
                 assert set(asked) <= values(metric, label), (expression, label, value)

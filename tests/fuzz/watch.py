@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from tests.product import Product, wait_for
@@ -16,7 +17,7 @@ class Watch:
 
     def __init__(self, product: Product) -> None:
         self._product = product
-        self._pids = {name: wait_for(name, lambda name=name: product.pid_of(f"run {name}")) for name in SERVICES}  # type: ignore[misc]
+        self._pids = {name: wait_for(name, partial(product.pid_of, f"run {name}")) for name in SERVICES}
         self._read = product.output.stat().st_size
         self.before = self.memory()
 

@@ -114,7 +114,7 @@ async def _hash(password: str) -> str:
 
 
 @asynccontextmanager
-async def house(dsn: str, redis_url: str | None = None, **settings: Any) -> AsyncIterator[House]:
+async def house(dsn: str, redis_url: str | None = None, /, **settings: Any) -> AsyncIterator[House]:
     """redis_url: without it nobody signs in by password."""
     if redis_url is not None:
         settings["redis_url"] = Secret(redis_url)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.typing import EncodableT, FieldT
 
 from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared.stream import records, streams
@@ -290,9 +291,9 @@ async def test_the_latest_registration_names_the_campaign(at: Bench) -> None:
 
 
 async def test_streams_are_trimmed_behind_the_position(at: Bench) -> None:
-    old = {b"b": b"old", b"r": batch([registration(1)] * 200)}
+    old: dict[FieldT, EncodableT] = {b"b": b"old", b"r": batch([registration(1)] * 200)}
     for n in range(300):
-        await at.client.xadd(streams.stream(0), old, id=f"1700000000000-{n + 1}")  # type: ignore[arg-type]
+        await at.client.xadd(streams.stream(0), old, id=f"1700000000000-{n + 1}")
     await at.streams.append(0, hit(1))
     async with at.aggregator():
 

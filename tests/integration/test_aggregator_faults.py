@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from redis.typing import EncodableT, FieldT
 from structlog.testing import capture_logs
 
 from postmeter.aggregator.errors import LeaseLost
@@ -199,10 +200,10 @@ async def test_a_recreated_stream_is_read_again_and_nothing_counts_twice(at: Ben
         await at.counted()
         name = streams.stream(0)
         await at.client.delete(name)
-        old = {b"b": b"kept", b"r": batch([registration(1), hit(1)])}
-        new = {b"b": b"new", b"r": batch([hit(1), hit(1)])}
-        await at.client.xadd(name, old, id="1700000000000-1")  # type: ignore[arg-type]
-        await at.client.xadd(name, new, id="1700000000000-2")  # type: ignore[arg-type]
+        old: dict[FieldT, EncodableT] = {b"b": b"kept", b"r": batch([registration(1), hit(1)])}
+        new: dict[FieldT, EncodableT] = {b"b": b"new", b"r": batch([hit(1), hit(1)])}
+        await at.client.xadd(name, old, id="1700000000000-1")
+        await at.client.xadd(name, new, id="1700000000000-2")
         await at.counted()
     assert await at.value("SELECT position FROM shard WHERE shard = 0") == "1700000000000-2"
     assert await at.total() == {"human_opens": 3, "unique_opens": 1}

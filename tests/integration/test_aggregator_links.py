@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
         yield made
 
 
-async def links(at: Bench, table: str = "link_activity_15m") -> list[tuple[object, ...]]:
+async def links(at: Bench, table: str = "link_activity_15m") -> list[tuple[Any, ...]]:
     rows = await at.db.fetch(
         f"SELECT c.workspace, c.bucket, c.series, coalesce(l.url, '(other)') AS url, c.human_clicks, c.machine_clicks"
         f" FROM {table} c LEFT JOIN link l ON l.workspace = c.workspace AND l.id = c.link ORDER BY 1, 2, 3, 4"
@@ -84,11 +85,11 @@ async def test_each_click_of_a_url_is_counted_by_link_in_every_tier(at: Bench) -
     for tier in LINKS.tiers:
         counted = await links(at, tier.table)
         assert counted == await in_history(at, tier.seconds)
-        assert sum(row[4] + row[5] for row in counted) == len(clicks)  # type: ignore[operator]
+        assert sum(row[4] + row[5] for row in counted) == len(clicks)
     # Each URL once for each workspace, as it was stored; what was no click of a URL made none.
     rows = await at.db.fetch("SELECT workspace, url, digest = decode(md5(url), 'hex') FROM link")
     assert sorted(map(tuple, rows)) == sorted((workspace, url, True) for workspace in (1, 2) for url in URLS)
-    assert (await at.total())["human_clicks"] == sum(row[4] for row in await links(at)) + 1  # type: ignore[misc]
+    assert (await at.total())["human_clicks"] == sum(row[4] for row in await links(at)) + 1
 
 
 async def test_links_beyond_the_limit_count_as_other_and_nothing_is_lost(at: Bench) -> None:

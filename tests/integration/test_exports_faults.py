@@ -14,8 +14,9 @@ from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.query.documents.workspaces.exports import failures, formats, jobs, worker
+from postmeter.query.documents.workspaces.exports.columns import Table
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
-from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format
+from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format, Writer
 from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import postgres
 from tests.aggregation import bench
@@ -197,9 +198,13 @@ def test_every_format_knows_a_full_disk(name: str, tmp_path: Path) -> None:
     assert failures.reason(caught.value).startswith("the disk for exports is full")
 
 
+def broken(_: Path, __: Table) -> Writer:
+    raise ZeroDivisionError
+
+
 async def test_a_broken_export_says_where_to_look(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
-    monkeypatch.setitem(formats.FORMATS, "csv", Format("csv", "text/csv", lambda *_: 1 / 0))  # type: ignore[arg-type]
+    monkeypatch.setitem(formats.FORMATS, "csv", Format("csv", "text/csv", broken))
     await message(api.here, api.workspace)
     async with working(api):
         assert await api.failed(export_type="messages") == (

@@ -62,7 +62,7 @@ def elsewhere() -> Iterator[Elsewhere]:
                 made.exchanges.append(flask.request.form.to_dict())
                 made.basic.append(flask.request.headers.get("Authorization", ""))
 
-        server.app.before_request(noted)  # type: ignore[attr-defined]
+        server.app.before_request(noted)
         yield made
 
 
@@ -264,7 +264,7 @@ def unsigned(**header: Any) -> str:
 
 
 def judged(given: str, algorithms: tuple[str, ...] = ("RS256", "ES256", "HS256", "none")) -> dict[str, Any] | None:
-    keys = id_tokens.Keys(KeySet([RSA, EC]).as_dict(private=False))
+    keys = id_tokens.Keys({**KeySet([RSA, EC]).as_dict(private=False)})
     return keys.claims(given, "the access token", [*algorithms], ISSUER, CLIENT, NONCE)
 
 
@@ -477,7 +477,8 @@ async def test_tokens_that_are_none_let_nobody_in(answer: Any, error: type[Excep
 
 async def test_keys_that_are_none_let_nobody_in() -> None:
     async with played() as (acting, asking, _):
-        for keys in ({}, [], {"keys": 1}, {"keys": [{"kty": "RSA"}]}, {"keys": []}):
+        none: list[Any] = [{}, [], {"keys": 1}, {"keys": [{"kty": "RSA"}]}, {"keys": []}]
+        for keys in none:
             acting.keys = keys
             with pytest.raises((ProviderAway, NotSignedIn)):
                 await email(asking)

@@ -205,7 +205,7 @@ async def test_total_and_page_are_of_one_moment(api: Api) -> None:
             return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
         await until(waits)
-        await register(_Same(connection), api.workspace, Mail(AT))  # type: ignore[arg-type]
+        await register(_Same(connection), api.workspace, Mail(AT))  # type: ignore[arg-type]  # all of a World that it asks
         await turn.commit()
     answer = await asked
     assert (len(answer["data"]), answer["pagination"]["total"]) == (2, 2)

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -251,7 +252,9 @@ async def test_sessions_of_a_key_are_the_key_s_own(place: House) -> None:
 async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: House) -> None:
     await place.user()
     cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
-    link = await place.link((await place.here.pool.fetchrow("SELECT workspace, id FROM user_account"))[0:2])
+    found = await place.here.pool.fetchrow("SELECT workspace, id FROM user_account")
+    assert found is not None
+    link = await place.link((found["workspace"], found["id"]))
     await place.here.pool.execute("UPDATE user_account SET disabled_at = now()")
     await ends(place, cookie)
     assert (await place.ask("POST", "/session", {"link": link})).status == 401
@@ -410,7 +413,7 @@ async def test_a_cookie_s_writes_come_from_our_own_pages(
         cookie = await place.sign_in(api_key=key)
         given = {name: value.replace("HERE", place.url.removeprefix("http://")) for name, value in headers.items()}
         for method, path in (WRITE, ("PUT", "/v1/campaigns/spring"), ("DELETE", "/v1/sources/x")):
-            body = None if method == "DELETE" else {}
+            body: Any = None if method == "DELETE" else {}
             assert (await place.ask(method, path, body, cookie, **given)).status == status
             assert (await place.ask(method, path, body, **bearer(key), **given)).status == 200, "a key is no cookie"
         assert (await place.ask(*READ, None, cookie, **given)).status == 200

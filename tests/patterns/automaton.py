@@ -9,7 +9,7 @@ is tried although that fails.
 from __future__ import annotations
 
 import re
-from re import _compiler, _parser  # type: ignore[attr-defined]
+from re import _compiler, _parser  # type: ignore[attr-defined]  # private: what the patterns are made of
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from re import _compiler, _parser  # type: ignore[attr-defined]
+from re import _compiler, _parser  # type: ignore[attr-defined]  # private: what the patterns are made of
 from re import _constants as op  # type: ignore[attr-defined]
 from typing import Any
 

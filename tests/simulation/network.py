@@ -248,7 +248,8 @@ class Transport(asyncio.Transport):
 
     def arrived(self, data: bytes) -> None:
         if not self._is_closing:
-            self._protocol.data_received(data)  # type: ignore[attr-defined]
+            assert isinstance(self._protocol, asyncio.Protocol)
+            self._protocol.data_received(data)
 
     def lost(self) -> None:
         if not self._is_closing:

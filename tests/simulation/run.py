@@ -109,7 +109,7 @@ def _played(world: World, plan: Plan) -> str:
 def _dispose(world: World) -> None:
     """End what was killed in mid-air, so that nothing of it runs when the next world does."""
     for task in [task for task in world.loop.tasks if not task.done()]:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # how asyncio itself keeps silent
         with contextlib.suppress(BaseException):
             task.get_coro().close()
 
