@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ import aiohttp
 import asyncpg
 import pytest
 from click.testing import CliRunner
+from prometheus_client import CollectorRegistry
 
 from postmeter.cli.main import main
-from postmeter.shared.privacy.audit import Action
+from postmeter.shared.privacy import audit
+from postmeter.shared.privacy.audit import Action, AuditMetrics
 from tests.integration.running_gateway import bearer, gateway
 from tests.integration.running_query import World, query_service, world
 from tests.roles import of_service
@@ -91,6 +94,44 @@ async def test_each_change_by_the_api_leaves_an_entry(office: Office) -> None:
     text = json.dumps(told)
     assert "@" not in text
     assert made["key"] not in text
+
+
+def counted(metrics: CollectorRegistry, action: Action) -> float:
+    return metrics.get_sample_value("postmeter_audit_entries_total", {"action": action.value}) or 0.0
+
+
+async def test_what_is_taken_back_is_not_counted(office: Office) -> None:
+    """An account that is disabled and reset in one request: refused, after its entry was written."""
+    AuditMetrics(metrics := CollectorRegistry())
+    user = (await office.ask("POST", "/v1/users", {"email": EMAIL, "role": "viewer"}))["data"]["id"]
+    before, made = (counted(metrics, action) for action in (Action.USER_CHANGED, Action.USER_CREATED))
+    body = {"disabled": True, "reset": True}
+    where = f"{office.url}/v1/users/{user}"
+    async with office.session.request("PATCH", where, json=body, headers=bearer(office.key)) as answer:
+        assert answer.status == 409
+    assert counted(metrics, Action.USER_CHANGED) == before
+    await office.ask("PATCH", f"/v1/users/{user}", {"role": "member"})
+    assert (counted(metrics, Action.USER_CHANGED), counted(metrics, Action.USER_CREATED)) == (before + 1, made)
+    assert [one["action"] for one in (await office.entries())["data"]] == ["user.changed", "user.created"]
+
+
+async def test_of_parts_of_a_change_those_are_counted_that_stay(office: Office) -> None:
+    AuditMetrics(metrics := CollectorRegistry())
+    before = counted(metrics, Action.KEY_CREATED)
+    async with office.here.pool.acquire() as connection:
+        async with audit.change(connection):
+            async with audit.change(connection):
+                await audit.record(connection, office.workspace, "command", Action.KEY_CREATED, "stays")
+            with suppress(LookupError):
+                async with audit.change(connection):
+                    await audit.record(connection, office.workspace, "command", Action.KEY_CREATED, "goes")
+                    raise LookupError
+            assert counted(metrics, Action.KEY_CREATED) == before
+        async with connection.transaction():
+            with pytest.raises(AssertionError):
+                await audit.record(connection, office.workspace, "command", Action.KEY_CREATED, "in no change")
+    assert counted(metrics, Action.KEY_CREATED) == before + 1
+    assert [one["target"] for one in (await office.entries())["data"]] == ["stays"]
 
 
 def _work(dsn: str) -> None:

@@ -8,6 +8,7 @@ from postmeter.cli import access, admin
 from postmeter.cli.options import data_option
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.shared.auth.api_keys import ROLES, SCOPES
+from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND
 from postmeter.shared.storage.postgres import Connection
 
@@ -48,7 +49,7 @@ def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tupl
     pepper = access.key_pepper(data)
 
     async def created(connection: Connection) -> str:
-        async with connection.transaction():
+        async with audit.change(connection):
             made, key = await key_registry.create(connection, pepper, workspace, role, scopes, domains)
             await key_registry.note_created(connection, made, COMMAND)
             return key

@@ -54,7 +54,7 @@ def set_privacy(workspace: str, settings: tuple[str, ...], data: Path | None) ->
 
     async def change(connection: Connection) -> Settings:
         number = await privacy_settings.number(connection, workspace)
-        async with connection.transaction():
+        async with audit.change(connection):
             return await _change(connection, number, given)
 
     try:

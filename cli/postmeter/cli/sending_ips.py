@@ -9,6 +9,7 @@ from postmeter.cli import access
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import sending_ips
 from postmeter.gateway.workspace.sending_ips import Address, SendingIp
+from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND
 from postmeter.shared.storage.postgres import Connection
 
@@ -62,7 +63,7 @@ def _read(ips: Sequence[str]) -> list[Address]:
 
 
 async def _add(connection: Connection, workspace: str, addresses: Sequence[Address]) -> set[Address]:
-    async with connection.transaction():
+    async with audit.change(connection):
         return await sending_ips.add(connection, await sending_ips.number(connection, workspace), addresses, COMMAND)
 
 
@@ -71,5 +72,5 @@ async def _listing(connection: Connection, workspace: str) -> list[SendingIp]:
 
 
 async def _remove(connection: Connection, workspace: str, addresses: Sequence[Address]) -> None:
-    async with connection.transaction():
+    async with audit.change(connection):
         await sending_ips.remove(connection, await sending_ips.number(connection, workspace), addresses, COMMAND)

@@ -15,6 +15,7 @@ from postmeter.cli import access
 from postmeter.cli.options import data_option
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection
@@ -82,7 +83,7 @@ def create_source(
     key, base = access.source_key(data), access.gateway_url(data)
 
     async def create(connection: Connection) -> registry.Shown:
-        async with connection.transaction():
+        async with audit.change(connection):
             made = await registry.create(
                 connection,
                 key,
@@ -186,7 +187,7 @@ def _change(data: Path | None, key: Secret, source: str, **given: Any) -> None:
     from postmeter.tracking.webhooks import registry
 
     async def change(connection: Connection) -> None:
-        async with connection.transaction():
+        async with audit.change(connection):
             told = await registry.change(connection, key, None, source, **given)
             await registry.note(connection, told.source, Action.SOURCE_CHANGED, COMMAND, given)
 

@@ -13,6 +13,7 @@ from postmeter.cli.options import data_option
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.users import User
 from postmeter.shared.apis.users import ROLES
+from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage.postgres import Connection
 
@@ -93,7 +94,7 @@ def reset_user(email: str, workspace: str | None, data: Path | None) -> None:
 
 def _print_link(data: Path | None, find: Callable[[Connection], Awaitable[User]]) -> None:
     async def linked(connection: Connection) -> str:
-        async with connection.transaction():
+        async with audit.change(connection):
             return links.url(base, *await users.password_link(connection, await find(connection)))
 
     base = access.gateway_url(data)
@@ -102,7 +103,7 @@ def _print_link(data: Path | None, find: Callable[[Connection], Awaitable[User]]
 
 def _change(data: Path | None, email: str, workspace: str | None, disabled_at: datetime | None) -> None:
     async def changed(connection: Connection) -> None:
-        async with connection.transaction():
+        async with audit.change(connection):
             user = await users.of_email(connection, email, workspace)
             changed = msgspec.structs.replace(user, disabled_at=disabled_at)
             await users.change(connection, changed)

@@ -122,7 +122,7 @@ async def revoke(connection: Connection, key: str, actor: str) -> tuple[str, dat
     actor: see audit.record. Raises NoSuchKey. What may be secret is in no message.
     """
     key_id = key.split("_")[1][:_ID_LENGTH] if key.startswith("pm_") else key
-    async with connection.transaction():
+    async with audit.change(connection):
         row = await connection.fetchrow(_QUERIES["revoke"], key_id)
         if row is None:
             raise NoSuchKey(f"there is no key with the id {quoted(key_id)}; `postmeter key list` shows all")

@@ -40,7 +40,7 @@ class KeyRoutes:
         given = json_bodies.decode(_new, body)
         if "\0" in given.name:
             raise invalid("name", "NUL cannot be stored.")
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             try:
                 made, key = await key_registry.create(
                     connection, self._pepper, caller.workspace_id, given.role, given.scopes, given.domains, given.name
@@ -63,7 +63,7 @@ class KeyRoutes:
     async def _revoke(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         key_id = request.raw_path.partition("?")[0].rpartition("/")[2]
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             try:
                 key = await key_registry.find(connection, caller.workspace_id, key_id)
             except NoSuchKey:

@@ -45,7 +45,7 @@ class UserRoutes:
             domains = users.check(given.role, given.domains)
             wanted = roles.principal("", caller.workspace, caller.workspace_id, given.role, domains)
             delegation.require(caller, wanted)  # before it is told whether there is one of that email
-            async with self._writes.acquire() as connection, connection.transaction():
+            async with self._writes.acquire() as connection, audit.change(connection):
                 place = await users.create(connection, caller.workspace_id, given.email, given.role, domains)
                 user = await users.hold(connection, *place)
                 await users.note(connection, user, Action.USER_CREATED, audit.actor_of(caller))
@@ -62,7 +62,7 @@ class UserRoutes:
     async def _change(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         given = json_bodies.decode(_changes, body)
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             before = await _hold(connection, caller, request)
             delegation.require(caller, before.principal)
             after = _changed(before, given)
@@ -77,7 +77,7 @@ class UserRoutes:
 
     async def _remove(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             user = await _hold(connection, caller, request)
             delegation.require(caller, user.principal)
             _require_other(caller, user)

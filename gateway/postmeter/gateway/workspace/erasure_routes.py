@@ -37,7 +37,7 @@ class ErasureRoutes:
         who = _unconfined(caller)
         given = json_bodies.decode(_recipient, body)
         to_hash, job, by = hash_asked_for(given.to, given.to_hash), uuid7.new(), audit.actor_of(who)
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             await connection.execute(_QUERIES["order"], who.workspace, job, to_hash, by)
             await audit.record(connection, who.workspace, by, audit.Action.RECIPIENT_ERASED, str(job))
         told = api.OrderedAnswer(api.Ordered(str(job), api.PROCESSING))

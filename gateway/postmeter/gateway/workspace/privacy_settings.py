@@ -60,7 +60,7 @@ async def shown(database: Connection | Pool, workspace: int) -> Settings:
 
 async def change(connection: Connection, workspace: int, given: api.PrivacyChange, actor: str) -> Settings:
     """Set what is given; all as it is then. Raises PrivacyRefused, and nothing is set. actor: see audit.record."""
-    async with connection.transaction():
+    async with audit.change(connection):
         await connection.execute(_QUERIES["begin"], workspace)
         await connection.execute(_QUERIES["hold"], workspace)
         before = await shown(connection, workspace)

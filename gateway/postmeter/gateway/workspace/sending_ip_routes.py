@@ -42,7 +42,7 @@ class SendingIpRoutes:
     async def _add(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         workspace = _workspace(caller)
         addresses = [_address(text, f"ips[{at}]") for at, text in enumerate(json_bodies.decode(_new, body).ips)]
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, audit.change(connection):
             try:
                 await sending_ips.add(connection, workspace, addresses, _actor(caller))
             except TooManyAddresses as error:
@@ -55,7 +55,7 @@ class SendingIpRoutes:
         text = unquote(request.raw_path.partition("?")[0].rpartition("/")[2])
         try:
             address = sending_ips.normal(text)
-            async with self._writes.acquire() as connection, connection.transaction():
+            async with self._writes.acquire() as connection, audit.change(connection):
                 await sending_ips.remove(connection, workspace, [address], _actor(caller))
         except (AddressRefused, NoSuchAddress):
             raise RequestError(404, "NOT_FOUND", "The workspace has no such sending IP.") from None

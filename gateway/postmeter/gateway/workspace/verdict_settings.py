@@ -35,7 +35,7 @@ async def change(connection: Connection, workspace: str, given: Mapping[str, int
     """
     thresholds.check(given)
     values = [given.get(name) for name in Thresholds._fields]
-    async with connection.transaction():
+    async with audit.change(connection):
         row = await connection.fetchrow(_QUERIES["set"], workspace, *values, *Thresholds())
         if row is None:
             raise _unknown(workspace)

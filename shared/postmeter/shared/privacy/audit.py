@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any
 
+import asyncpg
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
@@ -51,6 +54,10 @@ for _action in Action:
     _ENTRIES.labels(_action.value)
 
 
+_uncommitted: ContextVar[list[Action] | None] = ContextVar("uncommitted", default=None)
+"""Entries of the change that is being made."""
+
+
 class AuditMetrics:
     """gateway, tracking-service, query-service."""
 
@@ -63,6 +70,22 @@ def actor_of(caller: Principal) -> str:
     return caller.key_id if caller.key_id.startswith(_USER) else f"key:{caller.key_id}"
 
 
+@asynccontextmanager
+async def change(connection: Connection) -> AsyncIterator[None]:
+    """A transaction, or a part of one, that leaves entries: they are counted once it is committed."""
+    around, entries = _uncommitted.get(), list[Action]()
+    token = _uncommitted.set(entries)
+    try:
+        async with connection.transaction():
+            yield
+    finally:
+        _uncommitted.reset(token)
+    if around is None:
+        _count(entries)
+    else:
+        around += entries
+
+
 async def record(
     connection: Connection | Pool,
     workspace: int | str,
@@ -71,13 +94,24 @@ async def record(
     target: str,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an entry, in the transaction of what was done, if that is one.
+    """Add an entry, in the transaction of what was done, if that is one; it is a `change` then.
 
     workspace: its number, or its public id. actor: `actor_of` a caller, COMMAND or RECIPIENT. target: the id or name of
     what it was done to; empty: the workspace's own. details: what is JSON, and neither secret nor address nor hash of
     one.
     """
+    entries = _uncommitted.get()
+    if entries is None and not isinstance(connection, asyncpg.Pool):
+        assert not connection.is_in_transaction(), "an entry in a transaction that is no change"
     query = _QUERIES["record" if isinstance(workspace, int) else "record_by_id"]
     packed = msgspec.json.encode(details or {}).decode()
     await connection.execute(query, workspace, actor, action.value, target, packed)
-    _ENTRIES.labels(action.value).inc()
+    if entries is None:
+        _count([action])
+    else:
+        entries.append(action)
+
+
+def _count(entries: list[Action]) -> None:
+    for action in entries:
+        _ENTRIES.labels(action.value).inc()

@@ -180,7 +180,7 @@ async def revoke(connection: Connection, workspace: str | None, source_id: str, 
 
     actor: see audit.record.
     """
-    async with connection.transaction():
+    async with audit.change(connection):
         row = None
         if sources.is_id(source_id):
             row = await connection.fetchrow(_QUERIES["revoke"], workspace, source_id)

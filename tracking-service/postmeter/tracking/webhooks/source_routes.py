@@ -79,7 +79,7 @@ class SourceRoutes:
     async def _create(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
         given = json_bodies.decode(_new_decoder, body)
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, audit.change(connection):
             told = await registry.create(
                 connection,
                 key,
@@ -115,7 +115,7 @@ class SourceRoutes:
     async def _change(self, principal: Principal, source_id: str, body: bytes) -> msgspec.Struct:
         pool, key = self._stores()
         given = json_bodies.decode(_change_decoder, body)
-        async with pool.acquire() as connection, connection.transaction():
+        async with pool.acquire() as connection, audit.change(connection):
             told = await registry.change(
                 connection,
                 key,

@@ -58,7 +58,7 @@ class RecipientExport:
             before = times.instant(given.before, "before", UTC, last=False)
         workspace = asked.scope.workspace
         async with self._pool.acquire() as connection:
-            async with connection.transaction():
+            async with audit.change(connection):
                 await connection.execute("SET TRANSACTION READ WRITE")
                 by = audit.actor_of(asked.principal)
                 await audit.record(connection, workspace, by, audit.Action.RECIPIENT_EXPORTED, "")
