@@ -16,10 +16,11 @@ from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.settings import TrackingSettings
 from tests.dns_server import DnsServer, dns_server
 from tests.integration.running_gateway import bearer
-from tests.integration.webhook_world import Post, Postmark, posting
 from tests.waiting import until
 from tests.webhooks import postmark
+from tests.webhooks.accounts import Postmark
 from tests.webhooks.deliveries import raw
+from tests.webhooks.posting import Post, posting
 from tests.webhooks.signatures import basic
 
 GIVEN = {

@@ -11,8 +11,9 @@ import pytest
 from postmeter.shared.stream.events import EventType
 from tests.aggregation import Bench
 from tests.integration.running_gateway import bearer
-from tests.integration.webhook_world import Post, SendGrid, now, posting
 from tests.webhooks import sendgrid
+from tests.webhooks.accounts import SendGrid, now
+from tests.webhooks.posting import Post, posting
 
 SECRET = "qqsecretqq"
 ADDRESS = f"{SECRET}@mail.example"

@@ -9,9 +9,10 @@ import pytest
 
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_gateway import bearer
-from tests.integration.webhook_world import Door, Post, Postmark, posting
 from tests.roles import of_service
 from tests.waiting import until
+from tests.webhooks.accounts import Postmark, Source
+from tests.webhooks.posting import Post, posting
 
 SES = "arn:aws:sns:eu-west-1:123456789012:mail-events"
 
@@ -36,8 +37,8 @@ async def good(post: Post, method: str, path: str = "", body: Any = None) -> Any
     return answer["data"]
 
 
-def door(post: Post, made: Any, secret: str = "") -> Door:
-    return Door(made["url"].replace("https://gateway.example", post.gateway), secret or made["secret"])
+def door(post: Post, made: Any, secret: str = "") -> Source:
+    return Source(made["url"], secret or made["secret"])
 
 
 async def test_a_source_from_its_making_to_its_end(post: Post) -> None:

@@ -14,7 +14,7 @@ from postmeter.tracking.hits.policy import HitPolicy
 from tests.integration.misbehaving_clients import answer
 from tests.integration.running_gateway import TOKEN_KEYS
 from tests.integration.tracking_service import click_target, new_message, open_target
-from tests.integration.webhook_world import running_tracking
+from tests.webhooks.posting import running_tracking
 
 KEYS = KeyRing.parse(TOKEN_KEYS)
 

@@ -7,12 +7,13 @@ from structlog.testing import capture_logs
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import sources
-from tests.integration.webhook_world import ACCOUNTS, posting
+from tests.webhooks.accounts import Postmark, SendGrid
+from tests.webhooks.posting import posting
 
 
 async def test_the_log_says_which_source_was_refused_and_why(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     async with posting(postgres_dsn, redis_url, tmp_path) as post:
-        account = ACCOUNTS["sendgrid"](post)
+        account = SendGrid()
         door = await post.source("sendgrid", account.secret, *account.options)
         genuine = account.delivered(door, str(uuid.uuid4()))
         with capture_logs() as lines:
@@ -29,7 +30,7 @@ async def test_a_secret_stored_under_another_key_lets_the_provider_try_again(
     postgres_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
     async with posting(postgres_dsn, redis_url, tmp_path) as post:
-        account = ACCOUNTS["postmark"](post)
+        account = Postmark()
         door = await post.source("postmark", account.secret, *account.options)
         stored = sources.encrypt(Secret(door.secret), Secret("the key before"))
         await post.bench.db.execute("UPDATE webhook_source SET secret = $1", stored)
