@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from postmeter.shared.errors import RequestError
@@ -51,13 +51,13 @@ class MessageLevels:
         except Exception as error:  # whatever it is, of what was read before nothing has become wrong
             logs.get().warning("levels of tracking cannot be read", error=repr(error))
 
-    async def allowed(self, workspace: int, hashes: Callable[[], set[str]]) -> Allowed:
+    async def allowed(self, workspace: int, hashes: Callable[[], Awaitable[set[str]]]) -> Allowed:
         """What workspace and recipients allow. Raises RequestError 503 where that cannot be known now.
 
         hashes: of the recipients; asked for only where anybody has said anything.
         """
         ceilings = await self._of(workspace)
-        return Allowed(ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, hashes()))
+        return Allowed(ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, await hashes()))
 
     async def _of(self, workspace: int) -> Ceilings:
         """What the workspace has said. Raises RequestError 503 where that has never been read."""

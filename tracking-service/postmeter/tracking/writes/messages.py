@@ -66,6 +66,8 @@ MAX_ANSWER = 32 << 20
 """Bytes of all mails and links in one answer."""
 # Longer HTML is instrumented in a thread: hits must not wait for it.
 SHORT_HTML = 4096
+HASHED_AT_ONCE = 10
+"""Recipients of a list that are looked for before hits have their turn."""
 
 
 class _Recipient(msgspec.Struct):
@@ -242,10 +244,15 @@ def _shown(levels: Levels, record: Registration) -> Levels:
     return Levels(*(level if ours else Level.OFF for level, ours in zip(levels, carries, strict=True)))
 
 
-def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
-    """Of the recipients of messages; without those of items that will be refused."""
+async def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
+    """Of the recipients of messages; without those of items that will be refused.
+
+    To find a recipient a message's whole HTML is passed over, so hits have their turn after every few of them.
+    """
     found = set()
-    for item in items:
+    for number, item in enumerate(items):
+        if number and number % HASHED_AT_ONCE == 0:
+            await asyncio.sleep(0)
         with suppress(RequestError, FieldRefused):
             recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item).to)
             found.add(recipients.hash_of(recipient))
