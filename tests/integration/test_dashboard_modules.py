@@ -185,10 +185,11 @@ def test_a_sign_in_leads_nowhere_else(evaluate: Evaluate, given: str, expected: 
 
 
 def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:
-    assert set(evaluate("model/questions.js", "return m.METRICS", None)) == set(METRICS)
+    assert evaluate("model/declared.js", "return m.METRICS", None) == list(METRICS)
     assert set(evaluate("model/questions.js", "return m.DIMENSIONS", None)) - {""} == set(DIMENSIONS)
-    names = evaluate("texts.js", "return ['tag', 'not_known'].map(m.dimensionName)", None)
-    assert names == ["Tag", "not known"]
+    expression = "return given.map((name) => [m.metricName(name), m.dimensionName(name)])"
+    names = evaluate("model/declared.js", expression, ["sent", "tag", "not_known"])
+    assert names == [["Sent", "sent"], ["tag", "Tag"], ["not known", "not known"]]
     questions = [{"metric": [metric], "by": by} for metric in METRICS for by in DIMENSIONS]
     expression = (
         "return given.map(({ metric, by }) => m.questionOf(new URLSearchParams([['metric', metric], ['by', by]])))"

@@ -3,6 +3,7 @@
 Nothing is built. All files but the page itself lie below a path that is named by the content of all of them, so
 that a browser keeps them for ever, and asks for none of them with one of another release. The page names in its head
 the modules that its screen needs, and no others: else a browser learns of one by another, a round trip for each level.
+There, too, stand the names of what is counted, and by what: they are declared in one place (ADR 0061).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from importlib.resources.abc import Traversable
 
 from postmeter.gateway.pages.page import FOR_EVER, Page, digest
 from postmeter.shared.apis.meta import ASSETS_PATH
-from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
+from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS, METRICS
 
 POLICY = "; ".join(
     (
@@ -36,7 +37,6 @@ _MEDIA = {".js": "text/javascript", ".css": "text/css", ".json": "application/js
 _LIBRARIES = ("htm/standalone.module.js", "uplot/uPlot.iife.min.js", "uplot/uPlot.min.css")
 _INDEX = "index.html"
 _PLACE_OF_ASSETS = b"{assets}"
-_PLACE_OF_DIMENSIONS = b"{dimensions}"
 _PLACE_OF_MODULES = b"<!-- modules -->"
 _MAIN = "main.js"
 _TABLE = "screens.js"
@@ -49,7 +49,8 @@ def pages() -> dict[str, Page]:
     """Every file by its path; the page itself by the path of each screen."""
     site = resources.files("postmeter.gateway") / "site"
     index = (site / "dashboard" / _INDEX).read_bytes()
-    index = index.replace(_PLACE_OF_DIMENSIONS, " ".join(MESSAGE_DIMENSIONS).encode())
+    for place, names in ((b"{metrics}", METRICS), (b"{dimensions}", MESSAGE_DIMENSIONS)):
+        index = index.replace(place, " ".join(names).encode())
     assets = dict(_files(site / "dashboard")) | {name: (site / name).read_bytes() for name in _LIBRARIES}
     del assets[_INDEX]
     assets["icon.svg"] = (site / "icon.svg").read_bytes()

@@ -4,9 +4,7 @@
  */
 
 import { useEffect, useState } from "./htm/standalone.module.js";
-
-/** Dimensions that everything can be filtered by, as the gateway has written them into the page. */
-export const FILTERS = document.querySelector("meta[name=dimensions]").content.split(" ");
+import { FILTERS } from "./model/declared.js";
 
 /** What goes along from screen to screen. */
 const SHARED = ["period", "from", "to", "zone", "who", ...FILTERS];

@@ -55,9 +55,6 @@ export function t(key, values = {}) {
   return pattern(key, values.n).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** A dimension's name; one without words of its own is called as the API calls it. */
-export const dimensionName = (name) => (has(`dimension.${name}`) ? t(`dimension.${name}`) : name.replaceAll("_", " "));
-
 /** A text whose values are elements: a list of its parts. */
 export function say(key, values) {
   return pattern(key, values.n)

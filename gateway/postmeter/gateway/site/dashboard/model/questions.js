@@ -1,38 +1,11 @@
 /** Questions of Explore: metrics by a dimension, in steps; which of them go together, and what the API calls them. */
 
-import { FILTERS } from "../address.js";
 import { t } from "../texts.js";
+import { FILTERS, METRICS, metricName } from "./declared.js";
 import { MEASURES } from "./measures.js";
 
-const MAIL = [
-  "sent",
-  "delivered",
-  "deferred",
-  "bounced",
-  "hard_bounced",
-  "soft_bounced",
-  "failed",
-  "complained",
-  "unsubscribed",
-  "unique_unsubscribed",
-  "opens",
-  "unique_opens",
-  "human_opens",
-  "proxy_opens",
-  "machine_opens",
-  "clicks",
-  "unique_clicks",
-  "machine_clicks",
-  "replies",
-  "unique_replies",
-  "anonymous_opens",
-  "anonymous_clicks",
-  "trackable",
-];
 const INBOUND = ["received", "spam", "size_bytes"];
 const BOUGHT = ["conversions", "revenue"];
-/** What can be asked for. */
-export const METRICS = [...MAIL, ...INBOUND, ...BOUGHT];
 /** By what; "": the whole. */
 export const DIMENSIONS = ["", ...FILTERS, "link", "currency"];
 /** In what steps. */
@@ -53,7 +26,7 @@ export const partsOf = (metric, who) => (MEASURES[metric]?.split ? MEASURES[metr
 
 /** A metric's name; of opens and clicks with whom they are counted of. */
 export const nameOf = (metric, who) =>
-  MEASURES[metric]?.split ? `${t(`measure.${metric}`)} ${t(`who.${who}.${metric}`)}` : t(`metric.${metric}`);
+  MEASURES[metric]?.split ? `${t(`measure.${metric}`)} ${t(`who.${who}.${metric}`)}` : metricName(metric);
 
 /** Rows of the API with what was asked for. */
 export function summed(rows, metrics, who) {

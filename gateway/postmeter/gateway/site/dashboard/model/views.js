@@ -1,6 +1,6 @@
 /** What is looked at: period, zone, whom to count, filters. Read from the address, the same for all of a screen. */
 
-import { FILTERS } from "../address.js";
+import { FILTERS } from "./declared.js";
 import { audienceOf } from "./measures.js";
 import { periodOf } from "./periods.js";
 import { isZone } from "./times.js";

@@ -1,15 +1,16 @@
 /** The controls of the head: period, zone, the switch of whom to count, filters. Each changes the address. */
 
 import { html, useState } from "../htm/standalone.module.js";
-import { FILTERS, go, here } from "../address.js";
+import { go, here } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { FILTERS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { AUDIENCES } from "../model/measures.js";
 import { query, viewed } from "../model/requests.js";
 import { PERIODS } from "../model/periods.js";
 import { day } from "../model/times.js";
-import { dimensionName, t } from "../texts.js";
+import { t } from "../texts.js";
 
 const noon = (date) => new Date(`${date}T12:00:00Z`);
 

@@ -2,14 +2,14 @@
 
 import { html } from "../htm/standalone.module.js";
 import { curl } from "../api.js";
-import { FILTERS } from "../address.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { FILTERS, dimensionName, metricName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
 import { count } from "../model/numbers.js";
 import { search, windowOf } from "../model/requests.js";
 import { day, exact, isDay } from "../model/times.js";
-import { dimensionName, t } from "../texts.js";
+import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
 import { Messages, foundBy } from "./messages.js";
@@ -33,11 +33,11 @@ function Counts({ measure, counts, who }) {
   const parts = MEASURES[measure].parts(who);
   const { of } = MEASURES[measure];
   return html`<table class="numbers"><caption>${t("explain.counts")}</caption>
-    <tbody>${parts.map((metric) => html`<tr key=${metric}><th scope="row">${t(`metric.${metric}`)}</th>
+    <tbody>${parts.map((metric) => html`<tr key=${metric}><th scope="row">${metricName(metric)}</th>
       <td>${count(counts[metric] ?? 0)}</td></tr>`)}
     ${parts.length > 1 && html`<tr class="sum"><th scope="row">${t(`measure.${measure}`)}</th>
       <td>${count(valueOf(measure, counts, who))}</td></tr>`}
-    ${of && html`<tr><th scope="row">${t(`metric.${of}`)}</th><td>${count(counts[of] ?? 0)}</td></tr>`}</tbody>
+    ${of && html`<tr><th scope="row">${metricName(of)}</th><td>${count(counts[of] ?? 0)}</td></tr>`}</tbody>
       </table>`;
 }
 

@@ -5,11 +5,11 @@ import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { marksOf, namesOf, zoomed } from "../model/curves.js";
+import { METRICS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { count, money, short } from "../model/numbers.js";
 import {
   DIMENSIONS,
-  METRICS,
   MOST,
   RESOLUTIONS,
   dimensionsOf,
@@ -26,7 +26,7 @@ import { Freshness } from "../parts/freshness.js";
 import { Panel } from "../parts/panel.js";
 import { Answered, Empty, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
-import { dimensionName, say, t } from "../texts.js";
+import { say, t } from "../texts.js";
 
 /** Charts beside each other at most, and rows of the table. */
 const CHARTS = 12;

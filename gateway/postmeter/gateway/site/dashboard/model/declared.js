@@ -1,0 +1,18 @@
+/** Names of the API, which the gateway writes into the page: what it counts, and by what. */
+
+import { has, t } from "../texts.js";
+
+const declared = (name) => document.querySelector(`meta[name=${name}]`).content.split(" ");
+
+/** Metrics. */
+export const METRICS = declared("metrics");
+/** Dimensions that everything can be filtered by. */
+export const FILTERS = declared("dimensions");
+
+const wordsOf = (key, name) => (has(key) ? t(key) : name.replaceAll("_", " "));
+
+/** A metric in words; one that a language has none for is called as the API calls it. */
+export const metricName = (name) => wordsOf(`metric.${name}`, name);
+
+/** A dimension in words, likewise. */
+export const dimensionName = (name) => wordsOf(`dimension.${name}`, name);
