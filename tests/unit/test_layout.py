@@ -1,6 +1,7 @@
 """The namespace stays whole and the services stay apart (ADR 0001)."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +52,21 @@ def test_modules_stay_small_enough_to_read() -> None:
         if (lines := len(file.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_what_is_to_be_touched_for_an_addition_is_listed_and_there() -> None:
+    words = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    lists = re.findall(
+        r"^- \*\*(?:a|an) ([^*]+)\*\*[^:]*, (\w+) files?: (.+?)\.(?:\s|$)", text, re.MULTILINE | re.DOTALL
+    )
+    assert {name: words[number] for name, number, _ in lists} == {
+        "counter of events": 3,
+        "metric made of counters": 1,
+        "dimension": 5,
+        "API document": 4,
+    }
+    for name, number, listed in lists:
+        files = set(re.findall(r"\]\((\.\./[^)]+)\)", listed))
+        assert len(files) == words[number], name
+        assert [file for file in files if not (ROOT / "docs" / file).exists()] == []

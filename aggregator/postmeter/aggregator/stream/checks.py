@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
+
+import msgspec
 
 from postmeter.shared.privacy.levels import Choice, Level
 from postmeter.shared.stream.events import BounceType, EventType, Mark
@@ -16,6 +20,7 @@ from postmeter.shared.stream.records import (
     CustomEvent,
     Event,
     Hit,
+    Mail,
     Purchase,
     Record,
     Registration,
@@ -34,6 +39,11 @@ _ALONE = frozenset((EventType.RECEIVED, EventType.UNKNOWN))
 # Years 1 to 9999 in microseconds: what a timestamp can be before `Horizon` says where it counts.
 _LATEST = 253_402_300_800_000_000
 _EARLIEST = -62_135_596_800_000_000
+
+
+def _texts_of(kind: type[msgspec.Struct]) -> Callable[[Any], tuple[str, ...]]:
+    """Gives the texts of such records."""
+    return attrgetter(*(field.name for field in msgspec.structs.fields(kind) if field.type is str))
 
 
 def fault(record: Record) -> str | None:
@@ -80,21 +90,7 @@ def _registration_fault(record: Registration) -> str | None:
     return "text" if "\0" in "".join((*_REGISTRATION_TEXTS(record), *record.tags)) else None
 
 
-_REGISTRATION_TEXTS = attrgetter(
-    "campaign",
-    "campaign_name",
-    "from_address",
-    "from_domain",
-    "to_hash",
-    "to_domain",
-    "subject",
-    "provider",
-    "provider_account",
-    "provider_message",
-    "template",
-    "mailbox_provider",
-    "recipient_ref",
-)
+_REGISTRATION_TEXTS = _texts_of(Registration)
 
 
 def _event_fault(record: Event) -> str | None:
@@ -115,17 +111,7 @@ def _event_fault(record: Event) -> str | None:
     return "text" if any("\0" in text for text in texts) else None
 
 
-_MAIL_TEXTS = attrgetter(
-    "source",
-    "to_hash",
-    "to_domain",
-    "from_address",
-    "from_domain",
-    "subject",
-    "campaign",
-    "template",
-    "mailbox_provider",
-)
+_MAIL_TEXTS = _texts_of(Mail)
 
 
 def _contact_fault(record: Purchase | CustomEvent) -> str | None:
@@ -134,8 +120,8 @@ def _contact_fault(record: Purchase | CustomEvent) -> str | None:
         return "number"
     if type(record) is Purchase and not _is_money(record.amount):
         return "number"
-    texts = (getattr(record, name) for name in _CONTACT_TEXTS[type(record)])
-    return "text" if not record.id or any("\0" in text for text in texts) else None
+    texts = _CONTACT_TEXTS[type(record)](record)
+    return "text" if not record.id or "\0" in "".join(texts) else None
 
 
 def _consent_fault(record: Consent) -> str | None:
@@ -148,7 +134,7 @@ def _consent_fault(record: Consent) -> str | None:
     return "text" if "\0" in "".join(_CONSENT_TEXTS(record)) else None
 
 
-_CONSENT_TEXTS = attrgetter("to_hash", "method", "text_version", "source", "by")
+_CONSENT_TEXTS = _texts_of(Consent)
 
 
 def _is_money(amount: Decimal) -> bool:
@@ -157,7 +143,4 @@ def _is_money(amount: Decimal) -> bool:
     return isinstance(exponent, int) and not amount.is_signed() and amount.adjusted() < 40 and exponent >= -40
 
 
-_CONTACT_TEXTS = {
-    Purchase: ("id", "order", "contact", "currency", "items"),
-    CustomEvent: ("id", "name", "contact", "properties"),
-}
+_CONTACT_TEXTS = {Purchase: _texts_of(Purchase), CustomEvent: _texts_of(CustomEvent)}

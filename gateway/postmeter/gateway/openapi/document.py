@@ -10,7 +10,7 @@ from postmeter.gateway.openapi.schemas import Schemas
 from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Endpoint
 
 VERSION = "3.1.0"
-_INFO = """Email tracking and analytics that you run yourself. Five public analytics APIs and one of Postmeter's own,
+_INFO = """Email tracking and analytics that you run yourself. Public analytics APIs and one of Postmeter's own,
 answered from the same counts; each keeps the paths, shapes and errors of its document.
 
 Send an API key as `Authorization: Bearer KEY`. HEAD is answered wherever GET is. Fields may be added to answers."""

@@ -24,8 +24,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     """In whose envelope endpoints answer (semantics.md). Each stands beside its rows, and in the table's list.
 
     name, about: what OpenAPI calls it, and says of it. paths: what its own paths begin with; of beginnings that fit
-    the longest decides. error: the shape of its errors. wrong_value: the code for whatever a caller sends that is
-    wrong. schemas: what the names of its structs begin with in OpenAPI; empty: the document's name.
+    the longest decides. error: the shape of its errors. wrong_value: the code for a field that is refused. schemas:
+    what the names of its structs begin with in OpenAPI; empty: the document's name.
     """
 
     name: str
