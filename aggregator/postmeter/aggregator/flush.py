@@ -205,6 +205,7 @@ class Flusher:
             self._user_agents.ids,
             self._verdicts.of,
             self._ceilings.now,
+            shown=self.onlookers.watched,
         )
 
     def _whole(self, records: list[Told], *, sure: bool = False) -> list[Told]:
@@ -244,7 +245,7 @@ class Flusher:
         outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
         await self._dead_letters.put_aside(connection, shard, found.rejected)
         outcome.made, outcome.judged, outcome.withheld = resolved.made, changes.judged, changes.withheld
-        outcome.shown = self.onlookers.of(changes.history, self._texts)
+        outcome.shown = self.onlookers.of(changes, self._texts)
         outcome.dead_letters = len(found.rejected)
         return outcome
 

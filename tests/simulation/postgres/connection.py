@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from tests.simulation.network import Network, Wire
+from tests.simulation.postgres import packed
 from tests.simulation.postgres.server import STATEMENT_SECONDS, Ask
 
 COMMAND_SECONDS = STATEMENT_SECONDS + 0.5
@@ -54,6 +55,10 @@ class Connection:
 
     async def copy_records_to_table(self, table: str, *, records: Sequence[Any], columns: Sequence[str]) -> str:
         await self._ask("copy", table, (list(records), tuple(columns)))
+        return ""
+
+    async def copy_to_table(self, table: str, *, source: bytearray, columns: Sequence[str], **_: str) -> str:
+        await self._ask("copy", table, (packed.rows(table, bytes(source), columns), tuple(columns)))
         return ""
 
     def transaction(self) -> Block:

@@ -7,6 +7,7 @@ from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator.fold.changes import HISTORY
 from postmeter.aggregator.fold.moments import NEVER
 from postmeter.shared.storage import verdict_reasons
 from postmeter.shared.stream.events import EventType, Verdict
@@ -37,7 +38,8 @@ def _text(texts: Mapping[Any, Row], workspace: int, number: int) -> str | None:
 @statement
 def copy_event(tx: Transaction, _: str, rows: list[Any], columns: tuple[str, ...]) -> None:
     for values in rows:
-        tx.insert("event", tx.store.number(), dict(zip(columns, values, strict=True)))
+        row = dict.fromkeys(HISTORY) | dict(zip(columns, values, strict=True))
+        tx.insert("event", tx.store.number(), row)
 
 
 @statement

@@ -59,6 +59,10 @@ HISTORY = (
 )
 """Columns of `event`, in the order of the rows in `Changes.history`."""
 
+Plain = tuple[int, bytes, int, int, int, int, int, int, int]
+"""An ordinary open or click as a row of `event`, in which nothing else stands: (workspace, message, at, type, series,
+verdict with its reason's number, user agent's number, network, link's number or 0)."""
+
 
 OWN_COUNTS = "own_tracking_counts"
 PROVIDER_COUNTS = "provider_tracking_counts"
@@ -98,7 +102,8 @@ class Changes:
     be kept, by level. last_opens: when messages were opened of which only the recipient's day is kept. judged: clicks
     of which their company changed the verdict, by reason. cohorts: new messages; what else moves messages is known when
     first engagements and states are written. said: what workspaces have said of levels. link_ids,
-    user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself.
+    user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself. history, plain: rows of the
+    history; plain are those of ordinary hits, but for workspaces in `shown`, whose rows are all told in full.
     """
 
     horizon: Horizon
@@ -123,6 +128,8 @@ class Changes:
     last_opens: dict[Key, int] = field(default_factory=dict)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
+    plain: list[Plain] = field(default_factory=list)
+    shown: frozenset[int] = frozenset()
     chosen: Chosen | None = None
 
     def count(self, workspace: int, at: int, series: int, counter: int, n: int = 1) -> None:
@@ -150,7 +157,7 @@ class Changes:
         """
         low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
         judge, network, shifted, machine = self.judge.now(), self.stored_network, SHIFTED, Verdict.MACHINE
-        links, agents = self.link_ids, self.user_agent_ids
+        links, agents, shown, plain = self.link_ids, self.user_agent_ids, self.shown, self.plain.append
         row_of, write, click = self.activity.get, self.history.append, self.links.append
         kinds = tuple(
             (kind, self.first[engagement], HIT_COUNTERS_OF[kind]) for kind, engagement in HIT_ENGAGEMENTS.items()
@@ -158,9 +165,7 @@ class Changes:
         together = self.clicks
         for key, hit, series in hits:
             workspace, message = key
-            at, claimed = hit.at, None
-            if not low <= at < high:
-                at, claimed = now, at
+            at, claimed = (hit.at, None) if low <= hit.at < high else (now, hit.at)
             url = hit.url or None
             kind, first, counters = kinds[url is not None]
             if type(hit) is WaitingHit:
@@ -185,6 +190,13 @@ class Changes:
             link = links.get((workspace, url)) or None if url else None
             agent = agents.get((workspace, hit.user_agent)) or None
             reason = shifted.get(why)
+            network_4, address = network(hit.ip)
+            if (
+                agent and network_4 is not None and reason is not None and (link or not url)
+                and told and claimed is None and workspace not in shown
+            ):  # fmt: skip
+                plain((workspace, message, at, kind, series, verdict | reason, agent, network_4, link or 0))
+                continue
             write(
                 (
                     workspace,
@@ -201,7 +213,8 @@ class Changes:
                     None if link else url,
                     agent,
                     None if agent else texts.user_agent(hit.user_agent),
-                    *network(hit.ip),
+                    network_4,
+                    address,
                     claimed,
                     None if told else False,
                     None,

@@ -12,8 +12,9 @@ import asyncpg
 
 MICROSECONDS = 1_000_000
 HOUR = 3600 * MICROSECONDS
-_OFFSET = 946_684_800 * MICROSECONDS
-NEVER = 2**63 - 1 + _OFFSET
+UNTIL_2000 = 946_684_800 * MICROSECONDS
+"""Since 1970: what stands between these times and Postgres'."""
+NEVER = 2**63 - 1 + UNTIL_2000
 """Postgres' infinity."""
 
 
@@ -30,8 +31,8 @@ async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 def _encode(moment: int) -> tuple[int]:
-    return (moment - _OFFSET,)
+    return (moment - UNTIL_2000,)
 
 
 def _decode(binary: tuple[Any, ...]) -> int:
-    return int(binary[0]) + _OFFSET
+    return int(binary[0]) + UNTIL_2000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
 
-from postmeter.aggregator.fold.changes import HISTORY
+from postmeter.aggregator.fold.changes import HISTORY, Changes
 from postmeter.shared.storage.verdict_reasons import StoredVerdict, name_of
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.live_events import LiveEvent
@@ -48,12 +48,12 @@ class Onlookers:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 
-    def of(self, history: Iterable[tuple[Any, ...]], texts: Texts) -> Shown:
-        """What of these rows of the history is of workspaces that are watched."""
+    def of(self, changes: Changes, texts: Texts) -> Shown:
+        """What of the rows of the history is of workspaces that were watched when it was folded."""
         shown: Shown = {}
-        if self.watched:
-            for row in history:
-                if row[0] in self.watched:
+        if changes.shown:
+            for row in changes.history:
+                if row[0] in changes.shown:
                     shown.setdefault(row[0], []).append(_event(row, texts))
         return shown
 

@@ -19,6 +19,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold.states import FORGOTTEN, PLAIN, Key, Known, asked
+from postmeter.aggregator.store import packing
 from postmeter.aggregator.store.messages import Made
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -223,12 +224,8 @@ class Transaction:
 
         Raises OutOfStep where one was there all the same: what is known of these messages is then forgotten.
         """
-        if not rows:
-            return
-        columns = ("workspace", "message", "kind", "at", "series")
-        ordered = [(workspace, UUID(message), *rest) for workspace, message, *rest in sorted(rows)]
         try:
-            await self.connection.copy_records_to_table("engagement", records=ordered, columns=columns)
+            await packing.copy(self.connection, "engagement", packing.ENGAGEMENT, packing.engagements(rows))
         except asyncpg.UniqueViolationError as error:
             raise OutOfStep(f"somebody else counted first engagements of the same messages: {error}") from error
 

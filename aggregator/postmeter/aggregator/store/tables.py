@@ -15,7 +15,7 @@ from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.fold.states import Key, Known
 from postmeter.aggregator.privacy import last_opens
-from postmeter.aggregator.store import clicks, consents, rollups
+from postmeter.aggregator.store import clicks, consents, packing, rollups
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
@@ -95,9 +95,13 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[ob
 async def _write_history(connection: Connection, changes: Changes) -> None:
     oldest = changes.horizon.oldest["event"]
     rows = changes.history
+    plain = changes.plain
     if oldest > changes.horizon.low:
         at = HISTORY.index("at")
         rows = [row for row in rows if row[at] >= oldest]
+        plain = [row for row in plain if row[at] >= oldest]
+    await packing.copy(connection, "event", packing.OPEN, packing.opens(row for row in plain if not row[-1]))
+    await packing.copy(connection, "event", packing.CLICK, packing.clicks(row for row in plain if row[-1]))
     if rows:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 
