@@ -57,8 +57,9 @@ class Connection:
         await self._ask("copy", table, (list(records), tuple(columns)))
         return ""
 
-    async def copy_to_table(self, table: str, *, source: bytearray, columns: Sequence[str], **_: str) -> str:
-        await self._ask("copy", table, (packed.rows(table, bytes(source), columns), tuple(columns)))
+    async def copy_to_table(self, table: str, *, source: AsyncIterator[bytes], columns: Sequence[str], **_: str) -> str:
+        told = b"".join([part async for part in source])
+        await self._ask("copy", table, (packed.rows(told, columns), tuple(columns)))
         return ""
 
     def transaction(self) -> Block:

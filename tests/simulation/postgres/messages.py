@@ -126,6 +126,12 @@ def make_messages(tx: Transaction, _: str, *columns: Any) -> Rows:
 
 
 @statement
+def copy_message(tx: Transaction, _: str, rows: list[Any], columns: tuple[str, ...]) -> None:
+    if len(make_messages(tx, _, *zip(*rows, strict=True))) < len(rows):
+        raise asyncpg.UniqueViolationError("duplicate key value violates unique constraint of message")
+
+
+@statement
 def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
     found: dict[str, list[Any]] = {
         name: [] for name in ("place", "series", "sent_at", "delivered_at", "flags", "engaged", "kind", "at")
@@ -268,6 +274,14 @@ def park(tx: Transaction, _: str, *columns: Any) -> None:
 @statement
 def count_waiting(tx: Transaction, _: str, workspace: int, most: int) -> Rows:
     return [{"count": min(most, sum(row["workspace"] == workspace for _, row in tx.rows("waiting")))}]
+
+
+@statement
+def awaited(tx: Transaction, _: str, workspaces: list[int]) -> Rows:
+    waiting = [row for _, row in tx.rows("waiting")]
+    by_id = {row["workspace"] for row in waiting if row["message"] is not None}
+    by_name = {row["workspace"] for row in waiting if row["message"] is None}
+    return [{"workspace": one, "by_id": one in by_id, "by_name": one in by_name} for one in workspaces]
 
 
 @statement

@@ -10,35 +10,50 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold.moments import UNTIL_2000
 
 _BEGINNING = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_WIDTHS = {
-    "workspace": 4,
-    "message": 16,
-    "at": 8,
-    "type": 2,
-    "kind": 2,
-    "series": 8,
-    "verdict": 2,
-    "user_agent_id": 4,
-    "network": 4,
-    "link": 8,
+_END = b"\xff\xff"
+_WIDTHS: dict[int, tuple[str, ...]] = {
+    2: ("type", "kind", "verdict", "flags"),
+    4: ("workspace", "user_agent_id", "network", "links"),
 }
-_READ: dict[str, Callable[[bytes], Any]] = {"message": UUID, "at": lambda packed: _number(packed) + UNTIL_2000}
+_WIDTHS |= {8: ("at", "created_at", "series", "link"), 16: ("message", "id")}
+_WIDTH = {column: width for width, columns in _WIDTHS.items() for column in columns}
 
 
-def rows(table: str, packed: bytes, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def rows(packed: bytes, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """The rows. Raises AssertionError where Postgres would refuse them."""
     assert packed.startswith(_BEGINNING)
-    assert packed.endswith(b"\xff\xff")
+    assert packed.endswith(_END)
     place, found = len(_BEGINNING), []
-    while place < len(packed) - 2:
+    while place < len(packed) - len(_END):
         assert int.from_bytes(packed[place : place + 2], "big") == len(columns)
         place, row = place + 2, []
         for column in columns:
-            width = int.from_bytes(packed[place : place + 4], "big")
-            assert width == _WIDTHS[column], f"{column} of {table} has {width} bytes"
-            row.append(_READ.get(column, _number)(packed[place + 4 : place + 4 + width]))
-            place += 4 + width
+            width = _number(packed[place : place + 4])
+            value = packed[place + 4 : place + 4 + max(width, 0)]
+            assert width == _WIDTH.get(column, width), f"{column} has {width} bytes"
+            row.append(None if width < 0 else _read(column)(value))
+            place += 4 + len(value)
         found.append(tuple(row))
+    return found
+
+
+def _read(column: str) -> Callable[[bytes], Any]:
+    if column in ("message", "id"):
+        return UUID
+    if column in ("at", "created_at"):
+        return lambda packed: _number(packed) + UNTIL_2000
+    if column == "tags":
+        return _texts
+    return _number if column in _WIDTH else bytes.decode
+
+
+def _texts(packed: bytes) -> list[str]:
+    length, place, found = _number(packed[12:16]) if packed[:4] != bytes(4) else 0, 20, []
+    for _ in range(length):
+        width = _number(packed[place : place + 4])
+        found.append(packed[place + 4 : place + 4 + width].decode())
+        place += 4 + width
+    assert place == max(len(packed), 20)
     return found
 
 

@@ -30,7 +30,7 @@ class Flag(IntFlag):
 
 PLAIN = int(Flag.TRACKS_OPENS)
 """What counting asks of a message's flags, as it is of most: it carries our pixel, and is tracked in full."""
-_ASKED = PLAIN | LEVEL_BITS | Flag.ERASED
+_ASKED = int(PLAIN | LEVEL_BITS | Flag.ERASED)
 
 
 def asked(flags: int) -> int:

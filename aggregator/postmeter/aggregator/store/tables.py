@@ -99,7 +99,7 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
     if oldest > changes.horizon.low:
         at = HISTORY.index("at")
         rows = [row for row in rows if row[at] >= oldest]
-        plain = [row for row in plain if row[at] >= oldest]
+        plain = [row for row in plain if row[2] >= oldest]
     await packing.copy(connection, "event", packing.OPEN, packing.opens(row for row in plain if not row[-1]))
     await packing.copy(connection, "event", packing.CLICK, packing.clicks(row for row in plain if row[-1]))
     if rows:

@@ -77,6 +77,12 @@ class WaitingRoom:
     async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> Batch:
         """Take out what waits for messages that have just been registered: a batch without an id."""
         packed: list[bytes] = []
+        workspaces = {key[0] for key in messages} | {name[0] for name in names}
+        rows = await connection.fetch(_QUERIES["awaited"], sorted(workspaces)) if workspaces else []
+        by_id = {row["workspace"] for row in rows if row["by_id"]}
+        by_name = {row["workspace"] for row in rows if row["by_name"]}
+        messages = [key for key in messages if key[0] in by_id] if by_id else []
+        names = [name for name in names if name[0] in by_name] if by_name else []
         if messages:
             ids = [UUID(message) for _, message in messages]
             rows = await connection.fetch(_QUERIES["release_messages"], [workspace for workspace, _ in messages], ids)

@@ -12,6 +12,13 @@ FROM unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text
 -- How many events of workspace $1 wait, counted up to $2.
 SELECT count(*) FROM (SELECT FROM waiting WHERE workspace = $1 LIMIT $2) AS held;
 
+-- name: awaited
+-- In which of workspaces $1 events wait for a message by its id, or by its provider's name: mostly in none, and then nobody
+-- need look for any message.
+SELECT n.workspace, EXISTS (SELECT FROM waiting w WHERE w.workspace = n.workspace AND w.message IS NOT NULL) AS by_id,
+    EXISTS (SELECT FROM waiting w WHERE w.workspace = n.workspace AND w.message IS NULL) AS by_name
+FROM unnest($1::int[]) AS n (workspace);
+
 -- name: release_messages
 -- Take out the events that wait for messages $2 of workspaces $1.
 DELETE FROM waiting w USING unnest($1::int[], $2::uuid[]) AS n (workspace, message)
