@@ -1,16 +1,18 @@
 """What several of the integration tests start."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from postmeter.cli.local.redis_server import RedisServer
+from postmeter.gateway.keys import remembered
 from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
 from tests.integration.own_redis import own_redis
+from tests.integration.people import House, house
 
 
 @pytest.fixture
@@ -27,3 +29,16 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes.Routes.__init__, "__defaults__", (quick,))
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 0.1)
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
+
+
+@pytest.fixture
+async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
+    """A gateway and people who sign in there."""
+    async with house(postgres_dsn, redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has ended is known after a tenth of a second, not after two seconds."""
+    monkeypatch.setattr(remembered, "FRESH_SECONDS", 0.1)

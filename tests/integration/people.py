@@ -1,5 +1,6 @@
 """People before a real gateway: users, links and browsers' cookies; behind it a service that tells who asks."""
 
+import asyncio
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,8 @@ from tests.integration.running_query import World, world
 from tests.product import PATIENCE
 
 PASSWORD = "correct horse battery"
+READ = ("GET", "/api/v1/analytics")
+"""What everybody may who is signed in."""
 ADA, NOBODY = "ada@shop.example", "nobody@shop.example"
 COOKIE = "postmeter_session"
 HOST_COOKIE = "__Host-postmeter_session"
@@ -164,3 +167,11 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Semaphore,
     monkeypatch.setattr(passwords, "_matches", waiting)
     yield gate, at_once
     gate.release(1000)
+
+
+async def ends(place: House, cookie: str) -> None:
+    """Within seconds, and for good."""
+    async with asyncio.timeout(PATIENCE):
+        while (seen := await place.ask(*READ, cookie=cookie)).status == 200:
+            pass
+    assert (seen.status, seen.body["error"]["code"]) == (401, "UNAUTHORIZED")

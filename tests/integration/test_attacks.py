@@ -6,13 +6,11 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 
-from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint
@@ -21,17 +19,7 @@ from tests.integration.running_gateway import speak
 from tests.waiting import until_so
 
 NEW = "a password that is new"
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "FRESH_SECONDS", 0.1)
-
-
-@pytest.fixture
-async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn, redis_url) as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("hurried")
 
 
 async def status(place: House, cookie: str | None) -> int:

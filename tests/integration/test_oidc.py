@@ -3,13 +3,9 @@
 import asyncio
 import base64
 import hashlib
-import hmac
-import json
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,20 +13,17 @@ from urllib.parse import parse_qs, urlsplit
 import flask
 import pytest
 from aiohttp import web
-from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from joserfc.jwk import KeySet
 
-from postmeter.gateway.people import id_tokens, oidc_routes, provider
+from postmeter.gateway.people import oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
-from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http import concurrency as turns
+from tests.integration.identity_provider import EC, NONCE, Played, at, played, token
 from tests.integration.people import House, house
 from tests.integration.running_gateway import service
-from tests.integration.stopped_clock import Clock
 from tests.product import PATIENCE, free_port
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:authlib")
-CLIENT, SECRET = "postmeter", "of the client:+ %"
 ADA, NEW, UNSURE, NAMELESS = "ada", "new", "unsure", "nameless"
 PEOPLE = {
     ADA: {"email": "Ada@Shop.example", "email_verified": True},
@@ -64,20 +57,6 @@ def elsewhere() -> Iterator[Elsewhere]:
 
         server.app.before_request(noted)
         yield made
-
-
-@asynccontextmanager
-async def at(dsn: str, issuer: str, **more: Any) -> AsyncIterator[House]:
-    port = free_port()
-    settings = {
-        "port": port,
-        "public_gateway_url": f"http://127.0.0.1:{port}",
-        "oidc_issuer": issuer,
-        "oidc_client_id": CLIENT,
-        "oidc_client_secret": Secret(SECRET),
-    }
-    async with house(dsn, **settings, **more) as place:
-        yield place
 
 
 @pytest.fixture
@@ -243,126 +222,6 @@ async def test_where_one_is_configured_it_is_offered_by_name(postgres_dsn: str, 
     async with at(postgres_dsn, elsewhere.issuer, oidc_label="Our directory") as place:
         ways = (await place.ask("GET", "/session/ways")).body
         assert ways == {"data": {"oidc": {"label": "Our directory", "path": "/session/oidc"}}}
-
-
-RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
-EC = ECKey.generate_key("P-256", {"kid": "ec", "use": "sig"})
-ISSUER, NONCE = "https://id.example", "the nonce"
-GOOD: dict[str, Any] = {"iss": ISSUER, "sub": "1", "aud": CLIENT, "nonce": NONCE, "email": "a@b.example"}
-
-
-def token(key: Any = RSA, alg: str = "RS256", kid: str = "rsa", **changes: Any) -> str:
-    now = int(time.time())
-    claims = {**GOOD, "iat": now, "exp": now + 300, **changes}
-    return jwt.encode({"alg": alg, "kid": kid}, {n: v for n, v in claims.items() if v is not None}, key, [alg])
-
-
-def unsigned(**header: Any) -> str:
-    body = token().split(".")[1]
-    head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
-    return f"{head}.{body}."
-
-
-def judged(given: str, algorithms: tuple[str, ...] = ("RS256", "ES256", "HS256", "none")) -> dict[str, Any] | None:
-    keys = id_tokens.Keys({**KeySet([RSA, EC]).as_dict(private=False)})
-    return keys.claims(given, "the access token", [*algorithms], ISSUER, CLIENT, NONCE)
-
-
-def test_a_good_token_is_taken() -> None:
-    for given in (token(), token(EC, "ES256", "ec"), token(aud=[CLIENT]), token(aud=[CLIENT, "x"], azp=CLIENT)):
-        claims = judged(given)
-        assert claims is not None
-        assert claims["email"] == "a@b.example"
-    assert judged(token(RSAKey.generate_key(2048), kid="new")) is None, "of a key that is asked for again"
-
-
-def by_the_public_key() -> str:
-    """As if what everybody may read were a secret that both share."""
-    head, body, _ = token().split(".")
-    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa"}').rstrip(b"=").decode()
-    mac = hmac.digest(RSA.as_pem(private=False), f"{head}.{body}".encode(), "sha256")
-    return f"{head}.{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
-
-
-BAD: dict[str, Callable[[], str]] = {
-    "another issuer": lambda: token(iss="https://evil.example"),
-    "no issuer": lambda: token(iss=None),
-    "for another client": lambda: token(aud="another"),
-    "for another client, made by us": lambda: token(aud="another", azp=CLIENT),
-    "for several, made for another": lambda: token(aud=[CLIENT, "x"], azp="x"),
-    "for several, made for nobody": lambda: token(aud=["x", CLIENT], azp=None),
-    "for nobody": lambda: token(aud=None),
-    "another nonce": lambda: token(nonce="another"),
-    "no nonce": lambda: token(nonce=None),
-    "expired": lambda: token(exp=int(time.time()) - 120),
-    "without an end": lambda: token(exp=None),
-    "of tomorrow": lambda: token(iat=int(time.time()) + 86400, nbf=int(time.time()) + 86400),
-    "about nobody": lambda: token(sub=None),
-    "another access token": lambda: token(at_hash="AAAA"),
-    "signed by another key of that name": lambda: token(RSAKey.generate_key(2048)),
-    "signed with the public key": by_the_public_key,
-    "signed by nobody": lambda: unsigned(alg="none"),
-    "signed by nobody, with a name": lambda: unsigned(alg="none", kid="rsa"),
-    "an algorithm that is none": lambda: unsigned(alg="RS999", kid="rsa"),
-    "no header": lambda: unsigned(),
-    "no token": lambda: "",
-    "three dots": lambda: "...",
-    "no text": lambda: "\0é",
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_token_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match="not good"):
-        judged(BAD[kind]())
-
-
-def test_an_algorithm_that_the_provider_does_not_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="not good"):
-        judged(token(EC, "ES256", "ec"), ("RS256",))
-
-
-@dataclass
-class Played:
-    """A provider that answers what a test says."""
-
-    url: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    keys: Any = None
-    claims: dict[str, Any] = field(default_factory=dict)
-    userinfo: Any = None
-    tokens: Callable[[], web.Response] | None = None
-    asked: list[str] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append(request.path)
-        match request.path:
-            case "/.well-known/openid-configuration":
-                names = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
-                about = {name: f"{self.url}/{name}" for name in names} | {"issuer": self.url}
-                return web.json_response(about | self.metadata)
-            case "/jwks_uri":
-                return web.json_response(KeySet([RSA]).as_dict(private=False) if self.keys is None else self.keys)
-            case "/token_endpoint":
-                if self.tokens is not None:
-                    return self.tokens()
-                made = token(iss=self.url, email_verified=True, **self.claims)
-                return web.json_response({"id_token": made, "access_token": "the access token"})
-            case _:
-                assert request.headers["Authorization"] == "Bearer the access token"
-                return web.json_response(self.userinfo)
-
-
-@asynccontextmanager
-async def played() -> AsyncIterator[tuple[Played, Provider, Clock]]:
-    acting, clock = Played(), Clock()
-    async with service(acting.answer) as url:
-        acting.url = url
-        asking = Provider(url, CLIENT, None, clock)
-        try:
-            yield acting, asking, clock
-        finally:
-            await asking.close()
 
 
 async def email(asking: Provider) -> str:

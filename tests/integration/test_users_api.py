@@ -2,29 +2,17 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from postmeter.gateway.keys import remembered
 from postmeter.shared.auth.api_keys import SCOPES
-from tests.integration.people import PASSWORD, House, Seen, house
+from tests.integration.people import PASSWORD, House, Seen
 from tests.integration.running_gateway import bearer
 from tests.product import PATIENCE
 
 NEW = "a password for the new one"
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "FRESH_SECONDS", 0.1)
-
-
-@pytest.fixture
-async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn, redis_url) as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("hurried")
 
 
 async def admin(place: House, **changes: Any) -> str:
