@@ -132,7 +132,7 @@ def postgres_server(server_folder: Path) -> Iterator[str]:
         sockets=server_folder,
         log=server_folder / "postgres.log",
         password=uuid.uuid4().hex,
-        # The machine's crash is no test case here; a process's crash loses nothing without fsync.
+        # The machine's crash is not a test case here; a process's crash loses nothing without fsync.
         settings={"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"},
     )
     server.start()

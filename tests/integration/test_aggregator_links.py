@@ -86,7 +86,7 @@ async def test_each_click_of_a_url_is_counted_by_link_in_every_tier(at: Bench) -
         counted = await links(at, tier.table)
         assert counted == await in_history(at, tier.seconds)
         assert sum(row[4] + row[5] for row in counted) == len(clicks)
-    # Each URL once for each workspace, as it was stored; what was no click of a URL made none.
+    # Each URL once for each workspace, as it was stored; what was not a click of a URL made none.
     rows = await at.db.fetch("SELECT workspace, url, digest = decode(md5(url), 'hex') FROM link")
     assert sorted(map(tuple, rows)) == sorted((workspace, url, True) for workspace in (1, 2) for url in URLS)
     assert (await at.total())["human_clicks"] == sum(row[4] for row in await links(at)) + 1

@@ -229,7 +229,7 @@ async def test_odd_bodies_sign_nobody_in(place: House, body: bytes, expected: in
 
 
 @pytest.mark.parametrize("media", ["text/plain", "multipart/form-data; boundary=x", "image/png"])
-async def test_a_form_of_another_page_is_no_json(place: House, media: str) -> None:
+async def test_a_form_of_another_page_is_not_json(place: House, media: str) -> None:
     body = json.dumps({"link": await place.link(await place.user())}).encode()
     async with place.session.post(f"{place.url}/session", data=body, headers={"Content-Type": media}) as answer:
         assert answer.status == 415
@@ -242,7 +242,7 @@ READING_POSTS = {
     ("POST", "/api/v1/workspaces/{workspaceId}/analytics/compare"),
     ("POST", "/api/v1/workspaces/{workspaceId}/analytics/export"),
 }
-"""What is no GET and may be had by who may only look."""
+"""What is not a GET and is allowed to whoever may only look."""
 
 
 @pytest.mark.parametrize("domains", [None, ["shop.example"]])

@@ -83,7 +83,7 @@ async def test_an_ip_that_is_delisted_is_free_again(world: World) -> None:
     assert world.registry.get_sample_value("postmeter_dnsbl_listed_ips") == 0
 
 
-async def test_a_name_without_an_address_is_no_listing(world: World) -> None:
+async def test_a_name_without_an_address_is_not_a_listing(world: World) -> None:
     world.dns.add_zone(GOOD)
     world.dns.without_address.add(f"{ONE_REVERSED}.{GOOD}")
     await world.add(ONE)

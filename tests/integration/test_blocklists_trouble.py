@@ -114,7 +114,7 @@ async def test_what_there_is_no_time_for_waits(world: World, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("code", ["127.255.255.254", "127.255.255.255", "127.0.0.1", "203.0.113.80"])
-async def test_error_codes_are_no_listings(world: World, logged: Any, code: str) -> None:
+async def test_error_codes_are_not_listings(world: World, logged: Any, code: str) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED, code=code)
     await world.add(ONE)
     await world.job(GOOD).once()

@@ -107,7 +107,7 @@ async def test_events_that_are_history_only_say_so(api: Api) -> None:
     ]
 
 
-async def test_clicks_that_were_all_machines_are_no_first_click(api: Api) -> None:
+async def test_clicks_that_were_all_machines_are_not_a_first_click(api: Api) -> None:
     await message(api.here, api.workspace)
     taken_back = "UPDATE engagement SET at = 'infinity', was = at WHERE kind = $1"
     await api.here.pool.execute(taken_back, Engagement.CLICK)

@@ -184,7 +184,7 @@ async def test_what_clients_say_unasked_passes(postgres_dsn: str, media: str | N
 
 
 async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "DEADLINE_SECONDS", 10.0)  # a busy machine is no dead Redis
+    monkeypatch.setattr(limits, "DEADLINE_SECONDS", 10.0)  # a busy machine is not a dead Redis
     limited = [endpoint for endpoint in KEYED if endpoint.limit]
     assert limited == KEYED
     ones = ",".join(f"{kind}=1" for kind in Limit)

@@ -99,7 +99,7 @@ async def test_the_native_envelope_of_a_refused_head(door: Door) -> None:
 @pytest.mark.parametrize(
     "noise", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\r\n\r\nnonsense\r\n\r\n", b"\0" * 99]
 )
-async def test_what_is_no_http_gets_a_400(door: Door, noise: bytes) -> None:
+async def test_what_is_not_http_gets_a_400(door: Door, noise: bytes) -> None:
     assert b" 400 Bad Request\r\n" in await speak(door.url, noise)
 
 

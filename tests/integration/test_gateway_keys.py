@@ -73,7 +73,7 @@ async def test_a_key_opens_what_it_is_for_and_says_who_asks(door: Door) -> None:
     assert "Authorization" not in door.asked[-1].headers
 
 
-async def test_what_is_no_key_is_refused(door: Door) -> None:
+async def test_what_is_not_a_key_is_refused(door: Door) -> None:
     key = await door.here.key(door.workspace)
     other_id, other = api_keys.new()
     same_id = f"pm_{api_keys.id_of(key)}_{other.rpartition('_')[2][:43]:A<43}"

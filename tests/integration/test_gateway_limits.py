@@ -94,7 +94,7 @@ def told(limit: int, remaining: int, reset: int, name: str = "read") -> dict[str
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine is no dead Redis."""
+    """A busy machine is not a dead Redis."""
     monkeypatch.setattr(limits, "DEADLINE_SECONDS", 10.0)
 
 

@@ -85,7 +85,7 @@ async def test_a_caller_s_own_ids_are_answered(town: Town) -> None:
 
 async def test_another_tenant_s_id_is_one_that_does_not_exist(town: Town) -> None:
     own, nobody = town.ids[OURS], town.ids[NOBODY]
-    for _, build in builds(WRITES):  # what a process looks up once is no difference
+    for _, build in builds(WRITES):  # what a process looks up once makes no difference
         await town.raw(town.keys["admin"], build(own))
     compared = 0
     for left_out in (WRITES, READS):  # writes last: what they change is in later answers, whoever asks

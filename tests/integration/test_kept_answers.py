@@ -226,7 +226,7 @@ async def test_who_raises_a_version_waits_for_nobody(postgres_dsn: str, redis_ur
         assert await at.here.pool.fetchval(rows, numbers) == found == 4  # slots are used again
 
 
-async def test_d1_has_a_meta_of_each_request(postgres_dsn: str, redis_url: str) -> None:
+async def test_vectis_has_a_meta_of_each_request(postgres_dsn: str, redis_url: str) -> None:
     async with two_services(postgres_dsn, redis_url) as at:
         number = await at.here.workspace()
         for name in ("first", "second"):

@@ -128,7 +128,7 @@ async def test_a_very_large_number_of_days_is_capped_too(api: Api) -> None:
     assert len((await api.ok(f"/api/v1/mail/stats/daily?days={'9' * 5000}"))["data"]) == 365
 
 
-async def test_days_that_are_no_whole_number_are_refused_in_d5_s_envelope(api: Api) -> None:
+async def test_days_that_are_not_a_whole_number_are_refused_in_krafter_s_envelope(api: Api) -> None:
     for text in ("0", "-1", "abc", "", "1.5", "7d", "%207", "٣", "1&days=2"):
         status, answer = await api.get(f"/api/v1/mail/stats/daily?days={text}")
         assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")

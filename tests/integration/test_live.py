@@ -254,7 +254,7 @@ def resident() -> int:
 
 
 async def test_what_waits_for_readers_is_there_once(postgres_dsn: str, redis_url: str) -> None:
-    """Three megabytes for a hundred readers that take nothing are no three hundred."""
+    """Three megabytes for a hundred readers that take nothing are not three hundred."""
     one = LiveEvent(1, EventType.OPENED, None, 1, None, 1, None, None, "u" * 500, "a" * 500, True)
     entry: Any = {live_events.EVENT: msgspec.json.encode(one)}
     target = "/v1/live?events=1"

@@ -166,7 +166,7 @@ async def test_a_campaign_s_whole_life_counts(api: Api) -> None:
     assert sum(point["opens"] for point in answer["timeline"]) == 2
 
 
-async def test_an_unknown_campaign_in_d4_s_envelope(api: Api) -> None:
+async def test_an_unknown_campaign_in_misar_s_envelope(api: Api) -> None:
     for path, name in ((CAMPAIGN + "nowhere", "nowhere"), (CAMPAIGN + "%00", "\ufffd"), (CAMPAIGN + "a%2Fb", "a/b")):
         assert await api.raw_get(path) == (
             404,

@@ -299,7 +299,7 @@ MISTAKES = [
 ]
 
 
-async def test_each_mistake_is_explained_in_d2_s_envelope(api: Api) -> None:
+async def test_each_mistake_is_explained_in_optail_s_envelope(api: Api) -> None:
     for query, name in MISTAKES:
         status, answer = await api.get(f"/v1/messages?{query}")
         assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER"), answer
@@ -314,7 +314,7 @@ async def test_the_limit_is_capped(api: Api) -> None:
         assert (len(answer["data"]), answer["pagination"]["limit"], answer["pagination"]["totalPages"]) == (100, 100, 2)
 
 
-async def test_bytes_that_are_no_text_find_nothing(api: Api) -> None:
+async def test_bytes_that_are_not_text_find_nothing(api: Api) -> None:
     await register(api.here, api.workspace, Mail(AT))
     for text in ("%ff", "%ed%a0%80", "%c0%80"):
         assert (await api.get(f"/v1/messages?search={text}"))[0] in (200, 400)

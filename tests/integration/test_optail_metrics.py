@@ -242,7 +242,7 @@ MISTAKES = [
 ]
 
 
-async def test_each_mistake_is_explained_in_d2_s_envelope(api: Api) -> None:
+async def test_each_mistake_is_explained_in_optail_s_envelope(api: Api) -> None:
     for path, name in MISTAKES:
         status, answer = await api.get(path)
         assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER"), answer

@@ -42,7 +42,7 @@ async def test_a_cursor_of_another_tenant_or_query_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "é", "garbage", "Z2FyYmFnZS1nYXJiYWdlLWdhcmJhZ2U", "W" * 3000])
-async def test_what_is_no_cursor_is_said_to_be_none(api: Api, text: str) -> None:
+async def test_what_is_not_a_cursor_is_said_not_to_be_one(api: Api, text: str) -> None:
     status, refused = await api.ask(cursor=text)
     assert (status, refused["error"]["code"], refused["error"]["field"]) == (400, "INVALID_CURSOR", "cursor")
     assert "is not a cursor" in refused["error"]["message"]

@@ -225,7 +225,7 @@ async def test_a_cookie_s_writes_come_from_our_own_pages(
         for method, path in (WRITE, ("PUT", "/v1/campaigns/spring"), ("DELETE", "/v1/sources/x")):
             body: Any = None if method == "DELETE" else {}
             assert (await place.ask(method, path, body, cookie, **given)).status == status
-            assert (await place.ask(method, path, body, **bearer(key), **given)).status == 200, "a key is no cookie"
+            assert (await place.ask(method, path, body, **bearer(key), **given)).status == 200, "a key is not a cookie"
         assert (await place.ask(*READ, None, cookie, **given)).status == 200
         for method, own_body in (("POST", {"api_key": key}), ("DELETE", None)):
             seen = await place.ask(method, "/session", own_body, cookie, **given)

@@ -315,7 +315,7 @@ def test_24_head_of_a_pixel_is_answered_and_not_recorded(service: Service) -> No
     assert service.recorded("open") == recorded + 1
 
 
-def test_24_head_of_a_click_is_recorded_as_such_and_is_no_click(service: Service) -> None:
+def test_24_head_of_a_click_is_recorded_as_such_and_is_not_a_click(service: Service) -> None:
     message, dropped = new_message(), service.dropped("head")
     before = [service.recorded(kind) for kind in ("click", "head")]
     target = click_target(message, URL, f"url={ENCODED}")

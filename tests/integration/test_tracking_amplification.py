@@ -96,7 +96,7 @@ def test_a_list_of_millions_is_refused_before_it_is_held(service: Service) -> No
             assert (refused.status, refused.json()["error"]["code"]) == (400, "TOO_MANY_ITEMS"), (path, value)
             assert refused.json()["error"]["field"] == name
     assert peak_bytes(service) - before < 200 << 20  # three to four such bodies; a list of them is 600
-    # Within a text they are no matter.
+    # Within a text they do not matter.
     commas = "a, b, c, " * 200_000
     assert service.post("/v1/messages", {"messages": [{**MAIL, "html": commas}]}).status == 201
 

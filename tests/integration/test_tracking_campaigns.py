@@ -75,12 +75,12 @@ def test_what_cannot_be_stored_is_refused_by_its_field(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"name": "\\ud800"}', b'"x"', b"\xff", b"[" * 60_000])
-def test_a_body_that_is_no_object_of_text_is_a_400(service: Service, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_of_text_is_a_400(service: Service, body: bytes) -> None:
     assert put(service, "refused", body).status == 400
 
 
 @pytest.mark.parametrize("segment", ["%ff", "%c0%af", "%ed%a0%80", "a%00b"])
-def test_an_id_that_is_no_utf_8_or_holds_a_nul_is_refused(service: Service, segment: str) -> None:
+def test_an_id_that_is_not_utf_8_or_holds_a_nul_is_refused(service: Service, segment: str) -> None:
     reply = service.post(f"/v1/campaigns/{segment}", {"name": "x"}, method="PUT")
     assert (reply.status, error(reply)["field"]) == (400, "id")
 

@@ -118,7 +118,7 @@ def test_a_client_that_has_said_everything_still_gets_its_answers(service: Servi
     assert len(hits_of(service.redis_url, message)) == rounds
 
 
-def test_half_a_request_before_the_end_is_no_request(service: Service) -> None:
+def test_half_a_request_before_the_end_is_not_a_request(service: Service) -> None:
     with closing(service.connect()) as wire:
         wire.send(get(OPEN_PATH + "x")[:-4])
         wire.say_no_more()
@@ -232,7 +232,7 @@ def test_a_head_on_a_connection_that_is_to_end_is_recorded_before_its_answer(ser
         assert wire.ended()
 
 
-def test_a_write_on_a_tracking_url_is_no_hit(service: Service) -> None:
+def test_a_write_on_a_tracking_url_is_not_a_hit(service: Service) -> None:
     message = new_message()
     reply = service.get(open_target(message), "Content-Length: 0", method="POST")
     assert (reply.status, reply.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")

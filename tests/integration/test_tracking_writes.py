@@ -312,7 +312,7 @@ def test_an_error_says_what_to_do(service: Service, path: str, body: bytes, hint
     assert hint in error(reply)["message"]
 
 
-def test_a_byte_order_mark_is_no_error(service: Service) -> None:
+def test_a_byte_order_mark_is_not_an_error(service: Service) -> None:
     mark = b"\xef\xbb\xbf"
     assert service.post("/v1/events", mark + LINES, NDJSON).json()["accepted"] == 2
     assert service.post("/v1/events", mark + b'{"events": []}').status == 202

@@ -67,7 +67,7 @@ async def test_a_person_is_invited_and_comes_in(place: House) -> None:
         ({"email": "bob@shop.example", "role": "member", "password": NEW}, "password"),
     ],
 )
-async def test_what_is_no_user_is_refused_by_field(place: House, body: dict[str, Any], field: str) -> None:
+async def test_what_is_not_a_user_is_refused_by_field(place: House, body: dict[str, Any], field: str) -> None:
     seen = await place.ask("POST", "/v1/users", body, await admin(place))
     assert (seen.status, seen.body["error"]["code"], seen.body["error"]["field"]) == (400, "INVALID_FIELD", field)
 

@@ -161,7 +161,7 @@ async def test_without_redis_no_token_is_taken() -> None:
     await redis.aclose()
 
 
-async def test_a_subscription_is_confirmed_and_its_end_is_no_event(post: Post) -> None:
+async def test_a_subscription_is_confirmed_and_its_end_is_not_an_event(post: Post) -> None:
     account = Ses(post.sns)
     door = await post.source("ses", "", *account.options)
     nothing = {"accepted": 0, "rejected": []}

@@ -270,7 +270,7 @@ def test_what_only_looks_like_a_code_decides_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["we sent 552 of 1000", "port 552", "552.5 kB", "552,000 mails", "x552", "[552a]"])
-def test_other_numbers_are_no_basic_codes(text: str) -> None:
+def test_other_numbers_are_not_basic_codes(text: str) -> None:
     assert normalise(text, HARD) is Reason.OTHER
 
 

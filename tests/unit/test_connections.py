@@ -62,6 +62,6 @@ def test_named_networks_are_free() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/24,,"])
-def test_what_is_no_network_is_refused(text: str) -> None:
+def test_what_is_not_a_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"does not appear|has host bits"):
         read_networks(text)

@@ -192,7 +192,7 @@ def test_a_real_parser_sees_the_tracking_urls_and_they_lead_where_the_links_led(
     seen = Hrefs(apply(html).html)
     leads = [destination_of(url) if url.startswith(BASE) else url for url in seen.hrefs]
     assert leads == wanted
-    # Only what may be a template's placeholder, or is no destination, is left alone.
+    # Only what may be a template's placeholder, or is not a destination, is left alone.
     for url in seen.hrefs:
         assert url.startswith(BASE) or holds_placeholder(url) or any(mark in url for mark in "\\@")
     assert len(seen.pixels) == 1
@@ -274,7 +274,7 @@ def test_only_the_url_itself_is_replaced(before: str, url: str, after: str) -> N
     assert done.html == before + link.tracking_url + after
 
 
-def test_white_space_written_as_references_is_no_part_of_the_destination() -> None:
+def test_white_space_written_as_references_is_not_part_of_the_destination() -> None:
     done = apply('<a href="&#10; https://a.example/&#x20;">', opens=False)
     assert [link.url for link in done.links] == ["https://a.example/"]
     assert done.html == f'<a href="{done.links[0].tracking_url}">'

@@ -137,7 +137,7 @@ def test_a_mark_begins_a_word(before: str, forbids: str) -> None:
 
 
 @pytest.mark.parametrize("mark", NO_MARKS)
-def test_what_is_no_mark_is_tracked(mark: str) -> None:
+def test_what_is_not_a_mark_is_tracked(mark: str) -> None:
     assert len(apply(f'<a {mark} href="https://a.example/">').links) == 1
 
 

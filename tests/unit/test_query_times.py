@@ -59,7 +59,7 @@ def test_a_date_as_end_is_the_end_of_its_day_in_the_zone() -> None:
         ("2026-04-03T12:00:00Z\n", "takes a timestamp"),
     ],
 )
-def test_what_is_no_instant_is_refused_by_name(text: str, says: str) -> None:
+def test_what_is_not_an_instant_is_refused_by_name(text: str, says: str) -> None:
     with pytest.raises(FieldRefused, match=says) as refused:
         times.instant(text, "from", UTC, last=True)
     assert refused.value.field == "from"

@@ -80,7 +80,7 @@ def test_one_instant_is_an_empty_window() -> None:
         (None, "2000-01-01", "2025-01-01", "startDate", "may span 3660 days"),
     ],
 )
-def test_what_is_no_window(time_range: str | None, start: str | None, end: str | None, name: str, part: str) -> None:
+def test_what_is_not_a_window(time_range: str | None, start: str | None, end: str | None, name: str, part: str) -> None:
     with pytest.raises(RequestError, match=part) as raised:
         read(time_range, start, end, NOW)
     assert (raised.value.status, raised.value.code, raised.value.field) == (400, "INVALID_TIME_RANGE", name)

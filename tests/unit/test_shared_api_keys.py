@@ -17,7 +17,7 @@ def test_a_key_names_its_id_and_is_stored_only_as_a_digest() -> None:
     assert key.encode() not in api_keys.digest(key, Secret("a"))
 
 
-def test_what_is_no_key_has_no_id() -> None:
+def test_what_is_not_a_key_has_no_id() -> None:
     _, key = api_keys.new()
     assert [api_keys.id_of(k) for k in ("", "pm_", key[:-1], key + "x", key.replace("pm_", "xx_"))] == [None] * 5
 

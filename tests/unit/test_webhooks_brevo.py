@@ -66,7 +66,7 @@ def test_our_id_travels_in_the_header_or_a_tag(carried: dict[str, Any], tags: tu
 
 
 @pytest.mark.parametrize("custom", [None, "", "text", "{", "[1]", '{"postmeter_id": [7]}', "a:b|c", '"postmeter_id:x"'])
-def test_a_header_of_the_senders_own_is_no_id(custom: str | None) -> None:
+def test_a_header_of_the_senders_own_is_not_an_id(custom: str | None) -> None:
     assert reading(PROVIDER, event("opened", **{"X-Mailin-custom": custom})).message == ""
 
 

@@ -56,7 +56,7 @@ def taken(slug: str, body: bytes) -> list[Event]:
 
 @pytest.mark.parametrize("slug", DELIVERIES)
 @pytest.mark.parametrize(("written", "kept"), NO_TEXT.items(), ids=repr)
-def test_what_is_no_text_is_replaced_and_all_items_count(slug: str, written: bytes, kept: str) -> None:
+def test_what_is_not_text_is_replaced_and_all_items_count(slug: str, written: bytes, kept: str) -> None:
     given = DELIVERIES[slug]
     found = taken(slug, json.dumps(given).encode().replace(MARK.encode(), written))
     assert [event.user_agent.decode() for event in found] == [kept, "Good"][: len(found)]

@@ -73,7 +73,7 @@ def key(told: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("event", [first, second])
-def test_a_first_open_or_click_is_no_second_one(event: Event) -> None:
+def test_a_first_open_or_click_is_not_a_second_one(event: Event) -> None:
     more = {"ip": "203.0.113.9", "url": "https://shop.example/", "created_at": EARLIER}
     for name in ("activity.opened", "activity.clicked"):
         plain = event(name, more, id="one")

@@ -179,6 +179,6 @@ def test_an_id_that_comes_again_another_day_is_another_event() -> None:
 
 
 @pytest.mark.parametrize("given", [b"", b"[]", b"{", b"5"])
-def test_a_body_that_is_no_object(given: bytes) -> None:
+def test_a_body_that_is_not_an_object(given: bytes) -> None:
     with pytest.raises(RequestError):
         PROVIDER.items(delivery(given))

@@ -104,7 +104,7 @@ def test_another_body_is_an_error_of_the_request(body: bytes) -> None:
     assert caught.value.status == 400
 
 
-def test_an_empty_batch_is_no_event() -> None:
+def test_an_empty_batch_is_not_an_event() -> None:
     assert readings(PROVIDER, {"events": []}) == []
 
 

@@ -87,7 +87,7 @@ def test_metadata_may_be_anything(metadata: Any) -> None:
     assert reading(PROVIDER, form([event("open", {"metadata": metadata})])).message == ""
 
 
-def test_an_empty_list_is_no_event() -> None:
+def test_an_empty_list_is_not_an_event() -> None:
     assert readings(PROVIDER, form([])) == []
 
 

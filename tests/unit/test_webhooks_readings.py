@@ -121,7 +121,7 @@ def _is_object(item: bytes) -> bool:
 
 @pytest.mark.parametrize("slug", sorted(ITEMS))
 @given(st.binary(max_size=300) | st.sampled_from(HOSTILE))
-def test_bytes_that_are_no_item_are_put_aside(slug: str, item: bytes) -> None:
+def test_bytes_that_are_not_an_item_are_put_aside(slug: str, item: bytes) -> None:
     assume(not _is_object(item))  # a few bytes may be an event of an unknown type
     assert taken(slug, item) == []
 

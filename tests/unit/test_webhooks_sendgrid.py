@@ -42,7 +42,7 @@ async def test_refuses_a_delivery_without_its_headers(name: str) -> None:
 
 
 @pytest.mark.parametrize("signature", ["AAAA", "no base64!", "\u00e9", "MEUCIQ==" * 1000])
-async def test_refuses_what_is_no_signature(signature: str) -> None:
+async def test_refuses_what_is_not_a_signature(signature: str) -> None:
     headers = SIGNER.headers(b"[]") | {"X-Twilio-Email-Event-Webhook-Signature": signature}
     await refusal(PROVIDER, delivery(b"[]", headers), SOURCE)
 
@@ -66,7 +66,7 @@ async def test_refuses_an_old_delivery() -> None:
 @pytest.mark.parametrize(
     "secret", ["", "no key", "QUJD", "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="]
 )
-async def test_a_secret_that_is_no_verification_key_is_named(secret: str) -> None:
+async def test_a_secret_that_is_not_a_verification_key_is_named(secret: str) -> None:
     given = delivery(b"[]", SIGNER.headers(b"[]"))
     assert "verification key" in await refusal(PROVIDER, given, source("sendgrid", secret))
 
@@ -152,7 +152,7 @@ def test_an_event_of_the_account_is_of_no_message() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b'[{"event":', b"[" * 100_000, b"\xff", b"[NaN]"])
-def test_a_body_that_is_no_list(body: bytes) -> None:
+def test_a_body_that_is_not_a_list(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         PROVIDER.items(delivery(body))
     assert caught.value.status == 400

@@ -190,7 +190,7 @@ async def test_several_topics_and_the_chinese_partition(sns: Sns) -> None:
     assert sns.asked == [url]
 
 
-async def test_a_certificate_that_is_away_is_no_verdict(sns: Sns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_certificate_that_is_away_is_not_a_verdict(sns: Sns, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(url: str) -> bytes:
         raise aiohttp.ClientConnectionError(url)
 
@@ -225,7 +225,7 @@ async def test_forged_messages_open_few_connections(sns: Sns, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("what", ["nothing", "text", "expired", "early", "no RSA key"])
-async def test_refuses_what_is_no_certificate_of_now(sns: Sns, what: str) -> None:
+async def test_refuses_what_is_not_a_certificate_of_now(sns: Sns, what: str) -> None:
     elliptic = ec.generate_private_key(ec.SECP256R1())
     sns.certificate = {
         "nothing": b"",
@@ -262,7 +262,7 @@ async def test_a_confirmation_that_fails_is_asked_for_again(sns: Sns, monkeypatc
         await PROVIDER.reply(given, the_source())
 
 
-async def test_the_end_of_a_subscription_is_no_event_and_fetches_nothing(sns: Sns) -> None:
+async def test_the_end_of_a_subscription_is_not_an_event_and_fetches_nothing(sns: Sns) -> None:
     given = delivery(sns.message("You have been unsubscribed", "UnsubscribeConfirmation"))
     await PROVIDER.verify(given, the_source())
     assert PROVIDER.reply is not None
@@ -286,14 +286,14 @@ async def test_raw_deliveries_need_the_password_and_the_topic() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff\xfe", b'{"Type": 5}', b"[" * 100_000, b'{"a":' * 100_000])
-async def test_what_is_no_message_of_sns(sns: Sns, body: bytes) -> None:
+async def test_what_is_not_a_message_of_sns(sns: Sns, body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         await PROVIDER.verify(delivery(body), the_source())
     assert caught.value.status in (400, 401)
     assert sns.asked == []
 
 
-def test_the_line_that_ses_tries_a_topic_with_is_no_event(sns: Sns) -> None:
+def test_the_line_that_ses_tries_a_topic_with_is_not_an_event(sns: Sns) -> None:
     line = "Successfully validated SNS topic for Amazon SES event publishing."
     assert PROVIDER.items(wrapped(sns, line)) == []
     assert PROVIDER.items(raw_delivery(line.encode())) == []

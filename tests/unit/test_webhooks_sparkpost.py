@@ -33,7 +33,7 @@ def test_every_event(kind: str, envelope: str, expected: EventType) -> None:
     assert (found.recipient, found.provider_message) == ("Ada@mail.example", "000443ee14578172be22")
     assert (found.from_address, found.subject) == ("news@shop.example", "Hello")
     assert (found.campaign, found.template, found.tags) == ("spring", "welcome-1", ("welcome",))
-    # The address of the host that mail went to is no reader's.
+    # The address of the host that mail went to is not a reader's.
     assert bool(found.ip) is (expected in (EventType.OPENED, EventType.CLICKED, EventType.UNSUBSCRIBED))
 
 
@@ -118,7 +118,7 @@ def test_metadata_without_our_id(meta: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"msys": {}}', b"[" * 100_000, raw("text")])
-def test_a_body_that_is_no_list(body: bytes) -> None:
+def test_a_body_that_is_not_a_list(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:
         readings(PROVIDER, body)
     assert caught.value.status == 400

@@ -102,7 +102,7 @@ def _page(name: str, *arguments: object) -> FromRaw:
 
 
 def _events(answer: Answer) -> Comparable:
-    """Without the creation, which is no event."""
+    """Without the creation, which is not an event."""
     return [event["occurredAt"] for event in answer["data"]["events"][1:]]
 
 

@@ -24,7 +24,7 @@ LEAST, MOST = 12, 1024
 AT_ONCE = 2
 """Each takes MEMORY, so that all take 38 MiB."""
 WAITING = 32
-"""Further ones are turned away: a flood of sign-ins is no queue."""
+"""Further ones are turned away: a flood of sign-ins is not a queue."""
 MEMORY, TIME, LANES = 19 * 1024, 2, 1
 """KiB, rounds, threads of one hash: OWASP's first choice of parameters for argon2id."""
 _NICE = 10

@@ -8,7 +8,7 @@ The purpose is the low nibble of the third byte (1 open, 2 click, 3 unsubscribe,
 of different purposes are not interchangeable; the high nibble is the level of tracking that holds
 (postmeter.shared.privacy.levels; 0: full). At ANONYMOUS the UUID is an anonymous source's. The MAC is BLAKE2b keyed
 with the key that the key id names. A click's and a honeypot's MAC also covers the destination's UTF-8 bytes, so the
-redirect is no open redirect.
+redirect is not an open redirect.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ async def record(
     """
     entries = _uncommitted.get()
     if entries is None and not isinstance(connection, asyncpg.Pool):
-        assert not connection.is_in_transaction(), "an entry in a transaction that is no change"
+        assert not connection.is_in_transaction(), "an entry in a transaction that changes nothing"
     query = _QUERIES["record" if isinstance(workspace, int) else "record_by_id"]
     packed = msgspec.json.encode(details or {}).decode()
     await connection.execute(query, workspace, actor, action.value, target, packed)

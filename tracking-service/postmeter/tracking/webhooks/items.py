@@ -18,7 +18,7 @@ class Anything(msgspec.Struct):
 
 MAX_ITEMS = 10_000
 MAX_COMMAS = 1_000_000
-"""Of a list: more are no events, for the largest body has 16 bytes for each, and a million items fit in memory."""
+"""Of a list: more cannot be events, for the largest body has 16 bytes for each, and a million items fit in memory."""
 ITEM_BYTES = 1 << 20
 """Of one event: no provider sends as much, and what is read from it takes many times its size."""
 MOST_MENDED = 10_000
