@@ -44,12 +44,15 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 @dataclass
 class Model:
     """Step by step, in the order in which it is counted. levels: of each message that is out; only ever lowered.
-    erased: when a person was; named: the messages that are still somebody's.
+    erased: when a person was; named: the messages that are still somebody's. waiting, pages: opens, and choices on
+    their pages, of messages that are not sent yet. chosen: when a person chose last.
     """
 
     choices: dict[str, Choice] = field(default_factory=lambda: dict.fromkeys(PEOPLE, Choice.UNKNOWN))
     levels: dict[int, Level] = field(default_factory=dict)
     waiting: list[tuple[int, int]] = field(default_factory=list)
+    pages: list[tuple[int, Choice, int]] = field(default_factory=list)
+    chosen: Counter[str] = field(default_factory=Counter)
     history: dict[int, Counter[tuple[int, bool]]] = field(default_factory=dict)
     erased: dict[str, int] = field(default_factory=dict)
     named: set[int] = field(default_factory=set)
@@ -65,22 +68,33 @@ class Model:
         self.history[n] = Counter()
         if not is_erased:
             self.named.add(n)
+            for _, choice, chosen in [one for one in self.pages if one[0] == n]:
+                self.choose(who, choice, chosen)
+        self.pages = [one for one in self.pages if one[0] != n]
         for _, opened in [one for one in self.waiting if one[0] == n]:
             self.open(n, opened)
         self.waiting = [one for one in self.waiting if one[0] != n]
 
-    def choose(self, who: str, choice: Choice) -> None:
-        self.choices[who] = choice
+    def choose(self, who: str, choice: Choice, when: int) -> None:
+        if when < self.chosen[who]:
+            return
+        self.choices[who], self.chosen[who] = choice, when
         for n, level in self.levels.items():
             if PEOPLE[n % 2] == who:
                 self.levels[n] = max(level, CEILING[choice])
 
     def erase(self, who: str, when: int) -> None:
         """What his mail added up to stays; of it nothing else does, and of him no choice."""
-        self.choices[who], self.erased[who] = Choice.UNKNOWN, when
+        self.choices[who], self.chosen[who], self.erased[who] = Choice.UNKNOWN, 0, when
         for n in [n for n in self.named if PEOPLE[n % 2] == who]:
             self.levels[n], self.history[n] = Level.OFF, Counter()
             self.named.remove(n)
+
+    def choose_on_page(self, n: int, choice: Choice, when: int) -> None:
+        if n in self.named:
+            self.choose(PEOPLE[n % 2], choice, when)
+        elif n not in self.levels:
+            self.pages.append((n, choice, when))
 
     def open(self, n: int, when: int) -> None:
         if n not in self.levels:
@@ -138,16 +152,20 @@ async def test_any_order_keeps_what_was_allowed(at: Bench, seed: int) -> None:
                 )
                 act = dice.random()
                 if act < 0.2:
-                    told = dice.choice((AT, when))  # some were on their way for long
+                    # Some were on their way for long, as those are whose readers have seen their pages already.
+                    told = AT if n in {page for page, *_ in model.pages} else dice.choice((AT, when))
                     await count(side, registration(n, to_hash=PEOPLE[n % 2], at=told))
                     await side.sweep()
                     model.send(n, told)
                 elif act < 0.45:
-                    who, choice = dice.choice(PEOPLE), dice.choice(list(Choice))
-                    said = int(choice)
-                    await count(side, Consent(when, when, 1, who, b"", said, said, "form", "1", "shop", "key:k"))
+                    who, choice, is_page = dice.choice(PEOPLE), dice.choice(list(Choice)), dice.random() < 0.5
+                    whose, said = ("", message(n)) if is_page else (who, b""), (int(choice), int(choice))
+                    await count(side, Consent(when, when, 1, *whose, *said, "form", "1", "shop", "key:k"))
                     await side.lower()
-                    model.choose(who, choice)
+                    if is_page:
+                        model.choose_on_page(n, choice, when)
+                    else:
+                        model.choose(who, choice, when)
                 elif act < 0.5:
                     who = dice.choice(PEOPLE)
                     await erase(at, erasing, who, when)

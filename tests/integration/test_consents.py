@@ -17,7 +17,7 @@ from postmeter.shared.privacy.levels import Level, Levels, of_flags
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Consent, Mail
 from postmeter.shared.stream.streams import slot_of, slot_of_name
-from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.flushes import sides
 from tests.waiting import until
 
@@ -137,16 +137,55 @@ async def test_the_latest_choice_holds_in_any_order_of_arrival(at: Bench, seed: 
 
 async def test_a_choice_on_a_message_s_page_is_its_recipient_s(at: Bench) -> None:
     page: dict[str, Any] = {"to_hash": "", "by": "recipient", "method": "preferences_page"}
-    await at.streams.append(0, registration(1, to_hash=HASH), registration(2, to_hash=""))
+    await at.streams.append(0, registration(1, to_hash=HASH), *(registration(n, to_hash="") for n in (2, 3)))
     await at.streams.append(0, consent(DENIED, DENIED, message=message(1), **page))
-    await at.streams.append(0, *(consent(DENIED, None, message=message(n), **page) for n in (2, 9)))
     async with at.aggregator(shards=1):
+        await at.counted()
+        # A webhook told of the second and named nobody; the third is of who was erased, of whom nothing is kept.
+        await at.db.execute("UPDATE message SET flags = 4 WHERE id = $1", UUID(bytes=message(2)))
+        await at.streams.append(0, *(consent(DENIED, None, message=message(n), **page) for n in (2, 3)))
         await at.counted()
     assert await choice(at) == (DENIED, DENIED)
     assert await levels(at, 1) == (Level.OFF, Level.OFF)
     assert await at.value("SELECT recorded_by FROM consent") == "recipient"
-    reasons = [row["reason"] for row in await at.db.fetch("SELECT reason FROM dead_letter ORDER BY reason")]
-    assert reasons == sorted([consents.NO_MESSAGE, consents.NOBODY])
+    assert [row["reason"] for row in await at.db.fetch("SELECT reason FROM dead_letter")] == [consents.NOBODY]
+
+
+async def test_a_choice_on_the_page_of_a_message_that_is_not_counted_yet_waits_for_it(at: Bench) -> None:
+    """Its registration may be in a spool. Who registers takes it out, or else the sweep finds it."""
+    page: dict[str, Any] = {"to_hash": "", "by": "recipient", "method": "preferences_page"}
+    others = {"to_hash": "b" * 64}
+    async with at.aggregator(shards=1):
+        for n in (1, 2, 3):
+            await at.streams.append(0, consent(DENIED, DENIED, AT + n, message=message(n), **page))
+            await at.streams.append(0, hit(n, AT + SECOND))
+        await at.counted()
+        assert await at.value("SELECT count(*) FROM waiting") == 6
+        assert await at.value("SELECT count(*) FROM consent") == 0
+        await at.streams.append(0, registration(1, to_hash=HASH))
+        await at.counted()
+        assert await choice(at) == (DENIED, DENIED)
+        assert await levels(at, 1) == (Level.OFF, Level.OFF)
+    async with sides(at, 3) as made:
+        # Who registers cannot see what another is just letting wait: the sweep finds it.
+        record = await at.db.fetchrow(
+            "DELETE FROM waiting WHERE message = $1 AND position('preferences_page'::bytea IN record) > 0 RETURNING *",
+            UUID(bytes=message(2)),
+        )
+        assert record is not None
+        await made[0].flush([registration(2, **others)])
+        await at.db.execute(
+            "INSERT INTO waiting (workspace, message, provider, provider_message, record, to_hash)"
+            " VALUES (1, $1, '', '', $2, '')",
+            record["message"],
+            record["record"],
+        )
+        await made[1].sweep()
+        assert await choice(at, "b" * 64) == (DENIED, DENIED)
+        assert await levels(at, 2) == (Level.OFF, Level.OFF)
+    assert await at.value("SELECT count(*) FROM consent") == 2
+    assert await at.value("SELECT count(*) FROM waiting") == 2, "the third one's"
+    assert await at.value("SELECT count(*) FROM dead_letter") == 0
 
 
 async def test_messages_that_are_too_many_are_lowered_by_and_by(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

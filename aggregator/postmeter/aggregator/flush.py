@@ -235,12 +235,13 @@ class Flusher:
         erased = await late.withhold(connection, found, prepared)
         outcome = Outcome.of(found)
         await self._register(held, changes, found, prepared, release=release)
-        changes.chosen, nobodys = await consents.take(held, found.consents)
-        found.rejected += nobodys
+        taken = await consents.take(held, found.consents)
+        changes.chosen = taken.chosen
+        found.rejected += taken.nobodys
         resolved = await resolve(held, changes, found.hits, found.events, prepared)
         late.strip(resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
-        found.rejected += await self._waiting.park(connection, resolved.unknown, changes)
+        found.rejected += await self._waiting.park(connection, [*resolved.unknown, *taken.early], changes)
         outcome.live = await self._write(held, shard, changes)
         outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
         await self._dead_letters.put_aside(connection, shard, found.rejected)

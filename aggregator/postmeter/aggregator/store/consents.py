@@ -8,7 +8,8 @@ finds, and messages that nobody has registered: their rows are locked before slo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -32,8 +33,17 @@ MOST_LOOKS = 500
 """Recipients that are looked at again in one transaction."""
 FIRST_LOOK, LAST_LOOK = 2.0, 60.0
 """Seconds after a choice: by the last all that was registered at the same moment is committed."""
-NO_MESSAGE = "the preferences page of a message that is not known: nobody can tell whose choice this is"
 NOBODY = "the preferences page of a message whose recipient is not known"
+
+
+class Taken(NamedTuple):
+    """What a flush does with choices. early: from the pages of messages that are not known yet. nobodys: whose they are
+    nobody can tell.
+    """
+
+    chosen: Chosen | None = None
+    early: Sequence[Consent] = ()
+    nobodys: Sequence[Rejected] = ()
 
 
 async def prepare(connection: Connection, consents: list[Consent]) -> None:
@@ -42,19 +52,19 @@ async def prepare(connection: Connection, consents: list[Consent]) -> None:
         await connection.execute(_QUERIES["begin_settings"], sorted({one.workspace for one in consents}))
 
 
-async def take(held: Transaction, consents: list[Consent]) -> tuple[Chosen | None, list[Rejected]]:
-    """Keep the proof, and find what is to be lowered; also those of which nobody can tell whose they are."""
+async def take(held: Transaction, consents: list[Consent]) -> Taken:
+    """Keep the proof, and find what is to be lowered."""
     if not consents:
-        return None, []
+        return Taken()
     connection = held.connection
-    told, rejected = await _told(connection, consents)
+    told, early, rejected = await _told(connection, consents)
     await connection.execute(_QUERIES["keep_proof"], *_columns([_proof(*one) for one in told], 9))
     chosen = await _chosen(connection, choices.latest(told))
     if chosen.unregistered:
         chosen.found = {key: whose for key, whose in chosen.found.items() if key not in chosen.unregistered}
         chosen.whole = False
     _hold_also(held, chosen.said, chosen.found)
-    return chosen, rejected
+    return Taken(chosen, early, rejected)
 
 
 async def write(connection: Connection, chosen: Chosen | None) -> list[Key]:
@@ -89,20 +99,27 @@ async def look_again(held: Transaction) -> bool:
 
 async def _told(
     connection: Connection, consents: list[Consent]
-) -> tuple[list[tuple[Recipient, Consent]], list[Rejected]]:
-    """Whose each choice is: a page's by its message."""
+) -> tuple[list[tuple[Recipient, Consent]], list[Consent], list[Rejected]]:
+    """Whose each choice is: a page's by its message. Also those whose message is not known yet, and those that are
+    nobody's; of who was erased meanwhile nothing stays.
+    """
     asked = sorted({(one.workspace, UUID(one.message)) for one in consents if one.message})
     rows = await connection.fetch(_QUERIES["recipients_of"], *_columns(asked, 2)) if asked else []
     of_messages = {(row["workspace"], row["id"].bytes): row["to_hash"] for row in rows}
+    erased = {(row["workspace"], row["id"].bytes) for row in rows if row["is_erased"]}
     told: list[tuple[Recipient, Consent]] = []
+    early: list[Consent] = []
     rejected: list[Rejected] = []
     for one in consents:
-        to_hash = of_messages.get((one.workspace, one.message)) if one.message else one.to_hash
+        page = (one.workspace, one.message)
+        to_hash = of_messages.get(page) if one.message else one.to_hash
         if to_hash:
             told.append(((one.workspace, to_hash), one))
-        else:
-            rejected.append(reject(one, NO_MESSAGE if to_hash is None else NOBODY, b""))
-    return told, rejected
+        elif to_hash is None:
+            early.append(one)
+        elif page not in erased:
+            rejected.append(reject(one, NOBODY, b""))
+    return told, early, rejected
 
 
 async def _chosen(connection: Connection, said: Mapping[Recipient, Said]) -> Chosen:

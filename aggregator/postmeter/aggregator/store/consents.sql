@@ -9,7 +9,7 @@ ON CONFLICT (workspace) DO NOTHING;
 
 -- name: recipients_of
 -- Whose the messages are ($1 workspaces, $2 ids).
-SELECT m.workspace, m.id, m.to_hash
+SELECT m.workspace, m.id, m.to_hash, m.flags & {Flag.ERASED} <> 0 AS is_erased
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
 JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
 

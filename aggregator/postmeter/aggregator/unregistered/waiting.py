@@ -1,4 +1,4 @@
-"""Events that came before their message: kept in a bounded table, counted when the message comes.
+"""Events, and choices on its page, that came before their message: kept in a bounded table, counted when it comes.
 
 A flush that registers a message takes out what waits for it. Two aggregators that park and register at the
 same time cannot see each other; what slips through there is found by the sweep.
@@ -25,7 +25,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import EventType
-from postmeter.shared.stream.records import MARK_BITS, Event, Hit, WaitingEvent, WaitingHit
+from postmeter.shared.stream.records import MARK_BITS, Consent, Event, Hit, WaitingEvent, WaitingHit
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "waiting.sql")
 
@@ -35,6 +35,8 @@ SWEEP_LIMIT = 5000
 Place = tuple[int, int]
 """Since when an event waits, and its number: the sweep has seen all before it."""
 BEGINNING: Place = (0, 0)
+Early = Hit | Event | Consent
+"""What can come before its message."""
 
 
 class WaitingRoom:
@@ -45,12 +47,12 @@ class WaitingRoom:
         self._counters = counters
         self._counted: dict[int, tuple[float, int]] = {}
 
-    async def park(self, connection: Connection, unknown: list[Hit | Event], changes: Changes) -> list[Rejected]:
+    async def park(self, connection: Connection, unknown: list[Early], changes: Changes) -> list[Rejected]:
         """Store these; returns those for which there is no room.
 
         They wait for weeks: they are judged now, by `changes`, and keep no more of an address than the history does.
         """
-        by_workspace: dict[int, list[Hit | Event]] = {}
+        by_workspace: dict[int, list[Early]] = {}
         for record in unknown:
             by_workspace.setdefault(record.workspace, []).append(record)
         refused: list[Rejected] = []
@@ -122,9 +124,9 @@ def unpacked(rows: list[bytes]) -> Batch:
     return unpack(Entry(b"", b"", records.join(rows)))
 
 
-def _judged(record: Hit | Event, changes: Changes) -> Hit | Event | None:
+def _judged(record: Early, changes: Changes) -> Early | None:
     """As it waits; None: nothing of it may be kept."""
-    if isinstance(record, WaitingHit | WaitingEvent):
+    if isinstance(record, WaitingHit | WaitingEvent | Consent):
         return record
     given = msgspec.structs.asdict(record) | {"ip": changes.network(record.ip) or ""}
     if isinstance(record, Event) and record.type not in HIT_ENGAGEMENTS:
@@ -146,7 +148,7 @@ def _judged(record: Hit | Event, changes: Changes) -> Hit | Event | None:
     return WaitingHit(**given) if isinstance(record, Hit) else WaitingEvent(**given)
 
 
-def _row(record: Hit | Event) -> tuple[object, ...]:
+def _row(record: Early) -> tuple[object, ...]:
     message = UUID(record.message) if record.message else None
     named = isinstance(record, Event) and message is None
     name = (record.provider, record.provider_message) if named and isinstance(record, Event) else ("", "")
