@@ -17,6 +17,7 @@ import pytest
 import redis
 import uvloop
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
@@ -40,6 +41,24 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
     return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 1
+
+
+ONE_PRODUCT = ("tests/acceptance/dashboard/",)
+"""Folders whose files share a product and a browser."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file run in one process, as `--dist loadfile` has it; those of such a folder, too."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = in_one_process
+    return scheduler
+
+
+def in_one_process(test: str) -> str:
+    """What a test must share a process with: a folder, or its file."""
+    return next((folder for folder in ONE_PRODUCT if test.startswith(folder)), test.partition("::")[0])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,6 +1,7 @@
 """Visits of the dashboard by a real Chromium: pages that notice what a person would, and what only machines notice."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,3 +75,6 @@ def until_focused(page: Page, selector: str) -> None:
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
     raise AssertionError(f"Tab never comes to {selector}")
+
+
+Visiting = Callable[..., Visit]

@@ -1,0 +1,61 @@
+"""Answers that come late, not at all or as a refusal."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.acceptance.dashboard.answers import answering, comes_late, held_back, refusal
+from tests.acceptance.dashboard.readings import counted
+from tests.acceptance.dashboard_visits import Visiting
+from tests.acceptance.told_history import World
+
+
+def test_an_older_answer_that_comes_later_replaces_nothing(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/campaigns/june?list=not_opened")
+    clicked = {"engagement": "clicked", "filters": {"campaign": ["june"]}}
+    told = world.ask("POST", "/v1/messages/search", clicked)["data"]
+    with held_back(page, "**/v1/messages/search", lambda body: "cursor" in body) as held:
+        with page.expect_request("**/v1/messages/search"):
+            page.get_by_role("button", name="Show more").click()
+        who = page.get_by_role("region", name="Who")
+        who.get_by_role("link", name="Clicked", exact=True).click()
+        rows = who.locator("tbody th")
+        expect(rows).to_have_text([message["recipient_ref"] for message in told])
+        comes_late(page, held, {"data": [told[0] | {"recipient_ref": "late"}], "next_cursor": None})
+        expect(rows).to_have_text([message["recipient_ref"] for message in told])
+    page = visiting().to("/explore?metric=sent")
+    with held_back(page, "**/v1/query", lambda body: "deferred" in body) as held:
+        with page.expect_request("**/v1/query"):
+            page.get_by_label("What", exact=True).select_option("deferred")
+        page.get_by_label("What", exact=True).select_option("delivered")
+        cell, delivered = page.locator("main tbody td"), counted(world)["delivered"]
+        expect(cell).to_have_text(str(delivered))
+        comes_late(page, held, {"data": [{"deferred": 7}]})
+        expect(cell).to_have_text(str(delivered))
+
+
+def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    visit.expected = "Failed to load resource"
+    page = visit.page
+    with answering(page, "/v1/messages/*/events", refusal(503, "UNAVAILABLE", **{"Retry-After": "0"})) as asked:
+        visit.to(f"/messages/{world.hostile}")  # told to wait, it waits and asks again
+        assert len(asked) == 2
+    for given, words in (
+        (refusal(500, "INTERNAL_ERROR", **{"X-Request-Id": "abc-1"}), "Number of the request: abc-1"),
+        (refusal(429, "RATE_LIMITED", **{"Retry-After": "60"}), "Wait a minute"),
+        (refusal(403, "FORBIDDEN"), "right analytics"),
+        ({"abort": True}, "Is it running"),
+    ):
+        with answering(page, "/v1/messages/*/events", given):
+            page.goto(f"{world.url}/messages/{world.hostile}")
+            expect(page.get_by_role("alert")).to_contain_text(words)
+    visit.to("/campaigns")
+    with answering(page, "/v1/query", refusal(500, "INTERNAL_ERROR"), refusal(500, "INTERNAL_ERROR")):
+        page.get_by_role("button", name="Refresh").click()
+        expect(page.get_by_role("alert")).to_contain_text("Something went wrong.")
+        expect(page.get_by_role("row", name=re.compile("June news"))).to_be_visible()  # what was there stays
+    page.goto(world.url + "/campaigns/nothing")
+    expect(page.get_by_role("alert")).to_contain_text("There is no such campaign.")
+    page.goto(world.url + "/?from=2020-01-01&to=2020-01-02")
+    expect(page.locator(".empty")).to_contain_text("Nothing happened in these days.")

@@ -1,0 +1,171 @@
+"""What stands on a screen is what the API says, and explains itself."""
+
+import csv
+import io
+import re
+import shlex
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.acceptance.dashboard.readings import OPENS, counted, figure, number
+from tests.acceptance.dashboard_visits import Visiting
+from tests.acceptance.told_history import CAMPAIGNS, World
+
+
+@pytest.mark.parametrize("who", OPENS)
+def test_the_overview_s_numbers_are_the_api_s(world: World, visiting: Visiting, who: str) -> None:
+    page = visiting().to(f"/?who={who}&period=90d")
+    told = counted(world, **{"from": (world.now.date().replace(year=world.now.year - 1)).isoformat()})
+    assert figure(page, "Delivered") == told["delivered"]
+    assert figure(page, "Opens") == sum(told[metric] for metric in OPENS[who])
+    assert figure(page, "Opened") == told["unique_opens"]
+    assert figure(page, "Clicks") == told["clicks"] + (told["machine_clicks"] if who == "all" else 0)
+    assert figure(page, "Clicked") == told["unique_clicks"]
+    assert figure(page, "Bounced") == told["bounced"]
+
+
+def test_a_curve_says_day_by_day_what_the_api_says(world: World, visiting: Visiting) -> None:
+    zone = "Pacific/Auckland"
+    page = visiting().to(f"/?period=30d&zone={zone}&who=all")
+    page.locator(".same summary").click()
+    names = page.locator(".same thead th").all_inner_texts()
+    shown = [list(map(number, row.locator("td").all_inner_texts())) for row in page.locator(".same tbody tr").all()]
+    today = datetime.now(ZoneInfo(zone)).date()
+    body = {"metrics": list(OPENS["all"]), "resolution": "day", "timezone": zone}
+    told = world.ask("POST", "/v1/query", body | {"from": (today - timedelta(days=29)).isoformat()})["data"]
+    assert names == ["Time", "people", "with proxies", "with machines"]
+    assert shown == [[sum(row[metric] for metric in OPENS[who]) for who in OPENS] for row in told]
+
+
+def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/?period=90d")
+    before = figure(page, "Opens")
+    lines = page.locator(".reading span").count()
+    page.get_by_role("link", name="All", exact=True).click()
+    expect(page).to_have_url(re.compile("who=all"))
+    expect(page.locator(".reading span")).to_have_count(lines + 1)
+    assert figure(page, "Opens") > before
+    page.get_by_role("link", name="Campaigns", exact=True).click()
+    expect(page).to_have_url(re.compile("/campaigns\\?.*who=all"))
+    row = page.get_by_role("row", name=re.compile("June news"))
+    told = counted(world, filters={"campaign": ["june"]})
+    assert figure(row, "Opens") == sum(told[metric] for metric in OPENS["all"])
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("link", name="People and proxies")).to_have_attribute("aria-current", "true")
+
+
+@pytest.mark.parametrize("campaign", [campaign for campaign, *_ in CAMPAIGNS[-2:]])
+def test_a_campaign_s_numbers_are_those_of_another_api(world: World, visiting: Visiting, campaign: str) -> None:
+    page = visiting().to(f"/campaigns/{campaign}")
+    workspace = world.product.ready["workspace"]
+    answer = world.ask("GET", f"/api/v1/workspaces/{workspace}/campaigns/{campaign}/analytics?timeRange=90d")
+    told = answer["data"]["summary"]
+    names = {"Sent": "sent", "Delivered": "delivered", "Opened": "opened", "Clicked": "clicked", "Bounced": "bounced"}
+    for name, field in names.items():
+        assert figure(page, name) == told[f"emails_{field}"], name
+    assert figure(page, "Unsubscribes") == told["unsubscribes"]
+    links = world.ask(
+        "POST",
+        "/v1/query",
+        {"metrics": ["clicks"], "dimensions": ["link"], "filters": {"campaign": [campaign]}, "order_by": "-clicks"},
+    )["data"]
+    shown = page.get_by_role("region", name="Links").locator("tbody tr")
+    assert [(row.locator("th").inner_text(), number(row.locator("td").first.inner_text())) for row in shown.all()] == [
+        (link["link"], link["clicks"]) for link in links
+    ]
+
+
+@pytest.mark.parametrize("engagement", ["clicked", "not_opened", "bounced"])
+def test_who_is_listed_page_by_page(world: World, visiting: Visiting, engagement: str) -> None:
+    page = visiting().to(f"/campaigns/june?list={engagement}")
+    search = {"engagement": engagement, "filters": {"campaign": ["june"]}, "limit": 1000}
+    told = [message["recipient_ref"] for message in world.ask("POST", "/v1/messages/search", search)["data"]]
+    rows = page.get_by_role("region", name="Who").locator("tbody th")
+    while page.get_by_role("button", name="Show more").count():
+        page.get_by_role("button", name="Show more").click()
+        expect(page.locator(".loading")).to_have_count(0)
+    assert rows.all_inner_texts() == told
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV: Who").click()
+    rows_of_file = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert [row["recipient_ref"] for row in rows_of_file] == told
+
+
+def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting) -> None:
+    page = visiting().to("/explore?metric=sent&metric=unique_opens&by=mailbox_provider")
+    body = {"metrics": ["sent", "unique_opens"], "dimensions": ["mailbox_provider"], "order_by": "-sent"}
+    told = sorted((row["sent"], row["unique_opens"]) for row in world.ask("POST", "/v1/query", body)["data"])
+    rows = page.locator("main tbody tr").all()
+    assert sorted(tuple(map(number, row.locator("td").all_inner_texts())) for row in rows) == told
+    page.get_by_label("In what steps").select_option("day")
+    expect(page).to_have_url(re.compile("per=day"))
+    expect(page.locator(".multiples section")).to_have_count(len(told))
+
+
+@pytest.mark.parametrize("who", OPENS)
+def test_explore_follows_the_switch(world: World, visiting: Visiting, who: str) -> None:
+    page = visiting().to(f"/explore?metric=opens&who={who}")
+    told = counted(world)
+    shown = number(page.locator("main tbody td").inner_text())
+    assert shown == sum(told[metric] for metric in OPENS[who])
+
+
+def test_days_follow_the_zone_that_is_chosen(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=today&zone=Etc/GMT%2B12")
+    page.locator("summary", has_text="Time zone").click()
+    page.locator(".dropped select").select_option("Pacific/Kiritimati")
+    expect(page).to_have_url(re.compile("zone=Pacific%2FKiritimati"))
+    today = datetime.now(ZoneInfo("Pacific/Kiritimati"))
+    expect(page.locator(".title")).to_contain_text(f"{today.day} {today:%b}")
+    expect(page.locator(".dropped select")).to_have_count(0)
+
+
+def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=90d")
+    page.locator("summary", has_text="Filter").click()
+    page.locator(".filters .dropped select").select_option("mailbox_provider")
+    page.locator("#filter-values option[value=gmail]").wait_for(state="attached")
+    page.get_by_label("Value, exactly").fill("gmail")
+    page.get_by_role("button", name="Add").click()
+    expect(page).to_have_url(re.compile("mailbox_provider=gmail"))
+    told = counted(world, filters={"mailbox_provider": ["gmail"]})
+    expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
+    page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
+    expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
+
+
+def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:
+    visit = visiting()
+    page = visit.to("/?period=90d")
+    page.get_by_role("button", name=re.compile(", Opened: explain")).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("tbody tr").first).to_be_visible()
+    visit.settled()
+    told = counted(world)
+    assert f"{told['unique_opens']} ÷ {told['delivered']}" in dialog.locator(".formula").inner_text()
+    command = shlex.split(dialog.locator("code").inner_text())
+    url = next(word for word in command if word.startswith(world.url))
+    answer = requests.post(url, data=command[command.index("-d") + 1], headers=world.product.headers, timeout=60)
+    assert sum(row["unique_opens"] for row in answer.json()["data"]) == told["unique_opens"]
+    # Its address opens it for somebody else, and a message behind it has a screen.
+    other = visiting().to(urlsplit(page.url).path + "?" + urlsplit(page.url).query)
+    other.get_by_role("dialog").locator("tbody th a").first.click()
+    expect(other).to_have_url(re.compile("/messages/"))
+    expect(other.locator(".life li").first).to_be_visible()
+
+
+def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: World, visiting: Visiting) -> None:
+    page = visiting().to(f"/messages/{world.scanned}")
+    told = world.ask("GET", f"/v1/messages/{world.scanned}/events")["data"]["events"]
+    assert page.locator(".life li").count() == len(told) + 1
+    machine = page.locator(".life li", has_text="by a machine: not counted as an open")
+    expect(machine).to_contain_text("says that it is a robot")
+    assert sum(event["verdict"] == "machine" for event in told) == machine.count() == 1
