@@ -70,3 +70,37 @@ def test_what_is_to_be_touched_for_an_addition_is_listed_and_there() -> None:
         files = set(re.findall(r"\]\((\.\./[^)]+)\)", listed))
         assert len(files) == words[number], name
         assert [file for file in files if not (ROOT / "docs" / file).exists()] == []
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def imported_from_tests(file: Path) -> set[str]:
+    """The modules below `tests` that a file may mean: what it imports from, and what it imports from there."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("tests.")}
+
+
+def test_no_test_module_is_another_s_library() -> None:
+    """What tests share is in modules that hold no test, where it is looked for."""
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in TESTS if file.name.startswith("test_")
+    }
+    found = {
+        str(file.relative_to(ROOT)): borrowed for file in TESTS if (borrowed := imported_from_tests(file) & modules)
+    }
+    assert found == {}
+
+
+def test_what_tests_share_says_what_it_gives() -> None:
+    assert [str(file.relative_to(ROOT)) for file in TESTS if file.stem.endswith("_world")] == []
+
+
+def test_tests_stay_small_enough_to_read() -> None:
+    long = {str(f.relative_to(ROOT)): lines for f in TESTS if (lines := len(f.read_text().splitlines())) > 400}
+    assert long == {}
