@@ -146,6 +146,7 @@ def test_levels_domains_and_retention_are_set(office: Office) -> None:
     assert refused.locator("option").all_inner_texts() == ["Off", "Anonymous"]
     unknown = levels.get_by_role("group", name="Of recipients who have not chosen")
     assert "Last date" not in unknown.get_by_label("Clicks").locator("option").all_inner_texts()
+    expect(unknown).to_contain_text("Acts on mail and choices from now on. Mail that is out keeps its level")
     unknown.get_by_label("Opens").select_option("Last date")
     levels.get_by_role("button", name="Save").click()
     expect(levels.locator(".said")).to_have_text("Saved. It holds within seconds.")

@@ -97,9 +97,19 @@ async def test_ceilings_of_who_refused_and_of_who_takes_back_are_the_workspaces(
         await at.streams.append(0, consent(UNKNOWN, UNKNOWN, AT + 1))
         await at.counted()
         assert await levels(at, 1) == (Level.PSEUDONYMOUS, Level.OFF)
-        await at.streams.append(0, consent(DENIED, None, AT + 2))
+        await at.streams.append(0, consent(DENIED, None, AT + 2), registration(2, to_hash="b" * 64))
         await at.counted()
         assert await levels(at, 1) == (Level.ANONYMOUS, Level.OFF)
+        # What is said otherwise acts on choices from then on: nobody is lowered who refused, or did not choose, before.
+        await at.db.execute("UPDATE recipient_choice SET look_at = NULL")  # what that minute's looks had to find
+        await at.db.execute("UPDATE privacy_setting SET unknown_opens = 4, denied_opens = 4")
+        await at.streams.append(0, consent(DENIED, None, to_hash="c" * 64))
+        await at.counted()
+        assert (await levels(at, 1)).opens == Level.ANONYMOUS
+        assert (await levels(at, 2)).opens == Level.FULL
+        await at.streams.append(0, consent(DENIED, None, AT + 3))
+        await at.counted()
+        assert (await levels(at, 1)).opens == Level.OFF
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -48,7 +48,8 @@ def show_privacy(workspace: str, data: Path | None) -> None:
 def set_privacy(workspace: str, settings: tuple[str, ...], data: Path | None) -> None:
     """Set what `show` shows, such as opens=anonymous, unknown.opens=off, domains.shop.example.clicks=pseudonymous,
     retention.history_months=13. `none` for months: as long as the installation keeps it; for a domain
-    (domains.shop.example=none): it has no ceiling of its own any more.
+    (domains.shop.example=none): it has no ceiling of its own any more. opens and clicks act on mail that is out as
+    well; domains, unknown and denied on mail and choices from then on.
     """
     given = _read(settings)
 

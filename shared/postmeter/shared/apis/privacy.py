@@ -47,7 +47,10 @@ class RetentionChange(Struct, forbid_unknown_fields=True):
 
 
 class PrivacyChange(Struct, forbid_unknown_fields=True):
-    """Body of PUT /v1/privacy; what is left out stays as it is. domains: all of them, in place of those before."""
+    """Body of PUT /v1/privacy; what is left out stays as it is. domains: all of them, in place of those before.
+
+    opens and clicks act on mail that is out as well; domains, unknown and denied on mail and choices from then on.
+    """
 
     opens: _OpenLevel | UnsetType = UNSET
     clicks: _ClickLevel | UnsetType = UNSET

@@ -50,9 +50,9 @@ function Change({ told, done }) {
   return html`<${Form} send=${send} action=${t("settings.save")} busy=${busy} error=${error} fields=${[]}>
     ${GROUPS.map(
       (group) => html`<fieldset class="field" key=${group}><legend>${t(`levels.of.${group || "all"}`)}</legend>
-      ${one(group, "opens")}${one(group, "clicks")}</fieldset>`,
-    )}
-    <p class="soft note">${t("levels.acts")}</p></${Form}>`;
+      ${one(group, "opens")}${one(group, "clicks")}
+      <p class="soft note">${t(group ? "levels.acts.chosen" : "levels.acts.all")}</p></fieldset>`,
+    )}</${Form}>`;
 }
 
 /** What the levels did to the numbers of late. */
