@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from postmeter.shared.process.nameservers import resolver
 from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
 from postmeter.tracking.recipients.mailboxes import Mailboxes
-from postmeter.tracking.recipients.mx_lookups import MxLookups
+from postmeter.tracking.recipients.mx_lookups import Bounds, MxLookups
 from tests.dns_server import DnsServer, dns_server
 from tests.waiting import until
 
@@ -26,9 +27,14 @@ class World:
         self.dns = dns
         self.registry = CollectorRegistry()
         asked = [("127.0.0.1", dns.port)]
-        through = resolver(asked, "POSTMETER_MAILBOX_NAMESERVERS", mx_lookups.TRY_SECONDS)
-        self.lookups = MxLookups(through, MailboxExchangers.load(), TrackingMetrics(self.registry))
+        through = resolver(asked, "POSTMETER_MAILBOX_NAMESERVERS", 0.2)
+        # A machine under load answers late; who tests lateness sets his own time.
+        patient = Bounds(request_seconds=20)
+        self.lookups = MxLookups(through, MailboxExchangers.load(), TrackingMetrics(self.registry), patient)
         self.mailboxes = Mailboxes(MailboxProviders.load(), self.lookups)
+
+    def bound(self, **changes: Any) -> None:
+        self.lookups.bounds = replace(self.lookups.bounds, **changes)
 
     async def of(self, *domains: str) -> list[str]:
         """The providers as a request finds them."""
@@ -51,10 +57,7 @@ class World:
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    # A machine under load answers late; who tests lateness sets his own time.
-    monkeypatch.setattr(mx_lookups, "REQUEST_SECONDS", 20)
-    monkeypatch.setattr(mx_lookups, "TRY_SECONDS", 0.2)
+async def world() -> AsyncIterator[World]:
     async with dns_server() as dns:
         made = World(dns)
         try:
@@ -138,8 +141,8 @@ async def test_an_answer_too_long_for_a_datagram_is_none(world: World) -> None:
     assert world.counted() == {"failed": 1}
 
 
-async def test_what_comes_too_late_is_known_the_next_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "REQUEST_SECONDS", 0.05)
+async def test_what_comes_too_late_is_known_the_next_time(world: World) -> None:
+    world.bound(request_seconds=0.05)
     world.dns.exchangers["slow.late.example"] = [WORKSPACE_HOST]
     world.dns.trouble["late.example"] = "silent"
     assert await world.of("slow.late.example") == [""]
@@ -151,10 +154,8 @@ async def test_what_comes_too_late_is_known_the_next_time(world: World, monkeypa
 
 
 @pytest.mark.parametrize("trouble", ["silent", "servfail", "refused"])
-async def test_a_look_up_that_fails_is_not_repeated_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch, trouble: Any
-) -> None:
-    monkeypatch.setattr(mx_lookups, "LOOKUP_SECONDS", 0.1)
+async def test_a_look_up_that_fails_is_not_repeated_at_once(world: World, trouble: Any) -> None:
+    world.bound(lookup_seconds=0.1)
     world.dns.exchangers["a.down.example"] = [WORKSPACE_HOST]
     world.dns.trouble["down.example"] = trouble
     assert await world.of("a.down.example") == [""]
@@ -165,9 +166,8 @@ async def test_a_look_up_that_fails_is_not_repeated_at_once(
     assert (world.counted(), world.dns.asked["a.down.example"]) == ({"failed": 1}, asked)
 
 
-async def test_what_failed_is_asked_again_after_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "LOOKUP_SECONDS", 0.1)
-    monkeypatch.setattr(mx_lookups, "FAILED_SECONDS", 0)
+async def test_what_failed_is_asked_again_after_its_time(world: World) -> None:
+    world.bound(lookup_seconds=0.1, failed_seconds=0)
     world.dns.exchangers["a.down.example"] = [WORKSPACE_HOST]
     world.dns.trouble["down.example"] = "servfail"
     assert await world.of("a.down.example") == [""]
@@ -176,9 +176,8 @@ async def test_what_failed_is_asked_again_after_its_time(world: World, monkeypat
     await world.known("a.down.example")
 
 
-async def test_a_provider_stays_known_until_another_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "KNOWN_SECONDS", 0)
-    monkeypatch.setattr(mx_lookups, "LOOKUP_SECONDS", 0.1)
+async def test_a_provider_stays_known_until_another_is(world: World) -> None:
+    world.bound(known_seconds=0, lookup_seconds=0.1)
     world.dns.exchangers["a.moving.example"] = [WORKSPACE_HOST]
     assert await world.of("a.moving.example") == ["google_workspace"]
     world.dns.trouble["moving.example"] = "servfail"
@@ -188,12 +187,12 @@ async def test_a_provider_stays_known_until_another_is(world: World, monkeypatch
         return "failed" in world.counted()
 
     await until(failed)
-    monkeypatch.setattr(mx_lookups, "FAILED_SECONDS", 0)
+    world.bound(failed_seconds=0)
     assert world.mailboxes.of("a.moving.example") == "google_workspace", "a failure tells nothing new"
 
 
-async def test_a_domain_that_moves_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "KNOWN_SECONDS", 0)
+async def test_a_domain_that_moves_is_noticed(world: World) -> None:
+    world.bound(known_seconds=0)
     world.dns.exchangers["a.example"] = [WORKSPACE_HOST]
     assert await world.of("a.example") == ["google_workspace"]
     world.dns.exchangers["a.example"] = ["0 a-example.mail.protection.outlook.com."]
@@ -204,8 +203,8 @@ async def test_a_domain_that_moves_is_noticed(world: World, monkeypatch: pytest.
     await until(moved)
 
 
-async def test_what_is_remembered_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "REMEMBERED", 3)
+async def test_what_is_remembered_is_bounded(world: World) -> None:
+    world.bound(remembered=3)
     world.dns.exchangers |= {f"{name}.example": [WORKSPACE_HOST] for name in "abcd"}
     for name in "abc":
         await world.of(f"{name}.example")
@@ -213,9 +212,8 @@ async def test_what_is_remembered_is_bounded(world: World, monkeypatch: pytest.M
     assert [name for name in "abcd" if world.mailboxes.of(f"{name}.example")] == ["a", "c", "d"]
 
 
-async def test_questions_in_flight_and_waiting_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mx_lookups, "REQUEST_SECONDS", 0.05)
-    monkeypatch.setattr(mx_lookups, "PENDING", 20)
+async def test_questions_in_flight_and_waiting_are_bounded(world: World) -> None:
+    world.bound(request_seconds=0.05, pending=20)
     world.dns.trouble["full.example"] = "silent"
     domains = [f"{number}.full.example" for number in range(30)]
     world.dns.exchangers |= {domain: [WORKSPACE_HOST] for domain in domains}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process.settings import load
-from postmeter.tracking.recipients import mx_lookups
+from postmeter.tracking.recipients import mailboxes
+from postmeter.tracking.recipients.mx_lookups import Bounds
 from postmeter.tracking.settings import TrackingSettings
 from tests.dns_server import DnsServer, dns_server
 from tests.integration.running_gateway import bearer
@@ -61,17 +63,23 @@ class Town:
         await until(reached)
 
 
-@pytest.fixture
-async def town(
-    postgres_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Town]:
-    monkeypatch.setattr(mx_lookups, "REQUEST_SECONDS", 20)
+@asynccontextmanager
+async def opened(dsn: str, redis_url: str, folder: Path, request_seconds: float) -> AsyncIterator[Town]:
+    """request_seconds: what a registration waits for look-ups; a machine under load answers late."""
     async with dns_server() as dns:
         dns.exchangers["company.example"] = ["1 aspmx.l.google.com."]
         dns.exchangers["office.example"] = ["0 office-example.mail.protection.outlook.com."]
         settings = {"mailbox_mx": True, "mailbox_nameservers": f"127.0.0.1:{dns.port}"}
-        async with posting(postgres_dsn, redis_url, tmp_path, **settings) as post:
-            yield Town(post, dns)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mailboxes, "BOUNDS", Bounds(request_seconds=request_seconds))
+            async with posting(dsn, redis_url, folder, **settings) as post:
+                yield Town(post, dns)
+
+
+@pytest.fixture
+async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+    async with opened(postgres_dsn, redis_url, tmp_path, 20) as made:
+        yield made
 
 
 def delivered(address: str, message: str, ours: str = "") -> bytes:
@@ -127,13 +135,13 @@ async def test_opens_are_answered_while_a_registration_waits(town: Town) -> None
 
 
 async def test_a_registration_is_answered_without_what_comes_too_late(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    postgres_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(mx_lookups, "REQUEST_SECONDS", 0.05)
-    town.dns.trouble["silent.example"] = "silent"
-    await town.post.register(to="eve@a.silent.example")
-    await town.asked("a.silent.example")
-    assert await town.providers(1) == {"a.silent.example": ""}
+    async with opened(postgres_dsn, redis_url, tmp_path, 0.05) as town:
+        town.dns.trouble["silent.example"] = "silent"
+        await town.post.register(to="eve@a.silent.example")
+        await town.asked("a.silent.example")
+        assert await town.providers(1) == {"a.silent.example": ""}
 
 
 async def test_nothing_is_asked_unless_it_is_wanted(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:

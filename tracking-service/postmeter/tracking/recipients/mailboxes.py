@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.process.nameservers import nameservers, resolver
 from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
-from postmeter.tracking.recipients.mx_lookups import TRY_SECONDS, MxLookups
+from postmeter.tracking.recipients.mx_lookups import TRY_SECONDS, Bounds, MxLookups
 from postmeter.tracking.settings import TrackingSettings
+
+BOUNDS = Bounds()
 
 
 class Mailboxes:
@@ -26,10 +28,10 @@ class Mailboxes:
             return cls(listed)
         asked = nameservers(settings.mailbox_nameservers)
         through = resolver(asked, "POSTMETER_MAILBOX_NAMESERVERS", TRY_SECONDS)
-        return cls(listed, MxLookups(through, MailboxExchangers.load(), metrics))
+        return cls(listed, MxLookups(through, MailboxExchangers.load(), metrics, BOUNDS))
 
     async def prepare(self, domains: Iterable[str]) -> None:
-        """Look up what is not known of a request's domains; never for longer than mx_lookups.REQUEST_SECONDS."""
+        """Look up what is not known of a request's domains; never for longer than the look-ups' `request_seconds`."""
         if self._lookups is not None:
             names = {domain for domain in domains if domain and not domain.startswith("[")}
             await self._lookups.prepare({name for name in names if not self._listed.of(name)})

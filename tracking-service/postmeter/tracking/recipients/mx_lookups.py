@@ -17,19 +17,26 @@ from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.tracking.recipients import datagrams
 from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers
 
-REQUEST_SECONDS = 0.3
-"""What a request waits for all its domains together."""
-LOOKUP_SECONDS = 5.0
-"""For one look-up, all its retries and nameservers included; it goes on when its request does not wait any more."""
 TRY_SECONDS = 2.0
+"""For one try of a look-up."""
 CONCURRENCY = 4
 """Questions in flight: each answer takes a third of a millisecond of the event loop that answers hits."""
-PENDING = 2_000
-"""Look-ups that are begun or wait for their turn."""
-REMEMBERED = 50_000
-"""Domains."""
-KNOWN_SECONDS = 86_400.0
-FAILED_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of time, in seconds, and of number."""
+
+    request_seconds: float = 0.3
+    """What a request waits for all its domains together."""
+    lookup_seconds: float = 5.0
+    """For one look-up, all its retries and nameservers included; it goes on when its request does not wait any more."""
+    known_seconds: float = 86_400.0
+    failed_seconds: float = 300.0
+    pending: int = 2_000
+    """Look-ups that are begun or wait for their turn."""
+    remembered: int = 50_000
+    """Domains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +48,16 @@ class _Known:
 
 
 class MxLookups:
-    """Names who runs the mailboxes of domains by the hosts that take their mail."""
+    """Names who runs the mailboxes of domains by the hosts that take their mail. bounds: may be changed at any time."""
 
     def __init__(
-        self, through: dns.asyncresolver.Resolver, exchangers: MailboxExchangers, metrics: TrackingMetrics
+        self,
+        through: dns.asyncresolver.Resolver,
+        exchangers: MailboxExchangers,
+        metrics: TrackingMetrics,
+        bounds: Bounds = Bounds(),
     ) -> None:
+        self.bounds = bounds
         self._resolver = datagrams.only(through)
         self._exchangers = exchangers
         self._metrics = metrics
@@ -59,13 +71,13 @@ class MxLookups:
         return OTHER if known is None else known.provider
 
     async def prepare(self, domains: Iterable[str]) -> None:
-        """Look up those that are not known, and wait for them until REQUEST_SECONDS are over.
+        """Look up those that are not known, and wait for them until their time is over.
 
         What is known is asked again after its time without anybody waiting for it.
         """
         unknown = [asking for domain in domains if (asking := self._begun(domain)) and domain not in self._known]
         if unknown:
-            _, late = await asyncio.wait(unknown, timeout=REQUEST_SECONDS)
+            _, late = await asyncio.wait(unknown, timeout=self.bounds.request_seconds)
             self._metrics.mailbox_late.inc(len(late))
 
     async def close(self) -> None:
@@ -82,7 +94,7 @@ class MxLookups:
             return None
         asking = self._asking.get(domain)
         if asking is None:
-            if len(self._asking) >= PENDING:
+            if len(self._asking) >= self.bounds.pending:
                 self._metrics.mailbox_lookups.labels("skipped").inc()
                 return None
             asking = self._asking[domain] = asyncio.create_task(self._look_up(domain))
@@ -100,10 +112,10 @@ class MxLookups:
             provider = await self._ask(domain)
         if provider is None:
             self._metrics.mailbox_lookups.labels("failed").inc()
-            self._remember(domain, self.of(domain), FAILED_SECONDS)
+            self._remember(domain, self.of(domain), self.bounds.failed_seconds)
         else:
             self._metrics.mailbox_lookups.labels("named" if provider else "unnamed").inc()
-            self._remember(domain, provider, KNOWN_SECONDS)
+            self._remember(domain, provider, self.bounds.known_seconds)
 
     async def _ask(self, domain: str) -> str | None:
         """Who takes a domain's mail first (RFC 5321, 5.1): by the hosts of the lowest preference. None: no answer."""
@@ -113,7 +125,7 @@ class MxLookups:
             return OTHER
         try:
             answer = await self._resolver.resolve(
-                name, "MX", raise_on_no_answer=False, search=False, lifetime=LOOKUP_SECONDS
+                name, "MX", raise_on_no_answer=False, search=False, lifetime=self.bounds.lookup_seconds
             )
         except dns.resolver.NXDOMAIN:
             return OTHER
@@ -127,7 +139,7 @@ class MxLookups:
     def _remember(self, domain: str, provider: str, seconds: float) -> None:
         self._known[domain] = _Known(provider, time.monotonic() + seconds)
         self._known.move_to_end(domain)
-        if len(self._known) > REMEMBERED:
+        if len(self._known) > self.bounds.remembered:
             self._known.popitem(last=False)
 
 
