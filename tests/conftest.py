@@ -23,7 +23,7 @@ from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from tests import missing
-from tests.product import PREPARED
+from tests.product import PATIENCE, PREPARED
 from tests.roles import make_roles
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class _Loop:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=PATIENCE)
 
 
 def on_database(dsn: str, database: str) -> str:

@@ -53,7 +53,7 @@ async def reachable(port: int, task: "asyncio.Task[None]") -> None:
 def answers(ops_port: int) -> bool:
     """Whether the ops port of a service that is a process of its own answers; for `wait_for`."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/healthz", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -118,7 +118,7 @@ class Product:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 def command_line(pid: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 from postmeter.cli.local import vault
-from tests.product import free_port, wait_for
+from tests.product import PATIENCE, free_port, wait_for
 
 SERVICES = ("query", "tracking", "aggregator", "gateway")
 Ports = dict[str, tuple[int, int]]
@@ -65,7 +65,7 @@ def _process(command: list[str], env: dict[str, str], output: Path) -> Iterator[
         yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)
 
 
 def _ready(process: "subprocess.Popen[bytes]", output: Path, ops_port: int) -> bool:

@@ -103,7 +103,7 @@ def mail(caller: Caller) -> None:
             assert requests.get(message["open_url"], headers=HUMAN, timeout=60).status_code == 200
     for message in made[4:6]:
         url = message["links"][0]["tracking_url"]
-        assert requests.get(url, headers=HUMAN, timeout=20, allow_redirects=False).status_code == 302
+        assert requests.get(url, headers=HUMAN, timeout=60, allow_redirects=False).status_code == 302
 
 
 def test_the_five_documents_agree(caller: Caller) -> None:

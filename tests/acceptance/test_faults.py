@@ -56,7 +56,7 @@ class Watch:
     def look(self) -> None:
         for service in ("tracking", "aggregator"):
             try:
-                text = requests.get(f"{self._product.ready['ops'][service]}/metrics", timeout=2).text
+                text = requests.get(f"{self._product.ready['ops'][service]}/metrics", timeout=20).text
             except requests.RequestException:
                 continue
             for family in text_string_to_metric_families(text):
@@ -71,7 +71,7 @@ class Watch:
 
 def is_ready(product: Product) -> bool:
     try:
-        answers = [requests.get(f"{url}/readyz", timeout=2) for url in product.ready["ops"].values()]
+        answers = [requests.get(f"{url}/readyz", timeout=20) for url in product.ready["ops"].values()]
     except requests.RequestException:
         return False
     return all(answer.status_code == 200 for answer in answers)

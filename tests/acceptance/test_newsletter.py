@@ -175,7 +175,7 @@ def through_gateway(product: Product, url: str, status: int) -> None:
     path = url.removeprefix(product.ready["tracking"])
     assert path != url
     answer = requests.get(
-        product.ready["gateway"] + path, headers={"User-Agent": "Mozilla/5.0"}, allow_redirects=False, timeout=10
+        product.ready["gateway"] + path, headers={"User-Agent": "Mozilla/5.0"}, allow_redirects=False, timeout=60
     )
     assert (answer.status_code, answer.headers.get("Postmeter-Dropped")) == (status, None)
 

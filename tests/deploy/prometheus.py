@@ -11,7 +11,7 @@ import yaml
 
 from tests.deploy.rule_files import INSTALL, PROMETHEUS, RULE_FILES
 from tests.missing import need
-from tests.product import Product, free_port, wait_for
+from tests.product import PATIENCE, Product, free_port, wait_for
 
 
 class Prometheus:
@@ -44,7 +44,7 @@ class Prometheus:
 
 def answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/-/ready", timeout=5).status_code == 200
+        return requests.get(f"{url}/-/ready", timeout=60).status_code == 200
     except requests.RequestException:
         return False
 
@@ -90,4 +90,4 @@ def scraping(product: Product, folder: Path) -> Iterator[Prometheus]:
         yield Prometheus(url)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)

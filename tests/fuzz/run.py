@@ -152,11 +152,11 @@ class _Run:
             return opens[0] == self._accepted
 
         try:
-            wait_for("the ledger's events", reached, 120)
+            wait_for("the ledger's events", reached)
         except AssertionError:
             self.report.findings.append(f"accepted {self._accepted} events that nobody changed, counted {opens[0]}")
         self.report.counted = self._accepted
-        ready = requests.get(self._product.ready["ops"]["aggregator"] + "/readyz", timeout=10)
+        ready = requests.get(self._product.ready["ops"]["aggregator"] + "/readyz", timeout=60)
         if ready.status_code != 200:
             self.report.findings.append(f"the aggregator is not ready: {ready.text}")
 

@@ -24,11 +24,16 @@ def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the gateway and its endpoints, so that a test of them takes no seconds."""
-    quick = tuple(msgspec.structs.replace(endpoint, timeout=0.3) for endpoint in ENDPOINTS)
-    monkeypatch.setattr(routes.Routes.__init__, "__defaults__", (quick,))
+    """Of the gateway, for turns and for services that are gone, so that a test of them takes no seconds."""
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 0.1)
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.1)
+
+
+@pytest.fixture
+def impatient_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs of endpoints that are short, and longer than requests sent at the same time are on their way here."""
+    quick = tuple(msgspec.structs.replace(endpoint, timeout=2.0) for endpoint in ENDPOINTS)
+    monkeypatch.setattr(routes.Routes.__init__, "__defaults__", (quick,))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from postmeter.query.requests.answers import system_clock
 from postmeter.shared.process import metrics
 from tests.integration.export_service import Api
 from tests.integration.running_query import INTERNAL
-from tests.product import answers, as_installed, free_port, wait_for
+from tests.product import PATIENCE, answers, as_installed, free_port, wait_for
 from tests.roles import of_service
 from tests.waiting import until
 
@@ -68,7 +68,7 @@ def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @asynccontextmanager

@@ -103,7 +103,7 @@ def fill(ballast: Path) -> None:
 
 def readiness(service: Service) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{service.ops_port}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.ops_port}/readyz", timeout=60) as answer:
             return {"status": 200, **json.load(answer)}
     except urllib.error.HTTPError as error:
         return {"status": error.code, **json.load(error)}

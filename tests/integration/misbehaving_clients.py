@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tests.integration.every_port import Port
+from tests.product import PATIENCE
 
-SECONDS = 60.0
+SECONDS = PATIENCE
 
 
 DRIP_SECONDS = 0.05

@@ -20,7 +20,7 @@ from postmeter.shared.apis.table import (
 )
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_query import INTERNAL, PEPPER, listening
-from tests.product import free_port, reachable
+from tests.product import PATIENCE, free_port, reachable
 from tests.roles import of_service
 
 TOKEN_KEYS = Secret("1:" + base64.b64encode(bytes(range(32))).decode())
@@ -88,8 +88,8 @@ async def speak(url: str, request: bytes, *, until_closed: bool = True) -> bytes
     try:
         writer.write(request)
         if until_closed:
-            return await asyncio.wait_for(reader.read(), 10)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            return await asyncio.wait_for(reader.read(), PATIENCE)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         return head
     finally:
         writer.close()
@@ -113,7 +113,7 @@ class Line:
         """Status, headers and body; of an answer to HEAD, and of a 304, the head is all that there is."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             first, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
             assert first.startswith("HTTP/1.1 "), first
             found = CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines))

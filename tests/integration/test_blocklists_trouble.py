@@ -4,10 +4,12 @@ import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import dns.asyncresolver
+import dns.name
 import pytest
 import structlog
 
-from postmeter.aggregator.upkeep.blocklists import lookups, rounds
+from postmeter.aggregator.upkeep.blocklists import rounds
 from tests.integration.blocklists import (
     GOOD,
     ONE,
@@ -20,6 +22,7 @@ from tests.integration.blocklists import (
     World,
     looking_up,
 )
+from tests.product import PATIENCE
 
 
 @pytest.fixture
@@ -29,9 +32,15 @@ async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[World]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence of a nameserver costs its real time; here a tenth of a second has to do."""
-    monkeypatch.setattr(lookups, "LOOKUP_SECONDS", 0.1)
+def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence of a nameserver costs its real time; here a tenth of a second has to do, but not for one that answers."""
+    resolve = dns.asyncresolver.Resolver.resolve
+
+    async def resolved(self: dns.asyncresolver.Resolver, name: dns.name.Name, *given: Any, **more: Any) -> Any:
+        troubled = any(name.is_subdomain(dns.name.from_text(zone)) for zone in world.dns.trouble)
+        return await resolve(self, name, *given, **more | {"lifetime": 0.1 if troubled else PATIENCE})
+
+    monkeypatch.setattr(dns.asyncresolver.Resolver, "resolve", resolved)
 
 
 @pytest.fixture

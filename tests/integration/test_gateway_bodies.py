@@ -18,6 +18,7 @@ from postmeter.shared.http import server as http_server
 from tests.integration.gateway_calls import SCOPES, Door, before
 from tests.integration.running_gateway import echo, speak
 from tests.integration.running_query import world
+from tests.product import PATIENCE
 from tests.waiting import until_so
 
 
@@ -99,7 +100,7 @@ async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) 
         refused: list[bytes] = []
         sending = set(told)
         while len(refused) < 10:
-            done, sending = await asyncio.wait(sending, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            done, sending = await asyncio.wait(sending, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             assert done
             refused += [task.result() for task in done]
         assert set(refused) == {b"HTTP/1.1 503 Service Unavailable\r\n"}

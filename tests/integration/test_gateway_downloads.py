@@ -21,6 +21,7 @@ from postmeter.shared.http import concurrency as turns
 from postmeter.shared.links.tokens import KeyRing, workspace_of
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway, service
 from tests.integration.running_query import world
+from tests.product import PATIENCE
 
 LARGE = bytes(8 << 20)
 
@@ -61,7 +62,7 @@ class Files:
         self.changed.set()
 
     async def until(self, counter: Counter[str], count: int) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while counter.total() < count:
                 self.changed.clear()
                 await self.changed.wait()
@@ -100,7 +101,7 @@ async def readers(url: str, paths: list[str]) -> AsyncIterator[list[asyncio.Task
 async def statuses(tasks: list[asyncio.Task[int]], count: int) -> list[int]:
     """Those of the first `count` that end."""
     found: list[int] = []
-    for task in asyncio.as_completed(tasks, timeout=30):
+    for task in asyncio.as_completed(tasks, timeout=PATIENCE):
         found.append(await task)
         if len(found) == count:
             break

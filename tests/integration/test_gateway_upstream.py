@@ -56,7 +56,7 @@ async def test_a_service_that_is_gone_is_a_502(postgres_dsn: str, path: str) -> 
         assert await at.error("POST", path, data=b"{}") == (502, "BAD_GATEWAY")
 
 
-@pytest.mark.usefixtures("short_timeouts")
+@pytest.mark.usefixtures("short_timeouts", "impatient_endpoints")
 async def test_a_slow_service_is_a_504_and_holds_up_no_other(postgres_dsn: str) -> None:
     release = asyncio.Event()
 
@@ -81,7 +81,6 @@ async def dying(talk: Talk, dsn: str, method: str, path: str, **options: Any) ->
         return await at.error(method, path, **options)
 
 
-@pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize(
     ("method", "path", "attempts"),
     [("GET", "/api/v1/analytics", 2), ("POST", "/v1/query", 2), ("POST", "/v1/events", 1), ("POST", "/v1/messages", 1)],

@@ -15,6 +15,7 @@ from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, TIER
 from postmeter.tracking.requests import fields
 from tests import schema
 from tests.older_schema import migrate_up_to
+from tests.product import PATIENCE
 
 
 async def columns(dsn: str, table: str) -> list[str]:
@@ -169,7 +170,7 @@ async def test_a_partition_that_two_make_at_once_is_made_by_one(postgres_dsn: st
     async with one.transaction():
         await partitions.ensure(one, table, start, start)
         second = asyncio.create_task(partitions.ensure(other, table, start, start))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not await one.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                 await one.execute("SELECT pg_sleep(0.01)")
     await second

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 def ask(service: Service, path: str, body: bytes | None = None, /, **headers: str) -> tuple[int, Any, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{service.port}{path}", data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.headers, html.unescape(answer.read().decode())
     except urllib.error.HTTPError as error:
         return error.code, error.headers, html.unescape(error.read().decode())

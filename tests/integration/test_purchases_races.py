@@ -37,7 +37,7 @@ from tests.integration.contact_records import purchase
 from tests.integration.flushes import sides
 from tests.integration.shop import Shop, open_shop, shop
 from tests.integration.tracking_service import SHARDS
-from tests.product import as_installed
+from tests.product import PATIENCE, as_installed
 from tests.waiting import until
 
 RUN = "from postmeter.aggregator.service import main; main()"
@@ -104,7 +104,7 @@ async def test_aggregators_killed_in_between(postgres_dsn: str, redis_url: str, 
                 await here.click(await here.mail(name, f"{name}-{n}"))
                 assert await here.bought(name, 1) == f"{name}-{n}"
 
-        shopping = asyncio.create_task(asyncio.wait_for(buyers(buyer), 120))
+        shopping = asyncio.create_task(asyncio.wait_for(buyers(buyer), PATIENCE))
         for kill in range(4):
             with process(here.at) as running:
                 wanted = await conversions(here)

@@ -21,6 +21,7 @@ from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
 from tests.integration.running_query import World, query_service, sealed
+from tests.product import PATIENCE
 from tests.waiting import until
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
@@ -50,7 +51,7 @@ class Api:
 
     async def reads(self, workspace: int) -> bool:
         """A read that does not touch `message`; a limit only so that a failing test ends."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return (await self.get(workspace, "/v1/metrics/summary"))[0] == 200
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
 from tests.older_schema import migrate_up_to
+from tests.product import PATIENCE
 
 NOW = datetime.now(UTC)
 MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -65,7 +66,7 @@ async def test_what_is_not_committed_is_not_noted_and_who_waits_for_it_notes_it(
     await turn.start()
     await insert(db, "Hello")
     waiting = asyncio.create_task(insert(other, "Hello", created=NOW.replace(microsecond=1)))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not await db.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await db.execute("SELECT pg_sleep(0.01)")
     await turn.rollback()

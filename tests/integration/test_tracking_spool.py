@@ -196,7 +196,7 @@ def test_a_pipelining_client_is_made_to_wait_while_redis_hangs(server: RedisServ
             except BlockingIOError:
                 pass
             assert sent < rounds * len(request), "the service has read everything: nothing bounds its memory"
-            wire.socket.settimeout(20)
+            wire.socket.settimeout(60)
             os.kill(server.pid, signal.SIGCONT)
             sender = threading.Thread(target=wire.send, args=((request * rounds)[sent:],))
             sender.start()
@@ -210,7 +210,7 @@ def test_a_pipelining_client_is_made_to_wait_while_redis_hangs(server: RedisServ
 
 def status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

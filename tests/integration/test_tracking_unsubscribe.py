@@ -34,7 +34,7 @@ def ask(service: Service, path: str, body: bytes | None = None, kind: str = FORM
     headers = {"Content-Type": kind, "User-Agent": "Mail client"} if body is not None else {}
     request = urllib.request.Request(url, data=body, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.url == url
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:

@@ -22,7 +22,7 @@ from postmeter.shared.storage import uuid7
 from postmeter.shared.stream import records
 from postmeter.shared.stream.streams import stream
 from tests import sealing
-from tests.product import answers, as_installed, free_port, wait_for
+from tests.product import PATIENCE, answers, as_installed, free_port, wait_for
 
 KEY = b"k" * 32
 OLD_KEY = b"o" * 32
@@ -163,7 +163,7 @@ class Service:
 
     def metric(self, name: str, labels: str = "") -> float:
         """The present value of a metric; 0 where it has none yet."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/metrics", timeout=PATIENCE) as answer:
             text = answer.read().decode()
         found = re.search(rf"^{re.escape(name + labels)} (\S+)$", text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
@@ -176,11 +176,11 @@ class Service:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(PATIENCE)
 
 
 def open_target(message: bytes, keys: KeyRing = KEYS) -> str:

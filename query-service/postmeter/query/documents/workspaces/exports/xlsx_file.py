@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import xlsxwriter
 
@@ -20,11 +23,44 @@ _FORMATS = {Kind.TIME: "yyyy-mm-dd hh:mm:ss.000", Kind.DAY: "yyyy-mm-dd", Kind.R
 _FIRST_YEAR = 1900
 
 
+class _Target(io.BufferedWriter):
+    """The file that a zip archive is written to. Once given up it takes everything and writes nothing: an archive that
+    could not be written finishes itself when it is collected, and would complain once more then.
+    """
+
+    is_given_up = False
+    _place = 0
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "w"))
+
+    def give_up(self) -> None:
+        """Close the file, whatever of it is there."""
+        self.is_given_up = True
+        with suppress(OSError):
+            self.close()
+
+    def write(self, buffer: Any, /) -> int:
+        return len(buffer) if self.is_given_up else super().write(buffer)
+
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        self._place = target
+        return target if self.is_given_up else super().seek(target, whence)
+
+    def tell(self) -> int:
+        return self._place if self.is_given_up else super().tell()
+
+    def flush(self) -> None:
+        if not self.is_given_up:
+            super().flush()
+
+
 class XlsxFile:
     """Writes a workbook, a row at a time. Times are UTC: Excel knows no zones."""
 
     def __init__(self, path: Path, table: Table) -> None:
         # Strings stay in the rows that have them, and rows go to temporary files beside the workbook.
+        self._path = path
         self._book = xlsxwriter.Workbook(
             path, {"constant_memory": True, "tmpdir": str(path.parent), "remove_timezone": True}
         )
@@ -47,11 +83,16 @@ class XlsxFile:
 
     def close(self) -> None:
         """Finish the file. Raises OSError."""
+        file = self._book.filename = _Target(self._path)
         try:
             self._book.close()
+            file.close()
         except xlsxwriter.exceptions.FileCreateError as error:
             # It holds the operating system's own error.
             raise error.args[0] from None
+        finally:
+            if not file.closed:
+                file.give_up()
 
     def _add_sheet(self) -> None:
         self._sheet = self._book.add_worksheet()
