@@ -24,6 +24,7 @@ IMAGE = ["/usr", "/etc", *(str(folder) for folder in _ROOT if folder.exists() an
 """What stands in for the image: this machine's programs, this clone and its environment, all read-only."""
 IMAGE += dict.fromkeys(str(f) for f in (Path(sys.base_prefix).resolve(), CLONE, ENVIRONMENT))
 PATH = f"{ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"
+PYTHON = sys._base_executable  # type: ignore[attr-defined]  # the one that .venv is of has no public name
 LEAN = str(CLONE / "tests/lean")
 """Where it says that a process does not find what the tests alone need."""
 _VERSION_2 = Path("/sys/fs/cgroup/cgroup.controllers")
@@ -57,7 +58,7 @@ class Container:
             self.process = await asyncio.create_subprocess_exec(
                 *("setpriv", "--pdeathsig", "KILL", "nsenter", f"--net=/proc/{self.pod.holder.pid}/ns/net"),
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL"),
-                *(sys._base_executable, "-I", str(Path(__file__).with_name("enter.py")), str(file)),  # type: ignore[attr-defined]
+                *(PYTHON, "-I", str(Path(__file__).with_name("enter.py")), str(file)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

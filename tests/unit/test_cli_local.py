@@ -14,7 +14,7 @@ from types import FrameType
 
 import pytest
 
-from postmeter.cli.local import binaries, member, ports, process, vault
+from postmeter.cli.local import binaries, database, member, ports, process, vault
 from postmeter.cli.local.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
 from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError, StartError
 from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
@@ -54,6 +54,11 @@ def test_what_stays_wrong_is_said_once_and_tried_again_ever_more_rarely(monkeypa
     pauses = [later - earlier for earlier, later in pairwise(attempts)]
     assert len(attempts) <= 12
     assert pauses[-1] >= LONGEST_SECONDS
+
+
+def test_what_postgres_fails_with_is_said_even_where_it_has_no_words() -> None:
+    with pytest.raises(LocalError, match=r"^Postgres: TimeoutError$"), database.named_errors():
+        raise TimeoutError
 
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:

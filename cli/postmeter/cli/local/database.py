@@ -43,7 +43,7 @@ def named_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise LocalError(f"Postgres: {error or type(error).__name__}") from error
+        raise LocalError(f"Postgres: {str(error) or type(error).__name__}") from error
 
 
 async def ensure_database(server: PostgresServer, vault: Vault) -> None:
