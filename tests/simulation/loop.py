@@ -55,6 +55,26 @@ OUTSIDE = contextvars.Context()
 """Where servers and the world itself run: no process, so nothing stops it."""
 
 
+class Handle(asyncio.TimerHandle):
+    """What is to run. Leaves out what asyncio's own does for its debug mode, which is a good part of a step."""
+
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: Loop, context: Any) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._scheduled = True
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = None, ()
+
+
 class Loop(asyncio.AbstractEventLoop):
     """Runs what is ready, in the order in which it became so; then time jumps to what is due next.
 
@@ -92,7 +112,7 @@ class Loop(asyncio.AbstractEventLoop):
     def call_soon(
         self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = Handle(self.now, callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -104,8 +124,8 @@ class Loop(asyncio.AbstractEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        self._push(max(when, self.now), handle)
+        handle = Handle(when, callback, args, self, context)
+        self._push(when if when > self.now else self.now, handle)
         return handle
 
     def call_soon_threadsafe(
