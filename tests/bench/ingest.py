@@ -4,7 +4,7 @@ Both servers are pinned to core 0, the load (Debian's wrk) and Redis to core 1; 
 are reported. Each hit is verified and durable before its answer: after a run the records in the streams are
 counted against wrk's answers. See README.md for what the figures mean and what they do not.
 
-    python -m tests.bench.ingest [--seconds 5] [--rounds 3]
+    python -m tests.bench.ingest [--seconds 5] [--rounds 3] [--shards 1 4 16]
 """
 
 import argparse
@@ -25,7 +25,7 @@ import redis
 from postmeter.cli.local.binaries import find_redis
 from postmeter.shared.stream import records
 from postmeter.shared.stream.streams import stream
-from tests.integration.tracking_service import SHARDS, Service, new_message, open_target
+from tests.integration.tracking_service import Service, new_message, open_target
 from tests.product import free_port, wait_for
 
 TOKENS = 20_000
@@ -133,11 +133,11 @@ def settle(service: Service) -> None:
         time.sleep(0.3)
 
 
-def recorded(redis_url: str) -> int:
+def recorded(redis_url: str, shards: int) -> int:
     """The number of records in all streams, which are emptied."""
     total = 0
     with redis.Redis.from_url(redis_url) as client:
-        for shard in range(SHARDS):
+        for shard in range(shards):
             for _, entry in client.xrange(stream(shard)):
                 total += len(records.decode(entry[records.RECORDS]))
         client.flushall()
@@ -145,7 +145,12 @@ def recorded(redis_url: str) -> int:
 
 
 def measure(
-    service: Service, nginx_at: tuple[int, int], connections: int, arguments: argparse.Namespace, tokens: Path
+    service: Service,
+    nginx_at: tuple[int, int],
+    shards: int,
+    connections: int,
+    arguments: argparse.Namespace,
+    tokens: Path,
 ) -> None:
     """Let both take turns and print a row."""
     ours, theirs = [], []
@@ -154,7 +159,7 @@ def measure(
         run, answered = load(service.port, service.process.pid, connections, arguments.seconds, tokens)
         ours.append(run)
         settle(service)
-        found = recorded(service.redis_url)
+        found = recorded(service.redis_url, shards)
         if not answered <= found <= answered + connections:
             raise SystemExit(f"{answered} hits were answered, {found} recorded")
     rate = statistics.median(run.rate for run in ours)
@@ -163,7 +168,7 @@ def measure(
     p50, p99 = (statistics.median(getattr(run, name) for run in ours) for name in ("p50", "p99"))
     ratios = sorted(mine.rate / other.rate for mine, other in zip(ours, theirs, strict=True))
     print(
-        f"{connections:>11} {rate:>10,.0f} {p50:>8.2f} {p99:>8.2f} {base:>10,.0f} {rate / base:>6.2f}"
+        f"{shards:>6} {connections:>11} {rate:>10,.0f} {p50:>8.2f} {p99:>8.2f} {base:>10,.0f} {rate / base:>6.2f}"
         f"   {ratios[0]:.2f}-{ratios[-1]:.2f} {cpu[0]:>8.1f} {cpu[1]:>8.1f} {cpu[1] / cpu[0]:>6.2f}",
         flush=True,
     )
@@ -176,6 +181,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, nargs="+", default=[64, 256])
     parser.add_argument("--fsync", nargs="+", default=["none", "everysec", "always"])
+    parser.add_argument("--shards", type=int, nargs="+", default=[4], help="numbers of streams")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="ingest-"))
     tokens = folder / "tokens"
@@ -184,14 +190,17 @@ def main() -> None:
     try:
         with nginx(folder) as nginx_at:
             for fsync in arguments.fsync:
-                with redis_server(folder, None if fsync == "none" else fsync) as redis_url:
-                    service = Service(redis_url, folder / f"spool-{fsync}")
-                    pin(service.process.pid, SERVER_CORE)
-                    print(f"\nRedis: {'no append-only file' if fsync == 'none' else f'appendfsync {fsync}'}")
-                    print("connections     hits/s   p50 ms   p99 ms  nginx/s  ratio   from-to   CPU us    nginx  ratio")
-                    for connections in arguments.connections:
-                        measure(service, nginx_at, connections, arguments, tokens)
-                    service.terminate()
+                print(f"\nRedis: {'no append-only file' if fsync == 'none' else f'appendfsync {fsync}'}")
+                print(
+                    "shards connections     hits/s   p50 ms   p99 ms  nginx/s  ratio   from-to   CPU us    nginx  ratio"
+                )
+                for shards in arguments.shards:
+                    with redis_server(folder, None if fsync == "none" else fsync) as redis_url:
+                        service = Service(redis_url, folder / f"spool-{fsync}-{shards}", shards=shards)
+                        pin(service.process.pid, SERVER_CORE)
+                        for connections in arguments.connections:
+                            measure(service, nginx_at, shards, connections, arguments, tokens)
+                        service.terminate()
     finally:
         shutil.rmtree(folder)
 
