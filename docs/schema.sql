@@ -86,11 +86,14 @@ CREATE TRIGGER changed_by_update AFTER UPDATE ON series EXECUTE FUNCTION postmet
 -- (0010) flags of a message: 8: a key that is confined to domains registered it. domain: of its sender, where what a provider
 -- tells decides whose message it is: of messages with that flag, and of those that only a webhook told of (null: it
 -- did not say). ADR 0035.
--- (0012) A recipient's messages of some days, or all of them: also those of a contact, to find its clicks.
 -- (0014) What the sender itself calls the recipient: opaque to us, kept as it was given; '' where it was not.
 -- (0023) Messages by their subject (ADR 0053); their subjects are all noted by now (index_builds.py). The workspace is in the hash and
 -- not a column of its own: statements that look for messages by their ids would be planned to walk through a whole workspace
 -- by this index while a month has few.
+-- (0036) Messages by their creation, as before, but in the direction in which they come: an index that grows at its end has full pages,
+-- one that grows at its beginning half empty ones. Read backwards it is (created_at DESC, id).
+-- (0036) A recipient's messages by a hash of who it is: an entry of 28 bytes instead of 92. Who looks for them says it beside workspace
+-- and to_hash themselves.
 CREATE TABLE message (
     workspace int NOT NULL,
     id uuid NOT NULL,
@@ -115,11 +118,11 @@ CREATE TABLE message (
     recipient_ref text NOT NULL DEFAULT '',
     PRIMARY KEY (workspace, id)
 ) PARTITION BY RANGE (id);
-CREATE INDEX message_created ON message (workspace, created_at DESC, id);
+CREATE INDEX message_created_at ON message (workspace, created_at, id DESC);
 CREATE INDEX message_provider_message ON message (workspace, provider, provider_message) WHERE (provider_message <> '');
 CREATE INDEX message_provisional ON message (workspace, provider, provider_message) WHERE (((flags)::int & 4) <> 0);
-CREATE INDEX message_recipient ON message (workspace, to_hash, created_at);
 CREATE INDEX message_subject ON message (hashtextextended(subject, (workspace)::bigint));
+CREATE INDEX message_to ON message (hashtextextended(to_hash, (workspace)::bigint), created_at);
 CREATE TRIGGER subjects_noted AFTER INSERT ON message EXECUTE FUNCTION postmeter_note_subjects();
 
 -- First counted open, click, reply, unsubscribe of each message (events.Engagement). was: the time that the
@@ -178,30 +181,30 @@ CREATE TABLE activity_15m (
     workspace int NOT NULL,
     series bigint NOT NULL,
     bucket timestamptz NOT NULL,
-    sent bigint NOT NULL DEFAULT 0,
-    delivered bigint NOT NULL DEFAULT 0,
-    deferred bigint NOT NULL DEFAULT 0,
-    hard_bounced bigint NOT NULL DEFAULT 0,
-    soft_bounced bigint NOT NULL DEFAULT 0,
-    failed bigint NOT NULL DEFAULT 0,
-    complained bigint NOT NULL DEFAULT 0,
-    unsubscribed bigint NOT NULL DEFAULT 0,
-    unique_unsubscribed bigint NOT NULL DEFAULT 0,
-    human_opens bigint NOT NULL DEFAULT 0,
-    proxy_opens bigint NOT NULL DEFAULT 0,
-    machine_opens bigint NOT NULL DEFAULT 0,
-    unique_opens bigint NOT NULL DEFAULT 0,
-    human_clicks bigint NOT NULL DEFAULT 0,
-    machine_clicks bigint NOT NULL DEFAULT 0,
-    unique_clicks bigint NOT NULL DEFAULT 0,
-    replies bigint NOT NULL DEFAULT 0,
-    unique_replies bigint NOT NULL DEFAULT 0,
-    received bigint NOT NULL DEFAULT 0,
-    spam bigint NOT NULL DEFAULT 0,
-    size_bytes bigint NOT NULL DEFAULT 0,
-    anonymous_opens bigint NOT NULL DEFAULT 0,
-    anonymous_clicks bigint NOT NULL DEFAULT 0,
-    trackable bigint NOT NULL DEFAULT 0,
+    sent bigint,
+    delivered bigint,
+    deferred bigint,
+    hard_bounced bigint,
+    soft_bounced bigint,
+    failed bigint,
+    complained bigint,
+    unsubscribed bigint,
+    unique_unsubscribed bigint,
+    human_opens bigint,
+    proxy_opens bigint,
+    machine_opens bigint,
+    unique_opens bigint,
+    human_clicks bigint,
+    machine_clicks bigint,
+    unique_clicks bigint,
+    replies bigint,
+    unique_replies bigint,
+    received bigint,
+    spam bigint,
+    size_bytes bigint,
+    anonymous_opens bigint,
+    anonymous_clicks bigint,
+    trackable bigint,
     PRIMARY KEY (workspace, bucket, series)
 ) PARTITION BY RANGE (bucket);
 CREATE INDEX activity_15m_series ON activity_15m (workspace, series, bucket);
@@ -297,17 +300,16 @@ CREATE TABLE cohort_created_1s (
     workspace int NOT NULL,
     series bigint NOT NULL,
     bucket timestamptz NOT NULL,
-    queued bigint NOT NULL DEFAULT 0,
-    sending bigint NOT NULL DEFAULT 0,
-    sent bigint NOT NULL DEFAULT 0,
-    soft_bounced bigint NOT NULL DEFAULT 0,
-    delivered bigint NOT NULL DEFAULT 0,
-    failed bigint NOT NULL DEFAULT 0,
-    hard_bounced bigint NOT NULL DEFAULT 0,
-    complained bigint NOT NULL DEFAULT 0,
+    queued bigint,
+    sending bigint,
+    sent bigint,
+    soft_bounced bigint,
+    delivered bigint,
+    failed bigint,
+    hard_bounced bigint,
+    complained bigint,
     PRIMARY KEY (workspace, bucket, series)
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_created_1s_series ON cohort_created_1s (workspace, series, bucket);
 
 CREATE TABLE cohort_created_15m (LIKE cohort_created_1s) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_created_15m_workspace_series_bucket_idx ON cohort_created_15m (workspace, series, bucket);
@@ -323,10 +325,10 @@ CREATE TABLE cohort_sent_15m (
     workspace int NOT NULL,
     series bigint NOT NULL,
     bucket timestamptz NOT NULL,
-    mailed bigint NOT NULL DEFAULT 0,
-    opened bigint NOT NULL DEFAULT 0,
-    clicked bigint NOT NULL DEFAULT 0,
-    replied bigint NOT NULL DEFAULT 0,
+    mailed bigint,
+    opened bigint,
+    clicked bigint,
+    replied bigint,
     PRIMARY KEY (workspace, bucket, series)
 ) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_sent_15m_series ON cohort_sent_15m (workspace, series, bucket);
@@ -349,8 +351,8 @@ CREATE TABLE link_activity_15m (
     series bigint NOT NULL,
     bucket timestamptz NOT NULL,
     link bigint NOT NULL,
-    human_clicks bigint NOT NULL DEFAULT 0,
-    machine_clicks bigint NOT NULL DEFAULT 0,
+    human_clicks bigint,
+    machine_clicks bigint,
     PRIMARY KEY (workspace, bucket, series, link)
 ) PARTITION BY RANGE (bucket);
 CREATE INDEX link_activity_15m_series ON link_activity_15m (workspace, series, bucket);
@@ -841,5 +843,9 @@ FUNCTION postmeter_raise_versions(raised int[]) RETURNS void;
 
 -- (0020) A time to about a second, as long as it stays in order: seconds since 2000.
 FUNCTION postmeter_second(at timestamptz) RETURNS int;
+
+-- (0036) What writers store of a counter. Until 0037 that is the number itself, for services of the version before add to it; from then
+-- on null stands for 0.
+FUNCTION postmeter_sparse(n bigint) RETURNS bigint;
 
 FUNCTION postmeter_verdict_reason(verdict smallint) RETURNS text;

@@ -266,7 +266,7 @@ class Loader:
 def _counted(expressions: dict[str, str], rollup: Rollup) -> dict[str, str]:
     return {
         "columns": ", ".join(rollup.counters),
-        "sums": ", ".join(expressions[counter] for counter in rollup.counters),
+        "sums": ", ".join(f"postmeter_sparse(({expressions[counter]})::bigint)" for counter in rollup.counters),
     }
 
 

@@ -246,8 +246,8 @@ GROUP BY series, bucket ORDER BY bucket, series;
 -- name: sent
 -- The finest tier of SENT of workspace $1.
 INSERT INTO cohort_sent_15m (workspace, series, bucket, mailed, opened, clicked, replied)
-SELECT $1, m.series, date_bin('15 minutes', m.sent_at, 'epoch') AS bucket, count(*), count(e.opened), count(e.clicked),
-    count(e.replied)
+SELECT $1, m.series, date_bin('15 minutes', m.sent_at, 'epoch') AS bucket, postmeter_sparse(count(*)),
+    postmeter_sparse(count(e.opened)), postmeter_sparse(count(e.clicked)), postmeter_sparse(count(e.replied))
 FROM message m LEFT JOIN (
     SELECT message, min(at) FILTER (WHERE kind = 1) AS opened, min(at) FILTER (WHERE kind = 2) AS clicked,
         min(at) FILTER (WHERE kind = 3) AS replied
@@ -257,8 +257,9 @@ WHERE m.workspace = $1 AND m.sent_at IS NOT NULL GROUP BY m.series, bucket ORDER
 -- name: link_activity
 -- The finest tier of LINKS of workspace $1.
 INSERT INTO link_activity_15m (workspace, series, bucket, link, human_clicks, machine_clicks)
-SELECT $1, series, date_bin('15 minutes', at, 'epoch') AS bucket, link, count(*) FILTER (WHERE verdict & 3 <> {MACHINE}),
-    count(*) FILTER (WHERE verdict & 3 = {MACHINE})
+SELECT $1, series, date_bin('15 minutes', at, 'epoch') AS bucket, link,
+    postmeter_sparse(count(*) FILTER (WHERE verdict & 3 <> {MACHINE})),
+    postmeter_sparse(count(*) FILTER (WHERE verdict & 3 = {MACHINE}))
 FROM event WHERE workspace = $1 AND type = {CLICKED} GROUP BY series, bucket, link ORDER BY bucket, series, link;
 
 -- name: bounce_reasons

@@ -35,6 +35,7 @@ from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.migrate import migrate
+from postmeter.shared.storage.rollups import added
 from postmeter.shared.stream import records, streams
 from postmeter.shared.stream.records import Hit, Registration
 from tests.bench import references, traffic
@@ -129,16 +130,22 @@ def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_bat
     return started
 
 
-async def counted(dsn: str, client: "redis.Redis") -> None:
-    """Wait until every shard's position has reached its stream's end."""
+async def counted(dsn: str, client: "redis.Redis") -> float:
+    """Wait until every shard's position has reached its stream's end. Returns how many statements waited for a lock, on
+    average.
+    """
     connection = await asyncpg.connect(dsn)
     ends = {n: client.xinfo_stream(streams.stream(n))["last-generated-id"].decode() for n in range(SHARDS)}
+    looks, waiting = 0, 0
     while True:
         rows = await connection.fetch("SELECT shard, position FROM shard")
         if {row["shard"]: row["position"] for row in rows} == ends:
             break
-        await asyncio.sleep(0.005)
+        looks += 1
+        waiting += await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        await asyncio.sleep(0.01)
     await connection.close()
+    return waiting / max(1, looks)
 
 
 async def leased(dsn: str, owners: int) -> None:
@@ -161,14 +168,20 @@ def cpu_seconds(pid: int) -> float:
 
 
 class Result(NamedTuple):
-    """Of one round: records a second, and microseconds of CPU a record in the aggregator and in Postgres."""
+    """Of one round: records a second, microseconds of CPU a record in the aggregators and in Postgres, and how many
+    statements waited for a lock, on average.
+    """
 
     rate: float
     aggregator: float
     postgres: float
+    waiting: float
 
     def __str__(self) -> str:
-        return f"{self.rate:,.0f}/s; CPU: aggregator {self.aggregator:.1f} us, Postgres {self.postgres:.1f} us a record"
+        return (
+            f"{self.rate:,.0f}/s; CPU: aggregator {self.aggregator:.1f} us, Postgres {self.postgres:.1f} us a record;"
+            f" {self.waiting:.2f} wait for a lock"
+        )
 
 
 class Place(NamedTuple):
@@ -211,10 +224,10 @@ def measure(place: Place, pids: list[int], found: list[Hit] | list[Registration]
 
     before = used()
     started = append(client, found, per_batch)
-    asyncio.run(counted(place.dsn, client))
+    waiting = asyncio.run(counted(place.dsn, client))
     seconds = time.perf_counter() - started
-    spent = [1e6 * (now - then) / len(found) for now, then in zip(used(), before, strict=True)]
-    return Result(len(found) / seconds, *spent)
+    aggregator, postgres = (1e6 * (now - then) / len(found) for now, then in zip(used(), before, strict=True))
+    return Result(len(found) / seconds, aggregator, postgres, waiting)
 
 
 def report(what: str, found: Result, nginx: Run) -> None:
@@ -226,7 +239,8 @@ async def rows_of(dsn: str) -> str:
     tables = ("message", "event", "engagement", "activity_15m", "dedup", "waiting", "dead_letter")
     counts = [f"{table} {await connection.fetchval(f'SELECT count(*) FROM {table}')}" for table in tables]
     opens = await connection.fetchval(
-        "SELECT sum(human_opens + machine_opens + human_clicks + machine_clicks) FROM activity_1d WHERE series <> 0"
+        f"SELECT sum({added(('human_opens', 'machine_opens', 'human_clicks', 'machine_clicks'))})::bigint"
+        " FROM activity_1d WHERE series <> 0"
     )
     sizes = await connection.fetchrow(
         "SELECT sum(pg_relation_size(inhrelid)), sum(pg_indexes_size(inhrelid)), (SELECT count(*) FROM event)"

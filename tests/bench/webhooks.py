@@ -33,7 +33,8 @@ from tests.webhooks.signatures import SendGridSigner
 KINDS = {"processed": "sent", "delivered": "delivered", "open": "opened", "click": "clicked"}
 """SendGrid's word for each event, and ours."""
 COUNTED = """
-    SELECT coalesce(sum(sent + delivered + human_opens + human_clicks), 0)::bigint FROM activity_15m WHERE series <> 0
+    SELECT coalesce(sum(sent), 0)::bigint + coalesce(sum(delivered), 0)::bigint + coalesce(sum(human_opens), 0)::bigint
+        + coalesce(sum(human_clicks), 0)::bigint FROM activity_15m WHERE series <> 0
 """
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 PARTS = {

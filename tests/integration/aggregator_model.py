@@ -176,10 +176,10 @@ async def counts_of(db: Connection, workspace: int, table: str, counters: tuple[
     for row in rows:
         for name in counters:
             if row["series"] == TOTAL:
-                totals[row["start"], name] += row[name]
+                totals[row["start"], name] += row[name] or 0
             else:
-                sums[row["start"], name] += row[name]
-                found[row["campaign"], row["domain"], row["start"], name] += row[name]
+                sums[row["start"], name] += row[name] or 0
+                found[row["campaign"], row["domain"], row["start"], name] += row[name] or 0
     assert {k: n for k, n in totals.items() if n} == {k: n for k, n in sums.items() if n}, f"totals of {table}"
     return Counter({key: n for key, n in found.items() if n})
 

@@ -8,7 +8,8 @@ from tests.aggregation import Bench
 
 _BY_LINK = """
 SELECT bucket, series, url, human_clicks, machine_clicks FROM (
-    SELECT c.bucket, c.series, l.url, c.human_clicks, c.machine_clicks FROM {table} c
+    SELECT c.bucket, c.series, l.url, coalesce(c.human_clicks, 0) AS human_clicks,
+        coalesce(c.machine_clicks, 0) AS machine_clicks FROM {table} c
     LEFT JOIN link l ON l.workspace = c.workspace AND l.id = c.link WHERE c.workspace = $1) counted
 FULL JOIN (
     SELECT date_bin($2 * interval '1 second', at, 'epoch') AS bucket, series, url,
@@ -21,8 +22,8 @@ _BY_REASON = """
 SELECT bucket, series, n FROM (
     SELECT bucket, series, sum(bounced) AS n FROM bounce_reason_1d WHERE workspace = $1 GROUP BY 1, 2) reasons
 FULL JOIN (
-    SELECT bucket, series, hard_bounced + soft_bounced AS n FROM activity_1d
-    WHERE workspace = $1 AND hard_bounced + soft_bounced > 0) activity
+    SELECT bucket, series, coalesce(hard_bounced, 0) + coalesce(soft_bounced, 0) AS n FROM activity_1d
+    WHERE workspace = $1 AND (hard_bounced > 0 OR soft_bounced > 0)) activity
 USING (bucket, series, n)
 WHERE reasons IS NULL OR activity IS NULL
 """

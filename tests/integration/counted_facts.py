@@ -1,6 +1,7 @@
 """Any rollup as the aggregator fills it, with tags and links, from facts that a test can count for itself."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +41,16 @@ def _key(fact: Counted) -> tuple[object, ...]:
     return (*fact.series[:4], *fact.series[4])
 
 
+def stored(cell: Counter[str], counters: Iterable[str]) -> list[int | None]:
+    """The values of a row's counters as they stand in a sparse rollup: null for 0."""
+    return [cell[name] or None for name in counters]
+
+
+def raised(known: str, counters: Iterable[str]) -> str:
+    """What an upsert sets: the counters of the row that is there, by its alias, and of the one that comes."""
+    return ", ".join(f"{name} = coalesce({known}.{name}, 0) + coalesce(EXCLUDED.{name}, 0)" for name in counters)
+
+
 async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Counted]) -> None:
     """Every fact into every tier of the rollup, and into the workspace's sum, as the aggregator does."""
     series = {
@@ -73,7 +84,11 @@ async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Count
                 cells.setdefault(place, Counter()).update(fact.counters)
         columns = ["workspace", "series", "bucket", *OWN.get(rollup, []), *rollup.counters]
         values = ", ".join(f"${i + 1}" for i in range(len(columns)))
+        named = rollup.counters
         await connection.executemany(
             f"INSERT INTO {tier.table} ({', '.join(columns)}) VALUES ({values})",
-            [(workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+            [
+                (workspace, *place, *(stored(cell, named) if rollup.is_sparse else [cell[name] for name in named]))
+                for place, cell in cells.items()
+            ],
         )

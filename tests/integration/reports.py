@@ -14,6 +14,7 @@ from yarl import URL
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import Rollup, Tier
 from tests import sealing
+from tests.integration.counted_facts import raised, stored
 from tests.integration.running_query import Fact, World, ensure_months, query_service, sealed, world
 
 Answer = tuple[int, Any]
@@ -103,11 +104,11 @@ class Api:
                     cells.setdefault((number, _bucket(fact.at, tier)), Counter()).update(fact.counters)
             columns = ", ".join(rollup.counters)
             places = ", ".join(f"${place + 4}" for place in range(len(rollup.counters)))
-            raised = ", ".join(f"{c} = found.{c} + EXCLUDED.{c}" for c in rollup.counters)
             await self.here.pool.executemany(
                 f"INSERT INTO {tier.table} AS found (workspace, series, bucket, {columns})"
-                f" VALUES ($1, $2, $3, {places}) ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised}",
-                [(self.workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+                f" VALUES ($1, $2, $3, {places}) ON CONFLICT (workspace, bucket, series)"
+                f" DO UPDATE SET {raised('found', rollup.counters)}",
+                [(self.workspace, *place, *stored(cell, rollup.counters)) for place, cell in cells.items()],
             )
 
     async def add_reasons(

@@ -30,6 +30,7 @@ from postmeter.shared.process import metrics
 from postmeter.shared.process.answer_metrics import AnswerMetrics
 from postmeter.shared.storage import partitions, rollups
 from tests import sealing
+from tests.integration.counted_facts import raised, stored
 
 INTERNAL = sealing.INTERNAL
 PEPPER = Secret("pepper of the tests")
@@ -117,12 +118,11 @@ class World:
                         cells.setdefault((number, bucket), Counter()).update(f.counters)
                 columns = ", ".join(rollups.COUNTERS)
                 values = ", ".join(f"${i + 4}" for i in range(len(rollups.COUNTERS)))
-                raised = ", ".join(f"{c} = activity.{c} + EXCLUDED.{c}" for c in rollups.COUNTERS)
                 await connection.executemany(
                     f"INSERT INTO {tier.table} AS activity (workspace, series, bucket, {columns})"
                     f" VALUES ($1, $2, $3, {values})"
-                    f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised}",
-                    [(workspace, *place, *(cell[c] for c in rollups.COUNTERS)) for place, cell in cells.items()],
+                    f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised('activity', rollups.COUNTERS)}",
+                    [(workspace, *place, *stored(cell, rollups.COUNTERS)) for place, cell in cells.items()],
                 )
 
 

@@ -15,6 +15,7 @@ import asyncpg
 from postmeter.shared.storage import partitions, rollups, uuid7
 from postmeter.shared.stream.events import EventType, State, Verdict
 from tests import sealing
+from tests.integration.counted_facts import raised, stored
 from tests.integration.running_query import World, ensure_months, query_service, sealed, world
 
 SCOPES = ["analytics", "mail:read"]
@@ -132,7 +133,6 @@ async def count(
     facts = list(facts)
     columns = ", ".join(rollup.counters)
     values = ", ".join(f"${i + 4}" for i in range(len(rollup.counters)))
-    raised = ", ".join(f"{c} = cohort.{c} + EXCLUDED.{c}" for c in rollup.counters)
     for tier in rollup.tiers:
         cells: dict[tuple[int, datetime], Counter[str]] = {}
         for series, at, counter, n in facts:
@@ -141,8 +141,8 @@ async def count(
                 cells.setdefault((number, bucket), Counter())[counter] += n
         await connection.executemany(
             f"INSERT INTO {tier.table} AS cohort (workspace, series, bucket, {columns}) VALUES ($1, $2, $3, {values})"
-            f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised}",
-            [(workspace, *place, *(cell[c] for c in rollup.counters)) for place, cell in cells.items()],
+            f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised('cohort', rollup.counters)}",
+            [(workspace, *place, *stored(cell, rollup.counters)) for place, cell in cells.items()],
         )
 
 

@@ -194,7 +194,7 @@ async def test_a_burst_is_a_machine_and_a_later_click_a_person(at: Bench, three:
     assert await at.value("SELECT clicked FROM cohort_sent_15m WHERE series = 0") == 1
     await three[1].flush([burst[2]])
     assert await at.total() == {"sent": 1, "machine_clicks": 3}
-    assert await at.value("SELECT clicked FROM cohort_sent_15m WHERE series = 0") == 0
+    assert await at.value("SELECT coalesce(clicked, 0) FROM cohort_sent_15m WHERE series = 0") == 0
     assert await at.value("SELECT array_agg(DISTINCT verdict_reason) FROM history WHERE type = 11") == ["burst"]
     await three[2].flush([click(1, 3000)])
     for table in ("activity_15m", "activity_1h", "activity_1d"):

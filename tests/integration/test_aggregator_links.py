@@ -35,8 +35,9 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 
 async def links(at: Bench, table: str = "link_activity_15m") -> list[tuple[Any, ...]]:
     rows = await at.db.fetch(
-        f"SELECT c.workspace, c.bucket, c.series, coalesce(l.url, '(other)') AS url, c.human_clicks, c.machine_clicks"
-        f" FROM {table} c LEFT JOIN link l ON l.workspace = c.workspace AND l.id = c.link ORDER BY 1, 2, 3, 4"
+        f"SELECT c.workspace, c.bucket, c.series, coalesce(l.url, '(other)') AS url, coalesce(c.human_clicks, 0),"
+        f" coalesce(c.machine_clicks, 0) FROM {table} c"
+        " LEFT JOIN link l ON l.workspace = c.workspace AND l.id = c.link ORDER BY 1, 2, 3, 4"
     )
     return [tuple(row) for row in rows]
 
@@ -167,8 +168,9 @@ async def test_reasons_add_up_to_the_bounces_of_each_day_and_series(at: Bench) -
     assert {tuple(row)[:3]: row[3] for row in rows} == expected
     differing = await at.db.fetch(
         "SELECT * FROM (SELECT workspace, bucket, series, sum(bounced) AS n FROM bounce_reason_1d GROUP BY 1, 2, 3) r"
-        " FULL JOIN (SELECT workspace, bucket, series, hard_bounced + soft_bounced AS n FROM activity_1d"
-        " WHERE hard_bounced + soft_bounced > 0) a USING (workspace, bucket, series) WHERE r.n IS DISTINCT FROM a.n"
+        " FULL JOIN (SELECT workspace, bucket, series, coalesce(hard_bounced, 0) + coalesce(soft_bounced, 0) AS n"
+        " FROM activity_1d WHERE hard_bounced > 0 OR soft_bounced > 0) a"
+        " USING (workspace, bucket, series) WHERE r.n IS DISTINCT FROM a.n"
     )
     assert differing == []
     assert await at.value("SELECT count(DISTINCT series) FROM bounce_reason_1d") == 5

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from postmeter.shared.storage import migrate
-from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, Rollup
+from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, CREATED, SENT, Rollup
 from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, registration
 from tests.integration.flushes import HOUR, crowd, sides
@@ -40,7 +40,8 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
         columns = [row[0] for row in await new.fetch(named, table)]
         where = " WHERE series <> 0" if table.startswith("activity") else ""
         rows = io.BytesIO()
-        await old.copy_from_query(f"SELECT {', '.join(columns)} FROM {table}{where}", output=rows, format="binary")
+        picked = (f"coalesce({name}, 0)" if name in COUNTERS and where else name for name in columns)
+        await old.copy_from_query(f"SELECT {', '.join(picked)} FROM {table}{where}", output=rows, format="binary")
         rows.seek(0)
         await new.copy_to_table(table, source=rows, columns=columns, format="binary")
 
@@ -50,7 +51,7 @@ async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", rollup: Roll
     # What was delivered before there was this counter is not in it.
     counters = [name for name in rollup.counters if name != "trackable"]
     any_counted = " OR ".join(f"{name} <> 0" for name in counters)
-    columns = ", ".join(("workspace", "bucket", "series", *counters))
+    columns = ", ".join(("workspace", "bucket", "series", *(f"coalesce({name}, 0)" for name in counters)))
     found = {}
     for tier in rollup.tiers:
         rows = await connection.fetch(f"SELECT {columns} FROM {tier.table} WHERE {any_counted} ORDER BY 1, 2, 3")

@@ -199,7 +199,8 @@ async def test_a_campaigns_source_counts_where_all_its_messages_agree(at: Bench)
         await side.flush([opened])
         await side.flush([registration(3, opens=int(Level.ANONYMOUS), provider="SES")])
     rows = await at.db.fetch(
-        "SELECT s.campaign, s.domain, s.provider, s.template, a.anonymous_opens, a.anonymous_clicks FROM activity_1d a"
+        "SELECT s.campaign, s.domain, s.provider, s.template, a.anonymous_opens, coalesce(a.anonymous_clicks, 0)"
+        " FROM activity_1d a"
         " JOIN series s ON s.workspace = a.workspace AND s.id = a.series WHERE a.anonymous_opens > 0 ORDER BY 3"
     )
     assert [tuple(row) for row in rows] == [
@@ -231,9 +232,4 @@ async def test_mail_that_only_a_webhook_tells_of_is_kept_as_the_registration_say
         await side.adopt()
     rows = await at.db.fetch("SELECT type, at, user_agent, ip FROM history WHERE type IN (10, 11)")
     assert [(r["type"], _micros(r["at"]) % HOUR, r["user_agent"], r["ip"]) for r in rows] == [(11, 0, None, None)]
-    sums = await at.db.fetchrow(
-        "SELECT sum(human_opens)::int, sum(unique_opens)::int, sum(human_clicks)::int, sum(unique_clicks)::int,"
-        " sum(delivered)::int FROM activity_15m WHERE series = 0"
-    )
-    assert sums is not None
-    assert tuple(sums) == (0, 0, 1, 1, 1)
+    assert await at.total() == {"human_clicks": 1, "unique_clicks": 1, "delivered": 1}

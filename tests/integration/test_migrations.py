@@ -224,7 +224,7 @@ async def test_an_index_over_all_messages_is_built_before_its_migration(
     if is_broken:  # as when it was cut off
         await connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1", built["oid"])
     await connection.execute("ALTER TABLE waiting DROP COLUMN to_hash")
-    await migrate.migrate(empty_postgres_dsn)
+    await migrate_up_to(empty_postgres_dsn, "0037")  # which takes it away again
     (taken,) = [row for row in await recipients_indexes(connection) if row["table"] == built["table"]]
     assert (taken["valid"], taken["parent"]) == (True, "message_recipient")
     assert (taken["oid"] == built["oid"]) is not is_broken

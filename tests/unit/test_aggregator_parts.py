@@ -170,7 +170,10 @@ def test_rollup_statements_name_every_counter() -> None:
         for tier in rollup.tiers:
             _, _, adds = ADD[rollup.name].partition(f"INSERT INTO {tier.table} AS known")
             for name in rollup.counters:
-                assert f"{name} = known.{name} + excluded.{name}" in adds.partition("INSERT INTO")[0]
+                known, more = (
+                    f"coalesce({of}.{name}, 0)" if rollup.is_sparse else f"{of}.{name}" for of in ("known", "excluded")
+                )
+                assert f"{known} + {more}" in adds.partition("INSERT INTO")[0]
 
 
 @pytest.mark.parametrize(

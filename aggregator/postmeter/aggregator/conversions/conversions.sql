@@ -42,7 +42,9 @@ SELECT n.workspace, n.contact FROM unnest($1::int[], $2::text[]) AS n (workspace
 WHERE EXISTS (
     SELECT FROM (
         SELECT m.id, m.provider, m.provider_message, m.flags FROM message m
-        WHERE m.workspace = n.workspace AND m.to_hash = n.contact ORDER BY m.id DESC LIMIT $3) AS mine
+        WHERE m.workspace = n.workspace AND m.to_hash = n.contact
+            AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.contact, n.workspace)
+        ORDER BY m.id DESC LIMIT $3) AS mine
     WHERE EXISTS (SELECT FROM waiting w WHERE w.workspace = n.workspace AND w.message = mine.id)
         OR mine.provider_message <> '' AND EXISTS (
             SELECT FROM waiting w WHERE w.message IS NULL AND w.workspace = n.workspace
@@ -61,7 +63,9 @@ LEFT JOIN LATERAL (
     SELECT mine.id AS message, e.series, mine.campaign
     FROM (
         SELECT m.id, m.campaign FROM message m
-        WHERE m.workspace = n.workspace AND m.to_hash = n.contact ORDER BY m.id DESC LIMIT $4) AS mine
+        WHERE m.workspace = n.workspace AND m.to_hash = n.contact
+            AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.contact, n.workspace)
+        ORDER BY m.id DESC LIMIT $4) AS mine
     JOIN history e ON e.workspace = n.workspace AND e.message = mine.id
         AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, mine.id)
         AND postmeter_second(e.at) BETWEEN postmeter_second(n.at - interval '7 days') AND postmeter_second(n.at)

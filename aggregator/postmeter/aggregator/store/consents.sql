@@ -38,6 +38,7 @@ FROM unnest($1::int[], $2::text[], $3::int[], $4::int[]) AS n (workspace, to_has
 CROSS JOIN LATERAL (
     SELECT m.workspace, m.id, m.flags FROM message m
     WHERE m.workspace = n.workspace AND m.to_hash = n.to_hash
+        AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.to_hash, n.workspace)
         AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks)
     ORDER BY m.created_at DESC LIMIT $5) AS found
 LIMIT $5;

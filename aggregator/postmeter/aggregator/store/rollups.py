@@ -38,19 +38,30 @@ def _add(rollup: Rollup, counters: tuple[str, ...]) -> str:
 def _add_to(rollup: Rollup, tier: Tier, counters: tuple[str, ...], oldest: int) -> str:
     key = _key(rollup)
     cast = {name: "numeric" if name in rollup.money else "bigint" for name in counters}
-    part = "add_{table}" if tier is rollup.tiers[0] else "add_to_{table}"
-    return _QUERIES[part].format(
+    is_finest = tier is rollup.tiers[0]
+    more = {name: name if is_finest else f"sum({name})::{kind}" for name, kind in cast.items()}
+    return _QUERIES["add_{table}" if is_finest else "add_to_{table}"].format(
         table=tier.table,
         seconds=tier.seconds,
         columns=", ".join((*key, *counters)),
         key=", ".join(key),
         others=", ".join(list(key)[2:]),
-        counted=", ".join(f"sum({name})::{kind}" for name, kind in cast.items()),
+        stored=", ".join(_stored(rollup, one) for one in more.values()),
         places=", ".join(str(n) for n in range(1, len(key) + 1)),
         any=" OR ".join(f"sum({name}) <> 0" for name in counters),
-        sums=", ".join(f"{name} = known.{name} + excluded.{name}" for name in counters),
+        sums=", ".join(f"{name} = {_stored(rollup, _both(rollup, name))}" for name in counters),
         oldest=oldest,
     )
+
+
+def _stored(rollup: Rollup, number: str) -> str:
+    """What stands for a number in the tables: null for 0 where most of a row are (ADR 0064)."""
+    return f"postmeter_sparse({number})" if rollup.is_sparse else number
+
+
+def _both(rollup: Rollup, name: str) -> str:
+    one, other = f"known.{name}", f"excluded.{name}"
+    return f"coalesce({one}, 0) + coalesce({other}, 0)" if rollup.is_sparse else f"{one} + {other}"
 
 
 ADD = {rollup.name: _add(rollup, rollup.counters) for rollup in ROLLUPS}
@@ -83,7 +94,7 @@ async def remove_empty(connection: Connection, rollup: Rollup, touched: Iterable
     cells: Cells = dict.fromkeys(touched, (1,))
     if rollup.total:
         cells = deltas.with_totals(cells)
-    empty = " AND ".join(f"t.{name} = 0" for name in rollup.counters)
+    empty = " AND ".join(f"coalesce(t.{name}, 0) = 0" for name in rollup.counters)
     for tier in rollup.tiers:
         cells = deltas.widened(cells, deltas.width(tier))
         if cells:

@@ -8,7 +8,7 @@ SELECT;
 -- Add rows of n to {table}, the finest tier. {key}: that its rows are of. {oldest}: the parameter that says the oldest
 -- bucket that it keeps.
 {table} AS (
-    INSERT INTO {table} AS known ({columns}) SELECT * FROM n WHERE bucket >= ${oldest} ORDER BY {places}
+    INSERT INTO {table} AS known ({columns}) SELECT {key}, {stored} FROM n WHERE bucket >= ${oldest} ORDER BY {places}
     ON CONFLICT ({key}) DO UPDATE SET {sums})
 
 -- name: add_to_{table}
@@ -16,7 +16,7 @@ SELECT;
 -- is listed with zeros.
 {table} AS (
     INSERT INTO {table} AS known ({columns})
-    SELECT workspace, date_bin('{seconds} seconds', bucket, 'epoch'), {others}, {counted} FROM n
+    SELECT workspace, date_bin('{seconds} seconds', bucket, 'epoch'), {others}, {stored} FROM n
     WHERE date_bin('{seconds} seconds', bucket, 'epoch') >= ${oldest}
     GROUP BY {places} HAVING {any} ORDER BY {places}
     ON CONFLICT ({key}) DO UPDATE SET {sums})

@@ -16,6 +16,7 @@ CROSS JOIN LATERAL (
     SELECT message.id, message.provider_message, message.flags & {Flag.PROVISIONAL} <> 0 AS provisional, message.flags & {Flag.CONFINED} <> 0 AS confined
     FROM message
     WHERE message.workspace = n.workspace AND message.to_hash = n.to_hash
+        AND hashtextextended(message.to_hash, message.workspace) = hashtextextended(n.to_hash, n.workspace)
         AND message.created_at BETWEEN n.first AND n.last AND message.provider = n.provider
         AND (n.subject = '' OR message.subject = '' OR message.subject = n.subject)
         AND (message.flags & {Flag.CONFINED} = 0 OR n.domain IN ('', message.domain))

@@ -9,7 +9,7 @@ from datetime import datetime
 from postmeter.query.engine import pieces
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
-from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.storage.rollups import LINKS, added
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
@@ -102,10 +102,11 @@ def _pieces(
     number = "1"
     if inside:
         number = f"1 + width_bucket(bucket, {parameters.add(days.anchors if days else inside)}::timestamptz[])"
+    counts = [f"{added([counter])} AS {counter}" for counter in counters]
     for piece in pieces.split(tiers, query.start, query.end, [] if days else inside):
         yield _QUERIES["piece"].format(
             table=piece.table,
-            columns=", ".join((f"{number} AS bucket", "series", *own, *counters)),
+            columns=", ".join((f"{number} AS bucket", "series", *own, *counts)),
             start=parameters.add(piece.start),
             end=parameters.add(piece.end),
             series=series,
@@ -114,7 +115,7 @@ def _pieces(
         starts, ends, numbers, signs = zip(*days.moved, strict=True)
         yield _QUERIES["moved"].format(
             table=days.table,
-            columns=", ".join(("series", *own, *(f"moved.sign * {counter} AS {counter}" for counter in counters))),
+            columns=", ".join(("series", *own, *(f"moved.sign * {added([one])} AS {one}" for one in counters))),
             starts=parameters.add(starts),
             ends=parameters.add(ends),
             numbers=parameters.add(numbers),

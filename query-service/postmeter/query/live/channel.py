@@ -22,7 +22,7 @@ from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import LiveMetrics
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.storage.rollups import ACTIVITY
+from postmeter.shared.storage.rollups import ACTIVITY, added
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.live_events import LiveEvent
@@ -41,7 +41,7 @@ MAX_SERIES = 10_000
 """Series whose names are remembered."""
 _MEANINGS = metrics_of(ACTIVITY)
 _COUNTERS = _QUERIES["counters"].format(
-    sums=", ".join(f"coalesce(sum({' + '.join(parts)}), 0)::bigint AS {name}" for name, parts in _MEANINGS.items())
+    sums=", ".join(f"coalesce(sum({added(parts)}), 0)::bigint AS {name}" for name, parts in _MEANINGS.items())
 )
 
 

@@ -8,6 +8,7 @@ what is declared here; the tables themselves are made by migrations.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,6 +73,7 @@ class Rollup:
 
     Each width is a multiple of the one before. key: what rows are of beside bucket and series, as (column, type).
     total: whether there are rows of the series TOTAL. money: the counters that are exact decimals, not whole numbers.
+    is_sparse: most counters of most rows are 0, and null stands for it (ADR 0064): read them by `added`.
     """
 
     name: str
@@ -80,12 +82,13 @@ class Rollup:
     key: tuple[str, str] | None = None
     total: bool = True
     money: frozenset[str] = frozenset()
+    is_sparse: bool = False
 
 
 TIERS = (Tier("activity_15m", 900), Tier("activity_1h", 3600), Tier("activity_1d", 86400))
 """Tiers of ACTIVITY."""
 
-ACTIVITY = Rollup("activity", COUNTERS, TIERS)
+ACTIVITY = Rollup("activity", COUNTERS, TIERS, is_sparse=True)
 """Events, in the bucket of the time at which they happened."""
 
 CREATED = Rollup(
@@ -97,11 +100,12 @@ CREATED = Rollup(
         Tier("cohort_created_1h", 3600),
         Tier("cohort_created_1d", 86400),
     ),
+    is_sparse=True,
 )
 """Messages, in the bucket of their creation, under their present state. By the second, so that a window that
 begins at any second is exact without looking at messages."""
 
-SENT = Rollup("sent", SENT_COUNTERS, (Tier("cohort_sent_15m", 900), Tier("cohort_sent_1h", 3600)))
+SENT = Rollup("sent", SENT_COUNTERS, (Tier("cohort_sent_15m", 900), Tier("cohort_sent_1h", 3600)), is_sparse=True)
 """Messages, in the bucket of their (earliest) sending."""
 
 LINKS = Rollup(
@@ -110,6 +114,7 @@ LINKS = Rollup(
     (Tier("link_activity_15m", 900), Tier("link_activity_1h", 3600), Tier("link_activity_1d", 86400)),
     key=("link", "bigint"),
     total=False,
+    is_sparse=True,
 )
 """Clicks by link, in the bucket of the time at which they happened."""
 
@@ -130,6 +135,12 @@ CONVERSIONS = Rollup(
 under the series without any dimensions."""
 
 ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS, REASONS, CONVERSIONS)
+
+
+def added(counters: Iterable[str]) -> str:
+    """SQL: what these counters of a row add up to, whether null or 0 stands for none."""
+    return " + ".join(f"coalesce({counter}, 0)" for counter in counters)
+
 
 TOTAL = 0
 """The series that is the sum of all others, where a rollup has it."""

@@ -33,7 +33,8 @@ ON CONFLICT (workspace, digest) DO UPDATE SET at = greatest(known.at, excluded.a
 
 -- name: messages_of
 -- Up to $3 messages of recipient $2 of workspace $1.
-SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM message WHERE workspace = $1 AND to_hash = $2 LIMIT $3;
+SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM message
+WHERE workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) LIMIT $3;
 
 -- name: told_of
 -- What tells of messages $2 of workspace $1 whose they are.
@@ -165,7 +166,7 @@ SELECT count(*) FROM gone;
 WITH due AS MATERIALIZED (
     SELECT link, clicks FROM erased_clicks WHERE workspace = $1 AND due ORDER BY link LIMIT $2),
 counted AS MATERIALIZED (
-    SELECT a.link, sum(a.human_clicks + a.machine_clicks) AS clicks FROM link_activity_1d a
+    SELECT a.link, sum(coalesce(a.human_clicks, 0) + coalesce(a.machine_clicks, 0)) AS clicks FROM link_activity_1d a
     WHERE a.workspace = $1 AND a.link = ANY (ARRAY(SELECT link FROM due)) GROUP BY a.link),
 nobodys AS MATERIALIZED (
     SELECT due.link FROM due LEFT JOIN counted USING (link) WHERE coalesce(counted.clicks, 0) <= due.clicks),

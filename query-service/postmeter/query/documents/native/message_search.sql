@@ -32,7 +32,7 @@ created_at = $2 AND id > $3
     WHERE engagement.workspace = $1 AND engagement.message = examined.id AND kind = {kind})
 
 -- name: walk
--- Of workspace $1, by the index on (workspace, created_at DESC, id): up to $5 messages of a stretch ($2, $3), of series
+-- Of workspace $1, backwards by the index on (workspace, created_at, id DESC): up to $5 messages of a stretch ($2, $3), of series
 -- $6 and in states $7 (null: any), for which the condition holds, among its first $4. The row at place $4 comes in any
 -- case: it says how far was read. Kinds: 1 open, 2 click.
 SELECT *,

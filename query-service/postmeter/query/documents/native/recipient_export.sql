@@ -3,7 +3,9 @@
 SELECT message.id, message.campaign, from_address, recipient_ref, to_hash, to_domain, subject, state, message.provider,
     provider_message, message.template, series.mailbox_provider, message.tags, created_at, sent_at, delivered_at
 FROM message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
-WHERE message.workspace = $1 AND to_hash = $2 AND created_at < $4 ORDER BY created_at DESC, message.id LIMIT $3
+WHERE message.workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, message.workspace) = hashtextextended($2, $1)
+    AND created_at < $4
+ORDER BY created_at DESC, message.id LIMIT $3
 
 -- name: events
 -- The latest $3 events of each of messages $2 of workspace $1, each one's earliest first.
@@ -45,7 +47,8 @@ WHERE workspace = $1 AND position(convert_to($2, 'UTF8') IN record) > 0 ORDER BY
 -- name: counts
 -- How many messages, created before $3, purchases and custom events recipient $2 of workspace $1 has, and how many events
 -- messages $4 have.
-SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND to_hash = $2 AND created_at < $3) AS messages,
+SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND to_hash = $2
+        AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) AND created_at < $3) AS messages,
     (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2) AS purchases,
     (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2) AS custom_events,
     (SELECT count(*) FROM unnest($4::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message

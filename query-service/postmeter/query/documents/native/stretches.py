@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import CREATED, TOTAL
+from postmeter.shared.storage.rollups import CREATED, TOTAL, added
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import State
 
@@ -74,7 +74,7 @@ async def _before(connection: Connection, wanted: Wanted, end: datetime) -> list
     if (wanted.series is None and wanted.states is None) or len(wanted.series or ()) > MAX_SERIES:
         return [Stretch("between", start, end)]
     counters = CREATED.counters if wanted.states is None else [state.name.lower() for state in wanted.states]
-    sql = _QUERIES["hours"].format(count=" + ".join(counters))
+    sql = _QUERIES["hours"].format(count=added(counters))
     series = [TOTAL] if wanted.series is None else wanted.series
     first = start.replace(minute=0, second=0, microsecond=0)
     row = await connection.fetchrow(sql, wanted.workspace, first, end, series, MAX_COUNTS)

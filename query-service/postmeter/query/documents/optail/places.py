@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import CREATED, TOTAL
+from postmeter.shared.storage.rollups import CREATED, TOTAL, added
 from postmeter.shared.stream.events import State
 
 
@@ -100,7 +100,7 @@ def _joined(spans: list[Span], chosen: Chosen) -> list[Span]:
 def _sql(name: str, chosen: Chosen, table: str, place: int = 2) -> str:
     counters = CREATED.counters if chosen.states is None else [state.name.lower() for state in chosen.states]
     series = f"series = {TOTAL}" if chosen.series is None else f"series = ANY (${place}::bigint[])"
-    return QUERIES[name].format(count=" + ".join(counters), table=table, series=series)
+    return QUERIES[name].format(count=added(counters), table=table, series=series)
 
 
 def _parameters(chosen: Chosen) -> list[object]:

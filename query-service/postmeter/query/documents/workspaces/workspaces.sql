@@ -14,7 +14,9 @@ WHERE workspace = $1 AND ($2::text[] IS NULL OR id IN (
 
 -- name: best_piece
 -- Counts of one tier in one piece of the range; {table} is a name from shared/storage/rollups.py. $1 workspace.
-SELECT series, sent, delivered, unique_opens, unique_replies FROM {table}
+SELECT series, coalesce(sent, 0) AS sent, coalesce(delivered, 0) AS delivered, coalesce(unique_opens, 0) AS unique_opens,
+    coalesce(unique_replies, 0) AS unique_replies
+FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND series > 0
 
 -- name: best_campaigns
