@@ -134,7 +134,7 @@ def copy_message(tx: Transaction, _: str, rows: list[Any], columns: tuple[str, .
 @statement
 def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
     found: dict[str, list[Any]] = {
-        name: [] for name in ("place", "series", "sent_at", "delivered_at", "flags", "engaged", "kind", "at")
+        name: [] for name in ("place", "series", "sent_at", "delivered_at", "flags", "links", "engaged", "kind", "at")
     }
     for place, (workspace, message) in enumerate(zip(workspaces, ids, strict=True), 1):
         row = tx.get("message", (workspace, ident(message)))
@@ -144,6 +144,7 @@ def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) ->
             found["sent_at"].append(row["sent_at"])
             found["delivered_at"].append(row["delivered_at"])
             found["flags"].append(row["flags"])
+            found["links"].append(row["links"])
         for first in _of(tx, workspace, message):
             found["engaged"].append(place)
             found["kind"].append(int(first["kind"]))

@@ -27,7 +27,7 @@ from postmeter.aggregator.fold.effects import (
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import PLAIN, Key, is_seen
-from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT
+from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT, Click
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.storage.rollups import COUNTERS
@@ -97,7 +97,8 @@ class Changes:
     """Deltas of counters by quarter-hour, first engagements, rising states and rows of history.
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
-    person's, for all that is known, and those of HEAD and the honeypot. relinked: clicks of URLs that count more or
+    person's, for all that is known, and those of HEAD and the honeypot; unclear: messages some of whose new clicks are
+    not told in full. relinked: clicks of URLs that count more or
     less often than they did. flags: of the messages that are not PLAIN. withheld: opens and clicks of which nothing may
     be kept, by level. last_opens: when messages were opened of which only the recipient's day is kept. judged: clicks
     of which their company changed the verdict, by reason. cohorts: new messages; what else moves messages is known when
@@ -121,7 +122,8 @@ class Changes:
     sendings: Sendings = field(default_factory=Sendings)
     reasons: BounceReasons = field(default_factory=BounceReasons)
     links: list[LinkClick] = field(default_factory=list)
-    clicks: dict[Key, list[int]] = field(default_factory=dict)
+    clicks: dict[Key, list[Click]] = field(default_factory=dict)
+    unclear: set[Key] = field(default_factory=set)
     relinked: Counter[LinkClick] = field(default_factory=Counter)
     flags: Mapping[Key, int] = field(default_factory=dict)
     withheld: Counter[Level] = field(default_factory=Counter)
@@ -140,10 +142,18 @@ class Changes:
         """Count a click of a URL."""
         self.links.append((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
 
-    def engage(self, kind: Engagement, key: Key, at: int, series: int, *, company: bool = True) -> None:
-        """Note an engagement; only the earliest of a message is kept. company: a click is judged by what is near it."""
-        if kind is Engagement.CLICK and company:
-            self.clicks.setdefault(key, []).append(at)
+    def engage(
+        self, kind: Engagement, key: Key, at: int, series: int, *, company: bool = True, click: Click | None = None
+    ) -> None:
+        """Note an engagement; only the earliest of a message is kept. company: a click is judged by what is near it.
+
+        click: itself, where it is told in full.
+        """
+        if kind is Engagement.CLICK:
+            if company:
+                self.clicks.setdefault(key, []).append(click or Click(at, None, None, None))
+            if click is None or not company:
+                self.unclear.add(key)
         first = self.first[kind]
         known = first.get(key)
         if known is None or at < known[0]:
@@ -184,7 +194,7 @@ class Changes:
                     if known is None or at < known[0]:
                         first[key] = (at, series)
                     if url and company:
-                        together.setdefault(key, []).append(at)
+                        together.setdefault(key, []).append(Click(at, url, texts.user_agent(hit.user_agent), None))
                 if url:
                     click((*bucket, url, verdict is machine))
             link = links.get((workspace, url)) or None if url else None
@@ -230,7 +240,8 @@ class Changes:
         """
         if not hit.mark:
             return verdict, PROVIDER_COUNTS, False
-        self.clicks.setdefault(key, []).append(at)
+        reason = HEAD if hit.mark == Mark.HEAD else HONEYPOT
+        self.clicks.setdefault(key, []).append(Click(at, hit.url, texts.user_agent(hit.user_agent), reason))
         self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
         if hit.mark == Mark.HEAD:
             return Verdict.MACHINE, HEAD, False
@@ -266,7 +277,8 @@ class Changes:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
             if effect.engagement is not None:
-                self.engage(effect.engagement, key, at, series, company=company)
+                click = Click(at, event.url or None, texts.user_agent(event.user_agent), None)
+                self.engage(effect.engagement, key, at, series, company=company, click=click)
             self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:
                 self.sendings.add(*key, at, series)

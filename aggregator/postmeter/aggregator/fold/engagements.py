@@ -10,6 +10,9 @@ from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key, Known
 from postmeter.shared.stream.events import Engagement
 
+CLICKS = 32
+"""Of a message that are remembered; of one that has more the history is asked."""
+
 
 @dataclass
 class Engagements:
@@ -36,6 +39,8 @@ def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
             known = states[key]
             was = None if known.first is None else known.first[kind]
             if was is None:
+                if is_click and known.series is not None:
+                    known.clicks = []
                 new((*key, kind, at, series))
             elif at < was:
                 found.earlier.append((*key, kind, at))
@@ -51,7 +56,18 @@ def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
                 changes.cohorts.engage(key[0], known.sent_at, series, kind, 1)
             if was is None and is_click and not _is_early(at, known.delivered_at, early):
                 found.alone.add(key)
+    _remember_clicks(changes, states)
     return found
+
+
+def _remember_clicks(changes: Changes, states: dict[Key, Known]) -> None:
+    """What is known of clicks when those of `changes` are stored; of messages on which nobody had clicked, all."""
+    for key in changes.first[Engagement.CLICK]:
+        known, new = states[key], changes.clicks.get(key, ())
+        if key in changes.unclear or known.clicks is None or len(known.clicks) + len(new) > CLICKS:
+            known.clicks = None
+        else:
+            known.clicks += new
 
 
 def _is_early(at: int, delivered_at: int | None, early: int) -> bool:

@@ -92,6 +92,8 @@ def add_hit(changes: Changes, one: Counted, level: Level, *, counted: bool = Tru
     at = changes.horizon.place(hit.at, changes.horizon.now)
     if level is Level.PSEUDONYMOUS:
         kept = WaitingHit(at - at % HOUR, hit.workspace, hit.message, hit.url, False, b"", "", 0, verdict, why or "")
+        if kind is EventType.CLICKED:
+            changes.unclear.add(key)
         changes.add_hits([(key, kept, series)], counted=counted, company=False)
     elif counted:
         _count(changes, key, kind, verdict, at, series, hit.url, level)

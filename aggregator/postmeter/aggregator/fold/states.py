@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 
+from postmeter.aggregator.verdicts.company import Click
 from postmeter.shared.privacy.levels import LEVEL_BITS, SEEN, Ceilings, of_flags
 from postmeter.shared.stream.events import Engagement
 
@@ -38,6 +39,11 @@ def asked(flags: int) -> int:
     return flags & _ASKED
 
 
+def is_full(flags: int) -> bool:
+    """Whether everything is kept of the message, for all that it says itself."""
+    return not flags & _ASKED & ~PLAIN
+
+
 def is_seen(flags: int, ceilings: Ceilings | None) -> bool:
     """Whether it would be known of the message that it was opened. ceilings: what its workspace has said."""
     levels = of_flags(flags) if ceilings is None else of_flags(flags).at_most(ceilings.workspace)
@@ -50,7 +56,8 @@ class Known:
 
     series: None where nobody has registered it, and it is not to be remembered. slot, era: whose it is, and since when
     that is believed (store/memory.py). flags: those that counting asks for. first: by Engagement, when it had its first
-    one, None: it had none of that kind (place 0 is not used); None: it had none at all.
+    one, None: it had none of that kind (place 0 is not used); None: it had none at all. links: how many it has, None:
+    not known. clicks: all that are judged by their company, as the history has them; None: not known, or too many.
     """
 
     series: int | None
@@ -60,6 +67,8 @@ class Known:
     era: int = FORGOTTEN
     flags: int = PLAIN
     first: list[int | None] | None = None
+    links: int | None = None
+    clicks: list[Click] | None = None
 
     def engage(self, kind: Engagement, at: int) -> None:
         """Its first engagement of the kind was then."""

@@ -146,7 +146,7 @@ class Transaction:
     def create(self, made: Mapping[Key, Made]) -> None:
         """These messages were made by this transaction."""
         for key, of in made.items():
-            self._created[key] = Known(of.series, None, None, slot_of(*key), flags=asked(of.flags))
+            self._created[key] = Known(of.series, None, None, slot_of(*key), flags=asked(of.flags), links=of.links)
 
     async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The series of those messages that are registered. To be asked before any slot is held."""
@@ -193,7 +193,7 @@ class Transaction:
         found: dict[Key, Known] = {}
         missing: list[Key] = []
         for key in keys:
-            known = self.learnt.get(key) or self._memory.get(key)
+            known = self.known(key)
             if known is None:
                 missing.append(key)
             else:
@@ -243,9 +243,13 @@ class Transaction:
             if (known := self._memory.get(key)) is not None:
                 known.era = FORGOTTEN
 
+    def known(self, key: Key) -> Known | None:
+        """What is known of a message whose slot is held."""
+        return self.learnt.get(key) or self._memory.get(key)
+
     def date(self, key: Key, sent_at: int | None, delivered_at: int | None) -> None:
         """A message was sent, or delivered, at the latest then."""
-        known = self.learnt.get(key) or self._memory.get(key)
+        known = self.known(key)
         if known is not None:
             known.sent_at = _least(known.sent_at, sent_at)
             known.delivered_at = _least(known.delivered_at, delivered_at)
@@ -257,10 +261,10 @@ async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
     row = await connection.fetchrow(_QUERIES["messages"], workspaces, ids)
     assert row is not None
     found: dict[Key, Known] = {}
-    names = ("place", "series", "sent_at", "delivered_at", "flags")
-    for place, series, sent_at, delivered_at, flags in zip(*(row[name] or () for name in names), strict=True):
+    names = ("place", "series", "sent_at", "delivered_at", "flags", "links")
+    for place, series, sent_at, delivered_at, flags, links in zip(*(row[name] or () for name in names), strict=True):
         key = keys[place - 1]
-        found[key] = Known(series, sent_at, delivered_at, slot_of(*key), flags=asked(flags))
+        found[key] = Known(series, sent_at, delivered_at, slot_of(*key), flags=asked(flags), links=links)
     for place, kind, at in zip(row["engaged"] or (), row["kind"] or (), row["at"] or (), strict=True):
         if (known := found.get(keys[place - 1])) is not None:
             known.engage(kind, at)

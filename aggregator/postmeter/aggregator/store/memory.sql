@@ -10,13 +10,13 @@ UPDATE slot SET writer = $2 WHERE slot = ANY ($1::smallint[]);
 
 -- name: messages
 -- Of the messages ($1 workspaces, $2 ids) those that are there, by their places: series (null: nobody has registered it)
--- times, flags; and first engagements, by the places of their messages.
+-- times, flags, how many links it has; and first engagements, by the places of their messages.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest($1::int[], $2::uuid[]) WITH ORDINALITY AS n (workspace, id, place)),
 m AS (
     SELECT array_agg(n.place) AS place, array_agg(CASE WHEN m.flags & {Flag.PROVISIONAL} = 0 THEN m.series END) AS series,
         array_agg(m.sent_at) AS sent_at, array_agg(m.delivered_at) AS delivered_at,
-        array_agg(m.flags) AS flags
+        array_agg(m.flags) AS flags, array_agg(m.links) AS links
     FROM n JOIN message m ON m.workspace = n.workspace AND m.id = n.id),
 e AS (
     SELECT array_agg(n.place) AS engaged, array_agg(e.kind) AS kind, array_agg(e.at) AS at

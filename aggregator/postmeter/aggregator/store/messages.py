@@ -32,6 +32,7 @@ class Made(NamedTuple):
 
     series: int
     flags: int
+    links: int | None = None
 
 
 class Row(NamedTuple):
@@ -143,7 +144,7 @@ async def register(
     fresh: dict[Key, Made] = {}
     names: list[Name] = []
     for row in await _store(connection, rows):
-        fresh[row.workspace, row.message] = Made(row.series, row.flags)
+        fresh[row.workspace, row.message] = Made(row.series, row.flags, row.links)
         cohorts.register(row.workspace, row.created, row.series)
         if row.provider_message:
             names.append((row.workspace, row.provider, row.provider_message))

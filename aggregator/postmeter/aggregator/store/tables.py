@@ -68,7 +68,7 @@ async def _write_states(held: Transaction, changes: Changes, states: dict[Key, K
         await _move_messages(connection, changes.cohorts, groups)
         for key, p in changes.progress.items():
             held.date(key, p.sent_at, p.delivered_at)
-    held.forget(await clicks.judge(connection, changes, found.alone, stretches))
+    await clicks.judge(held, changes, states, found.alone, stretches)
 
 
 async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[asyncpg.Record]) -> None:
