@@ -1,6 +1,10 @@
 -- Rollups without zeros (ADR 0064), from when no service of the version before runs: null stands for 0.
 CREATE OR REPLACE FUNCTION postmeter_sparse(n bigint) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN nullif(n, 0);
 
+-- message_created_at and message_to have taken their places. Before anything of rollups: a flush that has read messages is let to its
+-- end, and none that has not holds a rollup.
+DROP INDEX message_created, message_recipient;
+
 DO $$
 DECLARE
     counter record;
@@ -20,6 +24,3 @@ END $$;
 
 -- By the second only what sticks out at the ends of a range is read, at most a quarter-hour: the primary key is enough.
 DROP INDEX cohort_created_1s_series;
-
--- message_created_at and message_to have taken their places.
-DROP INDEX message_created, message_recipient;
