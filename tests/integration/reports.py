@@ -1,6 +1,5 @@
 """What the tests of Workspaces and Misar share: a query-service, and campaigns, cohorts, reasons and IPs."""
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,16 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-import aiohttp
-from yarl import URL
-
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import Rollup, Tier
-from tests import sealing
+from tests.integration import query_api
 from tests.integration.counted_facts import raised, stored
-from tests.integration.running_query import Fact, World, ensure_months, query_service, sealed, world
+from tests.integration.query_api import Answer
+from tests.integration.running_query import Fact
 
-Answer = tuple[int, Any]
 WORKSPACE = "ws_xyz789"
 
 
@@ -31,41 +27,8 @@ class Cohort:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
-class Api:
-    """A workspace, and the service asked as its key."""
-
-    here: World
-    url: str
-    workspace: int
-    session: aiohttp.ClientSession
-    role: dict[str, Any] = field(default_factory=dict)
-
-    def confined(self, *domains: str) -> "Api":
-        """The same for a domain_admin's key."""
-        role = {"role": "domain_admin", "domains": list(domains)}
-        return Api(self.here, self.url, self.workspace, self.session, role)
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return sealed(self.workspace, workspace_id=WORKSPACE, **self.role)
-
-    async def get(self, path: str, **parameters: str) -> Answer:
-        async with self.session.get(self.url + path, params=parameters, headers=self._headers) as answer:
-            assert answer.content_type == "application/json"
-            return answer.status, json.loads(await answer.read())
-
-    async def raw_get(self, path_and_query: str) -> Answer:
-        """As it stands: nothing is encoded."""
-        url = URL(self.url + path_and_query, encoded=True)
-        async with self.session.get(url, headers=self._headers) as answer:
-            return answer.status, json.loads(await answer.read())
-
-    async def post(self, path: str, body: Any) -> Answer:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(self.url + path, data=content, headers=self._headers) as answer:
-            assert answer.content_type == "application/json"
-            return answer.status, json.loads(await answer.read())
+class Api(query_api.Api):
+    """A workspace, its reports, and what they are of."""
 
     async def read(self, name: str, **parameters: str) -> Any:
         """The data of a Workspaces report: `overview`, `deliverability`, `engagement-heatmap`."""
@@ -151,10 +114,5 @@ def _bucket(at: datetime, tier: Tier) -> datetime:
 @asynccontextmanager
 async def reports(dsn: str, redis_url: str, now: datetime, first: date) -> AsyncIterator[Api]:
     """A service for which it is always `now`, with room for moments from the month of `first` on."""
-    await ensure_months(dsn, first.replace(day=1), now.date())
-    async with (
-        world(dsn) as here,
-        query_service(here, redis_url, now) as url,
-        sealing.session() as session,
-    ):
-        yield Api(here, url, await here.workspace(WORKSPACE), session)
+    async with query_api.asking(dsn, redis_url, now, first, Api, WORKSPACE, workspace_id=WORKSPACE) as made:
+        yield made

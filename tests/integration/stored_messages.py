@@ -1,6 +1,5 @@
 """Messages with the cohorts that the aggregator keeps of them, and a query-service that is asked about them."""
 
-import json
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -9,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-import aiohttp
 import asyncpg
 
 from postmeter.shared.storage import partitions, rollups, uuid7
 from postmeter.shared.stream.events import EventType, State, Verdict
-from tests import sealing
+from tests.integration import query_api
 from tests.integration.counted_facts import raised, stored
-from tests.integration.running_query import World, ensure_months, query_service, sealed, world
+from tests.integration.query_api import Api
+from tests.integration.running_query import World
 
 SCOPES = ["analytics", "mail:read"]
 
@@ -40,48 +39,12 @@ class Mail:
     id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
-@dataclass
-class Api:
-    """A query-service and a workspace that asks it."""
-
-    here: World
-    url: str
-    workspace: int
-    session: aiohttp.ClientSession
-
-    async def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        headers = sealed(self.workspace, scopes=SCOPES) if headers is None else headers
-        async with self.session.get(self.url + path, headers=headers) as answer:
-            assert answer.content_type == "application/json"
-            return answer.status, json.loads(await answer.read())
-
-    async def ok(self, path: str, headers: dict[str, str] | None = None) -> Any:
-        status, answer = await self.get(path, headers)
-        assert status == 200, answer
-        return answer
-
-    async def text(self, path: str) -> str:
-        """The answer as it is written: order of fields, spelling of numbers."""
-        headers = sealed(self.workspace, scopes=SCOPES)
-        async with self.session.get(self.url + path, headers=headers) as answer:
-            assert answer.status == 200
-            return await answer.text()
-
-    def confined(self, *domains: str) -> dict[str, str]:
-        return sealed(self.workspace, role="domain_admin", domains=list(domains), scopes=SCOPES)
-
-
 @asynccontextmanager
 async def asking(dsn: str, redis_url: str, now: datetime, first: date) -> AsyncIterator[Api]:
     """An Api for which it is always `now`; the tables reach back to the month of `first`."""
-    await ensure_months(dsn, first, now.date())
     await ensure_message_months(dsn, first, now.date())
-    async with (
-        world(dsn) as here,
-        query_service(here, redis_url, now) as url,
-        sealing.session() as session,
-    ):
-        yield Api(here, url, await here.workspace(), session)
+    async with query_api.asking(dsn, redis_url, now, first, Api, scopes=SCOPES) as made:
+        yield made
 
 
 async def ensure_message_months(dsn: str, first: date, last: date) -> None:

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.shared.stream.events import State
+from tests.integration.query_api import Api
 from tests.integration.running_query import sealed
-from tests.integration.stored_messages import Api, Mail, asking, register
+from tests.integration.stored_messages import Mail, asking, register
 
 NOW = datetime(2026, 2, 15, 12, 0, 0, 750_000, tzinfo=UTC)
 FIRST = date(2025, 1, 1)
@@ -145,7 +146,7 @@ async def test_the_scope_is_mail_read(api: Api) -> None:
 async def test_others_are_not_counted(api: Api) -> None:
     await register(api.here, await api.here.workspace(), Mail(NOW))
     await register(api.here, api.workspace, Mail(NOW, domain="a.example"), Mail(NOW, domain="b.example"))
-    for headers, total in ((None, 2), (api.confined("a.example"), 1), (api.confined(), 0)):
+    for headers, total in ((None, 2), (api.confined("a.example").headers, 1), (api.confined().headers, 0)):
         assert (await api.ok("/api/v1/mail/stats", headers))["data"]["total"] == total
         assert sum(row["queued"] for row in (await api.ok("/api/v1/mail/stats/daily", headers))["data"]) == total
 
@@ -163,7 +164,7 @@ def test_any_answer_equals_the_count(postgres_dsn: str, redis_url: str) -> None:
         api.workspace = await api.here.workspace()
         await register(api.here, api.workspace, *held)
         visible = [mail for mail in held if not mine or mail.domain == "a.example"]
-        headers = api.confined("a.example") if mine else None
+        headers = api.confined("a.example").headers if mine else None
         for period in (1, 7, 30, 90):
             since = NOW.replace(microsecond=0) - timedelta(days=period)
             inside = [mail for mail in visible if since <= mail.created < NOW.replace(microsecond=0) + SECOND]

@@ -8,8 +8,9 @@ import pytest
 
 from postmeter.query.documents.native import message_events
 from postmeter.shared.stream.events import EventType, Verdict
+from tests.integration.query_api import Api
 from tests.integration.running_query import sealed
-from tests.integration.stored_messages import Api, Mail, asking, happened, register
+from tests.integration.stored_messages import Mail, asking, happened, register
 
 NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
 

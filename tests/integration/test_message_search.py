@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from postmeter.query.documents.native import message_search, stretches
 from postmeter.shared.stream.events import Engagement, State
+from tests.integration.query_api import Api
 from tests.integration.running_query import sealed
-from tests.integration.stored_messages import Api, Mail, asking, register
+from tests.integration.stored_messages import Mail, asking, register
 
 NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
 MOMENTS = [NOW - hours * timedelta(hours=1) for hours in (0, 0.5, 1, 30, 31, 200, 400)]
@@ -187,7 +188,7 @@ async def test_a_cursor_is_of_one_search_and_one_key(api: Api) -> None:
     await register(api.here, api.workspace, *(Mail(NOW) for _ in range(3)))
     _, page = await ask(api, limit=1)
     cursor = page["next_cursor"]
-    confined = api.confined("example.com")
+    confined = api.confined("example.com").headers
     for headers, changes in ((None, {"engagement": "opened"}), (None, {"to": "2026-05-21"}), (confined, {})):
         status, answer = await ask(api, headers, cursor=cursor, **changes)
         assert (status, answer["error"]["code"]) == (400, "INVALID_CURSOR")

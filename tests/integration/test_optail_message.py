@@ -8,8 +8,9 @@ import pytest
 
 from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
+from tests.integration.query_api import Api
 from tests.integration.running_query import sealed
-from tests.integration.stored_messages import Api, Mail, asking, happened, register
+from tests.integration.stored_messages import Mail, asking, happened, register
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ async def test_an_id_of_another_tenant_is_as_unknown_as_none(api: Api) -> None:
     other = await api.here.workspace()
     await register(api.here, other, theirs)
     await register(api.here, api.workspace, other_domain, mine)
-    confined = api.confined("example.com")
+    confined = api.confined("example.com").headers
     answers = [
         await api.get(f"/v1/messages/{i}") for i in (theirs.id, uuid.uuid4(), "x", f"{{{mine.id}}}", mine.id.hex)
     ]

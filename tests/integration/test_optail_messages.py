@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from postmeter.query.documents.optail import subjects as subjects_read
 from postmeter.shared.stream.events import State
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
+from tests.integration.query_api import Api
 from tests.integration.running_query import World, query_service
-from tests.integration.stored_messages import Api, Mail, an_id, asking, register
+from tests.integration.stored_messages import Mail, an_id, asking, register
 from tests.waiting import until
 
 # Written down a second time (semantics.md).
@@ -111,7 +112,7 @@ def test_every_page_equals_the_sorted_list(postgres_dsn: str, redis_url: str) ->
         pages = -(-len(wanted) // limit)
         for page in range(1, pages + 2):
             answer = await api.ok(
-                f"/v1/messages?page={page}&limit={limit}{query}", api.confined("a.example") if mine else None
+                f"/v1/messages?page={page}&limit={limit}{query}", api.confined("a.example").headers if mine else None
             )
             assert [row["id"] for row in answer["data"]] == on_page(wanted, page, limit)
             assert answer["pagination"] == {"page": page, "limit": limit, "total": len(wanted), "totalPages": pages}

@@ -8,7 +8,8 @@ import pytest
 
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from tests.integration.counted_facts import Counted, fill
-from tests.integration.native_queries import NOW, Answer, Api, asking
+from tests.integration.native_queries import NOW, Api, asking
+from tests.integration.query_api import Answer
 from tests.integration.running_query import Fact, query_service, sealed
 
 

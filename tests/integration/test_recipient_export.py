@@ -12,8 +12,9 @@ from postmeter.shared.apis import recipients
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
 from tests.aggregation import event
+from tests.integration.query_api import Api
 from tests.integration.running_query import sealed
-from tests.integration.stored_messages import Api, Mail, asking, happened, register
+from tests.integration.stored_messages import Mail, asking, happened, register
 
 NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
 ADDRESS = "Ada@reader.example"

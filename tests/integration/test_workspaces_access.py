@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from postmeter.shared.storage.rollups import SENT
-from tests.integration.reports import WORKSPACE, Answer, Api, Cohort, reports
+from tests.integration.query_api import Answer
+from tests.integration.reports import WORKSPACE, Api, Cohort, reports
 from tests.integration.running_query import Fact
 
 NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)
