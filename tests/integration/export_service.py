@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,9 @@ async def _insert(here: World, table: str, row: dict[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True, **given: Any) -> AsyncIterator[Api]:
+async def exporting(
+    dsn: str, redis_url: str, folder: Path, *, work: bool = True, retry_seconds: float = 5.0, **given: Any
+) -> AsyncIterator[Api]:
     """A workspace, and a query-service that takes orders and, with `work`, works on them."""
     settings = query_settings(postgres_dsn=Secret(dsn), export_dir=str(folder), **given)
     registry, stop = CollectorRegistry(), asyncio.Event()
@@ -244,7 +246,8 @@ async def exporting(dsn: str, redis_url: str, folder: Path, *, work: bool = True
         application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache)
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
-            task = asyncio.create_task(made.worker.run(stop)) if work else None
+            worker = replace(made.worker, retry_seconds=retry_seconds)
+            task = asyncio.create_task(worker.run(stop)) if work else None
             try:
                 yield Api(here, url, number, session, made, settings, registry)
             finally:

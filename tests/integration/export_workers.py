@@ -72,13 +72,16 @@ def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
 
 
 @asynccontextmanager
-async def working(api: Api, **given: Any) -> AsyncIterator[CollectorRegistry]:
+async def working(
+    api: Api, *, retry_seconds: float = 5.0, sweep_seconds: float = 10.0, **given: Any
+) -> AsyncIterator[CollectorRegistry]:
     """A worker like another replica's, with a pool of its own. The registry has what it counts."""
     registry, stop = CollectorRegistry(), asyncio.Event()
     settings = replace(api.settings, **given)
     pool = await service.connect(settings)
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
-    task = asyncio.create_task(made.worker.run(stop))
+    worker = replace(made.worker, retry_seconds=retry_seconds, sweep_seconds=sweep_seconds)
+    task = asyncio.create_task(worker.run(stop))
     try:
         yield registry
     finally:

@@ -14,7 +14,7 @@ from postmeter.aggregator.fold import moments
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
-from postmeter.query.documents.workspaces.exports import failures, formats, jobs, worker
+from postmeter.query.documents.workspaces.exports import failures, formats, jobs
 from postmeter.query.documents.workspaces.exports.columns import Table
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
 from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format, Writer
@@ -155,11 +155,10 @@ async def test_a_stopped_worker_gives_its_export_back_and_nothing_counts_against
         await is_whole(api, export_id, ROWS, attempt=jobs.MAX_TRIES + 1)
 
 
-async def test_an_export_that_loses_its_database_is_tried_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
+async def test_an_export_that_loses_its_database_is_tried_again(api: Api) -> None:
     await fill(api.here, api.workspace, ROWS, noon())
     export_id = await api.order(export_type="messages")
-    async with working(api) as registry:
+    async with working(api, retry_seconds=0.01) as registry:
         await in_the_middle(api, export_id)
         await api.here.pool.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -170,11 +169,10 @@ async def test_an_export_that_loses_its_database_is_tried_again(api: Api, monkey
 
 
 async def test_a_full_disk_is_tried_three_times_and_then_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
     full = Format("csv", "text/csv", lambda _, table: CsvFile(Path("/dev/full"), table))
     monkeypatch.setitem(formats.FORMATS, "csv", full)
     await message(api.here, api.workspace)
-    async with working(api) as registry:
+    async with working(api, retry_seconds=0.01) as registry:
         reason = await api.failed(export_type="messages")
     assert reason == "the disk for exports is full; order it again later, or a smaller one"
     assert (counted(registry, "retried"), counted(registry, "failed")) == (2, 1)
@@ -206,10 +204,9 @@ def broken(_: Path, __: Table) -> Writer:
 
 
 async def test_a_broken_export_says_where_to_look(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
     monkeypatch.setitem(formats.FORMATS, "csv", Format("csv", "text/csv", broken))
     await message(api.here, api.workspace)
-    async with working(api):
+    async with working(api, retry_seconds=0.01):
         assert await api.failed(export_type="messages") == (
             "an internal error, which the server's log has under the export's id"
         )
@@ -245,12 +242,11 @@ async def test_what_dead_attempts_left_is_removed(api: Api) -> None:
         await is_whole(api, export_id, 1, attempt=2)
 
 
-async def test_files_are_removed_when_their_time_is_over(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "SWEEP_SECONDS", 0.05)
+async def test_files_are_removed_when_their_time_is_over(api: Api) -> None:
     await message(api.here, api.workspace)
-    async with working(api):
+    async with working(api, sweep_seconds=0.05):
         kept = await api.completed(export_type="messages")
-    async with working(api, export_lifetime=0.2):
+    async with working(api, sweep_seconds=0.05, export_lifetime=0.2):
         export_id = await api.order(export_type="messages")
         await until(lambda: _gone(api, export_id))
     status, answer = await api.status(export_id)

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.query.documents.workspaces.exports import sizes, worker
+from postmeter.query.documents.workspaces.exports import sizes
 from postmeter.shared.apis.exports import EXPORT_TYPES
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.running_query import Fact
@@ -149,11 +149,8 @@ async def test_a_workspace_s_files_are_bounded_together(postgres_dsn: str, redis
         await api.completed(export_type="messages")
 
 
-async def test_the_disk_keeps_what_is_not_for_exports(
-    postgres_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
-    async with exporting(postgres_dsn, redis_url, tmp_path, export_free_bytes=2**60) as api:
+async def test_the_disk_keeps_what_is_not_for_exports(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    async with exporting(postgres_dsn, redis_url, tmp_path, retry_seconds=0.01, export_free_bytes=2**60) as api:
         await message(api.here, api.workspace)
         reason = await api.failed(export_type="messages")
         assert reason == "the disk for exports is full; order it again later, or a smaller one"

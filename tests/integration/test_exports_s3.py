@@ -14,7 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from prometheus_client import CollectorRegistry
 
-from postmeter.query.documents.workspaces.exports import s3_storage, service, worker
+from postmeter.query.documents.workspaces.exports import s3_storage, service
 from postmeter.query.requests.answers import system_clock
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
@@ -128,11 +128,10 @@ async def test_leftovers_and_expired_files_are_removed_from_the_bucket(
 
 
 async def test_a_bucket_that_refuses_fails_the_export_in_plain_words(
-    postgres_dsn: str, redis_url: str, tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    postgres_dsn: str, redis_url: str, tmp_path: Path, bucket: Bucket
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
     missing = {**bucket.settings, "export_bucket": "s3://no-such-bucket"}
-    async with exporting(postgres_dsn, redis_url, tmp_path, **missing) as api:
+    async with exporting(postgres_dsn, redis_url, tmp_path, retry_seconds=0.01, **missing) as api:
         await message(api.here, api.workspace)
         reason = await api.failed(export_type="messages")
         assert reason == "the storage for exports did not take the file; order it again later"

@@ -1,43 +1,27 @@
 """Vectis over real HTTP, field by field as its document prints it."""
 
-import json
 import re
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 import redis
 
 from postmeter.shared.auth import principal
 from postmeter.shared.stream import live, streams
 from postmeter.shared.stream.live import LiveTotals
-from tests import sealing
-from tests.integration.running_query import Fact, World, ensure_months, query_service, sealed, world
+from tests.integration import query_api
+from tests.integration.running_query import Fact, query_service, sealed
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 FIRST = uuid.UUID("0192abc0-def1-7000-8000-000000000001")
 SECOND = uuid.UUID("0192abc0-def1-7000-8000-000000000002")
 METRICS = ["sent", "received", "bounced", "spam", "failed", "size_bytes"]
-Answer = tuple[int, Any]
 
 
-@dataclass
-class Api:
-    here: World
-    url: str
-    workspace: int
-    session: aiohttp.ClientSession
-
-    async def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
-        headers = sealed(self.workspace) if headers is None else headers
-        async with self.session.get(self.url + path, headers=headers) as answer:
-            assert answer.content_type == "application/json"
-            return answer.status, json.loads(await answer.read())
-
+class Api(query_api.Api):
     async def data(self, path: str, headers: dict[str, str] | None = None) -> Any:
         status, answer = await self.get(path, headers)
         assert status == 200, answer
@@ -46,13 +30,8 @@ class Api:
 
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    await ensure_months(postgres_dsn, date(2025, 4, 1), date(2025, 5, 1))
-    async with (
-        world(postgres_dsn) as here,
-        query_service(here, redis_url, NOW) as url,
-        sealing.session() as session,
-    ):
-        yield Api(here, url, await here.workspace(), session)
+    async with query_api.asking(postgres_dsn, redis_url, NOW, date(2025, 4, 1), Api) as made:
+        yield made
 
 
 @pytest.mark.parametrize(

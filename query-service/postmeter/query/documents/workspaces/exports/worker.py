@@ -25,11 +25,8 @@ AT_ONCE = 2
 """Exports that one query-service works on at the same time."""
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 5.0
-SWEEP_SECONDS = 10.0
 RENEWALS = 4
 """A lease is renewed so many times in its life."""
-RETRY_SECONDS = 5.0
-"""How long a job waits after a failed attempt; after the second one twice as long."""
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -45,6 +42,10 @@ class Worker:
     metrics: ExportMetrics
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody has ordered here, so that it begins at once."""
+    retry_seconds: float = 5.0
+    """How long a job waits after a failed attempt; after the second one twice as long."""
+    sweep_seconds: float = 10.0
+    """Between two rounds of `sweep`."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what is in hand is given back then, for others to begin at once."""
@@ -151,7 +152,7 @@ class Worker:
                 final, reason, ended = job.last, failures.reason(error), "failed"
                 log.error("an attempt at an export failed", reason=reason, exc_info=error)
         if not final:
-            await self.jobs.put_off(job, reason, RETRY_SECONDS * job.tries)
+            await self.jobs.put_off(job, reason, self.retry_seconds * job.tries)
             self._count("retried")
         elif await self.jobs.fail(job, reason):
             self._count(ended)
@@ -163,7 +164,7 @@ class Worker:
                 await self.sweep()
             except Exception as error:
                 logs.get().warning("exports cannot be swept", error=repr(error))
-            await _first(SWEEP_SECONDS, stop.wait())
+            await _first(self.sweep_seconds, stop.wait())
 
     async def sweep(self) -> None:
         """One round: jobs that killed every worker, files whose time is over, rows and folders nobody needs."""
