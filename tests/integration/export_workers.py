@@ -46,7 +46,7 @@ class Service:
 
 
 @contextmanager
-def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
+def query_service(dsn: str, redis_url: str, folder: Path, lease: float = 3.0) -> Iterator[Service]:
     ops_port = free_port()
     own = {
         "POSTGRES_DSN": of_service(dsn, "query"),
@@ -56,7 +56,7 @@ def query_service(dsn: str, redis_url: str, folder: Path) -> Iterator[Service]:
         "OPS_PORT": str(ops_port),
         "PUBLIC_GATEWAY_URL": "https://gateway.example",
         "EXPORT_DIR": str(folder),
-        "EXPORT_LEASE": "1.5",
+        "EXPORT_LEASE": str(lease),
         "LOG_LEVEL": "error",
     }
     environ = {**as_installed(), **{f"POSTMETER_{name}": value for name, value in own.items()}}

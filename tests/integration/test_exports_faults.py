@@ -40,7 +40,7 @@ MARKERS = Markers(ADA, MARKER)
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """Takes orders; whoever works on them is the test's."""
-    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=5) as made:
+    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=30) as made:
         yield made
 
 

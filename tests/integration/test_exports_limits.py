@@ -15,7 +15,12 @@ from postmeter.shared.apis.exports import EXPORT_TYPES
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.running_query import Fact
 
-TEN_YEARS = {"time_range": "custom", "start_date": "2016-12-01", "end_date": "2026-11-30"}
+TOMORROW = (datetime.now(UTC) + DAY).date()
+TEN_YEARS = {
+    "time_range": "custom",
+    "start_date": (TOMORROW - 3651 * DAY).isoformat(),
+    "end_date": TOMORROW.isoformat(),
+}
 SERIES = {"export_type": "campaign_performance", "include_time_series": True}
 
 

@@ -20,6 +20,7 @@ from tests.integration.export_workers import (
     query_service,
     working,
 )
+from tests.product import PATIENCE
 from tests.waiting import until
 
 ORDER = Order(
@@ -31,7 +32,7 @@ ORDER = Order(
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """Takes orders; whoever works on them is the test's."""
-    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=5) as made:
+    async with exporting(postgres_dsn, redis_url, tmp_path, work=False, export_lease=30) as made:
         yield made
 
 
@@ -171,7 +172,7 @@ async def test_the_progress_rises_while_an_export_is_made(api: Api) -> None:
 async def test_memory_does_not_grow_with_an_export(api: Api, postgres_dsn: str, redis_url: str) -> None:
     await fill(api.here, api.workspace, 120_000, noon(), campaign="large")
     await fill(api.here, api.workspace, 10_000, noon(2), campaign="small")
-    with query_service(postgres_dsn, redis_url, Path(api.settings.export_dir)) as made:
+    with query_service(postgres_dsn, redis_url, Path(api.settings.export_dir), PATIENCE) as made:
         for name in ("csv", "parquet"):
             small = await api.completed(export_type="messages", format=name, campaign_ids=["small"])
             before = made.peak()

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -13,14 +13,21 @@ from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
 from tests.older_schema import migrate_up_to
 from tests.product import PATIENCE
 
-NOW = datetime.now(UTC)
-MONTH = NOW.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def month() -> datetime:
+    """The beginning of this one."""
+    return now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 async def insert(
-    connection: Any, *subjects: str, workspace: int = 1, created: datetime = NOW, named: Any = None
+    connection: Any, *subjects: str, workspace: int = 1, created: datetime | None = None, named: Any = None
 ) -> None:
     """Messages in one statement, under a UUIDv7 of the time of their creation unless they are named."""
+    created = created or now()
     milliseconds = int(created.timestamp() * 1000)
     ids = [named or uuid7.new(milliseconds + n) for n in range(len(subjects))]
     await connection.execute(
@@ -47,17 +54,17 @@ async def db(postgres_dsn: str) -> AsyncIterator[Any]:
 
 async def test_each_subject_of_a_workspace_is_noted_once(db: Any) -> None:
     await insert(db, "Hello", "Hello", "Bye")
-    await insert(db, "Hello", created=NOW.replace(year=NOW.year - 1, day=1))
+    await insert(db, "Hello", created=month() - timedelta(days=360))
     await insert(db, "Hello", workspace=2)
     await insert(db, "Welcome", named=uuid.uuid4())
-    assert await noted(db) == {(1, "Hello"): MONTH, (1, "Bye"): MONTH, (2, "Hello"): MONTH, (1, "Welcome"): None}
+    assert await noted(db) == {(1, "Hello"): month(), (1, "Bye"): month(), (2, "Hello"): month(), (1, "Welcome"): None}
 
 
 async def test_a_subject_that_is_used_again_in_a_later_month_is_kept_longer(db: Any) -> None:
     await insert(db, "Hello")
     await db.execute("UPDATE subject SET until = until - interval '3 months'")
-    await insert(db, "Hello", created=NOW.replace(microsecond=1))
-    assert await noted(db) == {(1, "Hello"): MONTH}
+    await insert(db, "Hello", created=now().replace(microsecond=1))
+    assert await noted(db) == {(1, "Hello"): month()}
 
 
 async def test_what_is_not_committed_is_not_noted_and_who_waits_for_it_notes_it(db: Any, postgres_dsn: str) -> None:
@@ -65,13 +72,13 @@ async def test_what_is_not_committed_is_not_noted_and_who_waits_for_it_notes_it(
     turn = db.transaction()
     await turn.start()
     await insert(db, "Hello")
-    waiting = asyncio.create_task(insert(other, "Hello", created=NOW.replace(microsecond=1)))
+    waiting = asyncio.create_task(insert(other, "Hello", created=now().replace(microsecond=1)))
     async with asyncio.timeout(PATIENCE):
         while not await db.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await db.execute("SELECT pg_sleep(0.01)")
     await turn.rollback()
     await waiting
-    assert await noted(db) == {(1, "Hello"): MONTH}
+    assert await noted(db) == {(1, "Hello"): month()}
     assert await db.fetchval("SELECT count(*) FROM message") == 1
     await other.close()
 
@@ -87,7 +94,7 @@ async def test_a_workspace_with_too_many_is_told_apart_and_notes_no_more(db: Any
     await insert(db, *many, workspace=2)
     assert [row["workspace"] for row in await db.fetch("SELECT workspace FROM subject_excess")] == [1]
     held = await db.fetchval("SELECT count(*) FROM subject")
-    await insert(db, "one more", created=NOW.replace(microsecond=1))
+    await insert(db, "one more", created=now().replace(microsecond=1))
     assert await db.fetchval("SELECT count(*) FROM subject") == held
 
 
@@ -96,7 +103,7 @@ async def test_subjects_of_before_the_migration_are_noted_too(
 ) -> None:
     await migrate_up_to(empty_postgres_dsn, "0022")
     db = await asyncpg.connect(empty_postgres_dsn)
-    before = datetime.combine(partitions.add_months(NOW.date(), -2), datetime.min.time(), UTC)
+    before = datetime.combine(partitions.add_months(now().date(), -2), datetime.min.time(), UTC)
     await insert(db, "Hello", "Bye", created=before)
     await insert(db, "Hello", "Hello")
     await insert(db, "Welcome", named=uuid.uuid4())
@@ -104,6 +111,6 @@ async def test_subjects_of_before_the_migration_are_noted_too(
     monkeypatch.setattr(index_builds, "MOST_SUBJECTS", 3)
     await migrate.migrate(empty_postgres_dsn)
     found = {key: until for key, until in (await noted(db)).items() if key[0] == 1}
-    assert found == {(1, "Hello"): MONTH, (1, "Bye"): before, (1, "Welcome"): None}
+    assert found == {(1, "Hello"): month(), (1, "Bye"): before, (1, "Welcome"): None}
     assert [row["workspace"] for row in await db.fetch("SELECT workspace FROM subject_excess")] == [2]
     await db.close()
