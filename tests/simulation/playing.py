@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 500
-"""In each of the two tests that play many: a thousand are a minute and a half of one core that others use, too."""
+"""In each of the two tests that play many: a thousand are a minute of one core, more where others use it, too."""
 
 
 def play(*arguments: str) -> subprocess.CompletedProcess[str]:

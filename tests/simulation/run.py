@@ -112,6 +112,9 @@ def _dispose(world: World) -> None:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # how asyncio itself keeps silent
         with contextlib.suppress(BaseException):
             task.get_coro().close()
+    world.loop.tasks.clear()
+    world.loop._due.clear()
+    world.loop._ready.clear()
 
 
 def _quiet(logs: bool) -> None:
