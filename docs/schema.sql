@@ -218,6 +218,9 @@ CREATE INDEX activity_1h_series ON activity_1h (workspace, series, bucket);
 -- be seen one by one.
 CREATE TABLE activity_1d (LIKE activity_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX activity_1d_series ON activity_1d (workspace, series, bucket);
+CREATE TRIGGER day_changed_by_delete AFTER DELETE ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
+CREATE TRIGGER day_changed_by_insert AFTER INSERT ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
+CREATE TRIGGER day_changed_by_update AFTER UPDATE ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
 
 -- Live totals since the workspace began, per stream shard; published to Redis after each commit.
 CREATE TABLE live_total (
@@ -362,6 +365,9 @@ CREATE INDEX link_activity_1h_workspace_series_bucket_idx ON link_activity_1h (w
 
 CREATE TABLE link_activity_1d (LIKE link_activity_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX link_activity_1d_workspace_series_bucket_idx ON link_activity_1d (workspace, series, bucket);
+CREATE TRIGGER day_changed_by_delete AFTER DELETE ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
+CREATE TRIGGER day_changed_by_insert AFTER INSERT ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
+CREATE TRIGGER day_changed_by_update AFTER UPDATE ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
 
 -- (0002) Bounces by normalised reason (a closed set: postmeter.aggregator.bounces) and UTC day.
 CREATE TABLE bounce_reason_1d (
@@ -820,6 +826,67 @@ CREATE TABLE retention_done (
     PRIMARY KEY (workspace, kind)
 );
 
+-- (0035) Activity summed up by one dimension (ADR 0063), for days that do not change any more: a question by template reads a row
+-- for each template and day, not one for each series. dimension: the place of postmeter.shared.storage.rollups.SUMMED_BY, from
+-- 1 on. Only rows of days that activity_day calls summed are good. Counters: null stands for 0.
+-- (0035) What one campaign did, without reading the others of the same hours.
+CREATE TABLE activity_by_1h (
+    workspace int NOT NULL,
+    dimension smallint NOT NULL,
+    bucket timestamptz NOT NULL,
+    value text NOT NULL,
+    sent bigint,
+    delivered bigint,
+    deferred bigint,
+    hard_bounced bigint,
+    soft_bounced bigint,
+    failed bigint,
+    complained bigint,
+    unsubscribed bigint,
+    unique_unsubscribed bigint,
+    human_opens bigint,
+    proxy_opens bigint,
+    machine_opens bigint,
+    unique_opens bigint,
+    human_clicks bigint,
+    machine_clicks bigint,
+    unique_clicks bigint,
+    replies bigint,
+    unique_replies bigint,
+    received bigint,
+    spam bigint,
+    size_bytes bigint,
+    anonymous_opens bigint,
+    anonymous_clicks bigint,
+    trackable bigint,
+    PRIMARY KEY (workspace, dimension, bucket, value)
+) PARTITION BY RANGE (bucket);
+CREATE INDEX activity_by_1h_value ON activity_by_1h (workspace, dimension, value, bucket);
+
+CREATE TABLE activity_by_1d (LIKE activity_by_1h) PARTITION BY RANGE (bucket);
+CREATE INDEX activity_by_1d_workspace_dimension_value_bucket_idx ON activity_by_1d (workspace, dimension, value, bucket);
+
+-- (0035) Clicks by link of all series together; as good as the others.
+CREATE TABLE link_activity_by_1d (
+    workspace int NOT NULL,
+    bucket timestamptz NOT NULL,
+    link bigint NOT NULL,
+    human_clicks bigint,
+    machine_clicks bigint,
+    PRIMARY KEY (workspace, bucket, link)
+) PARTITION BY RANGE (bucket);
+
+-- (0035) Days (of UTC) in which something happened. state: postmeter.shared.storage.rollups.DayState. due: when to sum it up, where it
+-- has changed since.
+CREATE TABLE activity_day (
+    workspace int NOT NULL,
+    day timestamptz NOT NULL,
+    state smallint NOT NULL DEFAULT 0,
+    due timestamptz NOT NULL,
+    PRIMARY KEY (workspace, day)
+);
+CREATE INDEX activity_day_due ON activity_day (due) WHERE (state < 2);
+
 -- (0020) The history as everybody reads it, whichever shape its rows have.
 VIEW history (workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip, claimed_at, counted, source);
 
@@ -828,6 +895,8 @@ FUNCTION postmeter_changed() RETURNS trigger;
 FUNCTION postmeter_check_partition(parent text, partition text) RETURNS void;
 
 FUNCTION postmeter_counted() RETURNS trigger;
+
+FUNCTION postmeter_day_changed() RETURNS trigger;
 
 FUNCTION postmeter_drop_partition(parent text, partition text) RETURNS void;
 

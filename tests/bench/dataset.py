@@ -22,6 +22,7 @@ import asyncpg
 import msgspec
 
 from postmeter.aggregator import bounces
+from postmeter.aggregator.upkeep import day_sums
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
@@ -100,18 +101,33 @@ def postgres(folder: Path, password: str, settings: dict[str, str] | None = None
 
 @contextmanager
 def stores(folder: Path, events: int) -> Iterator[tuple[Dataset, PostgresServer, RedisServer]]:
-    """The data set of this folder, made if it is not there, with this version's schema; and a Redis."""
+    """The data set of this folder, made if it is not there, as this version has it; and a Redis."""
     data = read(folder) or load(folder, events, 90, 200)
     redis = RedisServer(
         binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log", durable=False
     )
     with postgres(folder, data.password) as server:
-        asyncio.run(migrate(server.dsn()))
+        asyncio.run(_up_to_date(server.dsn()))
         try:
             redis.start()
             yield data, server, redis
         finally:
             redis.stop()
+
+
+async def _up_to_date(dsn: str) -> None:
+    """Give it this version's tables, and sum up the days that are due, as an aggregator would have done long ago."""
+    await migrate(dsn)
+    connection = await asyncpg.connect(dsn)
+    try:
+        days = 0
+        while found := await day_sums.once(connection):
+            days += found
+        if days:
+            _say(f"{days} days summed up")
+            await connection.execute("VACUUM (ANALYZE) activity_by_1h, activity_by_1d, activity_day")
+    finally:
+        await connection.close()
 
 
 def read(folder: Path) -> Dataset | None:

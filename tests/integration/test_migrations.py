@@ -11,7 +11,7 @@ import pytest
 
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
-from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, TIERS
+from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, SUM_TIERS, SUMS, TIERS
 from postmeter.tracking.requests import fields
 from tests import schema
 from tests.older_schema import migrate_up_to
@@ -127,6 +127,8 @@ async def test_a_failing_migration_leaves_nothing_and_is_named(
 async def test_tables_have_the_columns_that_the_code_declares(postgres_dsn: str) -> None:
     for tier in TIERS:
         assert await columns(postgres_dsn, tier.table) == ["workspace", "series", "bucket", *COUNTERS]
+    for tier in SUMS.values():
+        assert await columns(postgres_dsn, tier.table) == ["workspace", "dimension", "bucket", "value", *COUNTERS]
     assert await columns(postgres_dsn, "series") == ["workspace", "id", *DIMENSIONS]
 
 
@@ -157,7 +159,7 @@ async def test_partitions_of_rollups_leave_room_for_updates(postgres_dsn: str) -
         " JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relkind = 'r' AND c.relname ~ '_[0-9]{6}$'"
     )
     roomy = {row["parent"] for row in found if row["reloptions"] == ["fillfactor=80"]}
-    assert roomy == {tier.table for rollup in ROLLUPS for tier in rollup.tiers}
+    assert roomy == {tier.table for rollup in ROLLUPS for tier in rollup.tiers} | {tier.table for tier in SUM_TIERS}
     assert {"event", "message", "engagement"} <= {row["parent"] for row in found if row["reloptions"] is None}
     await connection.close()
 

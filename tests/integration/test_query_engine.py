@@ -14,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postmeter.aggregator.upkeep import day_sums
+from postmeter.query.engine import statement
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
@@ -112,6 +114,8 @@ def asked(draw: st.DrawFn) -> tuple[Query, list[Counted]]:
             for name in draw(st.lists(wished, max_size=2, unique=True))
         },
         rollup=rollup,
+        # Long after it, and when some of it has not happened yet.
+        now=start + draw(st.sampled_from([timedelta(days=500), timedelta(days=7), timedelta(days=1), timedelta()])),
     )
     return query, draw(facts(query))
 
@@ -188,12 +192,22 @@ def counted(rows: list[Counted], query: Query) -> list[tuple[Cell, tuple[int, ..
     ]
 
 
+async def sum_up(here: World, odd: int) -> None:
+    """Sum up no days (0), every other day (1) or all (2) of those that there are: the rest is counted by series."""
+    async with here.pool.acquire() as connection:
+        chosen = ["false", "extract(day FROM day)::int % 2 = 1", "true"][odd]
+        if await connection.execute(f"UPDATE activity_day SET due = now() WHERE state = 0 AND {chosen}") != "UPDATE 0":
+            while await day_sums.once(connection, fewest=0):
+                pass
+
+
 def test_any_query_equals_the_count(postgres_dsn: str) -> None:
-    async def check(here: World, drawn: Query, rows: list[Counted], others: list[Counted]) -> None:
+    async def check(here: World, drawn: Query, rows: list[Counted], others: list[Counted], odd: int) -> None:
         query = replace(drawn, scope=Scope(await here.workspace(), drawn.scope.domains))
         async with here.pool.acquire() as connection, connection.transaction():
             await fill(connection, query.scope.workspace, query.rollup, rows)
             await fill(connection, await here.workspace(), query.rollup, others)
+        await sum_up(here, odd)
         found = await Engine(here.pool).rows(query)
         placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]
         expected = counted(rows, query)
@@ -213,7 +227,8 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
         @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
         def examples(drawn: tuple[Query, list[Counted]], data: st.DataObject) -> None:
             query, rows = drawn
-            runner.run(check(here, query, rows, data.draw(facts(query))))
+            odd = data.draw(st.integers(0, 2)) if query.rollup in (ACTIVITY, LINKS) else 0
+            runner.run(check(here, query, rows, data.draw(facts(query)), odd))
 
         examples()
         runner.run(stack.aclose())
@@ -239,6 +254,33 @@ def test_only_known_columns_and_quarter_hours_reach_the_sql(wrong: dict[str, Any
     )
     with pytest.raises(ValueError, match=r"rollup's buckets|not a query"):
         replace(right, **wrong)
+
+
+async def test_what_happens_behind_the_end_of_a_range_makes_no_group(postgres_dsn: str) -> None:
+    """The last day is read whole, and what is behind the end taken off."""
+    await ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 4, 1))
+    day = datetime(2025, 3, 3, tzinfo=UTC)
+    rows = [
+        Counted(day + timedelta(hours=3), template="before", counters={"sent": 1}),
+        Counted(day + timedelta(hours=3), template="both", counters={"sent": 2}),
+        Counted(day + timedelta(hours=18), template="both", counters={"sent": 4}),
+        Counted(day + timedelta(hours=17), template="behind", counters={"sent": 8}),
+    ]
+    async with world(postgres_dsn) as here:
+        workspace = await here.workspace()
+        async with here.pool.acquire() as connection:
+            await fill(connection, workspace, ACTIVITY, rows)
+        query = Query(
+            scope=Scope(workspace, None),
+            metrics=("sent",),
+            start=day - timedelta(days=2),
+            end=day + timedelta(hours=17),
+            dimensions=("template",),
+            now=day + timedelta(hours=17),
+        )
+        assert "/* rest */" in statement.write(query, [query.start])[0]
+        found = await Engine(here.pool).rows(query)
+    assert [(row.keys, row.values) for row in found] == [(("before",), (1,)), (("both",), (2,))]
 
 
 async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -> None:

@@ -12,7 +12,7 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
-from postmeter.aggregator.upkeep import retention
+from postmeter.aggregator.upkeep import day_sums, retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.workspaces import Workspaces
@@ -31,9 +31,9 @@ WORKERS = 2
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < WORKERS + 5:
-        # Each worker needs one; so do leases, retention, erasures, look-ups of sending IPs, attribution of purchases.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 5} for the aggregator")
+    if settings.postgres_pool < WORKERS + 6:
+        # Each worker needs one; so do leases, retention, sums of days, erasures, look-ups of sending IPs, purchases.
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 6} for the aggregator")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
@@ -63,6 +63,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
             tasks.create_task(flusher.onlookers.run(client, stop))
             workspaces = Workspaces(flusher.memory, removed, settings.retain_audit)
             tasks.create_task(retention.run(pool, settings, workspaces, stop))
+            tasks.create_task(day_sums.run(pool, stop))
             tasks.create_task(Erasures(pool, client, flusher.memory, removed).run(stop))
             tasks.create_task(blocklists.run(pool, settings, counters, stop))
     finally:

@@ -10,7 +10,7 @@ from postmeter.shared.process.nameservers import NameserversSetting
 from postmeter.shared.process.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.process.settings import PostgresSettings, RedisSettings, Settings
 from postmeter.shared.storage.partitions import SECONDS_MONTHS
-from postmeter.shared.storage.rollups import ROLLUPS
+from postmeter.shared.storage.rollups import ROLLUPS, SUM_TIERS
 
 _NO_ZONES = Secret("")
 
@@ -79,4 +79,5 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
             "purchase": self.retain_events,
             "custom_event": self.retain_events,
             **{tier.table: by_width[tier.seconds] for rollup in ROLLUPS for tier in rollup.tiers},
+            **{tier.table: by_width[tier.seconds] for tier in SUM_TIERS},
         }

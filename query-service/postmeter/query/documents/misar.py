@@ -20,10 +20,11 @@ from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS
+from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS, SUMMED_BY
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.documents", "misar.sql")
+_HOURS = _QUERIES["hours"].format(campaign=1 + SUMMED_BY.index("campaign"))
 _METRICS = (
     "sent",
     "delivered",
@@ -101,15 +102,18 @@ class Analytics:
         """GET /api/v1/analytics/campaigns/{id}: a campaign's whole life."""
         campaign_id = asked.request.match_info["id"]
         campaign = await self._campaign(asked, campaign_id)
+        end = self._tomorrow()
+        # Nothing has happened before; to plan for empty months takes longer than to read what there is.
+        first: datetime | None = await self._pool.fetchval(_QUERIES["first_day"], asked.scope.workspace)
         life = Query(
             scope=asked.scope,
             metrics=_METRICS,
-            start=_BEGINNING,
-            end=self._tomorrow(),
+            start=min(first or end, end),
+            end=end,
             filters={"campaign": (campaign_id,)},
         )
         counts = await self._counts(life)
-        created = await self._counts(replace(life, metrics=STATE_COUNTERS, rollup=CREATED))
+        created = await self._counts(replace(life, metrics=STATE_COUNTERS, start=_BEGINNING, rollup=CREATED))
         return json(
             api.CampaignAnswer(
                 success=True,
@@ -159,9 +163,11 @@ class Analytics:
     async def _timeline(self, life: Query, campaign_id: str) -> list[api.Hour]:
         """Every hour (UTC) from the first to the last with an open or a click, MAX_HOURS at most."""
         scope = life.scope
-        rows = await self._pool.fetch(
-            _QUERIES["hours"], scope.workspace, campaign_id, scope.domains, life.start, life.end, MAX_HOURS
-        )
+        given = (scope.workspace, campaign_id, life.start, life.end, MAX_HOURS)
+        if scope.domains is None:
+            rows = await self._pool.fetch(_HOURS, *given)
+        else:
+            rows = await self._pool.fetch(_QUERIES["hours_of_domains"], *given, scope.domains)
         if not rows:
             return []
         found = {row["bucket"]: (row["opens"], row["clicks"]) for row in rows}

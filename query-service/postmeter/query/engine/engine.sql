@@ -3,13 +3,29 @@
 SELECT {columns} FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 
+-- name: rest
+-- Rows of one tier in its bucket {start} without those of it that are not in the range, {without}. {everything}: the sum of
+-- all counters, which is 0 where nothing is left.
+SELECT {number} AS bucket, {keys}, {sums} FROM (
+    SELECT {start}::timestamptz AS bucket, {keys}, {counters}, {everything} AS everything FROM {table}
+    WHERE workspace = $1 AND bucket = {start} AND {series}
+    UNION ALL
+    {without}) AS part
+GROUP BY bucket, {keys} HAVING sum(everything) <> 0
+
+-- name: without
+-- Rows of one tier that `rest` leaves out; {negative}: what they take away from {start}.
+SELECT {start}::timestamptz AS bucket, {keys}, {negative}, - ({everything}) FROM {table}
+WHERE workspace = $1 AND bucket >= {low} AND bucket < {high} AND {series}
+
 -- name: moved
 -- Rows of one tier that count in one bucket and as often less in the one before: {starts} and {ends} of the stretches,
 -- {numbers} of the buckets, {signs}. All lies between {low} and {high}, said once for all so that other partitions are
--- left out. OFFSET 0: each stretch is looked up by itself; joined to them the whole range would be read.
+-- left out. {days}: which stretches, if not all. OFFSET 0: each is looked up by itself; joined to them the whole range
+-- would be read.
 SELECT moved.number AS bucket, {columns}
 FROM unnest({starts}::timestamptz[], {ends}::timestamptz[], {numbers}::int[], {signs}::int[])
-    AS stretch (low, high, number, sign)
+    AS stretch (low, high, number, sign){days}
 CROSS JOIN LATERAL (
     SELECT * FROM {table} WHERE workspace = $1 AND bucket >= stretch.low AND bucket < stretch.high
         AND bucket >= {low} AND bucket < {high} AND {series}

@@ -8,13 +8,14 @@ hours of each day instead of all, which is exact because counters add up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
 from postmeter.shared.storage.rollups import Tier
 
 DAY = 86_400
+RECENT = timedelta(days=31)
 FEW = 2
 """Of fewer inner edges it is not worth it."""
 
@@ -26,6 +27,14 @@ class Piece:
     table: str
     start: datetime
     end: datetime
+
+
+class Rest(NamedTuple):
+    """What is left of the day that begins at `start`, in `table`, without these pieces of it."""
+
+    table: str
+    start: datetime
+    without: list[Piece]
 
 
 class Moved(NamedTuple):
@@ -81,6 +90,24 @@ def split(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[d
     inside = [edge.timestamp() for edge in edges if start < edge < end]
     usable = [tier for tier in tiers if not any(edge % tier.seconds for edge in inside)]
     return _split(usable, int(start.timestamp()), int(end.timestamp()))
+
+
+def last_day(
+    tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[datetime], now: datetime
+) -> Rest | None:
+    """The last day of a range that ends inside of it, to be read whole but for what comes behind; None where that is
+    not less, or where its hours may not be kept any more.
+
+    Of today little has happened behind the range, if anything; but all of its hours, of every series, would be read.
+    """
+    day = tiers[-1].seconds
+    low = end.timestamp() // day * day
+    within = start.timestamp() <= low < end.timestamp()
+    if day != DAY or not within or end < now - RECENT or any(edge.timestamp() % day for edge in edges):
+        return None
+    if end.timestamp() - low < day / 2 and end < now:
+        return None
+    return Rest(tiers[-1].table, _instant(low), _split(list(tiers), int(end.timestamp()), int(low + day)))
 
 
 def _split(tiers: list[Tier], start: int, end: int) -> list[Piece]:

@@ -49,7 +49,8 @@ class Query:
 
     rollup: what is counted, and by which time. start, end: instants on the rollup's finest buckets. filters:
     dimension to the values that it may have. zone: decides where days begin. The dimension `link` needs the
-    rollup LINKS, `currency` CONVERSIONS. Groups without any activity in the range have no rows.
+    rollup LINKS, `currency` CONVERSIONS. Groups without any activity in the range have no rows. now: when it is
+    asked, which decides what is read, never what is answered.
     """
 
     scope: Scope
@@ -61,6 +62,7 @@ class Query:
     zone: tzinfo = UTC
     resolution: Resolution = Resolution.TOTAL
     rollup: Rollup = ACTIVITY
+    now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def __post_init__(self) -> None:
         # What a caller types is checked at the boundary, with an error that names the field; these are

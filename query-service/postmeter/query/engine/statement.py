@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 
-from postmeter.query.engine import pieces
+from postmeter.query.engine import conditions, pieces, sums
+from postmeter.query.engine.conditions import Parameters
+from postmeter.query.engine.pieces import Rest
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
+from postmeter.query.engine.sums import Sums
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
-from postmeter.shared.storage.rollups import LINKS, added
+from postmeter.shared.storage.rollups import added
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
+_SUMS = Queries("postmeter.query.engine", "sums.sql")
 _COARSE = (Resolution.TOTAL, Resolution.WEEK, Resolution.MONTH)
 """Several rows of a series lie in one bucket."""
-
-
-@dataclass
-class _Parameters:
-    values: list[object] = field(default_factory=list)
-
-    def add(self, value: object) -> str:
-        self.values.append(value)
-        return f"${len(self.values)}"
 
 
 def write(query: Query, buckets: list[datetime], first: First | None = None) -> tuple[str, list[object]]:
@@ -31,24 +25,38 @@ def write(query: Query, buckets: list[datetime], first: First | None = None) -> 
 
     With `first` only so many, in its order; each ends with the number of all rows and the bytes of their dimensions.
     """
-    parameters = _Parameters([query.scope.workspace])
+    sql, parameters = groups(query, buckets, MAX_ROWS + 1)
+    if query.dimensions:
+        sql = _some_text(sql, query)
+    return (sql if first is None else _first(sql, query, first)), parameters
+
+
+def groups(query: Query, buckets: list[datetime], limit: int | None = None) -> tuple[str, list[object]]:
+    """The same, `limit` rows at most, to be part of another statement; its parameters follow these."""
+    parameters = Parameters([query.scope.workspace])
     meanings = metrics_of(query.rollup)
     counters = sorted({counter for metric in query.metrics for counter in meanings[metric]})
+    dimension = sums.dimension_of(query)
+    if dimension is not None:
+        keys = [f", counted.value AS {name}" for name in query.dimensions]
+        found, joins, conditions = _counted_by(dimension, query, buckets, counters, parameters), "", ""
+    else:
+        keys = [f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions]
+        found, joins = _counted(query, buckets, counters, parameters), _joins(query)
+        conditions = _after_joins(query, parameters)
     sql = _QUERIES["rollup"].format(
-        keys="".join(f", {DIMENSIONS[name].key} AS {name}" for name in query.dimensions),
+        keys="".join(keys),
         sums=", ".join(
             f"{_sum(' + '.join(f'counted.{counter}' for counter in meanings[metric]), metric)} AS {metric}"
             for metric in query.metrics
         ),
-        pieces=_counted(query, buckets, counters, parameters),
-        joins=_joins(query),
-        conditions=_after_joins(query, parameters),
+        pieces=found,
+        joins=joins,
+        conditions=conditions,
         groups=_places(1 + len(query.dimensions)),
-        limit=MAX_ROWS + 1,
+        limit="ALL" if limit is None else limit,
     )
-    if query.dimensions:
-        sql = _some_text(sql, query)
-    return (sql if first is None else _first(sql, query, first)), parameters.values
+    return sql, parameters.values
 
 
 def _sum(counters: str, name: str) -> str:
@@ -77,65 +85,127 @@ def _first(rows: str, query: Query, first: First) -> str:
     return _QUERIES["first"].format(rows=rows, columns=columns, text=_text(query), order=order, limit=first.limit)
 
 
-def _counted(query: Query, buckets: list[datetime], counters: list[str], parameters: _Parameters) -> str:
+def _counted(query: Query, buckets: list[datetime], counters: list[str], parameters: Parameters) -> str:
     """What is counted; summed up by bucket already where many rows of a tier lie in one."""
     own = [name for name, rollup in OF_ROLLUP.items() if rollup is query.rollup]
-    found = "\nUNION ALL\n".join(_pieces(query, buckets, own, counters, parameters))
+    read = Sums.by_link(counters) if sums.of_links(query) else None
+    series = list(_pieces(query, buckets, own, counters, parameters, read))
+    found = "\nUNION ALL\n".join([*(read.rows if read else []), *series])
     of_series = any(name not in OF_ROLLUP for name in query.dimensions)
     if not query.dimensions or (of_series and query.resolution not in _COARSE):
         return f"({found})"
-    keys = ["bucket", *(["series"] if of_series else []), *own]
+    return _summed(found, ["bucket", *(["series"] if of_series else []), *own], counters)
+
+
+def _summed(rows: str, keys: list[str], counters: list[str]) -> str:
     return _QUERIES["summed"].format(
         columns=", ".join(keys),
         sums=", ".join(f"{_sum(counter, counter)} AS {counter}" for counter in counters),
-        pieces=found,
+        pieces=rows,
         groups=_places(len(keys)),
     )
 
 
+def _counted_by(
+    dimension: str, query: Query, buckets: list[datetime], counters: list[str], parameters: Parameters
+) -> str:
+    """The same of one dimension, under its values: its sums, and the series of what has none."""
+    read = Sums.by(dimension, query, counters, parameters)
+    found = "(" + "\nUNION ALL\n".join(_pieces(query, buckets, [], counters, parameters, read)) + ")"
+    if query.dimensions and query.resolution in _COARSE:
+        found = _summed(found, ["bucket", "series"], counters)
+    rest = _SUMS["named"].format(
+        value=f", {DIMENSIONS[dimension].key} AS value" if query.dimensions else "",
+        counters=", ".join(counters),
+        rows=found,
+        joins=_joins(query),
+        conditions=_after_joins(query, parameters),
+    )
+    return "(" + "\nUNION ALL\n".join([*read.rows, rest]) + ")"
+
+
 def _pieces(
-    query: Query, buckets: list[datetime], own: list[str], counters: list[str], parameters: _Parameters
+    query: Query,
+    buckets: list[datetime],
+    own: list[str],
+    counters: list[str],
+    parameters: Parameters,
+    read: Sums | None,
 ) -> Iterator[str]:
-    """Statements of the rows that are counted, each with the number of its bucket."""
-    series, tiers, inside = _series(query, parameters), query.rollup.tiers, buckets[1:]
+    """Statements of the rows of series that are counted, each with the number of its bucket; what `read` reads is left
+    out."""
+    chosen, tiers, inside = conditions.series(query, parameters), query.rollup.tiers, buckets[1:]
     days = pieces.whole_days(tiers, query.start, query.end, inside)
     number = "1"
     if inside:
         number = f"1 + width_bucket(bucket, {parameters.add(days.anchors if days else inside)}::timestamptz[])"
+    edges = [] if days else inside
     counts = [f"{added([counter])} AS {counter}" for counter in counters]
-    for piece in pieces.split(tiers, query.start, query.end, [] if days else inside):
-        yield _QUERIES["piece"].format(
+    # The workspace's sum has one row for each hour.
+    rest = None if chosen == _QUERIES["total"] else pieces.last_day(tiers, query.start, query.end, edges, query.now)
+    if rest is not None:
+        yield _rest(query, rest, number, chosen, own, counters, parameters)
+    for piece in pieces.split(tiers, query.start, rest.start if rest else query.end, edges):
+        start, end = parameters.add(piece.start), parameters.add(piece.end)
+        has_sums = read is not None and read.piece(piece.table, number, start, end)
+        yield (_SUMS["changed_piece"] if has_sums else _QUERIES["piece"]).format(
             table=piece.table,
             columns=", ".join((f"{number} AS bucket", "series", *own, *counts)),
-            start=parameters.add(piece.start),
-            end=parameters.add(piece.end),
-            series=series,
+            start=start,
+            end=end,
+            series=chosen,
         )
     if days:
         starts, ends, numbers, signs = zip(*days.moved, strict=True)
+        places = {
+            "starts": parameters.add(starts),
+            "ends": parameters.add(ends),
+            "numbers": parameters.add(numbers),
+            "signs": parameters.add(signs),
+            "low": parameters.add(starts[0]),
+            "high": parameters.add(ends[-1]),
+        }
         yield _QUERIES["moved"].format(
             table=days.table,
             columns=", ".join(("series", *own, *(f"moved.sign * {added([one])} AS {one}" for one in counters))),
-            starts=parameters.add(starts),
-            ends=parameters.add(ends),
-            numbers=parameters.add(numbers),
-            signs=parameters.add(signs),
-            low=parameters.add(starts[0]),
-            high=parameters.add(ends[-1]),
-            series=series,
+            days=read.moved(days.table, places) if read is not None else "",
+            series=chosen,
+            **places,
         )
 
 
-def _series(query: Query, parameters: _Parameters) -> str:
-    """Which series are read at all."""
-    wanted = [(name, values) for name, values in query.filters.items() if name not in OF_ROLLUP]
-    if query.scope.domains is not None:
-        wanted.append(("domain", query.scope.domains))
-    if wanted:
-        conditions = "".join(_condition(name, values, parameters) for name, values in wanted)
-        return _QUERIES["some"].format(conditions=conditions)
-    whole = all(name in OF_ROLLUP for name in query.dimensions) and query.rollup is not LINKS
-    return _QUERIES["total" if whole else "every"]
+def _rest(
+    query: Query,
+    rest: Rest,
+    number: str,
+    chosen: str,
+    own: list[str],
+    counters: list[str],
+    parameters: Parameters,
+) -> str:
+    """The last day without what comes behind the range."""
+    names = {"keys": ", ".join(("series", *own)), "everything": added(query.rollup.counters), "series": chosen}
+    start = parameters.add(rest.start)
+    without = (
+        _QUERIES["without"].format(
+            start=start,
+            table=piece.table,
+            low=parameters.add(piece.start),
+            high=parameters.add(piece.end),
+            negative=", ".join(f"- {added([counter])}" for counter in counters),
+            **names,
+        )
+        for piece in rest.without
+    )
+    return _QUERIES["rest"].format(
+        number=number,
+        sums=", ".join(f"{_sum(counter, counter)} AS {counter}" for counter in counters),
+        counters=", ".join(f"{added([counter])} AS {counter}" for counter in counters),
+        table=rest.table,
+        start=start,
+        without="\nUNION ALL\n".join(without),
+        **names,
+    )
 
 
 def _joins(query: Query) -> str:
@@ -145,15 +215,11 @@ def _joins(query: Query) -> str:
     return "".join(f" {join}" for join in joins)
 
 
-def _after_joins(query: Query, parameters: _Parameters) -> str:
+def _after_joins(query: Query, parameters: Parameters) -> str:
     """Conditions on what is not a series' own: the link, the currency, and the tag where tags are grouped by."""
-    conditions = "".join(
-        _condition(name, values, parameters) for name, values in query.filters.items() if name in OF_ROLLUP
+    own = "".join(
+        conditions.chosen(name, values, parameters) for name, values in query.filters.items() if name in OF_ROLLUP
     )
     if "tag" in query.dimensions and "tag" in query.filters:
-        conditions += f" AND tagged.tag = ANY ({parameters.add(list(query.filters['tag']))}::text[])"
-    return conditions
-
-
-def _condition(name: str, values: tuple[str, ...], parameters: _Parameters) -> str:
-    return f" AND {DIMENSIONS[name].chosen.format(values=parameters.add(list(values)))}"
+        own += f" AND tagged.tag = ANY ({parameters.add(list(query.filters['tag']))}::text[])"
+    return own

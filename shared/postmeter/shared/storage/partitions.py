@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ROLLUPS
+from postmeter.shared.storage.rollups import ROLLUPS, SUM_TIERS
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.shared.storage", "partitions.sql")
@@ -41,6 +41,7 @@ TABLES = (
         for rollup in ROLLUPS
         for tier in rollup.tiers
     ),
+    *(Partitioned(tier.table, "month", "time") for tier in SUM_TIERS),
     Partitioned("purchase", "month", "time"),
     Partitioned("custom_event", "month", "time"),
     Partitioned("dedup", "day", "time"),

@@ -7,14 +7,15 @@ by whoever runs Postgres (docs/operating.md, ADR 0029): they belong to the serve
 from __future__ import annotations
 
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT
+from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, SUM_TIERS
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.shared.storage", "rights.sql")
 _ROLLUPS = tuple(tier.table for rollup in (ACTIVITY, CREATED, SENT, LINKS, CONVERSIONS) for tier in rollup.tiers)
 _COUNTED = (
     "domain", "campaign", "confined_campaign", "series", "message", "engagement", "event", *_ROLLUPS, "link",
-    "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent",
+    "bounce_reason_1d", "purchase", "custom_event", "live_total", "user_agent", "activity_day",
+    *(tier.table for tier in SUM_TIERS),
 )  # fmt: skip
 _PRIVATE = (
     "recipient_choice", "consent", "anonymous_source", "last_open", "erasure", "erasure_message", "erased",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 COUNTERS = (
@@ -117,6 +118,32 @@ LINKS = Rollup(
     is_sparse=True,
 )
 """Clicks by link, in the bucket of the time at which they happened."""
+
+SUMMED_BY = ("campaign", "domain", "provider", "template", "mailbox_provider", "tag")
+"""Dimensions by which days of ACTIVITY are summed up (ADR 0063); a message with several tags counts under each, one
+without under the empty string. The tables name them by their places here, from 1 on. Another one comes last, with a
+migration that makes all days due: until then it is counted by series.
+"""
+
+SUMS = {"activity_1h": Tier("activity_by_1h", 3600), "activity_1d": Tier("activity_by_1d", 86400)}
+"""By the tier of ACTIVITY that they are the sums of."""
+LINK_SUMS = {"link_activity_1d": Tier("link_activity_by_1d", 86400)}
+"""By the tier of LINKS: clicks by link, of all series together."""
+SUM_TIERS = (*SUMS.values(), *LINK_SUMS.values())
+
+
+class DayState(IntEnum):
+    """Whether a day's rows of SUM_TIERS are good: only those of days that are SUMMED are. The trigger of
+    0035_day_sums.sql knows that a day with changes is 0.
+    """
+
+    CHANGED = 0
+    MARKED = 1
+    """Is just being summed up; any change makes it CHANGED."""
+    SUMMED = 2
+    FEW = 3
+    """Has so few series that there would not be fewer sums."""
+
 
 REASONS = Rollup("reasons", ("bounced",), (Tier("bounce_reason_1d", 86400),), key=("reason", "text"))
 """Bounces by normalised reason (ADR 0011). The reasons' sum is the day's bounces."""

@@ -7,15 +7,16 @@ from postmeter.query.documents import campaigns
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.campaign import time_range
 from postmeter.query.documents.workspaces.window import Window
-from postmeter.query.engine import pieces
+from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.apis import workspaces as api
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.storage.rollups import ACTIVITY, OTHER
+from postmeter.shared.storage.rollups import OTHER
 
 TOP = 5
 _NO_CAMPAIGN = ["", OTHER]
+_RANKED = ("sent", "delivered", "unique_opens", "unique_replies")
 
 
 class OverviewReport:
@@ -51,16 +52,17 @@ class OverviewReport:
 
     async def _best(self, scope: Scope, window: Window) -> tuple[int, list[api.TopCampaign]]:
         """How many campaigns sent in the window, and the best of them. Ordered in SQL, however many there are."""
-        parameters: list[object] = [scope.workspace, scope.domains, _NO_CAMPAIGN, TOP]
-        parts = []
-        for piece in pieces.split(ACTIVITY.tiers, window.start, window.end_exclusive, []):
-            parameters += [piece.start, piece.end]
-            start, end = f"${len(parameters) - 1}", f"${len(parameters)}"
-            parts.append(lookups.QUERIES["best_piece"].format(table=piece.table, start=start, end=end))
-        if not parts:
+        query = Query(
+            scope=scope, metrics=_RANKED, start=window.start, end=window.end_exclusive, dimensions=("campaign",)
+        )
+        starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
+        if not starts:
             return 0, []
-        sql = lookups.QUERIES["best_campaigns"].format(pieces="\nUNION ALL\n".join(parts))
-        rows = await self._pool.fetch(sql, *parameters)
+        groups, parameters = statement.groups(query, starts)
+        sql = lookups.QUERIES["best_campaigns"].format(
+            groups=groups, no_campaign=f"${len(parameters) + 1}", limit=f"${len(parameters) + 2}"
+        )
+        rows = await self._pool.fetch(sql, *parameters, _NO_CAMPAIGN, TOP)
         names = await campaigns.names(self._pool, scope, [row["campaign"] for row in rows])
         top = [
             api.TopCampaign(

@@ -12,32 +12,17 @@ SELECT count(*) FROM campaign
 WHERE workspace = $1 AND ($2::text[] IS NULL OR id IN (
     SELECT campaign FROM series WHERE workspace = $1 AND domain = ANY ($2::text[])))
 
--- name: best_piece
--- Counts of one tier in one piece of the range; {table} is a name from shared/storage/rollups.py. $1 workspace.
-SELECT series, coalesce(sent, 0) AS sent, coalesce(delivered, 0) AS delivered, coalesce(unique_opens, 0) AS unique_opens,
-    coalesce(unique_replies, 0) AS unique_replies
-FROM {table}
-WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND series > 0
-
 -- name: best_campaigns
--- Of workspace $1 (and domains $2 unless null) the $4 best campaigns that sent, by open rate, reply rate and id,
--- and how many sent at all. $3: names that no campaign has. Fractions whose terms have less than 19 digits
--- differ by more than 1e-38, so that their first 40 decimals order them exactly.
+-- Of the {groups} of a workspace by campaign the {limit} best that sent, by open rate, reply rate and id, and how many sent at
+-- all. {no_campaign}: names that no campaign has. Fractions whose terms have less than 19 digits differ by more than 1e-38,
+-- so that their first 40 decimals order them exactly.
 SELECT campaign, delivered, unique_opens, unique_replies, active FROM (
-    SELECT series.campaign, sum(counted.delivered) AS delivered, sum(counted.unique_opens) AS unique_opens,
-        sum(counted.unique_replies) AS unique_replies, count(*) OVER () AS active
-    FROM (
-        SELECT series, sum(sent) AS sent, sum(delivered) AS delivered, sum(unique_opens) AS unique_opens,
-            sum(unique_replies) AS unique_replies
-        FROM ({pieces}) AS piece GROUP BY series
-    ) AS counted
-    JOIN series ON series.workspace = $1 AND series.id = counted.series
-        AND ($2::text[] IS NULL OR series.domain = ANY ($2::text[])) AND series.campaign <> ALL ($3::text[])
-    GROUP BY series.campaign HAVING sum(counted.sent) > 0
+    SELECT campaign, delivered::numeric, unique_opens::numeric, unique_replies::numeric, count(*) OVER () AS active
+    FROM ({groups}) AS counted WHERE sent > 0 AND campaign <> ALL ({no_campaign}::text[])
 ) AS campaigns
 ORDER BY div(unique_opens * 1e40, greatest(delivered, 1)) * least(delivered, 1) DESC,
     div(unique_replies * 1e40, greatest(delivered, 1)) * least(delivered, 1) DESC, campaign COLLATE "C"
-LIMIT $4
+LIMIT {limit}
 
 -- name: bounce_reasons
 -- The $4 most frequent bounce reasons of workspace $1 over the UTC days [$2, $3), of the series that {series} says.

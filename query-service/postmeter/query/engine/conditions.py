@@ -1,0 +1,41 @@
+"""Parameters of a statement, and conditions on series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from postmeter.query.engine.query import Query
+from postmeter.query.engine.vocabulary import DIMENSIONS, OF_ROLLUP
+from postmeter.shared.storage.rollups import LINKS
+from postmeter.shared.storage.sql import Queries
+
+_QUERIES = Queries("postmeter.query.engine", "engine.sql")
+
+
+@dataclass
+class Parameters:
+    """Values in their order; a statement names them by place."""
+
+    values: list[object] = field(default_factory=list)
+
+    def add(self, value: object) -> str:
+        """Its place."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+def series(query: Query, parameters: Parameters) -> str:
+    """Which series are read at all."""
+    wanted = [(name, values) for name, values in query.filters.items() if name not in OF_ROLLUP]
+    if query.scope.domains is not None:
+        wanted.append(("domain", query.scope.domains))
+    if wanted:
+        conditions = "".join(chosen(name, values, parameters) for name, values in wanted)
+        return _QUERIES["some"].format(conditions=conditions)
+    whole = all(name in OF_ROLLUP for name in query.dimensions) and query.rollup is not LINKS
+    return _QUERIES["total" if whole else "every"]
+
+
+def chosen(name: str, values: tuple[str, ...], parameters: Parameters) -> str:
+    """The condition that the dimension has one of these values."""
+    return f" AND {DIMENSIONS[name].chosen.format(values=parameters.add(list(values)))}"
