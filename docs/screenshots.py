@@ -87,6 +87,7 @@ def screens(ready: dict[str, Any], first: str) -> dict[str, Shown]:
         "when": Shown("/when?period=90d", 760),
         "compare": Shown("/compare", 760, ".verdict >> nth=0"),
         "live": Shown("/live?pause=0", 760, ".live li >> nth=7"),
+        "privacy": Shown("/settings/privacy", 1180),
         "settings": Shown("/settings", 860),
     }
 
