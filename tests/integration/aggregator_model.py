@@ -258,4 +258,4 @@ async def check_live(at: Bench, workspace: int, model: Model) -> None:
         shards: Any = await at.client.hgetall(streams.live(workspace))
         return live.total(list(shards.values())) == expected
 
-    await until(published, 5)
+    await until(published)

@@ -73,7 +73,7 @@ class Phase:
 
     def until(self, what: str, *, unmarked: int = 0, marked: int = 0) -> "Phase":
         goals = self.unmarked + unmarked, self.marked + marked
-        wait_for(what, lambda: self.unmarked >= goals[0] and self.marked >= goals[1], 60)
+        wait_for(what, lambda: self.unmarked >= goals[0] and self.marked >= goals[1])
         return self
 
     def end(self) -> "Phase":
@@ -148,7 +148,7 @@ def scenario(disk: Path, sockets: Path, started: list[Service]) -> dict[str, Any
     ballast.unlink()
     phases.append(Phase(service).until("hits on the freed disk", unmarked=50).end())
     server.start()
-    wait_for("a drained spool", lambda: not list(spool.glob("*/*.segment")), 60)
+    wait_for("a drained spool", lambda: not list(spool.glob("*/*.segment")))
     wait_for("a reserve as before", lambda: service.metric("postmeter_spool_reserve_bytes") == RESERVE_BYTES)
     phases.append(Phase(service).until("hits into Redis", unmarked=50).end())
     out["log_lines"] = len(service.log.read_bytes().splitlines())

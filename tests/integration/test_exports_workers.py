@@ -124,7 +124,7 @@ async def test_orders_at_once_pass_no_limit(api: Api, monkeypatch: pytest.Monkey
         # All of them begin, none can insert yet.
         await connection.execute("LOCK TABLE export IN EXCLUSIVE MODE")
         orders = [asyncio.create_task(jobs.Jobs(pool, 1.5, 60.0).order(api.workspace, ORDER, 1.0)) for pool in pools]
-        await until(all_wait, 20)
+        await until(all_wait)
     results = await asyncio.gather(*orders, return_exceptions=True)
     assert len([result for result in results if isinstance(result, TooManyExports)]) == 2
     assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 2

@@ -63,7 +63,7 @@ async def test_a_source_from_its_making_to_its_end(post: Post) -> None:
         status, _, _ = await post.post(door(post, rotated), account.delivered(door(post, rotated), "m-2"))
         return status == 200
 
-    await until(followed, 10)
+    await until(followed)
     assert (await post.post(door(post, made), account.delivered(door(post, made), "m-3")))[0] == 401
     revoked = await good(post, "DELETE", f"/{made['id']}")
     assert revoked["id"] == made["id"]
@@ -114,7 +114,7 @@ async def test_a_bounce_of_an_address_counts_for_its_message_or_is_shown(post: P
     async def shown() -> bool:
         return bool((await good(post, "GET", f"/{made['id']}"))["not_understood"])
 
-    await until(shown, 10)
+    await until(shown)
     (unread,) = (await good(post, "GET", f"/{made['id']}"))["not_understood"]
     assert unread["reason"] == "bounced names only an address, and several messages to it fit"
     assert "mail.example" in unread["item"]

@@ -1,10 +1,10 @@
 """Seeds of the simulation that are always the same, and one that is played twice."""
 
-from tests.simulation.playing import SEEDS, play
+from tests.simulation.playing import KNOWN_SEEDS, play
 
 
 def test_known_seeds() -> None:
-    played = play("--seeds", str(SEEDS))
+    played = play("--seeds", str(KNOWN_SEEDS))
     assert played.returncode == 0, played.stdout + played.stderr
 
 

@@ -98,7 +98,7 @@ class Post:
             await self.bench.counted()
             return bool(await self.bench.value(query, rows, self.workspace))
 
-        await until(reached, 10)
+        await until(reached)
         query = "SELECT * FROM history WHERE workspace = $1 ORDER BY at, type"
         return [dict(row) for row in await self.bench.db.fetch(query, self.workspace)]
 
@@ -125,7 +125,7 @@ class Post:
             return await total() == expected
 
         try:
-            await until(reached, 10)
+            await until(reached)
         except AssertionError:
             assert await total() == expected
 
