@@ -1,22 +1,33 @@
 """POST /v1/query over real HTTP: what is refused, and in which words (hostile-input.md 26-39)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from postmeter.shared.auth import principal
 from tests import sealing
 from tests.integration.native_queries import NOW, Api, asking
 from tests.integration.running_query import Fact, World, query_service, sealed
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url) as made:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(shared_postgres_dsn: str, shared_redis_url: str) -> AsyncIterator[Api]:
+    """One for all: to start it takes longer than what most of these tests ask."""
+    async with asking(shared_postgres_dsn, shared_redis_url) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api(service: Api) -> Api:
+    """A workspace of the test's own."""
+    return replace(service, workspace=await service.here.workspace())
 
 
 async def test_a_cursor_of_another_tenant_or_query_is_refused(api: Api) -> None:
@@ -189,13 +200,15 @@ async def test_only_the_gateway_is_believed(api: Api) -> None:
     assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
 
 
-async def test_a_query_that_takes_too_long_says_what_to_do(api: Api, postgres_dsn: str, redis_url: str) -> None:
+async def test_a_query_that_takes_too_long_says_what_to_do(
+    api: Api, shared_postgres_dsn: str, shared_redis_url: str
+) -> None:
     impatient = {"statement_timeout": "100"}
     async with (
-        asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
+        asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
         api.here.pool.acquire() as connection,
         connection.transaction(),
-        query_service(World(pool), redis_url, NOW) as api.url,
+        query_service(World(pool), shared_redis_url, NOW) as api.url,
     ):
         await connection.execute("LOCK TABLE activity_1d IN ACCESS EXCLUSIVE MODE")
         status, answer = await api.ask()
@@ -203,7 +216,13 @@ async def test_a_query_that_takes_too_long_says_what_to_do(api: Api, postgres_ds
     assert "narrow" in answer["error"]["message"]
 
 
-async def test_a_database_that_is_away_is_no_mistake_of_the_caller(api: Api) -> None:
-    await api.here.pool.close()
-    status, answer = await api.ask()
+async def test_a_database_that_is_away_is_no_mistake_of_the_caller(
+    api: Api, shared_postgres_dsn: str, shared_redis_url: str
+) -> None:
+    async with (
+        asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1) as pool,
+        query_service(World(pool), shared_redis_url, NOW) as api.url,
+    ):
+        await pool.close()
+        status, answer = await api.ask()
     assert (status, answer["error"]["code"]) == (503, "UNAVAILABLE")
