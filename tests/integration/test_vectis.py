@@ -3,10 +3,12 @@
 import re
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import redis
 
 from postmeter.shared.auth import principal
@@ -28,10 +30,20 @@ class Api(query_api.Api):
         return answer["data"]
 
 
-@pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with query_api.asking(postgres_dsn, redis_url, NOW, date(2025, 4, 1), Api) as made:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(shared_postgres_dsn: str, shared_redis_url: str) -> AsyncIterator[Api]:
+    """One for all: to start it takes longer than what most of these tests ask."""
+    async with query_api.asking(shared_postgres_dsn, shared_redis_url, NOW, date(2025, 4, 1), Api) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api(asked: Api) -> Api:
+    """A workspace of the test's own."""
+    return replace(asked, workspace=await asked.here.workspace())
 
 
 @pytest.mark.parametrize(
@@ -263,10 +275,10 @@ async def test_any_other_domain_is_forbidden_to_a_domain_admin(api: Api) -> None
     ] * 3
 
 
-async def test_the_live_totals(api: Api, redis_url: str) -> None:
+async def test_the_live_totals(api: Api, shared_redis_url: str) -> None:
     created = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
     workspace = await api.here.workspace(created_at=created)
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(shared_redis_url) as client:
         for shard in (0, 3):
             totals = LiveTotals(
                 opens=10, unique_opens=4, clicks=3, unique_clicks=2, machine_opens=7, machine_clicks=shard
@@ -291,11 +303,11 @@ async def commit_live(api: Api, shard: int, opens: int) -> None:
     )
 
 
-async def test_live_totals_outlive_a_lost_redis(api: Api, redis_url: str) -> None:
+async def test_live_totals_outlive_a_lost_redis(api: Api, shared_redis_url: str) -> None:
     await commit_live(api, 0, 5)
     await commit_live(api, 1, 6)
     assert (await api.data("/api/v1/tracking/stats"))["opens"] == 11
-    with redis.Redis.from_url(redis_url) as client:  # came back, and one shard was published since
+    with redis.Redis.from_url(shared_redis_url) as client:  # came back, and one shard was published since
         client.hset(streams.live(api.workspace), "1", live.encode(LiveTotals(opens=8)))
         assert (await api.data("/api/v1/tracking/stats"))["opens"] == 13
         client.hset(streams.live(api.workspace), "1", b"not ours")
