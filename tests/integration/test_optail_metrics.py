@@ -1,10 +1,12 @@
 """Optail's metrics, breakdown and summary over real HTTP, field by field as the document prints them."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.query_api import Api
 from tests.integration.running_query import Fact, sealed
@@ -22,10 +24,20 @@ def stored(counts: dict[str, int]) -> dict[str, int]:
     return {STORED.get(name, name): n for name, n in counts.items()}
 
 
-@pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, date(2024, 12, 1)) as made:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(shared_postgres_dsn: str, shared_redis_url: str) -> AsyncIterator[Api]:
+    """One for all: to start it takes longer than what most of these tests ask."""
+    async with asking(shared_postgres_dsn, shared_redis_url, NOW, date(2024, 12, 1)) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api(asked: Api) -> Api:
+    """A workspace of the test's own."""
+    return replace(asked, workspace=await asked.here.workspace())
 
 
 async def test_the_series_as_the_document_prints_it(api: Api) -> None:
@@ -262,7 +274,7 @@ async def test_the_scope_is_needed(api: Api) -> None:
         assert (status, answer["error"]["code"]) == (403, "FORBIDDEN")
 
 
-def test_every_metric_is_named_once() -> None:
+async def test_every_metric_is_named_once() -> None:
     from postmeter.query.documents.optail import metrics
     from postmeter.shared.apis.optail import Bucket, Group
 

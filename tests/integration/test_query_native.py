@@ -1,10 +1,12 @@
 """POST /v1/query over real HTTP: answers (docs/api/query.md; hostile-input.md 26-39)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from tests.integration.counted_facts import Counted, fill
@@ -12,11 +14,20 @@ from tests.integration.native_queries import NOW, Api, asking
 from tests.integration.query_api import Answer
 from tests.integration.running_query import Fact, query_service, sealed
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url) as made:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def asked(shared_postgres_dsn: str, shared_redis_url: str) -> AsyncIterator[Api]:
+    """One for all: to start it takes longer than what most of these tests ask."""
+    async with asking(shared_postgres_dsn, shared_redis_url) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api(asked: Api) -> Api:
+    """A workspace of the test's own."""
+    return replace(asked, workspace=await asked.here.workspace())
 
 
 async def test_a_query_without_anything_else_is_the_last_30_days(api: Api) -> None:
@@ -119,10 +130,10 @@ async def test_order_limit_and_cursor_walk_every_row_once(api: Api) -> None:
     assert [row["campaign"] for row in by_name["data"]] == sorted(sent, reverse=True)
 
 
-async def test_a_cursor_keeps_the_range_of_its_first_page(api: Api, redis_url: str) -> None:
+async def test_a_cursor_keeps_the_range_of_its_first_page(api: Api, shared_redis_url: str) -> None:
     await api.here.add(api.workspace, *(Fact(NOW, campaign=c, counters={"sent": 1}) for c in "ab"))
     _, first = await api.ask(dimensions=["campaign"], limit=1)
-    async with query_service(api.here, redis_url, NOW + timedelta(days=1)) as later:
+    async with query_service(api.here, shared_redis_url, NOW + timedelta(days=1)) as later:
         api.url = later
         _, second = await api.ask(dimensions=["campaign"], limit=1, cursor=first["next_cursor"])
     assert [row["campaign"] for row in second["data"]] == ["b"]
