@@ -8,6 +8,7 @@ import tempfile
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def tell(here: World, message: Any) -> None:
     source = here.ask("POST", "/v1/sources", {"provider": "postmark", "name": "shop"})["data"]
     bearer = b64encode(f"postmeter:{source['secret']}".encode()).decode()
     delivery: dict[str, Any] = {"RecordType": "Delivery", "MessageID": "name-of-marker-9", "Recipient": ADDRESS}
-    delivery |= {"Metadata": {}, "DeliveredAt": "2026-11-28T10:00:00Z", "Tag": "", "ServerID": 1}
+    delivered = datetime.now(UTC) - timedelta(hours=1)  # within the month that is counted where none is named
+    delivery |= {"Metadata": {}, "DeliveredAt": f"{delivered:%Y-%m-%dT%H:%M:%SZ}", "Tag": "", "ServerID": 1}
     url = here.product.ready["gateway"] + source["url"].partition("/v1/")[1] + source["url"].partition("/v1/")[2]
     for told in (delivery, {**delivery, "RecordType": "Nothing that exists"}):
         answer = requests.post(url, json=told, headers={"Authorization": f"Basic {bearer}"}, timeout=60)
