@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
@@ -22,10 +23,21 @@ from tests.product import PATIENCE
 from tests.waiting import until_so
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def at(shared_postgres_dsn: str) -> AsyncIterator[Door]:
+    """One for all: to start it takes longer than what most of these tests ask."""
+    async with before(shared_postgres_dsn, echo) as made:
+        yield made
+
+
+at_echo = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.mark.parametrize("path", ["/v1/query", "/v1/messages", "/v1/events"])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_bodies_arrive_inflated_and_whole(postgres_dsn: str, path: str, packed: bool, chunked: bool) -> None:
+@at_echo
+async def test_bodies_arrive_inflated_and_whole(at: Door, path: str, packed: bool, chunked: bool) -> None:
     content = bytes(range(256)) * 800
     sent = gzip.compress(content[:1000]) + gzip.compress(content[1000:]) if packed else content
 
@@ -34,8 +46,7 @@ async def test_bodies_arrive_inflated_and_whole(postgres_dsn: str, path: str, pa
             yield sent[start : start + 1000]
 
     headers = {"Content-Encoding": "gzip"} if packed else {}
-    async with before(postgres_dsn, echo) as at:
-        status, _, body = await at.ask("POST", path, data=pieces() if chunked else sent, headers=headers)
+    status, _, body = await at.ask("POST", path, data=pieces() if chunked else sent, headers=headers)
     told = json.loads(body)
     assert (status, told["length"], told["crc"]) == (200, len(content), zlib.crc32(content))
     assert "Content-Encoding" not in told["headers"]
@@ -45,7 +56,8 @@ LIMITED = [one for one in ENDPOINTS if one.max_body and one.scope and one.servic
 
 
 @pytest.mark.parametrize("endpoint", LIMITED, ids=lambda e: f"{e.method} {e.path}")
-async def test_bodies_are_bounded_by_their_inflated_size(postgres_dsn: str, endpoint: Endpoint) -> None:
+@at_echo
+async def test_bodies_are_bounded_by_their_inflated_size(at: Door, endpoint: Endpoint) -> None:
     method, path, limit = endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.path), endpoint.max_body
 
     async def plain() -> AsyncIterator[bytes]:
@@ -55,16 +67,15 @@ async def test_bodies_are_bounded_by_their_inflated_size(postgres_dsn: str, endp
     bomb = gzip.compress(bytes(limit + 1))
     assert len(bomb) < limit // 300
     packed = {"Content-Encoding": "gzip"}
-    async with before(postgres_dsn, echo) as at:
-        exact = await at.ask(method, path, data=gzip.compress(bytes(limit)), headers=packed)
-        assert json.loads(exact[2])["length"] == limit
-        assert await at.error(method, path, data=bomb, headers=packed) == (413, "PAYLOAD_TOO_LARGE")
-        declared = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
-        refused = await speak(at.url, f"{declared}Content-Length: {limit + 1}\r\n\r\n".encode(), until_closed=False)
-        assert refused.startswith(b"HTTP/1.1 413 ")
-        # The connection may end while the rest of the body is still being sent.
-        with contextlib.suppress(aiohttp.ClientConnectionError):
-            assert await at.error(method, path, data=plain()) == (413, "PAYLOAD_TOO_LARGE")
+    exact = await at.ask(method, path, data=gzip.compress(bytes(limit)), headers=packed)
+    assert json.loads(exact[2])["length"] == limit
+    assert await at.error(method, path, data=bomb, headers=packed) == (413, "PAYLOAD_TOO_LARGE")
+    declared = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
+    refused = await speak(at.url, f"{declared}Content-Length: {limit + 1}\r\n\r\n".encode(), until_closed=False)
+    assert refused.startswith(b"HTTP/1.1 413 ")
+    # The connection may end while the rest of the body is still being sent.
+    with contextlib.suppress(aiohttp.ClientConnectionError):
+        assert await at.error(method, path, data=plain()) == (413, "PAYLOAD_TOO_LARGE")
 
 
 @pytest.mark.parametrize(
@@ -79,11 +90,11 @@ async def test_bodies_are_bounded_by_their_inflated_size(postgres_dsn: str, endp
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/query", "/v1/events"])
+@at_echo
 async def test_bodies_that_cannot_be_read(
-    postgres_dsn: str, path: str, body: bytes, encoding: str, status: int, code: str
+    at: Door, path: str, body: bytes, encoding: str, status: int, code: str
 ) -> None:
-    async with before(postgres_dsn, echo) as at:
-        assert await at.error("POST", path, data=body, headers={"Content-Encoding": encoding}) == (status, code)
+    assert await at.error("POST", path, data=body, headers={"Content-Encoding": encoding}) == (status, code)
 
 
 @pytest.mark.usefixtures("short_timeouts")
