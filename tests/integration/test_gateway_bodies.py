@@ -98,8 +98,8 @@ async def test_bodies_that_cannot_be_read(
 
 
 @pytest.mark.usefixtures("short_timeouts")
-async def test_slow_bodies_of_one_workspace_hold_up_no_other(postgres_dsn: str) -> None:
-    async with before(postgres_dsn, echo, service_requests=8) as at, world(postgres_dsn) as here:
+async def test_slow_bodies_of_one_workspace_hold_up_no_other(shared_postgres_dsn: str) -> None:
+    async with before(shared_postgres_dsn, echo, service_requests=8) as at, world(shared_postgres_dsn) as here:
         other = await here.key(await here.workspace(), "admin", SCOPES)
         head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {other}\r\nContent-Length: 9\r\n\r\n{{"
         host, _, port = at.url.removeprefix("http://").partition(":")
@@ -131,7 +131,9 @@ async def begun_body(at: Door, key: str, path: str, size: int) -> tuple[asyncio.
     return reader, writer
 
 
-async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_slowest_body_gives_its_turn_to_who_waits(
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two workspaces hold all turns with bodies on their way; a third gets through, and who sends is not disturbed."""
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
@@ -142,7 +144,7 @@ async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, m
         begun += 1
         return await echo(request)
 
-    async with before(postgres_dsn, take, service_requests=2) as at, world(postgres_dsn) as here:
+    async with before(shared_postgres_dsn, take, service_requests=2) as at, world(shared_postgres_dsn) as here:
         keys = [await here.key(await here.workspace(), "admin", SCOPES) for _ in range(2)]
         (slow, idle), (steady, sending) = [await begun_body(at, key, "/v1/events", 4 << 20) for key in keys]
         await until_so(lambda: begun == 2)
@@ -161,7 +163,7 @@ async def test_the_slowest_body_gives_its_turn_to_who_waits(postgres_dsn: str, m
             writer.close()
 
 
-async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
     looked_at, go_on = 0, asyncio.Event()
@@ -177,7 +179,7 @@ async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypa
         return await echo(request)
 
     monkeypatch.setattr(http_server, "is_awaited", spied)
-    async with before(postgres_dsn, take, service_requests=1) as at, world(postgres_dsn) as here:
+    async with before(shared_postgres_dsn, take, service_requests=1) as at, world(shared_postgres_dsn) as here:
         size = 15 << 20  # more than the kernel keeps on the way
         key = await here.key(await here.workspace(), "admin", SCOPES)
         reader, writer = await begun_body(at, key, "/v1/messages", size)
@@ -190,8 +192,8 @@ async def test_who_waits_for_the_service_is_not_slow(postgres_dsn: str, monkeypa
         writer.close()
 
 
-async def test_a_body_is_asked_for_only_when_it_is_welcome(postgres_dsn: str) -> None:
-    async with before(postgres_dsn, echo) as at:
+async def test_a_body_is_asked_for_only_when_it_is_welcome(shared_postgres_dsn: str) -> None:
+    async with before(shared_postgres_dsn, echo) as at:
         head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
         welcome = await speak(at.url, f"{head}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
         assert welcome == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -202,11 +204,11 @@ async def test_a_body_is_asked_for_only_when_it_is_welcome(postgres_dsn: str) ->
         assert failed.startswith(b"HTTP/1.1 417 ")
 
 
-async def test_an_answer_before_the_end_of_the_body_reaches_the_caller(postgres_dsn: str) -> None:
+async def test_an_answer_before_the_end_of_the_body_reaches_the_caller(shared_postgres_dsn: str) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"error": {"code": "EARLY", "message": "m"}}, status=422)
 
-    async with before(postgres_dsn, refuse) as at:
+    async with before(shared_postgres_dsn, refuse) as at:
         head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
         answer = await speak(at.url, f"{head}Content-Length: 9000000\r\n\r\n".encode() + bytes(100_000))
     assert answer.startswith(b"HTTP/1.1 422 ")

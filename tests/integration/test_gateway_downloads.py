@@ -114,9 +114,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_the_readers_of_one_link_hold_up_nobody(postgres_dsn: str) -> None:
+async def test_the_readers_of_one_link_hold_up_nobody(shared_postgres_dsn: str) -> None:
     spellings = [link("w", "slow"), link("w", "slo%77"), link("%77", "slow"), link("w", "slow") + "?signature=x"]
-    async with world(postgres_dsn) as here, town(postgres_dsn) as (files, url), client() as session:
+    async with world(shared_postgres_dsn) as here, town(shared_postgres_dsn) as (files, url), client() as session:
         async with readers(url, spellings * 10) as tasks:
             await files.until(files.begun, DOWNLOADS_OF_ONE)
             refused = await statuses(tasks, len(tasks) - DOWNLOADS_OF_ONE)
@@ -133,9 +133,9 @@ async def test_the_readers_of_one_link_hold_up_nobody(postgres_dsn: str) -> None
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_neither_do_those_of_one_workspace_nor_all_together(postgres_dsn: str) -> None:
+async def test_neither_do_those_of_one_workspace_nor_all_together(shared_postgres_dsn: str) -> None:
     share = DOWNLOADS // WORKSPACE_SHARE
-    async with town(postgres_dsn) as (files, url), client() as session, contextlib.AsyncExitStack() as held:
+    async with town(shared_postgres_dsn) as (files, url), client() as session, contextlib.AsyncExitStack() as held:
         of_one = [link("w", f"slow{number}") for number in range(share + 3)]
         tasks = await held.enter_async_context(readers(url, of_one))
         assert await statuses(tasks, 3) == [503] * 3
@@ -153,7 +153,7 @@ async def test_neither_do_those_of_one_workspace_nor_all_together(postgres_dsn: 
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_unsubscribes_of_one_workspace_hold_up_no_other(postgres_dsn: str) -> None:
+async def test_unsubscribes_of_one_workspace_hold_up_no_other(shared_postgres_dsn: str) -> None:
     ring = KeyRing.parse(TOKEN_KEYS)
     mine, theirs = (ring.sign_unsubscribe(number, bytes(16)) for number in (7, 8))
     release, begun = asyncio.Event(), asyncio.Semaphore(0)
@@ -166,7 +166,7 @@ async def test_unsubscribes_of_one_workspace_hold_up_no_other(postgres_dsn: str)
 
     async with (
         service(stuck) as at,
-        gateway(postgres_dsn, tracking_url=at, service_requests=8) as url,
+        gateway(shared_postgres_dsn, tracking_url=at, service_requests=8) as url,
         readers(url, [UNSUBSCRIBE_PATH + mine] * 6) as tasks,
         client() as session,
     ):
@@ -186,10 +186,10 @@ def test_a_token_s_workspace_is_read_without_its_key() -> None:
 
 
 async def test_who_takes_nothing_is_cut_off_and_frees_the_turn(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answer, "WRITE_SECONDS", 0.3)
-    async with town(postgres_dsn) as (files, url), client() as session:
+    async with town(shared_postgres_dsn) as (files, url), client() as session:
         with contextlib.ExitStack() as held:
             for _ in range(DOWNLOADS_OF_ONE):
                 connection = held.enter_context(contextlib.closing(dead_reader(url)))

@@ -126,8 +126,8 @@ def test_the_path_alone_names_the_document_of_the_table(endpoint: Endpoint) -> N
     assert document_of(path_of(endpoint), endpoint.method) is endpoint.document
 
 
-async def test_without_a_key_without_its_scope_and_nowhere(postgres_dsn: str) -> None:
-    async with door(postgres_dsn) as at:
+async def test_without_a_key_without_its_scope_and_nowhere(shared_postgres_dsn: str) -> None:
+    async with door(shared_postgres_dsn) as at:
         assert {endpoint.document for endpoint in KEYED} == set(DOCUMENTS)
         for key in ("", "pm_nonsense"):
             answers = await at.expect(401, "UNAUTHORIZED", calls_of(KEYED), key=key)
@@ -136,8 +136,8 @@ async def test_without_a_key_without_its_scope_and_nowhere(postgres_dsn: str) ->
         await at.expect(404, "NOT_FOUND", [("GET", path, document) for path, document in UNKNOWN.items()])
 
 
-async def test_another_method(postgres_dsn: str) -> None:
-    async with door(postgres_dsn) as at:
+async def test_another_method(shared_postgres_dsn: str) -> None:
+    async with door(shared_postgres_dsn) as at:
         for method in ("PATCH", "DELETE", "OPTIONS"):
             taking = {path_of(endpoint) for endpoint in ENDPOINTS if endpoint.method == method}
             paths = sorted({path_of(endpoint) for endpoint in ENDPOINTS} - taking)
@@ -153,10 +153,10 @@ async def announce_too_much(at: Door, endpoint: Endpoint) -> bytes:
     return await speak(at.url, f"{head}Content-Length: {endpoint.max_body + 1}\r\n\r\n".encode())
 
 
-async def test_bodies_that_are_too_large_or_something_else(postgres_dsn: str) -> None:
+async def test_bodies_that_are_too_large_or_something_else(shared_postgres_dsn: str) -> None:
     bodies = [endpoint for endpoint in KEYED if endpoint.max_body]
     assert {endpoint.document for endpoint in bodies} >= {workspaces.DOCUMENT, NATIVE}
-    async with door(postgres_dsn) as at:
+    async with door(shared_postgres_dsn) as at:
         answers = await asyncio.gather(*(announce_too_much(at, endpoint) for endpoint in bodies))
         for endpoint, raw in zip(bodies, answers, strict=True):
             assert raw.startswith(b"HTTP/1.1 413 ")
@@ -173,17 +173,17 @@ async def test_bodies_that_are_too_large_or_something_else(postgres_dsn: str) ->
     [None, "", "application/json", "application/JSON; charset=utf-8", "application/vnd.x+json",
      "application/octet-stream", "application/x-www-form-urlencoded"],
 )  # fmt: skip
-async def test_what_clients_say_unasked_passes(postgres_dsn: str, media: str | None) -> None:
+async def test_what_clients_say_unasked_passes(shared_postgres_dsn: str, media: str | None) -> None:
     async def accept(request: web.Request) -> web.Response:
         return web.json_response({"length": len(await request.read())})
 
-    async with service(accept) as url, door(postgres_dsn, query_url=url) as at:
+    async with service(accept) as url, door(shared_postgres_dsn, query_url=url) as at:
         said = "" if media is None else f"Content-Type: {media}\r\n"
         head = f"POST /v1/query HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {at.key}\r\n{said}"
         assert (await speak(at.url, f"{head}Content-Length: 2\r\n\r\n{{}}".encode())).endswith(b'{"length": 2}')
 
 
-async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_over_the_limit(shared_postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "DEADLINE_SECONDS", 10.0)  # a busy machine is not a dead Redis
     limited = [endpoint for endpoint in KEYED if endpoint.limit]
     assert limited == KEYED
@@ -194,7 +194,7 @@ async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: py
 
     async with (
         service(accept) as url,
-        door(postgres_dsn, redis_url=Secret(redis_url), rate_limits=ones, query_url=url, tracking_url=url) as at,
+        door(shared_postgres_dsn, redis_url=Secret(redis_url), rate_limits=ones, query_url=url, tracking_url=url) as at,
     ):
         firsts = {endpoint.limit: endpoint for endpoint in limited if endpoint in PASSED_ON}
         for endpoint in firsts.values():
@@ -204,22 +204,22 @@ async def test_over_the_limit(postgres_dsn: str, redis_url: str, monkeypatch: py
         assert {headers["RateLimit-Remaining"] for headers in answers} == {"0"}
 
 
-async def test_services_that_are_gone(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_services_that_are_gone(shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 0.1)  # and a busy machine has all the time of an endpoint
     assert {endpoint.document for endpoint in PASSED_ON} == set(DOCUMENTS)
-    async with door(postgres_dsn, query_url=NOWHERE, tracking_url=NOWHERE) as at:
+    async with door(shared_postgres_dsn, query_url=NOWHERE, tracking_url=NOWHERE) as at:
         answers = await at.expect(502, "BAD_GATEWAY", calls_of(PASSED_ON))
         assert {headers["Retry-After"] for headers in answers} == {"1"}
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_services_that_are_slow(postgres_dsn: str) -> None:
+async def test_services_that_are_slow(shared_postgres_dsn: str) -> None:
     release = asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
         await release.wait()
         return web.Response()
 
-    async with service(slow) as url, door(postgres_dsn, query_url=url, tracking_url=url) as at:
+    async with service(slow) as url, door(shared_postgres_dsn, query_url=url, tracking_url=url) as at:
         await at.expect(504, "GATEWAY_TIMEOUT", calls_of(PASSED_ON))
         release.set()

@@ -36,11 +36,11 @@ def spelt(endpoint: Endpoint) -> str:
 
 
 @pytest.mark.parametrize("kind", ["small", "large", "streamed"])
-async def test_head_of_every_endpoint_is_get_s_without_the_body(postgres_dsn: str, kind: str) -> None:
+async def test_head_of_every_endpoint_is_get_s_without_the_body(shared_postgres_dsn: str, kind: str) -> None:
     async with (
-        world(postgres_dsn) as here,
+        world(shared_postgres_dsn) as here,
         service(of_three_kinds) as url,
-        gateway(postgres_dsn, query_url=url, tracking_url=url) as at,
+        gateway(shared_postgres_dsn, query_url=url, tracking_url=url) as at,
         line(at) as connection,
     ):
         key = bearer(await here.key(await here.workspace(), "super_admin", tuple(SCOPES)))
@@ -63,9 +63,9 @@ def constant(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if (name, value) != ("content-length", "0")}
 
 
-async def test_head_s_errors_have_no_body_either(postgres_dsn: str) -> None:
+async def test_head_s_errors_have_no_body_either(shared_postgres_dsn: str) -> None:
     """Also where nobody answers behind the gateway, which is waited for: hence side by side."""
-    async with world(postgres_dsn) as here, gateway(postgres_dsn) as at:
+    async with world(shared_postgres_dsn) as here, gateway(shared_postgres_dsn) as at:
         key = bearer(await here.key(await here.workspace(), "member", ()))
 
         async def refused(path: str, headers: dict[str, str]) -> int:
@@ -85,7 +85,7 @@ async def test_head_s_errors_have_no_body_either(postgres_dsn: str) -> None:
     assert set(statuses) == {0, 401, 403, 404}
 
 
-async def test_the_service_need_not_give_the_body(postgres_dsn: str) -> None:
+async def test_the_service_need_not_give_the_body(shared_postgres_dsn: str) -> None:
     """A HEAD of a file of any size is answered at once."""
     never = asyncio.Event()
 
@@ -98,9 +98,9 @@ async def test_the_service_need_not_give_the_body(postgres_dsn: str) -> None:
         return response
 
     async with (
-        world(postgres_dsn) as here,
+        world(shared_postgres_dsn) as here,
         service(endless) as url,
-        gateway(postgres_dsn, query_url=url) as at,
+        gateway(shared_postgres_dsn, query_url=url) as at,
         line(at) as connection,
     ):
         key = bearer(await here.key(await here.workspace()))

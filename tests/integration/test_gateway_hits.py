@@ -67,8 +67,8 @@ GIF_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nSet-Cookie: a=b\r\n
     ],
     ids=lambda target: target[:60],
 )
-async def test_path_and_query_pass_byte_for_byte(postgres_dsn: str, target: str) -> None:
-    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+async def test_path_and_query_pass_byte_for_byte(shared_postgres_dsn: str, target: str) -> None:
+    async with recorded(shared_postgres_dsn, GIF_ANSWER) as (url, seen):
         request = b"GET " + target.encode("latin-1") + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
         answer = await speak(url, request)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -82,9 +82,9 @@ async def test_path_and_query_pass_byte_for_byte(postgres_dsn: str, target: str)
     [(b"\xc3\xa9", b"%C3%A9"), (b"\xc0\xaf", b"%C0%AF"), (b"a b", b"a%20b"), (b"\0", b""), (b"\r", b"")],
 )
 async def test_what_no_target_may_hold_passes_encoded_or_not_at_all(
-    postgres_dsn: str, raw: bytes, passed: bytes
+    shared_postgres_dsn: str, raw: bytes, passed: bytes
 ) -> None:
-    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+    async with recorded(shared_postgres_dsn, GIF_ANSWER) as (url, seen):
         target = f"{CLICK_PATH}abc?url=".encode()
         answer = await speak(url, b"GET " + target + raw + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     if passed:
@@ -95,8 +95,8 @@ async def test_what_no_target_may_hold_passes_encoded_or_not_at_all(
     assert not seen
 
 
-async def test_headers_that_decide_the_verdict_pass_and_no_others(postgres_dsn: str) -> None:
-    async with recorded(postgres_dsn, GIF_ANSWER) as (url, seen):
+async def test_headers_that_decide_the_verdict_pass_and_no_others(shared_postgres_dsn: str) -> None:
+    async with recorded(shared_postgres_dsn, GIF_ANSWER) as (url, seen):
         answer = await speak(
             url,
             f"GET {OPEN} HTTP/1.1\r\nHost: x\r\nUser-Agent: M\xe9 (via ggpht.com)\r\nSec-Purpose: prefetch\r\n"
@@ -125,8 +125,8 @@ def vouched(request: bytes) -> str:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_trusted_proxy_s_client_is_vouched_for(postgres_dsn: str, method: str) -> None:
-    async with recorded(postgres_dsn, GIF_ANSWER, trusted_hops=1) as (url, seen):
+async def test_a_trusted_proxy_s_client_is_vouched_for(shared_postgres_dsn: str, method: str) -> None:
+    async with recorded(shared_postgres_dsn, GIF_ANSWER, trusted_hops=1) as (url, seen):
         forwarded = b"X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\nPostmeter-Client: forged\r\n"
         await speak(url, f"{method} {OPEN} HTTP/1.0\r\n".encode() + forwarded + b"\r\n")
     assert vouched(seen[0]) == "192.0.2.1"
@@ -134,23 +134,23 @@ async def test_a_trusted_proxy_s_client_is_vouched_for(postgres_dsn: str, method
     assert b"forged" not in seen[0]
 
 
-async def test_redirects_and_refusals_are_handed_back_as_they_are(postgres_dsn: str) -> None:
+async def test_redirects_and_refusals_are_handed_back_as_they_are(shared_postgres_dsn: str) -> None:
     location = f"Location: {DESTINATION}".encode()
     redirect = b"HTTP/1.1 302 Found\r\n" + location + b"\r\nCache-Control: no-store\r\nContent-Length: 0\r\n\r\n"
-    async with recorded(postgres_dsn, redirect) as (url, _):
+    async with recorded(shared_postgres_dsn, redirect) as (url, _):
         answer = await speak(url, f"GET {CLICK} HTTP/1.0\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.0 302 Found\r\n")
     assert location in answer
     refused = b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\npage"
-    async with recorded(postgres_dsn, refused) as (url, _):
+    async with recorded(shared_postgres_dsn, refused) as (url, _):
         answer = await speak(url, f"GET {CLICK} HTTP/1.0\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.0 404 Not Found\r\n")
     assert answer.endswith(b"\r\n\r\npage")
 
 
-async def test_head_is_passed_on_as_head_and_has_no_body(postgres_dsn: str) -> None:
+async def test_head_is_passed_on_as_head_and_has_no_body(shared_postgres_dsn: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: image/gif\r\nContent-Length: 43\r\n\r\n"
-    async with recorded(postgres_dsn, head) as (url, seen):
+    async with recorded(shared_postgres_dsn, head) as (url, seen):
         request = f"HEAD {OPEN} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         answer = await speak(url, request + request.replace(b"Host: x", b"Host: x\r\nConnection: close"))
     assert [part.split(b" ")[0] for part in seen] == [b"HEAD", b"HEAD"]
@@ -159,14 +159,17 @@ async def test_head_is_passed_on_as_head_and_has_no_body(postgres_dsn: str) -> N
 
 
 async def test_a_head_of_a_click_and_a_visit_of_the_honeypot_are_recorded_with_their_mark(
-    postgres_dsn: str, redis_url: str, tmp_path: Path
+    shared_postgres_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
     tracking = Service(redis_url, tmp_path / "spool")
     query = f"url={quote(DESTINATION, safe='')}"
     message = new_message()
     targets = (click_target(message, DESTINATION, query), honeypot_target(message, DESTINATION, query))
     try:
-        async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url, client() as session:
+        async with (
+            gateway(shared_postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url,
+            client() as session,
+        ):
             for method in ("HEAD", "GET"):
                 for target in targets:
                     at = URL(url + target, encoded=True)
@@ -179,12 +182,12 @@ async def test_a_head_of_a_click_and_a_visit_of_the_honeypot_are_recorded_with_t
         assert await asyncio.to_thread(tracking.terminate) == 0
 
 
-async def test_hits_that_tracking_drops_carry_its_mark_here_too(postgres_dsn: str, tmp_path: Path) -> None:
+async def test_hits_that_tracking_drops_carry_its_mark_here_too(shared_postgres_dsn: str, tmp_path: Path) -> None:
     """Redis is nowhere and nothing may be spooled."""
     tracking = Service("redis://127.0.0.1:1", tmp_path / "spool", spool_bytes=1)
     message, query = new_message(), f"url={quote(DESTINATION, safe='')}"
     try:
-        async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url:
+        async with gateway(shared_postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url:
             status, headers, body = await get(url, open_target(message))
             assert (status, body, headers["Postmeter-Dropped"]) == (200, pixel.GIF, "spool_full")
             status, headers, _ = await get(url, click_target(message, DESTINATION, query))
@@ -193,7 +196,7 @@ async def test_hits_that_tracking_drops_carry_its_mark_here_too(postgres_dsn: st
         assert await asyncio.to_thread(tracking.terminate) == 0
 
 
-async def test_many_hits_share_few_connections_and_none_is_mixed_up(postgres_dsn: str) -> None:
+async def test_many_hits_share_few_connections_and_none_is_mixed_up(shared_postgres_dsn: str) -> None:
     ports = set()
 
     async def echo(request: web.Request) -> web.Response:
@@ -202,7 +205,11 @@ async def test_many_hits_share_few_connections_and_none_is_mixed_up(postgres_dsn
         await asyncio.sleep(0)
         return web.Response(text=request.raw_path, content_type="text/plain")
 
-    async with service(echo) as upstream, gateway(postgres_dsn, tracking_url=upstream, hits=4) as url, client() as s:
+    async with (
+        service(echo) as upstream,
+        gateway(shared_postgres_dsn, tracking_url=upstream, hits=4) as url,
+        client() as s,
+    ):
 
         async def hit(number: int) -> None:
             async with s.get(f"{url}{OPEN_PATH}{number}") as answer:
@@ -233,8 +240,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrives(postgres_dsn: str) -> None:
-    async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
+async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrives(shared_postgres_dsn: str) -> None:
+    async with gateway(shared_postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
         assert_dropped_pixel(await get(url, OPEN))
         assert_dropped_pixel(await get(url, OPEN_PATH + "nonsense"))
         for link in (CLICK, HONEYPOT):
@@ -269,9 +276,9 @@ async def test_with_tracking_down_the_pixel_is_served_and_a_genuine_click_arrive
     + [(CLICK_PATH + "x?url=%ff", 400), (CLICK_PATH + "x?url=%00", 400)],
 )
 async def test_with_tracking_down_every_other_click_is_refused_for_good(
-    postgres_dsn: str, path: str, status: int
+    shared_postgres_dsn: str, path: str, status: int
 ) -> None:
-    async with gateway(postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
+    async with gateway(shared_postgres_dsn, tracking_url=NOWHERE, token_keys=TOKEN_KEYS) as url:
         answer = await speak(url, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert b"Content-Type: text/html" in answer
@@ -280,14 +287,14 @@ async def test_with_tracking_down_every_other_click_is_refused_for_good(
 
 
 @pytest.mark.usefixtures("hurried")
-async def test_without_token_keys_a_click_gets_a_page_that_tries_again(postgres_dsn: str) -> None:
-    async with gateway(postgres_dsn, tracking_url=NOWHERE) as url:
+async def test_without_token_keys_a_click_gets_a_page_that_tries_again(shared_postgres_dsn: str) -> None:
+    async with gateway(shared_postgres_dsn, tracking_url=NOWHERE) as url:
         status, headers, body = await get(url, CLICK)
     assert (status, headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert b'http-equiv="refresh"' in body
 
 
-async def test_a_restarting_service_is_waited_for(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_restarting_service_is_waited_for(shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     refusals = asyncio.Event()
 
@@ -300,7 +307,7 @@ async def test_a_restarting_service_is_waited_for(postgres_dsn: str, monkeypatch
         return web.Response(body=b"counted")
 
     monkeypatch.setattr(hit_client, "NotSent", Watched)
-    async with gateway(postgres_dsn, tracking_url=f"http://127.0.0.1:{port}") as url:
+    async with gateway(shared_postgres_dsn, tracking_url=f"http://127.0.0.1:{port}") as url:
         hit = asyncio.create_task(get(url, OPEN))
         await refusals.wait()
         app = web.Application()
@@ -314,7 +321,7 @@ async def test_a_restarting_service_is_waited_for(postgres_dsn: str, monkeypatch
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("behaviour", ["dies", "silent", "garbage", "half"])
-async def test_a_hit_that_may_have_been_counted_is_sent_only_once(postgres_dsn: str, behaviour: str) -> None:
+async def test_a_hit_that_may_have_been_counted_is_sent_only_once(shared_postgres_dsn: str, behaviour: str) -> None:
     received: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -330,7 +337,7 @@ async def test_a_hit_that_may_have_been_counted_is_sent_only_once(postgres_dsn: 
 
     async with (
         raw_service(talk) as upstream,
-        gateway(postgres_dsn, tracking_url=upstream, token_keys=TOKEN_KEYS) as url,
+        gateway(shared_postgres_dsn, tracking_url=upstream, token_keys=TOKEN_KEYS) as url,
     ):
         assert_dropped_pixel(await get(url, OPEN))
         assert len(received) == 1
@@ -340,14 +347,14 @@ async def test_a_hit_that_may_have_been_counted_is_sent_only_once(postgres_dsn: 
 
 
 @pytest.mark.usefixtures("hurried")
-async def test_hits_that_find_no_turn_are_answered_all_the_same(postgres_dsn: str) -> None:
+async def test_hits_that_find_no_turn_are_answered_all_the_same(shared_postgres_dsn: str) -> None:
     release = asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
         await release.wait()
         return web.Response(body=b"counted")
 
-    async with service(slow) as upstream, gateway(postgres_dsn, tracking_url=upstream, hits=1) as url:
+    async with service(slow) as upstream, gateway(shared_postgres_dsn, tracking_url=upstream, hits=1) as url:
         answers = await asyncio.gather(*(get(url, OPEN) for _ in range(5)))
         for answer in answers:
             assert_dropped_pixel(answer)
@@ -355,21 +362,21 @@ async def test_hits_that_find_no_turn_are_answered_all_the_same(postgres_dsn: st
 
 
 async def test_a_fault_of_our_own_breaks_no_image_and_no_link(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a fault")
 
     monkeypatch.setattr(hit_client.HitClient, "fetch", broken)
-    async with gateway(postgres_dsn, token_keys=TOKEN_KEYS) as url:
+    async with gateway(shared_postgres_dsn, token_keys=TOKEN_KEYS) as url:
         assert_dropped_pixel(await get(url, OPEN))
         status, headers, _ = await get(url, CLICK)
         assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "fault")
 
 
-async def test_dropped_hits_are_in_the_metrics(postgres_dsn: str, hurried: None) -> None:
+async def test_dropped_hits_are_in_the_metrics(shared_postgres_dsn: str, hurried: None) -> None:
     ops_port = free_port()
-    async with gateway(postgres_dsn, ops_port=ops_port, token_keys=TOKEN_KEYS) as url, client() as session:
+    async with gateway(shared_postgres_dsn, ops_port=ops_port, token_keys=TOKEN_KEYS) as url, client() as session:
         await get(url, OPEN)
         await get(url, CLICK)
         async with session.get(f"http://127.0.0.1:{ops_port}/metrics") as answer:

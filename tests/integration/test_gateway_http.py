@@ -21,7 +21,7 @@ class Door:
 
 
 @pytest.fixture
-async def door(postgres_dsn: str) -> AsyncIterator[Door]:
+async def door(shared_postgres_dsn: str) -> AsyncIterator[Door]:
     arrived: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -31,8 +31,8 @@ async def door(postgres_dsn: str) -> AsyncIterator[Door]:
 
     async with (
         service(answer) as upstream,
-        world(postgres_dsn) as here,
-        gateway(postgres_dsn, query_url=upstream, tracking_url=upstream) as url,
+        world(shared_postgres_dsn) as here,
+        gateway(shared_postgres_dsn, query_url=upstream, tracking_url=upstream) as url,
     ):
         yield Door(url, await here.key(await here.workspace(), "admin", ("analytics", "track")), arrived)
 
@@ -143,8 +143,8 @@ async def test_a_body_that_breaks_off_is_not_passed_on_as_whole(door: Door) -> N
     assert door.arrived == ["/api/v1/analytics"]
 
 
-async def test_connections_are_bounded(postgres_dsn: str) -> None:
-    async with gateway(postgres_dsn, max_connections=2) as url:
+async def test_connections_are_bounded(shared_postgres_dsn: str) -> None:
+    async with gateway(shared_postgres_dsn, max_connections=2) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
         for _, writer in held:  # answered once, so that the gateway surely has them both

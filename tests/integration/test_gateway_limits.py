@@ -98,8 +98,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "DEADLINE_SECONDS", 10.0)
 
 
-async def test_the_whole_limit_may_come_at_once_and_then_nothing(postgres_dsn: str, redis_url: str) -> None:
-    async with door(postgres_dsn, redis_url) as (here, url):
+async def test_the_whole_limit_may_come_at_once_and_then_nothing(shared_postgres_dsn: str, redis_url: str) -> None:
+    async with door(shared_postgres_dsn, redis_url) as (here, url):
         key = await here.key(await here.workspace())
         assert [await ask(url, key) for _ in range(3)] == [(200, told(3, left, 60 - 20 * left)) for left in (2, 1, 0)]
         assert await ask(url, key) == (429, {**told(3, 0, 60), "Retry-After": Seconds(20)})
@@ -111,8 +111,8 @@ async def test_the_whole_limit_may_come_at_once_and_then_nothing(postgres_dsn: s
         assert await ask(url, writer, "/v1/events", "POST", json={}) == (200, told(6000, 5999, 1, "write"))
 
 
-async def test_head_counts_as_get_and_errors_behind_carry_the_headers(postgres_dsn: str, redis_url: str) -> None:
-    async with door(postgres_dsn, redis_url) as (here, url):
+async def test_head_counts_as_get_and_errors_behind_carry_the_headers(shared_postgres_dsn: str, redis_url: str) -> None:
+    async with door(shared_postgres_dsn, redis_url) as (here, url):
         key = await here.key(await here.workspace())
         assert await ask(url, key, READ, "HEAD") == (200, told(3, 2, 20))
         assert await ask(url, key, READ + "?fail") == (422, told(3, 1, 40))
@@ -122,8 +122,8 @@ async def test_head_counts_as_get_and_errors_behind_carry_the_headers(postgres_d
                 assert (got.status, got.headers["RateLimit-Remaining"]) == (415, "0")
 
 
-async def test_only_a_good_key_with_the_scope_is_counted(postgres_dsn: str, redis_url: str) -> None:
-    async with door(postgres_dsn, redis_url) as (here, url):
+async def test_only_a_good_key_with_the_scope_is_counted(shared_postgres_dsn: str, redis_url: str) -> None:
+    async with door(shared_postgres_dsn, redis_url) as (here, url):
         workspace = await here.workspace()
         key, scopeless = await here.key(workspace), await here.key(workspace, scopes=("track",))
         for bad, path, status in (
@@ -137,10 +137,10 @@ async def test_only_a_good_key_with_the_scope_is_counted(postgres_dsn: str, redi
         assert await ask(url, key) == (200, told(3, 2, 20))
 
 
-async def test_gateways_count_together_and_exactly(postgres_dsn: str, redis_url: str) -> None:
+async def test_gateways_count_together_and_exactly(shared_postgres_dsn: str, redis_url: str) -> None:
     async with (
-        door(postgres_dsn, redis_url, "read=40") as (here, one),
-        door(postgres_dsn, redis_url, "read=40") as (_, two),
+        door(shared_postgres_dsn, redis_url, "read=40") as (here, one),
+        door(shared_postgres_dsn, redis_url, "read=40") as (_, two),
         client() as session,
         Redis.from_url(redis_url) as redis,
     ):
@@ -189,8 +189,10 @@ async def test_the_first_minute_lets_twice_the_limit_through_and_no_other_minute
     assert sum(by_second[second] for second in range(60, 120, 10)) == 6
 
 
-async def test_a_refusal_comes_before_the_body_in_the_document_s_envelope(postgres_dsn: str, redis_url: str) -> None:
-    async with door(postgres_dsn, redis_url, "read=1,write=1") as (here, url):
+async def test_a_refusal_comes_before_the_body_in_the_document_s_envelope(
+    shared_postgres_dsn: str, redis_url: str
+) -> None:
+    async with door(shared_postgres_dsn, redis_url, "read=1,write=1") as (here, url):
         key = await here.key(await here.workspace(), scopes=("analytics", "track"))
         await ask(url, key)
         await ask(url, key, "/v1/events", "POST", json={})
@@ -202,8 +204,8 @@ async def test_a_refusal_comes_before_the_body_in_the_document_s_envelope(postgr
         assert "1 requests per minute" in body["error"]["message"]
 
 
-async def test_off_is_no_limit(postgres_dsn: str, redis_url: str) -> None:
-    async with door(postgres_dsn, redis_url, "read=off") as (here, url):
+async def test_off_is_no_limit(shared_postgres_dsn: str, redis_url: str) -> None:
+    async with door(shared_postgres_dsn, redis_url, "read=off") as (here, url):
         assert await ask(url, await here.key(await here.workspace())) == (200, {})
 
 
@@ -307,10 +309,10 @@ async def test_an_outage_ends_by_itself(redis_url: str) -> None:
             await redis.aclose()
 
 
-async def test_a_gateway_without_redis_answers_and_is_ready(postgres_dsn: str) -> None:
+async def test_a_gateway_without_redis_answers_and_is_ready(shared_postgres_dsn: str) -> None:
     ops_port = free_port()
     async with (
-        door(postgres_dsn, "redis://127.0.0.1:1", ops_port=ops_port) as (here, url),
+        door(shared_postgres_dsn, "redis://127.0.0.1:1", ops_port=ops_port) as (here, url),
         client() as session,
     ):
         key = await here.key(await here.workspace())

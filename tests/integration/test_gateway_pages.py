@@ -24,9 +24,9 @@ FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-u
 
 
 @pytest.fixture
-async def url(postgres_dsn: str) -> AsyncIterator[str]:
+async def url(shared_postgres_dsn: str) -> AsyncIterator[str]:
     """A gateway whose services and Redis are all down."""
-    async with gateway(postgres_dsn) as url:
+    async with gateway(shared_postgres_dsn) as url:
         yield url
 
 

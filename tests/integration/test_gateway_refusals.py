@@ -27,8 +27,8 @@ def depth(error: BaseException) -> int:
 
 
 @pytest.mark.parametrize("key", [None, "", "pm_nonsense", "of nobody"])
-async def test_the_thousandth_refused_key_is_as_small_as_the_first(postgres_dsn: str, key: str | None) -> None:
-    async with world(postgres_dsn) as here:
+async def test_the_thousandth_refused_key_is_as_small_as_the_first(shared_postgres_dsn: str, key: str | None) -> None:
+    async with world(shared_postgres_dsn) as here:
         keys = Keys(here.pool, PEPPER)
         depths = []
         for _ in range(TIMES):
@@ -39,8 +39,8 @@ async def test_the_thousandth_refused_key_is_as_small_as_the_first(postgres_dsn:
 
 
 @pytest.mark.parametrize(("provider", "source_id"), [("mailgun", "no id"), ("mailgun", "src_" + "a" * 20)])
-async def test_the_thousandth_unknown_webhook_too(postgres_dsn: str, provider: str, source_id: str) -> None:
-    async with world(postgres_dsn) as here:
+async def test_the_thousandth_unknown_webhook_too(shared_postgres_dsn: str, provider: str, source_id: str) -> None:
+    async with world(shared_postgres_dsn) as here:
         book = SourceBook(here.pool)
         depths = []
         for _ in range(TIMES):
@@ -50,7 +50,7 @@ async def test_the_thousandth_unknown_webhook_too(postgres_dsn: str, provider: s
     assert len(set(depths)) == 1
 
 
-async def test_refused_requests_are_forgotten(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_requests_are_forgotten(shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[weakref.ref[web.BaseRequest]] = []
     handle = Proxy.handle
 
@@ -59,7 +59,7 @@ async def test_refused_requests_are_forgotten(postgres_dsn: str, monkeypatch: py
         return await handle(self, request)
 
     monkeypatch.setattr(Proxy, "handle", noting)
-    async with gateway(postgres_dsn) as url, client() as session:
+    async with gateway(shared_postgres_dsn) as url, client() as session:
         for path in ("/api/v1/analytics", "/v1/webhooks/mailgun/nothing", "/nothing", "/docs/nothing"):
             for method in ("GET", "DELETE"):
                 for _ in range(25):

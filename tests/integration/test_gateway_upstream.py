@@ -16,8 +16,8 @@ from tests.integration.running_gateway import Talk, echo, raw_service, service, 
 from tests.product import free_port
 
 
-async def test_a_request_passes_with_its_query_and_without_what_is_private(postgres_dsn: str) -> None:
-    async with before(postgres_dsn, echo) as at:
+async def test_a_request_passes_with_its_query_and_without_what_is_private(shared_postgres_dsn: str) -> None:
+    async with before(shared_postgres_dsn, echo) as at:
         path = "/api/v1/analytics?period=7d&x=%2F+%zz&y=a|b"
         status, headers, body = await at.ask("GET", path, headers={"Cookie": "c=d", "X-Forwarded-For": "6.6.6.6"})
         told = json.loads(body)
@@ -31,33 +31,33 @@ async def test_a_request_passes_with_its_query_and_without_what_is_private(postg
     assert "aiohttp" not in headers["Server"]
 
 
-async def test_head_is_answered_like_get_without_a_body(postgres_dsn: str) -> None:
-    async with before(postgres_dsn, echo) as at:
+async def test_head_is_answered_like_get_without_a_body(shared_postgres_dsn: str) -> None:
+    async with before(shared_postgres_dsn, echo) as at:
         request = f"HEAD /api/v1/analytics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {at.key}\r\n"
         answer = await speak(at.url, f"{request}Connection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\n")
 
 
-async def test_a_service_s_errors_are_handed_back(postgres_dsn: str) -> None:
+async def test_a_service_s_errors_are_handed_back(shared_postgres_dsn: str) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"error": {"code": "X", "message": "m"}}, status=429, headers={"Retry-After": "7"})
 
-    async with before(postgres_dsn, refuse) as at:
+    async with before(shared_postgres_dsn, refuse) as at:
         status, headers, body = await at.ask("GET", "/api/v1/analytics")
     assert (status, headers["Retry-After"], json.loads(body)["error"]["code"]) == (429, "7", "X")
 
 
 @pytest.mark.usefixtures("short_timeouts")
 @pytest.mark.parametrize("path", ["/v1/query", "/v1/events"])
-async def test_a_service_that_is_gone_is_a_502(postgres_dsn: str, path: str) -> None:
-    async with door(postgres_dsn) as at:
+async def test_a_service_that_is_gone_is_a_502(shared_postgres_dsn: str, path: str) -> None:
+    async with door(shared_postgres_dsn) as at:
         assert await at.error("GET", "/api/v1/analytics") == (502, "BAD_GATEWAY")
         assert await at.error("POST", path, data=b"{}") == (502, "BAD_GATEWAY")
 
 
 @pytest.mark.usefixtures("short_timeouts", "impatient_endpoints")
-async def test_a_slow_service_is_a_504_and_holds_up_no_other(postgres_dsn: str) -> None:
+async def test_a_slow_service_is_a_504_and_holds_up_no_other(shared_postgres_dsn: str) -> None:
     release = asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -67,7 +67,7 @@ async def test_a_slow_service_is_a_504_and_holds_up_no_other(postgres_dsn: str) 
     async with (
         service(slow) as stuck,
         service(echo) as fine,
-        door(postgres_dsn, query_url=stuck, tracking_url=fine, service_requests=8) as at,
+        door(shared_postgres_dsn, query_url=stuck, tracking_url=fine, service_requests=8) as at,
     ):
         stuck_requests = [asyncio.create_task(at.error("GET", "/api/v1/analytics")) for _ in range(6)]
         assert (await at.ask("POST", "/v1/events", data=b"{}"))[0] == 200
@@ -86,7 +86,7 @@ async def dying(talk: Talk, dsn: str, method: str, path: str, **options: Any) ->
     [("GET", "/api/v1/analytics", 2), ("POST", "/v1/query", 2), ("POST", "/v1/events", 1), ("POST", "/v1/messages", 1)],
 )
 async def test_only_what_changes_nothing_is_sent_again(
-    postgres_dsn: str, method: str, path: str, attempts: int
+    shared_postgres_dsn: str, method: str, path: str, attempts: int
 ) -> None:
     received: list[bytes] = []
 
@@ -97,41 +97,41 @@ async def test_only_what_changes_nothing_is_sent_again(
         writer.close()
 
     options = {"data": b"{}"} if method == "POST" else {}
-    assert await dying(talk, postgres_dsn, method, path, **options) == (502, "BAD_GATEWAY")
+    assert await dying(talk, shared_postgres_dsn, method, path, **options) == (502, "BAD_GATEWAY")
     assert len(received) == attempts
 
 
-async def test_an_answer_that_breaks_off_never_looks_whole(postgres_dsn: str) -> None:
+async def test_an_answer_that_breaks_off_never_looks_whole(shared_postgres_dsn: str) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}")
         writer.close()
 
-    assert await dying(talk, postgres_dsn, "GET", "/api/v1/analytics") == (502, "BAD_GATEWAY")
+    assert await dying(talk, shared_postgres_dsn, "GET", "/api/v1/analytics") == (502, "BAD_GATEWAY")
 
     async def long(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + bytes(1 << 18))
         writer.close()
 
-    async with raw_service(long) as url, door(postgres_dsn, query_url=url) as at:
+    async with raw_service(long) as url, door(shared_postgres_dsn, query_url=url) as at:
         with pytest.raises(aiohttp.ClientError):
             await at.ask("GET", "/api/v1/analytics")
 
 
-async def test_long_answers_are_passed_back_whole(postgres_dsn: str) -> None:
+async def test_long_answers_are_passed_back_whole(shared_postgres_dsn: str) -> None:
     content = bytes(range(256)) * 20_000
 
     async def long(_: web.Request) -> web.Response:
         return web.Response(body=content)
 
-    async with before(postgres_dsn, long) as at:
+    async with before(shared_postgres_dsn, long) as at:
         assert (await at.ask("GET", "/api/v1/analytics"))[2] == content
 
 
-async def test_a_restarting_service_is_waited_for(postgres_dsn: str) -> None:
+async def test_a_restarting_service_is_waited_for(shared_postgres_dsn: str) -> None:
     port = free_port()
-    async with door(postgres_dsn, query_url=f"http://127.0.0.1:{port}") as at:
+    async with door(shared_postgres_dsn, query_url=f"http://127.0.0.1:{port}") as at:
         asked = asyncio.create_task(at.ask("POST", "/v1/query", data=b"{}"))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(asked), 0.2)  # long enough to be refused at least once
@@ -145,7 +145,7 @@ async def test_a_restarting_service_is_waited_for(postgres_dsn: str) -> None:
 
 
 async def test_a_node_that_says_nothing_is_not_asked_only_once(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.1)
     monkeypatch.setattr(upstream, "RESTART_SECONDS", 100.0)
@@ -154,7 +154,7 @@ async def test_a_node_that_says_nothing_is_not_asked_only_once(
         address = silent.getsockname()
         # Its queue is full: whoever else dials hears nothing.
         stack.enter_context(socket.create_connection(address))
-        async with door(postgres_dsn, tracking_url=f"http://127.0.0.1:{address[1]}") as at:
+        async with door(shared_postgres_dsn, tracking_url=f"http://127.0.0.1:{address[1]}") as at:
             asked = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asked), 0.5)  # long enough to be tried more than once
