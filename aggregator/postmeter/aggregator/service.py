@@ -76,5 +76,5 @@ def main() -> None:
     """The process's entry point."""
     # A flush makes a hundred thousand tuples that live for a moment and hold no cycles; looking through them
     # for cycles after every 700th would take a fifth of the time.
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
     lifecycle.run("aggregator", AggregatorSettings, serve)

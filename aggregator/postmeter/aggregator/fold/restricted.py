@@ -12,7 +12,7 @@ from postmeter.aggregator.fold.effects import ANONYMOUS, BUCKET, HIT_COUNTERS, H
 from postmeter.aggregator.fold.moments import HOUR
 from postmeter.aggregator.fold.states import Key, Known
 from postmeter.aggregator.verdicts.company import HONEYPOT
-from postmeter.shared.privacy.levels import Ceilings, Level, of_flags
+from postmeter.shared.privacy.levels import LEVEL_BITS, Ceilings, Level, of_flags
 from postmeter.shared.stream.events import EventType, Mark, Verdict
 from postmeter.shared.stream.records import MARK_BITS, MARK_MASK, Event, Hit, WaitingEvent, WaitingHit
 
@@ -25,7 +25,7 @@ def split(
     hits: list[Counted], flags: Mapping[Key, int], said: Mapping[int, Ceilings]
 ) -> tuple[list[Counted], list[tuple[Counted, Level]]]:
     """(hits of which everything is kept, the others and their levels). flags: of the messages that are not plain."""
-    if not flags and not said and not any(hit.mark >> MARK_BITS for _, hit, _ in hits):
+    if not flags and not said and max([hit.mark for _, hit, _ in hits], default=0) <= MARK_MASK:
         return hits, []
     full: list[Counted] = []
     less: list[tuple[Counted, Level]] = []
@@ -58,6 +58,9 @@ def whole(
         known = known_of((one.workspace, one.message)) if one.message else None
         unclear = sure and known is None and one.workspace in said
         flags = 0 if known is None else known.flags
+        if not (signed or flags & LEVEL_BITS or one.workspace in said):
+            found.append(one)
+            continue
         if kind not in HIT_ENGAGEMENTS or not (
             unclear or max(signed, level_of(kind, one.workspace, flags, said)) > Level.FULL
         ):

@@ -39,7 +39,7 @@ class Memory:
         self._size = max(1, size)
         self._young: dict[Key, Known] = {}
         self._old: dict[Key, Known] = {}
-        self._eras = [0] * SLOTS
+        self.eras = [0] * SLOTS
         self._locked = [0] * SLOTS
         self._holder: list[Transaction | None] = [None] * SLOTS
 
@@ -81,7 +81,7 @@ class Memory:
 
     def holds(self, known: Known) -> bool:
         """Whether that is still believed."""
-        return known.era == self._eras[known.slot]
+        return known.era == self.eras[known.slot]
 
     def turn(self, slot: int) -> int | None:
         """How often the slot was locked here; None: a transaction of this process holds it."""
@@ -95,12 +95,12 @@ class Memory:
             await held.connection.execute(_QUERIES["take"], others, self._writer)
         for slot in slots:
             if self._holder[slot] is not None:
-                self._eras[slot] += 1  # committed just now, or not; we have not heard yet
+                self.eras[slot] += 1  # committed just now, or not; we have not heard yet
             self._locked[slot] += 1
             self._holder[slot] = held
             held.turns[slot] = self._locked[slot]
         for slot in others:
-            self._eras[slot] += 1
+            self.eras[slot] += 1
         held.others.update(others)
 
     def _release(self, held: Transaction, *, committed: bool) -> None:
@@ -109,12 +109,12 @@ class Memory:
         for slot in ours:
             self._holder[slot] = None
             if not committed:
-                self._eras[slot] += 1
+                self.eras[slot] += 1
         if not committed:
             return
         for key, known in held.learnt.items():
             if known.slot in ours and known.series is not None:
-                known.era = self._eras[known.slot]
+                known.era = self.eras[known.slot]
                 self._young[key] = known
         if len(self._young) > self._size:
             self._young, self._old = {}, self._young
@@ -180,16 +180,19 @@ class Transaction:
         message has changed since it was looked up.
         """
         # Of all that were looked up: their levels were believed. Who has lowered them is seen at the lock (ADR 0059).
-        believed = (self._loaded, self._created, self._found)
-        wanted = {known.slot for of in believed for known in of.values()} | self.also
-        for key in chain(keys, also):
-            looked_up = self._found.get(key)
-            wanted.add(slot_of(*key) if looked_up is None else looked_up.slot)
+        found_before, loaded, created = self._found, self._loaded, self._created
+        wanted = {known.slot for of in (loaded, created, found_before) for known in of.values()} | self.also
+        wanted |= {
+            slot_of(*key)
+            for key in chain(keys, also)
+            if key not in found_before and key not in loaded and key not in created
+        }
         if wanted:
             await self._memory.lock(self, wanted)
             await self._check_flags()
         self.learnt |= self._created
-        self.learnt |= {key: known for key, known in self._loaded.items() if self._still_holds(known.slot)}
+        sure = {slot for slot in self._loaded_at if self._still_holds(slot)}
+        self.learnt |= {key: known for key, known in loaded.items() if known.slot in sure}
         found: dict[Key, Known] = {}
         missing: list[Key] = []
         for key in keys:
@@ -199,15 +202,17 @@ class Transaction:
             else:
                 found[key] = known
         if missing:
-            loaded = await load(self.connection, sorted(missing))
-            self.learnt |= loaded
-            found |= {key: loaded.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
+            now = await load(self.connection, sorted(missing))
+            self.learnt |= now
+            found |= {key: now.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
         return found
 
     async def _check_flags(self) -> None:
         """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
-        doubtful = {key: known for key, known in self._found.items() if not self._memory.holds(known)}
-        doubtful |= {key: known for key, known in self._loaded.items() if not self._still_holds(known.slot)}
+        eras = self._memory.eras
+        doubtful = {key: known for key, known in self._found.items() if known.era != eras[known.slot]}
+        if unsure := {slot for slot in self._loaded_at if not self._still_holds(slot)}:
+            doubtful |= {key: known for key, known in self._loaded.items() if known.slot in unsure}
         if not doubtful:
             return
         now = await load(self.connection, sorted(doubtful))

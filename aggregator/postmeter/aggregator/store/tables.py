@@ -133,8 +133,9 @@ async def _write_live(connection: Connection, changes: Changes, shard: int) -> d
     grown: dict[int, list[int]] = {}
     for (workspace, _, _), counts in changes.activity.items():
         totals = grown.setdefault(workspace, [0] * len(LIVE))
-        for place, names in enumerate(LIVE.values()):
-            totals[place] += sum(counts[INDEX[name]] for name in names)
+        for place, counters in enumerate(_LIVE_COUNTERS):
+            for counter in counters:
+                totals[place] += counts[counter]
     rows = [(workspace, *totals) for workspace, totals in sorted(grown.items()) if any(totals)]
     if not rows:
         return {}
@@ -151,6 +152,7 @@ LIVE = {
     "machine_clicks": ("machine_clicks",),
 }
 """The counters that each live total sums up."""
+_LIVE_COUNTERS = [[INDEX[name] for name in names] for names in LIVE.values()]
 
 
 def live_totals(rows: Sequence[asyncpg.Record]) -> dict[int, LiveTotals]:

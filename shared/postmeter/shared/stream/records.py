@@ -1,5 +1,6 @@
 """What travels in the streams: packed records, one array of them per batch.
 
+gc=False: of what there are a hundred thousand a second, and what can hold no cycle, is not looked through for cycles.
 Times are whole microseconds since 1970 UTC. Messages are their UUID's 16 bytes. `workspace` is the
 workspace's number. A batch is one stream entry with the fields BATCH (its id, `producer-sequence-shard`, the
 same in every retry) and RECORDS (a MessagePack array of the structs below).
@@ -24,7 +25,7 @@ MARK_MASK = (1 << MARK_BITS) - 1
 """Of Hit.mark: the mark itself; above it stands the level."""
 
 
-class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True):
+class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=True, gc=False):
     """An answered open (`url` empty) or click of a tracking URL.
 
     user_agent: raw header bytes, at most 512. ip: the client's address as text. prefetch: a prefetch
@@ -43,7 +44,7 @@ class Hit(msgspec.Struct, array_like=True, tag_field="record", tag=1, frozen=Tru
     mark: int = 0
 
 
-class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, frozen=True):
+class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, frozen=True, gc=False):
     """A message made known by `POST /v1/messages`. Empty text means not given.
 
     tracks_opens, tracks_clicks: it was given our pixel, our links. links: how many different destinations its links
@@ -125,7 +126,7 @@ class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=T
     mail: Mail | None = None
 
 
-class WaitingHit(Hit, tag=8, frozen=True):
+class WaitingHit(Hit, tag=8, frozen=True, gc=False):
     """A hit that waits for its message: judged already, for of its client's address only the network is left."""
 
     verdict: int = 0
