@@ -79,14 +79,17 @@ class Place:
             await self.is_shown(answer)
 
     async def is_shown(self, answer: aiohttp.ClientResponse) -> None:
-        """Wait until this reader sees what is counted; as long as it stays, the aggregator goes on showing it."""
+        """Wait until this reader has seen all that is counted; as long as it stays, the aggregator goes on showing."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                await self.opens(1)
+                (last,) = await self.opens(1)
+                shows = False
                 async for one in told(answer):
-                    if one.event == "event":
+                    # Those before it may come late, too; from the first that is shown on, none is left out.
+                    shows = shows or one.event == "event"
+                    if one.event == "event" and times([one]) == [last]:
                         return
-                    if one.event == "counters":
+                    if one.event == "counters" and not shows:
                         break
 
 
