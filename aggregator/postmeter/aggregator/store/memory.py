@@ -191,7 +191,7 @@ class Transaction:
             await self._memory.lock(self, wanted)
             await self._check_flags()
         self.learnt |= self._created
-        sure = {slot for slot in self._loaded_at if self._still_holds(slot)}
+        sure = {slot for slot in {known.slot for known in loaded.values()} if self._still_holds(slot)}
         self.learnt |= {key: known for key, known in loaded.items() if known.slot in sure}
         found: dict[Key, Known] = {}
         missing: list[Key] = []
@@ -211,7 +211,7 @@ class Transaction:
         """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
         eras = self._memory.eras
         doubtful = {key: known for key, known in self._found.items() if known.era != eras[known.slot]}
-        if unsure := {slot for slot in self._loaded_at if not self._still_holds(slot)}:
+        if unsure := {slot for slot in {known.slot for known in self._loaded.values()} if not self._still_holds(slot)}:
             doubtful |= {key: known for key, known in self._loaded.items() if known.slot in unsure}
         if not doubtful:
             return
