@@ -28,8 +28,8 @@ SHOWN = {state: state.name.lower() for state in State} | {
 
 
 @pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, FIRST) as made:
+async def api(shared_postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(shared_postgres_dsn, redis_url, NOW, FIRST) as made:
         yield made
 
 
@@ -159,7 +159,7 @@ moments = st.builds(
 )
 
 
-def test_any_answer_equals_the_count(postgres_dsn: str, redis_url: str) -> None:
+def test_any_answer_equals_the_count(shared_postgres_dsn: str, redis_url: str) -> None:
     async def check(api: Api, held: list[Mail], mine: bool, days: int) -> None:
         api.workspace = await api.here.workspace()
         await register(api.here, api.workspace, *held)
@@ -179,7 +179,7 @@ def test_any_answer_equals_the_count(postgres_dsn: str, redis_url: str) -> None:
 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        api = runner.run(stack.enter_async_context(asking(postgres_dsn, redis_url, NOW, FIRST)))
+        api = runner.run(stack.enter_async_context(asking(shared_postgres_dsn, redis_url, NOW, FIRST)))
 
         # Of one database: the messages of earlier examples are other tenants'.
         @given(

@@ -16,8 +16,8 @@ NOW = datetime(2026, 5, 20, 10, 20, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, (NOW - timedelta(days=40)).date()) as made:
+async def api(shared_postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(shared_postgres_dsn, redis_url, NOW, (NOW - timedelta(days=40)).date()) as made:
         yield made
 
 

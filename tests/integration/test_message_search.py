@@ -27,8 +27,8 @@ PATH = "/v1/messages/search"
 
 
 @pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, (NOW - timedelta(days=40)).date()) as made:
+async def api(shared_postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(shared_postgres_dsn, redis_url, NOW, (NOW - timedelta(days=40)).date()) as made:
         yield made
 
 

@@ -14,8 +14,8 @@ from tests.integration.stored_messages import Mail, asking, happened, register
 
 
 @pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, FIRST) as made:
+async def api(shared_postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(shared_postgres_dsn, redis_url, NOW, FIRST) as made:
         yield made
 
 

@@ -34,8 +34,8 @@ STATUS = {
 
 
 @pytest.fixture
-async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
-    async with asking(postgres_dsn, redis_url, NOW, FIRST) as made:
+async def api(shared_postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
+    async with asking(shared_postgres_dsn, redis_url, NOW, FIRST) as made:
         yield made
 
 
@@ -97,7 +97,7 @@ mails = st.builds(
 )
 
 
-def test_every_page_equals_the_sorted_list(postgres_dsn: str, redis_url: str) -> None:
+def test_every_page_equals_the_sorted_list(shared_postgres_dsn: str, redis_url: str) -> None:
     async def check(api: Api, held: list[Mail], limit: int, asked: dict[str, Any], mine: bool) -> None:
         api.workspace = await api.here.workspace()
         await register(api.here, api.workspace, *held)
@@ -119,7 +119,7 @@ def test_every_page_equals_the_sorted_list(postgres_dsn: str, redis_url: str) ->
 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        api = runner.run(stack.enter_async_context(asking(postgres_dsn, redis_url, NOW, FIRST)))
+        api = runner.run(stack.enter_async_context(asking(shared_postgres_dsn, redis_url, NOW, FIRST)))
 
         # Of one database: the messages of earlier examples are other tenants'.
         @given(
@@ -321,11 +321,11 @@ async def test_bytes_that_are_not_text_find_nothing(api: Api) -> None:
         assert (await api.get(f"/v1/messages?search={text}"))[0] in (200, 400)
 
 
-async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url: str, postgres_dsn: str) -> None:
+async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url: str, shared_postgres_dsn: str) -> None:
     await register(api.here, api.workspace, Mail(AT, subject="x"))
     impatient = {"statement_timeout": "100"}
     async with (
-        asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
+        asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
         api.here.pool.acquire() as connection,
         connection.transaction(),
         query_service(World(pool), redis_url, NOW) as api.url,
