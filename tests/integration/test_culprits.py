@@ -56,7 +56,7 @@ STEPS: dict[str, tuple[Record, type[Exception]]] = {
     "key claimed": (event(EventType.SENT, 1, key=LONG.encode()), INDEX),
     "message registered": (registration(5, provider_message=LONG), INDEX),
     "message made": (
-        event(EventType.SENT, provider="X", provider_message="y", mail=mail(to_hash=LONG)),
+        event(EventType.SENT, provider="X", provider_message=LONG, mail=mail()),
         INDEX,
     ),
     "event parked": (event(EventType.SENT, provider="SENDGRID", provider_message=LONG), INDEX),
