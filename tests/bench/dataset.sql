@@ -294,8 +294,9 @@ WHERE campaign.workspace = $1 AND campaign.id = m.campaign;
 -- name: live_totals
 -- The live totals of workspace $1.
 INSERT INTO live_total (workspace, shard, opens, unique_opens, machine_opens, clicks, unique_clicks, machine_clicks)
-SELECT workspace, 0, sum(human_opens + proxy_opens), sum(unique_opens), sum(machine_opens), sum(human_clicks),
-    sum(unique_clicks), sum(machine_clicks)
+SELECT workspace, 0, coalesce(sum(human_opens), 0) + coalesce(sum(proxy_opens), 0), coalesce(sum(unique_opens), 0),
+    coalesce(sum(machine_opens), 0), coalesce(sum(human_clicks), 0), coalesce(sum(unique_clicks), 0),
+    coalesce(sum(machine_clicks), 0)
 FROM activity_1d WHERE workspace = $1 AND series = 0 GROUP BY workspace;
 
 -- name: sizes
