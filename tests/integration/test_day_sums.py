@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from postmeter.aggregator.upkeep import day_sums
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
+from postmeter.shared.storage import partitions
+from postmeter.shared.storage.partitions import Partitioned
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, SUMMED_BY, DayState
 from tests.integration.counted_facts import Counted, fill
@@ -34,9 +38,9 @@ class Day:
         async with self.here.pool.acquire() as connection:
             return await day_sums.once(connection, fewest)
 
-    async def state(self) -> int:
+    async def state(self, of: datetime = DAY) -> int:
         state: int = await self.here.pool.fetchval(
-            "SELECT state FROM activity_day WHERE workspace = $1 AND day = $2", self.workspace, DAY
+            "SELECT state FROM activity_day WHERE workspace = $1 AND day = $2", self.workspace, of
         )
         return state
 
@@ -175,3 +179,28 @@ async def test_a_change_that_is_not_over_is_waited_for_when_the_sums_are_to_be_u
         await summing
     assert await day.state() == DayState.CHANGED
     assert await day.sent("campaign") == {"a": 1001, "b": 2110}
+
+
+async def test_a_day_older_than_the_partitions_of_the_sums_gets_one(day: Day) -> None:
+    """Of a database that has counted for longer than partitions are made for the past."""
+    old = datetime(2012, 5, 7, tzinfo=UTC)
+    month = old.date().replace(day=1)
+    async with day.here.pool.acquire() as connection:
+        for tier in ACTIVITY.tiers:
+            await partitions.ensure(connection, Partitioned(tier.table, "month", "time"), month, month)
+        await fill(connection, day.workspace, ACTIVITY, [replace(fact, at=fact.at - DAY + old) for fact in FACTS])
+    assert await day.sum_up() == 2
+    assert await day.state() == DayState.SUMMED
+    assert await day.state(old) == DayState.SUMMED
+
+
+async def test_a_day_that_cannot_be_summed_up_holds_no_other_up(day: Day) -> None:
+    before = DAY - timedelta(days=1)
+    async with day.here.pool.acquire() as connection:
+        await fill(connection, day.workspace, ACTIVITY, [replace(fact, at=before) for fact in FACTS])
+        await connection.execute("UPDATE activity_1h SET sent = 2::numeric ^ 62 WHERE series > 0 AND bucket < $1", DAY)
+        await connection.execute("UPDATE activity_day SET due = day")
+        with pytest.raises(asyncpg.NumericValueOutOfRangeError):
+            await day_sums.once(connection, fewest=1)
+    assert await day.state(before) == DayState.MARKED
+    assert await day.state() == DayState.SUMMED

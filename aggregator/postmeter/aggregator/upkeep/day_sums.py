@@ -12,7 +12,10 @@ import time
 from contextlib import suppress
 from datetime import datetime
 
+import asyncpg
+
 from postmeter.aggregator.trouble_log import TroubleLog
+from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.rollups import COUNTERS, LINK_COUNTERS, LINK_SUMS, SUMMED_BY, SUMS, DayState, Tier
 from postmeter.shared.storage.sql import Queries
@@ -27,6 +30,7 @@ FEWEST = 50
 """Series that a day needs to have for its sums to be worth it."""
 FENCE_SECONDS = 10.0
 FENCE_STEP = 0.05
+_PARTITIONED = [partitions.Partitioned(tier.table, "month", "time") for tier in (*SUMS.values(), *LINK_SUMS.values())]
 _TAGS = "CASE series.tags WHEN '{}' THEN '{\"\"}' ELSE series.tags END"
 _VALUES = " UNION ALL ".join(
     f"SELECT {number}, {f'unnest({_TAGS})' if name == 'tag' else f'series.{name}'}"
@@ -83,6 +87,7 @@ async def run(pool: Pool, stop: asyncio.Event) -> None:
 async def once(connection: Connection, fewest: int = FEWEST) -> int:
     """Sum up MOST days that are due; how many were looked at. Does nothing while another aggregator is at it.
 
+    Raises the first error of a day when the others are done.
     fewest: series that a day needs to have.
     """
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
@@ -91,9 +96,19 @@ async def once(connection: Connection, fewest: int = FEWEST) -> int:
         days = await connection.fetch(_QUERIES["mark"], MOST)
         if not days or not await _all_have_seen(connection):
             return 0
-        for workspace, day in days:
-            with suppress(_Changed):
-                await _sum_up(connection, workspace, day, fewest)
+        for month in sorted({row["month"] for row in days}):
+            for table in _PARTITIONED:
+                await partitions.ensure(connection, table, month, month)
+        failed: asyncpg.PostgresError | None = None
+        for workspace, day, _ in sorted(tuple(row) for row in days):
+            try:
+                with suppress(_Changed):
+                    await _sum_up(connection, workspace, day, fewest)
+            except asyncpg.PostgresError as error:
+                # It is due again in an hour; the others do not wait for it.
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return len(days)
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)

@@ -2,12 +2,12 @@
 
 -- name: mark
 -- Up to $1 days that are to be summed up, those that have been due longest: from now on each change of them is noticed. What
--- comes to nothing is due again in an hour.
+-- comes to nothing is due again in an hour. month: the first day of the month that the day lies in.
 WITH due AS (
     SELECT workspace, day FROM activity_day WHERE state < {DayState.SUMMED} AND due <= now()
     ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE activity_day d SET state = {DayState.MARKED}, due = now() + interval '1 hour' FROM due WHERE d.workspace = due.workspace AND d.day = due.day
-RETURNING d.workspace, d.day;
+RETURNING d.workspace, d.day, date_trunc('month', d.day AT TIME ZONE 'UTC')::date AS month;
 
 -- name: fence
 -- The number of a transaction that began when all that is committed could be seen.
