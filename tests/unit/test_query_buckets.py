@@ -14,6 +14,7 @@ from postmeter.query.engine import buckets, pieces
 from postmeter.query.engine.query import MAX_ROWS, Resolution
 from postmeter.query.requests import times
 from postmeter.shared.errors import ResultTooLarge
+from postmeter.shared.storage import partitions
 from postmeter.shared.storage.rollups import TIERS
 
 QUARTER = timedelta(minutes=15)
@@ -231,3 +232,12 @@ def test_quarters_round_outward() -> None:
     exact, inside = datetime(2025, 1, 1, 0, 15, tzinfo=UTC), datetime(2025, 1, 1, 0, 15, 0, 1, tzinfo=UTC)
     assert buckets.floor_quarter(exact) == buckets.ceil_quarter(exact) == buckets.floor_quarter(inside) == exact
     assert buckets.ceil_quarter(inside) == exact + QUARTER
+
+
+def test_what_is_behind_a_range_is_taken_off_only_where_its_hours_are_kept() -> None:
+    """The shortest that they are: for the month before the present one (`retain_hours` of 1)."""
+    for day in range(366):
+        now = datetime(2026, 1, 1, 23, 59, tzinfo=UTC) + timedelta(days=day)
+        dropped = partitions.add_months(now.date(), -1)
+        end = datetime(dropped.year, dropped.month, dropped.day, tzinfo=UTC) - timedelta(hours=6)
+        assert pieces.last_day(TIERS, end - timedelta(days=3), end, [], now) is None

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from postmeter.shared.storage.rollups import Tier
 
 DAY = 86_400
-RECENT = timedelta(days=31)
+RECENT = timedelta(days=28)
+"""Hours are kept for the month before the present one at least, which may be as short."""
 FEW = 2
 """Of fewer inner edges it is not worth it."""
 
