@@ -9,10 +9,15 @@ import pytest
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
-from postmeter.aggregator.fold import moments
+from postmeter.aggregator.fold import engagements, moments
+from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import PLAIN, Known
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.store.messages import Made
+from postmeter.aggregator.verdicts.agent_names import AgentNames
+from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
@@ -47,6 +52,24 @@ async def test_it_is_bounded_and_forgets_the_unused(at: Bench) -> None:
     last = memory.get(KEYS[-1])
     assert last is not None
     assert (last.series, last.sent_at, last.first) == (len(KEYS) - 1, None, None)
+
+
+async def test_clicks_are_no_more_than_twice_as_many_as_messages(at: Bench) -> None:
+    """However many a message has; and of URLs, which may be long, only whether two are the same is kept."""
+    memory, settled = Memory(len(KEYS)), Horizon(at.settings.months())
+    kept: dict[tuple[int, bytes], Known] = {}
+    for key in KEYS:
+        changes = Changes(settled, Judge(Networks.shipped, AgentNames.shipped))
+        hits = [hit(0, AT + n * SECOND, url=f"https://shop.example/{n}") for n in range(10)]
+        changes.add_hits([(key, one, 1) for one in hits])
+        async with memory.transaction(at.db) as held:
+            held.create({key: Made(1, PLAIN, 10)})
+            kept |= await held.hold([key], ())
+            held.remembered += engagements.fold(changes, kept, 0).remembered
+    all_clicks = {key: list(known.clicks or ()) for key, known in kept.items()}
+    found = [clicks for key, clicks in all_clicks.items() if memory.get(key) is kept[key]]
+    assert 10 <= sum(len(clicks) for clicks in found) <= 2 * (len(KEYS) + 10)
+    assert not any(isinstance(click.url, str) for clicks in found for click in clicks)
 
 
 async def test_nothing_is_known_after_another_process_wrote(at: Bench) -> None:

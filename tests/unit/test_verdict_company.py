@@ -32,7 +32,9 @@ deliveries = st.none() | st.integers(-20, 20).map(lambda n: n * SECOND // 2)
 
 
 def plainly(some: list[Click], of: int, delivered: int | None, said: Thresholds) -> list[str | None]:
-    seen = [Seen(c.at, c.url or "", (c.agent or "").encode(), (c.reason or "") if is_evidence(c) else "") for c in some]
+    seen = [
+        Seen(c.at, str(c.url or ""), (c.agent or "").encode(), (c.reason or "") if is_evidence(c) else "") for c in some
+    ]
     found = company(seen, of, delivered, said)
     return [one.mark or found.get(one) for one in seen]
 

@@ -194,7 +194,9 @@ class Changes:
                     if known is None or at < known[0]:
                         first[key] = (at, series)
                     if url and company:
-                        together.setdefault(key, []).append(Click(at, url, texts.user_agent(hit.user_agent), None))
+                        together.setdefault(key, []).append(
+                            Click(at, hash(url), texts.user_agent(hit.user_agent), None)
+                        )
                 if url:
                     click((*bucket, url, verdict is machine))
             link = links.get((workspace, url)) or None if url else None
@@ -241,7 +243,7 @@ class Changes:
         if not hit.mark:
             return verdict, PROVIDER_COUNTS, False
         reason = HEAD if hit.mark == Mark.HEAD else HONEYPOT
-        self.clicks.setdefault(key, []).append(Click(at, hit.url, texts.user_agent(hit.user_agent), reason))
+        self.clicks.setdefault(key, []).append(Click(at, hash(hit.url), texts.user_agent(hit.user_agent), reason))
         self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
         if hit.mark == Mark.HEAD:
             return Verdict.MACHINE, HEAD, False
@@ -277,7 +279,7 @@ class Changes:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
             if effect.engagement is not None:
-                click = Click(at, event.url or None, texts.user_agent(event.user_agent), None)
+                click = Click(at, hash(event.url) if event.url else None, texts.user_agent(event.user_agent), None)
                 self.engage(effect.engagement, key, at, series, company=company, click=click)
             self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:

@@ -29,9 +29,9 @@ _QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
 
 
 class Memory:
-    """Of the last `size` to twice as many messages that were counted; shared by all shards of the process.
+    """Of the last `size` to twice as many messages that were counted, fewer where they have more clicks than that.
 
-    Each slot has an era, which ends when what is known of the slot is forgotten.
+    Shared by all shards of the process. Each slot has an era, which ends when what is known of the slot is forgotten.
     """
 
     def __init__(self, size: int) -> None:
@@ -39,6 +39,7 @@ class Memory:
         self._size = max(1, size)
         self._young: dict[Key, Known] = {}
         self._old: dict[Key, Known] = {}
+        self._clicks = 0
         self.eras = [0] * SLOTS
         self._locked = [0] * SLOTS
         self._holder: list[Transaction | None] = [None] * SLOTS
@@ -76,6 +77,7 @@ class Memory:
             known = self._old.get(key)
             if known is None:
                 return None
+            known.clicks = None  # they have grown old: of those, no more than of messages are to be kept
             self._young[key] = known  # so that what is asked for stays
         return known if self.holds(known) else None
 
@@ -106,6 +108,7 @@ class Memory:
     def _release(self, held: Transaction, *, committed: bool) -> None:
         # Of a slot that was locked again meanwhile the next holder has made sure itself.
         ours = {slot for slot, turn in held.turns.items() if self._locked[slot] == turn}
+        self._clicks += held.remembered
         for slot in ours:
             self._holder[slot] = None
             if not committed:
@@ -116,8 +119,8 @@ class Memory:
             if known.slot in ours and known.series is not None:
                 known.era = self.eras[known.slot]
                 self._young[key] = known
-        if len(self._young) > self._size:
-            self._young, self._old = {}, self._young
+        if len(self._young) > self._size or self._clicks > self._size:
+            self._young, self._old, self._clicks = {}, self._young, 0
 
 
 class Transaction:
@@ -126,7 +129,7 @@ class Transaction:
     also: slots to be held beside those of messages. turns: by slot held, how often it was locked here. others: those
     of another process before. learnt: what was not remembered before, and will be once this is committed. spoilt: part
     of the work was rolled back after all, so of what is held nothing is known any more. flags: of messages that were
-    looked up, where they are not PLAIN.
+    looked up, where they are not PLAIN. remembered: clicks that it adds to what is known of messages.
     """
 
     def __init__(self, memory: Memory, connection: Connection) -> None:
@@ -136,6 +139,7 @@ class Transaction:
         self.others: set[int] = set()
         self.learnt: dict[Key, Known] = {}
         self.spoilt = False
+        self.remembered = 0
         self._memory = memory
         self._found: dict[Key, Known] = {}
         self._loaded: dict[Key, Known] = {}

@@ -56,6 +56,7 @@ async def _write_messages(held: Transaction, changes: Changes) -> None:
 async def _write_states(held: Transaction, changes: Changes, states: dict[Key, Known]) -> None:
     connection = held.connection
     found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
+    held.remembered += found.remembered
     await held.write_engagements(found.new)
     await held.move_engagements(found.earlier)
     stretches = await clicks.deliveries(connection, changes)

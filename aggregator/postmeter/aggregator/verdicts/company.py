@@ -28,10 +28,13 @@ _Crowded = Callable[[int, int], bool]
 
 
 class Click(NamedTuple):
-    """A click as the history has it: microseconds, URL, user agent, and its verdict's reason until now."""
+    """A click as the history has it: microseconds, URL, user agent, and its verdict's reason until now.
+
+    Of a URL only its hash is remembered: it is only asked whether two are the same.
+    """
 
     at: int
-    url: str | None
+    url: str | int | None
     agent: str | None
     reason: str | None
 
@@ -126,7 +129,7 @@ def _mark(
     reason: str,
 ) -> None:
     """Give the reason to all clicks, of those at `places`, of each stretch that begins with one and is crowded."""
-    inside: Counter[str] = Counter()
+    inside: Counter[str | int] = Counter()
     end = marked = 0
     for start, place in enumerate(places):
         at, url = every[place].at, every[place].url
