@@ -75,11 +75,14 @@ async def test_a_killed_worker_s_export_is_made_by_another(api: Api, postgres_ds
         assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 1
 
 
-@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize(("dies", "ago"), [(False, 0), (True, 0), (True, 60)])
 async def test_an_export_of_somebody_who_is_erased_meanwhile_begins_anew(
-    api: Api, postgres_dsn: str, redis_url: str, dies: bool
+    api: Api, postgres_dsn: str, redis_url: str, dies: bool, ago: int
 ) -> None:
-    """Whether its worker lives or not: once that is done he is neither in the file nor in what was half written."""
+    """Whether its worker lives or not: once that is done he is neither in the file nor in what was half written.
+
+    Also where the erasure was ordered before the export, but had not come to the messages yet.
+    """
     await message(api.here, api.workspace, at=noon() - DAY / 4, to_hash=ADA, subject=MARKER)
     await fill(api.here, api.workspace, ROWS, noon())
     folder = Path(api.settings.export_dir)
@@ -92,10 +95,11 @@ async def test_an_export_of_somebody_who_is_erased_meanwhile_begins_anew(
                 first.process.wait()
             assert MARKERS.in_files(folder)
             await api.here.pool.execute(
-                "INSERT INTO erasure (workspace, id, to_hash, requested_by)"
-                " VALUES ($1, gen_random_uuid(), $2, 'key:1')",
+                "INSERT INTO erasure (workspace, id, to_hash, requested_by, requested_at)"
+                " VALUES ($1, gen_random_uuid(), $2, 'key:1', now() - $3::int * interval '1 s')",
                 api.workspace,
                 ADA,
+                ago,
             )
             assert await work() == Step.REST, "not done while what was written is there"
             if not dies:

@@ -38,8 +38,7 @@ async def end(erasure: Erasure, client: redis.asyncio.Redis) -> bool:
 
 async def are_gone(erasure: Erasure, client: redis.asyncio.Redis) -> bool:
     """Whether the files are removed, and what came before the erasure is out of the streams."""
-    at_work = erasure.workspace, EXPORTS, erasure.requested_at
-    if await erasure.connection.fetchval(QUERIES["has_files"], *at_work):
+    if await erasure.connection.fetchval(QUERIES["has_files"], erasure.workspace, EXPORTS):
         return False
     until = erasure.requested_at * 1000 // MICROSECONDS + CLOCKS_MS
     for row in await erasure.connection.fetch(QUERIES["shards"]):
