@@ -8,13 +8,17 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.store import rollups
 from postmeter.aggregator.upkeep import day_sums
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.partitions import Partitioned
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ACTIVITY, SUMMED_BY, DayState
+from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, SUMMED_BY, DayState
+from tests.aggregation import SECOND
 from tests.integration.counted_facts import Counted, fill
 from tests.integration.running_query import World, world
 
@@ -204,3 +208,16 @@ async def test_a_day_that_cannot_be_summed_up_holds_no_other_up(day: Day) -> Non
             await day_sums.once(connection, fewest=1)
     assert await day.state(before) == DayState.MARKED
     assert await day.state() == DayState.SUMMED
+
+
+async def test_what_moves_from_one_hour_to_another_changes_the_day(day: Day, postgres_dsn: str) -> None:
+    """Also where the rows of the day itself stay what they are."""
+    await day.sum_up()
+    series = await day.here.pool.fetchval("SELECT id FROM series WHERE campaign = 'a'")
+    at, nothing = int(DAY.timestamp()) * SECOND, [0] * len(COUNTERS[1:])
+    places = [((day.workspace, at + hour * 3600 * SECOND, series), [n, *nothing]) for hour, n in ((1, -1), (3, 1))]
+    counting = await asyncpg.connect(postgres_dsn)
+    await moments.prepare(counting)
+    await rollups.add(counting, ACTIVITY, dict(places), Horizon({tier.table: 120 for tier in ACTIVITY.tiers}))
+    await counting.close()
+    assert await day.state() == DayState.CHANGED

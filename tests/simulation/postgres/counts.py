@@ -33,9 +33,8 @@ def _add(rollup: Rollup) -> Statement:
                     for name, n in zip(names[keys:], values[keys:], strict=True):
                         added[name] += n
             for place, more in sorted(sums.items(), key=lambda one: one[0]):
-                if any(more.values()):
-                    row = dict(zip(names, place, strict=False)) | more
-                    tx.upsert(tier.table, place, row, partial(_sum, more=more))
+                row = dict(zip(names, place, strict=False)) | more
+                tx.upsert(tier.table, place, row, partial(_sum, more=more))
 
     return add
 

@@ -48,7 +48,6 @@ def _add_to(rollup: Rollup, tier: Tier, counters: tuple[str, ...], oldest: int) 
         others=", ".join(list(key)[2:]),
         stored=", ".join(_stored(rollup, one) for one in more.values()),
         places=", ".join(str(n) for n in range(1, len(key) + 1)),
-        any=" OR ".join(f"sum({name}) <> 0" for name in counters),
         sums=", ".join(f"{name} = {_stored(rollup, _both(rollup, name))}" for name in counters),
         oldest=oldest,
     )

@@ -12,13 +12,13 @@ SELECT;
     ON CONFLICT ({key}) DO UPDATE SET {sums})
 
 -- name: add_to_{table}
--- Add what rows of n sum up to in the buckets of {table}, of {seconds} seconds. What sums up to nothing is left out: nothing
--- is listed with zeros.
+-- Add what rows of n sum up to in the buckets of {table}, of {seconds} seconds. Also where that is nothing: something has moved
+-- inside of a bucket, and who sums its day up is to be told (ADR 0063).
 {table} AS (
     INSERT INTO {table} AS known ({columns})
     SELECT workspace, date_bin('{seconds} seconds', bucket, 'epoch'), {others}, {stored} FROM n
     WHERE date_bin('{seconds} seconds', bucket, 'epoch') >= ${oldest}
-    GROUP BY {places} HAVING {any} ORDER BY {places}
+    GROUP BY {places} ORDER BY {places}
     ON CONFLICT ({key}) DO UPDATE SET {sums})
 
 -- name: remove_empty
