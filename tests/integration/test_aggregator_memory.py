@@ -179,3 +179,14 @@ async def test_one_aggregator_after_another_counts_the_same_messages(at: Bench) 
     assert await at.total() == {"human_opens": 120, "unique_opens": 20}
     assert await at.value("SELECT count(DISTINCT at) FROM engagement") == 1
     assert await at.value("SELECT min(at) = max(at) AND count(*) = 20 FROM engagement WHERE kind = 1")
+
+
+async def test_a_registration_that_is_repeated_is_not_stored_in_vain(at: Bench) -> None:
+    """Nor are all of its flush: where nothing was taken back, every place of the table holds a message."""
+    async with at.aggregator(shards=1):
+        await at.streams.append(0, registration(1), registration(2))
+        await at.counted()
+        await at.streams.append(0, *(registration(n, subject="Again") for n in range(1, 21)))
+        await at.counted()
+    assert await at.value("SELECT count(*) FROM message WHERE subject = 'Again'") == 18
+    assert await at.value("SELECT max((ctid::text::point)[1])::int FROM message") == 20

@@ -256,16 +256,19 @@ class Flusher:
         """Store messages; what waited for them is found too."""
         # Repetitions of an order that are counted at the same time follow each other.
         held.also.update(slot_of_name(one.workspace, "", one.id) for one in found.purchases)
-        if not found.registrations:
+        # The first registration holds, and one of a message that is known slows down all of a flush: of those that are
+        # repeated soon the message is remembered.
+        unknown = [one for one in found.registrations if self.memory.get((one.workspace, one.message)) is None]
+        if not unknown:
             return
         connection = held.connection
         learnt, names = await messages.register(
-            connection, found.registrations, prepared.series, changes.horizon, changes.cohorts, changes.said
+            connection, unknown, prepared.series, changes.horizon, changes.cohorts, changes.said
         )
         held.create(learnt)
         await provisional.notice(connection, names)
         if release:
-            believed = messages.believed(found.registrations)
+            believed = messages.believed(unknown)
             released = await self._waiting.release(
                 connection, [*learnt, *prepared.anonymous], [n for n in names if n in believed]
             )
