@@ -221,3 +221,20 @@ async def test_what_moves_from_one_hour_to_another_changes_the_day(day: Day, pos
     await rollups.add(counting, ACTIVITY, dict(places), Horizon({tier.table: 120 for tier in ACTIVITY.tiers}))
     await counting.close()
     assert await day.state() == DayState.CHANGED
+
+
+async def test_a_change_looks_at_its_own_days_only(day: Day) -> None:
+    """Of however many rows the first change of a session was, by which its plan was made."""
+    days = "INSERT INTO activity_day SELECT w, $1::timestamptz - d * interval '1 day', 2, $1"
+    days += " FROM generate_series(100, 149) w, generate_series(1, 400) d"
+    change = "INSERT INTO activity_1d AS known (workspace, series, bucket, sent) SELECT w, s, $1, 1"
+    change += " FROM generate_series(100, 149) w, generate_series(1, $2) s"
+    change += " ON CONFLICT (workspace, bucket, series) DO UPDATE SET sent = known.sent + 1"
+    read = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'activity_day'"
+    async with day.here.pool.acquire() as connection:
+        await connection.execute(days, DAY)
+        await connection.execute("ANALYZE activity_day")
+        async with connection.transaction():
+            for series in (60, 60, 1):
+                await connection.execute(change, DAY, series)
+            assert await connection.fetchval(read) == 0

@@ -60,7 +60,8 @@ CREATE INDEX activity_day_due ON activity_day (due) WHERE state < 2;
 
 -- The days whose rows a statement changes are not summed up any more, whoever changes them, by whichever version of whichever
 -- service, with the transaction that does it. In the ordinary way only days change that are not summed up yet: they are
--- only read here, and nobody waits for anybody.
+-- only read here, and nobody waits for anybody. OFFSET 0: each day is looked up by itself; a session keeps its plan, and where it
+-- was made for many rows it would read all days there are.
 DO $body$
 DECLARE
     tabled text;
@@ -69,21 +70,27 @@ BEGIN
     EXECUTE format($sql$
         CREATE FUNCTION postmeter_day_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
         SET search_path = %I, pg_temp AS $$
+        DECLARE
+            summed record;
         BEGIN
             IF TG_OP = 'INSERT' THEN
                 INSERT INTO activity_day (workspace, day, due)
-                SELECT DISTINCT c.workspace, c.bucket, greatest(c.bucket + interval '48 hours', now() + interval '1 hour')
-                FROM changed c
-                WHERE NOT EXISTS (SELECT FROM activity_day d WHERE d.workspace = c.workspace AND d.day = c.bucket)
+                SELECT c.workspace, c.bucket, greatest(c.bucket + interval '48 hours', now() + interval '1 hour')
+                FROM (SELECT DISTINCT workspace, bucket FROM changed) AS c
+                WHERE NOT EXISTS (
+                    SELECT FROM activity_day d WHERE d.workspace = c.workspace AND d.day = c.bucket OFFSET 0)
                 ORDER BY 1, 2 ON CONFLICT DO NOTHING;
             END IF;
-            WITH summed AS (
-                SELECT d.workspace, d.day FROM (SELECT DISTINCT workspace, bucket FROM changed) AS c
-                JOIN activity_day d ON d.workspace = c.workspace AND d.day = c.bucket AND d.state <> 0
-                ORDER BY d.workspace, d.day FOR UPDATE OF d
-            )
-            UPDATE activity_day d SET state = 0, due = now() + interval '1 hour'
-            FROM summed s WHERE d.workspace = s.workspace AND d.day = s.day;
+            FOR summed IN
+                SELECT c.workspace, c.bucket FROM (SELECT DISTINCT workspace, bucket FROM changed) AS c
+                WHERE EXISTS (
+                    SELECT FROM activity_day d
+                    WHERE d.workspace = c.workspace AND d.day = c.bucket AND d.state <> 0 OFFSET 0)
+                ORDER BY 1, 2
+            LOOP
+                UPDATE activity_day SET state = 0, due = now() + interval '1 hour'
+                WHERE workspace = summed.workspace AND day = summed.bucket AND state <> 0;
+            END LOOP;
             RETURN NULL;
         END $$ $sql$, current_schema());
     FOREACH tabled IN ARRAY ARRAY['activity_1d', 'link_activity_1d'] LOOP
