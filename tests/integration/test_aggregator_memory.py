@@ -190,3 +190,22 @@ async def test_a_registration_that_is_repeated_is_not_stored_in_vain(at: Bench) 
         await at.counted()
     assert await at.value("SELECT count(*) FROM message WHERE subject = 'Again'") == 18
     assert await at.value("SELECT max((ctid::text::point)[1])::int FROM message") == 20
+
+
+async def test_who_registers_old_messages_again_holds_up_the_others_once(at: Bench) -> None:
+    """Of messages that are not remembered any more: the next flushes with others' take nothing back."""
+    last = "SELECT max((ctid::text::point)[1])::int FROM message"
+    async with at.aggregator(shards=1, message_cache=1):
+        for n in (1, 2, 3, 4):
+            await at.streams.append(0, registration(n, workspace=2))
+            await at.counted()
+        stored = []
+        for turn in range(3):
+            again = [registration(1, workspace=2), registration(10 + turn, workspace=2)]
+            await at.streams.append(0, *again, *(registration(5 * turn + n) for n in range(5)))
+            await at.counted()
+            stored.append(await at.value(last))
+    assert stored == [stored[0], stored[0] + 6, stored[0] + 12]
+    assert stored[0] > 4 + 6
+    counts = "SELECT array_agg(n ORDER BY n) FROM (SELECT count(*) AS n FROM message GROUP BY workspace) AS c"
+    assert await at.value(counts) == [7, 15]

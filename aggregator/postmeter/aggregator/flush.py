@@ -78,6 +78,7 @@ class Flusher:
         self._ceilings = Refreshed[dict[int, Ceilings]]({}, ceilings.read)
         self._sources = AnonymousSources(self._dimensions)
         self.memory = Memory(settings.message_cache)
+        self._repeaters = messages.Repeaters()
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
@@ -263,7 +264,7 @@ class Flusher:
             return
         connection = held.connection
         learnt, names = await messages.register(
-            connection, unknown, prepared.series, changes.horizon, changes.cohorts, changes.said
+            connection, unknown, prepared.series, changes.horizon, changes.cohorts, changes.said, self._repeaters
         )
         held.create(learnt)
         await provisional.notice(connection, names)

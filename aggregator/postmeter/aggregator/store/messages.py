@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ _QUERIES = Queries("postmeter.aggregator.store", "messages.sql")
 
 Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
+REPEATER_SECONDS = 60.0
 
 
 class Made(NamedTuple):
@@ -61,6 +63,26 @@ class Row(NamedTuple):
         """The same as parameters of a statement."""
         tags = msgspec.json.encode(self.tags).decode()
         return tuple(self._replace(message=UUID(self.message), tags=tags))  # type: ignore[arg-type]
+
+
+class Repeaters:
+    """Workspaces that have registered messages again within the last minute.
+
+    What they register is stored one by one, so that each of them holds up the others once.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+
+    def now(self) -> frozenset[int]:
+        """These are they."""
+        moment = time.monotonic()
+        self._until = {workspace: until for workspace, until in self._until.items() if until > moment}
+        return frozenset(self._until)
+
+    def note(self, workspaces: Iterable[int]) -> None:
+        """They have done it just now."""
+        self._until |= dict.fromkeys(workspaces, time.monotonic() + REPEATER_SECONDS)
 
 
 class Found(NamedTuple):
@@ -124,11 +146,13 @@ async def register(
     horizon: Horizon,
     cohorts: Cohorts,
     said: Mapping[int, Ceilings],
+    repeaters: Repeaters,
     also: int = 0,
 ) -> tuple[dict[Key, Made], list[Name]]:
     """Store messages, the new ones in `cohorts` too. Returns (what was made, the providers' names of them).
 
-    said: what workspaces have said of levels. also: flags beside those that say what a message carries.
+    said: what workspaces have said of levels. repeaters: as they were, and will be. also: flags beside those that say
+    what a message carries.
 
     A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
     in the cohorts.
@@ -143,7 +167,7 @@ async def register(
     ]
     fresh: dict[Key, Made] = {}
     names: list[Name] = []
-    for row in await _store(connection, rows):
+    for row in await _store(connection, rows, repeaters):
         fresh[row.workspace, row.message] = Made(row.series, row.flags, row.links)
         cohorts.register(row.workspace, row.created, row.series)
         if row.provider_message:
@@ -151,18 +175,24 @@ async def register(
     return fresh, names
 
 
-async def _store(connection: Connection, rows: list[Row]) -> list[Row]:
+async def _store(connection: Connection, rows: list[Row], repeaters: Repeaters) -> list[Row]:
     """Those of the messages that were not known before. That is nearly always all of them, so it is tried first."""
+    slow = repeaters.now()
+    stored = [row for row in rows if row.workspace not in slow]
+    one_by_one = [row for row in rows if row.workspace in slow]
     try:
         async with connection.transaction():
-            await packing.copy(connection, "message", packing.MESSAGE, packing.messages(rows))
+            await packing.copy(connection, "message", packing.MESSAGE, packing.messages(stored))
     except asyncpg.UniqueViolationError:
-        columns = zip(*(row.parameters() for row in rows), strict=True)
+        stored, one_by_one = [], rows
+    if one_by_one:
+        columns = zip(*(row.parameters() for row in one_by_one), strict=True)
         made = {
             (one["workspace"], one["id"].bytes) for one in await connection.fetch(_QUERIES["make_messages"], *columns)
         }
-        return [row for row in rows if (row.workspace, row.message) in made]
-    return rows
+        repeaters.note({row.workspace for row in one_by_one if (row.workspace, row.message) not in made})
+        stored += [row for row in one_by_one if (row.workspace, row.message) in made]
+    return stored
 
 
 async def _lower_levels(

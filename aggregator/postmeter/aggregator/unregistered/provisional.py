@@ -107,7 +107,8 @@ async def make(
     """Make messages from drafts; they are looked at again, for a registration may be on its way."""
     if not wanted:
         return {}
-    made, _ = await messages.register(connection, wanted, series, horizon, cohorts, said, Flag.PROVISIONAL)
+    nobody = messages.Repeaters()  # the ids are new ones
+    made, _ = await messages.register(connection, wanted, series, horizon, cohorts, said, nobody, Flag.PROVISIONAL)
     await connection.execute(QUERIES["watch"], *columns(made))
     created = {(r.workspace, r.message): horizon.place(r.created, r.at) for r in wanted}
     return {key: Held(made[key].series, made[key].flags, at) for key, at in created.items()}
