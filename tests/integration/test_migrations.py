@@ -250,6 +250,33 @@ async def test_an_index_of_a_table_without_partitions_is_built_beforehand_too(
     await connection.close()
 
 
+async def test_counters_become_nullable_without_a_circle_of_readers(empty_postgres_dsn: str) -> None:
+    """A question reads days first and then the quarter-hours behind its range, which the migration waits for, too."""
+    await migrate_up_to(empty_postgres_dsn, "0037")
+    counting, reading, looking = [await asyncpg.connect(empty_postgres_dsn) for _ in range(3)]
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'activity_15m'::regclass"
+
+    async def waits(n: int, or_done: "asyncio.Task[object]") -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await looking.fetchval(waiting) < n and not or_done.done():
+                await looking.execute("SELECT pg_sleep(0.01)")
+
+    count = counting.transaction()
+    await count.start()
+    await counting.execute("LOCK TABLE activity_15m IN ROW EXCLUSIVE MODE")
+    migrating = asyncio.create_task(migrate.migrate(empty_postgres_dsn))
+    await waits(1, migrating)
+    async with reading.transaction():
+        assert await reading.fetchval("SELECT count(*) FROM activity_1d") == 0
+        hours = asyncio.create_task(reading.fetchval("SELECT count(*) FROM activity_15m"))
+        await waits(2, hours)
+        await count.commit()
+        assert await hours == 0
+    assert "0037_sparse_rollups.after.sql" in await migrating
+    for one in (counting, reading, looking):
+        await one.close()
+
+
 def test_every_new_index_of_a_table_that_is_there_can_be_built_beforehand() -> None:
     partitioned = {one.table for one in partitions.TABLES}
     for name, sql in migrate.files():
