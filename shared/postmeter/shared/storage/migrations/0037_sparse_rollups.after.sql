@@ -3,7 +3,8 @@ CREATE OR REPLACE FUNCTION postmeter_sparse(n bigint) RETURNS bigint LANGUAGE sq
 
 -- Locks on all that is changed here, before anything is. Messages before rollups: a flush that has read messages is let to its end, and
 -- none that has not holds a rollup. A reader may hold one rollup and wait for another, or for messages, that are held here: so
--- nobody is waited for with a lock in hand for longer than Postgres takes to look for a deadlock. All are let go, and taken anew.
+-- nobody is waited for with a lock in hand for longer than Postgres takes to look for a deadlock, which is a second: a tenth of one at
+-- first, then longer. All are let go, and taken anew.
 DO $$
 DECLARE
     rollups text;
@@ -20,7 +21,7 @@ BEGIN
         BEGIN
             LOCK TABLE message IN ACCESS EXCLUSIVE MODE;
             is_held := true;
-            PERFORM set_config('lock_timeout', '100ms', true);
+            PERFORM set_config('lock_timeout', 900 - 8 * tries || 'ms', true);
             EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', rollups);
             EXIT;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
