@@ -12,6 +12,7 @@ from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store import rollups
 from postmeter.aggregator.upkeep import day_sums
+from postmeter.query.documents.misar import _HOURS as HOURS
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.storage import partitions
@@ -97,6 +98,37 @@ async def test_sums_are_read_where_there_are_any(day: Day) -> None:
     # Only who reads them sees this.
     await day.here.pool.execute("UPDATE activity_by_1d SET sent = 7")
     assert await day.sent("campaign") == {"a": 7, "b": 7}
+
+
+async def test_the_hours_of_a_campaign_are_the_same_with_sums_and_without(day: Day) -> None:
+    opens = [
+        Counted(DAY + timedelta(days=n, hours=hour), campaign=campaign, template=template, counters={name: 1})
+        for n, hour, name in (
+            (0, 2, "human_opens"),
+            (0, 2, "proxy_opens"),
+            (1, 9, "human_clicks"),
+            (2, 4, "human_opens"),
+        )
+        for campaign in ("b", "other")
+        for template in ("one", "two")
+    ]
+    workspace = await day.here.workspace()
+    async with day.here.pool.acquire() as connection:
+        await fill(connection, workspace, ACTIVITY, opens)
+
+    async def hours() -> list[tuple[object, ...]]:
+        asked = (workspace, "b", DAY, DAY + timedelta(days=3), 100)
+        return [tuple(row) for row in await day.here.pool.fetch(HOURS, *asked)]
+
+    by_series = await hours()
+    assert [row[1:] for row in by_series] == [(4, 0), (0, 2), (2, 0)]
+    await day.sum_up()
+    await day.here.pool.execute("UPDATE activity_1d SET sent = 1 WHERE bucket = $1", DAY + timedelta(days=1))
+    states = "SELECT array_agg(state ORDER BY day) FROM activity_day WHERE workspace = $1"
+    assert await day.here.pool.fetchval(states, workspace) == [2, 0, 2]
+    assert await hours() == by_series
+    await day.here.pool.execute("UPDATE activity_by_1h SET human_opens = 50 WHERE human_opens > 0")
+    assert [row[1:] for row in await hours()] == [(52, 0), (0, 2), (50, 0)]
 
 
 async def test_who_changes_a_day_makes_its_sums_unused_with_the_change(day: Day) -> None:
