@@ -214,7 +214,9 @@ def test_a_schema_of_before(watched: Watched) -> None:
             finally:
                 await connection.close()
 
-    newest = asyncio.run(change("DELETE FROM migration WHERE name = (SELECT max(name) FROM migration) RETURNING name"))
+    # What comes after the services is not needed to serve (ADR 57).
+    newest = "SELECT max(name) FROM migration WHERE name NOT LIKE '%.after.sql'"
+    newest = asyncio.run(change(f"DELETE FROM migration WHERE name = ({newest}) RETURNING name"))
     watched.prometheus.fires("PostmeterSchemaBehind")
     asyncio.run(change(f"INSERT INTO migration (name) VALUES ('{newest}') RETURNING name"))
 

@@ -162,7 +162,7 @@ async def test_the_progress_rises_while_an_export_is_made(api: Api) -> None:
         seen.append(data["progress"])
         return bool(data["status"] == "completed")
 
-    async with working(api):
+    async with working(api, export_lease=2):  # it tells its progress four times a lease
         await until(over)
     assert seen == sorted(seen)
     assert len(set(seen)) > 2

@@ -166,7 +166,7 @@ async def test_the_slowest_body_gives_its_turn_to_who_waits(
 async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
-    looked_at, go_on = 0, asyncio.Event()
+    looked_at, has_begun, go_on = 0, asyncio.Event(), asyncio.Event()
     is_awaited = http_server.is_awaited
 
     def spied(content: aiohttp.StreamReader) -> bool:
@@ -175,6 +175,7 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
         return is_awaited(content)
 
     async def take(request: web.Request) -> web.Response:
+        has_begun.set()
         await go_on.wait()
         return await echo(request)
 
@@ -184,6 +185,8 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
         key = await here.key(await here.workspace(), "admin", SCOPES)
         reader, writer = await begun_body(at, key, "/v1/messages", size)
         writer.write(b" " * (size - 1))
+        async with asyncio.timeout(PATIENCE):
+            await has_begun.wait()
         second = asyncio.create_task(at.ask("POST", "/v1/events", data=b"{}"))
         await until_so(lambda: looked_at > 0)
         go_on.set()

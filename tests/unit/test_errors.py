@@ -12,7 +12,7 @@ PRODUCT = [path for path in ROOT.glob("*/postmeter/**/*.py") if "site" not in pa
 BUILT_IN = {"Exception", "BaseException", "ValueError", "RuntimeError", "OSError", "LookupError"}
 NO_ERROR = {"StopRequested"}
 """A signal has come."""
-PRIVATE = {"_Full"}
+PRIVATE = {"_Changed", "_Full"}
 """Known to one module alone."""
 
 
