@@ -23,18 +23,23 @@ def git(*words: str) -> bytes:
     return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=True).stdout
 
 
+def migrations(commit: str) -> set[tuple[str, str]]:
+    """Of each migration of a commit the name and the hash of its text; in which folder it was does not matter."""
+    rows = [row.split() for row in git("ls-tree", "-r", commit).decode().splitlines()]
+    return {(Path(path).name, blob) for _, _, blob, path in rows if Path(path).match("migrations/*.sql")}
+
+
 @pytest.fixture
 def before(tmp_path: Path) -> Path:
-    """The code before the commit that added the latest migration; before what is not committed, if one is there."""
-    migrations = "*/migrations/*.sql"
+    """The latest code that lacks migrations of ours and has no others: one whose text was another was in no release."""
+    files = sorted(ROOT.glob("*/postmeter/*/storage/migrations/*.sql"))
     try:
-        if git("status", "--porcelain", "--untracked-files=all", "--", migrations):
-            commit = "HEAD"
-        else:
-            # Migrations that were only moved are not new: -M tells.
-            commit = git("log", "-1", "-M", "--diff-filter=A", "--format=%H", "--", migrations).decode().strip() + "^"
+        hashes = git("hash-object", "--", *map(str, files)).decode().split()
+        ours = set(zip((file.name for file in files), hashes, strict=True))
+        changes = git("log", "--format=%H^", "--", "*/migrations/*.sql").decode().split()
+        commit = next(one for one in ("HEAD", *changes) if migrations(one) < ours)
         archive = git("archive", commit)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, StopIteration, subprocess.CalledProcessError):
         missing.lack("the version before is read from the clone's history; have git and a full clone")
     folder = tmp_path / "before"
     folder.mkdir()

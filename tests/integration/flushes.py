@@ -34,6 +34,11 @@ class Side:
         self._flusher = flusher
         self._flushes = 0
 
+    def forget(self) -> None:
+        """Remember nothing of messages, as a process that has just begun."""
+        memory = self._flusher.memory
+        memory.eras[:] = [era + 1 for era in memory.eras]
+
     async def flush(self, found: list[Record], name: str | None = None) -> None:
         """Count these; raises if the flush was part of a deadlock. A name that was used before: a repetition."""
         self._flushes += 1
