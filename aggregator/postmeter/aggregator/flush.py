@@ -219,6 +219,8 @@ class Flusher:
         """Make what messages point to, in transactions of their own: a row too many does no harm."""
         await campaigns.change(connection, found.campaigns)
         await consents.prepare(connection, found.consents)
+        if any(one.workspace not in self._ceilings.now for one in found.consents):
+            self._ceilings.expire()  # the first choice in a workspace acts at once, also on mail that nobody registers
         await self._refresh(connection)
         clicked, told = await late.clicks(connection, found)
         await self._links.prepare(connection, self._whole(clicked, sure=True), self._whole(told, sure=True))

@@ -25,3 +25,7 @@ class Refreshed(Generic[T]):
         if time.monotonic() - self._read_at >= REFRESH_SECONDS:
             self.now = await self._read(connection)
             self._read_at = time.monotonic()
+
+    def expire(self) -> None:
+        """What is known has changed: the next `refresh` reads it again."""
+        self._read_at = float("-inf")
