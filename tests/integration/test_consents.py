@@ -106,7 +106,7 @@ async def test_ceilings_of_who_refused_and_of_who_takes_back_are_the_workspaces(
         await at.streams.append(0, consent(DENIED, None, to_hash="c" * 64))
         await at.counted()
         assert (await levels(at, 1)).opens == Level.ANONYMOUS
-        assert (await levels(at, 2)).opens == Level.FULL
+        assert (await levels(at, 2)).opens == Level.PSEUDONYMOUS  # as was said when it was registered
         await at.streams.append(0, consent(DENIED, None, AT + 3))
         await at.counted()
         assert (await levels(at, 1)).opens == Level.OFF
