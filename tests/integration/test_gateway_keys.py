@@ -1,5 +1,6 @@
 """Who gets in: keys, scopes, roles, revocation, and what happens while Postgres is away."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from postmeter.shared.auth import api_keys, principal, sealed
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError, Unavailable
+from postmeter.shared.process.settings import PostgresSettings
+from postmeter.shared.storage import postgres
 from tests import sealing
 from tests.integration.running_gateway import bearer, client, gateway, service
 from tests.integration.running_query import INTERNAL, PEPPER, World, world
@@ -188,3 +191,18 @@ async def test_while_postgres_is_away_known_keys_have_a_grace_and_unknown_ones_n
         assert await refused(verifier, known[:-2] + ("AA" if known[-2:] != "AA" else "BB")) == 401
     clock.now += 0.2
     assert await refused(verifier, known) == 503
+
+
+@pytest.mark.parametrize("bound", [(remembered, "LOOK_UP_SECONDS"), (postgres, "CONNECT_SECONDS")])
+async def test_a_postgres_that_takes_connections_and_says_nothing_is_away_too(
+    bound: tuple[object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(*bound, 0.1)
+    silent = await asyncio.start_server(lambda _, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    dsn = Secret(f"postgresql://postmeter@127.0.0.1:{port}/postmeter?sslmode=disable")
+    pool = await postgres.connect(PostgresSettings(postgres_dsn=dsn, postgres_pool=1), "gateway", 30)
+    key = api_keys.new()[1]
+    async with silent, asyncio.timeout(30):
+        assert await refused(keys.Keys(pool, PEPPER), key) == 503
+    pool.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -17,6 +18,8 @@ FRESH_SECONDS = 2.0
 """How long what was found is not looked up again."""
 GRACE_SECONDS = 60.0
 """Of a key or a session. What is unknown gets no grace."""
+LOOK_UP_SECONDS = 3.0
+"""What a look-up may take, with the wait for a connection: who asks waits for the service's answer behind it."""
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long what is known is served without another attempt."""
 REMEMBERED = 10_000
@@ -62,9 +65,10 @@ class Remembered(Generic[K, V]):
         ):
             return known.value
         try:
-            value = await self._look_up(key)
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                value = await self._look_up(key)
         except AWAY as error:
-            logs.get().warning(f"{self._what} cannot be looked up", error=repr(error))
+            logs.get().warning(f"{self._what} cannot be looked up: Postgres does not answer", error=repr(error))
             self._down_until = self._now() + RETRY_SECONDS
             if known is not None and now - known.at <= self._grace_seconds:
                 return known.value

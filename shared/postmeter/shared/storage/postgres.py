@@ -14,6 +14,8 @@ from postmeter.shared.process.settings import PostgresSettings
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 ConnectionClass: TypeAlias = "type[asyncpg.Connection[asyncpg.Record]]"
+CONNECT_SECONDS = 5.0
+"""What a new connection may take. A server that hangs takes connections and says nothing, for the driver's minute."""
 
 
 async def connect(
@@ -35,6 +37,7 @@ async def connect(
         max_size=settings.postgres_pool,
         init=init,
         connection_class=connection_class or asyncpg.Connection,
+        timeout=CONNECT_SECONDS,
         command_timeout=statement_timeout + 2,
         server_settings={
             "application_name": f"postmeter-{service}",
