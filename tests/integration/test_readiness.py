@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import service as aggregator
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.cli.local.redis_server import RedisServer
 from postmeter.gateway import service as gateway
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import ops
 from postmeter.shared.storage import migrate
 from tests.integration.running_gateway import client
 from tests.integration.running_query import query_settings
@@ -94,3 +97,38 @@ async def test_a_gateway_waits_for_a_service_once(postgres_dsn: str, redis_url: 
     finally:
         stop.set()
         await task
+
+
+async def test_a_query_service_that_has_had_redis_once_is_ready_without(
+    postgres_dsn: str, server: RedisServer, tmp_path: Path
+) -> None:
+    port, stop = free_port(), asyncio.Event()
+    task = _query(postgres_dsn, server.url, port, stop, tmp_path)
+    try:
+        await reachable(port, task)
+        async with client() as session:
+
+            async def asked() -> tuple[int, set[str], set[str]]:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    told = json.loads(await answer.read())
+                    return answer.status, set(told["failed"]), set(told["warnings"])
+
+            assert await asked() == (200, set(), set())
+            server.stop()
+            # It answers from Postgres. Every replica misses Redis at once, and were none ready, nobody could ask.
+            assert await asked() == (200, set(), {"redis"})
+    finally:
+        stop.set()
+        await task
+
+
+async def test_a_check_without_an_answer_says_so_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "CHECK_SECONDS", 0.05)
+    port = free_port()
+    runner = await ops.start("127.0.0.1", port, CollectorRegistry(), {"postgres": lambda: asyncio.sleep(60)})
+    try:
+        async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            told = json.loads(await answer.read())
+        assert told["failed"] == {"postgres": "TimeoutError: no answer within 0.05 seconds"}
+    finally:
+        await runner.cleanup()

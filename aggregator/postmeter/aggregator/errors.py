@@ -59,6 +59,8 @@ a limit such as an index entry's size."""
 
 def in_words(error: BaseException) -> str:
     """The error's kind and what it says, which may hold a caller's text: quoted and cut."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "TimeoutError: Postgres or Redis did not answer in time"
     return f"{type(error).__name__}: {quoting.quoted(str(error))}"
 
 

@@ -136,7 +136,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
         # but queries works.
         operations = await ops.start(
-            *(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop), stays_ready=True
+            settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=checks
         )
         logs.get().info("gateway answers", port=settings.port)
         await lifecycle.stopping(settings, stop, checking)

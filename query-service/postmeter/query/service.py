@@ -66,7 +66,10 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
                 "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=False),
             }
         )
-        operations = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
+        # Without Redis it answers everything but live streams, and totals that are live are a moment older.
+        operations = await ops.start(
+            settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=("redis",)
+        )
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
         await lifecycle.stopping(settings, stop)

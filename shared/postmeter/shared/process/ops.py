@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
 import msgspec
 from aiohttp import web
@@ -39,18 +39,17 @@ async def start(
     advice: Advice | None = None,
     clocks: Clocks = _CLOCKS,
     stop: asyncio.Event | None = None,
-    *,
-    stays_ready: bool = False,
+    does_without: Collection[str] = (),
 ) -> web.AppRunner:
     """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
     /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
 
     advice: stands in /readyz's answer as `warnings`, and does not change its status. Looked at as long as the port is
     served.
-    stays_ready: a check that has passed once is only a warning when it fails later. For a service that has an answer
-    without what it checks: all its replicas miss that at once, and if none was ready nobody would answer.
+    does_without: checks that are only warnings when they fail after they have passed once. For what the service has an
+    answer without: all its replicas miss that at once, and if none was ready nobody would answer.
     """
-    readiness = _Readiness(OpsMetrics(registry), checks, advice or Advice({}), stop, stays_ready=stays_ready)
+    readiness = _Readiness(OpsMetrics(registry), checks, advice or Advice({}), stop, does_without)
 
     async def metrics(request: web.Request) -> web.Response:
         encode, media = _encoder(request.headers.get("Accept", ""))
@@ -87,11 +86,10 @@ class _Readiness:
         checks: dict[str, Check],
         advice: Advice,
         stop: asyncio.Event | None,
-        *,
-        stays_ready: bool,
+        does_without: Collection[str],
     ) -> None:
         self._figures, self._checks, self._advice, self._stop = figures, checks, advice, stop
-        self._stays_ready = stays_ready
+        self._does_without = frozenset(does_without)
         self._passed: set[str] = set()
 
     async def looking(self, _: web.Application) -> AsyncIterator[None]:
@@ -104,8 +102,7 @@ class _Readiness:
     async def answer(self, _: web.Request) -> web.Response:
         failed = await self._failing()
         said = self._warnings()
-        if self._stays_ready:
-            said |= {name: failed.pop(name) for name in self._passed & set(failed)}
+        said |= {name: failed.pop(name) for name in self._does_without & self._passed & set(failed)}
         failed |= _stopping(self._stop)
         body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
@@ -136,6 +133,8 @@ async def _reason(check: Check) -> str | None:
     try:
         await asyncio.wait_for(check(), CHECK_SECONDS)
     except Exception as error:
+        if isinstance(error, TimeoutError) and not str(error):
+            return f"TimeoutError: no answer within {CHECK_SECONDS:g} seconds"
         return quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
     return None
 
