@@ -79,6 +79,14 @@ def test_to_look_changes_nothing_and_to_choose_does(service: Service) -> None:
     assert (chosen(service, message)[1].opens, chosen(service, message)[1].clicks) == (None, 2)
 
 
+@pytest.mark.parametrize("body", [b"opens=denied&opens=granted", b"opens=granted&opens=denied&clicks=x"])
+def test_a_form_that_says_both_refuses(service: Service, body: bytes) -> None:
+    message = new_message()
+    assert ask(service, target(message), body)[0] == 200
+    (one,) = chosen(service, message)
+    assert (one.opens, one.clicks) == (2, None)
+
+
 def test_registration_hands_out_the_address_and_no_link_to_it_is_tracked(service: Service) -> None:
     made = service.post("/v1/messages", MESSAGE, service.principal()).json()["data"]
     page = urllib.parse.urlsplit(made["preferences_url"]).path

@@ -95,12 +95,16 @@ class Preferences:
 
 
 def _chosen(body: bytes) -> Choices:
-    """What a form says; of what it does not, UNKNOWN."""
+    """What a form says; of what it does not, UNKNOWN. Where it says both of one thing, that which allows less."""
     try:
-        pairs = dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS))
+        pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS)
     except ValueError:  # more fields than the form has
         return Choices()
-    return Choices(*(_OFFERED.get(pairs.get(name, ""), Choice.UNKNOWN) for name in Choices._fields))
+    said = dict.fromkeys(Choices._fields, Choice.UNKNOWN)
+    for name, value in pairs:
+        if name in said:
+            said[name] = max(said[name], _OFFERED.get(value, Choice.UNKNOWN))
+    return Choices(**said)
 
 
 def _consent(message: Message, chosen: Choices, language: str) -> Consent:

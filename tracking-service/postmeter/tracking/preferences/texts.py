@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-VERSION = "1"
+VERSION = "2"
 DEFAULT = "en"
 
 
@@ -40,7 +40,7 @@ TEXTS = {
         title="What may be recorded about you",
         intro="Mail from this sender can tell it whether you open it and which links you follow. You decide whether it"
         " may. Whatever you choose, you get the same mail, and all links work.",
-        before="Your choice also holds for mail that you already have. You can change it here at any time.",
+        before="If you refuse, that also holds for mail that you already have. You can change your choice here at any time.",
         opens="When I open mail",
         opens_hint="An invisible image in the mail tells when you open it, and roughly with what program.",
         clicks="When I follow links",
@@ -62,7 +62,7 @@ TEXTS = {
         intro="E-Mails dieses Absenders können ihm verraten, ob Sie sie öffnen und welchen Links Sie folgen. Sie"
         " entscheiden, ob sie das dürfen. Was auch immer Sie wählen: Sie bekommen dieselben E-Mails, und alle Links"
         " funktionieren.",
-        before="Ihre Wahl gilt auch für E-Mails, die Sie schon haben. Sie können sie hier jederzeit ändern.",
+        before="Lehnen Sie ab, so gilt das auch für E-Mails, die Sie schon haben. Sie können Ihre Wahl hier jederzeit ändern.",
         opens="Wenn ich E-Mails öffne",
         opens_hint="Ein unsichtbares Bild in der E-Mail verrät, wann Sie sie öffnen und ungefähr mit welchem Programm.",
         clicks="Wenn ich Links folge",
@@ -85,7 +85,7 @@ TEXTS = {
         intro="Les e-mails de cet expéditeur peuvent lui indiquer si vous les ouvrez et quels liens vous suivez. C’est"
         " vous qui décidez s’ils le peuvent. Quel que soit votre choix, vous recevez les mêmes e-mails et tous les"
         " liens fonctionnent.",
-        before="Votre choix vaut aussi pour les e-mails déjà reçus. Vous pouvez le modifier ici à tout moment.",
+        before="Un refus vaut aussi pour les e-mails déjà reçus. Vous pouvez modifier votre choix ici à tout moment.",
         opens="Quand j’ouvre un e-mail",
         opens_hint="Une image invisible dans l’e-mail indique quand vous l’ouvrez et, à peu près, avec quel programme.",
         clicks="Quand je suis un lien",
@@ -107,7 +107,7 @@ TEXTS = {
         title="Che cosa può essere registrato su di lei",
         intro="Le e-mail di questo mittente possono dirgli se le apre e quali link segue. È lei a decidere se possono"
         " farlo. Qualunque cosa scelga, riceve le stesse e-mail e tutti i link funzionano.",
-        before="La sua scelta vale anche per le e-mail che ha già ricevuto. Può cambiarla qui in qualsiasi momento.",
+        before="Un rifiuto vale anche per le e-mail già ricevute. Può cambiare la sua scelta qui in qualsiasi momento.",
         opens="Quando apro un’e-mail",
         opens_hint="Un’immagine invisibile nell’e-mail dice quando la apre e, all’incirca, con quale programma.",
         clicks="Quando seguo un link",
@@ -128,7 +128,7 @@ TEXTS = {
         title="Qué se puede registrar sobre usted",
         intro="Los correos de este remitente pueden decirle si usted los abre y qué enlaces sigue. Usted decide si"
         " pueden hacerlo. Elija lo que elija, recibirá los mismos correos y todos los enlaces funcionarán.",
-        before="Su elección vale también para los correos que ya tiene. Puede cambiarla aquí en cualquier momento.",
+        before="Si se niega, vale también para los correos que ya tiene. Puede cambiar su elección aquí en cualquier momento.",
         opens="Cuando abro un correo",
         opens_hint="Una imagen invisible en el correo indica cuándo lo abre y, más o menos, con qué programa.",
         clicks="Cuando sigo un enlace",
