@@ -14,6 +14,7 @@ from postmeter.shared.process import logs
 
 _PASSED_BACK = (
     "Content-Type",
+    "Content-Language",
     "Cache-Control",
     "ETag",
     "Vary",
