@@ -34,6 +34,7 @@ def test_every_route_is_in_it_as_the_table_has_it(endpoint: Endpoint) -> None:
     assert str(endpoint.status) in responses
     assert ("401" in responses and "403" in responses) == (not endpoint.is_public or {401, 403} <= {*endpoint.failures})
     assert {str(status) for status in endpoint.failures} <= set(responses)
+    assert "503" in responses or endpoint.is_public, "callers cannot be known while Postgres is away"
     assert operation["security"] == (
         [] if endpoint.is_public else [{"bearer": [endpoint.scope] if endpoint.scope else []}, {"session": []}]
     )

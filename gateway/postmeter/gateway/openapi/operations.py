@@ -153,7 +153,8 @@ def _failures(endpoint: Endpoint) -> list[HTTPStatus]:
     if endpoint.parameters is not None or endpoint.max_body:
         found.append(HTTPStatus.BAD_REQUEST)
     if not endpoint.is_public:
-        found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
+        # 503: while Postgres is away nobody can be known.
+        found += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE]
     if "{" in endpoint.path:
         found.append(HTTPStatus.NOT_FOUND)
     if endpoint.max_body:
