@@ -40,7 +40,8 @@ TEXTS = {
         title="What may be recorded about you",
         intro="Mail from this sender can tell it whether you open it and which links you follow. You decide whether it"
         " may. Whatever you choose, you get the same mail, and all links work.",
-        before="If you refuse, that also holds for mail that you already have. You can change your choice here at any time.",
+        before="If you refuse, that also holds for mail that you already have. You can change your choice here at any"
+        " time.",
         opens="When I open mail",
         opens_hint="An invisible image in the mail tells when you open it, and roughly with what program.",
         clicks="When I follow links",
@@ -62,7 +63,8 @@ TEXTS = {
         intro="E-Mails dieses Absenders können ihm verraten, ob Sie sie öffnen und welchen Links Sie folgen. Sie"
         " entscheiden, ob sie das dürfen. Was auch immer Sie wählen: Sie bekommen dieselben E-Mails, und alle Links"
         " funktionieren.",
-        before="Lehnen Sie ab, so gilt das auch für E-Mails, die Sie schon haben. Sie können Ihre Wahl hier jederzeit ändern.",
+        before="Lehnen Sie ab, so gilt das auch für E-Mails, die Sie schon haben. Sie können Ihre Wahl hier jederzeit"
+        " ändern.",
         opens="Wenn ich E-Mails öffne",
         opens_hint="Ein unsichtbares Bild in der E-Mail verrät, wann Sie sie öffnen und ungefähr mit welchem Programm.",
         clicks="Wenn ich Links folge",
@@ -128,7 +130,8 @@ TEXTS = {
         title="Qué se puede registrar sobre usted",
         intro="Los correos de este remitente pueden decirle si usted los abre y qué enlaces sigue. Usted decide si"
         " pueden hacerlo. Elija lo que elija, recibirá los mismos correos y todos los enlaces funcionarán.",
-        before="Si se niega, vale también para los correos que ya tiene. Puede cambiar su elección aquí en cualquier momento.",
+        before="Si se niega, vale también para los correos que ya tiene. Puede cambiar su elección aquí en cualquier"
+        " momento.",
         opens="Cuando abro un correo",
         opens_hint="Una imagen invisible en el correo indica cuándo lo abre y, más o menos, con qué programa.",
         clicks="Cuando sigo un enlace",
