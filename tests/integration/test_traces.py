@@ -22,7 +22,7 @@ from postmeter.shared.apis import exports
 from postmeter.shared.apis.table import ENDPOINTS, Service
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.process import spans, traces
+from postmeter.shared.process import spans, trace_setting
 from postmeter.shared.process.settings import TraceSettings
 from postmeter.shared.storage import sql
 from tests.integration import tracking_service
@@ -294,16 +294,16 @@ async def test_a_wrong_setting_of_opentelemetry_ends_the_service_and_is_named(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=said) as refused:
-        traces.of(TraceSettings(traces=True), "gateway")
+        trace_setting.of(TraceSettings(traces=True), "gateway")
     assert "secret" not in str(refused.value)
 
 
 ALONE = """
 import sys
 from postmeter.gateway import service
-from postmeter.shared.process import traces
+from postmeter.shared.process import trace_setting, traces
 from postmeter.shared.process.settings import TraceSettings
-assert traces.of(TraceSettings(), "gateway") is traces.OFF
+assert trace_setting.of(TraceSettings(), "gateway") is traces.OFF
 # redis-py loads OpenTelemetry's metrics wherever they are installed, and uses them nowhere.
 ours = "postmeter.shared.process.spans"
 parts = (ours, "opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "requests")

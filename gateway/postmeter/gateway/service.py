@@ -30,7 +30,7 @@ from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import tokens
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.privacy import recipients
-from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
+from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
 from postmeter.shared.process.advice import Advice, Look
 from postmeter.shared.storage import migrate, postgres, stores
 
@@ -53,7 +53,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     registry = metrics.registry()
     measured = metrics.GatewayMetrics(registry)
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
-    tracing = traces.of(settings, "gateway")
+    tracing = trace_setting.of(settings, "gateway")
     pool = await postgres.connect(
         settings,
         "gateway",

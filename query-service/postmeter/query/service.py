@@ -19,7 +19,7 @@ from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import listening
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
-from postmeter.shared.process import lifecycle, logs, metrics, ops, traces
+from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.answer_metrics import AnswerMetrics
 from postmeter.shared.storage import migrate, postgres, stores
@@ -35,7 +35,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
     redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
-    tracing = traces.of(settings, "query")
+    tracing = trace_setting.of(settings, "query")
     pool = await postgres.connect(
         settings,
         "query",

@@ -26,7 +26,7 @@ from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http import answers
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
-from postmeter.shared.http.connections import network_of
+from postmeter.shared.http.networks import network_of
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.process import logs
 from postmeter.shared.process.people_metrics import PeopleMetrics

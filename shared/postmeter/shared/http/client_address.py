@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.http import connections
+from postmeter.shared.http import networks
 
 HEADER = "Postmeter-Client"
 """By which the gateway vouches for the client to tracking-service (sealed.py)."""
@@ -57,7 +57,7 @@ def _address(peer: str, x_forwarded_for: bytes, forwarded: bytes, hops: int) -> 
     client = plain(peer) or peer
     given = x_forwarded_for or forwarded
     entries = given.split(b",") if given else []
-    doubt = len(entries) if _is_doubtful(len(entries), hops, is_private=connections.is_private(client)) else None
+    doubt = len(entries) if _is_doubtful(len(entries), hops, is_private=networks.is_private(client)) else None
     if not hops:
         return client, doubt
     # From the right: a quote that the client has opened cannot swallow what the proxies behind it have added.

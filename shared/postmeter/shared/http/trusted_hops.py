@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from postmeter.shared.http import client_address, connections
+from postmeter.shared.http import client_address, networks
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import HopsMetrics
 
@@ -48,7 +48,7 @@ class TrustedHops:
         self._doubts.labels(kind).inc()
         self._seen = self._now()
         # A public address may be a person's.
-        shown = (peer or "a Unix socket") if connections.is_private(peer) else "a public address"
+        shown = (peer or "a Unix socket") if networks.is_private(peer) else "a public address"
         count = f"{entries} entr{'y' if entries == 1 else 'ies'} in X-Forwarded-For"
         if kind == "untrusted":
             self._last = (

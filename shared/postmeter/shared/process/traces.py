@@ -1,7 +1,6 @@
 """Traces of what query-service answers: the gateway, query-service, each SQL statement. Off by default (ADR 0036).
 
-Nothing else is traced, and no hit is. Here is what services see of it; `spans` records, and is imported only where
-POSTMETER_TRACES is on, for it needs the extra `traces`.
+Nothing else is traced, and no hit is. Here is what services see of it; `spans` records, and `trace_setting` says which.
 """
 
 from __future__ import annotations
@@ -9,10 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from postmeter.shared.errors import SettingsError
-
 if TYPE_CHECKING:
-    from postmeter.shared.process.settings import TraceSettings
     from postmeter.shared.storage.postgres import ConnectionClass
 
 HEADER = "traceparent"
@@ -69,19 +65,3 @@ class Traces:
 
 UNTRACED = Trace()
 OFF = Traces()
-
-
-def of(settings: TraceSettings, service: str) -> Traces:
-    """The process's traces. Needs a running event loop where they are on.
-
-    Raises SettingsError where OpenTelemetry is not installed, or one of its own variables (OTEL_*) is wrong.
-    """
-    if not settings.traces:
-        return OFF
-    try:
-        from postmeter.shared.process import spans
-    except ImportError:
-        raise SettingsError(
-            "POSTMETER_TRACES needs `pip install 'postmeter[traces]'`, in a clone `./postmeter extras`"
-        ) from None
-    return spans.Recording(service)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.connections import Connections
@@ -16,10 +16,17 @@ from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
 from postmeter.tracking.settings import TrackingSettings
 
-if TYPE_CHECKING:
-    from postmeter.tracking.hits.protocol import HitProtocol
-
 TICK_SECONDS = 1.0
+
+
+class Client(Protocol):
+    """A connection, as the port sees it."""
+
+    def shut(self) -> None:
+        """Take no more requests; close when what is pending is answered."""
+
+    def sweep(self, header_timeout: float, idle_timeout: float) -> None:
+        """Close where it has been silent, or has dribbled its head, for too long. In seconds."""
 
 
 class Port:
@@ -44,18 +51,18 @@ class Port:
         self._server = server
         self._connections = connections
         self.closing = False
-        self._clients: set[HitProtocol] = set()
+        self._clients: set[Client] = set()
         self._empty = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
-    def admit(self, client: HitProtocol, peer: str) -> RequestError | None:
+    def admit(self, client: Client, peer: str) -> RequestError | None:
         """Count a new connection in; what it is to be told where it is one too many."""
         self._clients.add(client)
         self._empty.clear()
         return self._connections.admit(peer)
 
-    def release(self, client: HitProtocol, peer: str) -> None:
+    def release(self, client: Client, peer: str) -> None:
         """Count a connection out, once; one that was handed over has been already."""
         if client not in self._clients:
             return
@@ -66,7 +73,7 @@ class Port:
 
     def hand_over(
         self,
-        client: HitProtocol,
+        client: Client,
         peer: str,
         transport: asyncio.Transport,
         unread: bytes,
