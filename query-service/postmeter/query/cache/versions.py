@@ -33,6 +33,7 @@ class Versions:
         if self._next is None:
             self._wanted = {EVERYBODY}
             self._next = asyncio.create_task(self._read(self._wanted))
+            self._next.add_done_callback(_told)
         self._wanted.add(workspace)
         found = await asyncio.shield(self._next)
         return found.get(EVERYBODY, 0) + found.get(workspace, 0)
@@ -43,3 +44,9 @@ class Versions:
             async with asyncio.timeout(self._seconds):
                 rows = await self._pool.fetch(_QUERIES["versions"], list(wanted))
         return {row["workspace"]: row["version"] for row in rows}
+
+
+def _told(reading: asyncio.Task[dict[int, int]]) -> None:
+    """Those who wait for a reading get its error; where all of them have gone meanwhile it concerns nobody."""
+    if not reading.cancelled():
+        reading.exception()
