@@ -41,7 +41,7 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 def tracking(redis_url: str, tmp_path: Path) -> Iterator[Service]:
-    running = Service(redis_url, tmp_path / "spool")
+    running = Service(redis_url, tmp_path / "spool", append_deadline=60)
     yield running
     assert running.terminate() == 0
 

@@ -11,12 +11,10 @@ import pytest
 
 from postmeter.shared.apis.table import CLICK_PATH
 from postmeter.shared.links.pixel import GIF
-from tests.integration.every_port import CLOCKS, Port, every_port
+from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import answer, connect, heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, open_target
 
-LONG = dict.fromkeys(CLOCKS, 60.0)
-"""Clocks that no case waits for."""
 URL = "https://shop.example/a?b=%20c#d"
 ENDS = (b"\r", b"\n", b"\0")
 NAMED = (
@@ -74,7 +72,7 @@ async def test_a_reader_arrives_whatever_stands_in_the_query(postgres_dsn: str, 
     pixel = f"{open_target(message)}?x".encode()
     ends = b" HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
     clicks = opens = 0
-    async with every_port(postgres_dsn, redis_url, tmp_path, clocks=LONG) as (ports, _):
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
         cases = [(port, noise) for port in ports[:4] for noise in (*NAMED, *noises(port.number, 40))]
 
         turns = asyncio.Semaphore(40)
@@ -159,7 +157,7 @@ OF_AN_OLD_CLIENT = b"Connection: keep-alive\r\n" + CHUNKED + b"\r\n0\r\n\r\n"
 async def test_whatever_is_framed_in_an_odd_way_is_refused_alike_and_hides_nothing(
     postgres_dsn: str, redis_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async with every_port(postgres_dsn, redis_url, tmp_path, clocks=LONG) as (ports, tracking):
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, tracking):
         cases = [(port, name, kind) for port in ports for name in MISFRAMED for kind in ("get", "post")]
         cases += [(port, name, "alone") for port in ports for name in MISFRAMED if name.startswith("LF")]
         cases += [(port, "a coding", "old") for port in ports]

@@ -39,7 +39,7 @@ def service(
 ) -> Iterator[Service]:
     """The service, asked by way of the fast protocol, or on connections that aiohttp has taken over."""
     folder: Path = tmp_path_factory.mktemp("tracking")
-    running = Service(redis_server, folder / "spool", header_timeout=1.0, max_connections=40)
+    running = Service(redis_server, folder / "spool", max_connections=40)
     if request.param == "taken-over":
         running.preface = b"GET /elsewhere HTTP/1.1\r\nHost: t\r\n\r\n"
     yield running
@@ -267,15 +267,6 @@ def test_25_other_spellings_of_a_path_do_not_exist(service: Service, path: str) 
     assert reply.status == 404
     assert reply.json()["error"]["code"] == "NOT_FOUND"
     assert hits_of(service.redis_url, MESSAGE) == []
-
-
-def test_20_slow_heads_and_silent_connections_are_ended(service: Service) -> None:
-    with closing(service.connect()) as slow, closing(service.connect()) as silent:
-        slow.send(b"GET " + OPEN_PATH.encode())
-        reply = slow.reply()
-        assert (reply.status, reply.json()["error"]["code"]) == (408, "REQUEST_TIMEOUT")
-        assert slow.ended()
-        assert silent.ended()
 
 
 def test_20_connections_are_bounded(service: Service) -> None:
