@@ -35,7 +35,7 @@ SITE = '<p><a href="https://shop.example/offer?a=1">offer</a></p>'
 
 
 @dataclass
-class World:
+class DescribedProduct:
     """A product with some history, and what its URLs are about."""
 
     product: Product
@@ -181,9 +181,9 @@ def closed(schema: Any) -> Any:
     return made
 
 
-def filled(product: Product) -> World:
+def filled(product: Product) -> DescribedProduct:
     document = requests.get(product.ready["gateway"] + "/openapi.json", timeout=60).json()
-    world = World(product, document)
+    world = DescribedProduct(product, document)
     messages = [register(world, campaign, number) for campaign in ("spring", "autumn") for number in range(4)]
     kinds = ["sent", "delivered", "opened", "clicked", "replied", "unsubscribed", "complained"]
     told = [{"type": kind, "message_id": m["id"]} for m in messages[:-1] for kind in kinds]
@@ -246,7 +246,7 @@ def filled(product: Product) -> World:
     return world
 
 
-def register(world: World, campaign: str, number: int) -> Any:
+def register(world: DescribedProduct, campaign: str, number: int) -> Any:
     body = {"campaign_id": campaign, "campaign_name": campaign.title(), "from_address": "News <news@shop.example>"}
     body |= {"to": f"{campaign}{number}@c.example", "subject": "Half off", "provider": "postmark", "template": "offer"}
     answer = world.ask("POST", "/v1/messages", json={**body, "tags": ["a"], "html": SITE})
@@ -254,12 +254,12 @@ def register(world: World, campaign: str, number: int) -> Any:
     return answer.json()["data"]
 
 
-def opens(world: World) -> Any:
+def opens(world: DescribedProduct) -> Any:
     rows = world.ask("POST", "/v1/query", json={"metrics": ["opens"]}).json()["data"]
     return rows and rows[0]["opens"]
 
 
-def export(world: World) -> None:
+def export(world: DescribedProduct) -> None:
     """Order one, and remember its id and its link once it is there."""
     base = BASE.format(workspaceId=world.values["workspaceId"]) + "/analytics"
     ordered = world.ask("POST", f"{base}/export", json={"export_type": "overview"}).json()["data"]

@@ -12,7 +12,7 @@ PASSWORD = "a password of the tests"
 ALL = ("analytics", "track", "mail:read", "access")
 
 
-class Office:
+class SettingsVisits:
     """A product, what is set up in it, and pages of people with different rights."""
 
     def __init__(self, product: Product, browser: Browser) -> None:
@@ -73,6 +73,6 @@ def said(place: Locator) -> Locator:
     return place.locator(".said")
 
 
-def of(office: Office, email: str) -> Any:
+def of(office: SettingsVisits, email: str) -> Any:
     (found,) = [one for one in office.ask("GET", "/v1/users") if one["email"] == email]
     return found

@@ -21,7 +21,7 @@ import requests
 from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint
-from tests.acceptance.described_product import DOWNLOAD, World, filled, opens
+from tests.acceptance.described_product import DOWNLOAD, DescribedProduct, filled, opens
 from tests.conftest import on_database
 from tests.missing import need
 from tests.product import Product, free_port, running, wait_for
@@ -67,7 +67,7 @@ def asked(endpoint: Endpoint) -> bool:
     return endpoint.method == "GET" or endpoint.path in ("/v1/query", COMPARE)
 
 
-def questions(world: World) -> dict[str, tuple[str, str, Any]]:
+def questions(world: DescribedProduct) -> dict[str, tuple[str, str, Any]]:
     """Every question of the endpoint table about what `world` has: method, path and body, by name."""
     found: dict[str, tuple[str, str, Any]] = {}
     for endpoint in filter(asked, ENDPOINTS):
@@ -79,7 +79,7 @@ def questions(world: World) -> dict[str, tuple[str, str, Any]]:
     return found
 
 
-def seen(world: World, product: Product, question: tuple[str, str, Any]) -> tuple[int, str]:
+def seen(world: DescribedProduct, product: Product, question: tuple[str, str, Any]) -> tuple[int, str]:
     """Status and body of the answer, without the product's own addresses and the request's number."""
     method, path, body = question
     answer = replace(world, product=product).ask(method, path, json=body)
@@ -89,7 +89,7 @@ def seen(world: World, product: Product, question: tuple[str, str, Any]) -> tupl
     return answer.status_code, text
 
 
-def opens_and_clicks(world: World, product: Product) -> tuple[int, int]:
+def opens_and_clicks(world: DescribedProduct, product: Product) -> tuple[int, int]:
     asked = replace(world, product=product).ask("POST", "/v1/query", json={"metrics": ["opens", "clicks"]})
     row = asked.json()["data"][0]
     return row["opens"], row["clicks"]
@@ -99,7 +99,7 @@ def opens_and_clicks(world: World, product: Product) -> tuple[int, int]:
 class Reader:
     """Somebody with a mail of `world`: opens it and follows its link."""
 
-    world: World
+    world: DescribedProduct
 
     def reads(self, product: Product, times: int = 1) -> None:
         click, pixel = (self.world.links[path + "{token}"] for path in (CLICK_PATH, OPEN_PATH))
@@ -112,7 +112,7 @@ class Reader:
             assert "Postmeter-Dropped" not in answer.headers
 
 
-def same(world: World, one: Product, other: Product, lost: frozenset[str] = frozenset()) -> None:
+def same(world: DescribedProduct, one: Product, other: Product, lost: frozenset[str] = frozenset()) -> None:
     """Both answer every question alike, but for those about what is `lost`, and at least twenty are answered.
 
     Asked one right after the other, and again where they differ, for many answers say the second they are of.
@@ -141,14 +141,14 @@ DUPLICATE_EVENTS = 'postmeter_duplicates_total{kind="event"}'
 DUPLICATE_BATCHES = 'postmeter_duplicates_total{kind="batch"}'
 
 
-def tells(world: World, product: Product) -> dict[str, Any]:
+def tells(world: DescribedProduct, product: Product) -> dict[str, Any]:
     """The answer to an event with an idempotency key, always the same event."""
     event = {**TOLD, "message_id": world.ids["/v1/messages/{id}"]}
     answer: dict[str, Any] = replace(world, product=product).ask("POST", "/v1/events", json={"events": [event]}).json()
     return answer
 
 
-def lives_on(world: World, product: Product, counted: tuple[int, int]) -> None:
+def lives_on(world: DescribedProduct, product: Product, counted: tuple[int, int]) -> None:
     """Links that were mailed before still count, webhooks' secrets still fit, and what was counted does not again."""
     Reader(world).reads(product)
     assert tells(world, product)["duplicates"] == 1
@@ -164,7 +164,7 @@ def metric(product: Product, service: str, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
 
 
-def with_history(product: Product) -> World:
+def with_history(product: Product) -> DescribedProduct:
     """A product whose every question has an answer, once all of it is counted."""
     world = filled(product)
     before = opens(world)
@@ -213,7 +213,7 @@ def answers_ping(client: redis.Redis) -> bool:
         return False
 
 
-def starts_anew(world: World, product: Product, port: int) -> None:
+def starts_anew(world: DescribedProduct, product: Product, port: int) -> None:
     """Redis is empty under a Postgres that has counted: what is known is still known, and counting goes on."""
     counted = opens_and_clicks(world, product)
     with redis.Redis(port=port) as client:

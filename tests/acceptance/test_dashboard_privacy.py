@@ -25,7 +25,7 @@ PROTRUDING = """[...document.querySelectorAll("main *")].filter((one) => {
 CHOICE = {"to": ADA, "opens": "granted", "clicks": "denied", "method": MARKUP[:90], "text_version": "2026-07"}
 
 
-class Office:
+class PrivacyVisits:
     """A product, and pages of people with different rights."""
 
     def __init__(self, product: Product, browser: Browser) -> None:
@@ -70,8 +70,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 @pytest.fixture
-def office(product: Product, browser: Browser) -> Iterator[Office]:
-    made = Office(product, browser)
+def office(product: Product, browser: Browser) -> Iterator[PrivacyVisits]:
+    made = PrivacyVisits(product, browser)
     yield made
     made.close()
 
@@ -98,7 +98,7 @@ def nothing_is_in_the_way(page: Page) -> None:
     assert [word for word in words if re.match(r"(level|levels|seen|audit|recipient|settings)\.\w", word)] == []
 
 
-def test_a_campaign_says_what_it_may_see(office: Office) -> None:
+def test_a_campaign_says_what_it_may_see(office: PrivacyVisits) -> None:
     for n in range(2):
         office.registered("mixed", f"seen-{n}@mail.example")
     hidden = [office.registered("mixed", f"hidden-{n}@mail.example", opens="anonymous") for n in range(3)]
@@ -150,7 +150,7 @@ def test_a_campaign_says_what_it_may_see(office: Office) -> None:
     assert page.locator("main section").count() == 0
 
 
-def test_levels_domains_and_retention_are_set(office: Office) -> None:
+def test_levels_domains_and_retention_are_set(office: PrivacyVisits) -> None:
     page = office.page("/settings")
     page.get_by_role("link", name="Privacy").click()
     levels = setting(page, "Levels")
@@ -191,7 +191,7 @@ def test_levels_domains_and_retention_are_set(office: Office) -> None:
     assert office.ask("GET", "/v1/privacy")["retention"]["history_months"] == 13
 
 
-def test_a_recipient_is_looked_up_and_erased_and_the_log_tells_who_did_it(office: Office) -> None:
+def test_a_recipient_is_looked_up_and_erased_and_the_log_tells_who_did_it(office: PrivacyVisits) -> None:
     office.registered("private", ADA)
     assert office.ask("PUT", "/v1/recipients/consent", CHOICE)["rejected"] == []
     kept = {"to": ADA}

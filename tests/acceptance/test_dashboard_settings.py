@@ -8,7 +8,7 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, barriers_of, until_focused
-from tests.acceptance.settings_visits import ALL, PASSWORD, Office, of, said, secret, setting, unfold
+from tests.acceptance.settings_visits import ALL, PASSWORD, SettingsVisits, of, said, secret, setting, unfold
 from tests.acceptance.told_history import HOSTILE, MARKUP
 from tests.product import PATIENCE, Product, running, wait_for
 
@@ -20,13 +20,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 @pytest.fixture
-def office(product: Product, browser: Browser) -> Iterator[Office]:
-    made = Office(product, browser)
+def office(product: Product, browser: Browser) -> Iterator[SettingsVisits]:
+    made = SettingsVisits(product, browser)
     yield made
     made.close()
 
 
-def test_a_key_is_made_shown_once_and_revoked(office: Office) -> None:
+def test_a_key_is_made_shown_once_and_revoked(office: SettingsVisits) -> None:
     page = office.page()
     keys = setting(page, "API keys")
     form = unfold(keys, "New key")
@@ -56,7 +56,7 @@ def test_a_key_is_made_shown_once_and_revoked(office: Office) -> None:
     expect(keys.get_by_role("button", name="Revoke: nightly report")).to_have_count(0)
 
 
-def test_what_is_wrong_stands_at_its_field(office: Office) -> None:
+def test_what_is_wrong_stands_at_its_field(office: SettingsVisits) -> None:
     page = office.page()
     keys = setting(page, "API keys")
     form = unfold(keys, "New key")
@@ -88,7 +88,7 @@ def test_what_is_wrong_stands_at_its_field(office: Office) -> None:
     assert office.ask("GET", "/v1/sending-ips") == []
 
 
-def test_somebody_is_invited_changed_kept_out_and_removed(office: Office) -> None:
+def test_somebody_is_invited_changed_kept_out_and_removed(office: SettingsVisits) -> None:
     page = office.page()
     users = setting(page, "Users")
     form = unfold(users, "Invite somebody")
@@ -127,7 +127,7 @@ def test_somebody_is_invited_changed_kept_out_and_removed(office: Office) -> Non
     assert "bob@shop.example" not in [one["email"] for one in office.ask("GET", "/v1/users")]
 
 
-def test_a_webhook_is_made_tells_what_it_brought_and_is_revoked(office: Office) -> None:
+def test_a_webhook_is_made_tells_what_it_brought_and_is_revoked(office: SettingsVisits) -> None:
     page = office.page()
     sources = setting(page, "Webhooks")
     form = unfold(sources, "New webhook")
@@ -161,7 +161,7 @@ def test_a_webhook_is_made_tells_what_it_brought_and_is_revoked(office: Office) 
     assert office.ask("GET", "/v1/sources") == []
 
 
-def test_thresholds_and_ips_are_set(office: Office) -> None:
+def test_thresholds_and_ips_are_set(office: SettingsVisits) -> None:
     page = office.page()
     verdicts = setting(page, "Scanners’ clicks")
     verdicts.get_by_label("Seconds after the delivery").fill("2")
@@ -182,7 +182,7 @@ def test_thresholds_and_ips_are_set(office: Office) -> None:
     assert [one["ip"] for one in office.ask("GET", "/v1/sending-ips")] == ["9.9.9.9"]
 
 
-def test_an_export_is_ordered_made_and_downloaded(office: Office) -> None:
+def test_an_export_is_ordered_made_and_downloaded(office: SettingsVisits) -> None:
     message = {"from_address": "news@shop.example", "to": "a@c.example", "subject": "One"}
     office.ask("POST", "/v1/messages", message)
     wait_for("the domain", lambda: office.ask("GET", "/v1/domains"))
@@ -223,7 +223,9 @@ def test_an_export_is_ordered_made_and_downloaded(office: Office) -> None:
     ],
     ids=["viewer", "sender", "of a domain", "admin"],
 )
-def test_nobody_is_shown_what_would_be_refused(office: Office, rights: tuple[str, ...], seen: list[str]) -> None:
+def test_nobody_is_shown_what_would_be_refused(
+    office: SettingsVisits, rights: tuple[str, ...], seen: list[str]
+) -> None:
     role, *scopes = rights
     domains = {"domains": ["shop.example"]} if role == "domain_admin" else {}
     page = office.page({"api_key": office.key(role, *scopes, **domains)})
@@ -238,7 +240,7 @@ def test_nobody_is_shown_what_would_be_refused(office: Office, rights: tuple[str
         assert mine == sum(one["role"] != "super_admin" and not one["name"] for one in office.ask("GET", "/v1/keys"))
 
 
-def test_a_person_knows_the_own_account(office: Office) -> None:
+def test_a_person_knows_the_own_account(office: SettingsVisits) -> None:
     link = office.ask("POST", "/v1/users", {"email": "eve@shop.example", "role": "admin"})["link"]
     page = office.page({"link": link.partition("=")[2], "password": PASSWORD})
     expect(setting(page, "Your account")).to_contain_text("eve@shop.example")
@@ -281,7 +283,7 @@ def test_a_person_knows_the_own_account(office: Office) -> None:
     assert page.context.cookies() == []
 
 
-def test_a_right_that_was_lost_is_said_where_it_is_missed(office: Office) -> None:
+def test_a_right_that_was_lost_is_said_where_it_is_missed(office: SettingsVisits) -> None:
     invited = office.ask("POST", "/v1/users", {"email": "kim@shop.example", "role": "admin"})
     page = office.page({"link": invited["link"].partition("=")[2], "password": PASSWORD})
     form = unfold(setting(page, "API keys"), "New key")
@@ -293,7 +295,7 @@ def test_a_right_that_was_lost_is_said_where_it_is_missed(office: Office) -> Non
     expect(form.get_by_role("alert")).to_contain_text("the scope access")
 
 
-def test_markup_in_names_is_text_and_nothing_stands_in_anybody_s_way(office: Office) -> None:
+def test_markup_in_names_is_text_and_nothing_stands_in_anybody_s_way(office: SettingsVisits) -> None:
     office.key("member", "track", name=MARKUP)
     office.ask("POST", "/v1/sources", {"provider": "postmark", "name": MARKUP})
     hostile = office.ask("POST", "/v1/users", {"email": f"{HOSTILE.replace(' ', '')}@c.example", "role": "viewer"})
@@ -321,7 +323,7 @@ def test_markup_in_names_is_text_and_nothing_stands_in_anybody_s_way(office: Off
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_all_of_it_works_by_the_keyboard(office: Office) -> None:
+def test_all_of_it_works_by_the_keyboard(office: SettingsVisits) -> None:
     office.key("member", "track", name="by keyboard")
     page = office.page()
     until_focused(page, "[aria-label='Revoke: by keyboard']")

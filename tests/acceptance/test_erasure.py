@@ -38,7 +38,7 @@ def product() -> Iterator[Product]:
         yield started
 
 
-class World:
+class OwnedProduct:
     """The product as its owner's key sees it, and what it keeps."""
 
     def __init__(self, product: Product) -> None:
@@ -93,7 +93,7 @@ class World:
         return bool(found)
 
 
-def tell(here: World, message: Any) -> None:
+def tell(here: OwnedProduct, message: Any) -> None:
     """A provider's webhook tells of mail that nobody registered, and shops of what Ada bought and did."""
     source = here.ask("POST", "/v1/sources", {"provider": "postmark", "name": "shop"})["data"]
     bearer = b64encode(f"postmeter:{source['secret']}".encode()).decode()
@@ -117,7 +117,7 @@ def tell(here: World, message: Any) -> None:
     requests.get(message["links"][0]["tracking_url"], timeout=60, allow_redirects=False)
 
 
-def watch(here: World, until: threading.Event) -> threading.Thread:
+def watch(here: OwnedProduct, until: threading.Event) -> threading.Thread:
     """Somebody looks at the live stream."""
 
     def look() -> None:
@@ -133,7 +133,7 @@ def watch(here: World, until: threading.Event) -> threading.Thread:
 
 
 async def test_everything_of_a_recipient_goes_but_what_it_adds_up_to(product: Product) -> None:
-    here, over = World(product), threading.Event()
+    here, over = OwnedProduct(product), threading.Event()
     looking = watch(here, over)
     message = here.register(1)
     here.register(2, "bob@elsewhere.example")

@@ -14,12 +14,12 @@ import pytest
 from postmeter.shared.apis import session
 from postmeter.shared.apis.table import ENDPOINTS, OPEN_PATH, Endpoint, Limit
 from tests.acceptance.changed_bodies import EXACT, changed
-from tests.acceptance.described_product import World, filled
+from tests.acceptance.described_product import DescribedProduct, filled
 from tests.product import running
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DescribedProduct]:
     with pytest.MonkeyPatch.context() as patch:
         # These tests ask more often than one workspace may.
         patch.setenv("POSTMETER_RATE_LIMITS", ",".join(f"{kind}=1000000" for kind in Limit))
@@ -33,14 +33,14 @@ every = pytest.mark.parametrize("endpoint", WHOLE, ids=lambda e: f"{e.method} {e
 
 
 @every
-def test_a_good_answer_is_what_the_document_says(world: World, endpoint: Endpoint) -> None:
+def test_a_good_answer_is_what_the_document_says(world: DescribedProduct, endpoint: Endpoint) -> None:
     answer = world.ask(endpoint.method, world.path(endpoint), json=world.body(endpoint))
     assert answer.status_code == endpoint.status, answer.text
     world.conforms(endpoint, answer)
 
 
 @every
-def test_so_is_an_error(world: World, endpoint: Endpoint) -> None:
+def test_so_is_an_error(world: DescribedProduct, endpoint: Endpoint) -> None:
     """Of the gateway: without a key. Of the service: about nothing that exists, and for a NUL or no JSON."""
     if not endpoint.is_public:
         refused = world.ask(endpoint.method, world.path(endpoint), json=world.body(endpoint), key=False)
@@ -63,12 +63,12 @@ def test_so_is_an_error(world: World, endpoint: Endpoint) -> None:
     assert errors or not asks_for_something or endpoint.path.startswith((OPEN_PATH, session.OIDC_PATH))
 
 
-def names(world: World, endpoint: Endpoint) -> list[str]:
+def names(world: DescribedProduct, endpoint: Endpoint) -> list[str]:
     return [p["name"] for p in world.operation(endpoint).get("parameters", ()) if p["in"] == "query"]
 
 
 @every
-def test_so_is_the_answer_to_each_value_that_a_parameter_takes(world: World, endpoint: Endpoint) -> None:
+def test_so_is_the_answer_to_each_value_that_a_parameter_takes(world: DescribedProduct, endpoint: Endpoint) -> None:
     for parameter in world.operation(endpoint).get("parameters", ()):
         for value in parameter["schema"].get("enum", ()):
             given = {"params": {parameter["name"]: value}, "json": world.body(endpoint)}
@@ -79,7 +79,7 @@ def test_so_is_the_answer_to_each_value_that_a_parameter_takes(world: World, end
 
 
 @pytest.mark.parametrize("endpoint", [one for one in WHOLE if one.body], ids=lambda e: f"{e.method} {e.path}")
-def test_a_body_is_taken_as_the_document_says(world: World, endpoint: Endpoint) -> None:
+def test_a_body_is_taken_as_the_document_says(world: DescribedProduct, endpoint: Endpoint) -> None:
     """Fields that it does not name, or does, values of other types: what it forbids is refused, the rest is taken."""
     import jsonschema
 
@@ -93,7 +93,7 @@ def test_a_body_is_taken_as_the_document_says(world: World, endpoint: Endpoint) 
             assert refused != may or (may and not what.endswith(EXACT)), f"{what}: {answer.status_code} {answer.text}"
 
 
-def test_so_is_one_domain_s_series(world: World) -> None:
+def test_so_is_one_domain_s_series(world: DescribedProduct) -> None:
     endpoint = next(e for e in ENDPOINTS if e.path == "/api/v1/analytics")
     domains = world.ask("GET", "/api/v1/analytics").json()["data"]["domains"]
     for granularity in ("hourly", "daily"):
@@ -103,7 +103,7 @@ def test_so_is_one_domain_s_series(world: World) -> None:
         world.conforms(endpoint, answer)
 
 
-def test_so_is_the_answer_to_a_list_of_which_some_are_rejected(world: World) -> None:
+def test_so_is_the_answer_to_a_list_of_which_some_are_rejected(world: DescribedProduct) -> None:
     endpoint = next(e for e in ENDPOINTS if (e.method, e.path) == ("POST", "/v1/messages"))
     good = {"from_address": "a@shop.example", "to": "b@c.example"}
     answer = world.ask("POST", "/v1/messages", json={"messages": [good, {**good, "from_address": "nobody"}]})
@@ -111,7 +111,7 @@ def test_so_is_the_answer_to_a_list_of_which_some_are_rejected(world: World) -> 
     world.conforms(endpoint, answer)
 
 
-def test_any_period_of_krafter_s_is_answered(world: World) -> None:
+def test_any_period_of_krafter_s_is_answered(world: DescribedProduct) -> None:
     endpoint = next(e for e in ENDPOINTS if e.path == "/api/v1/mail/stats")
     answer = world.ask("GET", endpoint.path, params={"period": "a year"})
     assert (answer.status_code, answer.json()["data"]["period"]) == (200, "7d")
@@ -128,7 +128,7 @@ CHECKS = (
 )
 
 
-def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(world: DescribedProduct, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     lines = [f'"path.{name}" = "{world.values[name]}"' for name in ("workspaceId", "campaignId", "exportId", "file")]
     config.write_text("[parameters]\n" + "\n".join(lines) + "\n")

@@ -26,7 +26,7 @@ HOSTILE = MARKUP[:48]
 """The same for fields that take little: still whole markup."""
 
 
-class World:
+class ToldHistory:
     """What was told, and how to ask for it."""
 
     def __init__(self, product: Product) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from postmeter.shared.apis import session
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
-from tests.acceptance.described_product import SITE, World, filled
+from tests.acceptance.described_product import SITE, DescribedProduct, filled
 from tests.fuzz import hooks
 from tests.fuzz.drafts import Draft
 from tests.product import Product
@@ -33,7 +33,7 @@ class Seeds:
     """What a fuzz of one product starts from. Fails where an endpoint has no good request."""
 
     def __init__(self, product: Product) -> None:
-        self.world: World = filled(product)
+        self.world: DescribedProduct = filled(product)
         self.key = product.headers["Authorization"].encode()
         self.others = [_key(product, *arguments) for arguments in _KEYS]
         self.ledger = [self._register(LEDGER, number) for number in range(MESSAGES)]

@@ -24,7 +24,7 @@ SIX_REVERSED = "a.8" + ".0" * 22 + ".0.5.4.1.0.0.a.2"
 GOOD, OTHER = "bl.example.net", "dnsbl.example.org"
 
 
-class World:
+class BlocklistJobs:
     """An aggregator's database, a DNS server, and jobs as each replica runs one."""
 
     def __init__(self, at: Bench, dns: DnsServer, pool: Pool) -> None:
@@ -80,6 +80,6 @@ async def pool_of(settings: AggregatorSettings) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def looking_up(dsn: str, redis_url: str) -> AsyncIterator[World]:
+async def looking_up(dsn: str, redis_url: str) -> AsyncIterator[BlocklistJobs]:
     async with bench(dsn, redis_url) as at, dns_server() as dns, pool_of(at.settings) as pool:
-        yield World(at, dns, pool)
+        yield BlocklistJobs(at, dns, pool)

@@ -12,7 +12,7 @@ from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
 from tests.integration.own_redis import own_redis
-from tests.integration.people import House, house
+from tests.integration.people import PeopleGateway, people_gateway
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def impatient_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
+async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[PeopleGateway]:
     """A gateway and people who sign in there."""
-    async with house(postgres_dsn, redis_url) as made:
+    async with people_gateway(postgres_dsn, redis_url) as made:
         yield made
 
 

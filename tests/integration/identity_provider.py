@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from postmeter.gateway.people.provider import Provider
 from postmeter.shared.auth.secret import Secret
-from tests.integration.people import House, house
+from tests.integration.people import PeopleGateway, people_gateway
 from tests.integration.running_gateway import service
 from tests.integration.stopped_clock import Clock
 from tests.product import free_port
@@ -21,7 +21,7 @@ CLIENT, SECRET = "postmeter", "of the client:+ %"
 
 
 @asynccontextmanager
-async def at(dsn: str, issuer: str, **more: Any) -> AsyncIterator[House]:
+async def at(dsn: str, issuer: str, **more: Any) -> AsyncIterator[PeopleGateway]:
     port = free_port()
     settings = {
         "port": port,
@@ -30,7 +30,7 @@ async def at(dsn: str, issuer: str, **more: Any) -> AsyncIterator[House]:
         "oidc_client_id": CLIENT,
         "oidc_client_secret": Secret(SECRET),
     }
-    async with house(dsn, **settings, **more) as place:
+    async with people_gateway(dsn, **settings, **more) as place:
         yield place
 
 

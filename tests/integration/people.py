@@ -45,7 +45,7 @@ class Seen:
 
 
 @dataclass
-class House:
+class PeopleGateway:
     """A gateway, a workspace, and requests as browsers and others send them."""
 
     here: World
@@ -117,7 +117,7 @@ async def _hash(password: str) -> str:
 
 
 @asynccontextmanager
-async def house(dsn: str, redis_url: str | None = None, /, **settings: Any) -> AsyncIterator[House]:
+async def people_gateway(dsn: str, redis_url: str | None = None, /, **settings: Any) -> AsyncIterator[PeopleGateway]:
     """redis_url: without it nobody signs in by password."""
     if redis_url is not None:
         settings["redis_url"] = Secret(redis_url)
@@ -134,7 +134,7 @@ async def house(dsn: str, redis_url: str | None = None, /, **settings: Any) -> A
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         name = HOST_COOKIE if str(settings.get("public_gateway_url", "")).startswith("https") else COOKIE
-        yield House(here, url, session, await here.workspace("ours"), asked, name)
+        yield PeopleGateway(here, url, session, await here.workspace("ours"), asked, name)
 
 
 def nobody_s_token(workspace: int) -> str:
@@ -142,7 +142,7 @@ def nobody_s_token(workspace: int) -> str:
     return f"{workspace}.{uuid.uuid4().hex:A<43}"
 
 
-async def tried(place: House, email: str = ADA, password: str = "wrong", address: str = "192.0.2.1") -> Seen:
+async def tried(place: PeopleGateway, email: str = ADA, password: str = "wrong", address: str = "192.0.2.1") -> Seen:
     """The answer to a sign-in by password from an address."""
     return await place.ask("POST", "/session", {"email": email, "password": password}, X_Forwarded_For=address)
 
@@ -169,7 +169,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Semaphore,
     gate.release(1000)
 
 
-async def ends(place: House, cookie: str) -> None:
+async def ends(place: PeopleGateway, cookie: str) -> None:
     """Within seconds, and for good."""
     async with asyncio.timeout(PATIENCE):
         while (seen := await place.ask(*READ, cookie=cookie)).status == 200:

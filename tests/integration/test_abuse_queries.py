@@ -18,7 +18,7 @@ from yarl import URL
 from postmeter.shared.apis import misar, vectis, workspaces
 from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Document, Endpoint, Service, document_of
 from tests.integration.endpoint_requests import OURS, get
-from tests.integration.two_tenants import Town, isolated_town
+from tests.integration.two_tenants import TwoTenants, isolated_town
 
 LONG = "9" * 5000
 ANYWHERE = (
@@ -90,7 +90,7 @@ BODIES = [endpoint for endpoint in ENDPOINTS if endpoint.scope is not None and e
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def town(
     shared_postgres_dsn: str, shared_redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[TwoTenants]:
     """One for all: to start it takes longer than most of these tests, and they are about what harms nobody."""
     async with isolated_town(shared_postgres_dsn, shared_redis_url, tmp_path_factory.mktemp("town")) as made:
         yield made
@@ -104,7 +104,7 @@ def path_of(endpoint: Endpoint) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: KNOWN.get(match[1], "x"), endpoint.path)
 
 
-def path_in(town: Town, endpoint: Endpoint) -> str:
+def path_in(town: TwoTenants, endpoint: Endpoint) -> str:
     """`path_of`, about the caller's source or user where it is about one."""
     path = path_of(endpoint).replace(f"/v1/sources/{KNOWN['id']}", f"/v1/sources/{town.ids[OURS].source}")
     return path.replace(f"/v1/users/{KNOWN['id']}", f"/v1/users/{town.ids[OURS].user}")
@@ -127,7 +127,7 @@ def is_error_of(document: Document, answer: Any) -> bool:
 
 
 async def check(
-    town: Town, method: str, target: str, document: Document, *, data: bytes | None = None, gzipped: bool = False
+    town: TwoTenants, method: str, target: str, document: Document, *, data: bytes | None = None, gzipped: bool = False
 ) -> tuple[int, Any]:
     """(status, answer) of a request that has got an answer or a clear error."""
     headers = {"Authorization": f"Bearer {town.keys['super_admin']}"}
@@ -195,7 +195,7 @@ EVERYTHING = [
 
 
 @in_town
-async def test_nothing_was_harmed(town: Town) -> None:
+async def test_nothing_was_harmed(town: TwoTenants) -> None:
     """29 SQL everywhere: what was there before is there afterwards.
 
     Before the tests that write, for what they wrote is counted a little later.
@@ -218,7 +218,7 @@ async def test_nothing_was_harmed(town: Town) -> None:
 
 
 @in_town
-async def test_no_parameter_breaks_an_endpoint(town: Town) -> None:
+async def test_no_parameter_breaks_an_endpoint(town: TwoTenants) -> None:
     tried = 0
     for endpoint, name in parameters():
         # Vectis's granularity is only looked at beside a domain.
@@ -235,7 +235,7 @@ async def test_no_parameter_breaks_an_endpoint(town: Town) -> None:
 
 
 @in_town
-async def test_no_path_breaks_an_endpoint(town: Town) -> None:
+async def test_no_path_breaks_an_endpoint(town: TwoTenants) -> None:
     for endpoint in (e for e in KEYED if "{" in e.path):
         for placeholder in re.findall(r"\{\w+\}", endpoint.path):
             for value in (*ANYWHERE, "..", "%2e%2e", ".", "a%2fb", "a%5cb"):
@@ -247,7 +247,7 @@ async def test_no_path_breaks_an_endpoint(town: Town) -> None:
 
 
 @in_town
-async def test_a_query_too_long_is_refused_by_every_document(town: Town) -> None:
+async def test_a_query_too_long_is_refused_by_every_document(town: TwoTenants) -> None:
     for endpoint in KEYED:
         target = f"{path_of(endpoint)}?x={'a' * 65536}"
         assert (await check(town, endpoint.method, target, endpoint.document))[0] == 414, endpoint.path
@@ -297,7 +297,7 @@ def test_every_body_has_a_good_one(endpoint: Endpoint) -> None:
 
 
 @in_town
-async def test_no_field_of_a_body_breaks_an_endpoint(town: Town) -> None:
+async def test_no_field_of_a_body_breaks_an_endpoint(town: TwoTenants) -> None:
     for endpoint in BODIES:
         good = GOOD[endpoint.path]
         status, _ = await check(
@@ -318,7 +318,7 @@ async def test_no_field_of_a_body_breaks_an_endpoint(town: Town) -> None:
 
 
 @in_town
-async def test_no_body_breaks_an_endpoint(town: Town) -> None:
+async def test_no_body_breaks_an_endpoint(town: TwoTenants) -> None:
     bomb = gzip.compress(b"[" + b"1," * (24 << 20) + b"1]")
     assert len(bomb) < 64 * 1024
     for endpoint in BODIES:
@@ -356,7 +356,7 @@ def test_every_endpoint_with_a_range_is_known() -> None:
 
 @in_town
 @pytest.mark.parametrize("path", RANGES)
-async def test_ranges(town: Town, path: str) -> None:
+async def test_ranges(town: TwoTenants, path: str) -> None:
     """34 from > to: an error; from = to: nothing. 35 a span of centuries: an error that names the maximum."""
     endpoint = next(e for e in KEYED if e.path == path)
     start, end = RANGES[path]

@@ -14,7 +14,17 @@ import pytest
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint
-from tests.integration.people import ADA, COOKIE, HOST_COOKIE, PASSWORD, House, held, house, nobody_s_token, tried
+from tests.integration.people import (
+    ADA,
+    COOKIE,
+    HOST_COOKIE,
+    PASSWORD,
+    PeopleGateway,
+    held,
+    nobody_s_token,
+    people_gateway,
+    tried,
+)
 from tests.integration.running_gateway import speak
 from tests.waiting import until_so
 
@@ -22,11 +32,11 @@ NEW = "a password that is new"
 pytestmark = pytest.mark.usefixtures("hurried")
 
 
-async def status(place: House, cookie: str | None) -> int:
+async def status(place: PeopleGateway, cookie: str | None) -> int:
     return (await place.ask("GET", "/session", cookie=cookie)).status
 
 
-async def test_a_session_that_was_there_before_is_never_the_one_that_signs_in(place: House) -> None:
+async def test_a_session_that_was_there_before_is_never_the_one_that_signs_in(place: PeopleGateway) -> None:
     """Fixation: whoever planted a cookie, made up or his own, has nothing of who signs in with it."""
     victim, mallory = await place.user(), await place.user("mallory@shop.example", "viewer")
     for planted in (await place.sign_in(link=await place.link(mallory)), nobody_s_token(place.workspace), "x"):
@@ -38,7 +48,7 @@ async def test_a_session_that_was_there_before_is_never_the_one_that_signs_in(pl
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-async def test_of_many_that_use_a_link_at_once_one_comes_in(place: House, purpose: Purpose) -> None:
+async def test_of_many_that_use_a_link_at_once_one_comes_in(place: PeopleGateway, purpose: Purpose) -> None:
     user = await place.user()
     link = await place.link(user, purpose)
     body = {"link": link} | ({} if purpose is Purpose.SIGN_IN else {"password": NEW})
@@ -49,7 +59,9 @@ async def test_of_many_that_use_a_link_at_once_one_comes_in(place: House, purpos
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-async def test_a_link_that_has_expired_or_is_of_another_is_worth_nothing(place: House, purpose: Purpose) -> None:
+async def test_a_link_that_has_expired_or_is_of_another_is_worth_nothing(
+    place: PeopleGateway, purpose: Purpose
+) -> None:
     user = await place.user()
     link = await place.link(user, purpose)
     more = {} if purpose is Purpose.SIGN_IN else {"password": NEW}
@@ -61,7 +73,7 @@ async def test_a_link_that_has_expired_or_is_of_another_is_worth_nothing(place: 
     await place.sign_in(email=ADA, password=PASSWORD)
 
 
-async def test_what_lets_in_at_one_door_does_not_at_another(place: House) -> None:
+async def test_what_lets_in_at_one_door_does_not_at_another(place: PeopleGateway) -> None:
     user = await place.user()
     link = await place.link(user)
     cookie = await place.sign_in(link=await place.link(user, Purpose.RESET), password=NEW)
@@ -78,7 +90,7 @@ async def test_what_lets_in_at_one_door_does_not_at_another(place: House) -> Non
     assert (await place.ask("GET", "/session", X_Postmeter_Session=cookie)).status == 401
 
 
-async def test_get_and_head_of_anything_use_no_link_up(place: House) -> None:
+async def test_get_and_head_of_anything_use_no_link_up(place: PeopleGateway) -> None:
     """As scanners ask, with the token wherever they may have put it."""
     link = await place.link(await place.user())
     for method in ("GET", "HEAD"):
@@ -87,7 +99,7 @@ async def test_get_and_head_of_anything_use_no_link_up(place: House) -> None:
     await place.sign_in(link=link)
 
 
-async def test_a_cookie_of_another_workspace_is_worth_nothing_in_this_one(place: House) -> None:
+async def test_a_cookie_of_another_workspace_is_worth_nothing_in_this_one(place: PeopleGateway) -> None:
     theirs = await place.here.workspace("theirs")
     await place.user(workspace="theirs")
     cookie = await place.sign_in(email=ADA, password=PASSWORD)
@@ -135,7 +147,7 @@ def odd_cookies(cookie: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", odd_cookies("1.x"))
-async def test_odd_cookies(place: House, kind: str) -> None:
+async def test_odd_cookies(place: PeopleGateway, kind: str) -> None:
     cookie = await place.sign_in(link=await place.link(await place.user()))
     head = b"GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: " + odd_cookies(cookie)[kind]
     answer = await speak(place.url, head + b"\r\n\r\n")
@@ -144,7 +156,7 @@ async def test_odd_cookies(place: House, kind: str) -> None:
     assert await status(place, cookie) == 200
 
 
-async def test_two_cookie_headers_are_read_as_one(place: House) -> None:
+async def test_two_cookie_headers_are_read_as_one(place: PeopleGateway) -> None:
     cookie = await place.sign_in(link=await place.link(await place.user()))
     other = await place.sign_in(link=await place.link(await place.user("bob@shop.example")))
     for second, expected in ((f"{COOKIE}={other}", b" 401 "), ("a=b", b" 200 ")):
@@ -152,7 +164,7 @@ async def test_two_cookie_headers_are_read_as_one(place: House) -> None:
         assert expected in (await speak(place.url, head.encode() + b"\r\n\r\n"))[:20]
 
 
-async def test_a_session_of_another_that_a_neighbour_has_set_keeps_nobody_out(place: House) -> None:
+async def test_a_session_of_another_that_a_neighbour_has_set_keeps_nobody_out(place: PeopleGateway) -> None:
     """Whose host is of our domain may set a cookie of our name for us, which comes with each request from then on."""
     victim, mallory = await place.user(), await place.user("mallory@shop.example", "viewer")
     tossed = await place.sign_in(link=await place.link(mallory))
@@ -173,7 +185,7 @@ async def test_a_session_of_another_that_a_neighbour_has_set_keeps_nobody_out(pl
 
 
 async def test_over_https_only_a_cookie_that_no_neighbour_can_set_counts(postgres_dsn: str) -> None:
-    async with house(postgres_dsn, public_gateway_url="https://a.shop.example") as place:
+    async with people_gateway(postgres_dsn, public_gateway_url="https://a.shop.example") as place:
         victim, mallory = await place.user(), await place.user("mallory@shop.example", "viewer")
         given = await place.ask("POST", "/session", {"link": await place.link(mallory)})
         parts = {part.strip().lower() for part in given.headers["Set-Cookie"].split(";")[1:]}
@@ -220,7 +232,7 @@ async def test_over_https_only_a_cookie_that_no_neighbour_can_set_counts(postgre
     ],
     ids=lambda value: str(value[:40]) if isinstance(value, bytes) else None,
 )
-async def test_odd_bodies_sign_nobody_in(place: House, body: bytes, expected: int) -> None:
+async def test_odd_bodies_sign_nobody_in(place: PeopleGateway, body: bytes, expected: int) -> None:
     async with place.session.post(f"{place.url}/session", data=body) as answer:
         told = await answer.read()
         assert (answer.status, COOKIE in answer.cookies) == (expected, False), told
@@ -229,7 +241,7 @@ async def test_odd_bodies_sign_nobody_in(place: House, body: bytes, expected: in
 
 
 @pytest.mark.parametrize("media", ["text/plain", "multipart/form-data; boundary=x", "image/png"])
-async def test_a_form_of_another_page_is_not_json(place: House, media: str) -> None:
+async def test_a_form_of_another_page_is_not_json(place: PeopleGateway, media: str) -> None:
     body = json.dumps({"link": await place.link(await place.user())}).encode()
     async with place.session.post(f"{place.url}/session", data=body, headers={"Content-Type": media}) as answer:
         assert answer.status == 415
@@ -246,7 +258,7 @@ READING_POSTS = {
 
 
 @pytest.mark.parametrize("domains", [None, ["shop.example"]])
-async def test_a_viewer_writes_nothing_anywhere(place: House, domains: Any) -> None:
+async def test_a_viewer_writes_nothing_anywhere(place: PeopleGateway, domains: Any) -> None:
     await place.user(role="viewer", domains=domains)
     cookie = await place.sign_in(email=ADA, password=PASSWORD)
     refused = {
@@ -266,7 +278,7 @@ def filled(endpoint: Endpoint) -> str:
 
 
 async def test_a_password_that_was_reset_while_it_was_tried_lets_nobody_in(
-    place: House, monkeypatch: pytest.MonkeyPatch
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = await place.link(await place.user(), Purpose.RESET)
     with held(monkeypatch) as (gate, at_once):
@@ -280,7 +292,7 @@ async def test_a_password_that_was_reset_while_it_was_tried_lets_nobody_in(
 
 
 async def test_an_account_that_was_disabled_while_its_password_was_tried_lets_nobody_in(
-    place: House, monkeypatch: pytest.MonkeyPatch
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await place.user()
     with held(monkeypatch) as (gate, at_once):
@@ -292,7 +304,7 @@ async def test_an_account_that_was_disabled_while_its_password_was_tried_lets_no
     assert await place.here.pool.fetchval("SELECT count(*) FROM session") == 0
 
 
-async def test_who_signs_in_while_he_is_disabled_is_in_nowhere_after_it(place: House) -> None:
+async def test_who_signs_in_while_he_is_disabled_is_in_nowhere_after_it(place: PeopleGateway) -> None:
     """Whichever comes first."""
     cookie = await place.sign_in(link=await place.link(await place.user()))
     for n in range(6):
@@ -307,7 +319,9 @@ async def test_who_signs_in_while_he_is_disabled_is_in_nowhere_after_it(place: H
         assert await place.here.pool.fetchval(left, uuid.UUID(user)) == 0
 
 
-async def test_nothing_that_lets_in_is_kept_logged_or_repeated(place: House, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_nothing_that_lets_in_is_kept_logged_or_repeated(
+    place: PeopleGateway, capfd: pytest.CaptureFixture[str]
+) -> None:
     user = await place.user()
     link, reset = await place.link(user), await place.link(user, Purpose.RESET)
     wrong = "a wrong password that nobody has"
@@ -326,7 +340,7 @@ async def test_nothing_that_lets_in_is_kept_logged_or_repeated(place: House, cap
     assert {one.headers["Cache-Control"] for one in answers} == {"no-store"}
 
 
-async def test_a_cookie_opens_nothing_on_the_ports_behind(place: House) -> None:
+async def test_a_cookie_opens_nothing_on_the_ports_behind(place: PeopleGateway) -> None:
     """It is the gateway's: services take principals, and the gateway passes no cookie on."""
     cookie = await place.sign_in(link=await place.link(await place.user()))
     assert (await place.ask("GET", "/api/v1/analytics", cookie=cookie)).status == 200
@@ -334,7 +348,7 @@ async def test_a_cookie_opens_nothing_on_the_ports_behind(place: House) -> None:
 
 
 async def test_a_client_that_goes_while_its_password_is_tried_holds_no_turn(
-    place: House, monkeypatch: pytest.MonkeyPatch
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await place.user()
     with held(monkeypatch) as (gate, _):

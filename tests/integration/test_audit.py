@@ -27,7 +27,7 @@ EMAIL, SECRET = "ada@shop.example", "k" * 40
 
 
 @dataclass
-class Office:
+class AuditedWorkspace:
     here: World
     url: str
     session: aiohttp.ClientSession
@@ -46,7 +46,7 @@ class Office:
 
 
 @pytest.fixture
-async def office(postgres_dsn: str, redis_url: str) -> AsyncIterator[Office]:
+async def office(postgres_dsn: str, redis_url: str) -> AsyncIterator[AuditedWorkspace]:
     async with (
         world(postgres_dsn) as here,
         query_service(here, redis_url, datetime.now(UTC)) as query,
@@ -54,10 +54,10 @@ async def office(postgres_dsn: str, redis_url: str) -> AsyncIterator[Office]:
         aiohttp.ClientSession() as session,
     ):
         number = await here.workspace("acme")
-        yield Office(here, url, session, number, await here.key(number, "admin", ALL))
+        yield AuditedWorkspace(here, url, session, number, await here.key(number, "admin", ALL))
 
 
-async def test_each_change_by_the_api_leaves_an_entry(office: Office) -> None:
+async def test_each_change_by_the_api_leaves_an_entry(office: AuditedWorkspace) -> None:
     ask = office.ask
     await ask("PUT", "/v1/verdicts", {"early_seconds": 3})
     await ask("POST", "/v1/sending-ips", {"ips": ["9.9.9.9"]})
@@ -100,7 +100,7 @@ def counted(metrics: CollectorRegistry, action: Action) -> float:
     return metrics.get_sample_value("postmeter_audit_entries_total", {"action": action.value}) or 0.0
 
 
-async def test_what_is_taken_back_is_not_counted(office: Office) -> None:
+async def test_what_is_taken_back_is_not_counted(office: AuditedWorkspace) -> None:
     """An account that is disabled and reset in one request: refused, after its entry was written."""
     AuditMetrics(metrics := CollectorRegistry())
     user = (await office.ask("POST", "/v1/users", {"email": EMAIL, "role": "viewer"}))["data"]["id"]
@@ -115,7 +115,7 @@ async def test_what_is_taken_back_is_not_counted(office: Office) -> None:
     assert [one["action"] for one in (await office.entries())["data"]] == ["user.changed", "user.created"]
 
 
-async def test_of_parts_of_a_change_those_are_counted_that_stay(office: Office) -> None:
+async def test_of_parts_of_a_change_those_are_counted_that_stay(office: AuditedWorkspace) -> None:
     AuditMetrics(metrics := CollectorRegistry())
     before = counted(metrics, Action.KEY_CREATED)
     async with office.here.pool.acquire() as connection:
@@ -184,7 +184,7 @@ async def test_each_change_by_command_leaves_an_entry(postgres_dsn: str) -> None
     assert SECRET not in text
 
 
-async def test_pages_lead_to_the_first_entry_and_show_nobody_s_else(office: Office) -> None:
+async def test_pages_lead_to_the_first_entry_and_show_nobody_s_else(office: AuditedWorkspace) -> None:
     query = "INSERT INTO audit (workspace, actor, action, target) VALUES ($1, 'command', 'privacy.changed', $2)"
     other = await office.here.workspace()
     for n in range(7):
@@ -213,7 +213,7 @@ async def test_pages_lead_to_the_first_entry_and_show_nobody_s_else(office: Offi
 
 
 @pytest.mark.parametrize("service", ["gateway", "tracking", "query"])
-async def test_who_writes_it_cannot_change_it(office: Office, postgres_dsn: str, service: str) -> None:
+async def test_who_writes_it_cannot_change_it(office: AuditedWorkspace, postgres_dsn: str, service: str) -> None:
     connection = await asyncpg.connect(of_service(postgres_dsn, service))
     try:
         await connection.execute("INSERT INTO audit (workspace, actor, action, target) VALUES (1, 'x', 'y', '')")

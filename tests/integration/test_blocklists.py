@@ -15,18 +15,18 @@ from tests.integration.blocklists import (
     SIX_REVERSED,
     TWO,
     TWO_REVERSED,
-    World,
+    BlocklistJobs,
     looking_up,
 )
 
 
 @pytest.fixture
-async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[World]:
+async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[BlocklistJobs]:
     async with looking_up(postgres_dsn, redis_url) as made:
         yield made
 
 
-async def test_listed_and_not_listed_in_both_families(world: World) -> None:
+async def test_listed_and_not_listed_in_both_families(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED, SIX_REVERSED)
     world.dns.add_zone(OTHER, ONE_REVERSED, code="127.0.0.11")
     await world.add(ONE, TWO, SIX)
@@ -40,7 +40,7 @@ async def test_listed_and_not_listed_in_both_families(world: World) -> None:
     assert world.registry.get_sample_value("postmeter_dnsbl_round_seconds", {}) is not None
 
 
-async def test_what_the_deliverability_answer_needs_is_in_the_table(world: World) -> None:
+async def test_what_the_deliverability_answer_needs_is_in_the_table(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, TWO_REVERSED)
     fields = """SELECT count(checked_at) AS ips_checked, max(checked_at) AS last_check,
         coalesce(bool_or(listed_in <> '{}'), false) AS any_ip_blacklisted FROM sending_ip WHERE workspace = 1"""
@@ -61,7 +61,7 @@ async def test_what_the_deliverability_answer_needs_is_in_the_table(world: World
     assert (last["ips_checked"], last["any_ip_blacklisted"]) == (2, True)
 
 
-async def test_an_ip_of_two_workspaces_is_asked_about_once(world: World) -> None:
+async def test_an_ip_of_two_workspaces_is_asked_about_once(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(ONE)
     await world.add(ONE, workspace=2)
@@ -70,7 +70,7 @@ async def test_an_ip_of_two_workspaces_is_asked_about_once(world: World) -> None
     assert await world.db.fetchval("SELECT count(*) FROM sending_ip WHERE listed_in = $1", [GOOD]) == 2
 
 
-async def test_an_ip_that_is_delisted_is_free_again(world: World) -> None:
+async def test_an_ip_that_is_delisted_is_free_again(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(ONE)
     job = world.job(GOOD)
@@ -83,7 +83,7 @@ async def test_an_ip_that_is_delisted_is_free_again(world: World) -> None:
     assert world.registry.get_sample_value("postmeter_dnsbl_listed_ips") == 0
 
 
-async def test_a_name_without_an_address_is_not_a_listing(world: World) -> None:
+async def test_a_name_without_an_address_is_not_a_listing(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD)
     world.dns.without_address.add(f"{ONE_REVERSED}.{GOOD}")
     await world.add(ONE)
@@ -92,7 +92,7 @@ async def test_a_name_without_an_address_is_not_a_listing(world: World) -> None:
     assert world.lookups() == {"not_listed": 1}
 
 
-async def test_a_truncated_answer_is_asked_for_by_tcp(world: World) -> None:
+async def test_a_truncated_answer_is_asked_for_by_tcp(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     world.dns.truncated.add(f"{ONE_REVERSED}.{GOOD}")
     await world.add(ONE)
@@ -101,7 +101,9 @@ async def test_a_truncated_answer_is_asked_for_by_tcp(world: World) -> None:
     assert world.dns.asked_by_tcp == Counter({f"{ONE_REVERSED}.{GOOD}": 1})
 
 
-async def test_zones_are_tested_once_a_round_of_many_chunks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_zones_are_tested_once_a_round_of_many_chunks(
+    world: BlocklistJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(blocklists, "CHUNK", 2)
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(*(f"9.1.2.{last}" for last in range(1, 6)), SIX)
@@ -112,7 +114,7 @@ async def test_zones_are_tested_once_a_round_of_many_chunks(world: World, monkey
     assert len(await world.checked()) == 6
 
 
-async def test_a_zone_that_is_not_configured_any_more_has_no_say(world: World) -> None:
+async def test_a_zone_that_is_not_configured_any_more_has_no_say(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     world.dns.add_zone(OTHER, ONE_REVERSED)
     await world.add(ONE)

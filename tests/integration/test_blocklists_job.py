@@ -18,7 +18,7 @@ from tests.integration.blocklists import (
     ONE,
     ONE_REVERSED,
     TWO,
-    World,
+    BlocklistJobs,
     looking_up,
     pool_of,
 )
@@ -27,12 +27,12 @@ from tests.waiting import until
 
 
 @pytest.fixture
-async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[World]:
+async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[BlocklistJobs]:
     async with looking_up(postgres_dsn, redis_url) as made:
         yield made
 
 
-async def test_each_ip_is_due_by_itself(world: World) -> None:
+async def test_each_ip_is_due_by_itself(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD)
     await world.add(ONE)
     job = world.job(GOOD)
@@ -50,7 +50,7 @@ async def test_each_ip_is_due_by_itself(world: World) -> None:
     assert world.dns.questions(GOOD)[ONE_REVERSED] == 1
 
 
-async def test_of_two_replicas_one_does_the_work(world: World) -> None:
+async def test_of_two_replicas_one_does_the_work(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(*(f"9.1.2.{last}" for last in range(1, 41)))
     stop = asyncio.Event()
@@ -78,7 +78,7 @@ async def test_of_two_replicas_one_does_the_work(world: World) -> None:
     assert set(asked.values()) == {1}
 
 
-async def test_nothing_is_done_while_another_session_holds_the_lock(world: World) -> None:
+async def test_nothing_is_done_while_another_session_holds_the_lock(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(ONE)
     job = world.job(GOOD)
@@ -90,7 +90,7 @@ async def test_nothing_is_done_while_another_session_holds_the_lock(world: World
     assert await world.db.fetchval("SELECT pg_try_advisory_lock($1)", blocklists.LOCK), "given back"
 
 
-async def test_who_loses_the_lock_stores_nothing(world: World) -> None:
+async def test_who_loses_the_lock_stores_nothing(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     world.dns.trouble[f"2.1.9.{GOOD}"] = "silent"
     await world.add(ONE)
@@ -112,7 +112,9 @@ async def test_who_loses_the_lock_stores_nothing(world: World) -> None:
     assert await world.listings() == {ONE: [GOOD]}
 
 
-async def test_stopping_does_not_wait_for_silent_nameservers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stopping_does_not_wait_for_silent_nameservers(
+    world: BlocklistJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lookups, "LOOKUP_SECONDS", 10 * PATIENCE)
     world.dns.add_zone(GOOD)
     world.dns.trouble[f"2.1.9.{GOOD}"] = "silent"
@@ -130,13 +132,13 @@ async def test_stopping_does_not_wait_for_silent_nameservers(world: World, monke
     assert await world.db.fetchval("SELECT pg_try_advisory_lock($1)", blocklists.LOCK)
 
 
-async def test_without_zones_nothing_is_asked(world: World) -> None:
+async def test_without_zones_nothing_is_asked(world: BlocklistJobs) -> None:
     await world.add(ONE)
     await asyncio.wait_for(blocklists.run(world.pool, world.settings, world.counters, asyncio.Event()), PATIENCE)
     assert not world.dns.asked
 
 
-async def test_the_aggregator_runs_the_job(world: World, postgres_dsn: str, redis_url: str) -> None:
+async def test_the_aggregator_runs_the_job(world: BlocklistJobs, postgres_dsn: str, redis_url: str) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(ONE)
     async with bench(postgres_dsn, redis_url) as at:

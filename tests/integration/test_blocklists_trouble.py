@@ -19,20 +19,20 @@ from tests.integration.blocklists import (
     SIX_REVERSED,
     TWO,
     TWO_REVERSED,
-    World,
+    BlocklistJobs,
     looking_up,
 )
 from tests.product import PATIENCE
 
 
 @pytest.fixture
-async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[World]:
+async def world(postgres_dsn: str, redis_url: str) -> AsyncIterator[BlocklistJobs]:
     async with looking_up(postgres_dsn, redis_url) as made:
         yield made
 
 
 @pytest.fixture
-def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(world: BlocklistJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence of a nameserver costs its real time; here a tenth of a second has to do, but not for one that answers."""
     resolve = dns.asyncresolver.Resolver.resolve
 
@@ -59,7 +59,7 @@ def logged() -> Iterator[Callable[[], list[tuple[str, str]]]]:
 
 @pytest.mark.parametrize("trouble", ["silent", "servfail", "refused"])
 @pytest.mark.usefixtures("impatient")
-async def test_a_zone_that_falls_silent_keeps_its_last_word(world: World, logged: Any, trouble: Any) -> None:
+async def test_a_zone_that_falls_silent_keeps_its_last_word(world: BlocklistJobs, logged: Any, trouble: Any) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     world.dns.add_zone(OTHER, TWO_REVERSED)
     await world.add(ONE, TWO)
@@ -92,7 +92,7 @@ async def test_a_zone_that_falls_silent_keeps_its_last_word(world: World, logged
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_look_ups_that_fail_between_others(world: World, logged: Any) -> None:
+async def test_look_ups_that_fail_between_others(world: BlocklistJobs, logged: Any) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED)
     world.dns.trouble[f"2.1.9.{GOOD}"] = "servfail"  # All of 9.1.2.x; the test entries answer.
     await world.add(ONE, "9.1.3.1")
@@ -103,7 +103,9 @@ async def test_look_ups_that_fail_between_others(world: World, logged: Any) -> N
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_zone_that_goes_on_failing_is_asked_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_zone_that_goes_on_failing_is_asked_no_more(
+    world: BlocklistJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rounds, "CONCURRENCY", 1)
     world.dns.add_zone(GOOD)
     world.dns.trouble[f"2.1.9.{GOOD}"] = "servfail"
@@ -113,7 +115,7 @@ async def test_a_zone_that_goes_on_failing_is_asked_no_more(world: World, monkey
     assert await world.checked() == set()
 
 
-async def test_what_there_is_no_time_for_waits(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_there_is_no_time_for_waits(world: BlocklistJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "CHUNK_SECONDS", -1)
     world.dns.add_zone(GOOD, ONE_REVERSED)
     await world.add(ONE)
@@ -123,7 +125,7 @@ async def test_what_there_is_no_time_for_waits(world: World, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("code", ["127.255.255.254", "127.255.255.255", "127.0.0.1", "203.0.113.80"])
-async def test_error_codes_are_not_listings(world: World, logged: Any, code: str) -> None:
+async def test_error_codes_are_not_listings(world: BlocklistJobs, logged: Any, code: str) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED, code=code)
     await world.add(ONE)
     await world.job(GOOD).once()
@@ -133,7 +135,7 @@ async def test_error_codes_are_not_listings(world: World, logged: Any, code: str
     assert logged() == [(GOOD, rounds.REFUSING)]
 
 
-async def test_zones_that_fail_the_test_are_left_out(world: World, logged: Any) -> None:
+async def test_zones_that_fail_the_test_are_left_out(world: BlocklistJobs, logged: Any) -> None:
     wild, empty, refusing = "wild.example.net", "empty.example.net", "refusing.example.net"
     world.dns.trouble[wild] = "wild"
     world.dns.records[f"{ONE_REVERSED}.{empty}"] = ["127.0.0.2"]
@@ -149,7 +151,7 @@ async def test_zones_that_fail_the_test_are_left_out(world: World, logged: Any) 
     assert ONE_REVERSED not in world.dns.questions(wild) | world.dns.questions(empty) | world.dns.questions(refusing)
 
 
-async def test_a_zone_without_ipv6_is_left_out_for_ipv6_only(world: World) -> None:
+async def test_a_zone_without_ipv6_is_left_out_for_ipv6_only(world: BlocklistJobs) -> None:
     world.dns.add_zone(GOOD, ONE_REVERSED, ipv6=False)
     await world.add(ONE, SIX)
     await world.job(GOOD).once()
@@ -159,7 +161,7 @@ async def test_a_zone_without_ipv6_is_left_out_for_ipv6_only(world: World) -> No
     assert SIX_REVERSED not in world.dns.questions(GOOD)
 
 
-async def test_a_subscribers_key_is_asked_with_and_shown_nowhere(world: World, logged: Any) -> None:
+async def test_a_subscribers_key_is_asked_with_and_shown_nowhere(world: BlocklistJobs, logged: Any) -> None:
     key = "abcdefghijklmnopqrstuvwxyz"
     world.dns.add_zone(f"{key}.zen.example.net", ONE_REVERSED)
     world.dns.trouble[f"{key}.other.example.net"] = "servfail"

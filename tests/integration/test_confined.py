@@ -21,7 +21,7 @@ from postmeter.shared.stream.records import Event, Mail, Record
 from tests.aggregation import Streams, event
 from tests.integration.endpoint_requests import NOW, OURS, SCOPES, SIBLING, Request, base, get, paged
 from tests.integration.running_query import World
-from tests.integration.two_tenants import Town, isolated_town
+from tests.integration.two_tenants import TwoTenants, isolated_town
 from tests.oracle.stories import micros
 from tests.waiting import until
 
@@ -36,7 +36,7 @@ VOLATILE = (
 
 
 @pytest.fixture
-async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[TwoTenants]:
     async with isolated_town(postgres_dsn, redis_url, tmp_path) as made:
         yield made
 
@@ -44,7 +44,7 @@ async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterat
 class Stage:
     """The town, keys by the domain that they are confined to, and a way to the streams and tables."""
 
-    def __init__(self, town: Town, db: "asyncpg.Connection[asyncpg.Record]", streams: Streams) -> None:
+    def __init__(self, town: TwoTenants, db: "asyncpg.Connection[asyncpg.Record]", streams: Streams) -> None:
         self.town = town
         self.db = db
         self.streams = streams
@@ -110,7 +110,7 @@ def _in(record: Record, workspace: int) -> Record:
 
 
 @pytest.fixture
-async def stage(town: Town, postgres_dsn: str, redis_url: str) -> AsyncIterator[Stage]:
+async def stage(town: TwoTenants, postgres_dsn: str, redis_url: str) -> AsyncIterator[Stage]:
     client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
     db = await asyncpg.connect(postgres_dsn)
     async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1) as pool:
@@ -258,7 +258,7 @@ async def test_others_see_what_a_confined_key_calls_its_campaign_until_they_name
     assert json.loads(campaign)["campaign"]["sent_at"] == json.loads(whole)["campaign"]["sent_at"] is not None
 
 
-async def test_a_key_without_domains_has_nothing_on_either_side(town: Town, postgres_dsn: str) -> None:
+async def test_a_key_without_domains_has_nothing_on_either_side(town: TwoTenants, postgres_dsn: str) -> None:
     async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1) as pool:
         number = await pool.fetchval("SELECT number FROM workspace WHERE id = $1", f"ws-{OURS}")
         key = await World(pool).key(number, "domain_admin", SCOPES)

@@ -20,7 +20,7 @@ ROWS = 6_000
 
 
 @dataclass
-class Town:
+class ExportGateway:
     """One workspace behind a gateway, and a key of it."""
 
     api: Api
@@ -49,7 +49,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[ExportGateway]:
     port = free_port()
     public = f"http://127.0.0.1:{port}"
     async with (
@@ -57,10 +57,10 @@ async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterat
         gateway(postgres_dsn, query_url=api.url, port=port),
         client() as session,
     ):
-        yield Town(api, public, session, await api.here.key(api.workspace))
+        yield ExportGateway(api, public, session, await api.here.key(api.workspace))
 
 
-async def test_a_large_file_comes_through_whole_with_its_length(town: Town) -> None:
+async def test_a_large_file_comes_through_whole_with_its_length(town: ExportGateway) -> None:
     await fill(town.api.here, town.api.workspace, ROWS, noon())
     data = await town.link()
     assert data["file_size_bytes"] > 1 << 20  # passed on piece by piece
@@ -80,7 +80,7 @@ async def test_a_large_file_comes_through_whole_with_its_length(town: Town) -> N
         assert await answer.read() == b""
 
 
-async def test_a_link_is_refused_in_the_document_s_envelope(town: Town) -> None:
+async def test_a_link_is_refused_in_the_document_s_envelope(town: ExportGateway) -> None:
     await fill(town.api.here, town.api.workspace, 1, noon())
     link = (await town.link())["download_url"]
     await town.api.here.pool.execute("UPDATE export SET expires_at = now()")
@@ -95,7 +95,7 @@ async def test_a_link_is_refused_in_the_document_s_envelope(town: Town) -> None:
             assert (answer.status, body["success"], body["error"]["code"]) == (status, False, code)
 
 
-async def test_a_key_without_the_scope_orders_nothing(town: Town) -> None:
+async def test_a_key_without_the_scope_orders_nothing(town: ExportGateway) -> None:
     town.key = await town.api.here.key(town.api.workspace, scopes=("track",))
     assert (await town.ask("POST", "/export", json={"export_type": "messages"}))[0] == 403
     assert (await town.ask("GET", "/exports/exp_1"))[0] == 403

@@ -19,7 +19,7 @@ Seen = tuple[int, Any]
 
 
 @dataclass
-class Town:
+class TwoWorkspaces:
     """Two workspaces with the same domain name, told apart by how much they sent."""
 
     here: World
@@ -37,7 +37,7 @@ class Town:
 
 
 @pytest.fixture
-async def town(postgres_dsn: str, redis_url: str) -> AsyncIterator[Town]:
+async def town(postgres_dsn: str, redis_url: str) -> AsyncIterator[TwoWorkspaces]:
     async with (
         world(postgres_dsn) as here,
         query_service(here, redis_url, NOW) as query,
@@ -50,10 +50,10 @@ async def town(postgres_dsn: str, redis_url: str) -> AsyncIterator[Town]:
         await here.add(ours, Fact(NOW, "c", "same.example", counters={"sent": 1}))
         await here.add(ours, Fact(NOW, "c", "other.example", counters={"sent": 10}))
         await here.add(theirs, Fact(NOW, "c", "same.example", counters={"sent": 100}))
-        yield Town(here, url, session, ours, theirs, our_domain, their_domain)
+        yield TwoWorkspaces(here, url, session, ours, theirs, our_domain, their_domain)
 
 
-async def test_each_key_sees_its_part_everywhere(town: Town) -> None:
+async def test_each_key_sees_its_part_everywhere(town: TwoWorkspaces) -> None:
     keys = {
         11: await town.here.key(town.ours, "member"),
         1: await town.here.key(town.ours, "domain_admin", domains=["same.example"]),
@@ -68,7 +68,7 @@ async def test_each_key_sees_its_part_everywhere(town: Town) -> None:
         assert (status, query["data"]) == (200, [{"sent": sent}])
 
 
-async def test_another_tenant_s_domain_does_not_exist(town: Town) -> None:
+async def test_another_tenant_s_domain_does_not_exist(town: TwoWorkspaces) -> None:
     admin = await town.here.key(town.ours)
     domain_admin = await town.here.key(town.ours, "domain_admin", domains=["same.example"])
     path = "/api/v1/analytics?domain_id="
@@ -80,7 +80,7 @@ async def test_another_tenant_s_domain_does_not_exist(town: Town) -> None:
     assert (await town.ask(domain_admin, f"{path}{town.their_domain}"))[0] == 403
 
 
-async def test_a_revoked_key_stops_working_within_seconds(town: Town) -> None:
+async def test_a_revoked_key_stops_working_within_seconds(town: TwoWorkspaces) -> None:
     key = await town.here.key(town.ours)
     assert (await town.ask(key, "/api/v1/analytics"))[0] == 200
     await town.here.pool.execute("UPDATE api_key SET revoked_at = now()")

@@ -26,7 +26,7 @@ from tests.integration.endpoint_requests import (
     get,
     named,
 )
-from tests.integration.two_tenants import Town, isolated_town
+from tests.integration.two_tenants import TwoTenants, isolated_town
 
 VOLATILE = (
     (r'"request_id":"[^"]*","timestamp":"[^"]*"', "META"),
@@ -45,7 +45,7 @@ HEADERS_OF_ONE = {"Date", "X-Request-ID", "RateLimit", "RateLimit-Remaining", "R
 
 
 @pytest.fixture
-async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[TwoTenants]:
     async with isolated_town(postgres_dsn, redis_url, tmp_path) as made:
         yield made
 
@@ -62,7 +62,9 @@ def builds(left_out: set[tuple[str, str]] | None = None) -> Iterator[tuple[str, 
             yield f"{method} {path}", build
 
 
-async def seen(town: Town, key: str | None, request: Request, ids: Ids) -> tuple[int, dict[str, str], str, list[str]]:
+async def seen(
+    town: TwoTenants, key: str | None, request: Request, ids: Ids
+) -> tuple[int, dict[str, str], str, list[str]]:
     """Status, headers, body and SQL statements, with what the request named taken out of them."""
     town.statements.clear()
     status, headers, body = await town.raw(key, request)
@@ -76,14 +78,14 @@ async def seen(town: Town, key: str | None, request: Request, ids: Ids) -> tuple
     return status, kept, body, sorted(town.statements)
 
 
-async def test_a_caller_s_own_ids_are_answered(town: Town) -> None:
+async def test_a_caller_s_own_ids_are_answered(town: TwoTenants) -> None:
     """Else the other tests would compare refusals that have nothing to do with whose an id is."""
     for name, build in builds():
         status, _, body = await town.raw(town.keys["super_admin"], build(town.ids[OURS]))
         assert status in (200, 201, 202, 204), f"{name}: {status} {body}"
 
 
-async def test_another_tenant_s_id_is_one_that_does_not_exist(town: Town) -> None:
+async def test_another_tenant_s_id_is_one_that_does_not_exist(town: TwoTenants) -> None:
     own, nobody = town.ids[OURS], town.ids[NOBODY]
     for _, build in builds(WRITES):  # what a process looks up once makes no difference
         await town.raw(town.keys["admin"], build(own))
@@ -96,7 +98,7 @@ async def test_another_tenant_s_id_is_one_that_does_not_exist(town: Town) -> Non
     assert compared > 100
 
 
-async def compare(town: Town, key: str, name: str, build: Build, field: str) -> int:
+async def compare(town: TwoTenants, key: str, name: str, build: Build, field: str) -> int:
     """How many ids of others were answered as one that nobody has."""
     own, compared = town.ids[OURS], 0
     for mark in (NOBODY, THEIRS, SIBLING):  # a write that was made before is answered as a repetition
@@ -112,7 +114,7 @@ async def compare(town: Town, key: str, name: str, build: Build, field: str) -> 
 
 
 async def seen_as(
-    town: Town, key: str, build: Build, own: Ids, other: Ids, field: str
+    town: TwoTenants, key: str, build: Build, own: Ids, other: Ids, field: str
 ) -> tuple[int, dict[str, str], str, list[str]]:
     """What a key sees that names its own things but for one."""
     ids = replace(own, **{field: getattr(other, field)})
@@ -135,7 +137,7 @@ def foreign_marks(key: str) -> set[str]:
     sources=st.fixed_dictionaries({field: st.sampled_from([OURS, SIBLING, THEIRS, NOBODY]) for field in FIELDS}),
 )
 async def test_no_answer_holds_another_s_labels(
-    town: Town, key: str, row: tuple[str, Build], sources: dict[str, str]
+    town: TwoTenants, key: str, row: tuple[str, Build], sources: dict[str, str]
 ) -> None:
     # Whose mail is from a domain has one of that name: these requests name one of the first tenant's.
     assume(key != "theirs" or row[0] not in ("POST /v1/messages", "POST /v1/events"))
@@ -150,7 +152,7 @@ async def test_no_answer_holds_another_s_labels(
         assert mark not in body.lower(), (row[0], body)
 
 
-async def test_public_paths_tell_nothing(town: Town) -> None:
+async def test_public_paths_tell_nothing(town: TwoTenants) -> None:
     """They know no tenant: their links and tokens are signed, whoever has one may use it."""
     own, nobody = town.ids[THEIRS], town.ids[NOBODY]
     expires = {"expires": "4102444800", "signature": "0" * 64}

@@ -20,7 +20,7 @@ from tests.waiting import until
 WORKSPACE_HOST = "1 aspmx.l.google.com."
 
 
-class World:
+class MailboxLookups:
     """A DNS server, and what a tracking-service knows and asks."""
 
     def __init__(self, dns: DnsServer) -> None:
@@ -57,16 +57,16 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[MailboxLookups]:
     async with dns_server() as dns:
-        made = World(dns)
+        made = MailboxLookups(dns)
         try:
             yield made
         finally:
             await made.mailboxes.close()
 
 
-async def test_a_domain_that_is_not_listed_is_named_by_who_takes_its_mail(world: World) -> None:
+async def test_a_domain_that_is_not_listed_is_named_by_who_takes_its_mail(world: MailboxLookups) -> None:
     world.dns.exchangers |= {
         "workspace.example": ["1 ASPMX.L.Google.COM.", "5 alt1.aspmx.l.google.com."],
         "new-workspace.example": ["1 smtp.google.com."],
@@ -98,7 +98,7 @@ async def test_a_domain_that_is_not_listed_is_named_by_who_takes_its_mail(world:
     assert world.late() == 0
 
 
-async def test_the_host_that_is_tried_first_counts(world: World) -> None:
+async def test_the_host_that_is_tried_first_counts(world: MailboxLookups) -> None:
     world.dns.exchangers |= {
         "filtered.example": ["20 aspmx.l.google.com.", "10 mxa.pphosted.com."],
         "own-filter.example": ["20 aspmx.l.google.com.", "10 filter.example."],
@@ -107,7 +107,7 @@ async def test_the_host_that_is_tried_first_counts(world: World) -> None:
     assert await world.of(*world.dns.exchangers) == ["proofpoint", "", "google_workspace"]
 
 
-async def test_domains_without_hosts_have_no_provider(world: World) -> None:
+async def test_domains_without_hosts_have_no_provider(world: MailboxLookups) -> None:
     world.dns.exchangers["no-mail.example"] = ["0 ."]  # RFC 7505
     world.dns.records["address-only.example"] = ["192.0.2.1"]
     world.dns.without_address.add("nothing.example")
@@ -117,12 +117,12 @@ async def test_domains_without_hosts_have_no_provider(world: World) -> None:
     assert world.counted() == {"unnamed": 5}
 
 
-async def test_listed_domains_and_no_domain_are_not_asked_about(world: World) -> None:
+async def test_listed_domains_and_no_domain_are_not_asked_about(world: MailboxLookups) -> None:
     assert await world.of("gmail.com", "yahoo.fr", "") == ["gmail", "yahoo", ""]
     assert not world.dns.asked
 
 
-async def test_a_domain_is_asked_about_once(world: World) -> None:
+async def test_a_domain_is_asked_about_once(world: MailboxLookups) -> None:
     world.dns.exchangers["shop.example"] = [WORKSPACE_HOST]
     together = await asyncio.gather(*(world.of("shop.example", "shop.example") for _ in range(20)))
     assert together == [["google_workspace"] * 2] * 20
@@ -131,7 +131,7 @@ async def test_a_domain_is_asked_about_once(world: World) -> None:
     assert world.dns.asked == {"shop.example": 1, "none.example": 1}
 
 
-async def test_an_answer_too_long_for_a_datagram_is_none(world: World) -> None:
+async def test_an_answer_too_long_for_a_datagram_is_none(world: MailboxLookups) -> None:
     """Reading a long one would keep hits from being answered."""
     world.dns.exchangers["long.example"] = [WORKSPACE_HOST]
     world.dns.truncated.add("long.example")
@@ -141,7 +141,7 @@ async def test_an_answer_too_long_for_a_datagram_is_none(world: World) -> None:
     assert world.counted() == {"failed": 1}
 
 
-async def test_what_comes_too_late_is_known_the_next_time(world: World) -> None:
+async def test_what_comes_too_late_is_known_the_next_time(world: MailboxLookups) -> None:
     world.bound(request_seconds=0.05)
     world.dns.exchangers["slow.late.example"] = [WORKSPACE_HOST]
     world.dns.trouble["late.example"] = "silent"
@@ -154,7 +154,7 @@ async def test_what_comes_too_late_is_known_the_next_time(world: World) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["silent", "servfail", "refused"])
-async def test_a_look_up_that_fails_is_not_repeated_at_once(world: World, trouble: Any) -> None:
+async def test_a_look_up_that_fails_is_not_repeated_at_once(world: MailboxLookups, trouble: Any) -> None:
     world.bound(lookup_seconds=0.1)
     world.dns.exchangers["a.down.example"] = [WORKSPACE_HOST]
     world.dns.trouble["down.example"] = trouble
@@ -166,7 +166,7 @@ async def test_a_look_up_that_fails_is_not_repeated_at_once(world: World, troubl
     assert (world.counted(), world.dns.asked["a.down.example"]) == ({"failed": 1}, asked)
 
 
-async def test_what_failed_is_asked_again_after_its_time(world: World) -> None:
+async def test_what_failed_is_asked_again_after_its_time(world: MailboxLookups) -> None:
     world.bound(lookup_seconds=0.1, failed_seconds=0)
     world.dns.exchangers["a.down.example"] = [WORKSPACE_HOST]
     world.dns.trouble["down.example"] = "servfail"
@@ -176,7 +176,7 @@ async def test_what_failed_is_asked_again_after_its_time(world: World) -> None:
     await world.known("a.down.example")
 
 
-async def test_a_provider_stays_known_until_another_is(world: World) -> None:
+async def test_a_provider_stays_known_until_another_is(world: MailboxLookups) -> None:
     world.bound(known_seconds=0, lookup_seconds=0.1)
     world.dns.exchangers["a.moving.example"] = [WORKSPACE_HOST]
     assert await world.of("a.moving.example") == ["google_workspace"]
@@ -191,7 +191,7 @@ async def test_a_provider_stays_known_until_another_is(world: World) -> None:
     assert world.mailboxes.of("a.moving.example") == "google_workspace", "a failure tells nothing new"
 
 
-async def test_a_domain_that_moves_is_noticed(world: World) -> None:
+async def test_a_domain_that_moves_is_noticed(world: MailboxLookups) -> None:
     world.bound(known_seconds=0)
     world.dns.exchangers["a.example"] = [WORKSPACE_HOST]
     assert await world.of("a.example") == ["google_workspace"]
@@ -203,7 +203,7 @@ async def test_a_domain_that_moves_is_noticed(world: World) -> None:
     await until(moved)
 
 
-async def test_what_is_remembered_is_bounded(world: World) -> None:
+async def test_what_is_remembered_is_bounded(world: MailboxLookups) -> None:
     world.bound(remembered=3)
     world.dns.exchangers |= {f"{name}.example": [WORKSPACE_HOST] for name in "abcd"}
     for name in "abc":
@@ -212,7 +212,7 @@ async def test_what_is_remembered_is_bounded(world: World) -> None:
     assert [name for name in "abcd" if world.mailboxes.of(f"{name}.example")] == ["a", "c", "d"]
 
 
-async def test_questions_in_flight_and_waiting_are_bounded(world: World) -> None:
+async def test_questions_in_flight_and_waiting_are_bounded(world: MailboxLookups) -> None:
     world.bound(request_seconds=0.05, pending=20)
     world.dns.trouble["full.example"] = "silent"
     domains = [f"{number}.full.example" for number in range(30)]
@@ -238,7 +238,7 @@ async def test_questions_in_flight_and_waiting_are_bounded(world: World) -> None
     await until(skipped_are_asked_too)
 
 
-async def test_closing_waits_for_nobody(world: World) -> None:
+async def test_closing_waits_for_nobody(world: MailboxLookups) -> None:
     world.dns.trouble["silent.example"] = "silent"
     waiting = asyncio.create_task(world.of("a.silent.example", "b.silent.example"))
 

@@ -22,7 +22,7 @@ from tests.waiting import until
 from tests.webhooks import postmark
 from tests.webhooks.accounts import Postmark
 from tests.webhooks.deliveries import raw
-from tests.webhooks.posting import Post, posting
+from tests.webhooks.posting import WebhookGateway, posting
 from tests.webhooks.signatures import basic
 
 GIVEN = {
@@ -35,10 +35,10 @@ GIVEN = {
 
 
 @dataclass
-class Town:
+class MxLookups:
     """The services, and the DNS server that tracking-service asks."""
 
-    post: Post
+    post: WebhookGateway
     dns: DnsServer
 
     async def providers(self, messages: int) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Town:
 
 
 @asynccontextmanager
-async def opened(dsn: str, redis_url: str, folder: Path, request_seconds: float) -> AsyncIterator[Town]:
+async def opened(dsn: str, redis_url: str, folder: Path, request_seconds: float) -> AsyncIterator[MxLookups]:
     """request_seconds: what a registration waits for look-ups; a machine under load answers late."""
     async with dns_server() as dns:
         dns.exchangers["company.example"] = ["1 aspmx.l.google.com."]
@@ -73,11 +73,11 @@ async def opened(dsn: str, redis_url: str, folder: Path, request_seconds: float)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(mailboxes, "BOUNDS", Bounds(request_seconds=request_seconds))
             async with posting(dsn, redis_url, folder, **settings) as post:
-                yield Town(post, dns)
+                yield MxLookups(post, dns)
 
 
 @pytest.fixture
-async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[MxLookups]:
     async with opened(postgres_dsn, redis_url, tmp_path, 20) as made:
         yield made
 
@@ -88,7 +88,7 @@ def delivered(address: str, message: str, ours: str = "") -> bytes:
     return raw(record | {"Metadata": {"postmeter_id": ours} if ours else {}})
 
 
-async def test_messages_and_lists_are_registered_with_who_takes_their_mail(town: Town) -> None:
+async def test_messages_and_lists_are_registered_with_who_takes_their_mail(town: MxLookups) -> None:
     await town.post.register(to="ada@company.example")
     given = [{"from_address": "news@shop.example", "to": f"bob@{name}"} for name in ("office.example", "gmail.com")]
     url = f"{town.post.gateway}/v1/messages"
@@ -104,13 +104,13 @@ async def test_messages_and_lists_are_registered_with_who_takes_their_mail(town:
     assert set(town.dns.asked) == {"company.example", "office.example", "nobody.example"}
 
 
-async def test_mail_that_only_a_webhook_tells_of_is_named_too(town: Town) -> None:
+async def test_mail_that_only_a_webhook_tells_of_is_named_too(town: MxLookups) -> None:
     door = await town.post.source(Postmark.slug)
     await town.post.take(door, (delivered("ada@company.example", "pm-1"), basic(door.secret)))
     assert await town.providers(1) == {"company.example": "google_workspace"}
 
 
-async def test_events_of_a_registered_message_ask_for_nothing(town: Town) -> None:
+async def test_events_of_a_registered_message_ask_for_nothing(town: MxLookups) -> None:
     message = await town.post.register(to="ada@gmail.com")
     door = await town.post.source(Postmark.slug)
     await town.post.take(door, (delivered("ada@company.example", "pm-1", message), basic(door.secret)))
@@ -118,7 +118,7 @@ async def test_events_of_a_registered_message_ask_for_nothing(town: Town) -> Non
     assert not town.dns.asked
 
 
-async def test_opens_are_answered_while_a_registration_waits(town: Town) -> None:
+async def test_opens_are_answered_while_a_registration_waits(town: MxLookups) -> None:
     await town.post.register(to="ada@company.example")
     url = f"{town.post.gateway}/v1/messages"
     body = {"from_address": "news@shop.example", "to": "ada@gmail.com"}
@@ -150,7 +150,7 @@ async def test_nothing_is_asked_unless_it_is_wanted(postgres_dsn: str, redis_url
         given = {"mailbox_nameservers": f"127.0.0.1:{dns.port}"}
         async with posting(postgres_dsn, redis_url, tmp_path, **given) as post:
             await post.register(to="ada@company.example")
-            assert await Town(post, dns).providers(1) == {"company.example": ""}
+            assert await MxLookups(post, dns).providers(1) == {"company.example": ""}
         assert not dns.asked
 
 

@@ -13,7 +13,7 @@ from tests.aggregation import Bench
 from tests.integration.running_gateway import bearer
 from tests.webhooks import sendgrid
 from tests.webhooks.accounts import SendGrid, now
-from tests.webhooks.posting import Post, posting
+from tests.webhooks.posting import WebhookGateway, posting
 
 SECRET = "qqsecretqq"
 ADDRESS = f"{SECRET}@mail.example"
@@ -24,12 +24,12 @@ CLIENT = "203.0.113.77"
 
 
 @pytest.fixture
-async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Post]:
+async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[WebhookGateway]:
     async with posting(postgres_dsn, redis_url, tmp_path) as found:
         yield found
 
 
-async def events(post: Post, *items: Any) -> Any:
+async def events(post: WebhookGateway, *items: Any) -> Any:
     url = f"{post.gateway}/v1/events"
     async with post.session.post(url, json={"events": items}, headers=bearer(post.key)) as answer:
         assert answer.status < 500
@@ -59,7 +59,7 @@ async def redis_holds(at: Bench) -> list[bytes]:
     return found
 
 
-async def test_a_recipient_s_address_gets_nowhere(post: Post, tmp_path: Path) -> None:
+async def test_a_recipient_s_address_gets_nowhere(post: WebhookGateway, tmp_path: Path) -> None:
     account = SendGrid()
     door = await post.source("sendgrid", account.secret)
     message = await post.register()
@@ -98,7 +98,7 @@ async def test_a_recipient_s_address_gets_nowhere(post: Post, tmp_path: Path) ->
     assert not [held for held in spooled if SECRET.encode() in held]
 
 
-async def test_a_client_s_address_that_waits_is_cut_and_judged_all_the_same(post: Post) -> None:
+async def test_a_client_s_address_that_waits_is_cut_and_judged_all_the_same(post: WebhookGateway) -> None:
     """Of an event before its message, and in dead letters of every kind; on both ways an event comes."""
     account = SendGrid()
     door = await post.source("sendgrid", account.secret)
@@ -139,7 +139,7 @@ async def test_a_client_s_address_that_waits_is_cut_and_judged_all_the_same(post
     }
 
 
-async def verdict_of(post: Post, ip: str) -> str | None:
+async def verdict_of(post: WebhookGateway, ip: str) -> str | None:
     """The reason of the same open's verdict where its message is known."""
     other = await post.register()
     await events(post, {"type": "opened", "message_id": other, "user_agent": "Mozilla/5.0 (Windows NT 10.0)", "ip": ip})

@@ -19,7 +19,7 @@ from postmeter.gateway.people import oidc_routes, provider
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.shared.http import concurrency as turns
 from tests.integration.identity_provider import EC, NONCE, Played, at, played, token
-from tests.integration.people import House, house
+from tests.integration.people import PeopleGateway, people_gateway
 from tests.integration.running_gateway import service
 from tests.product import PATIENCE, free_port
 
@@ -60,7 +60,7 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 @pytest.fixture
-async def place(postgres_dsn: str, elsewhere: Elsewhere) -> AsyncIterator[House]:
+async def place(postgres_dsn: str, elsewhere: Elsewhere) -> AsyncIterator[PeopleGateway]:
     async with at(postgres_dsn, elsewhere.issuer) as made:
         await made.user(password=None, role="viewer")
         yield made
@@ -74,30 +74,30 @@ class Came:
     cookies: dict[str, str]
 
 
-async def go(place: House, url: str, cookies: dict[str, str] | None = None) -> Came:
+async def go(place: PeopleGateway, url: str, cookies: dict[str, str] | None = None) -> Came:
     headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in (cookies or {}).items())}
     async with place.session.get(url, headers=headers, allow_redirects=False) as answer:
         assert answer.status == 302, await answer.text()
         return Came(answer.headers["Location"], {name: morsel.value for name, morsel in answer.cookies.items()})
 
 
-async def begun(place: House, query: str = "") -> Came:
+async def begun(place: PeopleGateway, query: str = "") -> Came:
     return await go(place, f"{place.url}/session/oidc{query}")
 
 
-async def allowed(place: House, began: Came, who: str) -> str:
+async def allowed(place: PeopleGateway, began: Came, who: str) -> str:
     """The URL that the provider sends the browser back to, when somebody has signed in there."""
     async with place.session.post(began.to, data={"sub": who}, allow_redirects=False) as answer:
         assert answer.status in (302, 303), await answer.text()
         return answer.headers["Location"]
 
 
-async def signed_in(place: House, who: str = ADA, query: str = "") -> Came:
+async def signed_in(place: PeopleGateway, who: str = ADA, query: str = "") -> Came:
     began = await begun(place, query)
     return await go(place, await allowed(place, began, who), began.cookies)
 
 
-async def test_somebody_who_was_invited_comes_in(place: House, elsewhere: Elsewhere) -> None:
+async def test_somebody_who_was_invited_comes_in(place: PeopleGateway, elsewhere: Elsewhere) -> None:
     began = await begun(place)
     asked = {name: value for name, (value,) in parse_qs(urlsplit(began.to).query).items()}
     assert asked["scope"] == "openid email"
@@ -121,19 +121,19 @@ async def test_somebody_who_was_invited_comes_in(place: House, elsewhere: Elsewh
 @pytest.mark.parametrize(
     ("who", "word"), [(NEW, "unknown"), (UNSURE, "refused"), (NAMELESS, "refused"), ("nobody", "refused")]
 )
-async def test_nobody_else_does(place: House, who: str, word: str) -> None:
+async def test_nobody_else_does(place: PeopleGateway, who: str, word: str) -> None:
     came = await signed_in(place, who)
     assert (came.to, came.cookies) == (f"/login#oidc={word}", {"postmeter_oidc": ""})
     assert await place.here.pool.fetchval("SELECT count(*) FROM user_account") == 1
 
 
-async def test_nor_who_was_disabled(place: House) -> None:
+async def test_nor_who_was_disabled(place: PeopleGateway) -> None:
     await place.here.pool.execute("UPDATE user_account SET disabled_at = now()")
     assert (await signed_in(place)).to == "/login#oidc=unknown"
     assert await place.here.pool.fetchval("SELECT count(*) FROM session") == 0
 
 
-async def test_a_workspace_can_be_named(place: House) -> None:
+async def test_a_workspace_can_be_named(place: PeopleGateway) -> None:
     await place.here.workspace("theirs")
     await place.user(workspace="theirs", password=None, role="admin")
     for query, workspace in (("", "ours"), ("?workspace=theirs", "theirs"), ("?workspace=ours", "ours")):
@@ -144,7 +144,7 @@ async def test_a_workspace_can_be_named(place: House) -> None:
     assert (await begun(place, "?workspace=a%00b")).to == "/login#oidc=refused"
 
 
-async def test_what_comes_back_is_for_the_browser_that_began(place: House) -> None:
+async def test_what_comes_back_is_for_the_browser_that_began(place: PeopleGateway) -> None:
     """Else somebody signs another one in to his own account, or takes what was meant for another one."""
     mine, theirs = await begun(place), await begun(place)
     back = await allowed(place, mine, ADA)
@@ -175,7 +175,7 @@ async def test_what_comes_back_is_for_the_browser_that_began(place: House) -> No
     assert (await go(place, back, mine.cookies)).to == "/login#oidc=refused", "a code is good once"
 
 
-async def test_a_code_of_another_nonce_is_refused(place: House) -> None:
+async def test_a_code_of_another_nonce_is_refused(place: PeopleGateway) -> None:
     """A code that was taken on its way to another browser, with that browser's state guessed."""
     mine, theirs = await begun(place), await begun(place)
     stolen = parse_qs(urlsplit(await allowed(place, theirs, ADA)).query)["code"][0]
@@ -212,7 +212,7 @@ async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str, monkeypatch
 
 
 async def test_where_none_is_configured_nothing_is_offered(postgres_dsn: str) -> None:
-    async with house(postgres_dsn) as place:
+    async with people_gateway(postgres_dsn) as place:
         assert (await place.ask("GET", "/session/ways")).body == {"data": {"oidc": None}}
         assert (await begun(place)).to == "/login#oidc=off"
         assert (await go(place, f"{place.url}/session/oidc/callback?code=x&state=y")).to == "/login#oidc=refused"

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from tests.integration.people import House, Seen, house
+from tests.integration.people import PeopleGateway, Seen, people_gateway
 
 DEFAULTS: dict[str, Any] = {
     "opens": "full",
@@ -22,23 +22,23 @@ ALL = ("analytics", "track", "privacy")
 
 
 @pytest.fixture
-async def place(postgres_dsn: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn) as made:
+async def place(postgres_dsn: str) -> AsyncIterator[PeopleGateway]:
+    async with people_gateway(postgres_dsn) as made:
         yield made
 
 
-async def ask(place: House, method: str, body: Any = None, *, key: str = "", **rights: Any) -> Seen:
+async def ask(place: PeopleGateway, method: str, body: Any = None, *, key: str = "", **rights: Any) -> Seen:
     """As an administrator, or with other rights."""
     key = key or await place.here.key(place.workspace, **{"role": "admin", "scopes": ALL} | rights)
     return await place.ask(method, "/v1/privacy", body, Authorization=f"Bearer {key}")
 
 
-async def entries(place: House) -> list[Any]:
+async def entries(place: PeopleGateway) -> list[Any]:
     rows = await place.here.pool.fetch("SELECT workspace, actor, action, target, details FROM audit ORDER BY id")
     return [{**row, "details": json.loads(row["details"])} for row in rows]
 
 
-async def test_what_is_set_is_shown_and_the_rest_stays(place: House) -> None:
+async def test_what_is_set_is_shown_and_the_rest_stays(place: PeopleGateway) -> None:
     assert (await ask(place, "GET")).body == DEFAULTS
     assert (await ask(place, "PUT", {})).body == DEFAULTS
     assert await place.here.pool.fetchval("SELECT count(*) FROM privacy_setting") == 0
@@ -100,7 +100,9 @@ async def test_what_is_set_is_shown_and_the_rest_stays(place: House) -> None:
         ([], None),
     ],
 )
-async def test_what_makes_no_sense_is_refused_and_nothing_is_set(place: House, body: Any, field: str | None) -> None:
+async def test_what_makes_no_sense_is_refused_and_nothing_is_set(
+    place: PeopleGateway, body: Any, field: str | None
+) -> None:
     given = {"unknown": {"opens": "off"}} | body if isinstance(body, dict) and "unknown" not in body else body
     refused = await ask(place, "PUT", given)
     assert (refused.status, refused.body["error"]["code"]) == (400, "INVALID_FIELD")
@@ -120,7 +122,7 @@ async def test_what_makes_no_sense_is_refused_and_nothing_is_set(place: House, b
         ({"role": "domain_admin", "domains": ["shop.example"]}, 403, 403),
     ],
 )
-async def test_who_may(place: House, rights: dict[str, Any], reads: int, writes: int) -> None:
+async def test_who_may(place: PeopleGateway, rights: dict[str, Any], reads: int, writes: int) -> None:
     key = await place.here.key(place.workspace, **{"scopes": ALL} | rights)
     assert (await ask(place, "GET", key=key)).status == reads
     assert (await ask(place, "PUT", {"opens": "off"}, key=key)).status == writes

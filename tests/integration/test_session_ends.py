@@ -9,7 +9,7 @@ from postmeter.gateway.keys import remembered
 from postmeter.gateway.people import sessions
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.shared.errors import Unavailable
-from tests.integration.people import PASSWORD, House, ends, house
+from tests.integration.people import PASSWORD, PeopleGateway, ends, people_gateway
 from tests.integration.running_gateway import bearer
 from tests.integration.stopped_clock import Clock
 from tests.product import PATIENCE
@@ -17,7 +17,7 @@ from tests.product import PATIENCE
 pytestmark = pytest.mark.usefixtures("hurried")
 
 
-async def test_signing_out_ends_the_session_here_at_once(place: House) -> None:
+async def test_signing_out_ends_the_session_here_at_once(place: PeopleGateway) -> None:
     await place.user()
     cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
     assert (await place.ask("GET", "/session", cookie=cookie)).status == 200
@@ -32,7 +32,7 @@ CHROME = (
 )
 
 
-async def test_who_is_signed_in_sees_where_and_signs_out_there(place: House) -> None:
+async def test_who_is_signed_in_sees_where_and_signs_out_there(place: PeopleGateway) -> None:
     await place.user()
     comes = {"email": "ada@shop.example", "password": PASSWORD}
     other = await place.ask("POST", "/session", comes, User_Agent=CHROME)
@@ -72,7 +72,7 @@ async def test_who_is_signed_in_sees_where_and_signs_out_there(place: House) -> 
     assert (seen.status, seen.cookie) == (204, "")
 
 
-async def test_sessions_of_a_key_are_the_key_s_own(place: House) -> None:
+async def test_sessions_of_a_key_are_the_key_s_own(place: PeopleGateway) -> None:
     key, another = [await place.here.key(place.workspace, scopes=("track",)) for _ in range(2)]
     cookie, others = await place.sign_in(api_key=key), await place.sign_in(api_key=another)
     (told,) = (await place.ask("GET", "/sessions", **bearer(key))).body["data"]
@@ -83,7 +83,7 @@ async def test_sessions_of_a_key_are_the_key_s_own(place: House) -> None:
     assert (await place.ask("GET", "/session", cookie=others)).status == 200
 
 
-async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: House) -> None:
+async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: PeopleGateway) -> None:
     await place.user()
     cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
     found = await place.here.pool.fetchrow("SELECT workspace, id FROM user_account")
@@ -103,14 +103,14 @@ async def test_an_open_session_ends_with_its_user_s_right_to_come_in(place: Hous
         "seen_at = now() - interval '24 hours 1 second'",
     ],
 )
-async def test_a_session_ends_by_its_limits(place: House, change: str) -> None:
+async def test_a_session_ends_by_its_limits(place: PeopleGateway, change: str) -> None:
     await place.user()
     cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
     await place.here.pool.execute(f"UPDATE session SET {change}")
     await ends(place, cookie)
 
 
-async def test_one_user_s_sessions_are_bounded(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_user_s_sessions_are_bounded(place: PeopleGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MOST", 2)
     user = await place.user(password=None)
     other = await place.sign_in(link=await place.link(await place.user("bob@shop.example", password=None)))
@@ -120,7 +120,7 @@ async def test_one_user_s_sessions_are_bounded(place: House, monkeypatch: pytest
 
 
 async def test_use_is_noted_once_a_minute_and_a_stream_that_stays_open_is_none(postgres_dsn: str) -> None:
-    async with house(postgres_dsn) as place:
+    async with people_gateway(postgres_dsn) as place:
         token = await place.sign_in(link=await place.link(await place.user(password=None)))
         clock = Clock()
         known = Sessions(place.here.pool, place.here.pool, clock)
@@ -142,7 +142,7 @@ async def test_use_is_noted_once_a_minute_and_a_stream_that_stays_open_is_none(p
 
 
 async def test_while_postgres_is_away_known_sessions_have_a_grace(postgres_dsn: str) -> None:
-    async with house(postgres_dsn) as place:
+    async with people_gateway(postgres_dsn) as place:
         user = await place.user(password=None)
         known, unknown = [await place.sign_in(link=await place.link(user)) for _ in range(2)]
     clock = Clock()
@@ -165,7 +165,7 @@ async def is_refused(verifier: Sessions, token: str) -> bool:
     return True
 
 
-async def test_nobody_signs_in_while_postgres_is_away(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_signs_in_while_postgres_is_away(place: PeopleGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object, **__: object) -> None:
         raise ConnectionRefusedError
 

@@ -6,7 +6,7 @@ import pytest
 
 from postmeter.gateway.people.links import Purpose
 from postmeter.shared.auth import api_keys
-from tests.integration.people import PASSWORD, READ, House, ends, house, nobody_s_token
+from tests.integration.people import PASSWORD, READ, PeopleGateway, ends, nobody_s_token, people_gateway
 from tests.integration.running_gateway import bearer
 
 WRITE, ADMINS = ("POST", "/v1/messages"), ("GET", "/api/v1/tracking/stats")
@@ -14,7 +14,7 @@ MAIL = ("GET", "/api/v1/mail/stats")
 pytestmark = pytest.mark.usefixtures("hurried")
 
 
-async def test_a_password_gives_a_cookie_that_scripts_do_not_see(place: House) -> None:
+async def test_a_password_gives_a_cookie_that_scripts_do_not_see(place: PeopleGateway) -> None:
     await place.user()
     seen = await place.ask("POST", "/session", {"email": " Ada@SHOP.example ", "password": PASSWORD})
     assert (seen.status, seen.body) == (204, None)
@@ -45,7 +45,11 @@ async def test_a_password_gives_a_cookie_that_scripts_do_not_see(place: House) -
     ],
 )
 async def test_a_role_is_the_rights_of_a_key(
-    place: House, role: str, domains: list[str] | None, status: dict[tuple[str, str], int], principal: str | None
+    place: PeopleGateway,
+    role: str,
+    domains: list[str] | None,
+    status: dict[tuple[str, str], int],
+    principal: str | None,
 ) -> None:
     number, user = await place.user(domains=domains)
     await place.here.pool.execute("UPDATE user_account SET role = $1", role)
@@ -61,7 +65,7 @@ async def test_a_role_is_the_rights_of_a_key(
             assert "Cookie" not in place.asked[-1].headers
 
 
-async def test_an_api_key_signs_in_to_its_own_rights(place: House) -> None:
+async def test_an_api_key_signs_in_to_its_own_rights(place: PeopleGateway) -> None:
     key = await place.here.key(place.workspace, "domain_admin", ("analytics",), ["shop.example"])
     cookie = await place.sign_in(api_key=key)
     seen = await place.ask("GET", "/session", cookie=cookie)
@@ -75,7 +79,7 @@ async def test_an_api_key_signs_in_to_its_own_rights(place: House) -> None:
     await ends(place, cookie)
 
 
-async def test_a_sign_in_link_works_once(place: House) -> None:
+async def test_a_sign_in_link_works_once(place: PeopleGateway) -> None:
     link = await place.link(await place.user(password=None))
     assert (await place.ask("GET", "/session")).status == 401
     cookie = await place.sign_in(link=link)
@@ -85,7 +89,7 @@ async def test_a_sign_in_link_works_once(place: House) -> None:
 
 
 @pytest.mark.parametrize("purpose", Purpose)
-async def test_a_link_says_whose_it_is_while_it_is_good(place: House, purpose: Purpose) -> None:
+async def test_a_link_says_whose_it_is_while_it_is_good(place: PeopleGateway, purpose: Purpose) -> None:
     user = await place.user(password=None)
     link = await place.link(user, purpose)
     for _ in range(2):
@@ -108,7 +112,7 @@ async def test_a_link_says_whose_it_is_while_it_is_good(place: House, purpose: P
 
 
 @pytest.mark.parametrize("purpose", [Purpose.INVITATION, Purpose.RESET])
-async def test_a_link_that_sets_a_password_waits_for_a_good_one(place: House, purpose: Purpose) -> None:
+async def test_a_link_that_sets_a_password_waits_for_a_good_one(place: PeopleGateway, purpose: Purpose) -> None:
     user = await place.user()
     before = await place.sign_in(email="ada@shop.example", password=PASSWORD)
     link, other = await place.link(user, purpose), await place.link(user)
@@ -124,7 +128,7 @@ async def test_a_link_that_sets_a_password_waits_for_a_good_one(place: House, pu
     assert (await place.ask("POST", "/session", {"email": "ada@shop.example", "password": PASSWORD})).status == 401
 
 
-async def test_who_knows_his_password_changes_it_as_he_signs_in(place: House) -> None:
+async def test_who_knows_his_password_changes_it_as_he_signs_in(place: PeopleGateway) -> None:
     user = await place.user()
     before, link = await place.sign_in(email="ada@shop.example", password=PASSWORD), await place.link(user)
     new = "a new one, quite long"
@@ -146,7 +150,7 @@ async def test_who_knows_his_password_changes_it_as_he_signs_in(place: House) ->
     await place.sign_in(email="ada@shop.example", password=new)
 
 
-async def test_a_newer_link_replaces_the_one_before(place: House) -> None:
+async def test_a_newer_link_replaces_the_one_before(place: PeopleGateway) -> None:
     user = await place.user()
     first, second = await place.link(user), await place.link(user)
     assert (await place.ask("POST", "/session", {"link": first})).status == 401
@@ -154,7 +158,7 @@ async def test_a_newer_link_replaces_the_one_before(place: House) -> None:
     await place.sign_in(link=second)
 
 
-async def test_authorization_wins_over_a_cookie(place: House) -> None:
+async def test_authorization_wins_over_a_cookie(place: PeopleGateway) -> None:
     await place.user(role="viewer")
     cookie = await place.sign_in(email="ada@shop.example", password=PASSWORD)
     key = await place.here.key(place.workspace, "admin", ("track",))
@@ -180,7 +184,7 @@ async def test_authorization_wins_over_a_cookie(place: House) -> None:
 async def test_behind_https_the_cookie_is_for_https_only(
     postgres_dsn: str, settings: dict[str, object], headers: dict[str, str], expected: bool
 ) -> None:
-    async with house(postgres_dsn, **settings) as place:
+    async with people_gateway(postgres_dsn, **settings) as place:
         key = await place.here.key(place.workspace)
         seen = await place.ask("POST", "/session", {"api_key": key}, **headers)
         assert seen.status == 204
@@ -218,7 +222,7 @@ PUBLIC = {"public_gateway_url": "https://mail.shop.example"}
 async def test_a_cookie_s_writes_come_from_our_own_pages(
     postgres_dsn: str, settings: dict[str, object], headers: dict[str, str], status: int
 ) -> None:
-    async with house(postgres_dsn, **settings) as place:
+    async with people_gateway(postgres_dsn, **settings) as place:
         key = await place.here.key(place.workspace, "admin", ("track", "analytics"))
         cookie = await place.sign_in(api_key=key)
         given = {name: value.replace("HERE", place.url.removeprefix("http://")) for name, value in headers.items()}

@@ -12,36 +12,36 @@ from tests.integration.running_gateway import bearer
 from tests.roles import of_service
 from tests.waiting import until
 from tests.webhooks.accounts import Postmark, Source
-from tests.webhooks.posting import Post, posting
+from tests.webhooks.posting import WebhookGateway, posting
 
 SES = "arn:aws:sns:eu-west-1:123456789012:mail-events"
 
 
 @pytest.fixture
-async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Post]:
+async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[WebhookGateway]:
     async with posting(
         postgres_dsn, redis_url, tmp_path, postgres_dsn=Secret(of_service(postgres_dsn, "tracking"))
     ) as made:
         yield made
 
 
-async def ask(post: Post, method: str, path: str = "", body: Any = None, key: str = "") -> tuple[int, Any]:
+async def ask(post: WebhookGateway, method: str, path: str = "", body: Any = None, key: str = "") -> tuple[int, Any]:
     headers = bearer(key or post.key)
     async with post.session.request(method, f"{post.gateway}/v1/sources{path}", headers=headers, json=body) as answer:
         return answer.status, json.loads(await answer.read())
 
 
-async def good(post: Post, method: str, path: str = "", body: Any = None) -> Any:
+async def good(post: WebhookGateway, method: str, path: str = "", body: Any = None) -> Any:
     status, answer = await ask(post, method, path, body)
     assert status < 300, answer
     return answer["data"]
 
 
-def door(post: Post, made: Any, secret: str = "") -> Source:
+def door(post: WebhookGateway, made: Any, secret: str = "") -> Source:
     return Source(made["url"], secret or made["secret"])
 
 
-async def test_a_source_from_its_making_to_its_end(post: Post) -> None:
+async def test_a_source_from_its_making_to_its_end(post: WebhookGateway) -> None:
     made = await good(post, "POST", "", {"provider": "postmark", "name": "transactional"})
     assert (made["provider"], made["name"], made["engagement"]) == ("postmark", "transactional", "own")
     assert made["paste"] == made["url"].replace("://", f"://postmeter:{made['secret']}@")
@@ -72,7 +72,7 @@ async def test_a_source_from_its_making_to_its_end(post: Post) -> None:
         assert (await ask(post, method, f"/{made['id']}", body))[0] == 404
 
 
-async def test_it_shows_what_was_not_taken_and_not_understood_without_addresses(post: Post) -> None:
+async def test_it_shows_what_was_not_taken_and_not_understood_without_addresses(post: WebhookGateway) -> None:
     made = await good(post, "POST", "", {"provider": "postmark"})
     at = door(post, made)
     body, headers = Postmark().delivered(at, "m-1")
@@ -96,7 +96,7 @@ async def test_it_shows_what_was_not_taken_and_not_understood_without_addresses(
     assert "somebody.private" not in output
 
 
-async def test_a_bounce_of_an_address_counts_for_its_message_or_is_shown(post: Post) -> None:
+async def test_a_bounce_of_an_address_counts_for_its_message_or_is_shown(post: WebhookGateway) -> None:
     """Nobody can tell whose it is where two messages fit; the other recipient got one mail only."""
     made = await good(post, "POST", "", {"provider": "postmark"})
     at = door(post, made)
@@ -124,7 +124,7 @@ async def test_a_bounce_of_an_address_counts_for_its_message_or_is_shown(post: P
     assert letter["reason"] == f"webhook {made['id']}: {unread['reason']}"
 
 
-async def test_a_history_is_bounded(post: Post) -> None:
+async def test_a_history_is_bounded(post: WebhookGateway) -> None:
     made = await good(post, "POST", "", {"provider": "postmark"})
     at = door(post, made)
     for n in range(25):
@@ -134,7 +134,7 @@ async def test_a_history_is_bounded(post: Post) -> None:
     assert (len(shown["deliveries"]), len(shown["refused"])) == (20, 20)
 
 
-async def test_a_provider_s_own_secret_may_come_later(post: Post) -> None:
+async def test_a_provider_s_own_secret_may_come_later(post: WebhookGateway) -> None:
     made = await good(post, "POST", "", {"provider": "mandrill"})
     assert (made["secret"], made["paste"], made["secret_missing"]) == (None, None, True)
     assert (await good(post, "PATCH", f"/{made['id']}", {"name": "x"}))["secret_missing"] is True
@@ -158,13 +158,13 @@ async def test_a_provider_s_own_secret_may_come_later(post: Post) -> None:
         ({"provider": "postmark", "nmae": "x"}, "nmae"),
     ],
 )
-async def test_what_cannot_be_is_named(post: Post, body: dict[str, Any], field: str) -> None:
+async def test_what_cannot_be_is_named(post: WebhookGateway, body: dict[str, Any], field: str) -> None:
     status, answer = await ask(post, "POST", "", body)
     assert (status, answer["error"]["field"]) == (400, field), answer
     assert await good(post, "GET") == []
 
 
-async def test_only_administrators_of_the_workspace_manage_its_sources(post: Post) -> None:
+async def test_only_administrators_of_the_workspace_manage_its_sources(post: WebhookGateway) -> None:
     made = await good(post, "POST", "", {"provider": "ses", "options": {"topics": SES}})
     workspace = await post.bench.value("SELECT number FROM workspace WHERE id = 'shop'")
     other = await post.here.key(await post.here.workspace("elsewhere"), "super_admin", ("track",))
@@ -182,7 +182,9 @@ async def test_only_administrators_of_the_workspace_manage_its_sources(post: Pos
     assert (await good(post, "GET"))[0]["name"] == ""
 
 
-async def test_a_workspace_has_a_bounded_number_of_sources(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_workspace_has_a_bounded_number_of_sources(
+    post: WebhookGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from postmeter.tracking.webhooks import registry
 
     monkeypatch.setattr(registry, "MOST", 1)

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from postmeter.gateway.people import passwords, throttle
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.shared.errors import FieldRefused
-from tests.integration.people import ADA, NOBODY, PASSWORD, House, Seen, held, house, tried
+from tests.integration.people import ADA, NOBODY, PASSWORD, PeopleGateway, Seen, held, people_gateway, tried
 from tests.product import PATIENCE, free_port
 
 
@@ -22,12 +22,12 @@ def long_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn, redis_url, trusted_hops=1) as made:
+async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[PeopleGateway]:
+    async with people_gateway(postgres_dsn, redis_url, trusted_hops=1) as made:
         yield made
 
 
-async def exhausted(place: House, email: str) -> Seen:
+async def exhausted(place: PeopleGateway, email: str) -> Seen:
     """The first answer that is not 401, each try from an address of its own."""
     for n in range(throttle.OF_ACCOUNT + 1):
         if (seen := await tried(place, email, address=f"198.51.100.{n}")).status != 401:
@@ -36,7 +36,7 @@ async def exhausted(place: House, email: str) -> Seen:
     return seen
 
 
-async def test_an_account_is_tried_so_often_whether_it_exists_or_not(place: House) -> None:
+async def test_an_account_is_tried_so_often_whether_it_exists_or_not(place: PeopleGateway) -> None:
     await place.user()
     found = []
     for email in (ADA, NOBODY, "no email\0at all"):
@@ -49,7 +49,7 @@ async def test_an_account_is_tried_so_often_whether_it_exists_or_not(place: Hous
     assert (await tried(place, "bob@shop.example")).status == 401, "others are not kept waiting"
 
 
-async def test_who_is_known_is_not_locked_out_by_strangers(place: House) -> None:
+async def test_who_is_known_is_not_locked_out_by_strangers(place: PeopleGateway) -> None:
     user = await place.user()
     home, elsewhere = "2001:db8:1:2::7", "192.0.2.99"
     assert (await tried(place, password=PASSWORD, address=home)).status == 204
@@ -62,7 +62,7 @@ async def test_who_is_known_is_not_locked_out_by_strangers(place: House) -> None
     assert wrong[-2:] == [401, 429], "but has no more tries than others"
 
 
-async def test_an_address_tries_so_many_accounts(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_tries_so_many_accounts(place: PeopleGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "OF_ADDRESS", 3)
     await place.user()
     found = [(await tried(place, f"{n}@shop.example", address=f"2001:db8::{n + 1}")).status for n in range(4)]
@@ -71,7 +71,7 @@ async def test_an_address_tries_so_many_accounts(place: House, monkeypatch: pyte
     assert (await tried(place, password=PASSWORD, address="2001:db8:0:1::1")).status == 204
 
 
-async def test_an_address_looks_at_so_many_links(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_looks_at_so_many_links(place: PeopleGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "OF_ADDRESS", 3)
     link = {"link": await place.link(await place.user())}
     asked = [await place.ask("POST", "/session/link", link, X_Forwarded_For="192.0.2.1") for _ in range(4)]
@@ -83,7 +83,7 @@ async def test_an_address_looks_at_so_many_links(place: House, monkeypatch: pyte
 
 
 async def test_without_redis_no_password_is_taken_but_what_cannot_be_guessed_is(postgres_dsn: str) -> None:
-    async with house(postgres_dsn) as place:
+    async with people_gateway(postgres_dsn) as place:
         user = await place.user()
         seen = await tried(place, password=PASSWORD)
         assert (seen.status, seen.headers["Retry-After"]) == (503, "1")
@@ -107,7 +107,7 @@ def worked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-async def test_every_email_costs_one_hash_of_the_same_work(place: House, worked: list[str]) -> None:
+async def test_every_email_costs_one_hash_of_the_same_work(place: PeopleGateway, worked: list[str]) -> None:
     await place.user()
     await place.user("invited@shop.example", password=None)
     await place.user("closed@shop.example")
@@ -124,7 +124,7 @@ async def test_every_email_costs_one_hash_of_the_same_work(place: House, worked:
     assert (await tried(place, "closed@shop.example", PASSWORD)).body == answers[0][1]
 
 
-async def test_an_email_of_several_workspaces_is_the_first_s_unless_one_is_named(place: House) -> None:
+async def test_an_email_of_several_workspaces_is_the_first_s_unless_one_is_named(place: PeopleGateway) -> None:
     await place.user()
     await place.here.workspace("theirs")
     await place.user(workspace="theirs", role="viewer", password="another password")
@@ -139,7 +139,9 @@ async def test_an_email_of_several_workspaces_is_the_first_s_unless_one_is_named
         assert (await place.ask("POST", "/session", {"email": ADA, **wrong})).status == 401
 
 
-async def test_hashes_are_few_at_once_and_hold_nobody_else_up(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hashes_are_few_at_once_and_hold_nobody_else_up(
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(passwords, "WAITING", 3)
     monkeypatch.setattr(throttle, "OF_ADDRESS", 1000)
     await place.user()
@@ -159,7 +161,7 @@ async def test_hashes_are_few_at_once_and_hold_nobody_else_up(place: House, monk
     assert max(at_once) == passwords.AT_ONCE
 
 
-async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(place: House) -> None:
+async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(place: PeopleGateway) -> None:
     await place.user()
     weak = PasswordHasher(1, 8, 1).hash(PASSWORD)
     await place.here.pool.execute("UPDATE user_account SET password = $1", weak)
@@ -206,7 +208,7 @@ def test_what_a_password_must_be(password: str, is_good: bool) -> None:
 
 async def test_tries_are_counted(postgres_dsn: str, redis_url: str) -> None:
     port = free_port()
-    async with house(postgres_dsn, redis_url, ops_port=port) as place:
+    async with people_gateway(postgres_dsn, redis_url, ops_port=port) as place:
         user = await place.user()
         await place.sign_in(email=ADA, password=PASSWORD)
         for _ in range(throttle.OF_ACCOUNT):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared.auth.api_keys import SCOPES
-from tests.integration.people import PASSWORD, House, Seen
+from tests.integration.people import PASSWORD, PeopleGateway, Seen
 from tests.integration.running_gateway import bearer
 from tests.product import PATIENCE
 
@@ -15,20 +15,20 @@ NEW = "a password for the new one"
 pytestmark = pytest.mark.usefixtures("hurried")
 
 
-async def admin(place: House, **changes: Any) -> str:
+async def admin(place: PeopleGateway, **changes: Any) -> str:
     """The cookie of a new administrator."""
     email = f"{uuid.uuid4().hex}@shop.example"
     await place.user(email, **changes)
     return await place.sign_in(email=email, password=PASSWORD)
 
 
-async def invited(place: House, cookie: str, **body: Any) -> Any:
+async def invited(place: PeopleGateway, cookie: str, **body: Any) -> Any:
     seen = await place.ask("POST", "/v1/users", {"email": "bob@shop.example", "role": "member"} | body, cookie)
     assert seen.status == 201, seen.body
     return seen.body["data"]
 
 
-async def test_a_person_is_invited_and_comes_in(place: House) -> None:
+async def test_a_person_is_invited_and_comes_in(place: PeopleGateway) -> None:
     cookie = await admin(place)
     bob = await invited(place, cookie, email="Bob@Shop.example", domains=["Shop.example", "b.example"])
     base, _, token = bob["link"].partition("/login#invitation=")
@@ -67,12 +67,12 @@ async def test_a_person_is_invited_and_comes_in(place: House) -> None:
         ({"email": "bob@shop.example", "role": "member", "password": NEW}, "password"),
     ],
 )
-async def test_what_is_not_a_user_is_refused_by_field(place: House, body: dict[str, Any], field: str) -> None:
+async def test_what_is_not_a_user_is_refused_by_field(place: PeopleGateway, body: dict[str, Any], field: str) -> None:
     seen = await place.ask("POST", "/v1/users", body, await admin(place))
     assert (seen.status, seen.body["error"]["code"], seen.body["error"]["field"]) == (400, "INVALID_FIELD", field)
 
 
-async def test_an_email_is_once_in_a_workspace_and_may_be_in_another(place: House) -> None:
+async def test_an_email_is_once_in_a_workspace_and_may_be_in_another(place: PeopleGateway) -> None:
     cookie = await admin(place)
     await invited(place, cookie)
     again = await place.ask("POST", "/v1/users", {"email": "BOB@shop.example", "role": "viewer"}, cookie)
@@ -81,7 +81,7 @@ async def test_an_email_is_once_in_a_workspace_and_may_be_in_another(place: Hous
     await invited(place, await admin(place, workspace="theirs"))
 
 
-async def test_a_change_holds_for_the_open_session(place: House) -> None:
+async def test_a_change_holds_for_the_open_session(place: PeopleGateway) -> None:
     cookie = await admin(place)
     bob = await invited(place, cookie)
     session = await place.sign_in(link=bob["link"].partition("=")[2], password=NEW)
@@ -103,14 +103,14 @@ async def test_a_change_holds_for_the_open_session(place: House) -> None:
     await place.sign_in(link=back["link"].partition("=")[2], password=NEW)
 
 
-async def until(place: House, cookie: str, is_so: Any) -> Seen:
+async def until(place: PeopleGateway, cookie: str, is_so: Any) -> Seen:
     async with asyncio.timeout(PATIENCE):
         while not is_so(seen := await place.ask("GET", "/session", cookie=cookie)):
             pass
     return seen
 
 
-async def test_who_is_removed_is_gone_with_session_and_links(place: House) -> None:
+async def test_who_is_removed_is_gone_with_session_and_links(place: PeopleGateway) -> None:
     cookie = await admin(place)
     bob = await invited(place, cookie)
     session = await place.sign_in(link=bob["link"].partition("=")[2], password=NEW)
@@ -124,7 +124,7 @@ async def test_who_is_removed_is_gone_with_session_and_links(place: House) -> No
         assert await place.here.pool.fetchval(f"SELECT count(*) FROM {table}") == (table == "session"), table
 
 
-async def test_nobody_locks_himself_out(place: House) -> None:
+async def test_nobody_locks_himself_out(place: PeopleGateway) -> None:
     cookie = await admin(place)
     (me,) = (await place.ask("GET", "/v1/users", cookie=cookie)).body["data"]
     path = f"/v1/users/{me['id']}"
@@ -148,7 +148,7 @@ USERS, KEYS = ("GET", "/v1/users"), ("GET", "/v1/keys")
     ],
 )
 async def test_it_takes_scope_and_role(
-    place: House, role: str, scopes: tuple[str, ...], domains: Any, status: int
+    place: PeopleGateway, role: str, scopes: tuple[str, ...], domains: Any, status: int
 ) -> None:
     key = bearer(await place.here.key(place.workspace, role, scopes, domains))
     for method, path in (USERS, KEYS):
@@ -158,7 +158,7 @@ async def test_it_takes_scope_and_role(
 
 @pytest.mark.parametrize("role", ["member", "viewer"])
 @pytest.mark.parametrize("domains", [None, ["shop.example"]])
-async def test_only_administrators_let_in(place: House, role: str, domains: Any) -> None:
+async def test_only_administrators_let_in(place: PeopleGateway, role: str, domains: Any) -> None:
     cookie = await admin(place, role=role, domains=domains)
     me = await place.here.pool.fetchval("SELECT id FROM user_account")
     for method, path, body in (
@@ -200,7 +200,7 @@ HIS = ["shop.example"]
     ],
 )
 async def test_no_key_has_more_rights_than_who_makes_it(
-    place: House, role: str, scopes: list[str], domains: Any, wanted: dict[str, Any], status: int
+    place: PeopleGateway, role: str, scopes: list[str], domains: Any, wanted: dict[str, Any], status: int
 ) -> None:
     key = bearer(await place.here.key(place.workspace, role, tuple(scopes), domains))
     seen = await place.ask("POST", "/v1/keys", wanted, **key)
@@ -225,7 +225,7 @@ async def test_no_key_has_more_rights_than_who_makes_it(
     ],
 )
 async def test_no_user_has_more_rights_than_who_invites(
-    place: House, role: str, scopes: list[str], domains: Any, wanted: dict[str, Any], status: int
+    place: PeopleGateway, role: str, scopes: list[str], domains: Any, wanted: dict[str, Any], status: int
 ) -> None:
     key = bearer(await place.here.key(place.workspace, role, tuple(scopes), domains))
     seen = await place.ask("POST", "/v1/users", {"email": "bob@shop.example"} | wanted, **key)
@@ -233,7 +233,7 @@ async def test_no_user_has_more_rights_than_who_invites(
     assert await place.here.pool.fetchval("SELECT count(*) FROM user_account") == (status == 201)
 
 
-async def test_who_has_less_changes_nothing_of_who_has_more(place: House) -> None:
+async def test_who_has_less_changes_nothing_of_who_has_more(place: PeopleGateway) -> None:
     """A link to choose a password is the account itself: it is made by those only who have all that it has."""
     _, ada = await place.user(role="admin")
     strong = await place.here.key(place.workspace, "super_admin", SCOPES)
@@ -248,7 +248,7 @@ async def test_who_has_less_changes_nothing_of_who_has_more(place: House) -> Non
     assert await place.here.pool.fetchval("SELECT count(*) FROM one_time_link") == 0
 
 
-async def test_a_confined_administrator_sees_nobody_else(place: House) -> None:
+async def test_a_confined_administrator_sees_nobody_else(place: PeopleGateway) -> None:
     _, mine = await place.user("mine@shop.example", "member", HIS)
     others = [
         (await place.user("whole@shop.example", "viewer"))[1],
@@ -271,7 +271,7 @@ async def test_a_confined_administrator_sees_nobody_else(place: House) -> None:
     assert (await place.ask("PATCH", f"/v1/users/{mine}", {"role": "admin"}, cookie)).status == 200
 
 
-async def test_a_key_is_shown_once_listed_and_revoked(place: House) -> None:
+async def test_a_key_is_shown_once_listed_and_revoked(place: PeopleGateway) -> None:
     cookie = await admin(place)
     body = {"role": "member", "scopes": ["track", "track", "analytics"], "name": "The shop's server"}
     made = (await place.ask("POST", "/v1/keys", body, cookie)).body["data"]
@@ -289,7 +289,7 @@ async def test_a_key_is_shown_once_listed_and_revoked(place: House) -> None:
     assert (await place.ask("DELETE", path, cookie=cookie)).status == 404
 
 
-async def test_another_tenant_s_people_and_keys_do_not_exist(place: House) -> None:
+async def test_another_tenant_s_people_and_keys_do_not_exist(place: PeopleGateway) -> None:
     await place.here.workspace("theirs")
     theirs = await admin(place, workspace="theirs")
     _, ada = await place.user()

@@ -12,7 +12,7 @@ import pytest_asyncio
 from postmeter.shared.stream.events import EventType
 from tests.waiting import until
 from tests.webhooks.accounts import SLUGS, WITHOUT_SNS, Account, Source, account
-from tests.webhooks.posting import Post, another, posting
+from tests.webhooks.posting import WebhookGateway, another, posting
 
 every_provider = pytest.mark.parametrize("slug", SLUGS)
 batching_provider = pytest.mark.parametrize("slug", [slug for slug, one in WITHOUT_SNS.items() if one.batches])
@@ -24,23 +24,23 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def all_posts(
     shared_postgres_dsn: str, shared_redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Post]:
+) -> AsyncIterator[WebhookGateway]:
     async with posting(shared_postgres_dsn, shared_redis_url, tmp_path_factory.mktemp("posts")) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def post(all_posts: Post) -> Post:
+async def post(all_posts: WebhookGateway) -> WebhookGateway:
     """A workspace of the test's own."""
     return await another(all_posts)
 
 
-async def opened(post: Post, slug: str) -> tuple[Account, Source]:
+async def opened(post: WebhookGateway, slug: str) -> tuple[Account, Source]:
     made = account(slug, post.sns)
     return made, await post.source(slug, made.secret, *made.options)
 
 
-async def deliver(post: Post, teller: Account, source: Source, events: list[Any]) -> tuple[int, list[int]]:
+async def deliver(post: WebhookGateway, teller: Account, source: Source, events: list[Any]) -> tuple[int, list[int]]:
     """(accepted, indexes of what was rejected) over all bodies that carry `events`."""
     accepted, rejected = 0, list[int]()
     for body in teller.pack(events):
@@ -50,7 +50,7 @@ async def deliver(post: Post, teller: Account, source: Source, events: list[Any]
     return accepted, rejected
 
 
-async def kinds(post: Post, rows: int) -> dict[str, Counter[str]]:
+async def kinds(post: WebhookGateway, rows: int) -> dict[str, Counter[str]]:
     """What is kept of each message, once there are so many rows."""
     found: dict[str, Counter[str]] = {}
     for row in await post.history(rows):
@@ -59,7 +59,7 @@ async def kinds(post: Post, rows: int) -> dict[str, Counter[str]]:
 
 
 @every_provider
-async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: Post, slug: str) -> None:
+async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: WebhookGateway, slug: str) -> None:
     teller, source = await opened(post, slug)
     theirs = {name: f"{uuid.uuid4()}" for name in ("known by ours", "known by theirs", "registered later")}
     ours = await post.register()
@@ -92,7 +92,7 @@ async def test_a_delivery_counts_once_by_our_id_and_by_theirs(post: Post, slug: 
 
 
 @every_provider
-async def test_what_is_told_is_counted_once(post: Post, slug: str) -> None:
+async def test_what_is_told_is_counted_once(post: WebhookGateway, slug: str) -> None:
     teller, source = await opened(post, slug)
     read, gone = await post.register(), await post.register()
     events = [teller.event("delivered", "a", read), teller.event("opened", "a", read)]
@@ -106,7 +106,7 @@ async def test_what_is_told_is_counted_once(post: Post, slug: str) -> None:
 
 
 @every_provider
-async def test_a_forged_delivery_leaves_nothing(post: Post, slug: str) -> None:
+async def test_a_forged_delivery_leaves_nothing(post: WebhookGateway, slug: str) -> None:
     teller, source = await opened(post, slug)
     genuine = teller.delivered(source, str(uuid.uuid4()), await post.register())
     body, right = genuine
@@ -125,7 +125,7 @@ async def test_a_forged_delivery_leaves_nothing(post: Post, slug: str) -> None:
 
 
 @every_provider
-async def test_what_is_hostile_does_no_harm(post: Post, slug: str) -> None:
+async def test_what_is_hostile_does_no_harm(post: WebhookGateway, slug: str) -> None:
     teller, source = await opened(post, slug)
     letters = 0
     for hostile in HOSTILE:
@@ -149,7 +149,7 @@ async def test_what_is_hostile_does_no_harm(post: Post, slug: str) -> None:
 
 
 @batching_provider
-async def test_one_bad_item_leaves_the_others(post: Post, slug: str) -> None:
+async def test_one_bad_item_leaves_the_others(post: WebhookGateway, slug: str) -> None:
     teller, source = await opened(post, slug)
     message = await post.register()
     told = teller.event("delivered", "a", message)

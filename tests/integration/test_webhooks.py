@@ -27,18 +27,18 @@ from tests.waiting import until
 from tests.webhooks import postmark, sendgrid
 from tests.webhooks.accounts import Mailgun, Postmark, SendGrid, Ses, moment, now
 from tests.webhooks.deliveries import raw, source
-from tests.webhooks.posting import Post, posting
+from tests.webhooks.posting import WebhookGateway, posting
 from tests.webhooks.signatures import basic
 from tests.webhooks.sns import Sns
 
 
 @pytest.fixture
-async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Post]:
+async def post(postgres_dsn: str, redis_url: str, tmp_path: Path) -> AsyncIterator[WebhookGateway]:
     async with posting(postgres_dsn, redis_url, tmp_path) as found:
         yield found
 
 
-async def test_hits_have_their_turn_between_large_items(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hits_have_their_turn_between_large_items(post: WebhookGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     account, turns, seen = SendGrid(), 0, list[int]()
     door = await post.source("sendgrid", account.secret)
     read = handler.read
@@ -65,7 +65,7 @@ async def test_hits_have_their_turn_between_large_items(post: Post, monkeypatch:
     assert len(set(seen[10:])) > 4
 
 
-async def test_one_bad_item_of_a_batch(post: Post) -> None:
+async def test_one_bad_item_of_a_batch(post: WebhookGateway) -> None:
     account = SendGrid()
     door = await post.source("sendgrid", account.secret)
     message = await post.register()
@@ -89,7 +89,7 @@ async def test_one_bad_item_of_a_batch(post: Post) -> None:
     assert all(letter["workspace"] == 1 for letter in letters)
 
 
-async def test_unknown_events_are_kept_and_counted_nowhere(post: Post) -> None:
+async def test_unknown_events_are_kept_and_counted_nowhere(post: WebhookGateway) -> None:
     account = SendGrid()
     door = await post.source("sendgrid", account.secret)
     message = await post.register()
@@ -109,7 +109,7 @@ async def test_unknown_events_are_kept_and_counted_nowhere(post: Post) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 4_102_444_800])
-async def test_an_impossible_time_counts_when_it_was_received(post: Post, at: int) -> None:
+async def test_an_impossible_time_counts_when_it_was_received(post: WebhookGateway, at: int) -> None:
     account = SendGrid()
     door = await post.source("sendgrid", account.secret)
     message = await post.register()
@@ -120,7 +120,7 @@ async def test_an_impossible_time_counts_when_it_was_received(post: Post, at: in
     await post.counts({"delivered": 1})
 
 
-async def test_a_token_of_mailgun_signs_one_event(post: Post) -> None:
+async def test_a_token_of_mailgun_signs_one_event(post: WebhookGateway) -> None:
     account = Mailgun()
     door = await post.source("mailgun", account.secret)
     message = await post.register()
@@ -136,7 +136,7 @@ async def test_a_token_of_mailgun_signs_one_event(post: Post) -> None:
     await post.counts({"delivered": 1})
 
 
-async def test_a_token_of_mailgun_is_spent_at_every_source_of_its_key(post: Post) -> None:
+async def test_a_token_of_mailgun_is_spent_at_every_source_of_its_key(post: WebhookGateway) -> None:
     account, stranger = Mailgun(), Mailgun()
     stranger.secret = "signing key of somebody else"
     here, there = [await post.source("mailgun", account.secret) for _ in range(2)]
@@ -161,7 +161,7 @@ async def test_without_redis_no_token_is_taken() -> None:
     await redis.aclose()
 
 
-async def test_a_subscription_is_confirmed_and_its_end_is_not_an_event(post: Post) -> None:
+async def test_a_subscription_is_confirmed_and_its_end_is_not_an_event(post: WebhookGateway) -> None:
     account = Ses(post.sns)
     door = await post.source("ses", "", *account.options)
     nothing = {"accepted": 0, "rejected": []}
@@ -175,7 +175,7 @@ async def test_a_subscription_is_confirmed_and_its_end_is_not_an_event(post: Pos
     assert await post.bench.streams.ends() == {}
 
 
-async def test_a_hostile_certificate_and_a_strange_topic_ask_nothing(post: Post) -> None:
+async def test_a_hostile_certificate_and_a_strange_topic_ask_nothing(post: WebhookGateway) -> None:
     account = Ses(post.sns)
     door = await post.source("ses", "", *account.options)
     strange = "arn:aws:sns:eu-west-1:999999999999:mine"
@@ -186,7 +186,7 @@ async def test_a_hostile_certificate_and_a_strange_topic_ask_nothing(post: Post)
     assert post.sns.asked == []
 
 
-async def test_raw_deliveries_of_sns(post: Post) -> None:
+async def test_raw_deliveries_of_sns(post: WebhookGateway) -> None:
     account = Ses(post.sns)
     door = await post.source("ses", "", *account.options)
     message = await post.register()
@@ -199,7 +199,7 @@ async def test_raw_deliveries_of_sns(post: Post) -> None:
     await post.counts({"delivered": 1})
 
 
-async def test_compressed_deliveries_and_bombs(post: Post) -> None:
+async def test_compressed_deliveries_and_bombs(post: WebhookGateway) -> None:
     account = Postmark()
     door = await post.source("postmark")
     message = await post.register()
@@ -223,7 +223,7 @@ async def test_compressed_deliveries_and_bombs(post: Post) -> None:
     await post.counts({"delivered": 1})
 
 
-async def test_hostile_texts_are_stored_cut(post: Post) -> None:
+async def test_hostile_texts_are_stored_cut(post: WebhookGateway) -> None:
     door = await post.source("postmark")
     message = await post.register()
     click = postmark.record(
@@ -247,7 +247,7 @@ async def test_hostile_texts_are_stored_cut(post: Post) -> None:
         assert door.secret not in (stored or "")
 
 
-async def test_only_the_right_url_is_a_webhook(post: Post) -> None:
+async def test_only_the_right_url_is_a_webhook(post: WebhookGateway) -> None:
     account = Postmark()
     door = await post.source("postmark")
     call = account.delivered(door, str(uuid.uuid4()))
@@ -272,7 +272,7 @@ async def test_only_the_right_url_is_a_webhook(post: Post) -> None:
     await until(gone)
 
 
-async def test_a_source_speaks_for_its_workspace_only(post: Post) -> None:
+async def test_a_source_speaks_for_its_workspace_only(post: WebhookGateway) -> None:
     await post.here.workspace("other")
     door = await post.source("postmark", workspace="other")
     message = await post.register()
@@ -283,7 +283,7 @@ async def test_a_source_speaks_for_its_workspace_only(post: Post) -> None:
     assert await post.bench.total() == {}
 
 
-async def test_two_sources_of_one_provider_tell_an_event_once(post: Post) -> None:
+async def test_two_sources_of_one_provider_tell_an_event_once(post: WebhookGateway) -> None:
     account = SendGrid()
     doors = [await post.source("sendgrid", account.secret) for _ in range(2)]
     message = await post.register()
@@ -335,7 +335,7 @@ async def test_the_way_out_follows_nothing_and_is_bounded(monkeypatch: pytest.Mo
     assert asked == ["/certificate", "/moved", "/large", "/silent"]
 
 
-async def test_what_is_kept_of_a_recipient(post: Post) -> None:
+async def test_what_is_kept_of_a_recipient(post: WebhookGateway) -> None:
     """Mail that nobody has registered, told by its provider."""
     account = Postmark()
     door = await post.source("postmark")
@@ -349,7 +349,7 @@ async def test_what_is_kept_of_a_recipient(post: Post) -> None:
     assert row["tags"] == ["welcome"]
 
 
-async def test_whose_opens_count(post: Post) -> None:
+async def test_whose_opens_count(post: WebhookGateway) -> None:
     """By default ours, where the mail carries ours; the provider's, where a source of that provider says so."""
     theirs, account = await post.source("postmark"), SendGrid()
     await post.command("source", "engagement", theirs.id, "provider")

@@ -10,7 +10,7 @@ import pytest
 
 from postmeter.gateway.workspace import sending_ips
 from postmeter.shared.storage.thresholds import Thresholds
-from tests.integration.people import House, Seen, house
+from tests.integration.people import PeopleGateway, Seen, people_gateway
 from tests.integration.running_gateway import bearer, gateway
 from tests.integration.running_query import query_service, world
 
@@ -19,19 +19,19 @@ ALL = ("analytics", "track", "access", "mail:read")
 
 
 @pytest.fixture
-async def place(postgres_dsn: str) -> AsyncIterator[House]:
-    async with house(postgres_dsn) as made:
+async def place(postgres_dsn: str) -> AsyncIterator[PeopleGateway]:
+    async with people_gateway(postgres_dsn) as made:
         yield made
 
 
-async def ask(place: House, method: str, path: str, body: Any = None, *, key: str = "", **rights: Any) -> Seen:
+async def ask(place: PeopleGateway, method: str, path: str, body: Any = None, *, key: str = "", **rights: Any) -> Seen:
     """As an administrator, or with other rights."""
     given = {"role": "admin", "scopes": ALL} | rights
     key = key or await place.here.key(place.workspace, **given)
     return await place.ask(method, path, body, Authorization=f"Bearer {key}")
 
 
-async def test_thresholds_are_the_defaults_until_some_are_set(place: House) -> None:
+async def test_thresholds_are_the_defaults_until_some_are_set(place: PeopleGateway) -> None:
     shown = (await ask(place, "GET", "/v1/verdicts")).body
     assert (shown["data"], shown["defaults"]) == (DEFAULTS, DEFAULTS)
     assert (shown["least"]["burst_clicks"], shown["most"]["burst_clicks"]) == (2, 100)
@@ -62,7 +62,7 @@ async def test_thresholds_are_the_defaults_until_some_are_set(place: House) -> N
     ],
 )
 async def test_a_threshold_that_makes_no_sense_is_refused_and_nothing_is_set(
-    place: House, body: Any, field: str | None
+    place: PeopleGateway, body: Any, field: str | None
 ) -> None:
     refused = await ask(place, "PUT", "/v1/verdicts", {"burst_links": 9} | body if body else body)
     assert (refused.status, refused.body["error"]["code"]) == (400, "INVALID_FIELD")
@@ -70,7 +70,7 @@ async def test_a_threshold_that_makes_no_sense_is_refused_and_nothing_is_set(
     assert await place.here.pool.fetchval("SELECT count(*) FROM verdict_setting") == 0
 
 
-async def test_sending_ips_are_added_shown_and_removed(place: House) -> None:
+async def test_sending_ips_are_added_shown_and_removed(place: PeopleGateway) -> None:
     added = await ask(place, "POST", "/v1/sending-ips", {"ips": ["9.9.9.9", "2A00:1450:0::8A", "::ffff:1.1.1.1"]})
     assert added.status == 201
     assert [one["ip"] for one in added.body["data"]] == ["1.1.1.1", "9.9.9.9", "2a00:1450::8a"]
@@ -108,14 +108,16 @@ async def test_sending_ips_are_added_shown_and_removed(place: House) -> None:
         ("9.9.9.9", "ips"),
     ],
 )
-async def test_other_ips_are_refused_and_none_is_stored(place: House, ips: Any, field: str) -> None:
+async def test_other_ips_are_refused_and_none_is_stored(place: PeopleGateway, ips: Any, field: str) -> None:
     refused = await ask(place, "POST", "/v1/sending-ips", {"ips": ips})
     assert (refused.status, refused.body["error"]["field"]) == (400, field)
     assert len(refused.body["error"]["message"]) < 500
     assert (await ask(place, "GET", "/v1/sending-ips")).body["data"] == []
 
 
-async def test_a_workspace_has_a_limited_number_of_sending_ips(place: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_workspace_has_a_limited_number_of_sending_ips(
+    place: PeopleGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sending_ips, "MOST", 2)
     assert (await ask(place, "POST", "/v1/sending-ips", {"ips": ["9.9.9.1", "9.9.9.2"]})).status == 201
     full = await ask(place, "POST", "/v1/sending-ips", {"ips": ["9.9.9.2", "9.9.9.3"]})
@@ -135,7 +137,9 @@ async def test_a_workspace_has_a_limited_number_of_sending_ips(place: House, mon
         ({"role": "domain_admin", "domains": ["shop.example"]}, (200, 403), (403, 403)),
     ],
 )
-async def test_who_may(place: House, rights: dict[str, Any], reads: tuple[int, int], writes: tuple[int, int]) -> None:
+async def test_who_may(
+    place: PeopleGateway, rights: dict[str, Any], reads: tuple[int, int], writes: tuple[int, int]
+) -> None:
     key = await place.here.key(place.workspace, **{"scopes": ALL} | rights)
     asked: list[tuple[str, str, Any]] = [("GET", "/v1/verdicts", None), ("GET", "/v1/sending-ips", None)]
     asked += [("PUT", "/v1/verdicts", {"burst_links": 5}), ("POST", "/v1/sending-ips", {"ips": ["9.9.9.9"]})]

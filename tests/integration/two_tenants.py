@@ -48,7 +48,7 @@ class Answer:
 
 
 @dataclass
-class Town:
+class TwoTenants:
     """The product's gateway, query-service and tracking-service over both tenants."""
 
     url: str
@@ -143,7 +143,7 @@ async def make_keys(here: World) -> dict[str, str]:
     return found
 
 
-async def make_exports(town: Town) -> None:
+async def make_exports(town: TwoTenants) -> None:
     """An export, an order and cursors of each tenant; nobody's are of the same form."""
     for mark, key in ((OURS, town.keys["admin"]), (THEIRS, town.keys["theirs"])):
         ids = town.ids[mark]
@@ -189,7 +189,7 @@ async def make_exports(town: Town) -> None:
     town.ids[SIBLING] = replace(town.ids[SIBLING], **nobody_s)
 
 
-async def session_of(town: Town, key: str) -> str:
+async def session_of(town: TwoTenants, key: str) -> str:
     """The id of a session that was begun with the key."""
     status, _, _ = await town.raw(None, Request("POST", "/session", {"api_key": key}))
     assert status == 204
@@ -197,7 +197,7 @@ async def session_of(town: Town, key: str) -> str:
     return str(begun["id"])
 
 
-async def who_comes_in(town: Town, mark: str, key: str) -> dict[str, str]:
+async def who_comes_in(town: TwoTenants, mark: str, key: str) -> dict[str, str]:
     """A user and a key of one domain."""
     domains = [f"{mark}.example"]
     user = {"email": f"usr-{mark}@c.example", "role": "viewer", "domains": domains}
@@ -209,7 +209,7 @@ async def who_comes_in(town: Town, mark: str, key: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[Town]:
+async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[TwoTenants]:
     """Everything running; `statements` are those that query-service sends to Postgres."""
     statements: list[str] = []
 
@@ -225,7 +225,7 @@ async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator
             client() as session,
         ):
             here = World(pool)
-            town = Town(url, session, await settle(dsn, here), await make_keys(here), statements)
+            town = TwoTenants(url, session, await settle(dsn, here), await make_keys(here), statements)
             async with bench(dsn, redis_url) as counting, counting.aggregator(shards=SHARDS):
                 await make_exports(town)
                 yield town

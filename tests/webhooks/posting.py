@@ -35,7 +35,7 @@ WORKSPACE = "shop"
 
 
 @dataclass
-class Post:
+class WebhookGateway:
     """What a test of a workspace talks to: `gateway` is the URL, `key` the workspace's, `sns` what Amazon answers."""
 
     bench: Bench
@@ -131,7 +131,7 @@ class Post:
 
 
 @asynccontextmanager
-async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> AsyncIterator[Post]:
+async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> AsyncIterator[WebhookGateway]:
     """Everything that a delivery goes through, and a workspace. settings: of tracking-service."""
     sns, port = Sns(), free_port()
     # Who signs the URL as well signs the one that is called.
@@ -147,15 +147,15 @@ async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> As
             gateway(dsn, tracking_url=tracking_url, port=port) as url,
             client() as session,
         ):
-            yield await _opened(Post(rig, here, url, session, "", sns, 0), WORKSPACE)
+            yield await _opened(WebhookGateway(rig, here, url, session, "", sns, 0), WORKSPACE)
 
 
-async def another(post: Post) -> Post:
+async def another(post: WebhookGateway) -> WebhookGateway:
     """The same for a new workspace of its own."""
     return await _opened(post, uuid.uuid4().hex)
 
 
-async def _opened(post: Post, name: str) -> Post:
+async def _opened(post: WebhookGateway, name: str) -> WebhookGateway:
     workspace = await post.here.workspace(name)
     key = await post.here.key(workspace, scopes=("track",))
     return replace(post, key=key, workspace=workspace, name=name)

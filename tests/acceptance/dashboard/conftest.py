@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from tests import browser as browsers
 from tests.acceptance.dashboard_visits import Visit, signed_in
-from tests.acceptance.told_history import World
+from tests.acceptance.told_history import ToldHistory
 from tests.product import running
 
 
@@ -20,13 +20,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToldHistory]:
     with running(tmp_path_factory.mktemp("dashboard")) as product:
-        yield World(product)
+        yield ToldHistory(product)
 
 
 @pytest.fixture
-def visiting(world: World, browser: Browser) -> Iterator[Callable[..., Visit]]:
+def visiting(world: ToldHistory, browser: Browser) -> Iterator[Callable[..., Visit]]:
     """Makes visits of somebody who is signed in; in the end nothing was complained of, nor asked of anybody else."""
     contexts, visits = [], []
 

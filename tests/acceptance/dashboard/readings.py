@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from playwright.sync_api import Locator, Page
 
-from tests.acceptance.told_history import HOSTILE, World
+from tests.acceptance.told_history import HOSTILE, ToldHistory
 
 UNSPLIT = ("sent", "delivered", "hard_bounced", "soft_bounced", "complained", "unique_opens", "unique_clicks")
 OPENS = {
@@ -28,14 +28,14 @@ def figure(place: Page | Locator, name: str) -> int:
         place.get_by_role("button", name=re.compile(f", {name}: explain"))).first.inner_text())  # fmt: skip
 
 
-def counted(world: World, **more: Any) -> dict[str, int]:
+def counted(world: ToldHistory, **more: Any) -> dict[str, int]:
     metrics = [*UNSPLIT, "human_opens", "proxy_opens", "machine_opens", "clicks", "machine_clicks", "bounced"]
     rows = world.ask("POST", "/v1/query", {"metrics": metrics} | more)["data"]
     assert len(rows) == 1
     return dict(rows[0])
 
 
-def screens(world: World) -> dict[str, str]:
+def screens(world: ToldHistory) -> dict[str, str]:
     """Every screen by an address that has something to show."""
     return {
         "overview": "/?who=all",
@@ -57,7 +57,7 @@ def screens(world: World) -> dict[str, str]:
     }
 
 
-def report(world: World, path: str, **query: str) -> Any:
+def report(world: ToldHistory, path: str, **query: str) -> Any:
     """The data of a report of the workspace."""
     url = f"/api/v1/workspaces/{world.product.ready['workspace']}/analytics/{path}?{urlencode(query)}"
     return world.ask("GET", url)["data"]

@@ -7,10 +7,10 @@ from playwright.sync_api import expect
 from tests.acceptance.dashboard.answers import answering, comes_late, held_back, refusal
 from tests.acceptance.dashboard.readings import counted
 from tests.acceptance.dashboard_visits import Visiting
-from tests.acceptance.told_history import World
+from tests.acceptance.told_history import ToldHistory
 
 
-def test_an_older_answer_that_comes_later_replaces_nothing(world: World, visiting: Visiting) -> None:
+def test_an_older_answer_that_comes_later_replaces_nothing(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/campaigns/june?list=not_opened")
     clicked = {"engagement": "clicked", "filters": {"campaign": ["june"]}}
     told = world.ask("POST", "/v1/messages/search", clicked)["data"]
@@ -34,7 +34,7 @@ def test_an_older_answer_that_comes_later_replaces_nothing(world: World, visitin
         expect(cell).to_have_text(str(delivered))
 
 
-def test_what_goes_wrong_says_what_to_do(world: World, visiting: Visiting) -> None:
+def test_what_goes_wrong_says_what_to_do(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     visit.expected = "Failed to load resource"
     page = visit.page

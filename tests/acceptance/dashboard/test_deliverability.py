@@ -11,10 +11,10 @@ from playwright.sync_api import Route, expect
 from tests.acceptance.dashboard.answers import held_back
 from tests.acceptance.dashboard.readings import counted, number, percent, report
 from tests.acceptance.dashboard_visits import Visiting
-from tests.acceptance.told_history import HOSTILE, World
+from tests.acceptance.told_history import HOSTILE, ToldHistory
 
 
-def test_complaints_are_held_against_the_lines(world: World, visiting: Visiting) -> None:
+def test_complaints_are_held_against_the_lines(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/deliverability?period=90d")
     told = counted(world)
     by = {"dimensions": ["mailbox_provider"], "order_by": "-sent"}
@@ -39,7 +39,7 @@ def test_complaints_are_held_against_the_lines(world: World, visiting: Visiting)
     assert counts == [reason["count"] for reason in data["bounce_analysis"]["top_bounce_reasons"]]
 
 
-def test_what_comes_late_stands_where_it_belongs(world: World, visiting: Visiting) -> None:
+def test_what_comes_late_stands_where_it_belongs(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.page
     # What stands first comes last, and what stands in it was there before.
@@ -55,7 +55,7 @@ def test_what_comes_late_stands_where_it_belongs(world: World, visiting: Visitin
     assert titles[3:5] == ["Health", "Health, day by day"]
 
 
-def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visiting) -> None:
+def test_a_listed_address_is_named_with_its_list(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().page
     listed = {"ip": "192.0.2.7", "last_check": "2026-01-02T03:04:05Z", "listed_in": [HOSTILE, "zone.example"]}
     others: dict[str, Any] = {"ip": "2001:db8::1", "last_check": None, "listed_in": []}
@@ -76,7 +76,7 @@ def test_a_listed_address_is_named_with_its_list(world: World, visiting: Visitin
 
 
 @pytest.mark.parametrize(("show", "field"), [("score", "engagement_score"), ("sent", "emails_sent")])
-def test_the_week_s_hours_are_the_api_s(world: World, visiting: Visiting, show: str, field: str) -> None:
+def test_the_week_s_hours_are_the_api_s(world: ToldHistory, visiting: Visiting, show: str, field: str) -> None:
     page = visiting().to(f"/when?period=90d&show={show}&zone=Asia%2FKathmandu")
     data = report(world, "engagement-heatmap", timeRange="90d", timezone="Asia/Kathmandu")
     assert sum(hour["emails_sent"] for hour in data["hours"]) == counted(world)["sent"]
@@ -114,7 +114,7 @@ def test_the_week_is_walked_by_the_keyboard(visiting: Visiting) -> None:
     expect(page.locator(".cell[tabindex='0']")).to_have_count(1)
 
 
-def test_campaigns_are_compared_with_how_sure_that_is(world: World, visiting: Visiting) -> None:
+def test_campaigns_are_compared_with_how_sure_that_is(world: ToldHistory, visiting: Visiting) -> None:
     campaigns = ["march", "april", "june"]
     page = visiting().to("/compare?" + urlencode([("campaign", one) for one in campaigns]))
     sections = {"Opened": "open_rate", "Clicked": "click_rate", "Bounced": "bounce_rate", "Complaints": "spam_rate"}
@@ -140,7 +140,7 @@ def test_campaigns_are_compared_with_how_sure_that_is(world: World, visiting: Vi
         page.keyboard.press("Escape")
 
 
-def test_what_is_compared_is_in_the_address(world: World, visiting: Visiting) -> None:
+def test_what_is_compared_is_in_the_address(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/compare")
     expect(page).to_have_url(re.compile("campaign=june&campaign=may"))
     chosen = page.get_by_role("group", name="Campaigns that are compared").get_by_role("link")

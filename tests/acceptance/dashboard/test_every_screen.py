@@ -21,7 +21,7 @@ from tests.acceptance.dashboard_visits import (
     signed_in,
     until_focused,
 )
-from tests.acceptance.told_history import MARKUP, World
+from tests.acceptance.told_history import MARKUP, ToldHistory
 
 TEXTS = Path(__file__).parents[3] / "gateway/postmeter/gateway/site/dashboard/texts"
 ONE_SCREEN = 105_000
@@ -48,7 +48,7 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def tour(world: World, browser: Browser) -> dict[str, Seen]:
+def tour(world: ToldHistory, browser: Browser) -> dict[str, Seen]:
     """Every screen, looked at once by somebody who looks at everything."""
     context = signed_in(world.product, browser)
     visit = Visit(world.url, context.new_page())
@@ -98,7 +98,7 @@ def test_no_text_is_missing_from_a_screen(tour: dict[str, Seen]) -> None:
         assert keys_shown == [], name
 
 
-def test_all_of_it_works_by_the_keyboard(world: World, visiting: Visiting) -> None:
+def test_all_of_it_works_by_the_keyboard(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/?period=90d")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -151,7 +151,7 @@ def test_the_page_is_light_and_is_kept(tour: dict[str, Seen], visiting: Visiting
     assert not any(again.values())
 
 
-def test_every_language_says_everything(world: World, visiting: Visiting) -> None:
+def test_every_language_says_everything(world: ToldHistory, visiting: Visiting) -> None:
     texts = {file.stem: json.loads(file.read_text()) for file in TEXTS.iterdir()}
     assert {"en", "de"} <= texts.keys()
     for said in texts.values():
@@ -170,7 +170,7 @@ def placeholders(text: str | dict[str, str]) -> set[str]:
     return {name for form in forms for name in re.findall(r"\{(\w+)\}", form)}
 
 
-def test_a_list_says_whose_opens_it_is_of(world: World, tour: dict[str, Seen]) -> None:
+def test_a_list_says_whose_opens_it_is_of(world: ToldHistory, tour: dict[str, Seen]) -> None:
     """The search knows people and proxies together, and no machines; where the switch counts others, that is said."""
     of_machines = "Those that only machines opened cannot be searched for"
     for name, is_said in (("campaign", True), ("explained", False)):

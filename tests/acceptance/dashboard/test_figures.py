@@ -14,11 +14,11 @@ from playwright.sync_api import expect
 
 from tests.acceptance.dashboard.readings import OPENS, counted, figure, number
 from tests.acceptance.dashboard_visits import Visiting
-from tests.acceptance.told_history import CAMPAIGNS, World
+from tests.acceptance.told_history import CAMPAIGNS, ToldHistory
 
 
 @pytest.mark.parametrize("who", OPENS)
-def test_the_overview_s_numbers_are_the_api_s(world: World, visiting: Visiting, who: str) -> None:
+def test_the_overview_s_numbers_are_the_api_s(world: ToldHistory, visiting: Visiting, who: str) -> None:
     page = visiting().to(f"/?who={who}&period=90d")
     told = counted(world, **{"from": (world.now.date() - timedelta(days=365)).isoformat()})
     assert figure(page, "Delivered") == told["delivered"]
@@ -29,7 +29,7 @@ def test_the_overview_s_numbers_are_the_api_s(world: World, visiting: Visiting, 
     assert figure(page, "Bounced") == told["bounced"]
 
 
-def test_a_curve_says_day_by_day_what_the_api_says(world: World, visiting: Visiting) -> None:
+def test_a_curve_says_day_by_day_what_the_api_says(world: ToldHistory, visiting: Visiting) -> None:
     zone = "Pacific/Auckland"
     page = visiting().to(f"/?period=30d&zone={zone}&who=all")
     page.locator(".same summary").click()
@@ -42,7 +42,7 @@ def test_a_curve_says_day_by_day_what_the_api_says(world: World, visiting: Visit
     assert shown == [[sum(row[metric] for metric in OPENS[who]) for who in OPENS] for row in told]
 
 
-def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: World, visiting: Visiting) -> None:
+def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/?period=90d")
     before = figure(page, "Opens")
     lines = page.locator(".reading span").count()
@@ -61,7 +61,7 @@ def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: Worl
 
 
 @pytest.mark.parametrize("campaign", [campaign for campaign, *_ in CAMPAIGNS[-2:]])
-def test_a_campaign_s_numbers_are_those_of_another_api(world: World, visiting: Visiting, campaign: str) -> None:
+def test_a_campaign_s_numbers_are_those_of_another_api(world: ToldHistory, visiting: Visiting, campaign: str) -> None:
     page = visiting().to(f"/campaigns/{campaign}")
     workspace = world.product.ready["workspace"]
     answer = world.ask("GET", f"/api/v1/workspaces/{workspace}/campaigns/{campaign}/analytics?timeRange=90d")
@@ -82,7 +82,7 @@ def test_a_campaign_s_numbers_are_those_of_another_api(world: World, visiting: V
 
 
 @pytest.mark.parametrize("engagement", ["clicked", "not_opened", "bounced"])
-def test_who_is_listed_page_by_page(world: World, visiting: Visiting, engagement: str) -> None:
+def test_who_is_listed_page_by_page(world: ToldHistory, visiting: Visiting, engagement: str) -> None:
     page = visiting().to(f"/campaigns/june?list={engagement}")
     search = {"engagement": engagement, "filters": {"campaign": ["june"]}, "limit": 1000}
     told = [message["recipient_ref"] for message in world.ask("POST", "/v1/messages/search", search)["data"]]
@@ -97,7 +97,7 @@ def test_who_is_listed_page_by_page(world: World, visiting: Visiting, engagement
     assert [row["recipient_ref"] for row in rows_of_file] == told
 
 
-def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting) -> None:
+def test_explore_answers_what_the_address_asks(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/explore?metric=sent&metric=unique_opens&by=mailbox_provider")
     body = {"metrics": ["sent", "unique_opens"], "dimensions": ["mailbox_provider"], "order_by": "-sent"}
     told = sorted((row["sent"], row["unique_opens"]) for row in world.ask("POST", "/v1/query", body)["data"])
@@ -109,14 +109,14 @@ def test_explore_answers_what_the_address_asks(world: World, visiting: Visiting)
 
 
 @pytest.mark.parametrize("who", OPENS)
-def test_explore_follows_the_switch(world: World, visiting: Visiting, who: str) -> None:
+def test_explore_follows_the_switch(world: ToldHistory, visiting: Visiting, who: str) -> None:
     page = visiting().to(f"/explore?metric=opens&who={who}")
     told = counted(world)
     shown = number(page.locator("main tbody td").inner_text())
     assert shown == sum(told[metric] for metric in OPENS[who])
 
 
-def test_days_follow_the_zone_that_is_chosen(world: World, visiting: Visiting) -> None:
+def test_days_follow_the_zone_that_is_chosen(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=today&zone=Etc/GMT%2B12")
     page.locator("summary", has_text="Time zone").click()
@@ -127,7 +127,7 @@ def test_days_follow_the_zone_that_is_chosen(world: World, visiting: Visiting) -
     expect(page.locator(".dropped select")).to_have_count(0)
 
 
-def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visiting) -> None:
+def test_a_filter_that_is_added_narrows_everything(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")
     page.locator("summary", has_text="Filter").click()
@@ -142,7 +142,7 @@ def test_a_filter_that_is_added_narrows_everything(world: World, visiting: Visit
     expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
 
 
-def test_a_number_explains_itself_with_its_messages_and_its_command(world: World, visiting: Visiting) -> None:
+def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")
     page.get_by_role("button", name=re.compile(", Opened: explain")).click()
@@ -162,7 +162,7 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: World
     expect(other.locator(".life li").first).to_be_visible()
 
 
-def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: World, visiting: Visiting) -> None:
+def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to(f"/messages/{world.scanned}")
     told = world.ask("GET", f"/v1/messages/{world.scanned}/events")["data"]["events"]
     assert page.locator(".life li").count() == len(told) + 1

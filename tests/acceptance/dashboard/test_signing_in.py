@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Route, expect
 
 from tests.acceptance.dashboard_visits import Visit, Visiting
-from tests.acceptance.told_history import MARKUP, World
+from tests.acceptance.told_history import MARKUP, ToldHistory
 from tests.browser import PATIENCE
 
 
-def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: World, visiting: Visiting) -> None:
+def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     # All that Refresh asks for is refused, and the last of it may be told of after the page is gone.
     visit.expected = r"status of 401 .* /v1/"
@@ -24,7 +24,7 @@ def test_whoever_was_signed_out_is_asked_to_sign_in_again(world: World, visiting
     page.get_by_label("Password").wait_for()
 
 
-def test_who_signs_out_leaves_once_whatever_is_refused_meanwhile(world: World, visiting: Visiting) -> None:
+def test_who_signs_out_leaves_once_whatever_is_refused_meanwhile(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     visit.expected = r"status of 401 .* /v1/"
     page = visit.to("/campaigns")
@@ -42,7 +42,7 @@ def test_who_signs_out_leaves_once_whatever_is_refused_meanwhile(world: World, v
     expect(page).to_have_url(world.url + "/login")
 
 
-def test_a_workspace_without_mail_is_told_how_to_begin(world: World, browser: Browser) -> None:
+def test_a_workspace_without_mail_is_told_how_to_begin(world: ToldHistory, browser: Browser) -> None:
     command(world, "workspace", "create", "new", "--name", "New", "--timezone", "Asia/Kathmandu")
     key = command(world, "key", "create", "--workspace", "new", "--role", "member", "--scope", "analytics").split()[-1]
     context = browser.new_context(locale="en-GB")
@@ -55,12 +55,12 @@ def test_a_workspace_without_mail_is_told_how_to_begin(world: World, browser: Br
     context.close()
 
 
-def command(world: World, *words: str) -> str:
+def command(world: ToldHistory, *words: str) -> str:
     program = [str(Path(sys.executable).with_name("postmeter")), *words, "--data", str(world.product.data)]
     return subprocess.run(program, check=True, capture_output=True, text=True).stdout
 
 
-def test_an_identity_provider_is_offered_and_what_became_of_it_is_told(world: World, browser: Browser) -> None:
+def test_an_identity_provider_is_offered_and_what_became_of_it_is_told(world: ToldHistory, browser: Browser) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     ways = {"data": {"oidc": {"label": MARKUP, "path": "/session/oidc"}}}
@@ -77,7 +77,7 @@ def test_an_identity_provider_is_offered_and_what_became_of_it_is_told(world: Wo
     context.close()
 
 
-def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) -> None:
+def test_a_one_time_link_signs_in_by_a_button(world: ToldHistory, browser: Browser) -> None:
     link = world.product.ready["dashboard"]
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
@@ -95,7 +95,7 @@ def test_a_one_time_link_signs_in_by_a_button(world: World, browser: Browser) ->
     context.close()
 
 
-def test_who_is_not_signed_in_comes_back_to_where_it_was(world: World, browser: Browser) -> None:
+def test_who_is_not_signed_in_comes_back_to_where_it_was(world: ToldHistory, browser: Browser) -> None:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)

@@ -8,11 +8,11 @@ from playwright.sync_api import Page, Route, expect
 from tests.acceptance.dashboard.answers import answering, refusal
 from tests.acceptance.dashboard.readings import counted
 from tests.acceptance.dashboard_visits import AXE, FOREIGN, RULES, Visiting, barriers_of
-from tests.acceptance.told_history import MARKUP, World
+from tests.acceptance.told_history import MARKUP, ToldHistory
 from tests.product import wait_for
 
 
-def told_live(world: World, page: Page, **event: Any) -> None:
+def told_live(world: ToldHistory, page: Page, **event: Any) -> None:
     """Tells an event of the hostile message until the page shows one more than before.
 
     What is counted in the first second after somebody began to look may not be shown.
@@ -31,7 +31,7 @@ def told_live(world: World, page: Page, **event: Any) -> None:
     wait_for("an event on the page", seen)
 
 
-def test_events_are_shown_as_they_are_counted(world: World, visiting: Visiting) -> None:
+def test_events_are_shown_as_they_are_counted(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to("/live")
     expect(page.locator(".live-head")).to_contain_text("New events come in.")
     told_live(world, page, type="opened", user_agent=MARKUP)
@@ -58,7 +58,7 @@ def test_events_are_shown_as_they_are_counted(world: World, visiting: Visiting) 
     expect(page).to_have_url(re.compile(f"/messages/{world.hostile}"))
 
 
-def test_the_list_of_events_stands_still_when_it_is_told_to(world: World, visiting: Visiting) -> None:
+def test_the_list_of_events_stands_still_when_it_is_told_to(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting(reduced_motion="reduce").to("/live")
     still = page.locator(".live-head")
     expect(still).to_contain_text("Paused")
@@ -76,7 +76,7 @@ def test_the_list_of_events_stands_still_when_it_is_told_to(world: World, visiti
     expect(page.get_by_role("status").filter(has_text="Paused")).to_have_count(1)
 
 
-def test_a_stream_that_is_cut_is_opened_again_where_it_ended(world: World, visiting: Visiting) -> None:
+def test_a_stream_that_is_cut_is_opened_again_where_it_ended(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     visit.expected = "Failed to load resource"
     asked: list[str | None] = []
