@@ -348,6 +348,7 @@ CREATE TABLE link (
     PRIMARY KEY (workspace, id),
     UNIQUE (workspace, digest)
 );
+CREATE TRIGGER renamed AFTER UPDATE ON link EXECUTE FUNCTION postmeter_link_renamed();
 
 CREATE TABLE link_activity_15m (
     workspace int NOT NULL,
@@ -899,6 +900,8 @@ FUNCTION postmeter_counted() RETURNS trigger;
 FUNCTION postmeter_day_changed() RETURNS trigger;
 
 FUNCTION postmeter_drop_partition(parent text, partition text) RETURNS void;
+
+FUNCTION postmeter_link_renamed() RETURNS trigger;
 
 FUNCTION postmeter_make_partition(parent text, partition text, low text, high text, id text) RETURNS void;
 

@@ -120,6 +120,10 @@ async def _up_to_date(dsn: str) -> None:
     await migrate(dsn)
     connection = await asyncpg.connect(dsn)
     try:
+        # A data set has just been made, but its days are as old as they say.
+        await connection.execute(
+            "UPDATE activity_day SET due = now() WHERE state = 0 AND day < now() - interval '25 hours'"
+        )
         days = 0
         while found := await day_sums.once(connection):
             days += found

@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from postmeter.query import app
 from postmeter.query.documents.workspaces.exports import service
 from postmeter.query.documents.workspaces.exports.service import ExportService
+from postmeter.query.engine.engine import Engine
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
@@ -243,7 +244,9 @@ async def exporting(
         limiter = ConnectionLimiter(here.pool.get_max_size(), settings.statement_timeout)
         live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, system_clock)
-        application = app.build(here.pool, redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache)
+        application = app.build(
+            here.pool, Engine(here.pool), redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache
+        )
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             worker = replace(made.worker, retry_seconds=retry_seconds)

@@ -18,6 +18,8 @@ from postmeter.query import app
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
 from postmeter.query.documents.workspaces.exports import service as exports
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import Clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
@@ -179,7 +181,10 @@ async def query_service(
         )
         live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
-        application = app.build(here.pool, redis, INTERNAL, clock, measured, export.requests, live, limiter, cache)
+        engine = Engine(here.pool, KeptDays(here.pool, answer_cache))
+        application = app.build(
+            here.pool, engine, redis, INTERNAL, clock, measured, export.requests, live, limiter, cache
+        )
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url

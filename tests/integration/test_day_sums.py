@@ -78,12 +78,12 @@ async def day(postgres_dsn: str) -> AsyncIterator[Day]:
         yield Day(here, workspace)
 
 
-async def test_a_day_is_summed_up_once_two_days_later(day: Day) -> None:
+async def test_a_day_is_summed_up_once_an_hour_after_its_end(day: Day) -> None:
     due = "SELECT due - day FROM activity_day WHERE day = $1"
     today = DAY + timedelta(days=3)
     async with day.here.pool.acquire() as connection:
         await fill(connection, day.workspace, ACTIVITY, [Counted(today, counters={"sent": 1})])
-    assert await day.here.pool.fetchval(due, today) == timedelta(days=2)
+    assert await day.here.pool.fetchval(due, today) == timedelta(hours=25)
     assert await day.sum_up() == 2
     assert await day.sum_up() == 0
     assert await day.state() == DayState.SUMMED

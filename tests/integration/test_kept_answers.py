@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.aggregator.upkeep import retention
-from postmeter.query.cache import questions as cached
-from postmeter.query.cache.store import LARGEST, OVERHEAD, KeptAnswer, Store
+from postmeter.query.cache.store import LARGEST, OVERHEAD, Store
 from tests.integration.kept_answers import Kept, Life, Question, two_services
 from tests.integration.running_query import Fact, sealed
 from tests.oracle.stories import DOMAINS, TODAY, Story, registered, told
@@ -245,38 +244,31 @@ asked_for = st.lists(
 @given(asked_for)
 def test_memory_is_bounded_and_shared_fairly(asked: list[tuple[int, int, int, int]]) -> None:
     most, versions = 40_000, dict.fromkeys(range(1, 5), 0)
-    store, sizes = Store(most), dict[tuple[int, int, int], int]()
+    store, sizes = Store[bytes](most), dict[tuple[int, int, int], int]()
     for workspace, number, drawn, rise in asked:
         versions[workspace] += rise
         size = sizes.setdefault((workspace, versions[workspace], number), drawn)  # of a version there is one answer
-        question = cached.Question(b"%d" % number, (0, 0))
-        store.put(workspace, versions[workspace], question, KeptAnswer(bytes(size), "tag"))
+        store.put(workspace, versions[workspace], number, bytes(size), size)
         assert store.bytes <= most
         fits = LARGEST * (size + OVERHEAD) <= most
-        found = store.get(workspace, versions[workspace], question)
-        assert found is None or (fits and found.body == bytes(size))
-        assert store.get(workspace, versions[workspace] + 1, question) is None
-        assert store.get(workspace, versions[workspace], cached.Question(b"%d" % number, (1, 1))) is None
+        found = store.get(workspace, versions[workspace], number)
+        assert found is None or (fits and found == bytes(size))
+        assert store.get(workspace, versions[workspace] + 1, number) is None
 
 
 def test_a_workspace_that_asks_much_keeps_nobody_else_from_keeping() -> None:
-    store = Store(100_000)
-    store.put(1, 1, cached.Question(b"small", (0, 0)), KeptAnswer(b"x" * 500, "tag"))
-    evicted = sum(
-        store.put(2, 1, cached.Question(b"%d" % n, (0, 0)), KeptAnswer(b"y" * 4500, "tag")) for n in range(500)
-    )
+    store = Store[bytes](100_000)
+    store.put(1, 1, "small", b"x" * 500, 500)
+    evicted = sum(store.put(2, 1, n, b"y" * 4500, 4500) for n in range(500))
     assert evicted > 400
-    assert store.get(1, 1, cached.Question(b"small", (0, 0))) is not None
-    assert store.get(2, 1, cached.Question(b"499", (0, 0))) is not None
+    assert store.get(1, 1, "small") is not None
+    assert store.get(2, 1, 499) is not None
     assert 80_000 < store.bytes <= 100_000
 
 
 def test_an_answer_of_an_earlier_version_comes_too_late() -> None:
-    store = Store(100_000)
-    question = cached.Question(b"q", (0, 0))
-    store.put(1, 2, question, KeptAnswer(b"new", "tag"))
-    store.put(1, 1, question, KeptAnswer(b"old", "tag"))
-    assert store.get(1, 1, question) is None
-    found = store.get(1, 2, question)
-    assert found is not None
-    assert found.body == b"new"
+    store = Store[bytes](100_000)
+    store.put(1, 2, "q", b"new", 3)
+    store.put(1, 1, "q", b"old", 3)
+    assert store.get(1, 1, "q") is None
+    assert store.get(1, 2, "q") == b"new"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from postmeter.aggregator.upkeep import day_sums
 from postmeter.query.engine import statement
 from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.shared.errors import ResultTooLarge
@@ -209,6 +210,9 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
             await fill(connection, await here.workspace(), query.rollup, others)
         await sum_up(here, odd)
         found = await Engine(here.pool).rows(query)
+        keeps = Engine(here.pool, KeptDays(here.pool, 1 << 20))
+        for _ in range(3):  # whole, then in two parts, then one of them kept
+            assert await keeps.rows(query) == found
         placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]
         expected = counted(rows, query)
         assert len(placed) == len(expected)

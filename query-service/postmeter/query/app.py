@@ -11,9 +11,8 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.cache import entity_tags
-from postmeter.query.cache.cache import Cache
+from postmeter.query.cache.cache import Cache, KeptAnswer
 from postmeter.query.cache.questions import CLOCKS
-from postmeter.query.cache.store import KeptAnswer
 from postmeter.query.documents import misar
 from postmeter.query.documents.krafter import Krafter
 from postmeter.query.documents.native.audit_log import AuditLog
@@ -61,10 +60,9 @@ REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Coo
 
 
 def handlers(
-    pool: Pool, redis: Redis, secret: Secret, clock: Clock, exports: Exports, live: Live
+    pool: Pool, engine: Engine, redis: Redis, secret: Secret, clock: Clock, exports: Exports, live: Live
 ) -> dict[str, Handler]:
     """Who answers which path."""
-    engine = Engine(pool)
     optail, messages, krafter = Metrics(engine, clock), Messages(pool), Krafter(engine, clock)
     cursors = Cursors(secret)
     return {
@@ -98,6 +96,7 @@ def handlers(
 
 def build(
     pool: Pool,
+    engine: Engine,
     redis: Redis,
     secret: Secret,
     clock: Clock,
@@ -109,7 +108,7 @@ def build(
     tracing: Traces = traces.OFF,
 ) -> web.Application:
     """The application: every endpoint of the table that this service answers."""
-    by_path = handlers(pool, redis, secret, clock, exports, live)
+    by_path = handlers(pool, engine, redis, secret, clock, exports, live)
     rows = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY]
     app = web.Application()
     app.add_routes(

@@ -12,6 +12,8 @@ from postmeter.query import app
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
 from postmeter.query.documents.workspaces.exports import service as exports
+from postmeter.query.engine.engine import Engine
+from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.live.live import Live
 from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
@@ -30,6 +32,9 @@ PLANS = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gathe
 workers costs more than most answers do, and those of one workspace would be more than its share.
 """
 
+DAYS_SHARE = 4
+"""This part of the memory for answers is for what days count that do not change (ADR 0067)."""
+
 
 async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
@@ -42,6 +47,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         settings.statement_timeout,
         options=READ_ONLY | PLANS,
         connection_class=tracing.connection_class,
+        is_stateless=True,
     )
     export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
@@ -49,10 +55,11 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     AuditMetrics(registry)
     limiter = ConnectionLimiter(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
-    cache = Cache(Versions(pool), system_clock, settings.answer_cache, AnswerMetrics(registry))
-    application = app.build(
-        pool, redis, settings.internal_secret, system_clock, measured, export.requests, live, limiter, cache, tracing
-    )
+    for_days = settings.answer_cache // DAYS_SHARE
+    cache = Cache(Versions(pool), system_clock, settings.answer_cache - for_days, AnswerMetrics(registry))
+    engine = Engine(pool, KeptDays(pool, for_days))
+    secret, made = settings.internal_secret, export.requests
+    application = app.build(pool, engine, redis, secret, system_clock, measured, made, live, limiter, cache, tracing)
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:

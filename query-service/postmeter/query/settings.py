@@ -15,7 +15,8 @@ from postmeter.shared.process.settings import InternalSettings, PostgresSettings
 @dataclass(frozen=True, kw_only=True)
 class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, RecipientSettings, TraceSettings):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
-    answer_cache: bytes of answers that each process keeps until they are others (ADR 0046); 0: none.
+    answer_cache: bytes of answers that each process keeps until they are others (ADR 0046), and of what days count that
+    do not change (ADR 0067); 0: none.
 
     public_gateway_url: the gateway as its callers know it; download links begin with it. export_dir: local folder
     where exports are made and, without a bucket, kept; all replicas share it then. export_lifetime: seconds that a

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from postmeter.query.cache import questions
 from postmeter.query.cache.flights import Flights
-from postmeter.query.cache.questions import Question, Reader
-from postmeter.query.cache.store import KeptAnswer, Store
+from postmeter.query.cache.questions import Hand, Question, Reader
+from postmeter.query.cache.store import Store
 from postmeter.query.cache.versions import Versions
 from postmeter.query.requests.answers import Asked, Clock
 from postmeter.shared.process.answer_metrics import AnswerMetrics
+
+
+class KeptAnswer(NamedTuple):
+    """The body of a good answer, and the entity tag that names it."""
+
+    body: bytes
+    tag: str
+
 
 Compute = Callable[[], Awaitable[KeptAnswer]]
 
@@ -23,7 +32,7 @@ class Cache:
         self._versions = versions
         self._clock = clock
         self._most = most
-        self._store = Store(most)
+        self._store = Store[tuple[Hand, KeptAnswer]](most)
         self._flights = Flights[KeptAnswer]()
         self._metrics = metrics
 
@@ -45,15 +54,17 @@ class Cache:
         except TimeoutError:  # a slow database is not a reason to answer nothing
             self._metrics.answers.labels("unkept").inc()
             return await compute()
-        if (kept := self._store.get(workspace, version, question)) is not None:
+        kept = self._store.get(workspace, version, question.digest)
+        if kept is not None and kept[0] == question.hand:
             self._metrics.answers.labels("hit").inc()
-            return kept
+            return kept[1]
         key = workspace, version, question
         self._metrics.answers.labels("joined" if key in self._flights else "miss").inc()
         return await self._flights.join(key, lambda: self._compute(workspace, version, question, compute))
 
     async def _compute(self, workspace: int, version: int, question: Question, compute: Compute) -> KeptAnswer:
         answer = await compute()
-        self._metrics.evicted.inc(self._store.put(workspace, version, question, answer))
+        entry = question.hand, answer
+        self._metrics.evicted.inc(self._store.put(workspace, version, question.digest, entry, len(answer.body)))
         self._metrics.bytes.set(self._store.bytes)
         return answer

@@ -1,12 +1,13 @@
-"""Kept answers, within a number of bytes: what is asked for least goes, of the workspaces that hold most."""
+"""What is kept, within a number of bytes: what is asked for least goes, of the workspaces that hold most."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from postmeter.query.cache.questions import Hand, Question
+T = TypeVar("T")
 
 OVERHEAD = 500
 """Bytes of an entry beside the answer's own, about."""
@@ -16,57 +17,63 @@ LEFT = 8
 """When it is full, this part of the memory is made free at once."""
 
 
-class KeptAnswer(NamedTuple):
-    """The body of a good answer, and the entity tag that names it."""
-
-    body: bytes
-    tag: str
+class _Entry(NamedTuple, Generic[T]):
+    value: T
+    size: int
 
 
 @dataclass
-class _Held:
-    """What one workspace holds: answers of one version, the one that was asked for last at the end."""
+class _Held(Generic[T]):
+    """What one workspace holds: entries of one version, the one that was asked for last at the end."""
 
     version: int
     size: int = 0
-    answers: OrderedDict[bytes, tuple[Hand, KeptAnswer]] = field(default_factory=OrderedDict)
+    entries: OrderedDict[Hashable, _Entry[T]] = field(default_factory=OrderedDict)
 
 
-class Store:
-    """The answers of one process, of each workspace those of its latest version. most: bytes; 0: none is kept."""
+class Store(Generic[T]):
+    """What one process keeps, of each workspace that of its latest version. most: bytes; 0: nothing is kept.
 
-    def __init__(self, most: int) -> None:
+    largest: what needs more than this part of the memory is not kept.
+    """
+
+    def __init__(self, most: int, largest: int = LARGEST) -> None:
         self._most = most
-        self._held: dict[int, _Held] = {}
+        self._largest = largest
+        self._held: dict[int, _Held[T]] = {}
         self.bytes = 0
 
-    def get(self, workspace: int, version: int, question: Question) -> KeptAnswer | None:
-        """The answer to the question of that version; None if none is kept."""
+    def get(self, workspace: int, version: int, key: Hashable) -> T | None:
+        """What is kept for the key of that version; None if nothing is."""
         held = self._held.get(workspace)
         if held is None or held.version != version:
             return None
-        found = held.answers.get(question.digest)
-        if found is None or found[0] != question.hand:
+        found = held.entries.get(key)
+        if found is None:
             return None
-        held.answers.move_to_end(question.digest)
-        return found[1]
+        held.entries.move_to_end(key)
+        return found.value
 
-    def put(self, workspace: int, version: int, question: Question, answer: KeptAnswer) -> int:
-        """Keep an answer, unless a later version is known. Returns how many others went for want of room."""
-        size = len(answer.body) + OVERHEAD
+    def put(self, workspace: int, version: int, key: Hashable, value: T, size: int) -> int:
+        """Keep a value of so many bytes, unless a later version is known. Returns how many others went for that."""
         held = self._held.get(workspace)
-        if LARGEST * size > self._most or (held is not None and held.version > version):
+        if not self.fits(size) or (held is not None and held.version > version):
             return 0
         if held is None or held.version < version:
             if held is not None:
                 self.bytes -= held.size
             held = self._held[workspace] = _Held(version)
-        known = held.answers.pop(question.digest, None)
-        grown = size - (0 if known is None else len(known[1].body) + OVERHEAD)
-        held.answers[question.digest] = question.hand, answer
+        size += OVERHEAD
+        known = held.entries.pop(key, None)
+        grown = size - (0 if known is None else known.size)
+        held.entries[key] = _Entry(value, size)
         held.size += grown
         self.bytes += grown
         return self._make_room() if self.bytes > self._most else 0
+
+    def fits(self, size: int) -> bool:
+        """Whether a value of so many bytes is not too large."""
+        return self._largest * (size + OVERHEAD) <= self._most
 
     def _make_room(self) -> int:
         """Take from those who hold more than their fair share until a part of the memory is free."""
@@ -74,12 +81,11 @@ class Store:
         evicted = 0
         for workspace, held in list(self._held.items()):
             while held.size > share:
-                _, (_, answer) = held.answers.popitem(last=False)
-                size = len(answer.body) + OVERHEAD
-                held.size -= size
-                self.bytes -= size
+                _, entry = held.entries.popitem(last=False)
+                held.size -= entry.size
+                self.bytes -= entry.size
                 evicted += 1
-            if not held.answers:
+            if not held.entries:
                 del self._held[workspace]
         return evicted
 

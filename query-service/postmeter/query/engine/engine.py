@@ -3,46 +3,63 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from postmeter.query.engine import buckets, statement
+from postmeter.query.engine.kept_days import Cells, KeptDays, cells_of, text_of
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Row
 from postmeter.shared.errors import ResultTooLarge
 from postmeter.shared.storage.postgres import Pool
 
 
 class Engine:
-    """Reads the rollups. Knows nothing of documents, parameters or envelopes."""
+    """Reads the rollups. Knows nothing of documents, parameters or envelopes.
 
-    def __init__(self, pool: Pool) -> None:
+    kept: what days count that do not change any more; None: they are read each time.
+    """
+
+    def __init__(self, pool: Pool, kept: KeptDays | None = None) -> None:
         self._pool = pool
+        self._kept = kept
 
     async def rows(self, query: Query, first: First | None = None) -> list[Row]:
         """Every group in every bucket, by bucket, then by the dimensions' values.
 
-        first: only those groups of a total with dimensions. Without dimensions there is one row per bucket, also where
-        nothing happened. Raises ResultTooLarge for answers over MAX_ROWS or MAX_TEXT; asyncpg's QueryCanceledError
-        passes when the statement takes too long.
+        first: these groups of a total with dimensions are enough. Without dimensions there is one row per bucket, also
+        where nothing happened. Raises ResultTooLarge for answers over MAX_ROWS or MAX_TEXT; asyncpg's
+        QueryCanceledError passes when the statement takes too long.
         """
         starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
         if not starts:
             return []
+        cells = await self._of_kept_days(query, starts)
+        if cells is not None:
+            return _fill(query, starts, cells if first is None else _leading(query, cells, first))
         sql, parameters = statement.write(query, starts, first)
         found = await self._pool.fetch(sql, *parameters)
-        width = 1 + len(query.dimensions)
         if first is not None and found:
             _check_size(query, found[0]["groups"], found[0]["text"])
-        cells: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]] = {}
-        for record in found:
-            values = record[: width + len(query.metrics)]
-            cells[values[0] - 1, values[1:width]] = values[width:]
-        return _fill(query, starts, cells)
+        return _fill(query, starts, cells_of(query, found))
+
+    async def groups(self, query: Query) -> tuple[str, list[object]] | None:
+        """A statement of the query's rows, however many, to be part of another, and its parameters, which come first
+        there; None for an empty range. Its columns are `bucket`, from 1 on, the dimensions, the metrics.
+        """
+        starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
+        if not starts:
+            return None
+        cells = await self._of_kept_days(query, starts)
+        if cells is None or len(cells) > MAX_ROWS or text_of(cells) > MAX_TEXT:  # of more, some may be missing
+            return statement.groups(query, starts)
+        return statement.given(query, cells)
+
+    async def _of_kept_days(self, query: Query, starts: list[datetime]) -> Cells | None:
+        return None if self._kept is None else await self._kept.cells(query, starts)
 
 
 def _fill(
     query: Query,
     starts: list[datetime],
-    cells: dict[tuple[int, tuple[str, ...]], tuple[Any, ...]],
+    cells: Cells,
 ) -> list[Row]:
     groups = sorted({keys for _, keys in cells}) if query.dimensions else [()]
     _check_size(query, len(groups), sum(len(name.encode()) for keys in groups for name in keys), len(starts))
@@ -51,6 +68,17 @@ def _fill(
     return [
         Row(local[number], keys, cells.get((number, keys), zero)) for number in range(len(starts)) for keys in groups
     ]
+
+
+def _leading(query: Query, cells: Cells, first: First) -> Cells:
+    """Those of a total's cells that have the values of the first ones in what these are first of all ordered by."""
+    _check_size(query, len(cells), text_of(cells))
+    (name, down), *_ = first.order
+    if name not in query.metrics or len(cells) <= first.limit:
+        return cells
+    place = query.metrics.index(name)
+    last = sorted((values[place] for values in cells.values()), reverse=down)[first.limit - 1]
+    return {key: values for key, values in cells.items() if (values[place] >= last if down else values[place] <= last)}
 
 
 def _check_size(query: Query, groups: int, text: int, buckets: int = 1) -> None:

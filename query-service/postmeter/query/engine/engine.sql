@@ -55,6 +55,10 @@ WHERE before <= {limit}
 SELECT {columns}, count(*) OVER () AS groups, sum({text}) OVER () AS text FROM ({rows}) AS cell
 ORDER BY {order} LIMIT {limit}
 
+-- name: given
+-- Rows that have been read already, from {arrays}.
+SELECT * FROM unnest({arrays}) AS given ({columns})
+
 -- name: total
 -- Which rows of a tier, where a query has neither dimensions nor filters: the workspace's sum.
 series = 0

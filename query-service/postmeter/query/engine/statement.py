@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from postmeter.query.engine import conditions, pieces, sums
@@ -16,6 +16,7 @@ from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
 _SUMS = Queries("postmeter.query.engine", "sums.sql")
+_DAYS = Queries("postmeter.query.engine", "kept_days.sql")
 _COARSE = (Resolution.TOTAL, Resolution.WEEK, Resolution.MONTH)
 """Several rows of a series lie in one bucket."""
 
@@ -29,6 +30,26 @@ def write(query: Query, buckets: list[datetime], first: First | None = None) -> 
     if query.dimensions:
         sql = _some_text(sql, query)
     return (sql if first is None else _first(sql, query, first)), parameters
+
+
+def write_with_days(query: Query, buckets: list[datetime], low: datetime, high: datetime) -> tuple[str, list[object]]:
+    """The same rows, each behind what the days [low, high) are like as they are read; without any, one of nulls."""
+    sql, values = write(query, buckets)
+    parameters = Parameters(values)
+    days = _DAYS["days"].format(low=parameters.add(low), high=parameters.add(high))
+    return _DAYS["with_days"].format(days=days, rows=sql), parameters.values
+
+
+def given(query: Query, cells: Mapping[tuple[int, tuple[str, ...]], tuple[object, ...]]) -> tuple[str, list[object]]:
+    """The same of rows that have been read: by the bucket's number, from 0 on, and the dimensions' values."""
+    columns: list[object] = [[1 + number for number, _ in cells]]
+    columns += [[keys[place] for _, keys in cells] for place in range(len(query.dimensions))]
+    columns += [[values[place] for values in cells.values()] for place in range(len(query.metrics))]
+    types = ["int", *("text" for _ in query.dimensions), *("bigint" for _ in query.metrics)]
+    return _QUERIES["given"].format(
+        arrays=", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types, 1)),
+        columns=", ".join(("bucket", *query.dimensions, *query.metrics)),
+    ), columns
 
 
 def groups(query: Query, buckets: list[datetime], limit: int | None = None) -> tuple[str, list[object]]:

@@ -25,10 +25,12 @@ async def connect(
     init: Callable[[asyncpg.Connection[asyncpg.Record]], Coroutine[Any, Any, None]] | None = None,
     options: dict[str, str] | None = None,
     connection_class: ConnectionClass | None = None,
+    is_stateless: bool = False,
 ) -> Pool:
     """A pool whose every statement ends after `statement_timeout` seconds; times are UTC.
 
     init: called once for each new connection. options: further settings of each session. connection_class: see Traces.
+    is_stateless: no statement leaves anything in a session, which then needs no other one to reset it.
     It connects when first used, so that a service starts while Postgres is down and /readyz says so.
     """
     return await asyncpg.create_pool(
@@ -38,6 +40,7 @@ async def connect(
         init=init,
         connection_class=connection_class or asyncpg.Connection,
         timeout=CONNECT_SECONDS,
+        reset=_leave if is_stateless else None,
         command_timeout=statement_timeout + 2,
         server_settings={
             "application_name": f"postmeter-{service}",
@@ -47,6 +50,10 @@ async def connect(
             **(options or {}),
         },
     )
+
+
+async def _leave(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """asyncpg itself ends a transaction that was left open."""
 
 
 async def close(pool: Pool) -> None:

@@ -7,7 +7,6 @@ from postmeter.query.documents import campaigns
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.campaign import time_range
 from postmeter.query.documents.workspaces.window import Window
-from postmeter.query.engine import buckets, statement
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.apis import workspaces as api
@@ -55,10 +54,10 @@ class OverviewReport:
         query = Query(
             scope=scope, metrics=_RANKED, start=window.start, end=window.end_exclusive, dimensions=("campaign",)
         )
-        starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
-        if not starts:
+        found = await self._engine.groups(query)
+        if found is None:
             return 0, []
-        groups, parameters = statement.groups(query, starts)
+        groups, parameters = found
         sql = lookups.QUERIES["best_campaigns"].format(
             groups=groups, no_campaign=f"${len(parameters) + 1}", limit=f"${len(parameters) + 2}"
         )
