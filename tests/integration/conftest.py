@@ -13,6 +13,7 @@ from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
 from tests.integration.own_redis import own_redis
 from tests.integration.people import PeopleGateway, people_gateway
+from tests.integration.tracking_service import Service
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def server(server_folder: Path, tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of the test's own, which it may kill, stop and fill."""
     with own_redis(server_folder, tmp_path) as own:
         yield own
+
+
+@pytest.fixture
+def spooling(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    """A tracking-service that soon spools where that Redis does not answer. It is killed at the end."""
+    running = Service(server.url, tmp_path / "spool", append_deadline=0.3)
+    yield running
+    running.kill()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
 import redis
 
 from postmeter.cli.local.redis_server import RedisServer
@@ -32,42 +31,35 @@ from tests.product import wait_for
 URL = "https://shop.example/"
 
 
-@pytest.fixture
-def service(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
-    running = Service(server.url, tmp_path / "spool", append_deadline=0.3)
-    yield running
-    running.kill()
-
-
-def test_redis_killed_and_started_again(server: RedisServer, service: Service) -> None:
+def test_redis_killed_and_started_again(server: RedisServer, spooling: Service) -> None:
     message = new_message()
-    visitors = Visitors(service, message)
+    visitors = Visitors(spooling, message)
     visitors.more(100)
     server.kill()
     visitors.more(300)
-    assert service.metric("postmeter_batches_total", '{place="spool"}') > 0
+    assert spooling.metric("postmeter_batches_total", '{place="spool"}') > 0
     server.start()
-    wait_for("a drained spool", lambda: empty(service.spool))
-    direct = service.metric("postmeter_batches_total", '{place="stream"}')
+    wait_for("a drained spool", lambda: empty(spooling.spool))
+    direct = spooling.metric("postmeter_batches_total", '{place="stream"}')
     visitors.more(100)
     answered = visitors.end()
-    assert service.metric("postmeter_batches_total", '{place="stream"}') > direct
-    assert service.metric("postmeter_spool_drained_total") > 0
+    assert spooling.metric("postmeter_batches_total", '{place="stream"}') > direct
+    assert spooling.metric("postmeter_spool_drained_total") > 0
     assert len(hits_of(server.url, message)) == answered
 
 
-def test_redis_that_hangs_gets_some_batches_twice_under_the_same_id(server: RedisServer, service: Service) -> None:
+def test_redis_that_hangs_gets_some_batches_twice_under_the_same_id(server: RedisServer, spooling: Service) -> None:
     """What was sent to a stopped Redis is read by it later, after the spool has taken it too."""
     message = new_message()
-    visitors = Visitors(service, message)
+    visitors = Visitors(spooling, message)
     visitors.more(100)
     os.kill(server.pid, signal.SIGSTOP)
     visitors.more(300)
     os.kill(server.pid, signal.SIGCONT)
-    wait_for("a drained spool", lambda: empty(service.spool))
+    wait_for("a drained spool", lambda: empty(spooling.spool))
     visitors.more(50)
     answered = visitors.end()
-    assert service.metric("postmeter_append_failures_total") > 0
+    assert spooling.metric("postmeter_append_failures_total") > 0
     found = batches(server.url)
     by_id: dict[str, list[object]] = {}
     for shard, batch_id, content in found:
@@ -77,15 +69,15 @@ def test_redis_that_hangs_gets_some_batches_twice_under_the_same_id(server: Redi
     assert len(hits_of(server.url, message)) == answered
 
 
-def test_full_redis_is_no_reason_to_lose_a_hit(server: RedisServer, service: Service) -> None:
+def test_full_redis_is_no_reason_to_lose_a_hit(server: RedisServer, spooling: Service) -> None:
     message = new_message()
     with redis.Redis.from_url(server.url) as client:
         client.config_set("maxmemory", "1")
         for _ in range(20):
-            assert service.get(open_target(message)).body == GIF
-        assert service.metric("postmeter_batches_total", '{place="spool"}') > 0
+            assert spooling.get(open_target(message)).body == GIF
+        assert spooling.metric("postmeter_batches_total", '{place="spool"}') > 0
         client.config_set("maxmemory", "64mb")
-    wait_for("a drained spool", lambda: empty(service.spool))
+    wait_for("a drained spool", lambda: empty(spooling.spool))
     assert len(hits_of(server.url, message)) == 20
 
 
@@ -155,26 +147,26 @@ def test_a_hit_that_nothing_takes_waits_in_memory_for_redis(server: RedisServer,
         assert service.terminate() == 0
 
 
-def test_writes_survive_redis_too(server: RedisServer, service: Service) -> None:
+def test_writes_survive_redis_too(server: RedisServer, spooling: Service) -> None:
     server.kill()
     message = {"from_address": "a@b.example", "to": "c@d.example"}
-    assert service.post("/v1/messages", message).status == 201
+    assert spooling.post("/v1/messages", message).status == 201
     event = {"type": "sent", "message_id": "01a1fb2d-08d5-7647-ba6f-fd9d4e2e5235", "id": "one"}
-    assert service.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
+    assert spooling.post("/v1/events", {"events": [event]}).json()["accepted"] == 1
     server.start()
-    wait_for("a drained spool", lambda: empty(service.spool))
+    wait_for("a drained spool", lambda: empty(spooling.spool))
     assert sorted(type(record).__name__ for record in once(server.url)) == ["Event", "Registration"]
 
 
-def test_sigterm_with_redis_away_keeps_the_spool(server: RedisServer, service: Service) -> None:
+def test_sigterm_with_redis_away_keeps_the_spool(server: RedisServer, spooling: Service) -> None:
     message = new_message()
     server.kill()
-    assert service.get(open_target(message)).body == GIF
-    assert service.terminate() == 0
-    assert not empty(service.spool)
+    assert spooling.get(open_target(message)).body == GIF
+    assert spooling.terminate() == 0
+    assert not empty(spooling.spool)
     server.start()
-    heir = Service(server.url, service.spool)
-    wait_for("a drained spool", lambda: empty(service.spool))
+    heir = Service(server.url, spooling.spool)
+    wait_for("a drained spool", lambda: empty(spooling.spool))
     assert len(hits_of(server.url, message)) == 1
     assert heir.terminate() == 0
 
@@ -216,9 +208,9 @@ def status(url: str) -> int:
         return error.code
 
 
-def test_ready_as_long_as_hits_can_be_kept(server: RedisServer, service: Service, tmp_path: Path) -> None:
+def test_ready_as_long_as_hits_can_be_kept(server: RedisServer, spooling: Service, tmp_path: Path) -> None:
     cramped = Service(server.url, tmp_path / "cramped", append_deadline=0.3, spool_bytes=1)
-    urls = [f"http://127.0.0.1:{one.ops_port}/readyz" for one in (service, cramped)]
+    urls = [f"http://127.0.0.1:{one.ops_port}/readyz" for one in (spooling, cramped)]
     try:
         assert [status(url) for url in urls] == [200, 200]
         server.kill()
