@@ -9,7 +9,7 @@ from postmeter.gateway.limits.rate_limits import RateLimits
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.privacy.recipients import RecipientSettings
-from postmeter.shared.process.setting_types import NotNegative, Port, Positive, RedisUrl
+from postmeter.shared.process.setting_types import NotNegative, Port, Positive, RedisUrl, is_base
 from postmeter.shared.process.settings import (
     InternalSettings,
     PostgresSettings,
@@ -51,27 +51,14 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("tracking_url", "query_url"):
-            if not _is_base(getattr(self, name), "http"):
+            if not is_base(getattr(self, name), "http"):
                 raise SettingsError(f"POSTMETER_{name.upper()} takes http://host:port")
-        if self.public_gateway_url and not _is_base(self.public_gateway_url, "http", "https"):
+        if self.public_gateway_url and not is_base(self.public_gateway_url, "http", "https"):
             raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
         if self.oidc_issuer and not is_endpoint(self.oidc_issuer):
             raise SettingsError("POSTMETER_OIDC_ISSUER takes an https URL, such as https://accounts.example.com")
         if self.oidc_issuer and not (self.oidc_client_id and self.public_gateway_url):
             raise SettingsError("POSTMETER_OIDC_ISSUER needs POSTMETER_OIDC_CLIENT_ID and POSTMETER_PUBLIC_GATEWAY_URL")
-
-
-def _is_base(url: str, *schemes: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in schemes
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not (parts.path.strip("/") + parts.query)
-        )
-    except ValueError:
-        return False
 
 
 def is_endpoint(url: str) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.privacy.recipients import RecipientSettings
-from postmeter.shared.process.setting_types import Bytes, NotNegativeBytes, Port, Seconds
+from postmeter.shared.process.setting_types import Bytes, NotNegativeBytes, Port, Seconds, is_base
 from postmeter.shared.process.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
 
 
@@ -46,11 +45,11 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings,
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _is_base(self.public_gateway_url, "http", "https") or not self.public_gateway_url.isascii():
+        if not is_base(self.public_gateway_url, "http", "https", path=True) or not self.public_gateway_url.isascii():
             raise SettingsError("POSTMETER_PUBLIC_GATEWAY_URL takes a plain base URL, such as https://api.example.com")
-        if self.export_endpoint and not _is_base(self.export_endpoint, "http", "https"):
+        if self.export_endpoint and not is_base(self.export_endpoint, "http", "https", path=True):
             raise SettingsError("POSTMETER_EXPORT_ENDPOINT takes http(s)://host:port of an S3-compatible server")
-        if self.export_bucket and not _is_base(self.export_bucket, "s3"):
+        if self.export_bucket and not is_base(self.export_bucket, "s3", path=True):
             raise SettingsError("POSTMETER_EXPORT_BUCKET takes s3://bucket or s3://bucket/prefix")
         if bool(self.export_key_id) != bool(self.export_key_secret):
             raise SettingsError("POSTMETER_EXPORT_KEY_ID and POSTMETER_EXPORT_KEY_SECRET take both or none")
@@ -59,16 +58,3 @@ class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings,
     def gateway_base(self) -> str:
         """public_gateway_url without a slash at its end."""
         return self.public_gateway_url.rstrip("/")
-
-
-def _is_base(url: str, *schemes: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in schemes
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not (parts.query or parts.fragment or parts.username or " " in url)
-        )
-    except ValueError:
-        return False

@@ -52,6 +52,19 @@ def _is_redis(value: Secret) -> bool:
         return False
 
 
+def is_base(url: str, *schemes: str, path: bool = False) -> bool:
+    """Whether it is a URL of one of the schemes that others begin with: a host, no user, query, fragment or blank.
+
+    path: whether it may have one.
+    """
+    try:
+        parts = urlsplit(url)
+        more = parts.query or parts.fragment or parts.username or " " in url or (not path and parts.path.strip("/"))
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not more
+    except ValueError:
+        return False
+
+
 def is_read_by(reader: Callable[[str], Any]) -> Callable[[Any], bool]:
     """The test of a text, secret or not, that `reader` reads; it raises ValueError for one that is wrong."""
 
