@@ -152,7 +152,7 @@ async def test_a_file_is_brought_in_once_and_each_sees_its_own(postgres_dsn: str
         for _ in range(2):
             seen = await asyncio.to_thread(lambda: command(*arguments, text=FILE))
             assert seen.exit_code == 1
-            assert "2 choices taken" in seen.output
+            assert "choices taken: 2" in seen.output
             assert "line 4: to: not an email address: 'nobody,granted,,,,,'" in seen.output
             assert "line 5: opens: takes unknown, granted, denied, not 'sometimes'" in seen.output
             assert "line 7: has 2 values instead of 7" in seen.output

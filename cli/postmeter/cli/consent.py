@@ -54,9 +54,9 @@ def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
             if bad <= _MOST_SHOWN:
                 click.echo(text, err=True)
         taken += len(good)
-    click.echo(f"{taken} choices taken")
+    click.echo(f"choices taken: {taken}")
     if bad:
-        raise click.ClickException(f"{bad} rows were not; those before are shown, at most {_MOST_SHOWN}")
+        raise click.ClickException(f"rows not taken: {bad}; the first {_MOST_SHOWN} are shown above")
 
 
 async def _place(connection: Connection, workspace: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from postmeter.cli.admin import AdminError
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import privacy_settings
 from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Settings
-from postmeter.shared.apis.privacy import PrivacyChange
+from postmeter.shared.apis.privacy import MOST_MONTHS, PrivacyChange
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.text.domains import normal
@@ -72,7 +72,7 @@ async def _change(connection: Connection, workspace: int, given: dict[str, str])
         if section == "domains":
             _set_domain(body.setdefault("domains", known["domains"]), path, name, value)
         elif section in _SECTIONS and name:
-            body.setdefault(section, {})[name] = _months(value) if section == "retention" else value
+            body.setdefault(section, {})[name] = _months(path, value) if section == "retention" else value
         else:
             body[path] = value
     try:
@@ -101,10 +101,13 @@ def _normal(domain: str) -> str:
         return domain
 
 
-def _months(value: str) -> int | None:
+def _months(path: str, value: str) -> int | None:
     if value == _NOTHING:
         return None
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    months = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    if not 1 <= months <= MOST_MONTHS:
+        raise AdminError(f"{quoted(path)} takes 1 to {MOST_MONTHS}, or {_NOTHING}, not {quoted(value)}")
+    return months
 
 
 def _read(settings: Iterable[str]) -> dict[str, str]:
