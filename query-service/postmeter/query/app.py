@@ -121,7 +121,8 @@ def build(
 
 def runner(application: web.Application, clocks: Clocks, stop_timeout: float) -> AppRunner:
     """What serves the application. The gateway has bounded what comes from outside; what it adds may be long:
-    the principal of a domain_admin names all its domains. Who leaves takes its request along, and its statement.
+    the principal of a domain_admin names all its domains. A caller who leaves takes the request along, and
+    its statement.
     """
     return AppRunner(
         application, clocks, shutdown_timeout=stop_timeout, handler_cancellation=True, line=MAX_HEAD, fields=MAX_HEAD

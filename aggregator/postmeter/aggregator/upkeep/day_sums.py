@@ -2,7 +2,7 @@
 
 Which days these are, and whether one has changed, is kept by a trigger, whoever changes it (0035_day_sums.sql). Nobody
 waits for this job, nor it for a lock: a day is marked first, and summed up when all transactions that have not seen the
-mark are over. Who changes it afterwards takes the mark away with his change, and the sums are not used.
+mark are over. Whoever changes it afterwards takes the mark away with the change, and the sums are not used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Where a request comes from: whether over https, and whether from a page of our own (ADR 0042).
 
 A browser says from whose page it sends a request: Sec-Fetch-Site (over https and on this machine), and Origin with all
-that is not GET or HEAD. Who says neither is not a browser of this decade, and no other page has made it send a cookie.
+that is not GET or HEAD. Whoever says neither is not a browser of this decade, and no other page has made it
+send a cookie.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ WHOLE = 1 << 20
 """Answers up to this many bytes are passed back in one piece."""
 PIECE = 64 * 1024
 WRITE_SECONDS = 30.0
-"""How long a caller may take for the next piece of a large answer; who takes nothing is cut off. So the slowest
+"""How long a caller may take for the next piece of a large answer; one who takes nothing is cut off. So the slowest
 reader has about 2 KB/s, and holds a turn for no longer than the endpoint's time-out."""
 UNSENT = 2 * PIECE
 """What the kernel keeps of it, unsent."""

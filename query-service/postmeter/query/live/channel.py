@@ -132,7 +132,7 @@ class Channel:
     async def _events(self) -> bool:
         """Tell what has come since the last look; whether there may be more.
 
-        Told at once when it is kept: who joins meanwhile gets it once.
+        Told at once when it is kept: whoever joins meanwhile gets it once.
         """
         entries = await self._look()
         found = [(at, fields) for at, fields in entries if self._at is None or at > self._at]

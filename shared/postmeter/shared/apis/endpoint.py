@@ -101,7 +101,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def one_of(*values: str) -> msgspec.Meta:
-    """Says in the OpenAPI document which values a text takes; who reads it checks that with its own error."""
+    """Says in the OpenAPI document which values a text takes; its reader checks that, with an error of its own."""
     return msgspec.Meta(extra_json_schema={"enum": list(values)})
 
 

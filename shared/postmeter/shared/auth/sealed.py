@@ -11,8 +11,8 @@ So who can reach a service and cannot read what goes there has nothing: no seal 
 no `Postmeter-` header from one, and what is made up is a 401 (of a hit: as if it were not there).
 
 Not promised:
-- The body. Bodies are passed on while they come; a hash of one could only follow it. Who can write on the way between
-  gateway and service can change a body, as they can change the answer.
+- The body. Bodies are passed on while they come; a hash of one could only follow it. Whoever can write on the way
+  between gateway and service can change a body, as they can change the answer.
 - Once, beyond this process and its life. Another process of the same service, or one that was started again, takes the
   header of a write a second time, with whatever body, until it has expired.
 - That nobody reads it: the JSON is not encrypted. A read that is repeated answers again, what is new in it included;

@@ -45,8 +45,8 @@ class IncomingBody:
     async def read(self, turn: Turn | None = None) -> bytes:
         """All of it. Raises RequestError 400, 408 or 413.
 
-        turn: awaited once, before more than LARGE bytes are kept. Who passes a body on does not say how long it is, so
-        only what has come tells a large one, and who sends slowly holds no turn before that.
+        turn: awaited once, before more than LARGE bytes are kept. Whoever passes a body on does not say how long it
+        is, so only what has come tells a large one, and a slow sender holds no turn before that.
         """
         body = bytearray()
         async for piece in self.pieces():

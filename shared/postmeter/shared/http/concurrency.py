@@ -46,7 +46,7 @@ class ConcurrencyLimiter:
         """
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._seconds or TURN_SECONDS):
-            # The narrowest share first: who waits in it holds nothing that others could use.
+            # The narrowest share first: whoever waits in it holds nothing that others could use.
             for depth in range(min(len(names), len(self._parts)), 0, -1):
                 share = self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
                 await held.enter_async_context(share)

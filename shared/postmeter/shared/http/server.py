@@ -348,7 +348,7 @@ class Protocol(RequestHandler):
 
 
 def give_up(request: web.BaseRequest, why: RequestError) -> None:
-    """Wait no longer for a body: who reads it gets the error, and the rest is not waited for either."""
+    """Wait no longer for a body: whoever reads it gets the error, and the rest is not waited for either."""
     request.protocol._lingering_time = 0.0
     request.content.set_exception(why)
 

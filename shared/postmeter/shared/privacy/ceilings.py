@@ -22,7 +22,7 @@ async def read(database: Connection | Pool) -> dict[int, Ceilings]:
 
 
 async def choices(database: Connection | Pool, recipients: Iterable[Recipient]) -> dict[Recipient, Choices]:
-    """What these recipients have chosen; who has not is left out."""
+    """What these recipients have chosen; those who have not are left out."""
     wanted = sorted(set(recipients))
     if not wanted:
         return {}

@@ -11,7 +11,7 @@ import re
 
 MASK = "***"
 SPAN = 320
-"""The longest address (RFC 5321: 64 and 255 octets). Who cuts a text before it is masked leaves so much more of it."""
+"""The longest address (RFC 5321: 64 and 255 octets). What cuts a text before it is masked leaves so much more of it."""
 WITHHELD = "(withheld: it is little but addresses)"
 _QUOTED = 140
 """A quoted local part, each of its characters escaped."""

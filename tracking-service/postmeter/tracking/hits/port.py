@@ -96,7 +96,7 @@ class Port:
             handler.last()
 
     async def last_requests(self) -> None:
-        """Answer what is on its way, each answer its connection's last; who asks nothing is not waited for long."""
+        """Answer what is on its way, each answer its connection's last; idle clients are not waited for long."""
         self.closing = True
         self._server.pre_shutdown()
         await self.closed(self._settings.stop_timeout * LAST_REQUESTS)

@@ -1,6 +1,6 @@
 """The words of the preferences page, in each of its languages.
 
-VERSION names them in the proof of a choice: who changes what a text says raises it.
+VERSION names them in the proof of a choice: whoever changes what a text says raises it.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Provider:
     verify: raises RequestError 401 for a delivery that is forged, stale or not signed; looks at the raw bytes only.
     items: the events of a verified delivery, each with the bytes that it consists of; raises RequestError 400 for a
     body that is not one of the provider's. read: what one item says, an event per recipient; raises ItemUnreadable.
-    reply: answers deliveries that are no events, such as a confirmation of the subscription; None: there are none.
+    reply: answers deliveries that are not events, such as a confirmation of the subscription; None: there are none.
     once: where a signature does not cover the body: (its token, what came with it), so that nobody who has seen a
     token signs something else with it. options: names of what a source must say besides. check: raises RequestError
     for a source that no genuine delivery could fit, such as one whose secret is not a key; asked when it is made.

@@ -1,4 +1,4 @@
-"""The log of deliveries that were not taken: who is on duty reads which source, and why."""
+"""The log of deliveries that were not taken: whoever is on duty reads which source, and why."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _key(principal: Principal, domain: str, key: str) -> bytes:
 
 
 def _kind(name: str) -> EventType:
-    """The type of that name. Raises FieldRefused for another one: who writes `delivred` would look for it in vain."""
+    """The type of that name. Raises FieldRefused for another one: `delivred` would be looked for in vain."""
     kind = _TYPES.get(name)
     if kind is None:
         written = name[:TYPE_CHARS].strip().lower()
