@@ -94,6 +94,18 @@ async def test_all_that_is_kept_is_told_and_nothing_of_others(api: Api, monkeypa
     assert [message["subject"] for message in rest["messages"]] == ["No 3"]
 
 
+async def test_a_page_ends_between_two_seconds_as_the_next_one_begins(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipients, "MOST_MESSAGES", 2)
+    ago = (timedelta(seconds=1), timedelta(seconds=1.2), timedelta(seconds=1.4), timedelta(seconds=3))
+    await register(api.here, api.workspace, *(Mail(NOW - one, to_hash=HASH) for one in ago))
+    told = await export(api, {"to": ADDRESS})
+    rest = await export(api, {"to": ADDRESS, "before": told["messages"][-1]["created_at"]})
+    pages = [len(told["messages"]), told["left_out"], len(rest["messages"]), rest["left_out"]]
+    assert pages == [3, {"messages": 1}, 1, {}]
+
+
 async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> None:
     for body, field in (
         ({}, "to"),

@@ -14,6 +14,8 @@ ERASE_PATH = "/v1/recipients/erase"
 ERASURE_PATH = "/v1/recipients/erasures/{id}"
 EXPORT_PATH = "/v1/recipients/export"
 MOST_MESSAGES, MOST_EVENTS, MOST_ROWS = 200, 200, 1000
+MOST_OF_A_SECOND = 800
+"""Messages beyond MOST_MESSAGES, of the second at which a page ends: `before` is told to the second."""
 ADMINS = ("super_admin", "admin")
 PROCESSING, COMPLETED = "processing", "completed"
 _Status = Annotated[str, one_of(PROCESSING, COMPLETED)]

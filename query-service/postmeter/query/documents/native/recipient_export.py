@@ -1,4 +1,4 @@
-"""`POST /v1/recipients/export`: everything that is kept of one recipient, who may ask for it (GDPR, article 15)."""
+"""`POST /v1/recipients/export`: everything that is kept about a recipient, who may ask for it (GDPR, article 15)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class RecipientExport:
 
 
 async def _kept(connection: Connection, workspace: int, to_hash: str, before: datetime) -> api.Kept:
-    rows = await connection.fetch(QUERIES["messages"], workspace, to_hash, api.MOST_MESSAGES, before)
+    rows = await connection.fetch(
+        QUERIES["messages"], workspace, to_hash, api.MOST_MESSAGES, before, api.MOST_MESSAGES + api.MOST_OF_A_SECOND
+    )
     ids = [row["id"] for row in rows]
     events: dict[UUID, list[HistoryEvent]] = {message: [] for message in ids}
     for row in await connection.fetch(QUERIES["events"], workspace, ids, api.MOST_EVENTS):

@@ -1,11 +1,12 @@
 -- name: messages
--- The latest $3 messages of recipient $2 of workspace $1 that were created before $4.
-SELECT message.id, message.campaign, from_address, recipient_ref, to_hash, to_domain, subject, state, message.provider,
+-- The latest $3 messages of recipient $2 of workspace $1 that were created before $4, and those of the last one's second,
+-- for the next page begins before that; $5 at most.
+SELECT * FROM (SELECT rank() OVER (ORDER BY date_trunc('second', created_at) DESC) AS place, message.id, message.campaign, from_address, recipient_ref, to_hash, to_domain, subject, state, message.provider,
     provider_message, message.template, series.mailbox_provider, message.tags, created_at, sent_at, delivered_at
 FROM message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
 WHERE message.workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, message.workspace) = hashtextextended($2, $1)
-    AND created_at < $4
-ORDER BY created_at DESC, message.id LIMIT $3
+    AND created_at < $4) AS found
+WHERE place <= $3 ORDER BY created_at DESC, id LIMIT $5
 
 -- name: events
 -- The latest $3 events of each of messages $2 of workspace $1, each one's earliest first.
