@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from postmeter.query.documents import misar
 from postmeter.shared.storage.rollups import CREATED
 from tests.integration.reports import Api, Cohort, reports
 from tests.integration.running_query import Fact
@@ -164,6 +165,19 @@ async def test_a_campaign_s_whole_life_counts(api: Api) -> None:
     assert (hours[0], hours[-1]) == ("2026-01-01T00:00:00Z", "2026-04-06T11:00:00Z")
     assert hours == sorted(hours)
     assert sum(point["opens"] for point in answer["timeline"]) == 2
+
+
+async def test_a_life_of_very_many_hours_shows_the_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await api.campaign("old")
+    for hours in (0, 5, 30):
+        for domain in ("mine.example", "theirs.example"):
+            await api.add(Fact(NINE + hours * HOUR, "old", domain, counters={"human_clicks": 1, "proxy_opens": 2}))
+    whole = (await good(api, CAMPAIGN + "old"))["timeline"]
+    assert [point["clicks"] for point in whole] == [2, 0, 0, 0, 0, 2, *[0] * 24, 2]
+    monkeypatch.setattr(misar, "MAX_HOURS", 24)
+    assert (await good(api, CAMPAIGN + "old", another="question"))["timeline"] == whole[:24]
+    mine = (await good(api.confined("mine.example"), CAMPAIGN + "old"))["timeline"]
+    assert [(point["opens"], point["clicks"]) for point in mine] == [(2, 1), *[(0, 0)] * 4, (2, 1), *[(0, 0)] * 18]
 
 
 async def test_an_unknown_campaign_in_misar_s_envelope(api: Api) -> None:

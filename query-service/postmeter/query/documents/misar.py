@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from aiohttp import web
 
@@ -45,6 +44,9 @@ _DIMENSIONS = ("campaign", "domain")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """No campaign is older."""
 _HOUR = timedelta(hours=1)
+_EPOCH = date(1970, 1, 1).toordinal()
+_TIMES = [f"T{hour:02}:00:00Z" for hour in range(24)]
+"""Of a day's hours, behind its date."""
 MAX_HOURS = 20_000
 """Hours of a timeline at most: more than hourly counts are kept by default, 25 months."""
 
@@ -162,31 +164,39 @@ class Analytics:
 
     async def _timeline(self, life: Query, campaign_id: str) -> list[api.Hour]:
         """Every hour (UTC) from the first to the last with an open or a click, MAX_HOURS at most."""
+        if life.end - life.start <= MAX_HOURS * _HOUR:
+            hourly = replace(life, metrics=("opens", "clicks"), resolution=Resolution.HOUR)
+            starts, cells = await self._engine.cells(hourly)
+            begin = _hour(life.start) if starts else 0
+            found = {begin + number: values for (number, _), values in cells.items() if any(values)}
+        else:
+            found = await self._hours(life, campaign_id)
+        if not found:
+            return []
+        first = min(found)
+        hours = range(first, min(max(found) + 1, first + MAX_HOURS))
+        # A day is printed once, for they may be thousands.
+        days = {day: date.fromordinal(_EPOCH + day).isoformat() for day in range(hours[0] // 24, hours[-1] // 24 + 1)}
+        return [api.Hour(days[hour // 24] + _TIMES[hour % 24], *found.get(hour, (0, 0))) for hour in hours]
+
+    async def _hours(self, life: Query, campaign_id: str) -> dict[int, tuple[int, int]]:
+        """The first MAX_HOURS with an open or a click, of however many."""
         scope = life.scope
         given = (scope.workspace, campaign_id, life.start, life.end, MAX_HOURS)
         if scope.domains is None:
             rows = await self._pool.fetch(_HOURS, *given)
         else:
             rows = await self._pool.fetch(_QUERIES["hours_of_domains"], *given, scope.domains)
-        if not rows:
-            return []
-        found = {row["bucket"]: (row["opens"], row["clicks"]) for row in rows}
-        hours = _hours(rows[0]["bucket"], rows[-1]["bucket"])
-        return [api.Hour(text, *found.get(hour, (0, 0))) for hour, text in hours]
+        return {_hour(row["bucket"]): (row["opens"], row["clicks"]) for row in rows}
 
     def _tomorrow(self) -> datetime:
         """A midnight behind everything that can have happened: events come up to an hour ahead of the clock."""
         return datetime.combine(self._clock().date(), datetime.min.time(), UTC) + timedelta(days=2)
 
 
-def _hours(first: datetime, last: datetime) -> Iterator[tuple[datetime, str]]:
-    """MAX_HOURS hours at most, and each as `stamp` prints it; the day is printed once, for they may be thousands."""
-    hour, day = first, f"{first:%Y-%m-%d}"
-    for _ in range(min((last - first) // _HOUR + 1, MAX_HOURS)):
-        yield hour, f"{day}T{hour.hour:02}:00:00Z"
-        hour += _HOUR
-        if hour.hour == 0:
-            day = f"{hour:%Y-%m-%d}"
+def _hour(instant: datetime) -> int:
+    """Hours since 1970."""
+    return int(instant.timestamp()) // 3600
 
 
 def _overview(counts: dict[str, int]) -> api.OverviewMetrics:

@@ -49,6 +49,9 @@ def starts(start: datetime, end: datetime, zone: tzinfo, resolution: Resolution)
     first = floor_quarter(start)
     if resolution is Resolution.QUARTER_HOUR:
         return [first + i * _QUARTER for i in range(-((first - end) // _QUARTER))]
+    if resolution is Resolution.HOUR and zone is UTC:
+        first -= timedelta(minutes=first.minute)
+        return [first + i * _HOUR for i in range(-((first - end) // _HOUR))]
     if resolution is Resolution.HOUR:
         return list(_hours(first, end, zone))
     return list(_days(start, end, zone, resolution))

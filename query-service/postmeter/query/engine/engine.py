@@ -28,17 +28,21 @@ class Engine:
         where nothing happened. Raises ResultTooLarge for answers over MAX_ROWS or MAX_TEXT; asyncpg's
         QueryCanceledError passes when the statement takes too long.
         """
+        return _fill(query, *await self.cells(query, first))
+
+    async def cells(self, query: Query, first: First | None = None) -> tuple[list[datetime], Cells]:
+        """(where the buckets begin, what was counted in those in which anything was); without dimensions all of it."""
         starts = buckets.starts(query.start, query.end, query.zone, query.resolution)
         if not starts:
-            return []
+            return [], {}
         cells = await self._of_kept_days(query, starts)
         if cells is not None:
-            return _fill(query, starts, cells if first is None else _leading(query, cells, first))
+            return starts, cells if first is None else _leading(query, cells, first)
         sql, parameters = statement.write(query, starts, first)
         found = await self._pool.fetch(sql, *parameters)
         if first is not None and found:
             _check_size(query, found[0]["groups"], found[0]["text"])
-        return _fill(query, starts, cells_of(query, found))
+        return starts, cells_of(query, found)
 
     async def groups(self, query: Query) -> tuple[str, list[object]] | None:
         """A statement of the query's rows, however many, to be part of another, and its parameters, which come first

@@ -4,10 +4,10 @@ SELECT {columns} FROM {table}
 WHERE workspace = $1 AND bucket >= {start} AND bucket < {end} AND {series}
 
 -- name: rest
--- Rows of one tier in its bucket {start} without those of it that are not in the range, {without}. {everything}: the sum of
--- all counters, which is 0 where nothing is left.
+-- Rows of one tier in its bucket {start} without those of it that are not in the range, {without}, by {keys}, as which {read} is
+-- read. {everything}: the sum of all counters, which is 0 where nothing is left.
 SELECT {number} AS bucket, {keys}, {sums} FROM (
-    SELECT {start}::timestamptz AS bucket, {keys}, {counters}, {everything} AS everything FROM {table}
+    SELECT {start}::timestamptz AS bucket, {read}, {counters}, {everything} AS everything FROM {table}
     WHERE workspace = $1 AND bucket = {start} AND {series}
     UNION ALL
     {without}) AS part
@@ -15,7 +15,7 @@ GROUP BY bucket, {keys} HAVING sum(everything) <> 0
 
 -- name: without
 -- Rows of one tier that `rest` leaves out; {negative}: what they take away from {start}.
-SELECT {start}::timestamptz AS bucket, {keys}, {negative}, - ({everything}) FROM {table}
+SELECT {start}::timestamptz AS bucket, {read}, {negative}, - ({everything}) FROM {table}
 WHERE workspace = $1 AND bucket >= {low} AND bucket < {high} AND {series}
 
 -- name: moved

@@ -117,7 +117,8 @@ class KeptDays:
     ) -> tuple[str | None, Cells]:
         sql, parameters = statement.write_with_days(query, starts, begin, until)
         found = await self._pool.fetch(sql, *parameters)
-        return found[0]["days"], cells_of(query, found, 1) if found[0]["bucket"] is not None else {}
+        (told,) = (record for record in found if record[1] is None)
+        return told[0], cells_of(query, [record for record in found if record is not told], 1)
 
 
 def cells_of(query: Query, found: list[asyncpg.Record], skipped: int = 0) -> Cells:

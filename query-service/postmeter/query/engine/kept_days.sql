@@ -14,5 +14,5 @@ SELECT CASE WHEN coalesce(bool_and(state >= {DayState.SUMMED}), true) THEN conca
 FROM activity_day WHERE workspace = $1 AND day >= {low} AND day < {high}
 
 -- name: with_days
--- The {rows} behind {days}, which stand alone where there are none.
-SELECT days.days, cell.* FROM ({days}) AS days LEFT JOIN ({rows}) AS cell ON true
+-- {days} in a row of its own, of nulls ({nulls}) behind it; the others are {rows}, with a null before each.
+SELECT days, {nulls} FROM ({days}) AS days UNION ALL SELECT NULL, cell.* FROM ({rows}) AS cell

@@ -11,7 +11,7 @@ from postmeter.query.engine.pieces import Rest
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
 from postmeter.query.engine.sums import Sums
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
-from postmeter.shared.storage.rollups import added
+from postmeter.shared.storage.rollups import TOTAL, added
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.query.engine", "engine.sql")
@@ -33,11 +33,15 @@ def write(query: Query, buckets: list[datetime], first: First | None = None) -> 
 
 
 def write_with_days(query: Query, buckets: list[datetime], low: datetime, high: datetime) -> tuple[str, list[object]]:
-    """The same rows, each behind what the days [low, high) are like as they are read; without any, one of nulls."""
+    """The same rows, and one without a bucket's number that says what the days [low, high) are like as they are read.
+
+    Each row begins with that, or with null.
+    """
     sql, values = write(query, buckets)
     parameters = Parameters(values)
     days = _DAYS["days"].format(low=parameters.add(low), high=parameters.add(high))
-    return _DAYS["with_days"].format(days=days, rows=sql), parameters.values
+    nulls = ", ".join(["NULL"] * (1 + len(query.dimensions) + len(query.metrics)))
+    return _DAYS["with_days"].format(days=days, nulls=nulls, rows=sql), parameters.values
 
 
 def given(query: Query, cells: Mapping[tuple[int, tuple[str, ...]], tuple[object, ...]]) -> tuple[str, list[object]]:
@@ -204,8 +208,14 @@ def _rest(
     counters: list[str],
     parameters: Parameters,
 ) -> str:
-    """The last day without what comes behind the range."""
-    names = {"keys": ", ".join(("series", *own)), "everything": added(query.rollup.counters), "series": chosen}
+    """The last day without what comes behind the range; by series only where somebody asks for what series have."""
+    series = "series" if set(query.dimensions) - OF_ROLLUP.keys() else f"{TOTAL}::bigint AS series"
+    names = {
+        "keys": ", ".join(("series", *own)),
+        "read": ", ".join((series, *own)),
+        "everything": added(query.rollup.counters),
+        "series": chosen,
+    }
     start = parameters.add(rest.start)
     without = (
         _QUERIES["without"].format(
