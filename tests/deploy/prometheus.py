@@ -21,7 +21,7 @@ class Prometheus:
         self._url = url
 
     def get(self, path: str, **parameters: str) -> Any:
-        answer = requests.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=30)
+        answer = requests.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=PATIENCE)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
@@ -38,8 +38,8 @@ class Prometheus:
         return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"] if alert["state"] == "firing"}
 
     def fires(self, *names: str) -> None:
-        """Return once these alerts fire."""
-        wait_for(f"{names} to fire", lambda: set(names) <= self.firing())
+        """Return once these alerts fire, which takes several scrapes and evaluations of a server that is as busy."""
+        wait_for(f"{names} to fire", lambda: set(names) <= self.firing(), 2 * PATIENCE)
 
 
 def answers(url: str) -> bool:
