@@ -63,41 +63,17 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     )
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     pepper = Pepper(pool, settings.key_pepper)
-    looks: dict[str, Look] = {
-        "clock": lambda: stores.clocks(pool),
-        "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True),
-    }
-    if ring is not None:
-        looks["token_keys"] = lambda: links.verifiable(pool, ring, signs=False)
     redis = limits.client(settings.redis_url)
     client = HitClient(settings.tracking_url, settings.hits)
     share = max(1, settings.service_requests // WORKSPACE_SHARE)
-    upstreams = {
-        Service.TRACKING: Upstream(
-            Service.TRACKING,
-            settings.tracking_url,
-            ConcurrencyLimiter(settings.service_requests, share),
-            measured,
-            settings.body_timeout,
-        ),
-        Service.QUERY: Upstream(
-            Service.QUERY,
-            settings.query_url,
-            ConcurrencyLimiter(settings.service_requests, share),
-            measured,
-            settings.body_timeout,
-        ),
-    }
-    downloads = Upstream(
-        Service.QUERY,
-        settings.query_url,
-        ConcurrencyLimiter(DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
-        measured,
-        settings.body_timeout,
-    )
-    live = Upstream(
-        Service.QUERY, settings.query_url, ConcurrencyLimiter(LIVE, LIVE // LIVE_SHARE), measured, settings.body_timeout
-    )
+    urls = {Service.TRACKING: settings.tracking_url, Service.QUERY: settings.query_url}
+
+    def upstream(service: Service, *turns: int) -> Upstream:
+        return Upstream(service, urls[service], ConcurrencyLimiter(*turns), measured, settings.body_timeout)
+
+    upstreams = {service: upstream(service, settings.service_requests, share) for service in urls}
+    downloads = upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE)
+    live = upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE)
     keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
     persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
     proxy = Proxy(
@@ -132,7 +108,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
             "tracking": lambda: _reach(settings.tracking_url),
             "query": lambda: _reach(settings.query_url),
         }
-        advice = Advice(looks, {"trusted_hops": hops.warning})
+        advice = Advice(_looks(settings, pool, ring), {"trusted_hops": hops.warning})
         # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
         # but queries works.
         operations = await ops.start(
@@ -145,12 +121,22 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     finally:
         checking.cancel()
         client.close()
-        for upstream in (*upstreams.values(), downloads, live):
-            await upstream.close()
+        for one in (*upstreams.values(), downloads, live):
+            await one.close()
         await persons.close()
         await redis.aclose()
         await postgres.close(pool)
         await tracing.close()
+
+
+def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing | None) -> dict[str, Look]:
+    looks: dict[str, Look] = {
+        "clock": lambda: stores.clocks(pool),
+        "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True),
+    }
+    if ring is not None:
+        looks["token_keys"] = lambda: links.verifiable(pool, ring, signs=False)
+    return looks
 
 
 async def _reach(url: str) -> None:

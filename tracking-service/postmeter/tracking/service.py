@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -120,32 +121,17 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     assert isinstance(runner.server, Server)
     port = Port(settings, policy, committer, figures, runner.server, connections, clients)
 
-    async def durable() -> None:
-        try:
-            await redis.ping()
-            if committer.redis_up:
-                return
-        except FAILURES:
-            pass
-        spool.check()
-
-    def disk_low() -> str | None:
-        free = spool.disk_free_bytes
-        if free >= settings.disk_low:
-            return None
-        return (
-            f"the disk of POSTMETER_SPOOL_DIR has {free} bytes free, fewer than"
-            f" POSTMETER_DISK_LOW ({settings.disk_low}); {spool.reserve_bytes} are set aside for hits: free some space"
-        )
-
     with listening.named_errors(settings.host, settings.port):
         listener = await _listen(settings, port)
     ops_runner = await ops.start(
         settings.host,
         settings.ops_port,
         registry,
-        {"redis_or_spool": durable},
-        Advice(_looks(settings, redis, pool, keys), {"disk": disk_low, "trusted_hops": hops.warning}),
+        {"redis_or_spool": partial(_durable, redis, committer, spool)},
+        Advice(
+            _looks(settings, redis, pool, keys),
+            {"disk": partial(_disk_low, spool, settings.disk_low), "trusted_hops": hops.warning},
+        ),
         settings.clocks,
         stop,
     )
@@ -176,6 +162,27 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     await redis.aclose()
     spool.close()
     logs.get().info("stopped")
+
+
+async def _durable(redis: Redis, committer: Committer, spool: Spool) -> None:
+    """The check of whether hits can be kept. Raises where neither Redis nor the spool takes them."""
+    try:
+        await redis.ping()
+        if committer.redis_up:
+            return
+    except FAILURES:
+        pass
+    spool.check()
+
+
+def _disk_low(spool: Spool, least: int) -> str | None:
+    free = spool.disk_free_bytes
+    if free >= least:
+        return None
+    return (
+        f"the disk of POSTMETER_SPOOL_DIR has {free} bytes free, fewer than POSTMETER_DISK_LOW ({least});"
+        f" {spool.reserve_bytes} are set aside for hits: free some space"
+    )
 
 
 def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None, keys: KeyRing) -> dict[str, Look]:
