@@ -18,7 +18,7 @@ FRESH_SECONDS = 2.0
 """How long what was found is not looked up again."""
 GRACE_SECONDS = 60.0
 """Of a key or a session. What is unknown gets no grace."""
-LOOK_UP_SECONDS = 3.0
+LOOK_UP_SECONDS = 5.0
 """What a look-up may take, with the wait for a connection. The caller waits for the service's answer after it."""
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long what is known is served without another attempt."""
