@@ -11,9 +11,11 @@ from postmeter.gateway.keys import remembered
 from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
+from postmeter.shared.storage import postgres
 from tests.integration.own_redis import own_redis
 from tests.integration.people import PeopleGateway, people_gateway
 from tests.integration.tracking_service import Service
+from tests.product import PATIENCE
 
 
 @pytest.fixture
@@ -29,6 +31,13 @@ def spooling(server: RedisServer, tmp_path: Path) -> Iterator[Service]:
     running = Service(server.url, tmp_path / "spool", append_deadline=0.3)
     yield running
     running.kill()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes long to connect to Postgres, and fails no test."""
+    monkeypatch.setattr(postgres, "CONNECT_SECONDS", PATIENCE)
+    monkeypatch.setattr(remembered, "LOOK_UP_SECONDS", PATIENCE)
 
 
 @pytest.fixture
