@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.store.memory import Memory
-from postmeter.aggregator.upkeep import retention, workspaces
-from postmeter.aggregator.upkeep.workspaces import Workspaces
+from postmeter.aggregator.upkeep import retention, workspace_retention
+from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
 from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import partitions, postgres
 from postmeter.shared.stream.events import EventType
@@ -69,7 +69,7 @@ async def plant(at: Bench) -> None:
 async def keep(at: Bench, metrics: ErasureMetrics) -> None:
     pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
     async with pool.acquire() as connection:
-        await retention.once(connection, at.settings, TODAY, Workspaces(Memory(100), metrics, 24))
+        await retention.once(connection, at.settings, TODAY, WorkspaceRetention(Memory(100), metrics, 24))
     await pool.close()
 
 
@@ -79,7 +79,7 @@ async def rows(at: Bench, query: str) -> list[int]:
 
 
 async def test_what_is_over_goes_and_sums_stay(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workspaces, "MOST", 2)
+    monkeypatch.setattr(workspace_retention, "MOST", 2)
     await plant(at)
     before = await sums(at)
     await at.db.execute(
@@ -97,7 +97,7 @@ async def test_what_is_over_goes_and_sums_stay(at: Bench, monkeypatch: pytest.Mo
     assert await rows(at, "consent WHERE true") == [1, 3]
     assert await at.value("SELECT opens FROM consent WHERE workspace = 1") == 1
     assert await rows(at, "audit WHERE true") == [1, 1]
-    removed = {kind: metrics.retained.labels(kind)._value.get() for kind in (*workspaces.KINDS, "audit")}
+    removed = {kind: metrics.retained.labels(kind)._value.get() for kind in (*workspace_retention.KINDS, "audit")}
     assert removed == {"history": 6, "messages": 5, "contacts": 2, "consent": 2, "audit": 2}
     assert await sums(at) == before
     # What is told of them still counts, for the series that they are of.

@@ -15,7 +15,7 @@ from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.upkeep import day_sums, retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.upkeep.erasure.job import Erasures
-from postmeter.aggregator.upkeep.workspaces import Workspaces
+from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import lifecycle, logs, metrics, ops
@@ -61,7 +61,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(flusher.agents.run(stop))
             tasks.create_task(flusher.onlookers.run(client, stop))
-            workspaces = Workspaces(flusher.memory, removed, settings.retain_audit)
+            workspaces = WorkspaceRetention(flusher.memory, removed, settings.retain_audit)
             tasks.create_task(retention.run(pool, settings, workspaces, stop))
             tasks.create_task(day_sums.run(pool, stop))
             tasks.create_task(Erasures(pool, client, flusher.memory, removed).run(stop))

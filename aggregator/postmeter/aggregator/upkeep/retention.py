@@ -11,7 +11,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURE_QUERIES
-from postmeter.aggregator.upkeep.workspaces import Workspaces
+from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
 from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs
 from postmeter.shared.storage import partitions
@@ -28,7 +28,7 @@ DEDUP_DAYS = 8
 """A batch or a key that comes again later than this would be counted again (ADR 0003)."""
 
 
-async def run(pool: Pool, settings: AggregatorSettings, workspaces: Workspaces, stop: asyncio.Event) -> None:
+async def run(pool: Pool, settings: AggregatorSettings, workspaces: WorkspaceRetention, stop: asyncio.Event) -> None:
     """Do the retention now and several times a day until `stop` is set; of many aggregators one does it."""
     trouble = TroubleLog()
     while not stop.is_set():
@@ -45,7 +45,7 @@ async def run(pool: Pool, settings: AggregatorSettings, workspaces: Workspaces, 
 
 
 async def once(
-    connection: Connection, settings: AggregatorSettings, today: date, workspaces: Workspaces | None = None
+    connection: Connection, settings: AggregatorSettings, today: date, workspaces: WorkspaceRetention | None = None
 ) -> list[str]:
     """Make what is needed from `today` on and drop what is over. Returns the tables dropped.
 

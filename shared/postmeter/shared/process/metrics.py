@@ -1,4 +1,4 @@
-"""Every metric of Postmeter, declared once: its name, type, labels and meaning.
+"""Metrics of Postmeter, each declared once, here or in a module `..._metrics` beside: its name, type, labels, meaning.
 
 Each service makes its own class; all are exported on its ops port. Label values are closed sets, given
 beside each metric. Times are seconds.

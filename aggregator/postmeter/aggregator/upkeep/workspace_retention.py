@@ -28,7 +28,7 @@ from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 
-_QUERIES = Queries("postmeter.aggregator.upkeep", "workspaces.sql")
+_QUERIES = Queries("postmeter.aggregator.upkeep", "workspace_retention.sql")
 MOST = 2000
 """Rows of one step."""
 KINDS = ("history", "messages", "contacts", "consent")
@@ -50,7 +50,7 @@ class Over(NamedTuple):
         return _micros(self.oldest)
 
 
-class Workspaces:
+class WorkspaceRetention:
     """Removes what is over of single workspaces, and of the audit log."""
 
     def __init__(self, memory: Memory, metrics: ErasureMetrics, audit_months: int) -> None:
