@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,24 @@ def test_services_import_only_what_is_shared() -> None:
             if extra := imports_of(file) - allowed:
                 foreign[str(file.relative_to(ROOT))] = extra
     assert foreign == {}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Nor for types alone, nor inside a function: each can be read after those that it builds on."""
+    files = {
+        ".".join(file.relative_to(ROOT / folder).with_suffix("").parts).removesuffix(".__init__"): file
+        for folder in PARTS.values()
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    imports: dict[str, set[str]] = {name: set() for name in files}
+    for name, file in files.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imports[name] |= {alias.name for alias in node.names} & set(files)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                meant = {f"{node.module}.{alias.name}" for alias in node.names}
+                imports[name] |= meant & set(files) if meant & set(files) else {node.module} & set(files)
+    list(TopologicalSorter(imports).static_order())  # raises CycleError with the circle
 
 
 def test_modules_stay_small_enough_to_read() -> None:
