@@ -180,8 +180,11 @@ def _turn(
 def _explain(error: Exception) -> RequestError | None:
     """What the database's errors mean to a caller."""
     match error:
-        case asyncpg.QueryCanceledError() | TimeoutError():
+        case asyncpg.QueryCanceledError():
             return RequestError(504, "QUERY_TIMEOUT", "The query took too long: narrow its range or its filters.")
+        case TimeoutError():  # of the whole request: its query is slow, it had to wait, or Postgres hangs
+            message = "The database did not answer in time: try again, or narrow the query's range or filters."
+            return RequestError(504, "QUERY_TIMEOUT", message)
         case OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
             return _away()
         case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError() | asyncpg.TooManyConnectionsError():
