@@ -261,12 +261,13 @@ class Loader:
 
     async def _tiers(self, rollup: Rollup) -> None:
         sums = {name: f"sum({name})" for name in rollup.counters}
-        if rollup is not LINKS:
-            await self._do("total", self.workspace, names={"table": rollup.tiers[0].table} | _counted(sums, rollup))
         keys = "link, " if rollup is LINKS else ""
-        for finer, tier in zip(rollup.tiers, rollup.tiers[1:], strict=False):
-            names = {"table": tier.table, "finer": finer.table, "keys": keys}
-            await self._do("widen", self.workspace, tier.seconds, names=names | _counted(sums, rollup))
+        for place, tier in enumerate(rollup.tiers):
+            if place > 0:
+                names = {"table": tier.table, "finer": rollup.tiers[place - 1].table, "keys": keys}
+                await self._do("widen", self.workspace, tier.seconds, names=names | _counted(sums, rollup))
+            if tier is rollup.totals:
+                await self._do("total", self.workspace, names={"table": tier.table} | _counted(sums, rollup))
 
     async def show(self) -> None:
         """Print what is in the tables."""

@@ -275,7 +275,7 @@ INSERT INTO bounce_reason_1d (workspace, series, bucket, reason, bounced)
 SELECT workspace, 0, bucket, reason, sum(bounced) FROM bounce_reason_1d WHERE workspace = $1 GROUP BY 1, 3, 4;
 
 -- name: total
--- Series TOTAL of a rollup's finest tier in workspace $1.
+-- Series TOTAL of the finest tier of a rollup that has it, in workspace $1.
 INSERT INTO {table} (workspace, series, bucket, {columns})
 SELECT workspace, 0, bucket, {sums} FROM {table} WHERE workspace = $1 GROUP BY workspace, bucket ORDER BY bucket;
 

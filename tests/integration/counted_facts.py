@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from postmeter.shared.storage import rollups
-from postmeter.shared.storage.rollups import CONVERSIONS, LINKS, Rollup
+from postmeter.shared.storage.rollups import CONVERSIONS, LINKS, Rollup, Tier
 
 OTHER_LINKS = rollups.OTHER
 OWN = {LINKS: ["link"], CONVERSIONS: ["currency"]}
@@ -51,6 +51,16 @@ def raised(known: str, counters: Iterable[str]) -> str:
     return ", ".join(f"{name} = coalesce({known}.{name}, 0) + coalesce(EXCLUDED.{name}, 0)" for name in counters)
 
 
+def rows_of(tier: Tier, series: int) -> list[int]:
+    """The series whose rows of a tier count what happens in this one."""
+    return [rollups.TOTAL, series] if tier.has_total else [series]
+
+
+def stale(rollup: Rollup) -> Counter[str]:
+    """What a row of series TOTAL says in a tier that has none any more: it is not kept up, and nobody may read it."""
+    return Counter(dict.fromkeys(rollup.counters, 1000))
+
+
 async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Counted]) -> None:
     """Every fact into every tier of the rollup, and into the workspace's sum, as the aggregator does."""
     series = {
@@ -75,13 +85,15 @@ async def fill(connection: Any, workspace: int, rollup: Rollup, rows: list[Count
         cells: dict[tuple[object, ...], Counter[str]] = {}
         for fact in rows:
             bucket = datetime.fromtimestamp(fact.at.timestamp() // tier.seconds * tier.seconds, UTC)
-            places: list[tuple[object, ...]] = [(rollups.TOTAL, bucket), (series[_key(fact)], bucket)]
+            places: list[tuple[object, ...]] = [(one, bucket) for one in rows_of(tier, series[_key(fact)])]
             if rollup is LINKS:
-                places = [(series[_key(fact)], bucket, link_ids[fact.link])]
+                places = [(*place, link_ids[fact.link]) for place in places]
             if rollup is CONVERSIONS:
                 places = [(*place, fact.currency) for place in places]
             for place in places:
                 cells.setdefault(place, Counter()).update(fact.counters)
+            if rollup.totals is not None and not tier.has_total:
+                cells[rollups.TOTAL, bucket] = stale(rollup)
         columns = ["workspace", "series", "bucket", *OWN.get(rollup, []), *rollup.counters]
         values = ", ".join(f"${i + 1}" for i in range(len(columns)))
         named = rollup.counters

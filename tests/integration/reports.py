@@ -10,7 +10,7 @@ from typing import Any
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import Rollup, Tier
 from tests.integration import query_api
-from tests.integration.counted_facts import raised, stored
+from tests.integration.counted_facts import raised, rows_of, stored
 from tests.integration.query_api import Answer
 from tests.integration.running_query import Fact
 
@@ -63,7 +63,7 @@ class Api(query_api.Api):
         for tier in rollup.tiers:
             cells: dict[tuple[int, datetime], Counter[str]] = {}
             for fact in facts:
-                for number in (rollups.TOTAL, await self._series(fact.campaign, fact.domain)):
+                for number in rows_of(tier, await self._series(fact.campaign, fact.domain)):
                     cells.setdefault((number, _bucket(fact.at, tier)), Counter()).update(fact.counters)
             columns = ", ".join(rollup.counters)
             places = ", ".join(f"${place + 4}" for place in range(len(rollup.counters)))

@@ -13,7 +13,7 @@ import asyncpg
 from postmeter.shared.storage import partitions, rollups, uuid7
 from postmeter.shared.stream.events import EventType, State, Verdict
 from tests.integration import query_api
-from tests.integration.counted_facts import raised, stored
+from tests.integration.counted_facts import raised, rows_of, stale, stored
 from tests.integration.query_api import Api
 from tests.integration.running_query import World
 
@@ -100,8 +100,10 @@ async def count(
         cells: dict[tuple[int, datetime], Counter[str]] = {}
         for series, at, counter, n in facts:
             bucket = datetime.fromtimestamp(at.timestamp() // tier.seconds * tier.seconds, UTC)
-            for number in (rollups.TOTAL, series):
+            for number in rows_of(tier, series):
                 cells.setdefault((number, bucket), Counter())[counter] += n
+            if not tier.has_total:
+                cells[rollups.TOTAL, bucket] = stale(rollup)
         await connection.executemany(
             f"INSERT INTO {tier.table} AS cohort (workspace, series, bucket, {columns}) VALUES ($1, $2, $3, {values})"
             f" ON CONFLICT (workspace, bucket, series) DO UPDATE SET {raised('cohort', rollup.counters)}",

@@ -14,7 +14,8 @@ from tests.integration.flushes import Side, sides
 
 FEW, MANY = 40, ENOUGH + 200
 READ = """
-    SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes WHERE relname LIKE 'message\\_%'
+    SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname LIKE 'message\\_%')::bigint
+        + (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname LIKE 'message\\_%')::bigint
 """
 
 
@@ -71,3 +72,26 @@ def test_a_month_is_that_of_the_partition(earlier: str, later: str, same: bool) 
     )
     assert (first == second) is same
     assert _month(b"\xff" * 16) == date.max.year * 12 + 12
+
+
+def told_by_name(numbers: range) -> list[Record]:
+    names = [{"provider": "SENDGRID", "provider_message": f"sg-{n}"} for n in numbers]
+    return [event(EventType.DELIVERED, None, AT + SECOND, **name) for name in names]
+
+
+async def test_a_provider_s_name_of_a_message_is_looked_up_however_many_there_are(postgres_dsn: str) -> None:
+    """Also in a month that was empty when it was planned, and where most messages have no name."""
+    async with bench(postgres_dsn, "redis://127.0.0.1:1") as at, sides(at, 1) as (side,):
+        for _ in range(10):
+            await side.flush([*registered(range(FEW), message), *told_by_name(range(FEW))])
+        await side.flush(registered(range(FEW, MANY), in_another_month))
+        await side.flush(
+            [registration(n, message=in_another_month(n), provider_message="") for n in range(MANY, 2 * MANY)]
+        )
+        for start in (FEW, FEW + 1):
+            numbers = range(start, MANY, 2)
+            before = await read(at, side)
+            await side.flush(told_by_name(numbers))
+            assert await read(at, side) - before < 40 * len(numbers)
+            await at.db.execute("ANALYZE message")
+        assert (await at.total())["delivered"] == MANY + 9 * FEW

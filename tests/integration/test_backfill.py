@@ -54,7 +54,10 @@ async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", rollup: Roll
     columns = ", ".join(("workspace", "bucket", "series", *(f"coalesce({name}, 0)" for name in counters)))
     found = {}
     for tier in rollup.tiers:
-        rows = await connection.fetch(f"SELECT {columns} FROM {tier.table} WHERE {any_counted} ORDER BY 1, 2, 3")
+        own = "true" if tier.has_total else "series <> 0"
+        rows = await connection.fetch(
+            f"SELECT {columns} FROM {tier.table} WHERE {own} AND ({any_counted}) ORDER BY 1, 2, 3"
+        )
         found[tier.table] = [tuple(row) for row in rows]
     return found
 

@@ -16,7 +16,7 @@ from postmeter.aggregator.store import user_agents
 from postmeter.query.documents.workspaces.exports.history import _QUERIES as EXPORTS
 from postmeter.shared.auth import api_keys
 from postmeter.shared.storage import migrate, partitions, verdict_reasons
-from postmeter.shared.storage.rollups import ROLLUPS
+from postmeter.shared.storage.rollups import CREATED, ROLLUPS, TOTAL
 from postmeter.shared.stream.events import EventType, Mark
 from postmeter.shared.stream.records import Mail, Record
 from tests import sealing
@@ -24,7 +24,7 @@ from tests.aggregation import AT, SECOND, bench, event, hit, message, registrati
 from tests.bench.cases.table import cases
 from tests.bench.dataset import Dataset
 from tests.integration.flushes import Side, crowd, sides
-from tests.integration.running_query import query_service, sealed, world
+from tests.integration.running_query import World, query_service, sealed, world
 from tests.older_schema import migrate_up_to
 
 MESSAGES = 12
@@ -44,7 +44,7 @@ def first_part() -> list[Record]:
     scanned = [hit(0, AT + n, url=f"https://a.example/{n}", user_agent=b"Firefox") for n in range(2)]
     told = {"provider": "SES", "provider_message": "ses-1", "mail": MAIL, "user_agent": LONG, "ip": "2001:db8:1:2::3"}
     return [
-        *(registration(n, links=4) for n in range(MESSAGES)),
+        *(registration(n, links=4, created=AT - n * SECOND) for n in range(MESSAGES)),
         *crowd(noise, MESSAGES),
         *scanned,
         hit(1, AT + 5, url="https://a.example/", mark=Mark.HEAD),
@@ -65,13 +65,14 @@ def second_part() -> list[Record]:
         *(hit(0, AT + 2 + n, url=f"https://a.example/{n + 2}", user_agent=b"Firefox") for n in range(2)),
         hit(1, AT + 5 + SECOND, url="https://a.example/x", mark=Mark.HONEYPOT),
         registration(MESSAGES, provider="SES", provider_message="ses-1"),
+        registration(MESSAGES + 1, created=AT - 3 * SECOND),
         *crowd(noise, MESSAGES),
     ]
 
 
 def third_part() -> list[Record]:
     """What comes when all is migrated: to the same messages, and in the same buckets."""
-    return crowd(random.Random(9), MESSAGES)
+    return [registration(MESSAGES + 2, created=AT - 4 * SECOND), *crowd(random.Random(9), MESSAGES)]
 
 
 async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -89,13 +90,11 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
         await new.copy_to_table(table, source=rows, columns=columns, format="binary")
     for table in ("series", "link"):
         await new.execute("SELECT setval(pg_get_serial_sequence($1, 'id'), 10000)", table)
-
-
-@pytest.fixture
-async def before(empty_postgres_dsn: str) -> str:
-    """A database of the version before."""
-    await migrate_up_to(empty_postgres_dsn, "0020")
-    return empty_postgres_dsn
+    seconds, sums = CREATED.tiers[0].table, ", ".join(f"sum({name})" for name in CREATED.counters)
+    await new.execute(
+        f"INSERT INTO {seconds} (workspace, series, bucket, {', '.join(CREATED.counters)})"
+        f" SELECT workspace, {TOTAL}, bucket, {sums} FROM {seconds} GROUP BY workspace, bucket"
+    )
 
 
 async def kept(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
@@ -110,7 +109,8 @@ async def kept(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, li
         sums = [f"coalesce(sum({name}), 0)" for name in rollup.counters if name != "trackable"]
         some = " OR ".join(f"{one} <> 0" for one in sums)
         for tier in rollup.tiers:
-            asked[tier.table] = f"SELECT bucket, {', '.join(sums)} FROM {tier.table} GROUP BY bucket HAVING {some}"
+            rows = tier.table if tier.has_total else f"{tier.table} WHERE series <> 0"
+            asked[tier.table] = f"SELECT bucket, {', '.join(sums)} FROM {rows} GROUP BY bucket HAVING {some}"
     return {name: sorted(repr(tuple(row)) for row in await connection.fetch(query)) for name, query in asked.items()}
 
 
@@ -143,9 +143,32 @@ async def answers(dsn: str, redis_url: str) -> list[Any]:
             for path in (f"/v1/messages/{identity}/events", f"/v1/messages/{identity}"):
                 async with session.get(url + path, headers=sealed(1)) as answer:
                     said.append((path, answer.status, (await answer.json()).get("data")))
+            for page in range(1, 5):
+                async with session.get(f"{url}/v1/messages?limit=4&page={page}", headers=ASKING) as answer:
+                    said.append((f"page {page}", answer.status, await answer.json()))
+        said += [await since(here, redis_url, n) for n in (0, 3, 8)]
         rows = await here.pool.fetch(EXPORTS["events"], 1, now - timedelta(days=400), now, None)
         said.append(sorted(repr([v for k, v in row.items() if k != "series"]) for row in rows))
     return said
+
+
+async def since(here: World, redis_url: str, seconds: int) -> Any:
+    """What Krafter says of the messages that were created in a week that begins so many seconds before AT."""
+    now = datetime.fromtimestamp(AT // SECOND - seconds, UTC) + timedelta(days=7)
+    async with (
+        query_service(here, redis_url, now) as url,
+        sealing.session() as session,
+        session.get(f"{url}/api/v1/mail/stats?period=7d", headers=ASKING) as answer,
+    ):
+        return f"since {seconds}", answer.status, await answer.json()
+
+
+async def totals_of_seconds(connection: "asyncpg.Connection[asyncpg.Record]") -> set[tuple[Any, ...]]:
+    """Where the seconds' sums of all series, which the version before reads (ADR 0066), are not what series say."""
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in CREATED.counters)
+    query = f"SELECT bucket, {sums} FROM {CREATED.tiers[0].table} WHERE (series = 0) = $1 GROUP BY bucket"
+    totals, series = [{tuple(row) for row in await connection.fetch(query, whole)} for whole in (True, False)]
+    return totals ^ series
 
 
 async def differing(one: str, other: str, redis_url: str) -> list[Any]:
@@ -159,8 +182,16 @@ async def count(side: Side, found: list[Record]) -> None:
         await side.flush([record])
 
 
-async def test_an_old_database_reads_and_counts_on_as_a_new_one(postgres_dsn: str, redis_url: str, before: str) -> None:
-    """Between the steps of its migration (ADR 0057) and after them, its rows of before beside new ones."""
+@pytest.mark.parametrize(("bound", "steps"), [("0020", [True, True]), ("0038", [False, True])])
+async def test_an_old_database_reads_and_counts_on_as_a_new_one(
+    postgres_dsn: str, redis_url: str, empty_postgres_dsn: str, bound: str, steps: list[bool]
+) -> None:
+    """Its rows of before beside new ones; of the version before also between the steps of its migration.
+
+    steps: what is migrated before each part, the first step (False) or both.
+    """
+    before = empty_postgres_dsn
+    await migrate_up_to(before, bound)
     old = await asyncpg.connect(before)
     async with bench(postgres_dsn, redis_url) as at, bench(before, redis_url) as upgraded:
         await at.db.execute("INSERT INTO workspace (id, name) VALUES ('one', '')")
@@ -168,19 +199,20 @@ async def test_an_old_database_reads_and_counts_on_as_a_new_one(postgres_dsn: st
             await count(side, first_part())
             await copy(at.db, old)
             was = sorted(repr(tuple(row)) for row in await old.fetch(f"SELECT {OLD} FROM event"))
-            await migrate.migrate(before, after=False)
+            await migrate.migrate(before, after=steps[0])
             assert sorted(repr(tuple(row)) for row in await old.fetch(f"SELECT {OLD} FROM history")) == was
             assert len(was) > 60
             assert await differing(postgres_dsn, before, redis_url) == []
             async with sides(upgraded, 1) as (other,):
-                for part in (second_part(), third_part()):
+                for part, after in zip((second_part(), third_part()), steps, strict=True):
+                    await migrate.migrate(before, after=after)
                     for one in (side, other):
                         await count(one, part)
                         await one.adopt()
                         await one.sweep()
                     assert await kept(old) == await kept(at.db)
                     assert await differing(postgres_dsn, before, redis_url) == []
-                    await migrate.migrate(before)
+                    assert bool(await totals_of_seconds(old)) is after
         reasons = await old.fetchval("SELECT array_agg(DISTINCT verdict_reason) FROM history")
         assert {*reasons} >= {"burst", "near_honeypot", "own_tracking_counts", "head", "google_image_proxy"}
         said = await answers(postgres_dsn, redis_url)

@@ -231,7 +231,8 @@ def test_a_stream_entry_of_any_bytes_is_unpacked(noise: bytes, place: int, batch
         found = unpack(Entry(b"1-0", batch, packed))
         assert all(checks.fault(record) is None for record in found.records)
         assert found.id == (batch or b"1-0")
-        assert found.records or found.rejected or packed[1:5] == bytes(4)
+        is_empty = packed[:1] == b"\x90" or packed[1:3] == bytes(2)  # an array of none, in three ways to write it
+        assert found.records or found.rejected or is_empty
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from typing import Any
 
-from postmeter.shared.storage.rollups import ROLLUPS, Rollup
+from postmeter.shared.storage.rollups import ROLLUPS, TOTAL, Rollup
 from tests.simulation.postgres.statements import BY_NAME, Rows, Statement, statement
 from tests.simulation.postgres.store import Row, Transaction
 
@@ -28,7 +28,7 @@ def _add(rollup: Rollup) -> Statement:
             width, sums = tier.seconds * 1_000_000, dict[tuple[Any, ...], dict[str, Any]]()
             for values in zip(*columns, strict=True):
                 bucket = values[1] - values[1] % width
-                if bucket >= first:
+                if bucket >= first and (tier.has_total or values[2] != TOTAL):
                     added = sums.setdefault((values[0], bucket, *values[2:keys]), dict.fromkeys(names[keys:], 0))
                     for name, n in zip(names[keys:], values[keys:], strict=True):
                         added[name] += n

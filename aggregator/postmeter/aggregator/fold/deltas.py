@@ -33,12 +33,15 @@ def width(tier: Tier) -> int:
     return tier.seconds * MICROSECONDS
 
 
-def with_totals(deltas: Cells) -> dict[Any, Sequence[Any]]:
-    """These and, in each bucket, the series TOTAL: the sum of all series of the workspace."""
+def with_totals(deltas: Cells, micros: int = 1) -> dict[Any, Sequence[Any]]:
+    """These and, in each bucket, the series TOTAL: the sum of all series of the workspace.
+
+    micros: how wide the buckets of TOTAL are, a multiple of the present width.
+    """
     totals: dict[Any, Sequence[Any]] = {}
     with localcontext(EXACT):
         for key, counts in deltas.items():
-            _merge(totals, (*key[:2], TOTAL, *key[3:]), counts)
+            _merge(totals, (key[0], key[1] - key[1] % micros, TOTAL, *key[3:]), counts)
     return {**deltas, **totals}
 
 

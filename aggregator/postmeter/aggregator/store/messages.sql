@@ -19,11 +19,16 @@ ON CONFLICT DO NOTHING RETURNING workspace, id, series, flags, provider, provide
 
 -- name: find_provider_messages
 -- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
--- them, for each domain in confined_to, one that a key which is confined to it registered.
+-- them, for each domain in confined_to, one that a key which is confined to it registered. Each is looked up by
+-- itself, by the hash of its name alone: of a month that nobody has analysed the planner knows no better index than any other
+-- over the workspace.
 SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
     m.workspace, m.provider, m.provider_message, m.id, m.series, m.flags,
     CASE WHEN m.flags & {Flag.CONFINED} <> 0 THEN m.domain END AS confined_to
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
-JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
-    AND m.provider_message = n.provider_message AND m.provider_message <> ''
+CROSS JOIN LATERAL (
+    SELECT * FROM message
+    WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(n.provider_message, n.workspace)
+    OFFSET 0) AS m
+WHERE m.workspace = n.workspace AND m.provider = n.provider AND m.provider_message = n.provider_message
 ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & {Flag.PROVISIONAL}, m.id;

@@ -39,14 +39,18 @@ def _add_to(rollup: Rollup, tier: Tier, counters: tuple[str, ...], oldest: int) 
     key = _key(rollup)
     cast = {name: "numeric" if name in rollup.money else "bigint" for name in counters}
     is_finest = tier is rollup.tiers[0]
-    more = {name: name if is_finest else f"sum({name})::{kind}" for name, kind in cast.items()}
+    summed = [f"sum({name})::{kind}" for name, kind in cast.items()]
+    rows = "n"
+    if is_finest and tier is not rollup.totals and rollup.totals is not None:
+        rows = _QUERIES["of_series"].format(key=", ".join(key), counters=", ".join(counters), sums=", ".join(summed))
     return _QUERIES["add_{table}" if is_finest else "add_to_{table}"].format(
         table=tier.table,
+        rows=rows,
         seconds=tier.seconds,
         columns=", ".join((*key, *counters)),
         key=", ".join(key),
         others=", ".join(list(key)[2:]),
-        stored=", ".join(_stored(rollup, one) for one in more.values()),
+        stored=", ".join(_stored(rollup, one) for one in (counters if is_finest else summed)),
         places=", ".join(str(n) for n in range(1, len(key) + 1)),
         sums=", ".join(f"{name} = {_stored(rollup, _both(rollup, name))}" for name in counters),
         oldest=oldest,
@@ -77,8 +81,8 @@ async def add(connection: Connection, rollup: Rollup, cells: Cells, horizon: Hor
     statement = ADD[rollup.name]
     if rollup is ACTIVITY and not any(counts[place] for counts in cells.values() for place in _OTHERS):
         statement, cells = ADD_HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
-    if rollup.total:
-        cells = deltas.with_totals(cells)
+    if rollup.totals is not None:
+        cells = deltas.with_totals(cells, deltas.width(rollup.totals))
     rows = [(*key, *counts) for key, counts in cells.items() if key[1] < horizon.high and any(counts)]
     if rows:
         oldest = (horizon.oldest[tier.table] for tier in rollup.tiers)
@@ -91,8 +95,8 @@ async def remove_empty(connection: Connection, rollup: Rollup, touched: Iterable
     Only rows that the caller's transaction has changed itself may be named, so it waits for nobody.
     """
     cells: Cells = dict.fromkeys(touched, (1,))
-    if rollup.total:
-        cells = deltas.with_totals(cells)
+    if rollup.totals is not None:
+        cells = deltas.with_totals(cells)  # by the second, too: until migration 0043 there are such rows
     empty = " AND ".join(f"coalesce(t.{name}, 0) = 0" for name in rollup.counters)
     for tier in rollup.tiers:
         cells = deltas.widened(cells, deltas.width(tier))

@@ -6,10 +6,18 @@ SELECT;
 
 -- name: add_{table}
 -- Add rows of n to {table}, the finest tier. {key}: that its rows are of. {oldest}: the parameter that says the oldest
--- bucket that it keeps.
+-- bucket that it keeps. {rows}: n, or `of_series`.
 {table} AS (
-    INSERT INTO {table} AS known ({columns}) SELECT {key}, {stored} FROM n WHERE bucket >= ${oldest} ORDER BY {places}
+    INSERT INTO {table} AS known ({columns}) SELECT {key}, {stored} FROM {rows} WHERE bucket >= ${oldest} ORDER BY {places}
     ON CONFLICT ({key}) DO UPDATE SET {sums})
+
+-- name: of_series
+-- The rows of n for a tier without totals, which n has in the buckets of the next one. Until no service of the version before runs,
+-- which reads totals of this tier, it gets its own.
+(SELECT {key}, {counters} FROM n WHERE series <> 0
+    UNION ALL
+    SELECT workspace, bucket, 0, {sums} FROM n WHERE series <> 0 AND postmeter_totals_of_seconds()
+    GROUP BY workspace, bucket) AS n
 
 -- name: add_to_{table}
 -- Add what rows of n sum up to in the buckets of {table}, of {seconds} seconds. Also where that is nothing: something has moved

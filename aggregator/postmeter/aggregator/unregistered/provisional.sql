@@ -50,7 +50,10 @@ SELECT p.workspace, p.id AS provisional, r.id AS message, r.series, r.flags, r.p
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
 JOIN message p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & {Flag.PROVISIONAL} <> 0
 JOIN LATERAL (
-    SELECT m.id, m.series, m.flags, m.provider FROM message m
+    SELECT m.id, m.series, m.flags, m.provider FROM (
+        SELECT * FROM message
+        WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(p.provider_message, p.workspace)
+        OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE m.workspace = p.workspace AND m.provider = p.provider AND m.provider_message = p.provider_message
         AND m.provider_message <> '' AND m.flags & {Flag.PROVISIONAL} = 0 AND (m.flags & {Flag.CONFINED} = 0 OR m.domain = p.domain)
     ORDER BY m.flags & {Flag.CONFINED}, m.id LIMIT 1) AS r ON true;

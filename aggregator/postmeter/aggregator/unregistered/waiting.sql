@@ -45,9 +45,12 @@ LEFT JOIN LATERAL (
     UNION ALL SELECT true FROM anonymous_source s WHERE s.workspace = e.workspace AND s.id = e.message
     LIMIT 1) AS by_id ON true
 LEFT JOIN LATERAL (
-    SELECT true AS known FROM message m
+    SELECT true AS known FROM (
+        SELECT * FROM message
+        WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(e.provider_message, e.workspace)
+        OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE e.message IS NULL AND m.workspace = e.workspace AND m.provider = e.provider
-        AND m.provider_message = e.provider_message AND m.provider_message <> '' AND m.flags & {Flag.CONFINED} = 0
+        AND m.provider_message = e.provider_message AND m.flags & {Flag.CONFINED} = 0
     LIMIT 1) AS by_name ON true
 ORDER BY e.since, e.id;
 

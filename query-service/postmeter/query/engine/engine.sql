@@ -64,7 +64,8 @@ SELECT * FROM unnest({arrays}) AS given ({columns})
 series = 0
 
 -- name: every
--- Which rows of a tier, where a query groups by dimensions but has no filters.
+-- Which rows of a tier, where a query groups by dimensions but has no filters, or where the tier has no sum of the workspace
+-- (rows that say so are of before, and not kept up).
 series > 0
 
 -- name: some

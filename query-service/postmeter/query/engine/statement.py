@@ -167,7 +167,8 @@ def _pieces(
     edges = [] if days else inside
     counts = [f"{added([counter])} AS {counter}" for counter in counters]
     # The workspace's sum has one row for each hour.
-    rest = None if chosen == _QUERIES["total"] else pieces.last_day(tiers, query.start, query.end, edges, query.now)
+    of_total = chosen[tiers[-1].table] == _QUERIES["total"]
+    rest = None if of_total else pieces.last_day(tiers, query.start, query.end, edges, query.now)
     if rest is not None:
         yield _rest(query, rest, number, chosen, own, counters, parameters)
     for piece in pieces.split(tiers, query.start, rest.start if rest else query.end, edges):
@@ -178,7 +179,7 @@ def _pieces(
             columns=", ".join((f"{number} AS bucket", "series", *own, *counts)),
             start=start,
             end=end,
-            series=chosen,
+            series=chosen[piece.table],
         )
     if days:
         starts, ends, numbers, signs = zip(*days.moved, strict=True)
@@ -194,7 +195,7 @@ def _pieces(
             table=days.table,
             columns=", ".join(("series", *own, *(f"moved.sign * {added([one])} AS {one}" for one in counters))),
             days=read.moved(days.table, places) if read is not None else "",
-            series=chosen,
+            series=chosen[days.table],
             **places,
         )
 
@@ -203,7 +204,7 @@ def _rest(
     query: Query,
     rest: Rest,
     number: str,
-    chosen: str,
+    chosen: dict[str, str],
     own: list[str],
     counters: list[str],
     parameters: Parameters,
@@ -214,7 +215,6 @@ def _rest(
         "keys": ", ".join(("series", *own)),
         "read": ", ".join((series, *own)),
         "everything": added(query.rollup.counters),
-        "series": chosen,
     }
     start = parameters.add(rest.start)
     without = (
@@ -224,6 +224,7 @@ def _rest(
             low=parameters.add(piece.start),
             high=parameters.add(piece.end),
             negative=", ".join(f"- {added([counter])}" for counter in counters),
+            series=chosen[piece.table],
             **names,
         )
         for piece in rest.without
@@ -234,6 +235,7 @@ def _rest(
         counters=", ".join(f"{added([counter])} AS {counter}" for counter in counters),
         table=rest.table,
         start=start,
+        series=chosen[rest.table],
         without="\nUNION ALL\n".join(without),
         **names,
     )

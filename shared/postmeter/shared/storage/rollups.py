@@ -2,8 +2,9 @@
 
 A rollup's table holds, for each series and each bucket, the sums of its counters. Series TOTAL is the sum
 over all series of the workspace, kept in the same statement, so that a query without dimensions and filters
-reads one row per bucket however many series there are. Partitions, retention and what writes the tables follow from
-what is declared here; the tables themselves are made by migrations.
+reads one row per bucket however many series there are. Where a bucket hardly has more than one series, that would be
+every row twice: such a tier has no total, and its series are summed up where it is read. Partitions, retention and
+what writes the tables follow from what is declared here; the tables themselves are made by migrations.
 """
 
 from __future__ import annotations
@@ -62,10 +63,14 @@ LINK_COUNTERS = ("human_clicks", "machine_clicks")
 
 @dataclass(frozen=True)
 class Tier:
-    """One rollup table: series x bucket x counters, buckets of `seconds` aligned to UTC."""
+    """One rollup table: series x bucket x counters, buckets of `seconds` aligned to UTC.
+
+    has_total: whether there are rows of the series TOTAL. Where not, rows of it mean nothing (ADR 0066).
+    """
 
     table: str
     seconds: int
+    has_total: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Rollup:
     """Tables that hold the same counts in buckets of different widths, from fine to coarse.
 
     Each width is a multiple of the one before. key: what rows are of beside bucket and series, as (column, type).
-    total: whether there are rows of the series TOTAL. money: the counters that are exact decimals, not whole numbers.
+    money: the counters that are exact decimals, not whole numbers.
     is_sparse: most counters of most rows are 0, and null stands for it (ADR 0064): read them by `added`.
     """
 
@@ -81,9 +86,13 @@ class Rollup:
     counters: tuple[str, ...]
     tiers: tuple[Tier, ...]
     key: tuple[str, str] | None = None
-    total: bool = True
     money: frozenset[str] = frozenset()
     is_sparse: bool = False
+
+    @property
+    def totals(self) -> Tier | None:
+        """The finest tier that has rows of the series TOTAL, as all coarser ones do then."""
+        return next((tier for tier in self.tiers if tier.has_total), None)
 
 
 TIERS = (Tier("activity_15m", 900), Tier("activity_1h", 3600), Tier("activity_1d", 86400))
@@ -96,7 +105,7 @@ CREATED = Rollup(
     "created",
     STATE_COUNTERS,
     (
-        Tier("cohort_created_1s", 1),
+        Tier("cohort_created_1s", 1, has_total=False),
         Tier("cohort_created_15m", 900),
         Tier("cohort_created_1h", 3600),
         Tier("cohort_created_1d", 86400),
@@ -112,9 +121,12 @@ SENT = Rollup("sent", SENT_COUNTERS, (Tier("cohort_sent_15m", 900), Tier("cohort
 LINKS = Rollup(
     "links",
     LINK_COUNTERS,
-    (Tier("link_activity_15m", 900), Tier("link_activity_1h", 3600), Tier("link_activity_1d", 86400)),
+    (
+        Tier("link_activity_15m", 900, has_total=False),
+        Tier("link_activity_1h", 3600, has_total=False),
+        Tier("link_activity_1d", 86400, has_total=False),
+    ),
     key=("link", "bigint"),
-    total=False,
     is_sparse=True,
 )
 """Clicks by link, in the bucket of the time at which they happened."""
@@ -170,7 +182,7 @@ def added(counters: Iterable[str]) -> str:
 
 
 TOTAL = 0
-"""The series that is the sum of all others, where a rollup has it."""
+"""The series that is the sum of all others, where a tier has it."""
 
 OTHER = "(other)"
 """Every dimension of the series that stands for all combinations beyond a workspace's limit; the URL of the link

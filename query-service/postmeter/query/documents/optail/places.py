@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import CREATED, TOTAL, added
+from postmeter.shared.storage.rollups import CREATED, TOTAL, Tier, added
 from postmeter.shared.stream.events import State
 
 
@@ -46,14 +46,14 @@ class Place:
 async def find(connection: Connection, chosen: Chosen, skip: int, limit: int) -> Place:
     """The place of `limit` messages after the first `skip`. Reads counts, so call it in the reader's snapshot."""
     *finer, days = CREATED.tiers
-    rows = await connection.fetch(_sql("days", chosen, days.table), *_parameters(chosen))
+    rows = await connection.fetch(_sql("days", chosen, days), *_parameters(chosen))
     spans = [Span(row["bucket"], row["bucket"] + timedelta(seconds=days.seconds), row["n"]) for row in rows]
     total = sum(span.n for span in spans)
     spans, skip = _window(spans, skip, limit)
     for tier in reversed(finer):
         if not spans:
             break
-        spans = await _narrow(connection, chosen, spans, tier.table, timedelta(seconds=tier.seconds))
+        spans = await _narrow(connection, chosen, spans, tier)
         spans, skip = _window(spans, skip, limit)
     return Place(_joined(spans, chosen), skip, total)
 
@@ -74,13 +74,12 @@ def _window(spans: list[Span], skip: int, limit: int) -> tuple[list[Span], int]:
     return inside, skip - skipped
 
 
-async def _narrow(
-    connection: Connection, chosen: Chosen, spans: list[Span], table: str, width: timedelta
-) -> list[Span]:
+async def _narrow(connection: Connection, chosen: Chosen, spans: list[Span], tier: Tier) -> list[Span]:
     """The spans cut into a finer tier's buckets; one whose buckets are not kept any more stays as it is."""
+    width = timedelta(seconds=tier.seconds)
     lows, highs = [span.low for span in spans], [span.high for span in spans]
     workspace, *series = _parameters(chosen)
-    rows = await connection.fetch(_sql("finer", chosen, table, 4), workspace, lows, highs, *series)
+    rows = await connection.fetch(_sql("finer", chosen, tier, 4), workspace, lows, highs, *series)
     parts: list[list[Span]] = [[] for _ in spans]
     for row in rows:
         parts[row["place"] - 1].append(Span(row["bucket"], row["bucket"] + width, row["n"]))
@@ -97,10 +96,12 @@ def _joined(spans: list[Span], chosen: Chosen) -> list[Span]:
     return [Span(spans[-1].low, spans[0].high, sum(span.n for span in spans))]
 
 
-def _sql(name: str, chosen: Chosen, table: str, place: int = 2) -> str:
+def _sql(name: str, chosen: Chosen, tier: Tier, place: int = 2) -> str:
     counters = CREATED.counters if chosen.states is None else [state.name.lower() for state in chosen.states]
-    series = f"series = {TOTAL}" if chosen.series is None else f"series = ANY (${place}::bigint[])"
-    return QUERIES[name].format(count=added(counters), table=table, series=series)
+    series = f"series = ANY (${place}::bigint[])"
+    if chosen.series is None:
+        series = f"series {'=' if tier.has_total else '>'} {TOTAL}"
+    return QUERIES[name].format(count=added(counters), table=tier.table, series=series)
 
 
 def _parameters(chosen: Chosen) -> list[object]:
