@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postmeter.aggregator.upkeep import day_sums
+from postmeter.query.engine import kept_days
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
-from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.query.engine.query import First, Query, Resolution, Row, Scope
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS, Rollup
 from tests.integration.counted_facts import Counted, fill
@@ -75,6 +76,20 @@ class House:
     workspace: int
     plain: Engine
     keeps: Engine
+
+    async def first(self, engine: Engine, query: Query) -> list[Row]:
+        """The two groups with most clicks."""
+        order = ("clicks", True), (query.dimensions[0], False)
+        place = query.metrics.index("clicks")
+        rows = await engine.rows(query, First(order, 2))
+        return sorted(rows, key=lambda row: (-row.values[place], row.keys))[:2]
+
+    async def all(self, engine: Engine, query: Query) -> list[tuple[object, ...]]:
+        """The rows as a part of another statement."""
+        asked = await engine.groups(query)
+        assert asked is not None
+        sql, parameters = asked
+        return sorted(tuple(row) for row in await self.here.pool.fetch(f"SELECT * FROM ({sql}) AS found", *parameters))
 
     async def sum_up(self) -> None:
         await self.here.pool.execute(
@@ -147,13 +162,16 @@ def test_what_is_kept_is_what_is_read(postgres_dsn: str) -> None:
             for number in numbers:
                 for _ in range(1 if at_once else 3):
                     assert await at.keeps.rows(asked[number]) == await at.plain.rows(asked[number])
+                if asked[number].resolution is Resolution.TOTAL and asked[number].dimensions:
+                    assert await at.first(at.keeps, asked[number]) == await at.first(at.plain, asked[number])
+                    assert await at.all(at.keeps, asked[number]) == await at.all(at.plain, asked[number])
 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         here = runner.run(stack.enter_async_context(world(postgres_dsn)))
 
         @given(st.lists(st.tuples(changes, st.booleans(), st.sets(st.integers(0, 7), max_size=3)), max_size=10))
-        @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
         def examples(steps: list[tuple[tuple[object, ...], bool, set[int]]]) -> None:
             runner.run(check(here, steps))
 
@@ -192,3 +210,13 @@ async def test_days_that_do_not_change_are_not_read_again(settled: House) -> Non
         await settled.add(connection, DAYS - 1, 1, "sent")
     (before, _), (after, _) = (row.values for row in found[1]), (row.values for row in await settled.keeps.rows(query))
     assert after[0] == before[0] + 2
+
+
+async def test_more_than_may_be_kept_is_read_each_time(settled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = questions(settled.workspace)[0]
+    found = await settled.plain.rows(query)
+    monkeypatch.setattr(kept_days, "MOST_CELLS", 1)
+    for _ in range(3):
+        assert await settled.keeps.rows(query) == found
+    await settled.here.pool.execute("UPDATE activity_by_1d SET sent = 7000 WHERE workspace = $1", settled.workspace)
+    assert await settled.keeps.rows(query) == await settled.plain.rows(query) != found

@@ -30,9 +30,8 @@ Cells: TypeAlias = dict[tuple[int, tuple[str, ...]], tuple[Any, ...]]
 """Metrics by the bucket's number, from 0 on, and the dimensions' values."""
 
 _FIRST_UNSETTLED = Queries("postmeter.query.engine", "kept_days.sql")["first_unsettled"]
-_DAY = timedelta(days=1)
-FEWEST = 2 * _DAY
-"""A range with less than this of settled days is read whole."""
+FEWEST = timedelta(hours=6)
+"""A range of which less than this is settled is read whole."""
 MOST_CELLS = 8_000
 """What has more is not kept: every answer adds to a copy of it."""
 LARGEST = 4
