@@ -21,7 +21,7 @@ import asyncpg
 
 from postmeter.query.cache.store import Store
 from postmeter.query.engine import statement
-from postmeter.query.engine.query import MAX_TEXT, Query
+from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from postmeter.shared.storage.sql import Queries
@@ -66,18 +66,13 @@ class KeptDays:
     async def cells(self, query: Query, starts: list[datetime]) -> Cells | None:
         """What the engine counts for this query in the buckets that begin at `starts`; None where nothing kept helps.
 
-        A part is kept when the same is asked a second time. Groups beyond the engine's limits may be missing, but never
-        so many that it is within them.
+        Groups beyond the engine's limits may be missing, but never so many that it is within them.
         """
         if not self._most or not _is_dear(query):
             return None
         workspace, key = query.scope.workspace, _key(query)
         kept = self._store.get(workspace, 0, key)
-        now = time.monotonic()
-        if kept is None:
-            self._put(workspace, key, _Kept(now, query.start))
-            return None
-        if kept.expires <= now:
+        if kept is None or kept.expires <= time.monotonic():
             kept = await self._read(query, starts)
             self._put(workspace, key, kept)
         if kept.cells is None:
@@ -86,16 +81,19 @@ class KeptDays:
         days, since = await self._since(query, starts[first:], kept.until)
         if days != kept.days:
             # The next who asks finds out which days there still are.
-            self._put(workspace, key, _Kept(now, query.start))
+            self._put(workspace, key, _Kept(0.0, query.start))
             return None
         return _sum(kept.cells, since, first)
 
     def _put(self, workspace: int, key: Hashable, kept: _Kept) -> None:
-        self._store.put(workspace, 0, key, kept, _size(kept.cells or {}))
+        size = _size(kept.cells or {})
+        if kept.cells is not None and (len(kept.cells) > MOST_CELLS or not self._store.fits(size)):
+            kept, size = _nothing(kept.until), 0
+        self._store.put(workspace, 0, key, kept, size)
 
     async def _read(self, query: Query, starts: list[datetime]) -> _Kept:
         """Read what is to be kept."""
-        nothing = _Kept(time.monotonic() + RETRY_SECONDS, query.start)
+        nothing = _nothing(query.start)
         begin = _midnight(query.start)
         unsettled = await self._pool.fetchval(_FIRST_UNSETTLED, query.scope.workspace, begin)
         until = min(unsettled or datetime.max.replace(tzinfo=UTC), _last_midnight(query))
@@ -103,7 +101,7 @@ class KeptDays:
             return nothing
         before = starts[: bisect.bisect_left(starts, until)]
         days, cells = await self._fetch(replace(query, end=until), before, begin, until)
-        if days is None or len(cells) > MOST_CELLS or text_of(cells) > MAX_TEXT or not self._store.fits(_size(cells)):
+        if days is None or len(cells) > MAX_ROWS or text_of(cells) > MAX_TEXT:
             return nothing
         return _Kept(time.monotonic() + SECONDS, until, days, cells)
 
@@ -118,6 +116,10 @@ class KeptDays:
         found = await self._pool.fetch(sql, *parameters)
         (told,) = (record for record in found if record[1] is None)
         return told[0], cells_of(query, [record for record in found if record is not told], 1)
+
+
+def _nothing(until: datetime) -> _Kept:
+    return _Kept(time.monotonic() + RETRY_SECONDS, until)
 
 
 def cells_of(query: Query, found: list[asyncpg.Record], skipped: int = 0) -> Cells:
