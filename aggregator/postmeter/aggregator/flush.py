@@ -18,7 +18,7 @@ from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.privacy.sources import AnonymousSources
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store import campaigns, consents, dedup, messages, rollups, tables
+from postmeter.aggregator.store import campaigns, consents, dedup, messages, tables
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dead_letters import DeadLetters
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
@@ -44,7 +44,6 @@ from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import REASONS
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.live import LiveTotals
 from postmeter.shared.stream.streams import slot_of_name
@@ -93,8 +92,7 @@ class Flusher:
         prepared = await self._prepare(connection, _all(batches))
         async with self.memory.transaction(connection) as held:
             fresh = await dedup.fresh(connection, batches, self._counters)
-            outcome = await self._count(held, moves[0].lease.shard, fresh, prepared, release=release)
-            await advance(connection, moves)
+            outcome = await self._count(held, moves[0].lease.shard, moves, fresh, prepared, release=release)
         self._plans.count(held.learnt)
         return outcome
 
@@ -114,6 +112,7 @@ class Flusher:
         One that cannot be counted is put aside where it is looked at alone (most is 1); else its error is raised.
         """
         await self._refresh(connection)
+        stay = [Move(lease, lease.position)]
         unclear: dict[str, list[source_log.Unread]] = {}
         async with self.memory.transaction(connection) as held:
             swept, last = await self._waiting.sweep(connection, younger_than, behind, most)
@@ -128,7 +127,7 @@ class Flusher:
             try:
                 async with connection.transaction():
                     found = Intake(rejected=list(swept.rejected)).add(swept.records)
-                    outcome = await self._count(held, lease.shard, found, Prepared())
+                    outcome = await self._count(held, lease.shard, stay, found, Prepared())
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
@@ -138,10 +137,10 @@ class Flusher:
                     *(reject(one, f"refused: {in_words(error)}", b"") for one in swept.records),
                 ]
                 await self._dead_letters.put_aside(connection, lease.shard, rejected)
+                await advance(connection, stay)
                 outcome = Outcome(dead_letters=len(rejected))
             outcome.unclear = unclear
             outcome.sweep_behind = last
-            await advance(connection, [Move(lease, lease.position)])
         return outcome
 
     async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
@@ -155,10 +154,9 @@ class Flusher:
             moved = await adoption.adopt(connection, changes, self._engagement)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
-                outcome.live = await self._write(held, lease.shard, changes)
+                outcome.live = await self._write(held, lease.shard, [Move(lease, lease.position)], changes)
                 outcome.judged = changes.judged
                 await tables.remove_emptied(connection, changes)
-                await advance(connection, [Move(lease, lease.position)])
         return outcome, moved.more
 
     async def lower(self, connection: Connection, lease: Lease) -> bool:
@@ -178,7 +176,7 @@ class Flusher:
             prepared = await self._prepare(connection, _all([batch]))
             async with self.memory.trial(connection) as held:
                 fresh = await dedup.fresh(connection, [batch], self._unsaid)
-                await self._count(held, shard, fresh, prepared, release=False)
+                await self._count(held, shard, [], fresh, prepared, release=False)
         except Exception as error:
             if not is_of_the_data(error):
                 raise
@@ -231,9 +229,16 @@ class Flusher:
         return Prepared(series, drafts, anonymous)
 
     async def _count(
-        self, held: Transaction, shard: int, found: Intake, prepared: Prepared, *, release: bool = True
+        self,
+        held: Transaction,
+        shard: int,
+        moves: Sequence[Move],
+        found: Intake,
+        prepared: Prepared,
+        *,
+        release: bool = True,
     ) -> Outcome:
-        """What is done with records that were never counted before, step by step."""
+        """What is done with records that were never counted before, step by step; then shards are moved."""
         connection, changes = held.connection, self._changes()
         erased = await late.withhold(connection, found, prepared)
         outcome = Outcome.of(found)
@@ -245,9 +250,9 @@ class Flusher:
         late.strip(resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, [*resolved.unknown, *taken.early], changes)
-        outcome.live = await self._write(held, shard, changes)
         outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
         await self._dead_letters.put_aside(connection, shard, found.rejected)
+        outcome.live = await self._write(held, shard, moves, changes)
         outcome.made, outcome.judged, outcome.withheld = resolved.made, changes.judged, changes.withheld
         outcome.shown = self.onlookers.of(changes, self._texts)
         outcome.dead_letters = len(found.rejected)
@@ -305,13 +310,20 @@ class Flusher:
         theirs = self._engagement.counts_theirs(kind, workspace, carries, provider)
         restricted.add_hit(changes, hit, level, counted=not theirs)
 
-    async def _write(self, held: Transaction, shard: int, changes: Changes) -> dict[int, LiveTotals]:
-        live = await tables.write(held, changes, shard)
+    async def _write(
+        self, held: Transaction, shard: int, moves: Sequence[Move], changes: Changes
+    ) -> dict[int, LiveTotals]:
+        """Write the changes, and move shards. What all flushes add to comes last, for they wait for each other there
+        until the commit: the counts of links and the sums (ADR 0065).
+        """
+        await tables.write_messages(held, changes)
+        await self._campaigns.write(held.connection, changes.sendings)
+        live = await tables.write_notice(held.connection, changes, shard)
         clicks = Counter(changes.links)
         clicks.update(changes.relinked)
         await self._links.write(held.connection, clicks, changes.horizon)
-        await rollups.add(held.connection, REASONS, changes.reasons.counts, changes.horizon)
-        await self._campaigns.write(held.connection, changes.sendings)
+        await tables.write_sums(held.connection, changes)
+        await advance(held.connection, moves)
         return live
 
 

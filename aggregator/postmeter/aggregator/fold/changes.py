@@ -58,6 +58,7 @@ HISTORY = (
     "source",
 )
 """Columns of `event`, in the order of the rows in `Changes.history`."""
+VERDICT = HISTORY.index("verdict")
 
 Plain = tuple[int, bytes, int, int, int, int, int, int, int]
 """An ordinary open or click as a row of `event`, in which nothing else stands: (workspace, message, at, type, series,
@@ -67,6 +68,10 @@ verdict with its reason's number, user agent's number, network, link's number or
 OWN_COUNTS = "own_tracking_counts"
 PROVIDER_COUNTS = "provider_tracking_counts"
 """Why an open or click is history only, as its verdict's reason (ADR 0020)."""
+
+Place = tuple[int, int, str]
+"""Where a click's row of the history is, in `Changes.plain`, or where that is negative, ~place, in `Changes.history`;
+the click's series and URL."""
 
 LinkClick = tuple[int, int, int, str, bool]
 """(workspace, the quarter-hour's start in microseconds, series, URL, whether a machine's)"""
@@ -98,7 +103,8 @@ class Changes:
 
     links: each click of a URL. clicks: by message, when those were that are judged by the company they keep: a
     person's, for all that is known, and those of HEAD and the honeypot; unclear: messages some of whose new clicks are
-    not told in full. relinked: clicks of URLs that count more or
+    not told in full. places: by message, time and user agent, where the rows of those clicks are that are a person's.
+    relinked: clicks of URLs that count more or
     less often than they did. flags: of the messages that are not PLAIN. withheld: opens and clicks of which nothing may
     be kept, by level. last_opens: when messages were opened of which only the recipient's day is kept. judged: clicks
     of which their company changed the verdict, by reason. cohorts: new messages; what else moves messages is known when
@@ -124,6 +130,7 @@ class Changes:
     links: list[LinkClick] = field(default_factory=list)
     clicks: dict[Key, list[Click]] = field(default_factory=dict)
     unclear: set[Key] = field(default_factory=set)
+    places: dict[tuple[Key, int, str | None], list[Place]] = field(default_factory=dict)
     relinked: Counter[LinkClick] = field(default_factory=Counter)
     flags: Mapping[Key, int] = field(default_factory=dict)
     withheld: Counter[Level] = field(default_factory=Counter)
@@ -143,15 +150,25 @@ class Changes:
         self.links.append((workspace, at - at % BUCKET, series, url, verdict is Verdict.MACHINE))
 
     def engage(
-        self, kind: Engagement, key: Key, at: int, series: int, *, company: bool = True, click: Click | None = None
+        self,
+        kind: Engagement,
+        key: Key,
+        at: int,
+        series: int,
+        *,
+        company: bool = True,
+        click: Click | None = None,
+        url: str = "",
     ) -> None:
         """Note an engagement; only the earliest of a message is kept. company: a click is judged by what is near it.
 
-        click: itself, where it is told in full.
+        click: itself, where it is told in full and the next row of the history is its own; url: its.
         """
         if kind is Engagement.CLICK:
-            if company:
-                self.clicks.setdefault(key, []).append(click or Click(at, None, None, None))
+            if click is not None and company:
+                self._keep(key, click, ~len(self.history), series, url)
+            elif company:
+                self.clicks.setdefault(key, []).append(Click(at, None, None, None))
             if click is None or not company:
                 self.unclear.add(key)
         first = self.first[kind]
@@ -172,7 +189,6 @@ class Changes:
         kinds = tuple(
             (kind, self.first[engagement], HIT_COUNTERS_OF[kind]) for kind, engagement in HIT_ENGAGEMENTS.items()
         )
-        together = self.clicks
         for key, hit, series in hits:
             workspace, message = key
             at, claimed = (hit.at, None) if low <= hit.at < high else (now, hit.at)
@@ -193,10 +209,6 @@ class Changes:
                     known = first.get(key)
                     if known is None or at < known[0]:
                         first[key] = (at, series)
-                    if url and company:
-                        together.setdefault(key, []).append(
-                            Click(at, hash(url), texts.user_agent(hit.user_agent), None)
-                        )
                 if url:
                     click((*bucket, url, verdict is machine))
             link = links.get((workspace, url)) or None if url else None
@@ -207,31 +219,35 @@ class Changes:
                 agent and network_4 is not None and reason is not None and (link or not url)
                 and told and claimed is None and workspace not in shown
             ):  # fmt: skip
+                place = len(self.plain)
                 plain((workspace, message, at, kind, series, verdict | reason, agent, network_4, link or 0))
-                continue
-            write(
-                (
-                    workspace,
-                    UUID(message),
-                    at,
-                    None,
-                    kind,
-                    series,
-                    None,
-                    verdict if reason is None else verdict | reason,
-                    why if reason is None else None,
-                    None,
-                    link,
-                    None if link else url,
-                    agent,
-                    None if agent else texts.user_agent(hit.user_agent),
-                    network_4,
-                    address,
-                    claimed,
-                    None if told else False,
-                    None,
+            else:
+                place = ~len(self.history)
+                write(
+                    (
+                        workspace,
+                        UUID(message),
+                        at,
+                        None,
+                        kind,
+                        series,
+                        None,
+                        verdict if reason is None else verdict | reason,
+                        why if reason is None else None,
+                        None,
+                        link,
+                        None if link else url,
+                        agent,
+                        None if agent else texts.user_agent(hit.user_agent),
+                        network_4,
+                        address,
+                        claimed,
+                        None if told else False,
+                        None,
+                    )
                 )
-            )
+            if url and company and told and verdict is not machine:
+                self._keep(key, Click(at, hash(url), texts.user_agent(hit.user_agent), None), place, series, url)
 
     def _mark(
         self, key: Key, hit: Hit, at: int, series: int, verdict: Verdict, *, counted: bool
@@ -248,6 +264,29 @@ class Changes:
         if hit.mark == Mark.HEAD:
             return Verdict.MACHINE, HEAD, False
         return Verdict.MACHINE, HONEYPOT, counted
+
+    def _keep(self, key: Key, one: Click, place: int, series: int, url: str) -> None:
+        """A click that is a person's, for all that is known, and the place of its row."""
+        self.clicks.setdefault(key, []).append(one)
+        self.places.setdefault((key, one.at, one.agent), []).append((place, series, url))
+
+    def convict(self, key: Key, at: int, agent: str | None, reason: str) -> None:
+        """Clicks of that time and user agent, which counted as a person's, are a machine's; none of them is written."""
+        workspace, verdict = key[0], stored(Verdict.MACHINE, reason)
+        for place, series, url in self.places.pop((key, at, agent), ()):
+            self.judged[reason] += 1
+            self.count(workspace, at, series, HIT_COUNTERS[EventType.CLICKED, Verdict.HUMAN], -1)
+            self.count(workspace, at, series, HIT_COUNTERS[EventType.CLICKED, Verdict.MACHINE])
+            if url:
+                cell = (workspace, at - at % BUCKET, series, url)
+                self.relinked[*cell, False] -= 1
+                self.relinked[*cell, True] += 1
+            if place < 0:
+                row = self.history[~place]
+                self.history[~place] = (*row[:VERDICT], *verdict, *row[VERDICT + 2 :])
+            else:
+                plain = self.plain[place]
+                self.plain[place] = (*plain[:5], verdict[0], *plain[6:])
 
     def add_event(
         self, key: Key | None, event: Event, series: int, *, counted: bool = True, company: bool = True
@@ -280,7 +319,7 @@ class Changes:
         if key is not None:
             if effect.engagement is not None:
                 click = Click(at, hash(event.url) if event.url else None, texts.user_agent(event.user_agent), None)
-                self.engage(effect.engagement, key, at, series, company=company, click=click)
+                self.engage(effect.engagement, key, at, series, company=company, click=click, url=event.url)
             self.rise(key, kind, effect.state, at)
             if kind is EventType.SENT:
                 self.sendings.add(*key, at, series)

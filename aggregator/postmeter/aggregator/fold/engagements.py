@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.changes import Changes
@@ -10,28 +11,26 @@ from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key, Known
 from postmeter.shared.stream.events import Engagement
 
-CLICKS = 32
-"""Of a message that are remembered; of one that has more the history is asked."""
-
 
 @dataclass
 class Engagements:
-    """What is to be written: new rows (workspace, message, kind, at, series), and rows that become earlier.
+    """What is to be written: new rows (workspace, message, kind, at, series), and rows that
+    move, nearly always to an earlier time.
 
     alone: messages on which a click is the first that is known of anybody, and that were not delivered just before it
-    (ADR 0023). remembered: how many clicks have been added to what is known of messages.
+    (ADR 0023).
     """
 
     new: list[tuple[int, bytes, int, int, int]] = field(default_factory=list)
-    earlier: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    moved: list[tuple[int, bytes, int, int]] = field(default_factory=list)
     alone: set[Key] = field(default_factory=set)
-    remembered: int = 0
 
 
-def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
+def fold(changes: Changes, states: dict[Key, Known], early: int, corrected: Collection[Key] = ()) -> Engagements:
     """Compare the first engagements in `changes` with `states`, which become what holds; count what is unique.
 
-    early: microseconds after its delivery in which a message's clicks are looked at as a machine's.
+    early: microseconds after its delivery in which a message's clicks are looked at as a machine's. corrected: messages
+    whose first click in `changes` is what holds, even where an earlier one was known.
     """
     found = Engagements()
     for kind, first in changes.first.items():
@@ -40,41 +39,22 @@ def fold(changes: Changes, states: dict[Key, Known], early: int) -> Engagements:
             known = states[key]
             was = None if known.first is None else known.first[kind]
             if was is None:
-                if is_click and known.series is not None:
-                    known.clicks = []
                 new((*key, kind, at, series))
-            elif at < was:
-                found.earlier.append((*key, kind, at))
+                if is_click and at != NEVER and not _is_early(at, known.delivered_at, early):
+                    found.alone.add(key)
+            elif at < was or (is_click and at > was and key in corrected):
+                found.moved.append((*key, kind, at))
             else:
                 continue
             known.engage(kind, at)
-            if at == NEVER:
-                continue
-            changes.count(key[0], at, series, counter)
+            if at != NEVER:
+                changes.count(key[0], at, series, counter)
             if was is not None and was != NEVER:
                 changes.count(key[0], was, series, counter, -1)
-            elif known.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
-                changes.cohorts.engage(key[0], known.sent_at, series, kind, 1)
-            if was is None and is_click and not _is_early(at, known.delivered_at, early):
-                found.alone.add(key)
-    found.remembered = _remember_clicks(changes, states)
+            has, had = at != NEVER, was is not None and was != NEVER
+            if has is not had and known.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
+                changes.cohorts.engage(key[0], known.sent_at, series, kind, 1 if has else -1)
     return found
-
-
-def _remember_clicks(changes: Changes, states: dict[Key, Known]) -> int:
-    """What is known of clicks when those of `changes` are stored; of messages on which nobody had clicked, all.
-
-    Returns how many were added.
-    """
-    added = 0
-    for key in changes.first[Engagement.CLICK]:
-        known, new = states[key], changes.clicks.get(key, ())
-        if key in changes.unclear or known.clicks is None or len(known.clicks) + len(new) > CLICKS:
-            known.clicks = None
-        else:
-            known.clicks += new
-            added += len(new)
-    return added
 
 
 def _is_early(at: int, delivered_at: int | None, early: int) -> bool:

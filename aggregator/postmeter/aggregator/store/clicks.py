@@ -7,17 +7,17 @@ changes what is corrected here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from operator import attrgetter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.changes import Changes
+from postmeter.aggregator.fold.clicks import Judged, add, corrected, stretches
 from postmeter.aggregator.fold.effects import BUCKET, HIT_COUNTERS, UNIQUES
 from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
-from postmeter.aggregator.fold.states import Key, Known, is_full
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.verdicts import company
 from postmeter.aggregator.verdicts.company import Click
@@ -35,7 +35,6 @@ MACHINE = HIT_COUNTERS[EventType.CLICKED, Verdict.MACHINE]
 
 Stretch = tuple[int, UUID, int, int]
 """(workspace, message, from, to)"""
-_AT = attrgetter("at")
 
 
 class Near(NamedTuple):
@@ -80,38 +79,61 @@ def early(changes: Changes) -> int:
     return max((changes.thresholds(workspace).early_seconds for workspace, _ in changes.clicks), default=0)
 
 
-async def judge(
-    held: Transaction, changes: Changes, states: dict[Key, Known], alone: set[Key], stretches: list[Stretch]
-) -> None:
-    """Judge the clicks in `changes`, whose history is written, and those around them; corrections go to `changes`.
+async def correct(held: Transaction, changes: Changes, older: Mapping[Key, Judged]) -> None:
+    """Write what clicks of the history were found to be; their counts, but for first clicks, go to `changes`."""
+    judgements = [
+        (workspace, UUID(message), *place, reason)
+        for (workspace, message), found in older.items()
+        for place, reason in found.items()
+    ]
+    if judgements:
+        await _correct(held.connection, changes, judgements)
 
-    states: what is known of their messages, these clicks with it. alone: messages of which this flush holds the first
-    click. stretches: where clicks are looked at as well.
+
+async def judge(
+    held: Transaction, changes: Changes, settled: Collection[Key], alone: Collection[Key], told: list[Stretch]
+) -> None:
+    """Judge by the history the clicks in `changes` and those around them; corrections go there and to `changes`.
+
+    settled: messages whose clicks are judged already. alone: those on which this flush holds the first click. told:
+    stretches that are looked at as well.
     """
-    near: list[Near] = []
-    for key, low, high in _stretches(changes, alone):
-        known = states[key]
-        if known.clicks is None or known.links is None or not is_full(known.flags) or key[0] in changes.said:
-            stretches.append((key[0], UUID(key[1]), low, high))
-        else:
-            around = sorted([one for one in known.clicks if low <= one.at <= high], key=_AT)
-            near.append(Near(key[0], UUID(key[1]), around, known.links, known.delivered_at))
-    if stretches:
-        near += await _read(held.connection, stretches)
-    found: dict[tuple[int, UUID, int, str | None, str | None], str | None] = {}
-    for workspace, message, clicks, links, delivered_at in near:
-        reasons = company.judged(clicks, links, delivered_at, changes.thresholds(workspace))
-        for click, reason in company.changed(clicks, reasons):
-            judgement = (workspace, message, click.at, click.agent, click.reason)
-            # Two stretches of a message may meet; neither need have seen all that the other has.
-            if judgement not in found or company.RANK[reason] > company.RANK[found[judgement]]:
-                found[judgement] = reason
-    if found:
-        await _correct(held, changes, [(*judgement, reason) for judgement, reason in found.items()])
+    looked = [*told, *_stretches(changes, settled, alone)]
+    found: dict[tuple[int, UUID], Judged] = {}
+    for one in await _read(held.connection, looked) if looked else ():
+        of_message = found.setdefault((one.workspace, one.message), {})
+        add(of_message, one.clicks, one.links, one.delivered_at, changes.thresholds(one.workspace))
+    judgements = [(*message, *place, reason) for message, of in found.items() for place, reason in of.items()]
+    if not judgements:
+        return
+    await _correct(held.connection, changes, judgements)
+    for (workspace, message), of in found.items():
+        known = held.known((workspace, message.bytes))
+        if known is not None and known.clicks:
+            known.clicks = corrected(known.clicks, of)
+    if touched := _earliest(judgements):
+        await _move_first_clicks(held, changes, touched)
+
+
+def _stretches(changes: Changes, settled: Collection[Key], alone: Collection[Key]) -> Iterator[Stretch]:
+    oldest = changes.horizon.oldest["event"]
+    for key, new in changes.clicks.items():
+        if key in settled or (len(new) == 1 and key in alone):
+            continue
+        for low, high in stretches(new, changes.thresholds(key[0]), oldest):
+            yield key[0], UUID(key[1]), low, high
+
+
+def _earliest(judgements: Iterable[Judgement]) -> list[tuple[int, UUID, int]]:
+    """Messages (workspace, id) with other clicks of people than before, and when the earliest of these is, or was."""
+    found: dict[tuple[int, UUID], int] = {}
+    for workspace, message, at, _, was, reason in judgements:
+        if was is None or reason is None:
+            found[workspace, message] = min(at, found.get((workspace, message), at))
+    return [(*key, at) for key, at in sorted(found.items())]
 
 
 async def _read(connection: Connection, stretches: list[Stretch]) -> list[Near]:
-    """What the history has of these, where it is not remembered."""
     low, high = min(low for _, _, low, _ in stretches), max(high for _, _, _, high in stretches)
     kinds = company.JOINT, [company.HEAD, company.HONEYPOT]
     rows = await connection.fetch(_QUERIES["near"], *zip(*stretches, strict=True), MOST, *kinds, low, high)
@@ -127,27 +149,7 @@ async def _read(connection: Connection, stretches: list[Stretch]) -> list[Near]:
     ]
 
 
-def _stretches(changes: Changes, alone: set[Key]) -> Iterator[tuple[Key, int, int]]:
-    """(message, from, to) around new clicks that may decide about others, or others about them."""
-    oldest = changes.horizon.oldest["event"]
-    for key, clicks in changes.clicks.items():
-        if len(clicks) == 1 and key in alone:
-            continue
-        said = changes.thresholds(key[0])
-        around = company.reach(said)
-        times = sorted([click.at for click in clicks if click.at >= oldest])
-        if not times or not (around or said.early_seconds):
-            continue
-        low = 0
-        for at, following in zip(times, [*times[1:], NEVER], strict=True):
-            low = low or at
-            if following - at > 2 * around:
-                yield key, max(low - around, oldest), at + around
-                low = 0
-
-
-async def _correct(held: Transaction, changes: Changes, judgements: list[Judgement]) -> None:
-    connection = held.connection
+async def _correct(connection: Connection, changes: Changes, judgements: list[Judgement]) -> None:
     await connection.execute(_QUERIES["plan_anew"])
     told = [(*one, stored(Verdict.HUMAN if one[-1] is None else Verdict.MACHINE, one[-1])[0]) for one in judgements]
     for row in await connection.fetch(_QUERIES["judge"], *zip(*told, strict=True)):
@@ -156,18 +158,6 @@ async def _correct(held: Transaction, changes: Changes, judgements: list[Judgeme
             move(changes, row, -1)
         elif row["reason"] is None:
             move(changes, row, 1)
-    earliest: dict[tuple[int, UUID], int] = {}
-    for workspace, message, at, agent, was, reason in judgements:
-        known = held.known((workspace, message.bytes))
-        if known is not None and known.clicks:
-            known.clicks = [
-                one._replace(reason=reason) if (one.at, one.agent, one.reason) == (at, agent, was) else one
-                for one in known.clicks
-            ]
-        if was is None or reason is None:
-            earliest[workspace, message] = min(at, earliest.get((workspace, message), at))
-    if earliest:
-        await _move_first_clicks(held, changes, [(*key, at) for key, at in sorted(earliest.items())])
 
 
 async def _move_first_clicks(held: Transaction, changes: Changes, touched: list[tuple[int, UUID, int]]) -> None:

@@ -9,11 +9,12 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold import engagements
 from postmeter.aggregator.fold.changes import HISTORY, Changes
+from postmeter.aggregator.fold.clicks import settle
 from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.deltas import Bucket, Cells
 from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.aggregator.fold.states import Key, Known
+from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.privacy import last_opens
 from postmeter.aggregator.store import clicks, consents, packing, rollups
 from postmeter.aggregator.store.memory import Transaction
@@ -26,50 +27,57 @@ from postmeter.shared.stream.live import LiveTotals
 _QUERIES = Queries("postmeter.aggregator.store", "tables.sql")
 
 
-async def write(held: Transaction, changes: Changes, shard: int) -> dict[int, LiveTotals]:
-    """Write everything inside the caller's transaction. Returns the live totals of the workspaces touched.
+async def write_messages(held: Transaction, changes: Changes) -> None:
+    """Write what single messages have come to, inside the caller's transaction: history, first engagements, states.
 
-    What other flushes may wait for comes last: the slots of messages, and the rollups, which all flushes add to.
+    What is found on the way, as of clicks that the history has already, is added to `changes`.
     """
-    connection = held.connection
-    await _write_history(connection, changes)
-    await _write_messages(held, changes)
-    await last_opens.write(connection, changes.last_opens)
-    await rollups.add(connection, ACTIVITY, changes.activity, changes.horizon)
-    await rollups.add(connection, CREATED, changes.cohorts.created, changes.horizon)
-    await rollups.add(connection, SENT, changes.cohorts.sent, changes.horizon)
+    engaged = set[Key]().union(*changes.first.values())
+    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
+    settled = settle(changes, states)
+    found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS, settled.corrected)
+    held.remembered += settled.remembered
+    await _write_history(held.connection, changes)
+    lowered = await consents.write(held.connection, changes.chosen)
+    await held.write_engagements(found.new)
+    await held.move_engagements(found.moved)
+    stretches = await clicks.deliveries(held.connection, changes)
+    await _raise_states(held, changes)
+    await clicks.correct(held, changes, settled.older)
+    await clicks.judge(held, changes, settled.messages, found.alone, stretches)
+    held.forget(lowered)
+    await last_opens.write(held.connection, changes.last_opens)
+
+
+async def write_notice(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
+    """Write, after `write_messages`, that answers are old now, and the live totals of the shard.
+
+    Returns those of the workspaces touched.
+    """
     await _raise_versions(connection, changes)
     return await _write_live(connection, changes, shard)
 
 
-async def _write_messages(held: Transaction, changes: Changes) -> None:
-    """First engagements and states; what they tell about uniques and cohorts goes into the rollups."""
-    connection = held.connection
-    engaged = set[Key]().union(*changes.first.values())
-    states = await held.hold(engaged, (*changes.progress, *changes.clicks))
-    lowered = await consents.write(connection, changes.chosen)
-    if states or changes.progress:
-        await _write_states(held, changes, states)
-    held.forget(lowered)
+async def write_sums(connection: Connection, changes: Changes) -> None:
+    """Add to the sums of events and messages, after `write_messages`."""
+    await rollups.add(connection, REASONS, changes.reasons.counts, changes.horizon)
+    await rollups.add(connection, ACTIVITY, changes.activity, changes.horizon)
+    await rollups.add(connection, CREATED, changes.cohorts.created, changes.horizon)
+    await rollups.add(connection, SENT, changes.cohorts.sent, changes.horizon)
 
 
-async def _write_states(held: Transaction, changes: Changes, states: dict[Key, Known]) -> None:
-    connection = held.connection
-    found = engagements.fold(changes, states, clicks.early(changes) * MICROSECONDS)
-    held.remembered += found.remembered
-    await held.write_engagements(found.new)
-    await held.move_engagements(found.earlier)
-    stretches = await clicks.deliveries(connection, changes)
-    if changes.progress:
-        progress = [
-            (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
-            for (workspace, message), p in changes.progress.items()
-        ]
-        groups = await connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
-        await _move_messages(connection, changes.cohorts, groups)
-        for key, p in changes.progress.items():
-            held.date(key, p.sent_at, p.delivered_at)
-    await clicks.judge(held, changes, states, found.alone, stretches)
+async def _raise_states(held: Transaction, changes: Changes) -> None:
+    """How far messages have come; what that tells about cohorts goes into the rollups."""
+    if not changes.progress:
+        return
+    progress = [
+        (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
+        for (workspace, message), p in changes.progress.items()
+    ]
+    groups = await held.connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
+    await _move_messages(held.connection, changes.cohorts, groups)
+    for key, p in changes.progress.items():
+        held.date(key, p.sent_at, p.delivered_at)
 
 
 async def _move_messages(connection: Connection, cohorts: Cohorts, groups: list[asyncpg.Record]) -> None:

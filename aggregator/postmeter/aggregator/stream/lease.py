@@ -39,6 +39,8 @@ async def advance(connection: Connection | Pool, moves: Sequence[Move]) -> None:
 
     `lease.position` stays as it is: only who knows of the commit may set it.
     """
+    if not moves:
+        return
     rows = [(move.lease.shard, move.lease.epoch, move.lease.position, move.to) for move in moves]
     moved = await connection.fetch(_QUERIES["advance"], *zip(*rows, strict=True))
     if len(moved) < len(moves):
