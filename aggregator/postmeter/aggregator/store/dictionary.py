@@ -46,13 +46,12 @@ class Dictionary(ABC, Generic[T]):
         """The same without remembering any."""
         digests = {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
         found = await self._find(connection, digests)
-        async for _, fitting, beyond in self._room.shares(connection, wanted - found.keys()):
-            if fitting:
-                made = {one: digests[one] for one in fitting}
-                await self._make(connection, made)
-                found |= await self._find(connection, made)
-            found |= dict.fromkeys(beyond, BEYOND)
-        return found
+        shares = await self._room.shares(connection, wanted - found.keys())
+        made = {one: digests[one] for share in shares for one in share.fitting}
+        if made:
+            await self._make(connection, made)
+            found |= await self._find(connection, made)
+        return found | {one: BEYOND for share in shares for one in share.beyond}
 
     def remembered(self, number: int | None) -> T | None:
         """The text of a number, if it is remembered."""

@@ -114,12 +114,14 @@ class Dimensions:
         self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
 
     async def _make(self, connection: Connection, missing: list[Series]) -> None:
-        async for workspace, fitting, beyond in self._room.shares(connection, missing):
-            made = [*fitting, overflow(workspace)] if beyond else fitting
+        shares = await self._room.shares(connection, missing)
+        made = [series for share in shares for series in share.fitting]
+        made += [overflow(share.workspace) for share in shares if share.beyond]
+        if made:
             await connection.execute(_MAKE, *_columns(made))
             await self._find(connection, made)
-            if beyond:
-                self._series |= dict.fromkeys(beyond, self._series[overflow(workspace)])
+        for share in shares:
+            self._series |= {series: self._series[overflow(share.workspace)] for series in share.beyond}
 
 
 async def _count_series(connection: Connection, workspace: int, most: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
@@ -13,6 +13,14 @@ from postmeter.shared.storage.postgres import Connection
 T = TypeVar("T", bound=tuple[Any, ...])
 Count = Callable[[Connection, int, int], Awaitable[int]]
 """Of a workspace's rows, from (connection, workspace, the number behind which need not be counted)."""
+
+
+class Share(NamedTuple, Generic[T]):
+    """What of a workspace's there is room for, and what is beyond."""
+
+    workspace: int
+    fitting: list[T]
+    beyond: list[T]
 
 
 class Room:
@@ -28,21 +36,20 @@ class Room:
         self._fresh_seconds = fresh_seconds
         self._counted: dict[int, tuple[float, int]] = {}
 
-    async def shares(self, connection: Connection, wanted: Iterable[T]) -> AsyncIterator[tuple[int, list[T], list[T]]]:
-        """(workspace, those that there is room for, those beyond), for each workspace; each begins with its workspace.
-
-        The next is asked for when those of the one before are made.
-        """
+    async def shares(self, connection: Connection, wanted: Iterable[T]) -> list[Share[T]]:
+        """Of each workspace its share; each of these begins with its workspace. What fits is taken to be made now."""
         by_workspace: dict[int, list[T]] = {}
         for one in wanted:
             by_workspace.setdefault(one[0], []).append(one)
+        shares: list[Share[T]] = []
         for workspace, of_it in by_workspace.items():
             counted_at, made = await self._made(connection, workspace)
             room = max(0, self._limit - made)
-            fitting, beyond = of_it[:room], of_it[room:]
-            yield workspace, fitting, beyond
-            self._counted[workspace] = (counted_at, made + len(fitting))
-            self._overflow.inc(len(beyond))
+            share = Share(workspace, of_it[:room], of_it[room:])
+            self._counted[workspace] = (counted_at, made + len(share.fitting))
+            self._overflow.inc(len(share.beyond))
+            shares.append(share)
+        return shares
 
     async def _made(self, connection: Connection, workspace: int) -> tuple[float, int]:
         """(when they were counted, how many there are)."""
