@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from postmeter.aggregator.fold.changes import Changes
-from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
+from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import Key, Known, is_full
 from postmeter.aggregator.verdicts import company
 from postmeter.aggregator.verdicts.company import Click
@@ -41,7 +41,7 @@ def settle(changes: Changes, states: dict[Key, Known]) -> Settled:
     engagements are folded.
     """
     settled = Settled()
-    for key, (at, series) in list(changes.first[Engagement.CLICK].items()):
+    for key, (_, series) in list(changes.first[Engagement.CLICK].items()):
         known, new = states[key], changes.clicks.get(key, [])
         if known.series is not None and (known.first is None or known.first[Engagement.CLICK] is None):
             known.clicks = []
@@ -54,7 +54,7 @@ def settle(changes: Changes, states: dict[Key, Known]) -> Settled:
             continue
         settled.messages.add(key)
         said = changes.thresholds(key[0])
-        if older or len(new) > 1 or _is_early(at, known.delivered_at, said):
+        if company.may_decide(known.clicks, known.links, said) or said.early_seconds:
             found = _judged(known, stretches(new, said, changes.horizon.oldest["event"]), said)
             if found:
                 _correct(changes, settled, key, older, found)
@@ -117,8 +117,3 @@ def _correct(changes: Changes, settled: Settled, key: Key, older: list[Click], f
             changes.convict(key, at, agent, reason)
         if place in written:
             settled.older.setdefault(key, {})[place] = reason
-
-
-def _is_early(at: int, delivered_at: int | None, said: Thresholds) -> bool:
-    early = said.early_seconds * MICROSECONDS
-    return bool(early) and delivered_at is not None and delivered_at <= at <= delivered_at + early

@@ -197,10 +197,13 @@ class Transaction:
         self.learnt |= self._created
         sure = {slot for slot in {known.slot for known in loaded.values()} if self._still_holds(slot)}
         self.learnt |= {key: known for key, known in loaded.items() if known.slot in sure}
+        learnt, eras = self.learnt, self._memory.eras
         found: dict[Key, Known] = {}
         missing: list[Key] = []
         for key in keys:
-            known = self.known(key)
+            known = learnt.get(key) or found_before.get(key)
+            if known is None or (known.era != eras[known.slot] and key not in learnt):
+                known = self._memory.get(key)
             if known is None:
                 missing.append(key)
             else:

@@ -45,6 +45,19 @@ def reach(thresholds: Thresholds) -> int:
     return max(burst * _MILLISECOND, thresholds.scan_seconds * MICROSECONDS)
 
 
+def may_decide(clicks: Sequence[Click], links: int, said: Thresholds) -> bool:
+    """Whether these, in whatever order, may be more than single clicks: quicker than `judged`, of which most clicks of
+    people need nothing. Says nothing of `early`.
+    """
+    number = len(clicks)
+    return (
+        0 < said.burst_clicks <= number
+        or 0 < said.burst_links <= number
+        or 0 < said.all_links <= links <= number
+        or any(click.reason is not None for click in clicks)
+    )
+
+
 def judged(clicks: Sequence[Click], links: int, delivered: int | None, said: Thresholds) -> list[str | None]:
     """The reason why each of these clicks is a machine's, None for a person's; of HEAD and honeypot, their own.
 
