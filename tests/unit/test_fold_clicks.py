@@ -26,15 +26,15 @@ KEY = (1, message(1))
 SERIES = 7
 URLS = [f"https://shop.example/{n}" for n in range(3)]
 AGENTS = [b"Mozilla/5.0 (X11; Linux x86_64) One/1", b"Mozilla/5.0 (X11; Linux x86_64) Two/2"]
-SAID = Thresholds(burst_clicks=3, burst_links=2, burst_milliseconds=700, all_links=2, scan_seconds=4, early_seconds=2)
-JUDGE = Judge(Networks.shipped, AgentNames.shipped)
+SAID = Thresholds(burst_clicks=3, burst_links=2, burst_milliseconds=700, all_links=2, scan_seconds=4)
+NETWORKS, NAMES = Networks.shipped(), AgentNames.shipped()
 NUMBERS = {(1, agent): n for n, agent in enumerate(AGENTS, 1)}
 LINKS = {(1, url): n for n, url in enumerate(URLS[:2], 1)}
 """One URL has no number: rows of its clicks are told in full."""
 
 clicks = st.builds(
     lambda quarter, url, agent, mark: hit(1, AT + quarter * SECOND // 4, url=url, user_agent=agent, mark=mark),
-    st.integers(0, 60),
+    st.integers(0, 24),
     st.sampled_from(URLS),
     st.sampled_from(AGENTS),
     st.sampled_from([0] * 10 + [Mark.HEAD, Mark.HONEYPOT]),
@@ -44,7 +44,8 @@ clicks = st.builds(
 class Counted:
     """What flushes of one message's clicks have come to: rows of the history, sums, what is known of the message."""
 
-    def __init__(self, links: int, delivered: int | None) -> None:
+    def __init__(self, links: int, delivered: int | None, said: Thresholds) -> None:
+        self.said = said
         self.known = Known(SERIES, AT, delivered, 0, links=links)
         self.rows: list[tuple[int, str, str, int, bool]] = []
         self.sums: Counter[str] = Counter()
@@ -53,12 +54,16 @@ class Counted:
 
     def flush(self, hits: list[Hit]) -> None:
         changes = Changes(
-            Horizon({"event": 25}), JUDGE, link_ids=LINKS, user_agent_ids=NUMBERS, thresholds=lambda _: SAID
+            Horizon({"event": 25}),
+            Judge(lambda: NETWORKS, lambda: NAMES),
+            link_ids=LINKS,
+            user_agent_ids=NUMBERS,
+            thresholds=lambda _: self.said,
         )
         changes.add_hits([(KEY, one, SERIES) for one in hits])
         states = {KEY: self.known}
         settled = settle(changes, states)
-        found = engagements.fold(changes, states, SAID.early_seconds * SECOND, settled.corrected)
+        found = engagements.fold(changes, states, self.said.early_seconds * SECOND, settled.corrected)
         for *_, at in [one[:4] for one in found.new] + found.moved:
             self.engaged = at
         self._write(changes)
@@ -99,22 +104,24 @@ def _shifted(reason: str) -> int:
     return next(n for n in range(0, 4096, 4) if n and name_of(n) == reason)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     flushes=st.lists(st.lists(clicks, max_size=6), max_size=5),
     links=st.integers(0, 3),
+    early=st.sampled_from([0, 2]),
     delivered=st.none() | st.integers(0, 20).map(lambda n: AT + n * SECOND // 2),
 )
 def test_however_clicks_are_cut_into_flushes_they_are_what_all_of_them_together_are(
-    flushes: list[list[Hit]], links: int, delivered: int | None
+    flushes: list[list[Hit]], links: int, delivered: int | None, early: int
 ) -> None:
-    counted = Counted(links, delivered)
+    said = SAID._replace(early_seconds=early)
+    counted = Counted(links, delivered, said)
     for hits in flushes:
         counted.flush(hits)
     every = [one for hits in flushes for one in hits]
     marks = {int(Mark.HEAD): "head", int(Mark.HONEYPOT): "honeypot", 0: ""}
     seen = [Seen(one.at, one.url, one.user_agent, marks[int(one.mark)]) for one in every]
-    found = company(seen, links, delivered, SAID)
+    found = company(seen, links, delivered, said)
     reasons = [one.mark or found.get(one) for one in seen]
     assert Counter((at, url, agent, name_of(verdict)) for at, url, agent, verdict, _ in counted.rows) == Counter(
         (one.at, one.url, one.agent.decode(), reason) for one, reason in zip(seen, reasons, strict=True)
