@@ -80,13 +80,14 @@ class Counted:
             self.by_link[url, machine] += n
 
     def _write(self, changes: Changes) -> None:
-        urls, agents = ({n: one for (_, one), n in known.items()} for known in (LINKS, NUMBERS))
+        urls = {n: one for (_, one), n in LINKS.items()}
+        agents = {n: one.decode() for (_, one), n in NUMBERS.items()}
         for _, _, at, _, _, verdict, agent, _, link in changes.plain:
-            self.rows.append((at, urls[link], agents[agent].decode(), verdict, True))
+            self.rows.append((at, urls[link], agents[agent], verdict, True))
         for row in changes.history:
             told = dict(zip(HISTORY, row, strict=True))
-            url, agent = told["url"] or urls[told["link"]], told["user_agent"] or agents[told["user_agent_id"]].decode()
-            self.rows.append((told["at"], url, agent, told["verdict"], told["counted"] is not False))
+            url, by = told["url"] or urls[told["link"]], told["user_agent"] or agents[told["user_agent_id"]]
+            self.rows.append((told["at"], url, by, told["verdict"], told["counted"] is not False))
 
     def _correct(self, at: int, agent: str, was: str | None, reason: str | None) -> None:
         """What the statement `judge` does."""
