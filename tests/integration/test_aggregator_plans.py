@@ -1,18 +1,22 @@
 """Statements find a message by its key, however few there were when they were planned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
 from postmeter.aggregator.store.plans import ENOUGH, _month
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage import uuid7
-from postmeter.shared.stream.events import EventType
+from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import EventType, Verdict
 from postmeter.shared.stream.records import Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.flushes import Side, sides
 
 FEW, MANY = 40, ENOUGH + 200
+DAY = 86_400 * SECOND
 READ = """
     SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname LIKE 'message\\_%')::bigint
         + (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname LIKE 'message\\_%')::bigint
@@ -95,3 +99,30 @@ async def test_a_provider_s_name_of_a_message_is_looked_up_however_many_there_ar
             assert await read(at, side) - before < 40 * len(numbers)
             await at.db.execute("ANALYZE message")
         assert (await at.total())["delivered"] == MANY + 9 * FEW
+
+
+def of_recipients(numbers: range) -> Iterator[tuple[str, list[Any]]]:
+    """The statements that look for recipients' messages, with what they are given."""
+    workspaces, hashes = [1] * len(numbers), [f"{n:064x}" for n in numbers]
+    days, texts = ([AT - DAY] * len(numbers), [AT + DAY] * len(numbers)), [""] * len(numbers)
+    addressed = Queries("postmeter.aggregator.unregistered", "addressed.sql")
+    yield addressed["fitting"], [workspaces, ["SENDGRID"] * len(numbers), hashes, *days, texts, texts]
+    levels = [int(Level.OFF)] * len(numbers)
+    consents = Queries("postmeter.aggregator.store", "consents.sql")
+    yield consents["too_high"], [workspaces, hashes, levels, levels, 1000]
+    conversions = Queries("postmeter.aggregator.conversions", "conversions.sql")
+    yield conversions["uncounted"], [workspaces, hashes, 50]
+    clicked = int(EventType.CLICKED), int(Verdict.HUMAN)
+    yield conversions["last_clicks"], [workspaces, hashes, days[1], 50, *clicked]
+
+
+async def test_a_recipient_s_messages_are_looked_up_however_many_there_are(postgres_dsn: str) -> None:
+    async with bench(postgres_dsn, "redis://127.0.0.1:1") as at, sides(at, 1) as (side,):
+        for statement, given in 10 * [*of_recipients(range(FEW))]:
+            assert not [row for row in await side.connection.fetch(statement, *given) if row[0] is not None]
+        for start in range(0, 2 * MANY, MANY):
+            await side.flush(registered(range(start, start + MANY), message))
+        for statement, given in of_recipients(range(FEW)):
+            before = await read(at, side)
+            await side.connection.fetch(statement, *given)
+            assert await read(at, side) - before < 10 * FEW, statement

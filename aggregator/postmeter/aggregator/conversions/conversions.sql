@@ -41,9 +41,10 @@ WHERE p.resolved_at IS NULL ORDER BY p.workspace, p.id FOR UPDATE OF p SKIP LOCK
 SELECT n.workspace, n.contact FROM unnest($1::int[], $2::text[]) AS n (workspace, contact)
 WHERE EXISTS (
     SELECT FROM (
-        SELECT m.id, m.provider, m.provider_message, m.flags FROM message m
+        SELECT m.id, m.provider, m.provider_message, m.flags FROM (
+            SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
+            OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact
-            AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.contact, n.workspace)
         ORDER BY m.id DESC LIMIT $3) AS mine
     WHERE EXISTS (SELECT FROM waiting w WHERE w.workspace = n.workspace AND w.message = mine.id)
         OR mine.provider_message <> '' AND EXISTS (
@@ -62,9 +63,10 @@ FROM unnest($1::int[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS n (work
 LEFT JOIN LATERAL (
     SELECT mine.id AS message, e.series, mine.campaign
     FROM (
-        SELECT m.id, m.campaign FROM message m
+        SELECT m.id, m.campaign FROM (
+            SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
+            OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact
-            AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.contact, n.workspace)
         ORDER BY m.id DESC LIMIT $4) AS mine
     JOIN history e ON e.workspace = n.workspace AND e.message = mine.id
         AND postmeter_place(e.workspace, e.message) = postmeter_place(n.workspace, mine.id)

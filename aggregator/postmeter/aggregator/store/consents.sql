@@ -36,9 +36,10 @@ LEFT JOIN recipient_choice c ON c.workspace = n.workspace AND c.to_hash = n.to_h
 SELECT found.workspace, found.id, n.to_hash, found.flags & {Flag.PROVISIONAL} <> 0 AS is_provisional
 FROM unnest($1::int[], $2::text[], $3::int[], $4::int[]) AS n (workspace, to_hash, opens, clicks)
 CROSS JOIN LATERAL (
-    SELECT m.workspace, m.id, m.flags FROM message m
+    SELECT m.workspace, m.id, m.flags FROM (
+        SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.to_hash, n.workspace)
+        ORDER BY created_at DESC OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE m.workspace = n.workspace AND m.to_hash = n.to_hash
-        AND hashtextextended(m.to_hash, m.workspace) = hashtextextended(n.to_hash, n.workspace)
         AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks)
     ORDER BY m.created_at DESC LIMIT $5) AS found
 LIMIT $5;
