@@ -143,5 +143,11 @@ async def antedate(connection: Connection, held: dict[Key, Held], earliest: dict
 
 async def notice(connection: Connection, names: list[Name]) -> None:
     """Messages have just been registered: what was made of them before is to be moved."""
-    if names:
-        await connection.execute(QUERIES["notice"], *zip(*sorted(names), strict=True))
+    if not names:
+        return
+    # Looking for each name takes a look into every partition; most providers have nothing that waits for one.
+    providers = sorted({name[:2] for name in names})
+    rows = await connection.fetch(QUERIES["with_unregistered"], *zip(*providers, strict=True))
+    having = {(row["workspace"], row["provider"]) for row in rows}
+    if told := sorted(name for name in names if name[:2] in having):
+        await connection.execute(QUERIES["notice"], *zip(*told, strict=True))

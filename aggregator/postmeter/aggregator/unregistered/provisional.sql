@@ -20,18 +20,17 @@ INSERT INTO unregistered (workspace, message)
 SELECT * FROM unnest($1::int[], $2::uuid[]) AS n (workspace, message) ORDER BY workspace, message
 ON CONFLICT (workspace, message) DO UPDATE SET fence = NULL;
 
+-- name: with_unregistered
+-- Those of providers $2 of workspaces $1 that have told of messages which nobody has registered.
+SELECT n.workspace, n.provider FROM unnest($1::int[], $2::text[]) AS n (workspace, provider)
+WHERE EXISTS (
+    SELECT FROM message m
+    WHERE m.workspace = n.workspace AND m.provider = n.provider AND m.flags & {Flag.PROVISIONAL} <> 0);
+
 -- name: notice
 -- Look again at the unregistered messages that providers $2 of workspaces $1 call $3: they have just been registered.
--- First of all whether the provider has any: looking for each name would take a look into every partition.
-WITH somewhere AS MATERIALIZED (
-    SELECT d.workspace, d.provider
-    FROM (SELECT DISTINCT workspace, provider FROM unnest($1::int[], $2::text[]) AS n (workspace, provider)) AS d
-    WHERE EXISTS (
-        SELECT FROM message m WHERE m.workspace = d.workspace AND m.provider = d.provider AND m.flags & {Flag.PROVISIONAL} <> 0))
 INSERT INTO unregistered (workspace, message)
-SELECT m.workspace, m.id FROM somewhere
-JOIN unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
-    ON n.workspace = somewhere.workspace AND n.provider = somewhere.provider
+SELECT m.workspace, m.id FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 JOIN message m ON m.workspace = n.workspace AND m.provider = n.provider
     AND m.provider_message = n.provider_message AND m.flags & {Flag.PROVISIONAL} <> 0
 GROUP BY m.workspace, m.id ORDER BY m.workspace, m.id
