@@ -16,6 +16,7 @@ from postmeter.tracking.requests import fields
 from tests import schema
 from tests.older_schema import migrate_up_to
 from tests.product import PATIENCE
+from tests.roles import make_roles
 
 
 async def columns(dsn: str, table: str) -> list[str]:
@@ -73,6 +74,7 @@ async def test_what_is_to_be_applied_is_told_and_a_changed_migration_refused(
 async def test_what_older_services_cannot_work_with_waits_for_the_second_step(
     empty_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await make_roles(empty_postgres_dsn)
     every = [*migrate.files(), ("9998_a.sql", "CREATE TABLE a (x int)")]
     monkeypatch.setattr(migrate, "files", lambda: every)
     await migrate.migrate(empty_postgres_dsn, after=False)
