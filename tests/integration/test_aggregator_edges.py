@@ -126,9 +126,9 @@ async def test_what_only_postgres_refuses_never_blocks_the_shard(at: Bench) -> N
         registration(1),
         registration(2, campaign=long),
         hit(1),
-        registration(3, provider_message=long),
+        registration(3, template=long),
         event(EventType.SENT, 1),
-        event(EventType.SENT, provider="SENDGRID", provider_message=long),
+        event(EventType.SENT, 1, key=long.encode()),
         hit(1),
     )
     await at.streams.append(0, hit(1))

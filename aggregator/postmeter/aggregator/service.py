@@ -25,15 +25,19 @@ from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import shard_setting
 
 STATEMENT_SECONDS = 20.0
-WORKERS = 2
-"""While Postgres works for one, the other decodes and folds (ADR 0054)."""
+WORKERS = 4
+"""At most. While Postgres works for some, another decodes and folds (ADR 0065)."""
+OTHER_CONNECTIONS = 6
+"""Beside one for each worker: for leases, retention, sums of days, erasures, look-ups of sending IPs, purchases."""
+LEAST_WORKERS = 2
 
 
 async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; flushes in hand are finished and the shards given back."""
-    if settings.postgres_pool < WORKERS + 6:
-        # Each worker needs one; so do leases, retention, sums of days, erasures, look-ups of sending IPs, purchases.
-        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {WORKERS + 6} for the aggregator")
+    count = min(WORKERS, settings.postgres_pool - OTHER_CONNECTIONS)
+    if count < LEAST_WORKERS:
+        least = LEAST_WORKERS + OTHER_CONNECTIONS
+        raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {least} for the aggregator")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
@@ -42,7 +46,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     removed = ErasureMetrics(registry)
     resolver = Resolver(pool, client, settings, counters)
 
-    workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(WORKERS)]
+    workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(count)]
     shards = Shards(pool, settings, counters, workers, lambda: shard_setting.read(client))
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),

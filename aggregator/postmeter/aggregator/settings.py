@@ -19,6 +19,7 @@ _NO_ZONES = Secret("")
 class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     """Beside the common ones:
 
+    postgres_pool: with fewer than 10 connections fewer shards are counted at the same time.
     batch_records: records that one flush takes at most (the last entry may go over it).
     flush_seconds: how long a flush should take at most; under load its size follows from that.
     flush_pause: seconds between the starts of two flushes of a shard, at least; lets small batches gather.
@@ -37,9 +38,10 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
     """
 
+    postgres_pool: Positive = 10
     batch_records: Positive = 20_000
     flush_seconds: Seconds = 0.25
-    flush_pause: Pause = 0.025
+    flush_pause: Pause = 0.05
     lease_seconds: Seconds = 5.0
     series_limit: Positive = 100_000
     link_limit: Positive = 100_000

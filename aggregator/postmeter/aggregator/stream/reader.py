@@ -15,6 +15,8 @@ from postmeter.shared.stream import records, streams
 
 FIRST_COUNT = 16
 MOST_COUNT = 1000
+MOST_BYTES = 32 << 20
+"""Of packed records that one reading holds, about: what is made of them takes a multiple of that."""
 TRIM_MARGIN_MS = 60_000
 LOOK_SECONDS = 1.0
 
@@ -43,11 +45,12 @@ class StreamReader:
         self._added: dict[int, int] = {}
         self._looked: dict[int, float] = {}
         self._per_entry = 0
+        self._entry_bytes = 1
 
     async def read(self, leases: Sequence[Lease], limit: int, block_ms: int) -> Found:
-        """Entries after the positions, until they hold `limit` records or none is left; waits for the first one.
+        """Entries after the positions, until they hold `limit` records or MOST_BYTES, or none is left.
 
-        Memory stays bounded: how many entries are asked for follows from how many records the last ones held.
+        Waits for the first one. Memory stays bounded: how many are asked for follows from how much the last ones held.
         Raises StreamSetBack (noticed within a second), and what Redis raises.
         """
         for lease in leases:
@@ -56,16 +59,19 @@ class StreamReader:
         positions = {lease.shard: lease.position for lease in leases}
         left = set(positions)
         found: list[Entry] = []
-        held = 0
-        while left and held < limit:
+        held = size = 0
+        while left and held < limit and size < MOST_BYTES:
             per_entry = self._per_entry or max(1, limit // FIRST_COUNT)
-            asked = max(1, min(MOST_COUNT, (limit - held) // per_entry // len(left)))
+            wanted = min((limit - held) // per_entry, (MOST_BYTES - size) // self._entry_bytes)
+            asked = max(1, min(MOST_COUNT, wanted // len(left)))
             entries = await self._next(positions, left, asked, None if found else block_ms)
             found += entries
             fresh = sum(_records_in(entry.packed) for entry in entries)
-            held += fresh
+            fresh_bytes = sum(len(entry.packed) for entry in entries)
+            held, size = held + fresh, size + fresh_bytes
             if entries:
                 self._per_entry = max(1, fresh // len(entries))
+                self._entry_bytes = max(1, fresh_bytes // len(entries))
             counts = dict.fromkeys(left, 0)
             for entry in entries:
                 assert entry.shard is not None
