@@ -78,13 +78,15 @@ async def test_a_query_is_one_tree_that_tells_nothing_of_what_was_asked(
         assert status == 200
         asked = await collector.requests(request_id)
         (root, inner), (looked_up,) = asked, [one for one in collector.below(asked[0]) if one is not asked[1]]
-        version, statement = collector.below(inner)
+        version, *statements = collector.below(inner)
         assert (root.service, root.name, root.kind) == ("postmeter-gateway", "POST /v1/query", "SPAN_KIND_SERVER")
         assert (inner.service, inner.name, inner.kind) == ("postmeter-query", "POST /v1/query", "SPAN_KIND_SERVER")
         assert (version.name, version.kind) == ("versions", "SPAN_KIND_CLIENT")
-        assert (statement.name, statement.kind) == ("first", "SPAN_KIND_CLIENT")
+        # What days count that are settled, and what came since (ADR 0067).
+        assert [one.name for one in statements] == ["first_unsettled", "with_days", "with_days"]
+        assert {one.kind for one in statements} == {"SPAN_KIND_CLIENT"}
         assert (looked_up.name, looked_up.service) == ("key", "postmeter-gateway")
-        assert {one.trace for one in (root, inner, version, statement, looked_up)} == {root.trace}
+        assert {one.trace for one in (root, inner, version, *statements, looked_up)} == {root.trace}
         # A stranger's trace is linked to, and not joined.
         assert (root.parent, root.links, inner.parent) == ("", [STRANGER], root.id)
         told = {
@@ -95,7 +97,7 @@ async def test_a_query_is_one_tree_that_tells_nothing_of_what_was_asked(
             "postmeter.workspace": "the-shop",
         }
         assert root.attributes == inner.attributes == told
-        assert statement.attributes == looked_up.attributes == {"db.system.name": "postgresql"}
+        assert all(one.attributes == {"db.system.name": "postgresql"} for one in (*statements, looked_up))
         for name in ("query", "gateway"):
             exemplar = f'{{request_id="{request_id}",trace_id="{root.trace}"}}'
             assert exemplar in await at.metrics(name), name
