@@ -154,7 +154,9 @@ class Flusher:
             moved = await adoption.adopt(connection, changes, self._engagement)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
-                outcome.live = await self._write(held, lease.shard, [Move(lease, lease.position)], changes)
+                await tables.write_messages(held, changes)
+                moves = [Move(lease, lease.position)]
+                outcome.live = await self._write_sums(connection, lease.shard, moves, changes)
                 outcome.judged = changes.judged
                 await tables.remove_emptied(connection, changes)
         return outcome, moved.more
@@ -250,9 +252,10 @@ class Flusher:
         late.strip(resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, [*resolved.unknown, *taken.early], changes)
+        await tables.write_messages(held, changes)
         outcome.contacts = await contacts.store(connection, found.purchases, found.custom, changes.horizon)
         await self._dead_letters.put_aside(connection, shard, found.rejected)
-        outcome.live = await self._write(held, shard, moves, changes)
+        outcome.live = await self._write_sums(connection, shard, moves, changes)
         outcome.made, outcome.judged, outcome.withheld = resolved.made, changes.judged, changes.withheld
         outcome.shown = self.onlookers.of(changes, self._texts)
         outcome.dead_letters = len(found.rejected)
@@ -310,20 +313,19 @@ class Flusher:
         theirs = self._engagement.counts_theirs(kind, workspace, carries, provider)
         restricted.add_hit(changes, hit, level, counted=not theirs)
 
-    async def _write(
-        self, held: Transaction, shard: int, moves: Sequence[Move], changes: Changes
+    async def _write_sums(
+        self, connection: Connection, shard: int, moves: Sequence[Move], changes: Changes
     ) -> dict[int, LiveTotals]:
-        """Write the changes, and move shards. What all flushes add to comes last, for they wait for each other there
-        until the commit: the counts of links and the sums (ADR 0065).
+        """Write, after all else, what the changes come to, and move shards. All flushes add to the same counts of links
+        and sums, and wait for each other there until the commit: they come last (ADR 0065).
         """
-        await tables.write_messages(held, changes)
-        await self._campaigns.write(held.connection, changes.sendings)
-        live = await tables.write_notice(held.connection, changes, shard)
+        await self._campaigns.write(connection, changes.sendings)
+        live = await tables.write_notice(connection, changes, shard)
         clicks = Counter(changes.links)
         clicks.update(changes.relinked)
-        await self._links.write(held.connection, clicks, changes.horizon)
-        await tables.write_sums(held.connection, changes)
-        await advance(held.connection, moves)
+        await self._links.write(connection, clicks, changes.horizon)
+        await tables.write_sums(connection, changes)
+        await advance(connection, moves)
         return live
 
 
