@@ -14,6 +14,7 @@ import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
 from postmeter.aggregator.fold import moments
@@ -290,3 +291,26 @@ async def stored(at: Bench) -> bool:
 
 async def attributed(at: Bench) -> bool:
     return bool(await at.value("SELECT count(*) FROM purchase WHERE resolved_at IS NULL") == 0)
+
+
+async def test_the_same_order_counted_at_the_same_time_is_stored_once(at: Bench) -> None:
+    """Whoever stores a purchase holds its slot; the other asks what is known when he holds it, not before."""
+    once = purchase("p", f"{1:064x}", AT)
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare, moments.PLANS)
+    async with pool.acquire() as connection, at.aggregator():
+        first = connection.transaction()
+        await first.start()
+        slot = streams.slot_of_name(once.workspace, "", once.id)
+        await connection.execute("SELECT FROM slot WHERE slot = $1 FOR UPDATE", slot)
+        await at.streams.append(0, once, hit(1))
+
+        async def waits() -> bool:
+            asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM slot%'"
+            return bool(await at.value(asked))
+
+        await until(waits)
+        await contacts.store(connection, [once], [], Horizon(at.settings.months()))
+        await first.commit()
+        await at.counted()
+    await pool.close()
+    assert await at.value("SELECT count(*) FROM purchase") == 1
