@@ -295,14 +295,14 @@ async def attributed(at: Bench) -> bool:
 
 async def test_the_same_order_counted_at_the_same_time_is_stored_once(at: Bench) -> None:
     """Whoever stores a purchase holds its slot; the other asks what is known when he holds it, not before."""
-    once = purchase("p", f"{1:064x}", AT)
+    once, again = (purchase("p", f"{1:064x}", moment) for moment in (AT, AT + SECOND))
     pool = await postgres.connect(at.settings, "test", 10, moments.prepare, moments.PLANS)
     async with pool.acquire() as connection, at.aggregator():
         first = connection.transaction()
         await first.start()
         slot = streams.slot_of_name(once.workspace, "", once.id)
         await connection.execute("SELECT FROM slot WHERE slot = $1 FOR UPDATE", slot)
-        await at.streams.append(0, once, hit(1))
+        await at.streams.append(0, again, hit(1))
 
         async def waits() -> bool:
             asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM slot%'"
