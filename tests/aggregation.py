@@ -131,6 +131,7 @@ class Bench:
             redis_url=Secret(url),
             shards=3,
             lease_seconds=1.0,
+            flush_pause=0.025,
             log_level="critical",
         )
         self.dsn = dsn
