@@ -30,6 +30,18 @@ def test_a_workspace_is_stored_as_given(command: Commands) -> None:
     assert tuple(row) == ("acme", "Acme", "Asia/Kathmandu")
 
 
+def test_workspaces_are_listed_a_line_each(command: Commands) -> None:
+    assert command("workspace", "create", "Shop", "--name", "The\tshop\nof Ada").exit_code == 0
+    rows = [line.split("\t") for line in command("workspace", "list").output.splitlines()]
+    days = command.rows("SELECT (created_at AT TIME ZONE 'UTC')::date AS day FROM workspace")
+    assert [(*row[:2], *row[3:]) for row in rows] == [
+        ("id", "timezone", "name"),
+        ("Shop", "UTC", "The\ufffdshop\ufffdof Ada"),
+        ("acme", "Asia/Kathmandu", "Acme"),
+    ]
+    assert {row[2] for row in rows[1:]} == {str(row["day"]) for row in days}
+
+
 @pytest.mark.parametrize(
     ("workspace", "timezone", "message"),
     [

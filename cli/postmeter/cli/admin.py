@@ -2,6 +2,8 @@
 
 import re
 import zoneinfo
+from datetime import datetime
+from typing import NamedTuple
 
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.storage.postgres import Connection
@@ -16,6 +18,15 @@ class AdminError(PostmeterError):
     """What was asked for is not possible. The message says why."""
 
 
+class Workspace(NamedTuple):
+    """id: the public one. timezone: an IANA name."""
+
+    id: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
 async def create_workspace(connection: Connection, workspace: str, name: str, timezone: str) -> bool:
     """Add a workspace. Returns False when there is one of that id. Raises AdminError on bad values."""
     if not _WORKSPACE_ID.fullmatch(workspace):
@@ -24,3 +35,8 @@ async def create_workspace(connection: Connection, workspace: str, name: str, ti
         raise AdminError(f"{timezone!r} is not an IANA time zone, such as `Europe/Berlin`")
     number = await connection.fetchval(_QUERIES["create_workspace"], workspace, name, timezone)
     return number is not None
+
+
+async def workspaces(connection: Connection) -> list[Workspace]:
+    """All of them, by id."""
+    return [Workspace(**row) for row in await connection.fetch(_QUERIES["workspaces"])]

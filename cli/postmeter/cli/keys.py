@@ -11,6 +11,7 @@ from postmeter.shared.auth.api_keys import ROLES, SCOPES
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.text.quoting import QUOTED, clean
 
 
 @click.group(name="workspace")
@@ -31,6 +32,17 @@ def create_workspace(workspace_id: str, name: str, timezone: str, data: Path | N
     if not made:
         raise click.ClickException(f"there is a workspace {workspace_id!r} already")
     click.echo(f"workspace {workspace_id} created")
+
+
+@workspace_commands.command(name="list")
+@data_option()
+def list_workspaces(data: Path | None) -> None:
+    """List workspaces: id, time zone, day of creation, name."""
+    found = access.with_connection(data, admin.workspaces)
+    click.echo("id\ttimezone\tcreated\tname")
+    for one in found:
+        name = clean(one.name, QUOTED)  # a tab or a line's end in it would make a cell or a row of its own
+        click.echo("\t".join((one.id, one.timezone, f"{one.created_at:%Y-%m-%d}", name)))
 
 
 @click.group(name="key")
