@@ -14,6 +14,7 @@ CLASSES = (
     metrics.QueryMetrics,
     metrics.ExportMetrics,
     answer_metrics.AnswerMetrics,
+    answer_metrics.KeptDaysMetrics,
     metrics.LiveMetrics,
     metrics.GatewayMetrics,
     people_metrics.PeopleMetrics,

@@ -29,7 +29,7 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http.clocks import Clocks
 from postmeter.shared.process import metrics
-from postmeter.shared.process.answer_metrics import AnswerMetrics
+from postmeter.shared.process.answer_metrics import AnswerMetrics, KeptDaysMetrics
 from postmeter.shared.storage import partitions, rollups
 from tests import sealing
 from tests.integration.counted_facts import raised, stored
@@ -181,7 +181,7 @@ async def query_service(
         )
         live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
-        engine = Engine(here.pool, KeptDays(here.pool, answer_cache))
+        engine = Engine(here.pool, KeptDays(here.pool, answer_cache, KeptDaysMetrics(CollectorRegistry())))
         application = app.build(
             here.pool, engine, redis, INTERNAL, clock, measured, export.requests, live, limiter, cache
         )

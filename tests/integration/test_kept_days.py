@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.upkeep import day_sums
 from postmeter.query.engine import kept_days
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.engine.query import First, Query, Resolution, Row, Scope
+from postmeter.shared.process.answer_metrics import DAY_RESULTS, KeptDaysMetrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS, Rollup
 from tests.integration.counted_facts import Counted, fill
@@ -70,12 +72,27 @@ def questions(workspace: int) -> list[Query]:
 
 @dataclass(frozen=True)
 class House:
-    """A workspace whose days change. plain: reads all that it is asked for; keeps: what is looked at."""
+    """A workspace whose days change. plain: reads all that it is asked for; keeps: what is looked at; registry: its
+    metrics.
+    """
 
     here: World
     workspace: int
     plain: Engine
     keeps: Engine
+    registry: CollectorRegistry
+
+    def metric(self, name: str, **labels: str) -> float:
+        found = self.registry.get_sample_value(f"postmeter_query_kept_days_{name}", labels)
+        assert found is not None
+        return found
+
+    async def result(self, query: Query) -> str:
+        """Ask, and say what became of it."""
+        before = {name: self.metric("total", result=name) for name in DAY_RESULTS}
+        assert await self.keeps.rows(query) == await self.plain.rows(query)
+        (result,) = (name for name in DAY_RESULTS if self.metric("total", result=name) != before[name])
+        return result
 
     async def first(self, engine: Engine, query: Query) -> list[Row]:
         """The two groups with most clicks."""
@@ -127,7 +144,9 @@ async def house(here: World) -> House:
     async with here.pool.acquire() as connection, connection.transaction():
         await fill(connection, workspace, ACTIVITY, facts(ACTIVITY))
         await fill(connection, workspace, LINKS, facts(LINKS))
-    return House(here, workspace, Engine(here.pool), Engine(here.pool, KeptDays(here.pool, MOST)))
+    registry = CollectorRegistry()
+    keeps = Engine(here.pool, KeptDays(here.pool, MOST, KeptDaysMetrics(registry)))
+    return House(here, workspace, Engine(here.pool), keeps, registry)
 
 
 @pytest.fixture
@@ -220,3 +239,21 @@ async def test_more_than_may_be_kept_is_read_each_time(settled: House, monkeypat
         assert await settled.keeps.rows(query) == found
     await settled.here.pool.execute("UPDATE activity_by_1d SET sent = 7000 WHERE workspace = $1", settled.workspace)
     assert await settled.keeps.rows(query) == await settled.plain.rows(query) != found
+
+
+async def test_metrics_tell_what_kept_days_are_worth(settled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, other, *_ = questions(settled.workspace)
+    assert (settled.metric("questions"), settled.metric("bytes")) == (0, 0)
+    assert [await settled.result(query) for _ in range(2)] == ["miss", "hit"]
+    assert settled.metric("questions") == 1
+    full = settled.metric("bytes")
+    async with settled.here.pool.acquire() as connection:
+        await settled.add(connection, DAYS - 3, 1)
+    assert await settled.result(query) == "changed"
+    assert settled.metric("questions") == 0
+    assert full > settled.metric("bytes")
+    monkeypatch.setattr(kept_days, "SECONDS", 0.0)
+    assert [await settled.result(query) for _ in range(2)] == ["miss", "expired"]
+    monkeypatch.setattr(kept_days, "FEWEST", timedelta(days=DAYS))
+    assert await settled.result(other) == "unkept"
+    assert settled.metric("evicted_total") == 0

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.upkeep import day_sums
 from postmeter.query.engine import statement
@@ -21,6 +22,7 @@ from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.shared.errors import ResultTooLarge
+from postmeter.shared.process.answer_metrics import KeptDaysMetrics
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.counted_facts import OTHER_LINKS, OWN, Counted, fill
@@ -210,7 +212,7 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
             await fill(connection, await here.workspace(), query.rollup, others)
         await sum_up(here, odd)
         found = await Engine(here.pool).rows(query)
-        keeps = Engine(here.pool, KeptDays(here.pool, 1 << 20))
+        keeps = Engine(here.pool, KeptDays(here.pool, 1 << 20, KeptDaysMetrics(CollectorRegistry())))
         for _ in range(3):  # whole, then in two parts, then one of them kept
             assert await keeps.rows(query) == found
         placed = [((bucket_of(r.start, query.zone, query.resolution), r.keys), r.values) for r in found]

@@ -23,7 +23,7 @@ from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
 from postmeter.shared.process.advice import Advice
-from postmeter.shared.process.answer_metrics import AnswerMetrics
+from postmeter.shared.process.answer_metrics import AnswerMetrics, KeptDaysMetrics
 from postmeter.shared.storage import migrate, postgres, stores
 
 READ_ONLY = {"default_transaction_read_only": "on"}
@@ -57,7 +57,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
     for_days = settings.answer_cache // DAYS_SHARE
     cache = Cache(Versions(pool), system_clock, settings.answer_cache - for_days, AnswerMetrics(registry))
-    engine = Engine(pool, KeptDays(pool, for_days))
+    engine = Engine(pool, KeptDays(pool, for_days, KeptDaysMetrics(registry)))
     secret, made = settings.internal_secret, export.requests
     application = app.build(pool, engine, redis, secret, system_clock, measured, made, live, limiter, cache, tracing)
     runner = app.runner(application, settings.clocks, settings.stop_timeout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -70,6 +70,10 @@ class Store(Generic[T]):
         held.size += grown
         self.bytes += grown
         return self._make_room() if self.bytes > self._most else 0
+
+    def __iter__(self) -> Iterator[T]:
+        """Everything that is kept."""
+        return (entry.value for held in self._held.values() for entry in held.entries.values())
 
     def fits(self, size: int) -> bool:
         """Whether a value of so many bytes is not too large."""

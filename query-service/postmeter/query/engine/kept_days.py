@@ -22,6 +22,7 @@ import asyncpg
 from postmeter.query.cache.store import Store
 from postmeter.query.engine import statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
+from postmeter.shared.process.answer_metrics import KeptDaysMetrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from postmeter.shared.storage.sql import Queries
@@ -58,10 +59,13 @@ class _Kept(NamedTuple):
 class KeptDays:
     """The kept parts of one process. most: bytes of all of them; 0: none."""
 
-    def __init__(self, pool: Pool, most: int) -> None:
+    def __init__(self, pool: Pool, most: int, metrics: KeptDaysMetrics) -> None:
         self._pool = pool
         self._most = most
         self._store = Store[_Kept](most, LARGEST)
+        self._metrics = metrics
+        metrics.kept.set_function(lambda: sum(kept.cells is not None for kept in self._store))
+        metrics.bytes.set_function(lambda: self._store.bytes)
 
     async def cells(self, query: Query, starts: list[datetime]) -> Cells | None:
         """What the engine counts for this query in the buckets that begin at `starts`; None where nothing kept helps.
@@ -71,25 +75,29 @@ class KeptDays:
         if not self._most or not _is_dear(query):
             return None
         workspace, key = query.scope.workspace, _key(query)
-        kept = self._store.get(workspace, 0, key)
+        kept, result = self._store.get(workspace, 0, key), "hit"
         if kept is None or kept.expires <= time.monotonic():
+            result = "miss" if kept is None or kept.cells is None else "expired"
             kept = await self._read(query, starts)
             self._put(workspace, key, kept)
         if kept.cells is None:
+            self._metrics.questions.labels("unkept").inc()
             return None
         first = bisect.bisect_right(starts, kept.until) - 1
         days, since = await self._since(query, starts[first:], kept.until)
         if days != kept.days:
             # The next who asks finds out which days there still are.
             self._put(workspace, key, _Kept(0.0, query.start))
+            self._metrics.questions.labels("changed").inc()
             return None
+        self._metrics.questions.labels(result).inc()
         return _sum(kept.cells, since, first)
 
     def _put(self, workspace: int, key: Hashable, kept: _Kept) -> None:
         size = _size(kept.cells or {})
         if kept.cells is not None and (len(kept.cells) > MOST_CELLS or not self._store.fits(size)):
             kept, size = _nothing(kept.until), 0
-        self._store.put(workspace, 0, key, kept, size)
+        self._metrics.evicted.inc(self._store.put(workspace, 0, key, kept, size))
 
     async def _read(self, query: Query, starts: list[datetime]) -> _Kept:
         """Read what is to be kept."""
