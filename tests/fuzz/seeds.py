@@ -153,7 +153,11 @@ class Seeds:
             "POST /v1/keys": [
                 {"role": "domain_admin", "scopes": ["track"], "domains": ["shop.example"], "name": "theirs"}
             ],
-            "POST /v1/recipients/export": [{"to": "b@c.example", "before": "2026-04-01T12:00:00Z"}],
+            "POST /v1/recipients/export": [
+                {"to": "b@c.example", "before": "2026-04-01T12:00:00Z", "waiting_before": "2026-04-01T12:00:00Z"},
+                {"to": "b@c.example", "purchases_before": "2026-04-01T12:00:00Z", "put_aside_before": "2026-04-02"},
+                {"to": "b@c.example", "custom_events_before": "2026-04-01T12:00:00Z"},
+            ],
             "POST /v1/recipients/erase": [{"to": "Nobody <nobody@c.example>"}, {"to_hash": "0" * 64}],
             "PUT /v1/privacy": [
                 {

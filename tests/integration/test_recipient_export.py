@@ -106,6 +106,42 @@ async def test_a_page_ends_between_two_seconds_as_the_next_one_begins(
     assert pages == [3, {"messages": 1}, 1, {}]
 
 
+STORE = {
+    "purchases": (
+        "INSERT INTO purchase (workspace, contact, id, order_id, amount, currency, items, digest, at, received_at)"
+        " VALUES ($1, $2, $3::timestamptz::text, '', 1, 'EUR', '[]', '', $3, $3)"
+    ),
+    "custom_events": (
+        "INSERT INTO custom_event (workspace, contact, id, name, properties, at, received_at)"
+        " VALUES ($1, $2, $3::timestamptz::text, 'seen', '{}', $3, $3)"
+    ),
+    "waiting": "INSERT INTO waiting (workspace, to_hash, since, record) VALUES ($1, $2, $3, $4)",
+    "put_aside": (
+        "INSERT INTO dead_letter (workspace, shard, batch, at, reason, record)"
+        " VALUES ($1, 0, '', $3, 'why', convert_to($2, 'UTF8'))"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORE)
+async def test_the_pages_of_a_list_hold_all_of_it(api: Api, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(recipients, "MOST_ROWS", 2)
+    at = [NOW - timedelta(seconds=n) for n in (0, 1.2, 1.4, 1.6, 3, 4, 5)]
+    more = [records.encode(event(EventType.DEFERRED, None, provider="POSTMARK"))] if name == "waiting" else []
+    for one in at:
+        await api.here.pool.execute(STORE[name], api.workspace, HASH, one, *more)
+    pages: list[list[str]] = []
+    left: list[int] = []
+    before: dict[str, str] = {}
+    while not left or left[-1]:
+        told = await export(api, {"to": ADDRESS, **before})
+        pages.append([one["since" if name == "waiting" else "at"] for one in told[name]])
+        left.append(told["left_out"].get(name, 0))
+        before = {f"{name}_before": pages[-1][-1]}
+    assert (list(map(len, pages)), left) == ([4, 2, 1], [3, 1, 0])
+    assert [one for page in pages for one in page] == [f"{one.replace(microsecond=0):%Y-%m-%dT%H:%M:%SZ}" for one in at]
+
+
 async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> None:
     for body, field in (
         ({}, "to"),
@@ -113,6 +149,7 @@ async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> Non
         ({"to": "nobody"}, "to"),
         ({"to_hash": "12"}, "to_hash"),
         ({"to": ADDRESS, "before": "soon"}, "before"),
+        ({"to": ADDRESS, "put_aside_before": "2026-02-30"}, "put_aside_before"),
     ):
         assert (await export(api, body, 400))["error"]["field"] == field
     assert (await export(api, {"to": ADDRESS}, 403, role="member"))["error"]["code"] == "FORBIDDEN"

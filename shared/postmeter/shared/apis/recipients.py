@@ -15,22 +15,26 @@ ERASURE_PATH = "/v1/recipients/erasures/{id}"
 EXPORT_PATH = "/v1/recipients/export"
 MOST_MESSAGES, MOST_EVENTS, MOST_ROWS = 200, 200, 1000
 MOST_OF_A_SECOND = 800
-"""Messages beyond MOST_MESSAGES, of the second at which a page ends: `before` is told to the second."""
+"""Of a list beyond its most, of the second at which a page ends: `before` is told to the second."""
 ADMINS = ("super_admin", "admin")
 PROCESSING, COMPLETED = "processing", "completed"
 _Status = Annotated[str, one_of(PROCESSING, COMPLETED)]
 
 
+_Address = Annotated[str, described("An address, with or without a name.")]
+_Hash = Annotated[str, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")]
+
+
 class ByAddress(Struct, forbid_unknown_fields=True):
     """A recipient by the address."""
 
-    to: Annotated[str, described("An address, with or without a name.")]
+    to: _Address
 
 
 class ByHash(Struct, forbid_unknown_fields=True):
     """A recipient by the hash."""
 
-    to_hash: Annotated[str, described("As messages show it.", pattern="^[0-9a-fA-F]{64}$")]
+    to_hash: _Hash
 
 
 class Recipient(Struct, forbid_unknown_fields=True):
@@ -68,25 +72,33 @@ class ErasureAnswer(Struct):
     data: Erasure
 
 
-_BEFORE = described("Only messages that were created before it, for what was left out.")
+class Befores(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where each list of POST /v1/recipients/export begins, for what was left out; without one, at its latest."""
+
+    before: Annotated[Timestamp | UnsetType, described("Only messages that were created before it.")] = UNSET
+    purchases_before: Annotated[Timestamp | UnsetType, described("Only purchases whose `at` is before it.")] = UNSET
+    custom_events_before: Annotated[Timestamp | UnsetType, described("Only those whose `at` is before it.")] = UNSET
+    waiting_before: Annotated[Timestamp | UnsetType, described("Only those whose `since` is before it.")] = UNSET
+    put_aside_before: Annotated[Timestamp | UnsetType, described("Only those whose `at` is before it.")] = UNSET
 
 
-class KeptOfAddress(ByAddress, forbid_unknown_fields=True):
+class KeptOfAddress(Befores, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /v1/recipients/export."""
 
-    before: Annotated[Timestamp | UnsetType, _BEFORE] = UNSET
+    to: _Address
 
 
-class KeptOfHash(ByHash, forbid_unknown_fields=True):
+class KeptOfHash(Befores, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /v1/recipients/export."""
 
-    before: Annotated[Timestamp | UnsetType, _BEFORE] = UNSET
+    to_hash: _Hash
 
 
-class Asked(Recipient, forbid_unknown_fields=True):
+class Asked(Befores, kw_only=True, forbid_unknown_fields=True):
     """The same, as it is read."""
 
-    before: str | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    to_hash: str | UnsetType = UNSET
 
 
 class Engaged(Struct):
@@ -144,8 +156,8 @@ class KeptAside(Struct):
 
 
 class Kept(Struct):
-    """Everything that is kept of a recipient. left_out: how much more there is of each, where it is more than one
-    answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others.
+    """Everything that is kept of a recipient. left_out: how much more there is of each list, before what it has, where
+    that is more than one answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others.
     """
 
     to_hash: str

@@ -34,6 +34,14 @@ FIRST = {
     Engagement.REPLY: "replied",
     Engagement.UNSUBSCRIBE: "unsubscribed",
 }
+_BEFORES = {
+    "messages": "before",
+    "purchases": "purchases_before",
+    "custom_events": "custom_events_before",
+    "waiting": "waiting_before",
+    "put_aside": "put_aside_before",
+}
+"""The lists, and the field of the body that says where each one begins; in the order of `counts`."""
 _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,9 +61,7 @@ class RecipientExport:
             raise RequestError(403, "FORBIDDEN", "A recipient is the workspace's; you are confined to domains.")
         given = json_bodies.decode(_decoder, await asked.read())
         to_hash = hash_asked_for(given.to, given.to_hash)
-        before = _LATEST
-        if isinstance(given.before, str):
-            before = times.instant(given.before, "before", UTC, last=False)
+        before = _befores(given)
         workspace = asked.scope.workspace
         async with self._pool.acquire() as connection:
             async with audit.change(connection):
@@ -67,10 +73,22 @@ class RecipientExport:
         return json(api.KeptAnswer(found))
 
 
-async def _kept(connection: Connection, workspace: int, to_hash: str, before: datetime) -> api.Kept:
-    rows = await connection.fetch(
-        QUERIES["messages"], workspace, to_hash, api.MOST_MESSAGES, before, api.MOST_MESSAGES + api.MOST_OF_A_SECOND
-    )
+def _befores(given: api.Asked) -> dict[str, datetime]:
+    """Where each list begins, by its name."""
+    befores = {}
+    for name, field in _BEFORES.items():
+        text = getattr(given, field)
+        befores[name] = times.instant(text, field, UTC, last=False) if isinstance(text, str) else _LATEST
+    return befores
+
+
+async def _kept(connection: Connection, workspace: int, to_hash: str, before: Mapping[str, datetime]) -> api.Kept:
+    async def page(name: str, most: int) -> list[asyncpg.Record]:
+        return await connection.fetch(
+            QUERIES[name], workspace, to_hash, most, before[name], most + api.MOST_OF_A_SECOND
+        )
+
+    rows = await page("messages", api.MOST_MESSAGES)
     ids = [row["id"] for row in rows]
     events: dict[UUID, list[HistoryEvent]] = {message: [] for message in ids}
     for row in await connection.fetch(QUERIES["events"], workspace, ids, api.MOST_EVENTS):
@@ -78,28 +96,21 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, before: da
     first: dict[UUID, dict[str, str]] = {message: {} for message in ids}
     for row in await connection.fetch(QUERIES["engagements"], workspace, ids):
         first[row["message"]][FIRST[Engagement(row["kind"])]] = stamp(row["at"])
-    purchases = await connection.fetch(QUERIES["purchases"], workspace, to_hash, api.MOST_ROWS)
-    custom = await connection.fetch(QUERIES["custom_events"], workspace, to_hash, api.MOST_ROWS)
-    waiting = await connection.fetch(QUERIES["waiting"], workspace, to_hash, api.MOST_ROWS)
-    aside = await connection.fetch(QUERIES["put_aside"], workspace, to_hash, api.MOST_ROWS)
+    lists = {name: await page(name, api.MOST_ROWS) for name in ("purchases", "custom_events", "waiting", "put_aside")}
     day = await connection.fetchval(QUERIES["last_open"], workspace, to_hash)
-    counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, before, ids)
+    counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, *before.values(), ids)
     assert counts is not None
-    shown = {
-        "messages": len(rows),
-        "events": sum(map(len, events.values())),
-        "purchases": len(purchases),
-        "custom_events": len(custom),
-    }
+    shown = {"messages": len(rows), "events": sum(map(len, events.values()))}
+    shown |= {name: len(found) for name, found in lists.items()}
     return api.Kept(
         to_hash=to_hash,
         messages=[_message(row, events[row["id"]], first[row["id"]]) for row in rows],
         consent=await consent_of(connection, workspace, to_hash),
         last_open=None if day is None else day.isoformat(),
-        purchases=[_purchase(row) for row in purchases],
-        custom_events=[_custom_event(row) for row in custom],
-        waiting=_waiting(waiting),
-        put_aside=[api.KeptAside(stamp(row["at"]), row["reason"]) for row in aside],
+        purchases=[_purchase(row) for row in lists["purchases"]],
+        custom_events=[_custom_event(row) for row in lists["custom_events"]],
+        waiting=_waiting(lists["waiting"]),
+        put_aside=[api.KeptAside(stamp(row["at"]), row["reason"]) for row in lists["put_aside"]],
         left_out={name: counts[name] - n for name, n in shown.items() if counts[name] > n},
     )
 

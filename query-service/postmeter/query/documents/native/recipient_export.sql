@@ -22,35 +22,48 @@ ORDER BY n.message, e.at, e.type
 SELECT message, kind, at FROM engagement WHERE workspace = $1 AND message = ANY ($2::uuid[]) AND at < 'infinity'
 
 -- name: purchases
--- The latest $3 purchases of contact $2 of workspace $1.
+-- The latest $3 purchases of contact $2 of workspace $1 before $4, and those of the last one's second; $5 at most.
 SELECT id, order_id, amount::text AS amount, currency, items::text AS items, at, campaign FROM purchase
-WHERE workspace = $1 AND contact = $2 ORDER BY at DESC, id LIMIT $3
+WHERE workspace = $1 AND contact = $2 AND at < $4 AND at >= coalesce((
+        SELECT date_trunc('second', at) FROM purchase
+        WHERE workspace = $1 AND contact = $2 AND at < $4 ORDER BY at DESC OFFSET $3 - 1 LIMIT 1), '-infinity')
+ORDER BY at DESC, id LIMIT $5
 
 -- name: custom_events
--- The latest $3 custom events of contact $2 of workspace $1.
+-- The latest $3 custom events of contact $2 of workspace $1 before $4, and those of the last one's second; $5 at most.
 SELECT id, name, properties::text AS properties, at FROM custom_event
-WHERE workspace = $1 AND contact = $2 ORDER BY at DESC, id LIMIT $3
+WHERE workspace = $1 AND contact = $2 AND at < $4 AND at >= coalesce((
+        SELECT date_trunc('second', at) FROM custom_event
+        WHERE workspace = $1 AND contact = $2 AND at < $4 ORDER BY at DESC OFFSET $3 - 1 LIMIT 1), '-infinity')
+ORDER BY at DESC, id LIMIT $5
 
 -- name: last_open
 -- The day of the last open of recipient $2 of workspace $1.
 SELECT day FROM last_open WHERE workspace = $1 AND to_hash = $2
 
 -- name: waiting
--- Up to $3 events of workspace $1 that wait and name recipient $2.
-SELECT since, record FROM waiting
-WHERE workspace = $1 AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) ORDER BY since DESC, id LIMIT $3
+-- The latest $3 events of workspace $1 that wait since before $4 and name recipient $2, and those of the last one's second;
+-- $5 at most.
+SELECT since, record FROM (SELECT rank() OVER (ORDER BY date_trunc('second', since) DESC) AS place, id, since, record
+    FROM waiting WHERE workspace = $1 AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) AND since < $4) AS found
+WHERE place <= $3 ORDER BY since DESC, id LIMIT $5
 
 -- name: put_aside
--- Up to $3 dead letters of workspace $1 that name recipient $2.
-SELECT at, reason FROM dead_letter
-WHERE workspace = $1 AND position(convert_to($2, 'UTF8') IN record) > 0 ORDER BY at DESC, id LIMIT $3
+-- The latest $3 dead letters of workspace $1 of before $4 that name recipient $2, and those of the last one's second; $5 at most.
+SELECT at, reason FROM (SELECT rank() OVER (ORDER BY date_trunc('second', at) DESC) AS place, id, at, reason
+    FROM dead_letter WHERE workspace = $1 AND position(convert_to($2, 'UTF8') IN record) > 0 AND at < $4) AS found
+WHERE place <= $3 ORDER BY at DESC, id LIMIT $5
 
 -- name: counts
--- How many messages, created before $3, purchases and custom events recipient $2 of workspace $1 has, and how many events
--- messages $4 have.
+-- How many messages, created before $3, purchases of before $4, custom events of before $5, events that wait since before $6
+-- and dead letters of before $7 recipient $2 of workspace $1 has, and how many events messages $8 have.
 SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND to_hash = $2
         AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) AND created_at < $3) AS messages,
-    (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2) AS purchases,
-    (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2) AS custom_events,
-    (SELECT count(*) FROM unnest($4::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message
+    (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2 AND at < $4) AS purchases,
+    (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2 AND at < $5) AS custom_events,
+    (SELECT count(*) FROM waiting WHERE workspace = $1
+        AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) AND since < $6) AS waiting,
+    (SELECT count(*) FROM dead_letter WHERE workspace = $1
+        AND position(convert_to($2, 'UTF8') IN record) > 0 AND at < $7) AS put_aside,
+    (SELECT count(*) FROM unnest($8::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message
         AND postmeter_place(e.workspace, e.message) = postmeter_place($1, n.message)) AS events
