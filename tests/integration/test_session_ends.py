@@ -166,7 +166,7 @@ async def is_refused(verifier: Sessions, token: str) -> bool:
 
 
 async def test_nobody_signs_in_while_postgres_is_away(place: PeopleGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: object, **__: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise ConnectionRefusedError
 
     cookie = await place.sign_in(link=await place.link(await place.user()))

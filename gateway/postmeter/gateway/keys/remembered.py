@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -13,6 +12,7 @@ import asyncpg
 
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
+from postmeter.shared.process.deadlines import within
 
 FRESH_SECONDS = 2.0
 """How long what was found is not looked up again."""
@@ -65,8 +65,7 @@ class Remembered(Generic[K, V]):
         ):
             return known.value
         try:
-            async with asyncio.timeout(LOOK_UP_SECONDS):
-                value = await self._look_up(key)
+            value = await within(LOOK_UP_SECONDS, self._look_up(key))
         except AWAY as error:
             logs.get().warning(f"{self._what} cannot be looked up: Postgres does not answer", error=repr(error))
             self._down_until = self._now() + RETRY_SECONDS

@@ -163,4 +163,6 @@ def _failures(endpoint: Endpoint) -> list[HTTPStatus]:
         found.append(HTTPStatus.TOO_MANY_REQUESTS)
     if endpoint.service is not Service.GATEWAY:
         found += [HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT]
+    elif endpoint.method != "GET":
+        found.append(HTTPStatus.GATEWAY_TIMEOUT)  # nobody knows whether it was done
     return sorted({*found, *map(HTTPStatus, endpoint.failures)})

@@ -21,6 +21,7 @@ from postmeter.gateway.people.cookie import OIDC, SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
+from postmeter.gateway.proxy.own_answers import settled
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
@@ -30,6 +31,7 @@ from postmeter.shared.http.networks import network_of
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.process import logs
 from postmeter.shared.process.people_metrics import PeopleMetrics
+from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Pool
 
 LIFETIME = timedelta(minutes=10)
@@ -117,10 +119,11 @@ class OidcRoutes:
             return self._refused(str(error))
         except ProviderAway as error:
             return self._away(error)
-        token = await self._session_of(email, match[2], browsers.of(request.headers.get("User-Agent", "")))
+        browser = browsers.of(request.headers.get("User-Agent", ""))
+        token = await settled(self._session_of(email, match[2], browser))
         if token is None:
             return self._refused("nobody has been invited under this email, or the account is disabled", "unknown")
-        await self._sessions.end(*SESSION.all_values(request))
+        await settled(self._sessions.end(*SESSION.all_values(request)))
         self._sign_ins.labels("oidc", "signed_in").inc()
         response = web.Response(status=302, headers={"Location": "/"})
         SESSION.give(response, token, sessions.LIFETIME, is_secure=is_secure)
@@ -138,7 +141,7 @@ class OidcRoutes:
 
     async def _session_of(self, email: str, workspace: str | None, browser: Browser) -> str | None:
         """A new session's token; None where there is nobody of that email who may come in."""
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, transaction(connection):
             place = await users.vouched_for(connection, email, workspace)
             if place is None or not await users.note_sign_in(connection, *place):
                 return None

@@ -22,6 +22,7 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
+from postmeter.gateway.proxy.own_answers import in_time
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.workspace.erasure_routes import ErasureRoutes
 from postmeter.gateway.workspace.privacy_routes import PrivacyRoutes
@@ -66,10 +67,9 @@ class People:
         oidc = OidcRoutes(self._provider, _label(settings), writes, sessions, origins, hops, metrics)
         sign_in = SignIn(writes, keys, self._passwords, Throttle(self._redis, settings.key_pepper))
         self.callers = Callers(keys, sessions, origins, measured)
-        self.handlers = {
+        handlers = {
             **SessionRoutes(self.callers, sessions, sign_in, origins, hops, metrics).handlers(),
             **OwnSessionRoutes(self.callers, sessions, origins).handlers(),
-            **oidc.handlers(),
             **UserRoutes(writes, origins).handlers(),
             **KeyRoutes(writes, settings.key_pepper).handlers(),
             **VerdictRoutes(pool, writes).handlers(),
@@ -77,6 +77,8 @@ class People:
             **PrivacyRoutes(pool, writes).handlers(),
             **ErasureRoutes(pool, writes).handlers(),
         }
+        # A provider takes its time, and only what comes after it is kept to ours.
+        self.handlers = {place: in_time(handler) for place, handler in handlers.items()} | oidc.handlers()
 
     async def close(self) -> None:
         """End threads and connections."""

@@ -15,6 +15,8 @@ from postmeter.gateway.people import bearer_tokens, roles
 from postmeter.gateway.people.browsers import Browser
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
+from postmeter.shared.process.deadlines import within
+from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 
@@ -25,6 +27,8 @@ IDLE = timedelta(hours=24)
 """How long it lasts without a request."""
 SEEN_SECONDS = 60.0
 """How often the use of a session is noted."""
+SEEN_PATIENCE = 1.0
+"""What a request waits for that."""
 MOST = 100
 """Sessions of one user or API key; a further one ends the oldest."""
 Id = tuple[int, bytes]
@@ -83,13 +87,14 @@ class Sessions:
         if is_use and self._now() - known.seen > SEEN_SECONDS:
             known.seen = self._now()
             with suppress(*AWAY):  # noted a minute later, then
-                await self._writes.execute(_QUERIES["seen"], *place)
+                await within(SEEN_PATIENCE, self._writes.execute(_QUERIES["seen"], *place))
         return known.holder
 
     async def end(self, *tokens: str) -> None:
         """End those of the tokens that are sessions; elsewhere they end within seconds."""
         for place in filter(None, map(bearer_tokens.read, tokens)):
-            await self._writes.execute(_QUERIES["end"], *place)
+            async with self._writes.acquire() as connection, transaction(connection):
+                await connection.execute(_QUERIES["end"], *place)
             self._known.forget(place)
 
     async def own(self, holder: Holder) -> list[asyncpg.Record]:
@@ -99,7 +104,7 @@ class Sessions:
     async def end_own(self, holder: Holder, session: UUID | None = None) -> bool:
         """End one of the holder's sessions, by its id, or all. Whether there was one."""
         workspace, user, _ = holder.owner
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, transaction(connection):
             await connection.execute(_QUERIES["hold"], workspace, user)
             ended = await connection.fetch(_QUERIES["end_own"], *holder.owner, session)
         for row in ended:

@@ -11,6 +11,7 @@ from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Connection, Pool
 
 
@@ -28,7 +29,7 @@ class SignIn:
     async def with_key(self, given: KeySignIn, browser: Browser) -> str:
         """The session has the key's rights, as long as the key has."""
         caller = await self._keys.verify(given.api_key)
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, transaction(connection):
             return await sessions.begin(connection, caller.workspace, None, caller.key_id, browser)
 
     async def with_password(self, given: PasswordSignIn, address: str, browser: Browser) -> str:
@@ -52,7 +53,7 @@ class SignIn:
         if chosen is None and self._passwords.is_outdated(account.password):
             chosen = given.password
         digest = None if chosen is None else await self._passwords.hash(chosen)
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, transaction(connection):
             if not await users.note_sign_in(connection, *account.place, account.password):
                 raise _wrong()
             if digest is not None:
@@ -85,7 +86,7 @@ class SignIn:
                 raise invalid("password", "choose one")
             passwords.check(given.password, link.email)
             digest = await self._passwords.hash(given.password)
-        async with self._writes.acquire() as connection, connection.transaction():
+        async with self._writes.acquire() as connection, transaction(connection):
             if not await users.note_sign_in(connection, *link.user) or not await links.use(connection, given.link):
                 raise _spent()
             if digest is not None:

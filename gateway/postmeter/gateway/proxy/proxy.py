@@ -13,7 +13,6 @@ from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import Hits, client_of
 from postmeter.gateway.keys.callers import Callers
-from postmeter.gateway.keys.remembered import AWAY
 from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.proxy.answer import pass_back
@@ -34,7 +33,7 @@ from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import hits, tokens
-from postmeter.shared.process import logs, traces
+from postmeter.shared.process import traces
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.process.traces import UNTRACED, Trace, Traces
 from postmeter.shared.storage import sources
@@ -134,12 +133,7 @@ class Proxy:
         else:
             body = await self._body(request, endpoint)
             read = await body.read() if body is not None else b""
-            try:
-                response = await handler(request, caller, read)
-            except AWAY as error:
-                logs.get().warning("what people asked for was not done", path=endpoint.path, error=repr(error))
-                message = "The database does not answer now; try again."
-                raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
+            response = await handler(request, caller, read)
         response.headers.update(counted)
         finish(response, request_id)
         return response

@@ -1,0 +1,36 @@
+"""Work that is not waited for any longer than it may take, whatever it does when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_given_up = set[asyncio.Future[Any]]()
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What the work gives or raises. Raises TimeoutError once the time is over.
+
+    It is cancelled then, and not waited for, unlike by `asyncio.timeout`: what uses Postgres has more to ask of it, to
+    end a transaction and to give a connection back, and a server that hangs does not answer that either.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            raise TimeoutError(f"{seconds:g} seconds are over")
+        return task.result()
+    finally:
+        if not task.done():
+            _given_up.add(task)  # the loop alone would let it be collected
+            task.add_done_callback(_ended)
+            task.cancel()
+
+
+def _ended(task: asyncio.Future[Any]) -> None:
+    """What it still raises concerns nobody."""
+    _given_up.discard(task)
+    if not task.cancelled():
+        task.exception()
