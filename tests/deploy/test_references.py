@@ -11,7 +11,7 @@ from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.shared.http.server import LAST_REQUESTS
 from postmeter.shared.process import ops
 from postmeter.shared.process.settings import Settings, load
-from postmeter.tracking.service import SOURCE_CONNECTIONS
+from postmeter.tracking.parts import SOURCE_CONNECTIONS
 from tests.deploy.environments import SERVICES, environment, known, secrets, service
 from tests.deploy.manifests import Doc, Group, Manifests, contents, groups, quantity, selects
 from tests.deploy.render import OVERLAYS, ROOT, whole

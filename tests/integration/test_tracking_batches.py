@@ -10,7 +10,7 @@ import redis
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.stream import records
 from postmeter.shared.stream.streams import stream
-from postmeter.tracking import service
+from postmeter.tracking import parts, service
 from postmeter.tracking.durable import committer
 from postmeter.tracking.settings import TrackingSettings
 from tests.integration.tracking_service import INTERNAL, SHARDS, click_target, hits_of, new_message
@@ -51,7 +51,7 @@ async def test_hits_of_many_connections_wait_for_the_next_batch(
             client.client_pause(120_000, all=False)
             for number, (_, writer) in enumerate(wires):
                 writer.write(request)
-                if number < service.APPENDERS:
+                if number < parts.APPENDERS:
                     await asyncio.to_thread(wait_for, "an append", lambda: waiting(client) > number)  # noqa: B023
             client.client_unpause()
             for reader, writer in wires:

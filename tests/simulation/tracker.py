@@ -17,7 +17,7 @@ from postmeter.tracking.durable.committer import Committer, Keyed, NotStored
 from postmeter.tracking.durable.drainer import Drainer
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
-from postmeter.tracking.service import APPENDERS
+from postmeter.tracking.parts import APPENDERS
 from tests.simulation.loop import Process
 
 URL = "redis://redis:6379"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from postmeter.gateway.hits.client import HitClient
 from postmeter.gateway.hits.stand_in import Hits
@@ -32,6 +34,7 @@ from postmeter.shared.links import verifiable as links
 from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
 from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.traces import Traces
 from postmeter.shared.storage import migrate, postgres, stores
 
 KEY_SECONDS = 2.0
@@ -52,31 +55,66 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
     measured = metrics.GatewayMetrics(registry)
+    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
     tracing = trace_setting.of(settings, "gateway")
+    async with AsyncExitStack() as held:
+        held.push_async_callback(tracing.close)
+        pool = await _pool(settings, tracing, held)
+        pepper = Pepper(pool, settings.key_pepper)
+        keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
+        persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
+        held.push_async_callback(persons.close)
+        proxy = _proxy(settings, pool, persons, ring, hops, measured, tracing, held)
+        runner = await _runner(settings, proxy, measured)
+        checking = asyncio.create_task(pepper.until_checked())
+        held.callback(checking.cancel)
+        # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
+        await pepper.check()
+        await recipients.check(pool, settings.recipient_hash_key, keeps=True)
+        with listening.named_errors(settings.host, settings.port):
+            await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
+        operations = await _operations(settings, registry, pool, ring, hops, stop)
+        logs.get().info("gateway answers", port=settings.port)
+        await lifecycle.stopping(settings, stop, checking)
+        await runner.cleanup()
+        await operations.cleanup()
+
+
+async def _pool(settings: GatewaySettings, tracing: Traces, held: AsyncExitStack) -> postgres.Pool:
+    """Connections that only read."""
+    read_only = {"default_transaction_read_only": "on"}
+    connection_class = tracing.connection_class
     pool = await postgres.connect(
-        settings,
-        "gateway",
-        KEY_SECONDS,
-        options={"default_transaction_read_only": "on"},
-        connection_class=tracing.connection_class,
+        settings, "gateway", KEY_SECONDS, options=read_only, connection_class=connection_class
     )
-    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
-    pepper = Pepper(pool, settings.key_pepper)
+    held.push_async_callback(postgres.close, pool)
+    return pool
+
+
+def _proxy(
+    settings: GatewaySettings,
+    pool: postgres.Pool,
+    persons: People,
+    ring: tokens.KeyRing | None,
+    hops: TrustedHops,
+    measured: metrics.GatewayMetrics,
+    tracing: Traces,
+    held: AsyncExitStack,
+) -> Proxy:
     redis = limits.client(settings.redis_url)
+    held.push_async_callback(redis.aclose)
     client = HitClient(settings.tracking_url, settings.hits)
-    share = max(1, settings.service_requests // WORKSPACE_SHARE)
-    urls = {Service.TRACKING: settings.tracking_url, Service.QUERY: settings.query_url}
+    held.callback(client.close)
 
     def upstream(service: Service, *turns: int) -> Upstream:
-        return Upstream(service, urls[service], ConcurrencyLimiter(*turns), measured, settings.body_timeout)
+        url = {Service.TRACKING: settings.tracking_url, Service.QUERY: settings.query_url}[service]
+        made = Upstream(service, url, ConcurrencyLimiter(*turns), measured, settings.body_timeout)
+        held.push_async_callback(made.close)
+        return made
 
-    upstreams = {service: upstream(service, settings.service_requests, share) for service in urls}
-    downloads = upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE)
-    live = upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE)
-    keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
-    persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
-    proxy = Proxy(
+    requests = settings.service_requests, max(1, settings.service_requests // WORKSPACE_SHARE)
+    return Proxy(
         routes=Routes(),
         callers=persons.callers,
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
@@ -84,49 +122,47 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         own=persons.handlers,
         sources=SourceBook(pool),
         hits=Hits(client, ring, measured, hops, settings.internal_secret),
-        upstreams=upstreams,
-        downloads=downloads,
-        live=live,
+        upstreams={service: upstream(service, *requests) for service in (Service.TRACKING, Service.QUERY)},
+        downloads=upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
+        live=upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE),
         secret=settings.internal_secret,
         metrics=measured,
         hops=hops,
         traces=tracing,
     )
-    server = Server(proxy.handle, settings.clocks, Connections.of(settings, measured.connections_refused))
-    runner = web.ServerRunner(server, shutdown_timeout=settings.stop_timeout)
+
+
+async def _runner(settings: GatewaySettings, proxy: Proxy, measured: metrics.GatewayMetrics) -> web.ServerRunner:
+    """It does not listen yet."""
+    connections = Connections.of(settings, measured.connections_refused)
+    runner = web.ServerRunner(
+        Server(proxy.handle, settings.clocks, connections), shutdown_timeout=settings.stop_timeout
+    )
     await runner.setup()
-    checking = asyncio.create_task(pepper.until_checked())
-    try:
-        # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
-        await pepper.check()
-        await recipients.check(pool, settings.recipient_hash_key, keeps=True)
-        with listening.named_errors(settings.host, settings.port):
-            await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
-        # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
-        checks: dict[str, ops.Check] = {
-            **migrate.checks(pool),
-            "tracking": lambda: _reach(settings.tracking_url),
-            "query": lambda: _reach(settings.query_url),
-        }
-        advice = Advice(_looks(settings, pool, ring), {"trusted_hops": hops.warning})
-        # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
-        # but queries works.
-        operations = await ops.start(
-            settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=checks
-        )
-        logs.get().info("gateway answers", port=settings.port)
-        await lifecycle.stopping(settings, stop, checking)
-        await runner.cleanup()
-        await operations.cleanup()
-    finally:
-        checking.cancel()
-        client.close()
-        for one in (*upstreams.values(), downloads, live):
-            await one.close()
-        await persons.close()
-        await redis.aclose()
-        await postgres.close(pool)
-        await tracing.close()
+    return runner
+
+
+async def _operations(
+    settings: GatewaySettings,
+    registry: CollectorRegistry,
+    pool: postgres.Pool,
+    ring: tokens.KeyRing | None,
+    hops: TrustedHops,
+    stop: asyncio.Event,
+) -> web.BaseRunner:
+    """The port of /metrics and /readyz."""
+    # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
+    checks: dict[str, ops.Check] = {
+        **migrate.checks(pool),
+        "tracking": lambda: _reach(settings.tracking_url),
+        "query": lambda: _reach(settings.query_url),
+    }
+    advice = Advice(_looks(settings, pool, ring), {"trusted_hops": hops.warning})
+    # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
+    # but queries works.
+    return await ops.start(
+        settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=checks
+    )
 
 
 def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing | None) -> dict[str, Look]:
