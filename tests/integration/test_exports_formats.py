@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from postmeter.query.documents.workspaces.exports import xlsx_file
+from postmeter.query.documents.workspaces.exports import parquet_file, xlsx_file
 from postmeter.query.documents.workspaces.exports.cells import neutral
 from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row
 from postmeter.query.documents.workspaces.exports.formats import FORMATS
@@ -258,12 +258,23 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-async def test_a_server_without_parquet_says_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_without_parquet_says_so_when_it_is_ordered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    status, answer = await api.ask("POST", "/export", {"export_type": "messages", "format": "parquet"})
+    assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")
+    assert answer["error"]["message"].startswith("format: parquet is not installed on this server")
+    assert "choose csv, json or xlsx" in answer["error"]["message"]
+    assert await api.here.pool.fetchval("SELECT count(*) FROM export") == 0
+
+
+async def test_what_another_server_took_fails_where_parquet_is_missing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await message(api.here, api.workspace)
+    monkeypatch.setattr(parquet_file, "is_installed", lambda: True)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     reason = await api.failed(export_type="messages", format="parquet")
     assert reason.startswith("parquet is not installed on this server")
-    assert "choose csv, json or xlsx" in reason
     assert await api.counted("retried") == 0
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from postmeter.query.documents.workspaces import window
+from postmeter.query.documents.workspaces.exports import parquet_file
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
 from postmeter.shared.apis.exports import EXPORT_FORMATS, EXPORT_TYPES, ExportBody
@@ -53,6 +54,8 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
         raise invalid("export_type", f"takes {', '.join(EXPORT_TYPES)}")
     if body.format not in EXPORT_FORMATS:
         raise invalid("format", f"takes {', '.join(EXPORT_FORMATS)}")
+    if body.format == "parquet" and not parquet_file.is_installed():
+        raise invalid("format", parquet_file.MISSING)
     if len(body.campaign_ids) > MAX_CAMPAIGNS:
         raise invalid("campaign_ids", f"takes {MAX_CAMPAIGNS} campaigns at most; without any the export has all")
     if any("\0" in campaign_id for campaign_id in body.campaign_ids):
