@@ -15,7 +15,7 @@ from postmeter.query import service as query
 from postmeter.shared.auth.principal import HEADER
 from postmeter.shared.auth.secret import Secret
 from tests import sealing
-from tests.integration.running_query import PEPPER, query_settings, sealed, world
+from tests.integration.running_query import PEPPER, query_settings, sealed, workspaces
 from tests.integration.tracking_service import INTERNAL, Service
 from tests.product import free_port, reachable
 
@@ -107,7 +107,7 @@ async def every_port(
     try:
         for task, name in zip(tasks, ("aggregator ops", "query ops", "gateway ops"), strict=True):
             await reachable(ports[name], task)
-        async with world(dsn) as here:
+        async with workspaces(dsn) as here:
             workspace = await here.workspace()
             key = f"Authorization: Bearer {await here.key(workspace, 'admin', ('analytics', 'track'))}"
         principal = f"{HEADER}: {sealed(workspace)[HEADER]}"

@@ -33,12 +33,12 @@ from tests import sealing
 from tests.integration.running_query import (
     INTERNAL,
     Fact,
-    World,
+    Workspaces,
     kept_answers,
     listening,
     query_settings,
     sealed,
-    world,
+    workspaces,
 )
 from tests.waiting import until
 
@@ -56,7 +56,7 @@ def noon(days_ago: int = 1) -> datetime:
 class Api:
     """A workspace, and the service asked as its key."""
 
-    here: World
+    here: Workspaces
     url: str
     workspace: int
     session: aiohttp.ClientSession
@@ -144,7 +144,7 @@ class Api:
         return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
 
 
-async def series(here: World, workspace: int, campaign: str, domain: str, mailbox_provider: str = "") -> int:
+async def series(here: Workspaces, workspace: int, campaign: str, domain: str, mailbox_provider: str = "") -> int:
     number: int = await here.pool.fetchval(
         "INSERT INTO series (workspace, campaign, domain, provider, mailbox_provider)"
         " VALUES ($1, $2, $3, 'SENDGRID', $4)"
@@ -158,7 +158,7 @@ async def series(here: World, workspace: int, campaign: str, domain: str, mailbo
     return number
 
 
-async def message(here: World, workspace: int, **given: Any) -> uuid.UUID:
+async def message(here: Workspaces, workspace: int, **given: Any) -> uuid.UUID:
     """A delivered message as the aggregator stores it, opened and clicked, with its history and its campaign."""
     at = given.pop("at", noon())
     campaign, domain = given.pop("campaign", "spring"), given.pop("domain", "shop.example")
@@ -200,7 +200,7 @@ async def message(here: World, workspace: int, **given: Any) -> uuid.UUID:
     return identity
 
 
-async def fill(here: World, workspace: int, rows: int, at: datetime, campaign: str = "large") -> None:
+async def fill(here: Workspaces, workspace: int, rows: int, at: datetime, campaign: str = "large") -> None:
     """So many messages of one day."""
     number = await series(here, workspace, campaign, "shop.example")
     await _campaign(here, workspace, campaign)
@@ -219,13 +219,13 @@ async def fill(here: World, workspace: int, rows: int, at: datetime, campaign: s
     await here.add(workspace, Fact(at, campaign, "shop.example", "SENDGRID", counters={"sent": rows}))
 
 
-async def _campaign(here: World, workspace: int, campaign: str) -> None:
+async def _campaign(here: Workspaces, workspace: int, campaign: str) -> None:
     await here.pool.execute(
         "INSERT INTO campaign (workspace, id, name) VALUES ($1, $2, $2) ON CONFLICT DO NOTHING", workspace, campaign
     )
 
 
-async def _insert(here: World, table: str, row: dict[str, Any]) -> None:
+async def _insert(here: Workspaces, table: str, row: dict[str, Any]) -> None:
     places = ", ".join(f"${place}" for place in range(1, len(row) + 1))
     await here.pool.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
 
@@ -239,7 +239,7 @@ async def exporting(
     registry, stop = CollectorRegistry(), asyncio.Event()
     redis, pool = Redis.from_url(redis_url), await service.connect(settings)
     made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
-    async with world(dsn) as here, sealing.session() as session:
+    async with workspaces(dsn) as here, sealing.session() as session:
         measured = metrics.QueryMetrics(CollectorRegistry())
         limiter = ConnectionLimiter(here.pool.get_max_size(), settings.statement_timeout)
         live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))

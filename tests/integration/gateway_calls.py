@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from tests.integration.running_gateway import Handler, bearer, client, gateway, service
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces
 
 SCOPES = ("analytics", "track", "privacy")
 
@@ -35,7 +35,7 @@ class Door:
 
 @asynccontextmanager
 async def door(dsn: str, **settings: Any) -> AsyncIterator[Door]:
-    async with world(dsn) as here, gateway(dsn, **settings) as url, client() as session:
+    async with workspaces(dsn) as here, gateway(dsn, **settings) as url, client() as session:
         yield Door(url, await here.key(await here.workspace(), "admin", SCOPES), session)
 
 

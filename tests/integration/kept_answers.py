@@ -23,7 +23,7 @@ from tests import sealing
 from tests.aggregation import Bench, bench, event, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import Side, sides
-from tests.integration.running_query import World, query_service, sealed, world
+from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.oracle.asking import Asking, Domain, Workspace
 from tests.oracle.asks import asks
 from tests.oracle.history import History
@@ -40,7 +40,7 @@ class Kept:
     """The world of one test. now: what both services take for the present moment."""
 
     at: Bench
-    here: World
+    here: Workspaces
     sides: list[Side]
     session: aiohttp.ClientSession
     registry: CollectorRegistry
@@ -199,7 +199,7 @@ async def two_services(dsn: str, redis_url: str, version_seconds: float = 30.0) 
     registry = CollectorRegistry()
     async with (
         bench(dsn, redis_url) as at,
-        world(dsn) as here,
+        workspaces(dsn) as here,
         sides(at, 2) as two,
         sealing.session() as session,
     ):

@@ -21,7 +21,7 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from tests import sealing
 from tests.integration.running_gateway import gateway, service
-from tests.integration.running_query import World, world
+from tests.integration.running_query import Workspaces, workspaces
 from tests.product import PATIENCE
 
 PASSWORD = "correct horse battery"
@@ -48,7 +48,7 @@ class Seen:
 class PeopleGateway:
     """A gateway, a workspace, and requests as browsers and others send them."""
 
-    here: World
+    here: Workspaces
     url: str
     session: aiohttp.ClientSession
     workspace: int
@@ -128,7 +128,7 @@ async def people_gateway(dsn: str, redis_url: str | None = None, /, **settings: 
         return web.json_response({"data": "of the service"})
 
     async with (
-        world(dsn) as here,
+        workspaces(dsn) as here,
         service(answer) as upstream,
         gateway(dsn, query_url=upstream, tracking_url=upstream, **settings) as url,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,

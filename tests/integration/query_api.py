@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from tests import sealing
-from tests.integration.running_query import World, ensure_months, query_service, sealed, world
+from tests.integration.running_query import Workspaces, ensure_months, query_service, sealed, workspaces
 
 Answer = tuple[int, Any]
 """Status and body."""
@@ -21,7 +21,7 @@ Answer = tuple[int, Any]
 class Api:
     """rights: of the workspace's key, where they are not those that `sealed` gives."""
 
-    here: World
+    here: Workspaces
     url: str
     workspace: int
     session: aiohttp.ClientSession
@@ -80,7 +80,7 @@ async def asking(
     """A new workspace's Api of a kind, for which it is always `now`; the tables reach back to the month of `first`."""
     await ensure_months(dsn, first.replace(day=1), now.date())
     async with (
-        world(dsn) as here,
+        workspaces(dsn) as here,
         query_service(here, redis_url, now) as url,
         sealing.session() as session,
     ):

@@ -63,7 +63,7 @@ async def ensure_months(dsn: str, first: date, last: date) -> None:
         await connection.close()
 
 
-class World:
+class Workspaces:
     """One database: workspaces, domains, keys, facts."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -129,9 +129,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(dsn: str) -> AsyncIterator[World]:
+async def workspaces(dsn: str) -> AsyncIterator[Workspaces]:
     async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
-        yield World(pool)
+        yield Workspaces(pool)
 
 
 def sealed(workspace: int, role: str = "admin", domains: list[str] | None = None, **changes: Any) -> dict[str, str]:
@@ -162,7 +162,7 @@ async def listening(runner: web.BaseRunner) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def query_service(
-    here: World,
+    here: Workspaces,
     redis_url: str,
     now: datetime | Clock,
     statement_seconds: float = 8.0,

@@ -15,7 +15,7 @@ from postmeter.shared.stream.events import EventType, State, Verdict
 from tests.integration import query_api
 from tests.integration.counted_facts import raised, rows_of, stale, stored
 from tests.integration.query_api import Api
-from tests.integration.running_query import World
+from tests.integration.running_query import Workspaces
 
 SCOPES = ["analytics", "mail:read"]
 
@@ -56,7 +56,7 @@ async def ensure_message_months(dsn: str, first: date, last: date) -> None:
         await connection.close()
 
 
-async def register(here: World, workspace: int, *mails: Mail) -> None:
+async def register(here: Workspaces, workspace: int, *mails: Mail) -> None:
     """Messages, and their counts by the time of creation in every tier, in one transaction."""
     async with here.pool.acquire() as connection, connection.transaction():
         series = await _series(connection, workspace, mails)
@@ -112,7 +112,11 @@ async def count(
 
 
 async def happened(
-    here: World, workspace: int, message: uuid.UUID, *events: tuple[EventType, datetime], verdict: Verdict | None = None
+    here: Workspaces,
+    workspace: int,
+    message: uuid.UUID,
+    *events: tuple[EventType, datetime],
+    verdict: Verdict | None = None,
 ) -> None:
     """Rows of a message's history."""
     await here.pool.executemany(

@@ -19,7 +19,7 @@ from postmeter.cli.main import main
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action, AuditMetrics
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import World, query_service, world
+from tests.integration.running_query import Workspaces, query_service, workspaces
 from tests.roles import of_service
 
 ALL = ("analytics", "track", "mail:read", "access", "privacy")
@@ -28,7 +28,7 @@ EMAIL, SECRET = "ada@shop.example", "k" * 40
 
 @dataclass
 class AuditedWorkspace:
-    here: World
+    here: Workspaces
     url: str
     session: aiohttp.ClientSession
     workspace: int
@@ -48,7 +48,7 @@ class AuditedWorkspace:
 @pytest.fixture
 async def office(postgres_dsn: str, redis_url: str) -> AsyncIterator[AuditedWorkspace]:
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, datetime.now(UTC)) as query,
         gateway(postgres_dsn, query_url=query) as url,
         aiohttp.ClientSession() as session,
@@ -164,7 +164,7 @@ def _work(dsn: str) -> None:
 
 
 async def test_each_change_by_command_leaves_an_entry(postgres_dsn: str) -> None:
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         number = await here.workspace("acme")
         await asyncio.to_thread(_work, postgres_dsn)
         rows = await here.pool.fetch("SELECT * FROM audit ORDER BY id")

@@ -24,7 +24,7 @@ from postmeter.shared.stream.records import CampaignChange, Record
 from tests import sealing
 from tests.aggregation import AT, SECOND, Bench, bench, event, message, registration
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import World, query_service, sealed, world
+from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 from tests.waiting import until
 
@@ -47,8 +47,8 @@ def tracking(redis_url: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @asynccontextmanager
-async def reading(at: Bench, redis_url: str) -> AsyncIterator[tuple[World, "Reader"]]:
-    async with world(at.dsn) as here, query_service(here, redis_url, NOW) as url, sealing.session() as client:
+async def reading(at: Bench, redis_url: str) -> AsyncIterator[tuple[Workspaces, "Reader"]]:
+    async with workspaces(at.dsn) as here, query_service(here, redis_url, NOW) as url, sealing.session() as client:
         yield here, Reader(client, url)
 
 
@@ -306,7 +306,7 @@ async def test_a_client_names_its_campaign_through_the_gateway_and_reads_it_back
 ) -> None:
     services = {"tracking_url": f"http://127.0.0.1:{tracking.port}", "redis_url": Secret(redis_url)}
     async with (
-        world(at.dsn) as here,
+        workspaces(at.dsn) as here,
         query_service(here, redis_url, NOW) as query_url,
         gateway(at.dsn, query_url=query_url, **services) as url,
         at.aggregator(),

@@ -20,7 +20,7 @@ from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Mail, Record
 from tests.aggregation import Streams, event
 from tests.integration.endpoint_requests import NOW, OURS, SCOPES, SIBLING, Request, base, get, paged
-from tests.integration.running_query import World
+from tests.integration.running_query import Workspaces
 from tests.integration.two_tenants import TwoTenants, isolated_town
 from tests.oracle.stories import micros
 from tests.waiting import until
@@ -117,7 +117,7 @@ async def stage(town: TwoTenants, postgres_dsn: str, redis_url: str) -> AsyncIte
         number = await pool.fetchval("SELECT number FROM workspace WHERE id = $1", f"ws-{OURS}")
         made = Stage(town, db, Streams(client))
         for mark in (SIBLING, FIRST, SECOND):
-            made.keys[mark] = await World(pool).key(number, "domain_admin", SCOPES, [f"{mark}.example"])
+            made.keys[mark] = await Workspaces(pool).key(number, "domain_admin", SCOPES, [f"{mark}.example"])
     try:
         # What the other domain has beside its registered mail: a campaign with a status, mail of which only a webhook
         # or an event told, and an event under an idempotency key.
@@ -261,7 +261,7 @@ async def test_others_see_what_a_confined_key_calls_its_campaign_until_they_name
 async def test_a_key_without_domains_has_nothing_on_either_side(town: TwoTenants, postgres_dsn: str) -> None:
     async with asyncpg.create_pool(postgres_dsn, min_size=1, max_size=1) as pool:
         number = await pool.fetchval("SELECT number FROM workspace WHERE id = $1", f"ws-{OURS}")
-        key = await World(pool).key(number, "domain_admin", SCOPES)
+        key = await Workspaces(pool).key(number, "domain_admin", SCOPES)
     status, _, body = await town.raw(key, Request("POST", "/v1/query", paged(None)))
     assert (status, json.loads(body)["data"]) == (200, [])
     assert (await town.raw(key, _mail(OURS)))[0] == 403

@@ -21,7 +21,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, SUMMED_BY, DayState
 from tests.aggregation import SECOND
 from tests.integration.counted_facts import Counted, fill
-from tests.integration.running_query import World, world
+from tests.integration.running_query import Workspaces, workspaces
 
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 FACTS = [
@@ -34,7 +34,7 @@ ADD = "UPDATE activity_{} SET sent = sent + 1000 WHERE workspace = $1 AND series
 class Day:
     """A day of a workspace."""
 
-    def __init__(self, here: World, workspace: int) -> None:
+    def __init__(self, here: Workspaces, workspace: int) -> None:
         self.here = here
         self.workspace = workspace
 
@@ -71,7 +71,7 @@ class Day:
 
 @pytest.fixture
 async def day(postgres_dsn: str) -> AsyncIterator[Day]:
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         workspace = await here.workspace()
         async with here.pool.acquire() as connection:
             await fill(connection, workspace, ACTIVITY, FACTS)

@@ -8,7 +8,7 @@ import pytest
 
 from postmeter.query.cache import entity_tags
 from tests.integration.running_gateway import Line, bearer, gateway, line
-from tests.integration.running_query import Fact, World, query_service, world
+from tests.integration.running_query import Fact, Workspaces, query_service, workspaces
 
 DOCUMENTS = (
     "/api/v1/analytics?period=7d",  # Vectis: with a `meta` of each request
@@ -31,7 +31,7 @@ def dated(path: str) -> str:
 
 @dataclass
 class Api:
-    here: World
+    here: Workspaces
     workspace: int
     connection: Line
     key: dict[str, str]
@@ -46,7 +46,7 @@ class Api:
 @pytest.fixture
 async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, lambda: datetime.now(UTC)) as url,
         gateway(postgres_dsn, query_url=url) as at,
         line(at) as connection,

@@ -18,7 +18,7 @@ from postmeter.shared.http import concurrency as turns
 from postmeter.shared.http import server as http_server
 from tests.integration.gateway_calls import SCOPES, Door, before
 from tests.integration.running_gateway import echo, speak
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces
 from tests.product import PATIENCE
 from tests.waiting import until_so
 
@@ -99,7 +99,7 @@ async def test_bodies_that_cannot_be_read(
 
 @pytest.mark.usefixtures("short_timeouts")
 async def test_slow_bodies_of_one_workspace_hold_up_no_other(shared_postgres_dsn: str) -> None:
-    async with before(shared_postgres_dsn, echo, service_requests=8) as at, world(shared_postgres_dsn) as here:
+    async with before(shared_postgres_dsn, echo, service_requests=8) as at, workspaces(shared_postgres_dsn) as here:
         other = await here.key(await here.workspace(), "admin", SCOPES)
         head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {other}\r\nContent-Length: 9\r\n\r\n{{"
         host, _, port = at.url.removeprefix("http://").partition(":")
@@ -144,7 +144,7 @@ async def test_the_slowest_body_gives_its_turn_to_who_waits(
         begun += 1
         return await echo(request)
 
-    async with before(shared_postgres_dsn, take, service_requests=2) as at, world(shared_postgres_dsn) as here:
+    async with before(shared_postgres_dsn, take, service_requests=2) as at, workspaces(shared_postgres_dsn) as here:
         keys = [await here.key(await here.workspace(), "admin", SCOPES) for _ in range(2)]
         (slow, idle), (steady, sending) = [await begun_body(at, key, "/v1/events", 4 << 20) for key in keys]
         await until_so(lambda: begun == 2)
@@ -180,7 +180,7 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
         return await echo(request)
 
     monkeypatch.setattr(http_server, "is_awaited", spied)
-    async with before(shared_postgres_dsn, take, service_requests=1) as at, world(shared_postgres_dsn) as here:
+    async with before(shared_postgres_dsn, take, service_requests=1) as at, workspaces(shared_postgres_dsn) as here:
         size = 15 << 20  # more than the kernel keeps on the way
         key = await here.key(await here.workspace(), "admin", SCOPES)
         reader, writer = await begun_body(at, key, "/v1/messages", size)

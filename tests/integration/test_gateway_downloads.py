@@ -20,7 +20,7 @@ from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.links.tokens import KeyRing, workspace_of
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway, service
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces
 from tests.product import PATIENCE
 
 LARGE = bytes(8 << 20)
@@ -116,7 +116,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_the_readers_of_one_link_hold_up_nobody(shared_postgres_dsn: str) -> None:
     spellings = [link("w", "slow"), link("w", "slo%77"), link("%77", "slow"), link("w", "slow") + "?signature=x"]
-    async with world(shared_postgres_dsn) as here, town(shared_postgres_dsn) as (files, url), client() as session:
+    async with workspaces(shared_postgres_dsn) as here, town(shared_postgres_dsn) as (files, url), client() as session:
         async with readers(url, spellings * 10) as tasks:
             await files.until(files.begun, DOWNLOADS_OF_ONE)
             refused = await statuses(tasks, len(tasks) - DOWNLOADS_OF_ONE)

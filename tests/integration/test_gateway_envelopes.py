@@ -31,7 +31,7 @@ from postmeter.shared.apis.table import (
 )
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_gateway import NOWHERE, SCOPES, bearer, client, gateway, path_of, service, speak
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces as stored_workspaces
 
 KEYED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
 PASSED_ON = [
@@ -108,7 +108,11 @@ def calls_of(endpoints: Iterable[Endpoint]) -> list[tuple[str, str, Document]]:
 
 @asynccontextmanager
 async def door(dsn: str, **settings: Any) -> AsyncIterator[Door]:
-    async with world(dsn) as here, gateway(dsn, service_requests=1000, **settings) as url, client() as session:
+    async with (
+        stored_workspaces(dsn) as here,
+        gateway(dsn, service_requests=1000, **settings) as url,
+        client() as session,
+    ):
         workspace = await here.workspace()
         key = await here.key(workspace, "super_admin", tuple(SCOPES))
         yield Door(url, key, await here.key(workspace, "super_admin", ()), session)

@@ -11,7 +11,7 @@ from postmeter.gateway.proxy.answer import WHOLE
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
 from tests.integration.running_gateway import SCOPES, bearer, gateway, line, path_of, service
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces
 
 READS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
 SMALL, LARGE = b"{}", bytes(range(256)) * (WHOLE // 256 + 1)
@@ -38,7 +38,7 @@ def spelt(endpoint: Endpoint) -> str:
 @pytest.mark.parametrize("kind", ["small", "large", "streamed"])
 async def test_head_of_every_endpoint_is_get_s_without_the_body(shared_postgres_dsn: str, kind: str) -> None:
     async with (
-        world(shared_postgres_dsn) as here,
+        workspaces(shared_postgres_dsn) as here,
         service(of_three_kinds) as url,
         gateway(shared_postgres_dsn, query_url=url, tracking_url=url) as at,
         line(at) as connection,
@@ -65,7 +65,7 @@ def constant(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def test_head_s_errors_have_no_body_either(shared_postgres_dsn: str) -> None:
     """Also where nobody answers behind the gateway, which is waited for: hence side by side."""
-    async with world(shared_postgres_dsn) as here, gateway(shared_postgres_dsn) as at:
+    async with workspaces(shared_postgres_dsn) as here, gateway(shared_postgres_dsn) as at:
         key = bearer(await here.key(await here.workspace(), "member", ()))
 
         async def refused(path: str, headers: dict[str, str]) -> int:
@@ -98,7 +98,7 @@ async def test_the_service_need_not_give_the_body(shared_postgres_dsn: str) -> N
         return response
 
     async with (
-        world(shared_postgres_dsn) as here,
+        workspaces(shared_postgres_dsn) as here,
         service(endless) as url,
         gateway(shared_postgres_dsn, query_url=url) as at,
         line(at) as connection,

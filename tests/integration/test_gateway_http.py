@@ -10,7 +10,7 @@ from aiohttp import web
 
 from postmeter.gateway.proxy.routes import Routes
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
-from tests.integration.running_query import world
+from tests.integration.running_query import workspaces
 
 
 @dataclass
@@ -31,7 +31,7 @@ async def door(shared_postgres_dsn: str) -> AsyncIterator[Door]:
 
     async with (
         service(answer) as upstream,
-        world(shared_postgres_dsn) as here,
+        workspaces(shared_postgres_dsn) as here,
         gateway(shared_postgres_dsn, query_url=upstream, tracking_url=upstream) as url,
     ):
         yield Door(url, await here.key(await here.workspace(), "admin", ("analytics", "track")), arrived)

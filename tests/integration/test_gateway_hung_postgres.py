@@ -13,7 +13,7 @@ from postmeter.gateway.people import people
 from postmeter.gateway.proxy import own_answers
 from tests.integration.postgres_line import PostgresLine, postgres_line
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import World, world
+from tests.integration.running_query import Workspaces, workspaces
 from tests.product import PATIENCE
 
 NEW = {"name": "a new one", "role": "member", "scopes": ["analytics"]}
@@ -23,7 +23,7 @@ NEW = {"name": "a new one", "role": "member", "scopes": ["analytics"]}
 class Shop:
     """A gateway on a line to Postgres, and one of its admins."""
 
-    here: World
+    here: Workspaces
     line: PostgresLine
     http: aiohttp.ClientSession
 
@@ -41,7 +41,7 @@ async def shop(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     """Its statements may take for ever, and it knows its admin: so that nothing but the time limit ends a request."""
     monkeypatch.setattr(people, "STATEMENT_SECONDS", 10 * PATIENCE)
     monkeypatch.setattr(remembered, "FRESH_SECONDS", 10 * PATIENCE)
-    async with world(postgres_dsn) as here, postgres_line(postgres_dsn) as line, gateway(line.dsn) as url:
+    async with workspaces(postgres_dsn) as here, postgres_line(postgres_dsn) as line, gateway(line.dsn) as url:
         scopes = ("analytics", "access")
         headers = bearer(await here.key(await here.workspace("shop"), scopes=scopes))
         async with aiohttp.ClientSession(url, headers=headers) as http:

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.integration.running_gateway import bearer, client, gateway
-from tests.integration.running_query import Fact, World, query_service, world
+from tests.integration.running_query import Fact, Workspaces, query_service, workspaces
 
 NOW = datetime.now(UTC)
 Seen = tuple[int, Any]
@@ -22,7 +22,7 @@ Seen = tuple[int, Any]
 class TwoWorkspaces:
     """Two workspaces with the same domain name, told apart by how much they sent."""
 
-    here: World
+    here: Workspaces
     url: str
     session: aiohttp.ClientSession
     ours: int
@@ -39,7 +39,7 @@ class TwoWorkspaces:
 @pytest.fixture
 async def town(postgres_dsn: str, redis_url: str) -> AsyncIterator[TwoWorkspaces]:
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, NOW) as query,
         gateway(postgres_dsn, query_url=query) as url,
         client() as session,

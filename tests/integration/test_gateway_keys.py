@@ -21,13 +21,13 @@ from postmeter.shared.process.settings import PostgresSettings
 from postmeter.shared.storage import postgres
 from tests import sealing
 from tests.integration.running_gateway import bearer, client, gateway, service
-from tests.integration.running_query import INTERNAL, PEPPER, World, world
+from tests.integration.running_query import INTERNAL, PEPPER, Workspaces, workspaces
 from tests.integration.stopped_clock import Clock
 
 
 @dataclass
 class Door:
-    here: World
+    here: Workspaces
     url: str
     session: aiohttp.ClientSession
     workspace: int
@@ -51,7 +51,7 @@ async def door(postgres_dsn: str) -> AsyncIterator[Door]:
         return web.json_response({"data": "of the service"})
 
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         service(answer) as upstream,
         gateway(postgres_dsn, query_url=upstream, tracking_url=upstream) as url,
         client() as session,
@@ -146,7 +146,7 @@ async def refused(verifier: keys.Keys, key: str) -> int:
 
 
 async def test_a_revoked_key_is_dead_within_seconds(postgres_dsn: str) -> None:
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         clock = Clock()
         verifier = keys.Keys(here.pool, PEPPER, clock)
         key = await here.key(await here.workspace())
@@ -158,7 +158,7 @@ async def test_a_revoked_key_is_dead_within_seconds(postgres_dsn: str) -> None:
 
 
 async def test_a_look_up_is_remembered_for_a_moment_only(postgres_dsn: str) -> None:
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         clock = Clock()
         verifier = keys.Keys(here.pool, PEPPER, clock)
         key = await here.key(await here.workspace())
@@ -170,7 +170,7 @@ async def test_a_look_up_is_remembered_for_a_moment_only(postgres_dsn: str) -> N
 
 
 async def test_another_pepper_knows_no_key(postgres_dsn: str) -> None:
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         key = await here.key(await here.workspace())
         assert await refused(keys.Keys(here.pool, Secret("another")), key) == 401
 
@@ -178,7 +178,7 @@ async def test_another_pepper_knows_no_key(postgres_dsn: str) -> None:
 async def test_while_postgres_is_away_known_keys_have_a_grace_and_unknown_ones_none(postgres_dsn: str) -> None:
     clock = Clock()
     pool = await asyncpg.create_pool(postgres_dsn, min_size=0, max_size=2)
-    here = World(pool)
+    here = Workspaces(pool)
     verifier = keys.Keys(pool, PEPPER, clock)
     workspace = await here.workspace()
     known, unknown = await here.key(workspace), await here.key(workspace)

@@ -22,7 +22,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import streams
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
-from tests.integration.running_query import World, world
+from tests.integration.running_query import Workspaces, workspaces
 from tests.integration.stopped_clock import Clock
 from tests.product import free_port
 
@@ -37,10 +37,10 @@ async def answer(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def door(dsn: str, redis_url: str, text: str = "read=3", **more: Any) -> AsyncIterator[tuple[World, str]]:
+async def door(dsn: str, redis_url: str, text: str = "read=3", **more: Any) -> AsyncIterator[tuple[Workspaces, str]]:
     async with (
         service(answer) as url,
-        world(dsn) as here,
+        workspaces(dsn) as here,
         gateway(dsn, query_url=url, tracking_url=url, redis_url=Secret(redis_url), rate_limits=text, **more) as at,
     ):
         yield here, at

@@ -13,7 +13,7 @@ from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.shared.auth import api_keys
 from postmeter.shared.errors import RequestError
 from tests.integration.running_gateway import client, gateway
-from tests.integration.running_query import PEPPER, world
+from tests.integration.running_query import PEPPER, workspaces
 
 TIMES = 1_000
 
@@ -28,7 +28,7 @@ def depth(error: BaseException) -> int:
 
 @pytest.mark.parametrize("key", [None, "", "pm_nonsense", "of nobody"])
 async def test_the_thousandth_refused_key_is_as_small_as_the_first(shared_postgres_dsn: str, key: str | None) -> None:
-    async with world(shared_postgres_dsn) as here:
+    async with workspaces(shared_postgres_dsn) as here:
         keys = Keys(here.pool, PEPPER)
         depths = []
         for _ in range(TIMES):
@@ -40,7 +40,7 @@ async def test_the_thousandth_refused_key_is_as_small_as_the_first(shared_postgr
 
 @pytest.mark.parametrize(("provider", "source_id"), [("mailgun", "no id"), ("mailgun", "src_" + "a" * 20)])
 async def test_the_thousandth_unknown_webhook_too(shared_postgres_dsn: str, provider: str, source_id: str) -> None:
-    async with world(shared_postgres_dsn) as here:
+    async with workspaces(shared_postgres_dsn) as here:
         book = SourceBook(here.pool)
         depths = []
         for _ in range(TIMES):

@@ -21,7 +21,7 @@ from postmeter.shared.process.answer_metrics import DAY_RESULTS, KeptDaysMetrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS, Rollup
 from tests.integration.counted_facts import Counted, fill
-from tests.integration.running_query import World, world
+from tests.integration.running_query import Workspaces, workspaces
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAYS = 8
@@ -76,7 +76,7 @@ class House:
     metrics.
     """
 
-    here: World
+    here: Workspaces
     workspace: int
     plain: Engine
     keeps: Engine
@@ -139,7 +139,7 @@ class House:
         )
 
 
-async def house(here: World) -> House:
+async def house(here: Workspaces) -> House:
     workspace = await here.workspace()
     async with here.pool.acquire() as connection, connection.transaction():
         await fill(connection, workspace, ACTIVITY, facts(ACTIVITY))
@@ -152,7 +152,7 @@ async def house(here: World) -> House:
 @pytest.fixture
 async def settled(postgres_dsn: str) -> AsyncIterator[House]:
     """All days but today are summed up."""
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         found = await house(here)
         await found.sum_up()
         yield found
@@ -169,7 +169,7 @@ changes = st.one_of(
 def test_what_is_kept_is_what_is_read(postgres_dsn: str) -> None:
     """Whatever happens in between: late events, days that are summed up again, rows and URLs that go."""
 
-    async def check(here: World, steps: list[tuple[tuple[object, ...], bool, set[int]]]) -> None:
+    async def check(here: Workspaces, steps: list[tuple[tuple[object, ...], bool, set[int]]]) -> None:
         at = await house(here)
         asked = questions(at.workspace)
         for (what, *arguments), at_once, numbers in steps:
@@ -187,7 +187,7 @@ def test_what_is_kept_is_what_is_read(postgres_dsn: str) -> None:
 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        here = runner.run(stack.enter_async_context(world(postgres_dsn)))
+        here = runner.run(stack.enter_async_context(workspaces(postgres_dsn)))
 
         @given(st.lists(st.tuples(changes, st.booleans(), st.sets(st.integers(0, 7), max_size=3)), max_size=10))
         @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

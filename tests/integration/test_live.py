@@ -29,7 +29,7 @@ from postmeter.shared.stream.live_events import LiveEvent
 from tests import sealing
 from tests.aggregation import Bench, bench, event, hit, registration
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import World, query_service, sealed, world
+from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.product import PATIENCE
 
 UNBOUNDED = aiohttp.ClientTimeout(total=None)
@@ -49,7 +49,7 @@ class Told:
 class Place:
     """A workspace with a key, and everything that its live streams come through."""
 
-    here: World
+    here: Workspaces
     bench: Bench
     url: str
     workspace: int
@@ -141,7 +141,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[Place]:
     async with (
         bench(postgres_dsn, redis_url) as counting,
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, lambda: datetime.now(UTC)) as query,
         gateway(postgres_dsn, query_url=query, client_connections=0) as url,
         counting.aggregator(shards=1),
@@ -262,7 +262,7 @@ async def test_what_waits_for_readers_is_there_once(postgres_dsn: str, redis_url
     entry: Any = {live_events.EVENT: msgspec.json.encode(one)}
     target = "/v1/live?events=1"
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, lambda: datetime.now(UTC)) as url,
         sealing.session() as session,
         Redis.from_url(redis_url) as redis,
@@ -340,7 +340,7 @@ async def test_it_ends_with_the_session(place: Place, ended: str) -> None:
 
 @pytest.mark.parametrize("stopped", ["gateway", "query"])
 async def test_it_ends_cleanly_when_a_service_stops(postgres_dsn: str, redis_url: str, stopped: str) -> None:
-    async with world(postgres_dsn) as here, AsyncExitStack() as held:
+    async with workspaces(postgres_dsn) as here, AsyncExitStack() as held:
         key = await here.key(await here.workspace())
         inner = await held.enter_async_context(AsyncExitStack())
         query = await (held if stopped == "gateway" else inner).enter_async_context(

@@ -16,7 +16,7 @@ from postmeter.query.documents.optail import subjects as subjects_read
 from postmeter.shared.stream.events import State
 from tests.integration.optail_mail import AT, FIRST, NOW, the_document_s
 from tests.integration.query_api import Api
-from tests.integration.running_query import World, query_service
+from tests.integration.running_query import Workspaces, query_service
 from tests.integration.stored_messages import Mail, an_id, asking, register
 from tests.waiting import until
 
@@ -206,7 +206,7 @@ async def test_total_and_page_are_of_one_moment(api: Api) -> None:
             return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
         await until(waits)
-        await register(_Same(connection), api.workspace, Mail(AT))  # type: ignore[arg-type]  # all of a World that it asks
+        await register(_Same(connection), api.workspace, Mail(AT))  # type: ignore[arg-type]  # all of a Workspaces that it asks
         await turn.commit()
     answer = await asked
     assert (len(answer["data"]), answer["pagination"]["total"]) == (2, 2)
@@ -214,7 +214,7 @@ async def test_total_and_page_are_of_one_moment(api: Api) -> None:
 
 
 class _Same:
-    """A World whose pool is one connection that is in use."""
+    """A Workspaces whose pool is one connection that is in use."""
 
     def __init__(self, connection: Any) -> None:
         self.pool = self
@@ -328,7 +328,7 @@ async def test_a_search_that_takes_too_long_says_what_to_do(api: Api, redis_url:
         asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
         api.here.pool.acquire() as connection,
         connection.transaction(),
-        query_service(World(pool), redis_url, NOW) as api.url,
+        query_service(Workspaces(pool), redis_url, NOW) as api.url,
     ):
         await connection.execute("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
         status, answer = await api.get("/v1/messages?search=x")

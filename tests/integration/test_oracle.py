@@ -17,7 +17,7 @@ from yarl import URL
 from postmeter.shared.apis.table import ENDPOINTS, Service
 from postmeter.shared.storage import uuid7
 from tests import sealing
-from tests.integration.running_query import World, query_service, sealed, world
+from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.oracle.asking import Answer, Asking, Domain, SendingIp, Workspace, answered
 from tests.oracle.asks import asks
 from tests.oracle.feeding import Feeder, feeder
@@ -42,7 +42,7 @@ class Clock:
 class Place:
     """A database with a real aggregator's counting and a real query-service on it."""
 
-    here: World
+    here: Workspaces
     feeder: Feeder
     clock: Clock
     url: str
@@ -127,7 +127,7 @@ def difference(found: Any, expected: Any, path: str = "") -> str | None:
 async def place(postgres_dsn: str, redis_url: str) -> AsyncIterator[Place]:
     clock = Clock()
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         feeder(postgres_dsn) as feeding,
         query_service(here, redis_url, clock) as url,
         sealing.session() as session,

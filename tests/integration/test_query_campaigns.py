@@ -8,19 +8,19 @@ import pytest
 from postmeter.query.documents import campaigns
 from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.query import Scope
-from tests.integration.running_query import Fact, World, world
+from tests.integration.running_query import Fact, Workspaces, workspaces
 
 SENT = datetime(2026, 4, 1, 9, tzinfo=UTC)
 MADE = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def here(postgres_dsn: str) -> AsyncIterator[World]:
-    async with world(postgres_dsn) as made:
+async def here(postgres_dsn: str) -> AsyncIterator[Workspaces]:
+    async with workspaces(postgres_dsn) as made:
         yield made
 
 
-async def campaign(here: World, workspace: int, campaign_id: str, **columns: object) -> None:
+async def campaign(here: Workspaces, workspace: int, campaign_id: str, **columns: object) -> None:
     given = {"name": "", "status": "", "sent_at": None, "created_at": MADE} | columns
     await here.pool.execute(
         "INSERT INTO campaign (workspace, id, name, status, sent_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -30,7 +30,7 @@ async def campaign(here: World, workspace: int, campaign_id: str, **columns: obj
     )
 
 
-async def of_domain(here: World, workspace: int, name: str, domain: str) -> None:
+async def of_domain(here: Workspaces, workspace: int, name: str, domain: str) -> None:
     at = datetime.now(UTC)
     await here.add(workspace, Fact(at, campaign=name, domain=domain, counters={"sent": 1}))
 
@@ -46,14 +46,14 @@ async def of_domain(here: World, workspace: int, name: str, domain: str) -> None
     ],
 )
 async def test_a_status_that_was_said_wins_over_what_follows_from_sending(
-    here: World, columns: dict[str, object], shown: Campaign
+    here: Workspaces, columns: dict[str, object], shown: Campaign
 ) -> None:
     workspace = await here.workspace()
     await campaign(here, workspace, "c", **columns)
     assert await campaigns.find(here.pool, Scope(workspace, None), "c") == shown
 
 
-async def test_a_campaign_exists_for_its_workspace_and_for_the_domains_it_mails_from(here: World) -> None:
+async def test_a_campaign_exists_for_its_workspace_and_for_the_domains_it_mails_from(here: Workspaces) -> None:
     mine, other = await here.workspace(), await here.workspace()
     await campaign(here, mine, "spring")
     await of_domain(here, mine, "spring", "shop.example")
@@ -74,7 +74,7 @@ async def test_a_campaign_exists_for_its_workspace_and_for_the_domains_it_mails_
     assert not await seen(mine, None, "\ud800")
 
 
-async def test_names_are_ids_where_there_are_none(here: World) -> None:
+async def test_names_are_ids_where_there_are_none(here: Workspaces) -> None:
     workspace = await here.workspace()
     await campaign(here, workspace, "b", name="Bee")
     await campaign(here, workspace, "a")

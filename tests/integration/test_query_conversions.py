@@ -12,7 +12,7 @@ import pytest
 from postmeter.shared.storage.rollups import CONVERSIONS
 from tests import sealing
 from tests.integration.counted_facts import Counted, fill
-from tests.integration.running_query import ensure_months, query_service, sealed, world
+from tests.integration.running_query import ensure_months, query_service, sealed, workspaces
 
 NOW = datetime(2025, 5, 20, 10, 20, 30, tzinfo=UTC)
 EXACT: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
@@ -40,7 +40,7 @@ class Api:
 async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
     await ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 5, 1))
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, NOW) as url,
         sealing.session() as session,
     ):

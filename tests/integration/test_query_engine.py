@@ -26,7 +26,7 @@ from postmeter.shared.process.answer_metrics import KeptDaysMetrics
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.counted_facts import OTHER_LINKS, OWN, Counted, fill
-from tests.integration.running_query import DIMENSIONS, Fact, World, ensure_months, query_settings, world
+from tests.integration.running_query import DIMENSIONS, Fact, Workspaces, ensure_months, query_settings, workspaces
 
 QUARTER = timedelta(minutes=15)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Havana", "Asia/Beirut")
@@ -195,7 +195,7 @@ def counted(rows: list[Counted], query: Query) -> list[tuple[Cell, tuple[int, ..
     ]
 
 
-async def sum_up(here: World, odd: int) -> None:
+async def sum_up(here: Workspaces, odd: int) -> None:
     """Sum up no days (0), every other day (1) or all (2) of those that there are: the rest is counted by series."""
     async with here.pool.acquire() as connection:
         chosen = ["false", "extract(day FROM day)::int % 2 = 1", "true"][odd]
@@ -205,7 +205,7 @@ async def sum_up(here: World, odd: int) -> None:
 
 
 def test_any_query_equals_the_count(postgres_dsn: str) -> None:
-    async def check(here: World, drawn: Query, rows: list[Counted], others: list[Counted], odd: int) -> None:
+    async def check(here: Workspaces, drawn: Query, rows: list[Counted], others: list[Counted], odd: int) -> None:
         query = replace(drawn, scope=Scope(await here.workspace(), drawn.scope.domains))
         async with here.pool.acquire() as connection, connection.transaction():
             await fill(connection, query.scope.workspace, query.rollup, rows)
@@ -227,7 +227,7 @@ def test_any_query_equals_the_count(postgres_dsn: str) -> None:
     asyncio.run(ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 11, 1)))
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        here = runner.run(stack.enter_async_context(world(postgres_dsn)))
+        here = runner.run(stack.enter_async_context(workspaces(postgres_dsn)))
 
         @given(asked(), st.data())
         @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -272,7 +272,7 @@ async def test_what_happens_behind_the_end_of_a_range_makes_no_group(postgres_ds
         Counted(day + timedelta(hours=18), template="both", counters={"sent": 4}),
         Counted(day + timedelta(hours=17), template="behind", counters={"sent": 8}),
     ]
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         workspace = await here.workspace()
         async with here.pool.acquire() as connection:
             await fill(connection, workspace, ACTIVITY, rows)
@@ -291,7 +291,7 @@ async def test_what_happens_behind_the_end_of_a_range_makes_no_group(postgres_ds
 
 async def test_an_answer_that_would_be_too_large_is_refused(postgres_dsn: str) -> None:
     await ensure_months(postgres_dsn, date(2025, 3, 1), date(2025, 4, 1))
-    async with world(postgres_dsn) as here:
+    async with workspaces(postgres_dsn) as here:
         workspace = await here.workspace()
         at = datetime(2025, 3, 1, tzinfo=UTC)
         groups = MAX_ROWS // (24 * 30) + 1
@@ -317,5 +317,5 @@ async def test_the_database_cannot_be_written_through_the_service_s_pool(postgre
     settings_ = query_settings(postgres_dsn=Secret(postgres_dsn), redis_url=Secret(redis_url))
     pool = await postgres.connect(settings_, "query", 5.0, options=READ_ONLY)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await World(pool).workspace()
+        await Workspaces(pool).workspace()
     await pool.close()

@@ -12,7 +12,7 @@ import pytest_asyncio
 from postmeter.shared.auth import principal
 from tests import sealing
 from tests.integration.native_queries import NOW, Api, asking
-from tests.integration.running_query import Fact, World, query_service, sealed
+from tests.integration.running_query import Fact, Workspaces, query_service, sealed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -208,7 +208,7 @@ async def test_a_query_that_takes_too_long_says_what_to_do(
         asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1, server_settings=impatient) as pool,
         api.here.pool.acquire() as connection,
         connection.transaction(),
-        query_service(World(pool), shared_redis_url, NOW) as api.url,
+        query_service(Workspaces(pool), shared_redis_url, NOW) as api.url,
     ):
         await connection.execute("LOCK TABLE activity_1d IN ACCESS EXCLUSIVE MODE")
         status, answer = await api.ask()
@@ -221,7 +221,7 @@ async def test_a_database_that_is_away_is_no_mistake_of_the_caller(
 ) -> None:
     async with (
         asyncpg.create_pool(shared_postgres_dsn, min_size=1, max_size=1) as pool,
-        query_service(World(pool), shared_redis_url, NOW) as api.url,
+        query_service(Workspaces(pool), shared_redis_url, NOW) as api.url,
     ):
         await pool.close()
         status, answer = await api.ask()

@@ -20,7 +20,7 @@ import pytest
 from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
-from tests.integration.running_query import World, query_service, sealed
+from tests.integration.running_query import Workspaces, query_service, sealed
 from tests.product import PATIENCE
 from tests.waiting import until
 
@@ -59,10 +59,10 @@ class Api:
 async def asking(dsn: str, redis_url: str, statement_seconds: float) -> AsyncIterator[Api]:
     async with (
         asyncpg.create_pool(dsn, min_size=1, max_size=CONNECTIONS) as pool,
-        query_service(World(pool), redis_url, NOW, statement_seconds) as url,
+        query_service(Workspaces(pool), redis_url, NOW, statement_seconds) as url,
         sealing.session(connector=aiohttp.TCPConnector(limit=0)) as session,
     ):
-        attacker, *others = [await World(pool).workspace() for _ in range(4)]
+        attacker, *others = [await Workspaces(pool).workspace() for _ in range(4)]
         yield Api(dsn, url, session, attacker, others)
 
 

@@ -18,7 +18,7 @@ from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.records import Consent
 from tests.aggregation import Bench, bench, registration
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import query_service, world
+from tests.integration.running_query import query_service, workspaces
 from tests.integration.tracking_service import KEYS, SHARDS, WORKSPACE, Service, batches, once
 from tests.integration.tracking_writes import error
 from tests.roles import of_service
@@ -140,7 +140,7 @@ eve@mail.example,granted
 async def test_a_file_is_brought_in_once_and_each_sees_its_own(postgres_dsn: str, redis_url: str) -> None:
     async with (
         bench(postgres_dsn, redis_url) as at,
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, datetime.now(UTC)) as query,
         gateway(postgres_dsn, query_url=query) as url,
         aiohttp.ClientSession() as session,

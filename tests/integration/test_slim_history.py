@@ -24,7 +24,7 @@ from tests.aggregation import AT, SECOND, bench, event, hit, message, registrati
 from tests.bench.cases.table import cases
 from tests.bench.dataset import Dataset
 from tests.integration.flushes import Side, crowd, sides
-from tests.integration.running_query import World, query_service, sealed, world
+from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.older_schema import migrate_up_to
 
 MESSAGES = 12
@@ -131,7 +131,7 @@ async def answers(dsn: str, redis_url: str) -> list[Any]:
         campaigns=["spring", "none", "neither"],
         message=str(uuid.UUID(bytes=message(0))),
     )
-    async with world(dsn) as here, query_service(here, redis_url, now) as url, sealing.session() as session:
+    async with workspaces(dsn) as here, query_service(here, redis_url, now) as url, sealing.session() as session:
         for case in cases(known):
             method, path = case.endpoint[0], url + case.path
             async with session.request(method, path, json=case.body, headers=ASKING) as answer:
@@ -152,7 +152,7 @@ async def answers(dsn: str, redis_url: str) -> list[Any]:
     return said
 
 
-async def since(here: World, redis_url: str, seconds: int) -> Any:
+async def since(here: Workspaces, redis_url: str, seconds: int) -> Any:
     """What Krafter says of the messages that were created in a week that begins so many seconds before AT."""
     now = datetime.fromtimestamp(AT // SECOND - seconds, UTC) + timedelta(days=7)
     async with (

@@ -28,7 +28,7 @@ from postmeter.shared.storage import sql
 from tests.integration import tracking_service
 from tests.integration.collector import Collector, collecting
 from tests.integration.running_gateway import TOKEN_KEYS, Talk, bearer, client, gateway, raw_service, service
-from tests.integration.running_query import INTERNAL, world
+from tests.integration.running_query import INTERNAL, workspaces
 from tests.integration.traced_product import traced
 from tests.product import PATIENCE, free_port
 
@@ -251,7 +251,7 @@ async def test_a_collector_that_fails_costs_spans_and_no_answer(
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.close()
 
-    async with raw_service(count) as url, service(answer) as query_url, world(postgres_dsn) as here:
+    async with raw_service(count) as url, service(answer) as query_url, workspaces(postgres_dsn) as here:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url if talk else f"http://127.0.0.1:{free_port()}")
         key = await here.key(await here.workspace())
         with capture_logs(processors=[merge_contextvars]) as lines, bound_contextvars(service="gateway"):

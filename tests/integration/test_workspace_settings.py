@@ -12,7 +12,7 @@ from postmeter.gateway.workspace import sending_ips
 from postmeter.shared.storage.thresholds import Thresholds
 from tests.integration.people import PeopleGateway, Seen, people_gateway
 from tests.integration.running_gateway import bearer, gateway
-from tests.integration.running_query import query_service, world
+from tests.integration.running_query import query_service, workspaces
 
 DEFAULTS = Thresholds()._asdict()
 ALL = ("analytics", "track", "access", "mail:read")
@@ -151,7 +151,7 @@ async def test_who_may(
 
 async def test_domains_come_by_name_page_by_page_each_to_whom_it_belongs(postgres_dsn: str, redis_url: str) -> None:
     async with (
-        world(postgres_dsn) as here,
+        workspaces(postgres_dsn) as here,
         query_service(here, redis_url, datetime.now(UTC)) as service,
         gateway(postgres_dsn, query_url=service) as url,
         aiohttp.ClientSession() as session,

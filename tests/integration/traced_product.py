@@ -13,7 +13,7 @@ from yarl import URL
 from postmeter.query import service as query
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_gateway import bearer, client, gateway
-from tests.integration.running_query import query_settings, world
+from tests.integration.running_query import query_settings, workspaces
 from tests.product import free_port, reachable
 from tests.roles import of_service
 
@@ -67,7 +67,7 @@ async def traced(
         then()
         async with (
             gateway(dsn, query_url=query_url, ops_port=ports["gateway"], traces=True, **settings) as url,
-            world(dsn) as here,
+            workspaces(dsn) as here,
             client() as session,
         ):
             key = await here.key(await here.workspace("the-shop"), "admin", ("analytics", "track"))

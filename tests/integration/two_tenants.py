@@ -32,7 +32,7 @@ from tests.integration.endpoint_requests import (
     purchase,
 )
 from tests.integration.running_gateway import bearer, client, gateway
-from tests.integration.running_query import World, query_service
+from tests.integration.running_query import Workspaces, query_service
 from tests.integration.tracking_service import SHARDS, Service
 from tests.oracle.feeding import feeder
 from tests.oracle.stories import Story, micros
@@ -109,7 +109,7 @@ def records_of(mark: str, n: int, first: bytes) -> list[Record]:
     return found
 
 
-async def settle(dsn: str, here: World) -> dict[str, Ids]:
+async def settle(dsn: str, here: Workspaces) -> dict[str, Ids]:
     """Make both tenants and what they have, by the real aggregator."""
     made: dict[str, Ids] = {}
     async with feeder(dsn) as feeding:
@@ -127,7 +127,7 @@ async def settle(dsn: str, here: World) -> dict[str, Ids]:
     return made
 
 
-async def make_keys(here: World) -> dict[str, str]:
+async def make_keys(here: Workspaces) -> dict[str, str]:
     """Keys of every role and of odd domains, all of the first tenant; and one of the other."""
     query = "SELECT number FROM workspace WHERE id = $1"
     ours, theirs = [await here.pool.fetchval(query, f"ws-{mark}") for mark in (OURS, THEIRS)]
@@ -220,11 +220,11 @@ async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator
     try:
         async with (
             asyncpg.create_pool(dsn, min_size=1, max_size=4, init=listen) as pool,
-            query_service(World(pool), redis_url, NOW) as query,
+            query_service(Workspaces(pool), redis_url, NOW) as query,
             gateway(dsn, query_url=query, tracking_url=f"http://127.0.0.1:{tracking.port}") as url,
             client() as session,
         ):
-            here = World(pool)
+            here = Workspaces(pool)
             town = TwoTenants(url, session, await settle(dsn, here), await make_keys(here), statements)
             async with bench(dsn, redis_url) as counting, counting.aggregator(shards=SHARDS):
                 await make_exports(town)

@@ -24,7 +24,7 @@ from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import sns_certificates
 from tests.aggregation import Bench, bench
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway
-from tests.integration.running_query import INTERNAL, World, world
+from tests.integration.running_query import INTERNAL, Workspaces, workspaces
 from tests.product import free_port, reachable
 from tests.waiting import until
 from tests.webhooks.accounts import Call, Source
@@ -39,7 +39,7 @@ class WebhookGateway:
     """What a test of a workspace talks to: `gateway` is the URL, `key` the workspace's, `sns` what Amazon answers."""
 
     bench: Bench
-    here: World
+    here: Workspaces
     gateway: str
     session: aiohttp.ClientSession
     key: str
@@ -141,7 +141,7 @@ async def posting(dsn: str, redis_url: str, folder: Path, **settings: Any) -> As
         patch.setattr(sns_certificates, "_known", OrderedDict())
         async with (
             bench(dsn, redis_url) as rig,
-            world(dsn) as here,
+            workspaces(dsn) as here,
             rig.aggregator(),
             running_tracking(redis_url, rig.settings.shards, folder, public | settings) as tracking_url,
             gateway(dsn, tracking_url=tracking_url, port=port) as url,
