@@ -106,7 +106,7 @@ def test_a_revoked_key_stays_listed_as_revoked(command: Commands) -> None:
     key = command("key", "create", "--workspace", "acme", "--role", "admin", "--scope", "track").output.strip()
     key_id = str(api_keys.id_of(key))
     assert command("key", "list", "--workspace", "acme").output.strip().endswith("\tvalid")
-    assert "no workspace 'other'" in command("key", "list", "--workspace", "other").output
+    assert "no workspace 'other'; `postmeter workspace list`" in command("key", "list", "--workspace", "other").output
     assert command("key", "revoke", key_id).exit_code == 0
     (before,) = command.rows("SELECT revoked_at FROM api_key")
     assert before["revoked_at"] is not None

@@ -68,7 +68,7 @@ async def _place(connection: Connection, workspace: str) -> tuple[int, int]:
     recipients.use(key)
     row = await connection.fetchrow(_QUERIES["place"], workspace)
     if row is None:
-        raise AdminError(f"there is no workspace {quoted(workspace)}")
+        raise AdminError(f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
     return row["number"], max(1, row["shards"])
 
 

@@ -73,7 +73,9 @@ async def create(
     if created_at is None:
         if await database.fetchval(_QUERIES["workspace"], workspace):
             raise KeyRefused("workspace", f"the workspace has {MOST} keys; revoke those that are not used")
-        raise KeyRefused("workspace", f"there is no workspace {quoted(workspace)}")
+        raise KeyRefused(
+            "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
+        )
     made = Key(
         id=key_id,
         workspace=workspace,
@@ -104,7 +106,9 @@ async def ensure(database: Database, pepper: Secret, workspace: str, key: Secret
 async def listed(database: Database, workspace: str | None, *, revoked: bool = False) -> list[Key]:
     """The keys of a workspace (public id), or of all, in the order in which they were made. Raises KeyRefused."""
     if workspace is not None and not await database.fetchval(_QUERIES["workspace"], workspace):
-        raise KeyRefused("workspace", f"there is no workspace {quoted(workspace)}")
+        raise KeyRefused(
+            "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
+        )
     return [Key(**dict(row)) for row in await database.fetch(_QUERIES["all"], workspace, revoked, _LISTED)]
 
 

@@ -105,7 +105,7 @@ async def create(
         raise UserExists("email", f"the workspace has a user {quoted(address)} already")
     if await connection.fetchval(_QUERIES["workspace"], workspace):
         raise UserRefused("workspace", f"the workspace has {MOST} users; remove those that are gone")
-    raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}")
+    raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
 
 
 def check(role: str, domains: Sequence[str] | None) -> list[str] | None:
@@ -123,7 +123,9 @@ def check(role: str, domains: Sequence[str] | None) -> list[str] | None:
 async def listed(connection: Connection | Pool, workspace: str | None) -> list[User]:
     """The users of a workspace (public id), or of all, by email. Raises UserRefused for an unknown workspace."""
     if workspace is not None and not await connection.fetchval(_QUERIES["workspace"], workspace):
-        raise UserRefused("workspace", f"there is no workspace {quoted(workspace)}")
+        raise UserRefused(
+            "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
+        )
     return [_user(row) for row in await connection.fetch(_QUERIES["all"], workspace, _LISTED)]
 
 

@@ -46,7 +46,9 @@ async def number(database: Connection | Pool, workspace: str) -> int:
     """The number of a workspace (public id). Raises PrivacyRefused."""
     found = await database.fetchval(_QUERIES["workspace_number"], workspace)
     if found is None:
-        raise PrivacyRefused("workspace", f"there is no workspace {quoted(workspace)}")
+        raise PrivacyRefused(
+            "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
+        )
     return int(found)
 
 

@@ -79,7 +79,7 @@ async def number(database: Database, workspace: str) -> int:
     """The number of a workspace (public id). Raises NoSuchAddress."""
     found = await database.fetchval(_QUERIES["workspace_number"], workspace)
     if found is None:
-        raise NoSuchAddress(f"there is no workspace {quoted(workspace)}")
+        raise NoSuchAddress(f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
     return int(found)
 
 

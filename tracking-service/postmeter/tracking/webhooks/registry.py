@@ -110,7 +110,9 @@ async def create(
     if created_at is None:
         if await database.fetchval(_QUERIES["workspace"], workspace):
             raise TooManySources(f"the workspace has {MOST} sources; revoke those that are not used")
-        raise SourceRefused("workspace", f"there is no workspace {quoted(workspace)}")
+        raise SourceRefused(
+            "workspace", f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all"
+        )
     source = StoredSource(
         id=source_id,
         workspace=workspace,
