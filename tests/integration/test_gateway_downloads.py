@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from postmeter.gateway.proxy import answer
+from postmeter.gateway.proxy import answer, upstream
 from postmeter.gateway.service import DOWNLOADS, DOWNLOADS_OF_ONE, WORKSPACE_SHARE
 from postmeter.shared.apis.exports import DOWNLOAD_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
@@ -111,6 +111,7 @@ async def statuses(tasks: list[asyncio.Task[int]], count: int) -> list[int]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.3)
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", PATIENCE)  # seventy connections at once, on a busy machine
 
 
 @pytest.mark.usefixtures("impatient")
