@@ -177,9 +177,9 @@ CREATE INDEX event_at ON event USING brin (at) WITH (pages_per_range='32');
 CREATE INDEX event_place ON event (postmeter_place(workspace, message), postmeter_second(at));
 
 -- Activity rollups, the same columns in each tier: postmeter.shared.storage.rollups.COUNTERS.
--- (0002) What one series did, such as a campaign's, without reading the others of the same days.
 -- (0028) Opens and clicks (of people and proxies) of which nobody can tell whose they were, and delivered messages whose opens can
 -- be seen one by one.
+-- (0044) Rows are looked up by their series; what all series did at a time, without their sum, by the other one (ADR 0068).
 CREATE TABLE activity_15m (
     workspace int NOT NULL,
     series bigint NOT NULL,
@@ -207,20 +207,22 @@ CREATE TABLE activity_15m (
     size_bytes bigint,
     anonymous_opens bigint,
     anonymous_clicks bigint,
-    trackable bigint,
-    PRIMARY KEY (workspace, bucket, series)
+    trackable bigint
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX activity_15m_series ON activity_15m (workspace, series, bucket);
+CREATE INDEX activity_15m_bucket ON activity_15m (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX activity_15m_key ON activity_15m (workspace, series, bucket);
 
 -- (0028) Opens and clicks (of people and proxies) of which nobody can tell whose they were, and delivered messages whose opens can
 -- be seen one by one.
 CREATE TABLE activity_1h (LIKE activity_15m) PARTITION BY RANGE (bucket);
-CREATE INDEX activity_1h_series ON activity_1h (workspace, series, bucket);
+CREATE INDEX activity_1h_bucket ON activity_1h (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX activity_1h_key ON activity_1h (workspace, series, bucket);
 
 -- (0028) Opens and clicks (of people and proxies) of which nobody can tell whose they were, and delivered messages whose opens can
 -- be seen one by one.
 CREATE TABLE activity_1d (LIKE activity_15m) PARTITION BY RANGE (bucket);
-CREATE INDEX activity_1d_series ON activity_1d (workspace, series, bucket);
+CREATE INDEX activity_1d_bucket ON activity_1d (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX activity_1d_key ON activity_1d (workspace, series, bucket);
 CREATE TRIGGER day_changed_by_delete AFTER DELETE ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
 CREATE TRIGGER day_changed_by_insert AFTER INSERT ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
 CREATE TRIGGER day_changed_by_update AFTER UPDATE ON activity_1d EXECUTE FUNCTION postmeter_day_changed();
@@ -317,14 +319,28 @@ CREATE TABLE cohort_created_1s (
     PRIMARY KEY (workspace, bucket, series)
 ) PARTITION BY RANGE (bucket);
 
-CREATE TABLE cohort_created_15m (LIKE cohort_created_1s) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_created_15m_workspace_series_bucket_idx ON cohort_created_15m (workspace, series, bucket);
+CREATE TABLE cohort_created_15m (
+    workspace int NOT NULL,
+    series bigint NOT NULL,
+    bucket timestamptz NOT NULL,
+    queued bigint,
+    sending bigint,
+    sent bigint,
+    soft_bounced bigint,
+    delivered bigint,
+    failed bigint,
+    hard_bounced bigint,
+    complained bigint
+) PARTITION BY RANGE (bucket);
+CREATE INDEX cohort_created_15m_bucket ON cohort_created_15m (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX cohort_created_15m_key ON cohort_created_15m (workspace, series, bucket);
 
 CREATE TABLE cohort_created_1h (LIKE cohort_created_1s) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_created_1h_workspace_series_bucket_idx ON cohort_created_1h (workspace, series, bucket);
 
-CREATE TABLE cohort_created_1d (LIKE cohort_created_1s) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_created_1d_workspace_series_bucket_idx ON cohort_created_1d (workspace, series, bucket);
+CREATE TABLE cohort_created_1d (LIKE cohort_created_15m) PARTITION BY RANGE (bucket);
+CREATE INDEX cohort_created_1d_bucket ON cohort_created_1d (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX cohort_created_1d_key ON cohort_created_1d (workspace, series, bucket);
 
 -- (0002) Sent messages by the time of their sending, and what became of them: postmeter.shared.storage.rollups.SENT.
 CREATE TABLE cohort_sent_15m (
@@ -334,12 +350,21 @@ CREATE TABLE cohort_sent_15m (
     mailed bigint,
     opened bigint,
     clicked bigint,
+    replied bigint
+) PARTITION BY RANGE (bucket);
+CREATE INDEX cohort_sent_15m_bucket ON cohort_sent_15m (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX cohort_sent_15m_key ON cohort_sent_15m (workspace, series, bucket);
+
+CREATE TABLE cohort_sent_1h (
+    workspace int NOT NULL,
+    series bigint NOT NULL,
+    bucket timestamptz NOT NULL,
+    mailed bigint,
+    opened bigint,
+    clicked bigint,
     replied bigint,
     PRIMARY KEY (workspace, bucket, series)
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_sent_15m_series ON cohort_sent_15m (workspace, series, bucket);
-
-CREATE TABLE cohort_sent_1h (LIKE cohort_sent_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_sent_1h_workspace_series_bucket_idx ON cohort_sent_1h (workspace, series, bucket);
 
 -- (0002) Links that were clicked, and clicks by link: postmeter.shared.storage.rollups.LINKS. Link 0 is (other). digest: MD5.
@@ -359,16 +384,25 @@ CREATE TABLE link_activity_15m (
     bucket timestamptz NOT NULL,
     link bigint NOT NULL,
     human_clicks bigint,
+    machine_clicks bigint
+) PARTITION BY RANGE (bucket);
+CREATE INDEX link_activity_15m_bucket ON link_activity_15m (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX link_activity_15m_key ON link_activity_15m (workspace, series, bucket, link);
+
+CREATE TABLE link_activity_1h (
+    workspace int NOT NULL,
+    series bigint NOT NULL,
+    bucket timestamptz NOT NULL,
+    link bigint NOT NULL,
+    human_clicks bigint,
     machine_clicks bigint,
     PRIMARY KEY (workspace, bucket, series, link)
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX link_activity_15m_series ON link_activity_15m (workspace, series, bucket);
-
-CREATE TABLE link_activity_1h (LIKE link_activity_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX link_activity_1h_workspace_series_bucket_idx ON link_activity_1h (workspace, series, bucket);
 
 CREATE TABLE link_activity_1d (LIKE link_activity_15m) PARTITION BY RANGE (bucket);
-CREATE INDEX link_activity_1d_workspace_series_bucket_idx ON link_activity_1d (workspace, series, bucket);
+CREATE INDEX link_activity_1d_bucket ON link_activity_1d (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX link_activity_1d_key ON link_activity_1d (workspace, series, bucket, link);
 CREATE TRIGGER day_changed_by_delete AFTER DELETE ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
 CREATE TRIGGER day_changed_by_insert AFTER INSERT ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
 CREATE TRIGGER day_changed_by_update AFTER UPDATE ON link_activity_1d EXECUTE FUNCTION postmeter_day_changed();
@@ -379,10 +413,10 @@ CREATE TABLE bounce_reason_1d (
     series bigint NOT NULL,
     bucket timestamptz NOT NULL,
     reason text NOT NULL,
-    bounced bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (workspace, bucket, series, reason)
+    bounced bigint NOT NULL DEFAULT 0
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX bounce_reason_1d_series ON bounce_reason_1d (workspace, series, bucket);
+CREATE INDEX bounce_reason_1d_bucket ON bounce_reason_1d (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX bounce_reason_1d_key ON bounce_reason_1d (workspace, series, bucket, reason);
 
 -- (0002) Exports: durable jobs. parameters: the order as JSON; domains: those of the key that ordered it, null for all.
 -- attempt rises with each worker that takes the job: a worker whose attempt is not the row's any more has lost it.
@@ -494,22 +528,24 @@ CREATE TABLE conversion_15m (
     bucket timestamptz NOT NULL,
     currency text NOT NULL,
     conversions bigint NOT NULL DEFAULT 0,
-    revenue numeric NOT NULL DEFAULT 0,
-    PRIMARY KEY (workspace, bucket, series, currency)
+    revenue numeric NOT NULL DEFAULT 0
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX conversion_15m_series ON conversion_15m (workspace, series, bucket);
+CREATE INDEX conversion_15m_bucket ON conversion_15m (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX conversion_15m_key ON conversion_15m (workspace, series, bucket, currency);
 CREATE TRIGGER changed_by_delete AFTER DELETE ON conversion_15m EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_insert AFTER INSERT ON conversion_15m EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_update AFTER UPDATE ON conversion_15m EXECUTE FUNCTION postmeter_changed();
 
 CREATE TABLE conversion_1h (LIKE conversion_15m) PARTITION BY RANGE (bucket);
-CREATE INDEX conversion_1h_workspace_series_bucket_idx ON conversion_1h (workspace, series, bucket);
+CREATE INDEX conversion_1h_bucket ON conversion_1h (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX conversion_1h_key ON conversion_1h (workspace, series, bucket, currency);
 CREATE TRIGGER changed_by_delete AFTER DELETE ON conversion_1h EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_insert AFTER INSERT ON conversion_1h EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_update AFTER UPDATE ON conversion_1h EXECUTE FUNCTION postmeter_changed();
 
 CREATE TABLE conversion_1d (LIKE conversion_15m) PARTITION BY RANGE (bucket);
-CREATE INDEX conversion_1d_workspace_series_bucket_idx ON conversion_1d (workspace, series, bucket);
+CREATE INDEX conversion_1d_bucket ON conversion_1d (workspace, bucket) WHERE (series > 0);
+CREATE UNIQUE INDEX conversion_1d_key ON conversion_1d (workspace, series, bucket, currency);
 CREATE TRIGGER changed_by_delete AFTER DELETE ON conversion_1d EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_insert AFTER INSERT ON conversion_1d EXECUTE FUNCTION postmeter_changed();
 CREATE TRIGGER changed_by_update AFTER UPDATE ON conversion_1d EXECUTE FUNCTION postmeter_changed();
@@ -833,7 +869,6 @@ CREATE TABLE retention_done (
 -- (0035) Activity summed up by one dimension (ADR 0063), for days that do not change any more: a question by template reads a row
 -- for each template and day, not one for each series. dimension: the place of postmeter.shared.storage.rollups.SUMMED_BY, from
 -- 1 on. Only rows of days that activity_day calls summed are good. Counters: null stands for 0.
--- (0035) What one campaign did, without reading the others of the same hours.
 CREATE TABLE activity_by_1h (
     workspace int NOT NULL,
     dimension smallint NOT NULL,
@@ -862,13 +897,14 @@ CREATE TABLE activity_by_1h (
     size_bytes bigint,
     anonymous_opens bigint,
     anonymous_clicks bigint,
-    trackable bigint,
-    PRIMARY KEY (workspace, dimension, bucket, value)
+    trackable bigint
 ) PARTITION BY RANGE (bucket);
-CREATE INDEX activity_by_1h_value ON activity_by_1h (workspace, dimension, value, bucket);
+CREATE INDEX activity_by_1h_bucket ON activity_by_1h (workspace, dimension, bucket);
+CREATE UNIQUE INDEX activity_by_1h_key ON activity_by_1h (workspace, dimension, value, bucket);
 
 CREATE TABLE activity_by_1d (LIKE activity_by_1h) PARTITION BY RANGE (bucket);
-CREATE INDEX activity_by_1d_workspace_dimension_value_bucket_idx ON activity_by_1d (workspace, dimension, value, bucket);
+CREATE INDEX activity_by_1d_bucket ON activity_by_1d (workspace, dimension, bucket);
+CREATE UNIQUE INDEX activity_by_1d_key ON activity_by_1d (workspace, dimension, value, bucket);
 
 -- (0035) Clicks by link of all series together; as good as the others.
 CREATE TABLE link_activity_by_1d (

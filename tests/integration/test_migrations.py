@@ -252,9 +252,10 @@ async def test_an_index_of_a_table_without_partitions_is_built_beforehand_too(
     await connection.close()
 
 
-async def test_counters_become_nullable_without_a_circle_of_readers(empty_postgres_dsn: str) -> None:
+@pytest.mark.parametrize("name", ["0037_sparse_rollups.after.sql", "0044_turned_indexes.sql"])
+async def test_rollups_are_changed_without_a_circle_of_readers(empty_postgres_dsn: str, name: str) -> None:
     """A question reads days first and then the quarter-hours behind its range, which the migration waits for, too."""
-    await migrate_up_to(empty_postgres_dsn, "0037")
+    await migrate_up_to(empty_postgres_dsn, name)
     counting, reading, looking = [await asyncpg.connect(empty_postgres_dsn) for _ in range(3)]
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'activity_15m'::regclass"
 
@@ -274,7 +275,7 @@ async def test_counters_become_nullable_without_a_circle_of_readers(empty_postgr
         await waits(2, hours)
         await count.commit()
         assert await hours == 0
-    assert "0037_sparse_rollups.after.sql" in await migrating
+    assert name in await migrating
     for one in (counting, reading, looking):
         await one.close()
 

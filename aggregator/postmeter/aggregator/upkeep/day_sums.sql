@@ -31,10 +31,11 @@ WHERE counted.workspace = $1 AND counted.bucket >= $2 AND counted.bucket < $2 + 
 GROUP BY 2, 3, 4 ORDER BY 2, 3, 4;
 
 -- name: sum_up_links
--- Sum up the clicks by link of day $2 of workspace $1 over all series.
+-- Sum up the clicks by link of day $2 of workspace $1 over all series, which is what the index on (workspace, bucket) has.
 INSERT INTO {table} (workspace, bucket, link, {columns})
 SELECT $1, bucket, link, {sums} FROM {finer} AS counted
-WHERE workspace = $1 AND bucket >= $2 AND bucket < $2 + interval '24 hours' GROUP BY bucket, link ORDER BY bucket, link;
+WHERE workspace = $1 AND bucket >= $2 AND bucket < $2 + interval '24 hours' AND series > 0
+GROUP BY bucket, link ORDER BY bucket, link;
 
 -- name: settle
 -- Day $2 of workspace $1 is now in state $3, unless it has changed since it was marked; whether it is.

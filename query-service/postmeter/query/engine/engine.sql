@@ -71,8 +71,8 @@ series > 0
 -- name: some
 -- Which rows of a tier: those of the series that the conditions choose. Not an array of them: how many they are decides
 -- whether they are looked up by the index on (workspace, series, bucket) or read among the others, and of an array that a
--- statement makes the planner does not know.
-series IN (SELECT id FROM series WHERE workspace = $1{conditions})
+-- statement makes the planner does not know. series > 0: so the index on (workspace, bucket) says, which has no others.
+series > 0 AND series IN (SELECT id FROM series WHERE workspace = $1{conditions})
 
 -- name: series
 -- Joined where a query groups by a dimension.
