@@ -15,5 +15,13 @@ async def migrate_up_to(dsn: str, bound: str) -> None:
         await migrate.migrate(dsn)
 
 
+async def first_steps(dsn: str) -> None:
+    """Apply all migrations but those of second steps, as if each version had left its own for later."""
+    every = migrate.files()
+    with pytest.MonkeyPatch.context() as with_services:
+        with_services.setattr(migrate, "files", lambda: [file for file in every if not file[0].endswith(migrate.AFTER)])
+        await migrate.migrate(dsn, after=False)
+
+
 async def _to_nobody(_: Connection, *, take: bool) -> None:
     """The schema of before lacks what roles of now have rights to."""

@@ -257,6 +257,7 @@ async def test_rollups_are_changed_without_a_circle_of_readers(empty_postgres_ds
     """A question reads days first and then the quarter-hours behind its range, which the migration waits for, too."""
     await migrate_up_to(empty_postgres_dsn, name)
     counting, reading, looking = [await asyncpg.connect(empty_postgres_dsn) for _ in range(3)]
+    await index_builds.before(looking, name, dict(migrate.files())[name])  # which waits for counts that are not over
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'activity_15m'::regclass"
 
     async def waits(n: int, or_done: "asyncio.Task[object]") -> None:

@@ -1,4 +1,4 @@
-"""The indexes of rollups turned round (ADR 0068): counting goes on at each step, no plan of an empty month does harm."""
+"""The indexes of rollups turned round (ADR 0068): counting goes on at each step, and plans stay good."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -48,7 +48,7 @@ def some_cells(rollup: Rollup, noise: random.Random) -> Cells:
         "currency": ["EUR", "USD"],
     }
     keys = own[rollup.key[0] if rollup.key else None]
-    found: Cells = {}
+    found: dict[tuple[object, ...], list[Decimal | int]] = {}
     for _ in range(60):
         width = rollup.tiers[0].seconds * SECOND
         bucket = MIDNIGHT - noise.randrange(2 * DAY) // width * width
