@@ -11,6 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -27,7 +28,8 @@ WAITING = 32
 """Further ones are turned away: a flood of sign-ins is not a queue."""
 MEMORY, TIME, LANES = 19 * 1024, 2, 1
 """KiB, rounds, threads of one hash: OWASP's first choice of parameters for argon2id."""
-_NICE = 10
+_NICE, _LEAST_URGENT = 10, 19
+"""How much less urgent than the process's other threads; the number that the least urgent ones have."""
 T = TypeVar("T")
 _HASHER = PasswordHasher(TIME, MEMORY, LANES)
 
@@ -98,5 +100,8 @@ def _stand_in() -> str:
 
 
 def _give_way() -> None:
-    if sys.platform == "linux":  # where each thread has its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    if sys.platform != "linux":  # where each thread has its own
+        return
+    thread = threading.get_native_id()
+    with suppress(OSError):  # an initializer that fails would be the end of all threads, and of signing in
+        os.setpriority(os.PRIO_PROCESS, thread, min(_LEAST_URGENT, os.getpriority(os.PRIO_PROCESS, thread) + _NICE))
