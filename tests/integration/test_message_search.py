@@ -68,9 +68,17 @@ async def open_some(api: Api, found: list[Mail], chance: random.Random) -> set[u
     engagement=st.sampled_from([None, "opened", "not_opened", "complained"]),
     domain=st.sampled_from([None, "a.example"]),
     counts=st.sampled_from([1, 4, stretches.MAX_COUNTS]),
+    closely=st.sampled_from([1, stretches.CLOSELY]),
 )
 async def test_every_message_comes_once_whatever_is_registered_meanwhile(
-    api: Api, seed: int, limit: int, examined: int, engagement: str | None, domain: str | None, counts: int
+    api: Api,
+    seed: int,
+    limit: int,
+    examined: int,
+    engagement: str | None,
+    domain: str | None,
+    counts: int,
+    closely: int,
 ) -> None:
     chance, api.workspace = random.Random(seed), await api.here.workspace()
     before = mails(chance, chance.choice((0, 5, 25)))
@@ -87,7 +95,8 @@ async def test_every_message_comes_once_whatever_is_registered_meanwhile(
     body: dict[str, Any] = {"limit": limit, "engagement": engagement, "filters": {"domain": [domain]} if domain else {}}
     found: list[uuid.UUID] = []
     message_search.EXAMINED, usual = examined, message_search.EXAMINED
-    stretches.MAX_COUNTS, usually = counts, stretches.MAX_COUNTS
+    usually = stretches.MAX_COUNTS, stretches.CLOSELY
+    stretches.MAX_COUNTS, stretches.CLOSELY = counts, closely
     try:
         cursor = None
         for _ in range(500):
@@ -104,7 +113,7 @@ async def test_every_message_comes_once_whatever_is_registered_meanwhile(
                 created |= {mail.id: mail.created for mail in more}
     finally:
         message_search.EXAMINED = usual
-        stretches.MAX_COUNTS = usually
+        stretches.MAX_COUNTS, stretches.CLOSELY = usually
     assert cursor is None, "the pages do not end"
     assert len(found) == len(set(found))
     assert [message for message in found if message in wanted] == [m for m in in_order(created) if m in wanted]
@@ -144,12 +153,15 @@ async def test_no_more_counts_are_read_than_are_worth_it(api: Api, monkeypatch: 
         ]
 
 
-async def test_hours_that_are_not_counted_any_more_are_read(api: Api) -> None:
-    """Messages may be kept for longer than the counts of hours."""
+async def test_what_is_not_counted_any_more_is_read(api: Api) -> None:
+    """Messages may be kept for longer than the counts of quarter-hours, and even of days."""
     await register(api.here, api.workspace, Mail(MOMENTS[-1], State.COMPLAINED), Mail(NOW, State.COMPLAINED))
-    months = await api.here.pool.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE 'cohort_created_1h_2%'")
+    await api.here.pool.execute("DELETE FROM cohort_created_15m WHERE workspace = $1", api.workspace)
+    _, page = await ask(api, engagement="complained")
+    assert len(page["data"]) == 2
+    months = await api.here.pool.fetch("SELECT tablename FROM pg_tables WHERE tablename LIKE 'cohort_created_1d_2%'")
     for row in months:
-        if row["tablename"] < f"cohort_created_1h_{NOW:%Y%m}":
+        if row["tablename"] < f"cohort_created_1d_{NOW:%Y%m}":
             await api.here.pool.execute(f"DROP TABLE {row['tablename']}")
     early = Mail(NOW - timedelta(days=25), State.COMPLAINED)  # of the month before
     await register(api.here, api.workspace, Mail(NOW))

@@ -4,18 +4,30 @@
 -- The series of workspace $1 that the conditions choose; their values are the other parameters.
 SELECT coalesce(array_agg(id), '{{}}') FROM series WHERE workspace = $1 AND {conditions}
 
--- name: hours
--- The hours from $2 to before $3 in which workspace $1 has messages of series $4 in some states, the latest first; how many
--- counts were read for it, at most $5; and since when hours are kept.
+-- name: days
+-- The days from $2 to before $3 in which workspace $1 has messages of series $4 in some states, the latest first, and how many; how
+-- many counts were read for it, at most $5; and since when days are kept.
 WITH counted AS MATERIALIZED (
-    SELECT bucket, {count} AS n FROM cohort_created_1h
-    WHERE workspace = $1 AND series = ANY ($4::bigint[]) AND bucket >= $2 AND bucket < $3 LIMIT $5)
+    SELECT bucket, {count} AS n FROM cohort_created_1d
+    WHERE workspace = $1 AND series = ANY ($4::bigint[]) AND bucket >= $2 AND bucket < $3 LIMIT $5),
+day AS MATERIALIZED (SELECT bucket, sum(n)::bigint AS n FROM counted GROUP BY bucket HAVING sum(n) > 0)
 SELECT (
     SELECT to_date(min(right(relname, 6)), 'YYYYMM')::timestamp AT TIME ZONE 'UTC'
     FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-    WHERE inhparent = 'cohort_created_1h'::regclass AND relname ~ '^cohort_created_1h_[0-9]{{6}}$') AS kept,
+    WHERE inhparent = 'cohort_created_1d'::regclass AND relname ~ '^cohort_created_1d_[0-9]{{6}}$') AS kept,
 (SELECT count(*) FROM counted) AS read,
-array(SELECT bucket FROM counted GROUP BY bucket HAVING sum(n) > 0 ORDER BY bucket DESC) AS hours
+array(SELECT bucket FROM day ORDER BY bucket DESC) AS days,
+array(SELECT n FROM day ORDER BY bucket DESC) AS counts
+
+-- name: hours
+-- The hours of days $2 in which workspace $1 has messages of series $3 in some states, the latest first, and how many; of each day
+-- at most $4 counts are read. Day by day: a join reads the whole tier.
+SELECT day, date_bin('1 hour', bucket, 'epoch') AS hour, sum(n)::bigint AS n
+FROM unnest($2::timestamptz[]) AS span (day), LATERAL (
+    SELECT bucket, {count} AS n FROM cohort_created_15m
+    WHERE workspace = $1 AND series = ANY ($3::bigint[]) AND bucket >= span.day AND bucket < span.day + interval '24 hours'
+    LIMIT $4) AS counted
+GROUP BY day, hour HAVING sum(n) > 0 ORDER BY hour DESC
 
 -- name: between
 -- Messages that were created from $2 to before $3.

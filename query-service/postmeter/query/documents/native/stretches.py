@@ -1,15 +1,18 @@
 """Where to look for messages: the stretches of time in which any that are wanted were created, the latest first.
 
-Messages of some series or states are counted by the hour of their creation (rollups.CREATED), so hours without any are
-not read: a campaign of last year is found without reading this year's mail.
+Messages of some series or states are counted by the time of their creation (rollups.CREATED), so days without any are
+not read, nor, of the latest days with some, hours without: a campaign of last year is found without reading this
+year's mail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import asyncpg
 
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import CREATED, TOTAL, added
@@ -17,12 +20,14 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import State
 
 _QUERIES = Queries("postmeter.query.documents.native", "message_search.sql")
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAX_STRETCHES = 8
 """What lies apart more often than that is one stretch from the last one on."""
+CLOSELY = 8
+"""The latest days with some messages of which the hours are looked up: about as many as there may be stretches."""
 MAX_SERIES = 1_000
 MAX_COUNTS = 250_000
-"""Of more series, or where they have more counts by the hour, hours are not looked up: they are likely to be in most of
+"""Of more series, or where they have more counts, days are not looked up, nor hours: they are likely to be in most of
 them, and to read a million counts takes as long as some pages.
 """
 
@@ -74,17 +79,36 @@ async def _before(connection: Connection, wanted: Wanted, end: datetime) -> list
     if (wanted.series is None and wanted.states is None) or len(wanted.series or ()) > MAX_SERIES:
         return [Stretch("between", start, end)]
     counters = CREATED.counters if wanted.states is None else [state.name.lower() for state in wanted.states]
-    sql = _QUERIES["hours"].format(count=added(counters))
+    count = added(counters)
     series = [TOTAL] if wanted.series is None else wanted.series
-    first = start.replace(minute=0, second=0, microsecond=0)
-    row = await connection.fetchrow(sql, wanted.workspace, first, end, series, MAX_COUNTS)
+    first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    row = await connection.fetchrow(
+        _QUERIES["days"].format(count=count), wanted.workspace, first, end, series, MAX_COUNTS
+    )
     assert row is not None
     if row["read"] == MAX_COUNTS:
         return [Stretch("between", start, end)]
-    found = [(hour, hour + HOUR) for hour in row["hours"]]
-    if row["kept"] is None or row["kept"] > start:  # hours are not counted that far back
+    close, rest = row["days"][:CLOSELY], row["days"][CLOSELY:]
+    hours = await connection.fetch(
+        _QUERIES["hours"].format(count=count), wanted.workspace, close, series, MAX_COUNTS // CLOSELY
+    )
+    found = [*_closely(dict(zip(close, row["counts"], strict=False)), hours), *((day, day + DAY) for day in rest)]
+    if row["kept"] is None or row["kept"] > start:  # days are not counted that far back
         found.append((start, end if row["kept"] is None else row["kept"]))
-    return [Stretch("between", max(low, start), min(high, end)) for low, high in _joined(found)]
+    inside = ((max(low, start), min(high, end)) for low, high in found if low < end and high > start)
+    return [Stretch("between", low, high) for low, high in _joined(inside)]
+
+
+def _closely(days: dict[datetime, int], hours: Iterable[asyncpg.Record]) -> Iterator[tuple[datetime, datetime]]:
+    """The hours of these days; a day of which not all are counted, or too much, as it is."""
+    found: dict[datetime, list[asyncpg.Record]] = {day: [] for day in days}
+    for hour in hours:
+        found[hour["day"]].append(hour)
+    for day, its in found.items():
+        if sum(hour["n"] for hour in its) == days[day]:
+            yield from ((hour["hour"], hour["hour"] + HOUR) for hour in its)
+        else:
+            yield day, day + DAY
 
 
 def _joined(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
