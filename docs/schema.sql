@@ -335,9 +335,6 @@ CREATE TABLE cohort_created_15m (
 CREATE INDEX cohort_created_15m_bucket ON cohort_created_15m (workspace, bucket) WHERE (series > 0);
 CREATE UNIQUE INDEX cohort_created_15m_key ON cohort_created_15m (workspace, series, bucket);
 
-CREATE TABLE cohort_created_1h (LIKE cohort_created_1s) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_created_1h_workspace_series_bucket_idx ON cohort_created_1h (workspace, series, bucket);
-
 CREATE TABLE cohort_created_1d (LIKE cohort_created_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_created_1d_bucket ON cohort_created_1d (workspace, bucket) WHERE (series > 0);
 CREATE UNIQUE INDEX cohort_created_1d_key ON cohort_created_1d (workspace, series, bucket);
@@ -354,18 +351,6 @@ CREATE TABLE cohort_sent_15m (
 ) PARTITION BY RANGE (bucket);
 CREATE INDEX cohort_sent_15m_bucket ON cohort_sent_15m (workspace, bucket) WHERE (series > 0);
 CREATE UNIQUE INDEX cohort_sent_15m_key ON cohort_sent_15m (workspace, series, bucket);
-
-CREATE TABLE cohort_sent_1h (
-    workspace int NOT NULL,
-    series bigint NOT NULL,
-    bucket timestamptz NOT NULL,
-    mailed bigint,
-    opened bigint,
-    clicked bigint,
-    replied bigint,
-    PRIMARY KEY (workspace, bucket, series)
-) PARTITION BY RANGE (bucket);
-CREATE INDEX cohort_sent_1h_workspace_series_bucket_idx ON cohort_sent_1h (workspace, series, bucket);
 
 -- (0002) Links that were clicked, and clicks by link: postmeter.shared.storage.rollups.LINKS. Link 0 is (other). digest: MD5.
 CREATE TABLE link (
@@ -388,17 +373,6 @@ CREATE TABLE link_activity_15m (
 ) PARTITION BY RANGE (bucket);
 CREATE INDEX link_activity_15m_bucket ON link_activity_15m (workspace, bucket) WHERE (series > 0);
 CREATE UNIQUE INDEX link_activity_15m_key ON link_activity_15m (workspace, series, bucket, link);
-
-CREATE TABLE link_activity_1h (
-    workspace int NOT NULL,
-    series bigint NOT NULL,
-    bucket timestamptz NOT NULL,
-    link bigint NOT NULL,
-    human_clicks bigint,
-    machine_clicks bigint,
-    PRIMARY KEY (workspace, bucket, series, link)
-) PARTITION BY RANGE (bucket);
-CREATE INDEX link_activity_1h_workspace_series_bucket_idx ON link_activity_1h (workspace, series, bucket);
 
 CREATE TABLE link_activity_1d (LIKE link_activity_15m) PARTITION BY RANGE (bucket);
 CREATE INDEX link_activity_1d_bucket ON link_activity_1d (workspace, bucket) WHERE (series > 0);

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -297,3 +297,41 @@ async def recipients_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -
         " WHERE x.indrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'message'::regclass)"
         " AND pg_get_indexdef(x.indexrelid) LIKE '%(workspace, to_hash, created_at)'"
     )
+
+
+async def test_months_that_only_hours_are_kept_of_become_quarter_hours(postgres_dsn: str) -> None:
+    """Where hours are kept for longer than these (ADR 0069), with what has come late since the update."""
+    steps = [sql for name, sql in migrate.files() if "_no_hours." in name]
+    alone, common = (partitions.add_months(datetime.now(UTC).date(), -back) for back in (20, 2))
+    counted = [("cohort_created", "delivered"), ("cohort_sent", "opened"), ("link_activity", "human_clicks")]
+    hours = ((0, 5), (1, 7), (2, None), (3, 1))
+    connection = await asyncpg.connect(postgres_dsn)
+
+    async def add(table: str, counter: str, bucket: datetime, n: int | None) -> None:
+        link, one = (", link", ", 1") if table.startswith("link") else ("", "")
+        await connection.execute(
+            f"INSERT INTO {table} (workspace, series, bucket, {counter}{link}) VALUES (1, 2, $1, $2{one})", bucket, n
+        )
+
+    def at(month: date, minutes: int) -> datetime:
+        return datetime(month.year, month.month, 3, tzinfo=UTC) + timedelta(minutes=minutes)
+
+    for name, counter in counted:
+        await connection.execute(f"CREATE TABLE {name}_1h (LIKE {name}_15m INCLUDING ALL) PARTITION BY RANGE (bucket)")
+        (table,) = (one for one in partitions.TABLES if one.table == f"{name}_1h")
+        for month in (alone, common):
+            await partitions.ensure(connection, table, month, month)
+            for hour, n in hours:
+                await add(table.table, counter, at(month, 60 * hour), n)
+        await connection.execute(f"DROP TABLE {name}_15m_{alone:%Y%m}")
+    await connection.execute(steps[0])
+    await partitions.ensure_now(connection)  # as new aggregators do
+    for name, counter in counted:
+        await add(f"{name}_15m", counter, at(alone, 60), 3)  # the first quarter of an hour, and another one
+        await add(f"{name}_15m", counter, at(alone, 195), 1)
+    await connection.execute(steps[1])
+    for name, counter in counted:
+        rows = await connection.fetch(f"SELECT bucket, {counter} FROM {name}_15m WHERE workspace = 1 ORDER BY bucket")
+        assert [tuple(row) for row in rows] == [(at(alone, 0), 5), (at(alone, 60), 7), (at(alone, 195), 1)]
+        assert await connection.fetchval("SELECT to_regclass($1)", f"{name}_1h") is None
+    await connection.close()

@@ -160,7 +160,7 @@ async def test_a_page_is_found_without_reading_what_comes_before_it(api: Api) ->
     assert ([row["id"] for row in answer["data"]], answer["pagination"]["total"]) == (rare, 6)
 
 
-@pytest.mark.parametrize("gone", [["1s"], ["15m"], ["1s", "15m", "1h"]])
+@pytest.mark.parametrize("gone", [["1s"], ["15m"], ["1s", "15m"]])
 async def test_counts_that_are_not_kept_any_more_are_done_without(api: Api, gone: list[str]) -> None:
     held = [Mail(AT + timedelta(seconds=1300 * n), State.SENT if n % 3 else State.FAILED) for n in range(200)]
     await register(api.here, api.workspace, *held)
@@ -199,7 +199,7 @@ async def test_total_and_page_are_of_one_moment(api: Api) -> None:
     async with api.here.pool.acquire() as connection:
         turn = connection.transaction()
         await turn.start()
-        await connection.execute("LOCK TABLE cohort_created_1h IN ACCESS EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE cohort_created_15m IN ACCESS EXCLUSIVE MODE")
         asked = asyncio.create_task(api.ok("/v1/messages"))
 
         async def waits() -> bool:

@@ -1,5 +1,6 @@
 """The history's slim rows (ADR 0051): old rows, of rollups too, beside them, texts beyond the bound, bytes."""
 
+import asyncio
 import io
 import random
 import re
@@ -16,7 +17,7 @@ from postmeter.aggregator.store import user_agents
 from postmeter.query.documents.workspaces.exports.history import _QUERIES as EXPORTS
 from postmeter.shared.auth import api_keys
 from postmeter.shared.storage import migrate, partitions, verdict_reasons
-from postmeter.shared.storage.rollups import CREATED, ROLLUPS, TOTAL
+from postmeter.shared.storage.rollups import CREATED, ROLLUPS, TOTAL, Rollup, Tier
 from postmeter.shared.stream.events import EventType, Mark
 from postmeter.shared.stream.records import Mail, Record
 from tests import sealing
@@ -26,6 +27,7 @@ from tests.bench.dataset import Dataset
 from tests.integration.flushes import Side, crowd, sides
 from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
 from tests.older_schema import first_steps, migrate_up_to
+from tests.waiting import until
 
 MESSAGES = 12
 OLD = "workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip,"
@@ -72,7 +74,8 @@ def second_part() -> list[Record]:
 
 def third_part() -> list[Record]:
     """What comes when all is migrated: to the same messages, and in the same buckets."""
-    return [registration(MESSAGES + 2, created=AT - 4 * SECOND), *crowd(random.Random(9), MESSAGES)]
+    clicked = hit(1, AT + 90 * SECOND, url="https://a.example/x")
+    return [clicked, registration(MESSAGES + 2, created=AT - 4 * SECOND), *crowd(random.Random(9), MESSAGES)]
 
 
 async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -95,6 +98,34 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
         f"INSERT INTO {seconds} (workspace, series, bucket, {', '.join(CREATED.counters)})"
         f" SELECT workspace, {TOTAL}, bucket, {sums} FROM {seconds} GROUP BY workspace, bucket"
     )
+    for rollup, tier in leaving():
+        await new.execute(f"INSERT INTO {tier.table} ({columns_of(rollup)}) {in_hours(rollup)}")
+
+
+def leaving() -> list[tuple[Rollup, Tier]]:
+    return [(rollup, tier) for rollup in ROLLUPS for tier in rollup.leaving]
+
+
+def columns_of(rollup: Rollup) -> str:
+    return ", ".join(("workspace", "series", "bucket", *(rollup.key or ())[:1], *rollup.counters))
+
+
+def in_hours(rollup: Rollup) -> str:
+    """What its rows by the hour, which the version before reads (ADR 0069), are by its quarter-hours."""
+    (quarters,) = (tier.table for tier in rollup.tiers if tier.seconds == 900)
+    keys = ", ".join(("workspace", "series", "date_bin('1 hour', bucket, 'epoch')", *(rollup.key or ())[:1]))
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in rollup.counters)
+    return f"SELECT {keys}, {sums} FROM {quarters} GROUP BY {keys}"
+
+
+async def check_hours(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for rollup, tier in leaving():
+        shown = [
+            name if name not in rollup.counters else f"coalesce({name}, 0)" for name in columns_of(rollup).split(", ")
+        ]
+        hours = await connection.fetch(f"SELECT {', '.join(shown)} FROM {tier.table}")
+        assert len(hours) > 1
+        assert {*hours} == {*await connection.fetch(in_hours(rollup))}, tier.table
 
 
 async def kept(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, list[str]]:
@@ -182,6 +213,30 @@ async def count(side: Side, found: list[Record]) -> None:
         await side.flush([record])
 
 
+async def count_meanwhile(dsn: str, side: Side, found: list[Record]) -> None:
+    """Do both steps while these are counted: the first of them, a click, while the hours are being dropped."""
+    first, *rest = found
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass('link_activity_1h')"
+    connection = await asyncpg.connect(dsn)
+
+    async def waits(task: "asyncio.Task[Any]", count: int) -> bool:
+        return task.done() or await connection.fetchval(query) >= count
+
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE link_activity_1h IN ROW EXCLUSIVE MODE")  # as a flush has it
+        migrating = asyncio.create_task(migrate.migrate(dsn))
+        await until(lambda: waits(migrating, 1))
+        flushing = asyncio.create_task(side.flush([first]))
+        await until(lambda: waits(flushing, 2))
+    await connection.close()
+    await migrating
+    try:
+        await flushing
+    except asyncpg.UndefinedTableError:
+        await side.flush([first])  # as a worker does
+    await count(side, rest)
+
+
 @pytest.mark.parametrize(("bound", "steps"), [("0020", [True, True]), ("0038", [False, True])])
 async def test_an_old_database_reads_and_counts_on_as_a_new_one(
     postgres_dsn: str, redis_url: str, empty_postgres_dsn: str, bound: str, steps: list[bool]
@@ -205,14 +260,19 @@ async def test_an_old_database_reads_and_counts_on_as_a_new_one(
             assert await differing(postgres_dsn, before, redis_url) == []
             async with sides(upgraded, 1) as (other,):
                 for part, after in zip((second_part(), third_part()), steps, strict=True):
-                    await migrate.migrate(before, after=after)
+                    await count(side, part)
+                    if after and not steps[0]:
+                        await count_meanwhile(before, other, part)
+                    else:
+                        await count(other, part)
                     for one in (side, other):
-                        await count(one, part)
                         await one.adopt()
                         await one.sweep()
                     assert await kept(old) == await kept(at.db)
                     assert await differing(postgres_dsn, before, redis_url) == []
                     assert bool(await totals_of_seconds(old)) is after
+                    if not after:
+                        await check_hours(old)
         reasons = await old.fetchval("SELECT array_agg(DISTINCT verdict_reason) FROM history")
         assert {*reasons} >= {"burst", "near_honeypot", "own_tracking_counts", "head", "google_image_proxy"}
         said = await answers(postgres_dsn, redis_url)

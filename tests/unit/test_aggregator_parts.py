@@ -25,7 +25,7 @@ from postmeter.aggregator.fold.effects import (
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.dimensions import of_message
-from postmeter.aggregator.store.rollups import ADD
+from postmeter.aggregator.store.rollups import statement
 from postmeter.aggregator.stream import checks
 from postmeter.aggregator.stream.batches import unpack
 from postmeter.aggregator.stream.reader import Entry
@@ -167,8 +167,9 @@ def test_wider_buckets_and_totals_hold_the_same_sums(deltas: Deltas) -> None:
 
 def test_rollup_statements_name_every_counter() -> None:
     for rollup in ROLLUPS:
+        add = statement(rollup, rollup.counters, rollup.tiers)
         for tier in rollup.tiers:
-            _, _, adds = ADD[rollup.name].partition(f"INSERT INTO {tier.table} AS known")
+            _, _, adds = add.partition(f"INSERT INTO {tier.table} AS known")
             for name in rollup.counters:
                 known, more = (
                     f"coalesce({of}.{name}, 0)" if rollup.is_sparse else f"{of}.{name}" for of in ("known", "excluded")

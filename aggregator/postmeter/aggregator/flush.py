@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import asyncpg
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions import contacts
@@ -43,6 +44,7 @@ from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.process import metrics
+from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.live import LiveTotals
@@ -75,6 +77,7 @@ class Flusher:
         self._engagement = EngagementPolicy()
         self._verdicts = VerdictSettings()
         self._ceilings = Refreshed[dict[int, Ceilings]]({}, ceilings.read)
+        self._leaving = Refreshed[frozenset[str]](frozenset(), partitions.leaving)
         self._sources = AnonymousSources(self._dimensions)
         self.memory = Memory(settings.message_cache)
         self._repeaters = messages.Repeaters()
@@ -90,9 +93,13 @@ class Flusher:
         register; else the sweep finds it.
         """
         prepared = await self._prepare(connection, _all(batches))
-        async with self.memory.transaction(connection) as held:
-            fresh = await dedup.fresh(connection, batches, self._counters)
-            outcome = await self._count(held, moves[0].lease.shard, moves, fresh, prepared, release=release)
+        try:
+            async with self.memory.transaction(connection) as held:
+                fresh = await dedup.fresh(connection, batches, self._counters)
+                outcome = await self._count(held, moves[0].lease.shard, moves, fresh, prepared, release=release)
+        except asyncpg.UndefinedTableError:  # a tier that leaves is gone: tried again without it, all is well
+            self._leaving.expire()
+            raise
         self._plans.count(held.learnt)
         return outcome
 
@@ -190,6 +197,7 @@ class Flusher:
         await self._engagement.refresh(connection)
         await self._verdicts.refresh(connection)
         await self._ceilings.refresh(connection)
+        await self._leaving.refresh(connection)
 
     def _texts(self, link: int | None, user_agent: int | None) -> tuple[str | None, str | None]:
         """What is remembered of these numbers."""
@@ -198,7 +206,7 @@ class Flusher:
 
     def _changes(self) -> Changes:
         return Changes(
-            Horizon(self._months),
+            Horizon(self._months, leaving=self._leaving.now),
             self._judge,
             self._network,
             self._stored_network,

@@ -10,8 +10,10 @@ from postmeter.shared.process.nameservers import NameserversSetting
 from postmeter.shared.process.setting_types import Interval, Keep, Pause, Positive, Seconds
 from postmeter.shared.process.settings import PostgresSettings, RedisSettings, Settings
 from postmeter.shared.storage.partitions import SECONDS_MONTHS
-from postmeter.shared.storage.rollups import ROLLUPS, SUM_TIERS
+from postmeter.shared.storage.rollups import LEAVING, ROLLUPS, SUM_TIERS, Rollup, Tier
 
+QUARTER_HOUR, HOUR, DAY = 900, 3600, 86_400
+"""Widths of tiers, in seconds."""
 _NO_ZONES = Secret("")
 
 
@@ -35,7 +37,8 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
     keep_networks: whether clients' addresses are kept, truncated, or not at all.
     dnsbl_zones: zones in which sending IPs are looked up; none: no look-ups. May carry a subscriber's key.
     dnsbl_nameservers: asked instead of the system's. dnsbl_interval: seconds between two look-ups of an IP.
-    retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years.
+    retain_*: months (waiting and dead letters: days) that tables are kept; events count back to two years. Where a
+    rollup has no hours, its quarter-hours are kept for as long as hours are.
     """
 
     postgres_pool: Positive = 10
@@ -68,18 +71,23 @@ class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
 
     def months(self) -> dict[str, int]:
         """Months that each table cut by months is kept, beside the present one."""
-        by_width = {
-            1: SECONDS_MONTHS,
-            900: self.retain_quarter_hours,
-            3600: self.retain_hours,
-            86_400: self.retain_days,
-        }
         return {
             "message": self.retain_messages,
             "engagement": self.retain_messages,
             "event": self.retain_events,
             "purchase": self.retain_events,
             "custom_event": self.retain_events,
-            **{tier.table: by_width[tier.seconds] for rollup in ROLLUPS for tier in rollup.tiers},
-            **{tier.table: by_width[tier.seconds] for tier in SUM_TIERS},
+            **{tier.table: self._kept(tier, rollup) for rollup in ROLLUPS for tier in rollup.tiers},
+            **{tier.table: self._kept(tier) for tier in (*SUM_TIERS, *LEAVING)},
         }
+
+    def _kept(self, tier: Tier, rollup: Rollup | None = None) -> int:
+        if tier.seconds == QUARTER_HOUR and rollup is not None and HOUR not in {one.seconds for one in rollup.tiers}:
+            return max(self.retain_quarter_hours, self.retain_hours)  # they answer what hours do elsewhere
+        by_width = {
+            1: SECONDS_MONTHS,
+            QUARTER_HOUR: self.retain_quarter_hours,
+            HOUR: self.retain_hours,
+            DAY: self.retain_days,
+        }
+        return by_width[tier.seconds]

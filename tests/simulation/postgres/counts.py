@@ -48,6 +48,11 @@ for _rollup in ROLLUPS:
 
 
 @statement
+def leaving(tx: Transaction, _: str, tables: Any) -> Rows:
+    return []
+
+
+@statement
 def raise_live(tx: Transaction, _: str, workspaces: Any, shard: int, *columns: Any) -> Rows:
     found = []
     for workspace, *more in sorted(zip(workspaces, *columns, strict=True)):

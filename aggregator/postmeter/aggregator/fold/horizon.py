@@ -17,11 +17,13 @@ def first_kept(today: date, months: int) -> date:
 class Horizon:
     """The bounds of one moment. `low` and `high`: an event's own time counts in [low, high).
 
-    oldest: by table, the first microsecond that it keeps; older rows are not written to it.
+    oldest: by table, the first microsecond that it keeps; older rows are not written to it. leaving: the tables of
+    Rollup.leaving that are there.
     """
 
-    def __init__(self, months: dict[str, int], now: int | None = None) -> None:
+    def __init__(self, months: dict[str, int], now: int | None = None, leaving: frozenset[str] = frozenset()) -> None:
         self.now = time.time_ns() // 1000 if now is None else now
+        self.leaving = leaving
         today = datetime.fromtimestamp(self.now / MICROSECONDS, UTC).date()
         self.low = _midnight(partitions.add_months(today, -partitions.MONTHS_BACK))
         self.high = _midnight(partitions.add_months(today, partitions.MONTHS_AHEAD))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from operator import itemgetter
 
 from postmeter.aggregator.fold import deltas
 from postmeter.aggregator.fold.deltas import Cells
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, ROLLUPS, Rollup, Tier
+from postmeter.shared.storage.rollups import ACTIVITY, COUNTERS, Rollup, Tier
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.aggregator.store", "rollups.sql")
@@ -22,16 +23,23 @@ def _key(rollup: Rollup) -> dict[str, str]:
     return {"workspace": "int", "bucket": "timestamptz", "series": "bigint", **dict(own)}
 
 
-def _add(rollup: Rollup, counters: tuple[str, ...]) -> str:
-    """The statement that adds to some counters of all tiers."""
+def tiers_of(rollup: Rollup, horizon: Horizon) -> list[Tier]:
+    """Those that are written, from fine to coarse. Services of the version before write theirs in the same order."""
+    leaving = (tier for tier in rollup.leaving if tier.table in horizon.leaving)
+    return sorted((*rollup.tiers, *leaving), key=lambda tier: tier.seconds)
+
+
+@cache
+def statement(rollup: Rollup, counters: tuple[str, ...], tiers: tuple[Tier, ...]) -> str:
+    """What adds to some counters of these tiers."""
     types = {name: "numeric" if name in rollup.money else "bigint" if name in _WIDE else "int" for name in counters}
     columns = _key(rollup) | types
-    tiers = (_add_to(rollup, tier, counters, len(columns) + n) for n, tier in enumerate(rollup.tiers, 1))
+    adds = (_add_to(rollup, tier, counters, len(columns) + n) for n, tier in enumerate(tiers, 1))
     return _QUERIES["add_{rollup}"].format(
         rollup=rollup.name,
         columns=", ".join(columns),
         arrays=", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1)),
-        tiers=", ".join(tiers),
+        tiers=", ".join(adds),
     )
 
 
@@ -67,29 +75,29 @@ def _both(rollup: Rollup, name: str) -> str:
     return f"coalesce({one}, 0) + coalesce({other}, 0)" if rollup.is_sparse else f"{one} + {other}"
 
 
-ADD = {rollup.name: _add(rollup, rollup.counters) for rollup in ROLLUPS}
-"""By rollup, the statement that adds to its counters."""
 HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")) and not name.startswith("anonymous"))
-ADD_HITS = _add(ACTIVITY, HITS)
-"""The same for flushes of nothing but opens and clicks: a third of the columns to send and to add."""
+"""What flushes of nothing but opens and clicks add to: a third of the columns to send and to add."""
 _PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
 _OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
 
 
 async def add(connection: Connection, rollup: Rollup, cells: Cells, horizon: Horizon) -> None:
     """Add these, in buckets of the finest tier, to every tier that keeps them, inside the caller's transaction."""
-    statement = ADD[rollup.name]
+    counters, tiers = rollup.counters, tiers_of(rollup, horizon)
     if rollup is ACTIVITY and not any(counts[place] for counts in cells.values() for place in _OTHERS):
-        statement, cells = ADD_HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
+        counters, cells = HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
     if rollup.totals is not None:
         cells = deltas.with_totals(cells, deltas.width(rollup.totals))
     rows = [(*key, *counts) for key, counts in cells.items() if key[1] < horizon.high and any(counts)]
     if rows:
-        oldest = (horizon.oldest[tier.table] for tier in rollup.tiers)
-        await connection.execute(statement, *zip(*rows, strict=True), *oldest)
+        oldest = (horizon.oldest[tier.table] for tier in tiers)
+        add_to = statement(rollup, counters, tuple(tiers))
+        await connection.execute(add_to, *zip(*rows, strict=True), *oldest)
 
 
-async def remove_empty(connection: Connection, rollup: Rollup, touched: Iterable[tuple[int, int, int]]) -> None:
+async def remove_empty(
+    connection: Connection, rollup: Rollup, touched: Iterable[tuple[int, int, int]], horizon: Horizon
+) -> None:
     """Take out rows of these buckets, in all tiers, that count nothing any more: nothing is listed with zeros.
 
     Only rows that the caller's transaction has changed itself may be named, so it waits for nobody.
@@ -98,7 +106,7 @@ async def remove_empty(connection: Connection, rollup: Rollup, touched: Iterable
     if rollup.totals is not None:
         cells = deltas.with_totals(cells)  # by the second, too: until migration 0043 there are such rows
     empty = " AND ".join(f"coalesce(t.{name}, 0) = 0" for name in rollup.counters)
-    for tier in rollup.tiers:
+    for tier in tiers_of(rollup, horizon):
         cells = deltas.widened(cells, deltas.width(tier))
         if cells:
             query = _QUERIES["remove_empty"].format(table=tier.table, empty=empty)

@@ -117,11 +117,15 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
 
 async def remove_emptied(connection: Connection, changes: Changes) -> None:
     """Take out rows of rollups that counted only what these changes, which the caller has written, moved away."""
-    await rollups.remove_empty(connection, ACTIVITY, _touched(changes.activity))
-    await rollups.remove_empty(connection, CREATED, _touched(changes.cohorts.created))
-    await rollups.remove_empty(connection, SENT, _touched(changes.cohorts.sent))
-    await rollups.remove_empty(connection, REASONS, _touched(changes.reasons.counts))
-    await rollups.remove_empty(connection, LINKS, (key[:3] for key, n in changes.relinked.items() if n))
+    for rollup, cells in (
+        (ACTIVITY, changes.activity),
+        (CREATED, changes.cohorts.created),
+        (SENT, changes.cohorts.sent),
+        (REASONS, changes.reasons.counts),
+    ):
+        await rollups.remove_empty(connection, rollup, _touched(cells), changes.horizon)
+    relinked = (key[:3] for key, n in changes.relinked.items() if n)
+    await rollups.remove_empty(connection, LINKS, relinked, changes.horizon)
 
 
 def _touched(cells: Cells) -> Iterator[Bucket]:

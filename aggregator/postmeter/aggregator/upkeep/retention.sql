@@ -7,8 +7,8 @@ SELECT pg_try_advisory_lock($1);
 SELECT pg_advisory_unlock($1);
 
 -- name: partitions_of
--- Names of the partitions of table $1.
-SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1::text::regclass;
+-- Names of the partitions of table $1; none where the table is not there.
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1);
 
 -- name: drop_waiting
 -- Forget events that have waited for more than $1 days.

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ROLLUPS, SUM_TIERS
+from postmeter.shared.storage.rollups import LEAVING, ROLLUPS, SUM_TIERS
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.shared.storage", "partitions.sql")
@@ -41,7 +41,7 @@ TABLES = (
         for rollup in ROLLUPS
         for tier in rollup.tiers
     ),
-    *(Partitioned(tier.table, "month", "time") for tier in SUM_TIERS),
+    *(Partitioned(tier.table, "month", "time") for tier in (*SUM_TIERS, *LEAVING)),
     Partitioned("purchase", "month", "time"),
     Partitioned("custom_event", "month", "time"),
     Partitioned("dedup", "day", "time"),
@@ -87,6 +87,12 @@ async def ensure(connection: Connection, table: Partitioned, first: date, last: 
             if name(table, start) in missing
         ]
         await connection.execute(_QUERIES["make_all"], table.table, *map(list, zip(*wanted, strict=True)), _id(table))
+
+
+async def leaving(connection: Connection) -> frozenset[str]:
+    """The tables of Rollup.leaving that are there."""
+    rows = await connection.fetch(_QUERIES["leaving"], [tier.table for tier in LEAVING])
+    return frozenset(row["name"] for row in rows)
 
 
 async def drop(connection: Connection, table: Partitioned, partition: str) -> None:

@@ -68,6 +68,10 @@ REVOKE ALL ON FUNCTION postmeter_make_partition(text, text, text, text, text), p
 SELECT partition FROM unnest($2::text[]) AS partition
 WHERE to_regclass($1) IS NOT NULL AND to_regclass(partition) IS NULL
 
+-- name: leaving
+-- Those of the tables $1 that are there.
+SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL
+
 -- name: make_all
 -- Make partitions of the table $1, all or none: $2 their names, $3 and $4 their bounds, $5 as the function's id.
 SELECT postmeter_make_partition($1, partition, low, high, $5)

@@ -6,6 +6,7 @@ by whoever runs Postgres (docs/operating.md, ADR 0029): they belong to the serve
 
 from __future__ import annotations
 
+from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, SUM_TIERS
 from postmeter.shared.storage.sql import Queries
@@ -102,5 +103,7 @@ async def give(connection: Connection, *, take: bool = True) -> list[str]:
             for right, tables in rights.items():
                 await connection.execute(f"GRANT {right} ON {', '.join(tables)} TO {role(service)}")
         if role("aggregator") in there:
+            for table in await partitions.leaving(connection):
+                await connection.execute(f"GRANT {_WRITE} ON {table} TO {role('aggregator')}")
             await connection.execute(f"GRANT EXECUTE ON FUNCTION {FUNCTIONS} TO {role('aggregator')}")
     return there

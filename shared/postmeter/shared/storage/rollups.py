@@ -80,11 +80,14 @@ class Rollup:
     Each width is a multiple of the one before. key: what rows are of beside bucket and series, as (column, type).
     money: the counters that are exact decimals, not whole numbers.
     is_sparse: most counters of most rows are 0, and null stands for it (ADR 0064): read them by `added`.
+    leaving: tiers that only services of the version before read: written as long as they are there, which is until
+    `postmeter migrate --after` (ADR 0069).
     """
 
     name: str
     counters: tuple[str, ...]
     tiers: tuple[Tier, ...]
+    leaving: tuple[Tier, ...] = ()
     key: tuple[str, str] | None = None
     money: frozenset[str] = frozenset()
     is_sparse: bool = False
@@ -107,15 +110,21 @@ CREATED = Rollup(
     (
         Tier("cohort_created_1s", 1, has_total=False),
         Tier("cohort_created_15m", 900),
-        Tier("cohort_created_1h", 3600),
         Tier("cohort_created_1d", 86400),
     ),
+    leaving=(Tier("cohort_created_1h", 3600),),
     is_sparse=True,
 )
 """Messages, in the bucket of their creation, under their present state. By the second, so that a window that
 begins at any second is exact without looking at messages."""
 
-SENT = Rollup("sent", SENT_COUNTERS, (Tier("cohort_sent_15m", 900), Tier("cohort_sent_1h", 3600)), is_sparse=True)
+SENT = Rollup(
+    "sent",
+    SENT_COUNTERS,
+    (Tier("cohort_sent_15m", 900),),
+    leaving=(Tier("cohort_sent_1h", 3600),),
+    is_sparse=True,
+)
 """Messages, in the bucket of their (earliest) sending."""
 
 LINKS = Rollup(
@@ -123,9 +132,9 @@ LINKS = Rollup(
     LINK_COUNTERS,
     (
         Tier("link_activity_15m", 900, has_total=False),
-        Tier("link_activity_1h", 3600, has_total=False),
         Tier("link_activity_1d", 86400, has_total=False),
     ),
+    leaving=(Tier("link_activity_1h", 3600, has_total=False),),
     key=("link", "bigint"),
     is_sparse=True,
 )
@@ -174,6 +183,7 @@ CONVERSIONS = Rollup(
 under the series without any dimensions."""
 
 ROLLUPS = (ACTIVITY, CREATED, SENT, LINKS, REASONS, CONVERSIONS)
+LEAVING = tuple(tier for rollup in ROLLUPS for tier in rollup.leaving)
 
 
 def added(counters: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """Where a page of the message list lies: found by counts, so that no message before it has to be read.
 
 Messages are counted by the time of their creation under their present state (rollups.CREATED). From the newest
-day on the counts say in which days the page lies, in these days in which hours, and so on to the second; only
+day on the counts say in which days the page lies, in these days in which quarter-hours, in these in which seconds; only
 messages of those seconds are read. A page holds few messages, so at each width few spans hold some of it.
 """
 
