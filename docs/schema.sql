@@ -62,6 +62,7 @@ CREATE TRIGGER changed_by_update AFTER UPDATE ON campaign EXECUTE FUNCTION postm
 
 -- One row per combination of dimensions; every message points to one. '' means none.
 -- (0006) Mailbox provider of the recipients: another dimension of a series. What was mailed before has none.
+-- (0048) from_address and provider_account of the first message of a series, as of most others of it; null: nobody knows. They stay.
 CREATE TABLE series (
     workspace int NOT NULL,
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -71,6 +72,8 @@ CREATE TABLE series (
     template text NOT NULL DEFAULT '',
     tags text[] NOT NULL DEFAULT '{}'[],
     mailbox_provider text NOT NULL DEFAULT '',
+    usual_from text,
+    usual_account text,
     PRIMARY KEY (workspace, id),
     UNIQUE (workspace, campaign, domain, provider, template, tags, mailbox_provider)
 );
@@ -92,26 +95,28 @@ CREATE TRIGGER changed_by_update AFTER UPDATE ON series EXECUTE FUNCTION postmet
 -- by this index while a month has few.
 -- (0036) Messages by their creation, as before, but in the direction in which they come: an index that grows at its end has full pages,
 -- one that grows at its beginning half empty ones. Read backwards it is (created_at DESC, id).
--- (0036) A recipient's messages by a hash of who it is: an entry of 28 bytes instead of 92. Who looks for them says it beside workspace
--- and to_hash themselves.
 -- (0042) A provider's name of a message by a hash: an entry of 20 bytes instead of 60. Who looks for one says it beside workspace, provider and
 -- name themselves. Messages without a name are null, not left out: of an index without them the planner does not know how rare a
 -- value is.
+-- (0048) to_hash as bytes, half as long: one of the two is null. Until 0049 nobody writes it, for services of the version before read to_hash.
+-- (0049) Null: as the series says, or to_digest. A text that stands in the row counts: in rows of before, in the series of all combinations
+-- beyond the limit, where the sender was another one or the tags had another order, and of messages that nobody has registered.
+-- (0049) A recipient's messages, in either shape, by a hash of who it is. Who looks for them says it beside workspace and to_hash, of `mail`.
 CREATE TABLE message (
     workspace int NOT NULL,
     id uuid NOT NULL,
     series bigint NOT NULL,
     state smallint NOT NULL DEFAULT 1,
-    campaign text NOT NULL,
-    from_address text NOT NULL,
-    to_hash text NOT NULL,
+    campaign text,
+    from_address text,
+    to_hash text,
     to_domain text NOT NULL,
     subject text NOT NULL,
-    provider text NOT NULL,
-    provider_account text NOT NULL,
+    provider text,
+    provider_account text,
     provider_message text NOT NULL,
-    template text NOT NULL,
-    tags text[] NOT NULL,
+    template text,
+    tags text[],
     created_at timestamptz NOT NULL,
     sent_at timestamptz,
     delivered_at timestamptz,
@@ -119,13 +124,14 @@ CREATE TABLE message (
     links int NOT NULL DEFAULT 0,
     domain text,
     recipient_ref text NOT NULL DEFAULT '',
+    to_digest bytea,
     PRIMARY KEY (workspace, id)
 ) PARTITION BY RANGE (id);
+CREATE INDEX message_addressee ON message (hashtextextended(COALESCE(to_hash, encode(to_digest, 'hex')), (workspace)::bigint), created_at);
 CREATE INDEX message_created_at ON message (workspace, created_at, id DESC);
 CREATE INDEX message_named ON message (hashtextextended(NULLIF(provider_message, ''), (workspace)::bigint));
 CREATE INDEX message_provisional ON message (workspace, provider, provider_message) WHERE (((flags)::int & 4) <> 0);
 CREATE INDEX message_subject ON message (hashtextextended(subject, (workspace)::bigint));
-CREATE INDEX message_to ON message (hashtextextended(to_hash, (workspace)::bigint), created_at);
 CREATE TRIGGER subjects_noted AFTER INSERT ON message EXECUTE FUNCTION postmeter_note_subjects();
 
 -- First counted open, click, reply, unsubscribe of each message (events.Engagement). was: the time that the
@@ -903,6 +909,9 @@ CREATE INDEX activity_day_due ON activity_day (due) WHERE (state < 2);
 
 -- (0020) The history as everybody reads it, whichever shape its rows have.
 VIEW history (workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip, claimed_at, counted, source);
+
+-- (0048) Messages as they are read, whichever shape their rows have. Until 0049 they have only one.
+VIEW mail (workspace, id, series, state, campaign, from_address, to_hash, to_domain, subject, provider, provider_account, provider_message, template, tags, created_at, sent_at, delivered_at, flags, links, domain, recipient_ref);
 
 FUNCTION postmeter_changed() RETURNS trigger;
 

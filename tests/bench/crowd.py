@@ -47,7 +47,7 @@ QUESTIONS = 5
 BATCH_SECONDS = 0.05
 MESSAGES = 50_000
 RECENT = (
-    "SELECT id, campaign FROM message WHERE workspace = $1 AND campaign <> '' AND state = 5"
+    "SELECT id, campaign FROM mail WHERE workspace = $1 AND campaign <> '' AND state = 5"
     " AND created_at > $2 ORDER BY created_at DESC LIMIT $3"
 )
 

@@ -49,8 +49,8 @@ SELECT -1 - d, '', 'mail' || d || '.example', '', '', ARRAY[]::text[], '', NULL,
 
 -- name: series
 -- The series of the slots in workspace $1.
-INSERT INTO series (workspace, campaign, domain, provider, template, tags, mailbox_provider)
-SELECT DISTINCT $1::int, campaign, domain, provider, template, tags, mailbox FROM bench.slot;
+INSERT INTO series (workspace, campaign, domain, provider, template, tags, mailbox_provider, usual_from, usual_account)
+SELECT DISTINCT $1::int, campaign, domain, provider, template, tags, mailbox, 'news@' || domain, 'account-' || provider FROM bench.slot;
 
 -- name: number_slots
 -- Tell the slots their series.
@@ -189,12 +189,10 @@ ORDER BY at;
 
 -- name: write_messages
 -- These messages in workspace $1, under the state that their events have left them in.
-INSERT INTO message (workspace, id, series, state, campaign, from_address, to_hash, to_domain, subject, provider,
-    provider_account, provider_message, template, tags, created_at, sent_at, delivered_at)
-SELECT $1, m.id, m.series, coalesce(h.state, 1), m.campaign, 'news@' || m.domain,
-    encode(sha256(convert_to((m.n % 1000003)::text, 'UTF8')), 'hex'), CASE m.mailbox WHEN '' THEN 'reader' || m.n % 300 || '.example' ELSE m.mailbox || '.com' END,
-    'News of ' || m.template || ', number ' || m.n % 1000, m.provider, 'account-' || m.provider, 'pm-' || m.n,
-    m.template, m.tags, m.created, h.sent_at, h.delivered_at
+INSERT INTO message (workspace, id, series, state, to_digest, to_domain, subject, provider_message,
+    created_at, sent_at, delivered_at)
+SELECT $1, m.id, m.series, coalesce(h.state, 1), sha256(convert_to((m.n % 1000003)::text, 'UTF8')), CASE m.mailbox WHEN '' THEN 'reader' || m.n % 300 || '.example' ELSE m.mailbox || '.com' END,
+    'News of ' || m.template || ', number ' || m.n % 1000, 'pm-' || m.n, m.created, h.sent_at, h.delivered_at
 FROM bench.message m LEFT JOIN (
     SELECT message, min(at) FILTER (WHERE type = {SENT}) AS sent_at,
         min(at) FILTER (WHERE type = {DELIVERED}) AS delivered_at,
@@ -288,7 +286,7 @@ FROM {finer} WHERE workspace = $1 GROUP BY workspace, series, {keys}wide ORDER B
 -- name: first_sendings
 -- When the campaigns of workspace $1 were sent first.
 UPDATE campaign SET sent_at = m.first FROM (
-    SELECT campaign, min(sent_at) AS first FROM message WHERE workspace = $1 GROUP BY campaign) m
+    SELECT campaign, min(sent_at) AS first FROM mail WHERE workspace = $1 GROUP BY campaign) m
 WHERE campaign.workspace = $1 AND campaign.id = m.campaign;
 
 -- name: live_totals
@@ -310,5 +308,5 @@ WHERE own.relkind = 'r' GROUP BY 1 HAVING sum(own.reltuples) > 0 ORDER BY 3 DESC
 -- name: sample
 -- For the requests: a campaign's messages of workspace $1, the one with the longest history of a thousand.
 SELECT e.message FROM event e JOIN (
-    SELECT id FROM message WHERE workspace = $1 AND campaign = $2 ORDER BY id LIMIT 1000) m ON m.id = e.message
+    SELECT id FROM mail WHERE workspace = $1 AND campaign = $2 ORDER BY id LIMIT 1000) m ON m.id = e.message
 WHERE e.workspace = $1 GROUP BY e.message ORDER BY count(*) DESC, e.message LIMIT 1;

@@ -124,7 +124,7 @@ WHERE sent.at >= $2 AND sent.at < $3 GROUP BY 1, 2
 
 -- name: life
 -- Misar: campaign $2 in all its life, and its recipients.
-SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND campaign = $2) AS recipients,
+SELECT (SELECT count(*) FROM mail WHERE workspace = $1 AND campaign = $2) AS recipients,
     count(*) FILTER (WHERE type = {SENT}) AS sent, count(*) FILTER (WHERE type = {DELIVERED}) AS delivered,
     count(*) FILTER (WHERE type = {OPENED} AND verdict <> {MACHINE}) AS opens,
     count(*) FILTER (WHERE type = {CLICKED} AND verdict <> {MACHINE}) AS clicks,

@@ -29,7 +29,7 @@ WHERE reasons IS NULL OR activity IS NULL
 """
 _CAMPAIGNS = """
 SELECT id, sent_at FROM campaign WHERE workspace = $1 AND sent_at IS DISTINCT FROM (
-    SELECT min(m.sent_at) FROM message m WHERE m.workspace = $1 AND m.campaign = campaign.id)
+    SELECT min(m.sent_at) FROM mail m WHERE m.workspace = $1 AND m.campaign = campaign.id)
 """
 
 

@@ -243,7 +243,7 @@ async def test_a_recipient_of_much_mail_costs_little(at: Bench, three: list[Side
     await three[0].flush([registration(n, to_hash=f"{1:064x}", created=AT - 20 * DAY) for n in range(2000)])
     await at.db.execute("ANALYZE message")
     plan = await three[0].connection.fetch(
-        "EXPLAIN (ANALYZE, BUFFERS) SELECT id FROM message WHERE workspace = 1 AND to_hash = $1"
+        "EXPLAIN (ANALYZE, BUFFERS) SELECT id FROM mail WHERE workspace = 1 AND to_hash = $1"
         " AND created_at BETWEEN $2 AND $3 AND provider = 'SENDGRID' LIMIT 2",
         f"{1:064x}",
         AT - BEFORE,

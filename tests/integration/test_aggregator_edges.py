@@ -228,7 +228,7 @@ async def test_a_bomb_of_campaigns_ends_in_one_series(at: Bench) -> None:
     async with at.aggregator(series_limit=3, batch_records=2):
         await at.counted()
     assert await at.value("SELECT count(*) FROM series") == 4
-    assert await at.value("SELECT count(*) FROM message WHERE campaign LIKE 'c%'") == 12
+    assert await at.value("SELECT count(*) FROM mail WHERE campaign LIKE 'c%'") == 12
     assert await at.total() == {"human_opens": 12, "unique_opens": 12}
     other = "SELECT sum(human_opens) FROM activity_1d JOIN series ON series = id WHERE campaign = '(other)'"
     assert await at.value(other) == 9

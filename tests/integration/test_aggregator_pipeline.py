@@ -49,5 +49,5 @@ async def test_tags_are_kept_as_sent_and_their_order_makes_no_series(at: Bench) 
     await at.streams.append(0, registration(1, tags=["b", "a"]), registration(2, tags=["a", "b"]))
     async with at.aggregator():
         await at.counted()
-    assert await at.value("SELECT array_agg(tags::text ORDER BY id) FROM message") == ["{b,a}", "{a,b}"]
+    assert await at.value("SELECT array_agg(tags::text ORDER BY id) FROM mail") == ["{b,a}", "{a,b}"]
     assert await at.value("SELECT array_agg(tags::text) FROM series") == ["{a,b}"]

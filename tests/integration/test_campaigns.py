@@ -29,7 +29,7 @@ from tests.integration.tracking_service import SHARDS, WORKSPACE, Service
 from tests.waiting import until
 
 NOW = datetime.now(UTC)
-EARLIEST = "(SELECT min(m.sent_at) FROM message m WHERE m.campaign = c.id)"
+EARLIEST = "(SELECT min(m.sent_at) FROM mail m WHERE m.campaign = c.id)"
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_a_campaign_is_sent_when_its_first_message_was(at: Bench, redis_ur
         statuses = {name: one["status"] for name, one in (await reader.all()).items()}
         assert statuses == {"spring": "sent", "autumn": "sent"}
     earliest = (
-        "SELECT bool_and(c.sent_at = (SELECT min(m.sent_at) FROM message m WHERE m.campaign = c.id)) FROM campaign c"
+        "SELECT bool_and(c.sent_at = (SELECT min(m.sent_at) FROM mail m WHERE m.campaign = c.id)) FROM campaign c"
     )
     assert await at.value(earliest)
 
@@ -183,7 +183,7 @@ async def test_messages_beyond_the_limit_of_series_still_tell_when_their_campaig
         await at.streams.append(0, event(EventType.SENT, 2, AT + 3), event(EventType.SENT, 1, AT + 1))
         await at.counted()
     rows = await at.db.fetch(
-        "SELECT id, sent_at = (SELECT min(sent_at) FROM message WHERE campaign = c.id) FROM campaign c"
+        "SELECT id, sent_at = (SELECT min(sent_at) FROM mail WHERE campaign = c.id) FROM campaign c"
     )
     assert sorted(map(tuple, rows)) == [("c1", True), ("c2", True), ("c3", True)]
 

@@ -180,7 +180,7 @@ async def test_any_order_keeps_what_was_allowed(at: Bench, seed: int) -> None:
     assert Counter((round(row["at"].timestamp() * SECOND), row["whole"]) for row in rows) == sum(
         model.history.values(), Counter()
     )
-    rows = await at.db.fetch("SELECT id FROM message WHERE to_hash <> ''")
+    rows = await at.db.fetch("SELECT id FROM mail WHERE to_hash <> ''")
     assert {row["id"].bytes for row in rows} == {message(n) for n in model.named}
     sums = await at.db.fetchrow(
         "SELECT coalesce(sum(human_opens), 0)::int, coalesce(sum(anonymous_opens), 0)::int"

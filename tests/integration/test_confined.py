@@ -249,7 +249,7 @@ async def test_others_see_what_a_confined_key_calls_its_campaign_until_they_name
     assert '"Then"' in (await stage.write(FIRST, get(path)))[1]
     sent = {
         "type": "sent",
-        "message_id": await stage.db.fetchval("SELECT max(id::text) FROM message WHERE campaign = 'cmp-new'"),
+        "message_id": await stage.db.fetchval("SELECT max(id::text) FROM mail WHERE campaign = 'cmp-new'"),
     }
     await stage.town.good(admin, Request("POST", "/v1/events", {"events": [sent]}))
     await stage.counted()

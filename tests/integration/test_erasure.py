@@ -160,7 +160,7 @@ async def test_nothing_that_identifies_stays_and_every_sum_does(at: Bench) -> No
     for table in ("consent", "recipient_choice", "last_open"):
         assert await at.value(f"SELECT to_hash FROM {table}") == OTHER
     assert await at.value("SELECT count(*) FROM custom_event WHERE contact = $1 AND properties <> '{}'", OTHER) == 1
-    assert await at.value("SELECT count(*) FROM message WHERE to_hash = $1 AND flags & 1024 = 0", OTHER) == 1
+    assert await at.value("SELECT count(*) FROM mail WHERE to_hash = $1 AND flags & 1024 = 0", OTHER) == 1
     assert await at.value("SELECT count(*) FROM erasure_message") == 0
 
 
@@ -212,7 +212,7 @@ async def test_what_comes_late_makes_nothing_anew_and_what_is_new_is(at: Bench) 
         # From then on the recipient is as anybody.
         await at.streams.append(0, of_ada(5, at=after, created=after), hit(5, after), custom(HASH, after))
         await at.counted()
-        assert await at.value("SELECT count(*) FROM message WHERE to_hash = $1 AND flags & 1024 = 0", HASH) == 1
+        assert await at.value("SELECT count(*) FROM mail WHERE to_hash = $1 AND flags & 1024 = 0", HASH) == 1
         assert await at.value("SELECT count(*) FROM custom_event WHERE contact = $1", HASH) == 1
         assert (await at.total())["human_opens"] == 1
 
@@ -236,10 +236,10 @@ async def test_it_waits_for_who_has_begun_before(at: Bench) -> None:
             "INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,"
             " provider_account, provider_message, template, tags, created_at)"
             " SELECT workspace, $1, series, campaign, from_address, to_hash, to_domain, subject, provider,"
-            " provider_account, provider_message || '-2', template, tags, created_at FROM message",
+            " provider_account, provider_message || '-2', template, tags, created_at FROM mail",
             uuid.UUID(bytes=message(2)),
         )
-        assert await at.value("SELECT count(*) FROM message WHERE to_hash = ''") == 0
+        assert await at.value("SELECT count(*) FROM mail WHERE to_hash = ''") == 0
         await begun.commit()
         assert (await done(at, job))["message"] == 2
     await other.close()
@@ -271,7 +271,7 @@ async def test_what_a_flush_was_adding_in_that_moment_goes_too(at: Bench) -> Non
         OWN_LINK,
     )
     assert await worked() == Step.LATE
-    assert await at.value("SELECT count(*) FROM message WHERE to_hash = ''") == 1
+    assert await at.value("SELECT count(*) FROM mail WHERE to_hash = ''") == 1
     await begun.commit()
     assert await worked() == Step.REST
     assert await at.value("SELECT count(*) FROM event") == 0

@@ -167,7 +167,7 @@ async def test_what_is_not_counted_any_more_is_read(api: Api) -> None:
     await register(api.here, api.workspace, Mail(NOW))
     await api.here.pool.execute(
         "INSERT INTO message SELECT workspace, $2, series, state, campaign, from_address, to_hash, to_domain, subject,"
-        " provider, provider_account, provider_message, template, tags, $3, sent_at, delivered_at FROM message"
+        " provider, provider_account, provider_message, template, tags, $3, sent_at, delivered_at FROM mail"
         " WHERE workspace = $1 AND state = 8 LIMIT 1",
         *(api.workspace, early.id, early.created),
     )

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import asyncpg
 import pytest
 
+from postmeter.aggregator.store.dimensions import Sender
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
 from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, SUM_TIERS, SUMS, TIERS
@@ -131,7 +132,7 @@ async def test_tables_have_the_columns_that_the_code_declares(postgres_dsn: str)
         assert await columns(postgres_dsn, tier.table) == ["workspace", "series", "bucket", *COUNTERS]
     for tier in SUMS.values():
         assert await columns(postgres_dsn, tier.table) == ["workspace", "dimension", "bucket", "value", *COUNTERS]
-    assert await columns(postgres_dsn, "series") == ["workspace", "id", *DIMENSIONS]
+    assert await columns(postgres_dsn, "series") == ["workspace", "id", *DIMENSIONS, *Sender._fields]
 
 
 async def test_the_page_of_the_schema_shows_what_the_migrations_make(postgres_dsn: str) -> None:

@@ -90,7 +90,7 @@ async def test_what_is_over_goes_and_sums_stay(at: Bench, monkeypatch: pytest.Mo
     await keep(at, metrics)
     assert await rows(at, "event WHERE true") == [0, 6]
     assert await rows(at, "engagement WHERE true") == [0, 5]
-    assert await rows(at, "message WHERE to_hash <> '' AND subject <> '' AND flags & 1024 = 0") == [0, 5]
+    assert await rows(at, "mail WHERE to_hash <> '' AND subject <> '' AND flags & 1024 = 0") == [0, 5]
     assert await rows(at, "message WHERE true") == [5, 5]
     assert await rows(at, "purchase WHERE contact <> ''") == [0, 1]
     assert await rows(at, "custom_event WHERE true") == [0, 1]

@@ -196,9 +196,11 @@ class Ledger:
 
     def _check_campaigns(self, store: Store, workspace: int) -> None:
         sent: dict[str, int] = {}
+        series = {row["id"]: row["campaign"] for row in store.rows("series")}
         for row in store.rows("message"):
-            if row["workspace"] == workspace and row["campaign"] and row["sent_at"] is not None:
-                sent[row["campaign"]] = min(row["sent_at"], sent.get(row["campaign"], row["sent_at"]))
+            campaign = series[row["series"]] if row["campaign"] is None else row["campaign"]
+            if row["workspace"] == workspace and campaign and row["sent_at"] is not None:
+                sent[campaign] = min(row["sent_at"], sent.get(campaign, row["sent_at"]))
         found = {row["id"]: row["sent_at"] for row in store.rows("campaign") if row["workspace"] == workspace}
         self._same("campaigns", {key: at for key, at in found.items() if at is not None}, sent)
 

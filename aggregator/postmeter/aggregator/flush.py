@@ -81,6 +81,7 @@ class Flusher:
         self._sources = AnonymousSources(self._dimensions)
         self.memory = Memory(settings.message_cache)
         self._repeaters = messages.Repeaters()
+        self._slim = Refreshed(False, messages.may_be_slim)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
@@ -198,6 +199,7 @@ class Flusher:
         await self._verdicts.refresh(connection)
         await self._ceilings.refresh(connection)
         await self._leaving.refresh(connection)
+        await self._slim.refresh(connection)
 
     def _texts(self, link: int | None, user_agent: int | None) -> tuple[str | None, str | None]:
         """What is remembered of these numbers."""
@@ -282,7 +284,14 @@ class Flusher:
             return
         connection = held.connection
         learnt, names = await messages.register(
-            connection, unknown, prepared.series, changes.horizon, changes.cohorts, changes.said, self._repeaters
+            connection,
+            unknown,
+            prepared.series,
+            changes.horizon,
+            changes.cohorts,
+            changes.said,
+            self._repeaters,
+            senders=self._dimensions.senders if self._slim.now else None,
         )
         held.create(learnt)
         await provisional.notice(connection, names)

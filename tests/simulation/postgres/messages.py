@@ -32,6 +32,7 @@ MESSAGE = (
     "links",
     "domain",
     "recipient_ref",
+    "to_digest",
 )
 PROVISIONAL = 4
 
@@ -64,15 +65,17 @@ def admit_campaigns(tx: Transaction, _: str, *columns: Any) -> None:
 @statement
 def find_series(tx: Transaction, _: str, *columns: Any) -> Rows:
     found = [tx.get("series", dimensions) for dimensions in zip(*columns, strict=True)]
-    return [{"id": row["id"] if row is not None else None} for row in found]
+    nobody = dict.fromkeys(("id", "usual_from", "usual_account"))
+    return [nobody if row is None else {name: row[name] for name in nobody} for row in found]
 
 
 @statement
 def make_series(tx: Transaction, _: str, *columns: Any) -> None:
-    for dimensions in sorted(zip(*columns, strict=True)):
+    for *dimensions, usual_from, usual_account in sorted(zip(*columns, strict=True), key=lambda one: one[:-2]):
         workspace, campaign, domain, *_rest = dimensions
         row = {"workspace": workspace, "id": tx.store.number(), "campaign": campaign, "domain": domain}
-        tx.insert("series", dimensions, row)
+        row |= {"usual_from": usual_from, "usual_account": usual_account}
+        tx.insert("series", tuple(dimensions), row)
 
 
 @statement
@@ -109,6 +112,12 @@ def raise_sendings(tx: Transaction, _: str, *columns: Any) -> None:
 
 
 # -- messages
+
+
+@statement
+def may_be_slim(tx: Transaction, _: str) -> Rows:
+    """The schema is of now."""
+    return [{"may_be": True}]
 
 
 @statement

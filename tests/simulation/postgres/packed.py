@@ -44,6 +44,8 @@ def _read(column: str) -> Callable[[bytes], Any]:
         return lambda packed: _number(packed) + UNTIL_2000
     if column == "tags":
         return _texts
+    if column == "to_digest":
+        return bytes
     return _number if column in _WIDTH else bytes.decode
 
 

@@ -42,7 +42,7 @@ SELECT n.workspace, n.contact FROM unnest($1::int[], $2::text[]) AS n (workspace
 WHERE EXISTS (
     SELECT FROM (
         SELECT m.id, m.provider, m.provider_message, m.flags FROM (
-            SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
+            SELECT * FROM mail WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
             OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact
         ORDER BY m.id DESC LIMIT $3) AS mine
@@ -64,7 +64,7 @@ LEFT JOIN LATERAL (
     SELECT mine.id AS message, e.series, mine.campaign
     FROM (
         SELECT m.id, m.campaign FROM (
-            SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
+            SELECT * FROM mail WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.contact, n.workspace)
             OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
         WHERE m.workspace = n.workspace AND m.to_hash = n.contact
         ORDER BY m.id DESC LIMIT $4) AS mine

@@ -3,7 +3,7 @@
 INSERT INTO last_open AS known (workspace, to_hash, day)
 SELECT m.workspace, m.to_hash, max(n.day)
 FROM unnest($1::int[], $2::uuid[], $3::date[]) AS n (workspace, message, day)
-JOIN message m ON m.workspace = n.workspace AND m.id = n.message
+JOIN mail m ON m.workspace = n.workspace AND m.id = n.message
 WHERE m.to_hash <> ''
 GROUP BY m.workspace, m.to_hash ORDER BY m.workspace, m.to_hash
 ON CONFLICT (workspace, to_hash) DO UPDATE SET day = excluded.day WHERE known.day < excluded.day;

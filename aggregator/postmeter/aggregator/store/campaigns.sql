@@ -22,7 +22,7 @@ JOIN series s ON s.workspace = n.workspace AND s.id = n.id;
 -- The earliest of times $3 of each campaign of messages ($1 workspaces, $2 ids).
 SELECT m.workspace, m.campaign, min(n.at) AS at
 FROM unnest($1::int[], $2::uuid[], $3::timestamptz[]) AS n (workspace, id, at)
-JOIN message m ON m.workspace = n.workspace AND m.id = n.id
+JOIN mail m ON m.workspace = n.workspace AND m.id = n.id
 GROUP BY m.workspace, m.campaign;
 
 -- name: first_sendings

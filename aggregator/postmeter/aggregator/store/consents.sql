@@ -11,7 +11,7 @@ ON CONFLICT (workspace) DO NOTHING;
 -- Whose the messages are ($1 workspaces, $2 ids).
 SELECT m.workspace, m.id, m.to_hash, m.flags & {Flag.ERASED} <> 0 AS is_erased
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
-JOIN message m ON m.workspace = n.workspace AND m.id = n.id;
+JOIN mail m ON m.workspace = n.workspace AND m.id = n.id;
 
 -- name: keep_proof
 -- Recipients ($1 workspaces, $2 hashes) have chosen of opens $3 and of clicks $4, in the way $5, of the text $6, as $7
@@ -37,7 +37,7 @@ SELECT found.workspace, found.id, n.to_hash, found.flags & {Flag.PROVISIONAL} <>
 FROM unnest($1::int[], $2::text[], $3::int[], $4::int[]) AS n (workspace, to_hash, opens, clicks)
 CROSS JOIN LATERAL (
     SELECT m.workspace, m.id, m.flags FROM (
-        SELECT * FROM message WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.to_hash, n.workspace)
+        SELECT * FROM mail WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.to_hash, n.workspace)
         ORDER BY created_at DESC OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE m.workspace = n.workspace AND m.to_hash = n.to_hash
         AND (((m.flags >> {Bits.OPENS}) & {Bits.LEVEL}) < n.opens OR ((m.flags >> {Bits.CLICKS}) & {Bits.LEVEL}) < n.clicks)

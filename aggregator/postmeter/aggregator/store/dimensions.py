@@ -6,8 +6,9 @@ at once, and no lock on a campaign everybody mails for is held while a flush is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,6 +25,7 @@ _TAGS = "array(SELECT jsonb_array_elements_text({}tags::jsonb))"
 _PARTS = {
     "columns": ", ".join(DIMENSIONS),
     "parameters": ", ".join(f"${place}::text[]" for place, _ in enumerate(DIMENSIONS, 2)),
+    "senders": ", ".join(f"${len(DIMENSIONS) + 2 + place}::text[]" for place in range(2)),
     "same": " AND ".join(f"s.{name} = {_TAGS.format('n.') if name == 'tags' else f'n.{name}'}" for name in DIMENSIONS),
     "values": ", ".join(_TAGS.format("") if name == "tags" else name for name in DIMENSIONS),
 }
@@ -55,12 +57,24 @@ def overflow(workspace: int) -> Series:
     return Series._make((workspace, *(() if name == "tags" else OTHER for name in DIMENSIONS)))
 
 
+class Sender(NamedTuple):
+    """Who sent the first message of a series, as most others of it were sent, too. None: nobody knows."""
+
+    usual_from: str | None
+    usual_account: str | None
+
+
+_NO_FIRSTS: Mapping[Series, Registration] = {}
+
+
 class Dimensions:
     """Remembers what it has made, across flushes and shards; forgets everything when that grows too much."""
 
     def __init__(self, series_limit: int, counters: metrics.AggregatorMetrics) -> None:
         self._room = Room(series_limit, _count_series, counters.series_overflow)
         self._series: dict[Series, int] = {}
+        self.senders: dict[int, Sender] = {}
+        """Of the series that are remembered, but for those that stand for all beyond a limit."""
         self._domains: set[tuple[int, str]] = set()
         self._campaigns: dict[tuple[int, str], tuple[int, str]] = {}
 
@@ -69,14 +83,15 @@ class Dimensions:
     ) -> dict[Series, int]:
         """Make what these need. Returns the id of every series they belong to."""
         if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
-            self._series, self._domains, self._campaigns = {}, set(), {}
+            self._series, self._domains, self._campaigns, self.senders = {}, set(), {}, {}
         received = {(e.workspace, e.domain) for e in events if is_alone(e)}
         domains = received | {(r.workspace, r.from_domain) for r in registrations}
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)
         await _claim_campaigns(connection, [r for r in registrations if r.confined and r.campaign])
-        wanted = {of_message(r) for r in registrations} | {of_domain(*domain) for domain in received}
-        series = await self.resolve(connection, wanted)
+        firsts = {of_message(r): r for r in reversed(registrations)}
+        wanted = firsts.keys() | {of_domain(*domain) for domain in received}
+        series = await self.resolve(connection, wanted, firsts)
         await _admit_campaigns(connection, [r for r in registrations if not r.confined and r.campaign])
         return series
 
@@ -101,27 +116,41 @@ class Dimensions:
             await connection.execute(_QUERIES["make_campaigns"], *zip(*rows, strict=True))
             self._campaigns.update(named)
 
-    async def resolve(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
-        """The id of each series, made if need be; outside a transaction, for it is remembered."""
+    async def resolve(
+        self, connection: Connection, wanted: set[Series], firsts: Mapping[Series, Registration] = _NO_FIRSTS
+    ) -> dict[Series, int]:
+        """The id of each series, made if need be; outside a transaction, for it is remembered.
+
+        firsts: a message of each that may have to be made for messages.
+        """
         missing = sorted(wanted - self._series.keys())
         if missing:
             await self._find(connection, missing)
-            await self._make(connection, [series for series in missing if series not in self._series])
+            await self._make(connection, [series for series in missing if series not in self._series], firsts)
         return {series: self._series[series] for series in wanted}
 
     async def _find(self, connection: Connection, series: list[Series]) -> None:
         rows = await connection.fetch(_FIND, *_columns(series))
-        self._series |= {s: row["id"] for s, row in zip(series, rows, strict=True) if row["id"] is not None}
+        found = [(s, row) for s, row in zip(series, rows, strict=True) if row["id"] is not None]
+        self._series |= {s: row["id"] for s, row in found}
+        self.senders |= {
+            row["id"]: Sender(row["usual_from"], row["usual_account"]) for s, row in found if s != overflow(s.workspace)
+        }
 
-    async def _make(self, connection: Connection, missing: list[Series]) -> None:
+    async def _make(self, connection: Connection, missing: list[Series], firsts: Mapping[Series, Registration]) -> None:
         shares = await self._room.shares(connection, missing)
         made = [series for share in shares for series in share.fitting]
         made += [overflow(share.workspace) for share in shares if share.beyond]
         if made:
-            await connection.execute(_MAKE, *_columns(made))
+            senders = zip(*(_sender(firsts.get(series)) for series in made), strict=True)
+            await connection.execute(_MAKE, *_columns(made), *senders)
             await self._find(connection, made)
         for share in shares:
             self._series |= {series: self._series[overflow(share.workspace)] for series in share.beyond}
+
+
+def _sender(first: Registration | None) -> Sender:
+    return Sender(None, None) if first is None else Sender(first.from_address, first.provider_account)
 
 
 async def _count_series(connection: Connection, workspace: int, most: int) -> int:

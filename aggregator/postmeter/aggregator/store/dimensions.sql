@@ -33,16 +33,16 @@ WHERE c.workspace = n.workspace AND c.id = n.id AND c.domain = n.domain;
 -- name: find_series
 -- Series by $1 workspaces and then their dimensions, {columns}, in the order of rollups.DIMENSIONS, tags as JSON.
 -- {parameters}: these, typed; {same}: the condition that a series has them.
-SELECT s.id
+SELECT s.id, s.usual_from, s.usual_account
 FROM unnest($1::int[], {parameters}) WITH ORDINALITY AS n (workspace, {columns}, place)
 LEFT JOIN series s ON s.workspace = n.workspace AND {same}
 ORDER BY n.place;
 
 -- name: make_series
--- Series of the same parameters as find_series; those known stay as they are. {values}: the columns' values.
-INSERT INTO series (workspace, {columns})
-SELECT workspace, {values}
-FROM unnest($1::int[], {parameters}) AS n (workspace, {columns})
+-- Series of the same parameters as find_series, then {senders}; those known stay as they are. {values}: the columns' values.
+INSERT INTO series (workspace, {columns}, usual_from, usual_account)
+SELECT workspace, {values}, usual_from, usual_account
+FROM unnest($1::int[], {parameters}, {senders}) AS n (workspace, {columns}, usual_from, usual_account)
 ORDER BY workspace, {columns}
 ON CONFLICT DO NOTHING;
 

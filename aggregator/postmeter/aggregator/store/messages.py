@@ -14,7 +14,7 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store import packing
-from postmeter.aggregator.store.dimensions import of_message
+from postmeter.aggregator.store.dimensions import Sender, of_message
 from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Choices, Level, Levels, to_flags
 from postmeter.shared.storage.postgres import Connection
@@ -38,30 +38,31 @@ class Made(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A message as it is stored: the columns of its table."""
+    """A message as it is stored: the columns of its table. None: its series says it, or to_digest (ADR 0070)."""
 
     workspace: int
     message: bytes
     series: int
-    campaign: str
-    from_address: str
-    to_hash: str
+    campaign: str | None
+    from_address: str | None
+    to_hash: str | None
     to_domain: str
     subject: str
-    provider: str
-    provider_account: str
+    provider: str | None
+    provider_account: str | None
     provider_message: str
-    template: str
-    tags: list[str]
+    template: str | None
+    tags: list[str] | None
     created: int
     flags: int
     links: int
     domain: str | None
     recipient_ref: str
+    to_digest: bytes | None
 
     def parameters(self) -> tuple[object, ...]:
         """The same as parameters of a statement."""
-        tags = msgspec.json.encode(self.tags).decode()
+        tags = None if self.tags is None else msgspec.json.encode(self.tags).decode()
         return tuple(self._replace(message=UUID(self.message), tags=tags))  # type: ignore[arg-type]
 
 
@@ -139,6 +140,11 @@ class Named:
         self._of_domain |= others._of_domain
 
 
+async def may_be_slim(connection: Connection) -> bool:
+    """Whether messages may leave out what their series says."""
+    return bool(await connection.fetchval(_QUERIES["may_be_slim"]))
+
+
 async def register(
     connection: Connection,
     registrations: list[Registration],
@@ -148,11 +154,13 @@ async def register(
     said: Mapping[int, Ceilings],
     repeaters: Repeaters,
     also: int = 0,
+    *,
+    senders: Mapping[int, Sender] | None = None,
 ) -> tuple[dict[Key, Made], list[Name]]:
     """Store messages, the new ones in `cohorts` too. Returns (what was made, the providers' names of them).
 
     said: what workspaces have said of levels. repeaters: as they were, and will be. also: flags beside those that say
-    what a message carries.
+    what a message carries. senders: of the series whose messages leave out what the series says; None: none may.
 
     A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
     in the cohorts.
@@ -161,17 +169,17 @@ async def register(
     for r in registrations:
         unique.setdefault((r.workspace, r.message), r)
     lower = await _lower_levels(connection, unique, said)
-    rows = [
-        _row(r, series[of_message(r)], horizon.place(r.created, r.at), also | lower.get(key, 0))
-        for key, r in unique.items()
-    ]
+    rows = []
+    for key, r in unique.items():
+        of = of_message(r)
+        rows.append(_row(r, of, series[of], horizon.place(r.created, r.at), also | lower.get(key, 0), senders))
     fresh: dict[Key, Made] = {}
     names: list[Name] = []
     for row in await _store(connection, rows, repeaters):
         fresh[row.workspace, row.message] = Made(row.series, row.flags, row.links)
         cohorts.register(row.workspace, row.created, row.series)
         if row.provider_message:
-            names.append((row.workspace, row.provider, row.provider_message))
+            names.append((row.workspace, unique[row.workspace, row.message].provider, row.provider_message))
     return fresh, names
 
 
@@ -224,7 +232,10 @@ _TRACKS_OPENS, _TRACKS_CLICKS, _CONFINED = int(Flag.TRACKS_OPENS), int(Flag.TRAC
 _PROVISIONAL, _ERASED = int(Flag.PROVISIONAL), int(Flag.ERASED)
 
 
-def _row(r: Registration, series: int, created: int, also: int) -> Row:
+def _row(
+    r: Registration, of: Series, series: int, created: int, also: int, senders: Mapping[int, Sender] | None
+) -> Row:
+    """of: the series that fits. series: its number, or that of the one beyond the limit, which has no sender."""
     flags = also
     if r.tracks_opens:
         flags |= _TRACKS_OPENS
@@ -234,26 +245,40 @@ def _row(r: Registration, series: int, created: int, also: int) -> Row:
         flags |= _CONFINED
     if not r.to_hash and not also & _PROVISIONAL:
         flags |= _ERASED  # who registers names the recipient, unless that was erased since
+    sender = digest = None
+    if senders is not None:
+        sender, digest = senders.get(series), _digest(r.to_hash)
+    is_whole = sender is None
     return Row(
         r.workspace,
         r.message,
         series,
-        r.campaign,
-        r.from_address,
-        r.to_hash,
+        r.campaign if is_whole else None,
+        None if sender is not None and r.from_address == sender.usual_from else r.from_address,
+        r.to_hash if digest is None else None,
         r.to_domain,
         r.subject,
-        r.provider,
-        r.provider_account,
+        r.provider if is_whole else None,
+        None if sender is not None and r.provider_account == sender.usual_account else r.provider_account,
         r.provider_message,
-        r.template,
-        r.tags,
+        r.template if is_whole else None,
+        r.tags if is_whole or tuple(r.tags) != of.tags else None,
         created,
         flags,
         r.links,
         (r.from_domain or None) if flags & (_PROVISIONAL | _CONFINED) else None,
         r.recipient_ref,
+        digest,
     )
+
+
+def _digest(to_hash: str) -> bytes | None:
+    """The bytes whose hexadecimal digits these are; None: these are something else."""
+    try:
+        digest = bytes.fromhex(to_hash)
+    except ValueError:
+        return None
+    return digest if digest and digest.hex() == to_hash else None
 
 
 async def find_named(connection: Connection, names: Iterable[Name]) -> Named:

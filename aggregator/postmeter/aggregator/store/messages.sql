@@ -4,18 +4,23 @@
 -- Messages not known before, column by column; the first registration wins.
 INSERT INTO message (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links, domain, recipient_ref)
+    flags, links, domain, recipient_ref, to_digest)
 SELECT workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
-    provider_account, provider_message, template, array(SELECT jsonb_array_elements_text(tags::jsonb)), created_at,
-    flags, links, domain, recipient_ref
+    provider_account, provider_message, template,
+    CASE WHEN tags IS NOT NULL THEN array(SELECT jsonb_array_elements_text(tags::jsonb)) END, created_at,
+    flags, links, domain, recipient_ref, to_digest
 FROM unnest($1::int[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::smallint[], $16::int[],
-    $17::text[], $18::text[])
+    $17::text[], $18::text[], $19::bytea[])
     AS n (workspace, id, series, campaign, from_address, to_hash, to_domain, subject, provider,
     provider_account, provider_message, template, tags, created_at,
-    flags, links, domain, recipient_ref)
+    flags, links, domain, recipient_ref, to_digest)
 ORDER BY workspace, id
-ON CONFLICT DO NOTHING RETURNING workspace, id, series, flags, provider, provider_message;
+ON CONFLICT DO NOTHING RETURNING workspace, id;
+
+-- name: may_be_slim
+-- Whether messages may leave out what their series says: from `postmeter migrate --after` on (ADR 0070).
+SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = 'message'::regclass AND attname = 'to_hash';
 
 -- name: find_provider_messages
 -- Messages by $1 workspaces, $2 providers, $3 the providers' ids; of several a registered one, the smallest id. Beside
@@ -27,7 +32,7 @@ SELECT DISTINCT ON (m.workspace, m.provider, m.provider_message, confined_to)
     CASE WHEN m.flags & {Flag.CONFINED} <> 0 THEN m.domain END AS confined_to
 FROM unnest($1::int[], $2::text[], $3::text[]) AS n (workspace, provider, provider_message)
 CROSS JOIN LATERAL (
-    SELECT * FROM message
+    SELECT * FROM mail
     WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(n.provider_message, n.workspace)
     OFFSET 0) AS m
 WHERE m.workspace = n.workspace AND m.provider = n.provider AND m.provider_message = n.provider_message

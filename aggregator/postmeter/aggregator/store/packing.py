@@ -24,7 +24,7 @@ ENGAGEMENT = ("workspace", "message", "kind", "at", "series")
 MESSAGE = (
     *("workspace", "id", "series", "campaign", "from_address", "to_hash", "to_domain", "subject", "provider"),
     *("provider_account", "provider_message", "template", "tags", "created_at", "flags", "links", "domain"),
-    "recipient_ref",
+    *("recipient_ref", "to_digest"),
 )
 _OPEN = Struct(">h ii i16s iq ih iq ih ii ii")
 _CLICK = Struct(">h ii i16s iq ih iq ih ii ii iq")
@@ -70,17 +70,18 @@ def messages(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     """Messages, column by column, in the order of their keys."""
     head, created, numbers, texts, since = _MESSAGE.pack, _TIME.pack, _NUMBERS.pack, _Texts(), UNTIL_2000
     packed = []
-    for workspace, message, series, *said, tags, at, flags, links, domain, recipient_ref in rows:
+    for workspace, message, series, *said, tags, at, flags, links, domain, recipient_ref, digest in rows:
         packed.append(
             b"".join(
                 (
-                    head(18, 4, workspace, 16, message, 8, series),
+                    head(19, 4, workspace, 16, message, 8, series),
                     *[texts[text] for text in said],
-                    _array(tags, texts) if tags else _NO_TEXTS,
+                    _NULL if tags is None else _array(tags, texts) if tags else _NO_TEXTS,
                     created(8, at - since),
                     numbers(2, flags, 4, links),
-                    _NULL if domain is None else texts[domain],
+                    texts[domain],
                     texts[recipient_ref],
+                    _NULL if digest is None else len(digest).to_bytes(4, "big") + digest,
                 )
             )
         )
@@ -88,12 +89,12 @@ def messages(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     return packed
 
 
-class _Texts(dict[str, bytes]):
-    """Packed texts: most are those of many rows."""
+class _Texts(dict[str | None, bytes]):
+    """Packed texts, or nulls: most are those of many rows."""
 
-    def __missing__(self, text: str) -> bytes:
-        packed = text.encode()
-        self[text] = packed = len(packed).to_bytes(4, "big") + packed
+    def __missing__(self, text: str | None) -> bytes:
+        packed = b"" if text is None else text.encode()
+        self[text] = packed = _NULL if text is None else len(packed).to_bytes(4, "big") + packed
         return packed
 
 

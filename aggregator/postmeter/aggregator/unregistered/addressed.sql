@@ -15,7 +15,7 @@ FROM unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestampt
 CROSS JOIN LATERAL (
     SELECT message.id, message.provider_message, message.flags & {Flag.PROVISIONAL} <> 0 AS provisional, message.flags & {Flag.CONFINED} <> 0 AS confined
     FROM (
-        SELECT * FROM message
+        SELECT * FROM mail
         WHERE hashtextextended(to_hash, workspace) = hashtextextended(n.to_hash, n.workspace)
             AND created_at BETWEEN n.first AND n.last
         OFFSET 0) AS message

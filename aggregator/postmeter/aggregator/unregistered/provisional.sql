@@ -47,10 +47,10 @@ ORDER BY u.fence NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED;
 -- key that is confined to a domain only if the webhook told of that domain.
 SELECT p.workspace, p.id AS provisional, r.id AS message, r.series, r.flags, r.provider
 FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
-JOIN message p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & {Flag.PROVISIONAL} <> 0
+JOIN mail p ON p.workspace = n.workspace AND p.id = n.id AND p.flags & {Flag.PROVISIONAL} <> 0
 JOIN LATERAL (
     SELECT m.id, m.series, m.flags, m.provider FROM (
-        SELECT * FROM message
+        SELECT * FROM mail
         WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(p.provider_message, p.workspace)
         OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE m.workspace = p.workspace AND m.provider = p.provider AND m.provider_message = p.provider_message

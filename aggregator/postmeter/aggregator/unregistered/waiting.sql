@@ -46,7 +46,7 @@ LEFT JOIN LATERAL (
     LIMIT 1) AS by_id ON true
 LEFT JOIN LATERAL (
     SELECT true AS known FROM (
-        SELECT * FROM message
+        SELECT * FROM mail
         WHERE hashtextextended(nullif(provider_message, ''), workspace) = hashtextextended(e.provider_message, e.workspace)
         OFFSET 0) AS m  -- by the hash alone, as find_provider_messages
     WHERE e.message IS NULL AND m.workspace = e.workspace AND m.provider = e.provider

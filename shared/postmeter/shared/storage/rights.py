@@ -41,7 +41,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _WRITE: ("user_account", "one_time_link", "session", "privacy_domain"),
     },
     "tracking": {
-        _READ: ("workspace", "privacy_setting", "privacy_domain", "recipient_choice", "message"),
+        _READ: ("workspace", "privacy_setting", "privacy_domain", "recipient_choice", "mail"),
         "SELECT, INSERT, UPDATE": ("webhook_source",),
         _KEEP: ("fingerprint", "audit"),
     },
@@ -55,6 +55,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
             "subject",
             "subject_excess",
             "history",
+            "mail",
             "privacy_setting",
             "privacy_domain",
             "recipient_choice",
@@ -69,7 +70,7 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
         _WRITE: ("export",),
     },
     "aggregator": {
-        _READ: ("migration", "workspace", "verdict_setting", "history", "privacy_domain"),
+        _READ: ("migration", "workspace", "verdict_setting", "history", "mail", "privacy_domain"),
         _KEEP: ("privacy_setting",),
         "SELECT (id, workspace, provider, engagement, revoked_at)": ("webhook_source",),
         _WRITE: (*_COUNTED, "shard", "aggregator", "dedup", "dead_letter", "waiting", "unregistered", *_PRIVATE),

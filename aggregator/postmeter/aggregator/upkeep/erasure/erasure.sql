@@ -33,16 +33,16 @@ ON CONFLICT (workspace, digest) DO UPDATE SET at = greatest(known.at, excluded.a
 
 -- name: messages_of
 -- Up to $3 messages of recipient $2 of workspace $1.
-SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM message
+SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM mail
 WHERE workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) LIMIT $3;
 
 -- name: told_of
 -- What tells of messages $2 of workspace $1 whose they are.
-SELECT id, provider, provider_message, recipient_ref, subject FROM message WHERE workspace = $1 AND id = ANY ($2::uuid[]);
+SELECT id, provider, provider_message, recipient_ref, subject FROM mail WHERE workspace = $1 AND id = ANY ($2::uuid[]);
 
 -- name: make_nameless
 -- Messages $2 of workspace $1 lose what identifies; $3: their flags beside those that say what they carry.
-UPDATE message SET to_hash = '', to_domain = '', recipient_ref = '', subject = '', provider_message = '',
+UPDATE message SET to_hash = '', to_digest = NULL, to_domain = '', recipient_ref = '', subject = '', provider_message = '',
     flags = (flags & {Flag.OF_REGISTRATION} | $3)::smallint
 WHERE workspace = $1 AND id = ANY ($2::uuid[]);
 

@@ -2,7 +2,7 @@
 -- Message $2 of workspace $1 with its mailbox provider, if its domain is among $3 or that is null.
 SELECT message.id, message.campaign, from_address, recipient_ref, to_hash, subject, state, message.provider,
     provider_message, message.template, series.mailbox_provider, message.tags, created_at, sent_at, delivered_at
-FROM message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
+FROM mail AS message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
 WHERE message.workspace = $1 AND message.id = $2 AND ($3::text[] IS NULL OR series.domain = ANY ($3))
 
 -- name: events

@@ -47,7 +47,7 @@ created_at = $2 AND id > $3
 -- Of workspace $1, backwards by the index on (workspace, created_at, id DESC): up to $5 messages of a stretch ($2, $3), of series
 -- $6 and in states $7 (null: any), for which the condition holds, among its first $4. The row at place $4 comes in any
 -- case: it says how far was read. Kinds: 1 open, 2 click.
-SELECT *,
+SELECT *, (SELECT campaign FROM mail WHERE mail.workspace = $1 AND mail.id = chosen.id) AS campaign,
     (SELECT nullif(at, 'infinity') FROM engagement
         WHERE engagement.workspace = $1 AND engagement.message = chosen.id AND kind = {Engagement.OPEN}) AS opened,
     (SELECT nullif(at, 'infinity') FROM engagement
@@ -58,7 +58,7 @@ FROM (
     FROM (
         SELECT *, row_number() OVER (ORDER BY created_at DESC, id) AS place
         FROM (
-            SELECT id, series, state, campaign, recipient_ref, to_hash, subject, created_at, sent_at FROM message
+            SELECT id, series, state, recipient_ref, to_hash, subject, created_at, sent_at FROM mail
             WHERE workspace = $1 AND {stretch}
             ORDER BY created_at DESC, id LIMIT $4) AS newest) AS examined
     OFFSET 0) AS chosen

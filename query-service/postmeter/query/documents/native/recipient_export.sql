@@ -3,7 +3,7 @@
 -- for the next page begins before that; $5 at most.
 SELECT * FROM (SELECT rank() OVER (ORDER BY date_trunc('second', created_at) DESC) AS place, message.id, message.campaign, from_address, recipient_ref, to_hash, to_domain, subject, state, message.provider,
     provider_message, message.template, series.mailbox_provider, message.tags, created_at, sent_at, delivered_at
-FROM message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
+FROM mail AS message LEFT JOIN series ON series.workspace = $1 AND series.id = message.series
 WHERE message.workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, message.workspace) = hashtextextended($2, $1)
     AND created_at < $4) AS found
 WHERE place <= $3 ORDER BY created_at DESC, id LIMIT $5
@@ -57,7 +57,7 @@ WHERE place <= $3 ORDER BY at DESC, id LIMIT $5
 -- name: counts
 -- How many messages, created before $3, purchases of before $4, custom events of before $5, events that wait since before $6
 -- and dead letters of before $7 recipient $2 of workspace $1 has, and how many events messages $8 have.
-SELECT (SELECT count(*) FROM message WHERE workspace = $1 AND to_hash = $2
+SELECT (SELECT count(*) FROM mail WHERE workspace = $1 AND to_hash = $2
         AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) AND created_at < $3) AS messages,
     (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2 AND at < $4) AS purchases,
     (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2 AND at < $5) AS custom_events,

@@ -25,7 +25,7 @@ ORDER BY cell.bucket DESC
 SELECT id, provider_account, from_address, to_hash, subject, state, tags, provider_message, created_at, sent_at,
     delivered_at
 FROM unnest($2::timestamptz[], $3::timestamptz[]) AS span (low, high), LATERAL (
-    SELECT * FROM message
+    SELECT * FROM mail
     WHERE workspace = $1 AND created_at >= span.low AND created_at < span.high
         AND ($6::smallint[] IS NULL OR state = ANY ($6)) AND ($7::bigint[] IS NULL OR series = ANY ($7))
     ORDER BY created_at DESC, id DESC LIMIT $4::bigint + $5::bigint) AS newest
@@ -55,7 +55,7 @@ chosen AS (SELECT id FROM found ORDER BY created_at DESC, id DESC OFFSET $3 LIMI
 SELECT counted.total, message.id, provider_account, from_address, to_hash, subject, state, tags, provider_message,
     created_at, sent_at, delivered_at
 FROM (SELECT count(*) AS total FROM found) AS counted
-LEFT JOIN (chosen JOIN message ON message.workspace = $1 AND message.id = chosen.id) ON true
+LEFT JOIN (chosen JOIN mail AS message ON message.workspace = $1 AND message.id = chosen.id) ON true
 ORDER BY created_at DESC, message.id DESC
 
 -- name: collations
@@ -72,7 +72,7 @@ SELECT coalesce(array_agg(id), '{}') FROM series WHERE workspace = $1 AND domain
 -- name: message
 -- Message $2 of workspace $1, if its domain is among $3 or that is null.
 SELECT id, from_address, subject, state, message.tags, created_at
-FROM message
+FROM mail AS message
 WHERE workspace = $1 AND id = $2 AND ($3::text[] IS NULL OR EXISTS (
     SELECT FROM series WHERE series.workspace = $1 AND series.id = message.series AND domain = ANY ($3)))
 

@@ -9,7 +9,7 @@ WHERE workspace = $1 AND ($2::text[] IS NULL OR campaign = ANY ($2) OR campaign 
 -- Messages of workspace $1 created in [$2, $3), of campaigns $4 and series $5 unless null, in the order of creation.
 SELECT id, series, campaign, from_address, to_hash, to_domain, subject, provider, provider_account, provider_message,
     template, tags, state, created_at, sent_at, delivered_at
-FROM message
+FROM mail
 WHERE workspace = $1 AND created_at >= $2 AND created_at < $3 AND ($4::text[] IS NULL OR campaign = ANY ($4))
     AND ($5::bigint[] IS NULL OR series = ANY ($5))
 ORDER BY created_at, id DESC
@@ -28,7 +28,7 @@ ORDER BY at, message, type
 
 -- name: event_messages
 -- What the history of messages $2 of workspace $1 shows of them.
-SELECT id, campaign, from_address, to_hash, subject FROM message WHERE workspace = $1 AND id = ANY ($2::uuid[])
+SELECT id, campaign, from_address, to_hash, subject FROM mail WHERE workspace = $1 AND id = ANY ($2::uuid[])
 
 -- name: series_of
 -- Series $2 of workspace $1.
