@@ -62,7 +62,7 @@ CREATE TRIGGER changed_by_update AFTER UPDATE ON campaign EXECUTE FUNCTION postm
 
 -- One row per combination of dimensions; every message points to one. '' means none.
 -- (0006) Mailbox provider of the recipients: another dimension of a series. What was mailed before has none.
--- (0048) from_address and provider_account of the first message of a series, as of most others of it; null: nobody knows. They stay.
+-- (0045) from_address and provider_account of the first message of a series, as of most others of it; null: nobody knows. They stay.
 CREATE TABLE series (
     workspace int NOT NULL,
     id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
@@ -98,7 +98,7 @@ CREATE TRIGGER changed_by_update AFTER UPDATE ON series EXECUTE FUNCTION postmet
 -- (0042) A provider's name of a message by a hash: an entry of 20 bytes instead of 60. Who looks for one says it beside workspace, provider and
 -- name themselves. Messages without a name are null, not left out: of an index without them the planner does not know how rare a
 -- value is.
--- (0048) to_hash as bytes, half as long: one of the two is null. Until 0049 nobody writes it, for services of the version before read to_hash.
+-- (0045) to_hash as bytes, half as long: one of the two is null. Until 0049 nobody writes it, for services of the version before read to_hash.
 -- (0049) Null: as the series says, or to_digest. A text that stands in the row counts: in rows of before, in the series of all combinations
 -- beyond the limit, where the sender was another one or the tags had another order, and of messages that nobody has registered.
 -- (0049) A recipient's messages, in either shape, by a hash of who it is. Who looks for them says it beside workspace and to_hash, of `mail`.
@@ -910,7 +910,7 @@ CREATE INDEX activity_day_due ON activity_day (due) WHERE (state < 2);
 -- (0020) The history as everybody reads it, whichever shape its rows have.
 VIEW history (workspace, message, at, received_at, type, series, bounce, verdict, verdict_reason, reason, url, user_agent, ip, claimed_at, counted, source);
 
--- (0048) Messages as they are read, whichever shape their rows have. Until 0049 they have only one.
+-- (0045) Messages as they are read, whichever shape their rows have. Until 0049 they have only one.
 VIEW mail (workspace, id, series, state, campaign, from_address, to_hash, to_domain, subject, provider, provider_account, provider_message, template, tags, created_at, sent_at, delivered_at, flags, links, domain, recipient_ref);
 
 FUNCTION postmeter_changed() RETURNS trigger;
