@@ -98,4 +98,4 @@ async def test_a_large_flush_that_meets_another_one_leaves_the_server_standing(a
             met += [hit(n, late, message=spread(n)) for n in range(0, many, 7)]
             await meet(at, one, touched, other, met)
         assert await at.value(crashes) == before
-        assert await at.value("SELECT sum(mailed) FROM cohort_sent_1h WHERE series = 0") == len(range(0, many, 400))
+        assert await at.value("SELECT sum(mailed) FROM cohort_sent_15m WHERE series = 0") == len(range(0, many, 400))

@@ -41,7 +41,8 @@ async def copy(old: "asyncpg.Connection[asyncpg.Record]", new: "asyncpg.Connecti
         where = " WHERE series <> 0" if table.startswith("activity") else ""
         rows = io.BytesIO()
         picked = (f"coalesce({name}, 0)" if name in COUNTERS and where else name for name in columns)
-        await old.copy_from_query(f"SELECT {', '.join(picked)} FROM {table}{where}", output=rows, format="binary")
+        source = "mail" if table == "message" else table
+        await old.copy_from_query(f"SELECT {', '.join(picked)} FROM {source}{where}", output=rows, format="binary")
         rows.seek(0)
         await new.copy_to_table(table, source=rows, columns=columns, format="binary")
 

@@ -79,9 +79,6 @@ async def test_the_reports_are_flat_rows_of_the_same_numbers(api: Api) -> None:
     number = await series(api.here, api.workspace, "spring", "shop.example")
     for one in (0, number):
         await api.here.pool.execute(
-            "INSERT INTO cohort_sent_1h VALUES ($1, $2, $3, 10, 3, 0, 0)", api.workspace, one, at
-        )
-        await api.here.pool.execute(
             "INSERT INTO cohort_sent_15m VALUES ($1, $2, $3, 10, 3, 0, 0)", api.workspace, one, at
         )
         await api.here.pool.execute(
