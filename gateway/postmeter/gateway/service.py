@@ -151,7 +151,7 @@ async def _operations(
     stop: asyncio.Event,
 ) -> web.BaseRunner:
     """The port of /metrics and /readyz."""
-    # Redis is no reason to be unready: without it requests pass unlimited, and every gateway misses it at once.
+    # Not Redis: without it requests pass unlimited, and every gateway misses it at once.
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),
         "tracking": lambda: _reach(settings.tracking_url),

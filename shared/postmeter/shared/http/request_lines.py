@@ -1,6 +1,6 @@
 """Request lines as clients really send them, written so that a strict parser takes them (RFC 9112, 3).
 
-A target that is not a URI (RFC 3986) is no reason to lose a reader. Bytes beyond ASCII (`&utm_campaign=frühling`) are
+A target that is not a URI (RFC 3986) must not lose a reader. Bytes beyond ASCII (`&utm_campaign=frühling`) are
 percent-encoded in every target, which changes nothing else about a request. Blanks and control characters are encoded
 in tracking URLs alone: there is nothing behind those that a filter before us guards, and for all others RFC 9112 (3.2)
 would have them refused. CR, LF and NUL are never encoded, so a line that holds one stays what it is, and is refused.
