@@ -1,12 +1,13 @@
-"""How much one reading of the streams takes into memory."""
+"""What one reading of the streams takes into memory, and what is read ahead of need."""
 
 import redis.asyncio
 
-from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.stream.reader import MOST_BYTES, StreamReader
+from postmeter.aggregator.stream.readings import Reading, Readings
 from postmeter.shared.stream import records, streams
 
 ENTRY = 2 << 20
+BEGINNING = {0: "0-0", 1: "0-0"}
 
 
 async def test_one_reading_holds_so_many_bytes_and_the_next_goes_on_behind_it(redis_url: str) -> None:
@@ -16,19 +17,53 @@ async def test_one_reading_holds_so_many_bytes_and_the_next_goes_on_behind_it(re
         packed = records.join([b"x"]).ljust(ENTRY, b"x")
         ids = [
             await client.xadd(streams.stream(shard), {records.BATCH: f"{shard}-{n}", records.RECORDS: packed})
-            for n in range(12)
+            for n in range(6)
             for shard in (0, 1)
         ]
-        reader, leases = StreamReader(client), [Lease(shard, 1, "0-0") for shard in (0, 1)]
+        reader, after = StreamReader(client), dict(BEGINNING)
         seen: list[bytes] = []
         for reading in range(2):
-            found = await reader.read(leases, 20_000, 100)
+            found = await reader.read(after, 20_000, 100)
             assert sum(len(entry.packed) for entry in found.entries) <= MOST_BYTES + 2 * ENTRY
             assert found.more == ({0, 1} if reading == 0 else set())
             for entry in found.entries:
                 assert entry.shard is not None
-                leases[entry.shard].position = entry.id.decode()
+                after[entry.shard] = entry.id.decode()
                 seen.append(entry.id)
         assert sorted(seen) == sorted(ids)
     finally:
+        await client.aclose()
+
+
+def named(reading: Reading) -> list[bytes]:
+    return sorted(one.batch.id for one in reading.entries)
+
+
+async def test_what_was_read_ahead_is_taken_only_where_it_goes_on(redis_url: str) -> None:
+    """After a flush that failed, or with other shards, reading begins where the positions say."""
+    client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
+    readings = Readings(StreamReader(client))
+    try:
+        for n in range(4):
+            for shard in (0, 1):
+                packed = records.join([b"x"])
+                await client.xadd(streams.stream(shard), {records.BATCH: f"{shard}-{n}", records.RECORDS: packed})
+        first = await readings.next(BEGINNING, 4, 100)
+        assert named(first) == [b"0-0", b"0-1", b"1-0", b"1-1"]
+        assert first.more == {0, 1}
+        end = first.end(BEGINNING)
+
+        readings.read_ahead(end, 4)
+        assert named(await readings.next(end, 4, 100)) == [b"0-2", b"0-3", b"1-2", b"1-3"]
+
+        readings.read_ahead(end, 4)
+        assert named(await readings.next(BEGINNING, 4, 100)) == named(first), "the flush has failed"
+
+        readings.read_ahead(end, 4)
+        assert named(await readings.next({0: end[0]}, 4, 100)) == [b"0-2", b"0-3"], "shard 1 was given away"
+
+        readings.read_ahead({0: f"{2**60}-0"}, 4)  # far behind the end: the stream was set back, for all that is known
+        assert named(await readings.next(end, 4, 100)) == [b"0-2", b"0-3", b"1-2", b"1-3"]
+    finally:
+        await readings.close()
         await client.aclose()

@@ -14,7 +14,7 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
-from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError
+from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError, number_4
 from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.running_query import listening
@@ -93,7 +93,7 @@ def test_the_smallest_block_that_holds_an_address_names_it(blocks: list[str], ad
         for number, block in enumerate(blocks)
         if address in ip_network(block) or block == "::/0"
     ]
-    assert networks.of(str(address)) == (max(holding)[1] if holding else None)
+    assert networks.of(str(address), number_4(str(address))) == (max(holding)[1] if holding else None)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_the_smallest_block_that_holds_an_address_names_it(blocks: list[str], ad
     ],
 )
 def test_shipped_networks_hold_scanners_and_no_people(ip: str, name: str | None) -> None:
-    assert Networks.shipped().of(ip) == name
+    assert Networks.shipped().of(ip, number_4(ip)) == name
 
 
 def test_shipped_networks_are_public_and_lie_in_one_vendor_each() -> None:
@@ -182,7 +182,7 @@ async def test_the_list_may_be_at_a_url() -> None:
         for path, found in (("down", None), ("list", "ours")):
             keeper = keeper_of(f"{url}/{path}", AggregatorMetrics(CollectorRegistry()))
             await keeper.refresh()
-            assert keeper.known.of(HOME_IP) == found
+            assert keeper.known.of(HOME_IP, number_4(HOME_IP)) == found
 
 
 async def test_a_list_of_agents_is_read_again_and_what_was_judged_by_the_old_one_is_judged_anew(tmp_path: Path) -> None:

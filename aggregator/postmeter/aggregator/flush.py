@@ -233,8 +233,10 @@ class Flusher:
             self._ceilings.expire()  # the first choice in a workspace acts at once, also on mail that nobody registers
         await self._refresh(connection)
         clicked, told = await late.clicks(connection, found)
+        clicked, told = self._links.unknown(clicked), self._links.unknown(told)
         await self._links.prepare(connection, self._whole(clicked, sure=True), self._whole(told, sure=True))
-        await self._user_agents.prepare(connection, self._whole(found.hits), self._whole(found.events))
+        hits, events = self._user_agents.unknown(found.hits), self._user_agents.unknown(found.events)
+        await self._user_agents.prepare(connection, self._whole(hits), self._whole(events))
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
         series = await self._dimensions.prepare(connection, [*found.registrations, *drafts.values()], found.events)
         anonymous = await self._sources.prepare(connection, found.registrations)
@@ -348,4 +350,7 @@ class Flusher:
 
 def _all(batches: list[Batch]) -> Intake:
     """The records of these, counted before or not."""
-    return Intake().add(record for batch in batches for record in batch.records)
+    found = Intake()
+    for batch in batches:
+        found.add(batch.records)
+    return found

@@ -11,16 +11,16 @@ import redis.asyncio
 
 from postmeter.aggregator import sweeper
 from postmeter.aggregator.conversions.resolver import Resolver
-from postmeter.aggregator.culprits import Counting, Work
+from postmeter.aggregator.culprits import Counting
 from postmeter.aggregator.errors import SERIALIZATION, TIME_OUTS, TROUBLE, LeaseLost, StreamSetBack
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.held import Held
 from postmeter.aggregator.live.publisher import Publisher
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.stream.batches import unpack
 from postmeter.aggregator.stream.lease import Lease, Move, advance, committed
-from postmeter.aggregator.stream.reader import Found, StreamReader
+from postmeter.aggregator.stream.reader import StreamReader
+from postmeter.aggregator.stream.readings import Reading, Readings
 from postmeter.aggregator.sweeper import Sweeper
 from postmeter.shared.process import logs, metrics
 from postmeter.shared.storage.postgres import Pool
@@ -49,6 +49,7 @@ class Worker:
         self._settings = settings
         self._counters = counters
         self._reader = StreamReader(client)
+        self._readings = Readings(self._reader)
         self._publisher = Publisher(client, pool, counters, resolver)
         self._counting = Counting(flusher, self._committed)
         self._sweeper = Sweeper(flusher, self._committed, counters)
@@ -100,6 +101,7 @@ class Worker:
                     await self._try_each_alone()
         finally:
             self._let_go(list(self._held))
+            await self._readings.close()
 
     def _let_go(self, shards: Iterable[int]) -> None:
         for shard in shards:
@@ -172,30 +174,28 @@ class Worker:
         for held in group:
             await self._publisher.publish(held.lease.shard, {})
         block = BLOCK_MS if self._together else max(1, BLOCK_MS // len(self._held))
-        found = await self._reader.read([held.lease for held in group], self._limit, block)
-        began, read_at = time.monotonic(), time.time()
-        if found.entries:
-            await self._count(group, found)
+        reading = await self._readings.next(_positions(group), self._limit, block)
+        began = time.monotonic()
+        if reading.entries:
+            await self._count(group, reading)
         for held in group:
             # Of what is read no further: counted up to when its last entry was appended.
-            at = _appended_at(held.lease.position) if held.lease.shard in found.more else read_at
+            at = _appended_at(held.lease.position) if held.lease.shard in reading.more else reading.at
             held.counted(at)
             await self._look_after(held)
             held.recovers()
-        if found.entries:
+        if reading.entries:
             await asyncio.sleep(max(0.0, began + self._settings.flush_pause - time.monotonic()))
 
-    async def _count(self, group: list[Held], found: Found) -> None:
+    async def _count(self, group: list[Held], reading: Reading) -> None:
         began = time.monotonic()
         leases = {held.lease.shard: held.lease for held in group}
-        work: Work = []
-        for entry in found.entries:
-            assert entry.shard is not None
-            work.append((unpack(entry), leases[entry.shard], entry.id.decode()))
-        size = sum(len(batch.records) for batch, *_ in work)
+        work = [(batch, leases[shard], position) for batch, shard, position in reading.entries]
+        if reading.more:
+            self._readings.read_ahead(reading.end(_positions(group)), self._limit)
         async with self._pool.acquire() as connection:
             await self._counting.count(connection, leases[min(leases)], work)
-        self._size_next(size, time.monotonic() - began)
+        self._size_next(reading.records, time.monotonic() - began)
 
     async def _look_after(self, held: Held) -> None:
         """What is due now and then beside counting."""
@@ -217,6 +217,10 @@ class Worker:
         most = self._settings.batch_records
         if size >= self._limit:
             self._limit = min(most, max(1, most // 2, int(size * self._settings.flush_seconds / seconds)))
+
+
+def _positions(group: Iterable[Held]) -> dict[int, str]:
+    return {held.lease.shard: held.lease.position for held in group}
 
 
 def _appended_at(entry: str) -> float:

@@ -29,6 +29,7 @@ from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.fold.states import PLAIN, Key, is_seen
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT, Click
 from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.networks import number_4
 from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.storage.rollups import COUNTERS
 from postmeter.shared.storage.thresholds import Thresholds
@@ -116,7 +117,7 @@ class Changes:
     horizon: Horizon
     judge: Judge
     network: Callable[[str], str | None] = texts.network
-    stored_network: Callable[[str], tuple[int | None, str | None]] = texts.stored_network
+    stored_network: Callable[[str, int | None], tuple[int | None, str | None]] = texts.stored_network
     link_ids: Mapping[tuple[int, str], int] = field(default_factory=dict)
     user_agent_ids: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
     thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
@@ -194,10 +195,11 @@ class Changes:
             at, claimed = (hit.at, None) if low <= hit.at < high else (now, hit.at)
             url = hit.url or None
             kind, first, counters = kinds[url is not None]
+            number = number_4(hit.ip)
             if type(hit) is WaitingHit:
                 verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
             else:
-                verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip)
+                verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip, number)
             told = True
             if hit.mark or not counted:
                 verdict, why, told = self._mark(key, hit, at, series, verdict, counted=counted)
@@ -214,7 +216,7 @@ class Changes:
             link = links.get((workspace, url)) or None if url else None
             agent = agents.get((workspace, hit.user_agent)) or None
             reason = shifted.get(why)
-            network_4, address = network(hit.ip)
+            network_4, address = network(hit.ip, number)
             if (
                 agent and network_4 is not None and reason is not None and (link or not url)
                 and told and claimed is None and workspace not in shown
@@ -341,7 +343,7 @@ class Changes:
                 None if link else event.url or None,
                 agent,
                 None if agent else texts.user_agent(event.user_agent),
-                *self.stored_network(event.ip),
+                *self.stored_network(event.ip, number_4(event.ip)),
                 claimed,
                 None if counted else False,
                 event.mail.source if event.mail else None,

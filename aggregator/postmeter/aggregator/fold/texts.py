@@ -38,15 +38,15 @@ def no_network(_: str) -> None:
     """Where nothing of addresses is to be kept."""
 
 
-def stored_network(ip: str) -> tuple[int | None, str | None]:
-    """What `network` keeps, as it is stored: the 24 bits of an IPv4 address as a number, anything else as its text."""
-    try:
-        return int.from_bytes(socket.inet_pton(socket.AF_INET, ip)[:3], "big"), None
-    except (OSError, ValueError):
-        return None, _network_6(ip)
+def stored_network(ip: str, number: int | None) -> tuple[int | None, str | None]:
+    """What `network` keeps, as it is stored: the 24 bits of an IPv4 address as a number, anything else as its text.
+
+    number: `number_4` of it.
+    """
+    return (None, _network_6(ip)) if number is None else (number >> 8, None)
 
 
-def no_stored_network(_: str) -> tuple[None, None]:
+def no_stored_network(_: str, __: int | None) -> tuple[None, None]:
     """The same where nothing of addresses is to be kept."""
     return None, None
 

@@ -47,6 +47,9 @@ async def _fresh_records(
     found: list[Record] = []
     again: list[tuple[Event, bytes]] = []
     for batch in batches:
+        if Event not in set(map(type, batch.records)):
+            found += batch.records
+            continue
         for record in batch.records:
             if type(record) is not Event or not record.key:
                 found.append(record)

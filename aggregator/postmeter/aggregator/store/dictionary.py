@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from postmeter.aggregator.store.room import Room
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.stream.records import Event, Hit
 
 REMEMBERED = 200_000
 REMEMBERED_CHARACTERS = 1 << 25
@@ -21,6 +22,7 @@ RECOUNT_SECONDS = 10.0
 BEYOND = 0
 """What stands for all texts beyond the workspace's limit."""
 T = TypeVar("T", str, bytes)
+Told = TypeVar("Told", Hit, Event)
 Digests = dict[tuple[int, T], bytes]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from postmeter.aggregator.fold.changes import LinkClick
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store import rollups
-from postmeter.aggregator.store.dictionary import Dictionary, Digests
+from postmeter.aggregator.store.dictionary import Dictionary, Digests, Told
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import LINKS
 from postmeter.shared.storage.sql import Queries
@@ -23,6 +23,11 @@ NO_CLICKS = (0, 0)
 
 class Links(Dictionary[str]):
     """The URLs of clicks. Link 0 stands for all URLs beyond the workspace's limit."""
+
+    def unknown(self, told: Iterable[Told]) -> list[Told]:
+        """Those of these clicks whose URLs are not remembered."""
+        ids = self.ids
+        return [one for one in told if (one.workspace, one.url) not in ids]
 
     async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
         """Make the links that these clicks need."""

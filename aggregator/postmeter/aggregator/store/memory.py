@@ -156,15 +156,17 @@ class Transaction:
         """The series of those messages that are registered. To be asked before any slot is held."""
         get, created, known_of = self._memory.get, self._created, self._found
         found: dict[Key, int] = {}
-        missing: list[Key] = []
-        for key in dict.fromkeys(keys):
+        missing: dict[Key, None] = {}
+        for key in keys:
+            if key in found or key in missing:
+                continue
             known = get(key)
             if known is not None:
                 known_of[key] = known
             else:
                 known = created.get(key)
             if known is None:
-                missing.append(key)
+                missing[key] = None
             elif known.series is not None:
                 found[key] = known.series
                 if known.flags != PLAIN:

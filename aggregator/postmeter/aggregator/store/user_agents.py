@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 from postmeter.aggregator.fold import texts
-from postmeter.aggregator.store.dictionary import Dictionary, Digests
+from postmeter.aggregator.store.dictionary import Dictionary, Digests, Told
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -23,14 +23,19 @@ class UserAgents(Dictionary[bytes]):
 
     _month = date.min
 
-    async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
-        """Learn those of these opens and clicks."""
+    def unknown(self, told: Iterable[Told]) -> list[Told]:
+        """Those of these opens and clicks whose user agents are not remembered in this month."""
         month = datetime.now(UTC).date().replace(day=1)
         if month != self._month:
             self.forget()
             self._month = month
-        wanted = {(hit.workspace, hit.user_agent) for hit in hits if hit.user_agent}
-        wanted |= {(event.workspace, event.user_agent) for event in events if event.user_agent}
+        ids = self.ids
+        return [one for one in told if one.user_agent and (one.workspace, one.user_agent) not in ids]
+
+    async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
+        """Learn those of these opens and clicks."""
+        wanted = {(hit.workspace, hit.user_agent) for hit in hits}
+        wanted |= {(event.workspace, event.user_agent) for event in events}
         await self.learn(connection, {one for one in wanted - self.ids.keys() if self.text(one[1])})
 
     def text(self, one: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Intake:
     consents: list[Consent] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
-    def add(self, found: Iterable[Record]) -> Intake:
+    def add(self, found: Sequence[Record]) -> Intake:
         """These come too. Returns itself."""
         lists: dict[type, list[Any]] = {
             Hit: self.hits,
@@ -47,6 +47,10 @@ class Intake:
             CustomEvent: self.custom,
             Consent: self.consents,
         }
+        kinds = set(map(type, found))
+        if len(kinds) == 1:
+            lists[kinds.pop()].extend(found)
+            return self
         for record in found:
             lists[type(record)].append(record)
         return self

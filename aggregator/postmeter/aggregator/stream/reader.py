@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import redis.asyncio
@@ -13,10 +13,10 @@ from postmeter.aggregator.errors import StreamSetBack
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.shared.stream import records, streams
 
-FIRST_COUNT = 16
+FIRST_COUNT = 8
 MOST_COUNT = 1000
-MOST_BYTES = 32 << 20
-"""Of packed records that one reading holds, about: what is made of them takes a multiple of that."""
+MOST_BYTES = 16 << 20
+"""Of packed records that a reading holds, about. Two are held at a time, and what is made of them takes a multiple."""
 TRIM_MARGIN_MS = 60_000
 LOOK_SECONDS = 1.0
 
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
 
 class StreamReader:
-    """Reads forward from the leases' positions, which stay as they are."""
+    """Reads forward from positions that it is given; it keeps none itself."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
@@ -47,16 +47,16 @@ class StreamReader:
         self._per_entry = 0
         self._entry_bytes = 1
 
-    async def read(self, leases: Sequence[Lease], limit: int, block_ms: int) -> Found:
-        """Entries after the positions, until they hold `limit` records or MOST_BYTES, or none is left.
+    async def read(self, after: Mapping[int, str], limit: int, block_ms: int | None) -> Found:
+        """Entries after these positions, by shard, until they hold `limit` records or MOST_BYTES, or none is left.
 
-        Waits for the first one. Memory stays bounded: how many are asked for follows from how much the last ones held.
-        Raises StreamSetBack (noticed within a second), and what Redis raises.
+        Waits for the first one, or not at all (block_ms: None). Memory stays bounded: how many are asked for follows
+        from how much the last ones held. Raises StreamSetBack (noticed within a second), and what Redis raises.
         """
-        for lease in leases:
-            if time.monotonic() - self._looked.get(lease.shard, 0.0) > LOOK_SECONDS:
-                await self._look(lease)
-        positions = {lease.shard: lease.position for lease in leases}
+        for shard, position in after.items():
+            if time.monotonic() - self._looked.get(shard, 0.0) > LOOK_SECONDS:
+                await self._look(shard, position)
+        positions = dict(after)
         left = set(positions)
         found: list[Entry] = []
         held = size = 0
@@ -93,10 +93,10 @@ class StreamReader:
             positions[shard] = entries[-1].id.decode()
         return entries
 
-    async def _look(self, lease: Lease) -> None:
+    async def _look(self, shard: int, position: str) -> None:
         """Compare a stream with what was counted of it. One that is missing counts as empty."""
         last, added = "0-0", 0
-        stream = streams.stream(lease.shard)
+        stream = streams.stream(shard)
         try:
             info = await self._client.xinfo_stream(stream)
         except ResponseError as error:
@@ -104,10 +104,10 @@ class StreamReader:
                 raise
         else:
             last, added = info["last-generated-id"].decode(), int(info.get("entries-added", 0))
-        set_back = _order(last) < _order(lease.position) or added < self._added.get(lease.shard, 0)
-        self._added[lease.shard], self._looked[lease.shard] = added, time.monotonic()
+        set_back = _order(last) < _order(position) or added < self._added.get(shard, 0)
+        self._added[shard], self._looked[shard] = added, time.monotonic()
         if set_back:
-            raise StreamSetBack(lease.shard, f"{stream} ends at {last} and had been read to {lease.position}")
+            raise StreamSetBack(shard, f"{stream} ends at {last} and had been read to {position}")
 
     async def trim(self, lease: Lease) -> None:
         """Forget entries that are counted and were appended more than a minute ago, to the last: they name people."""

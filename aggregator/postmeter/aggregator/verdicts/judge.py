@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT, Judgement, by_agent
-from postmeter.aggregator.verdicts.networks import GOOGLE, Networks
+from postmeter.aggregator.verdicts.networks import GOOGLE, Networks, number_4
 from postmeter.shared.stream.events import EventType, Verdict
 
 PREFETCH: Judgement = (Verdict.MACHINE, "prefetch")
@@ -29,23 +29,26 @@ class Judge:
         A network says less than a user agent that names itself, but more than one that could be anybody's: who
         looks like a person from a scanner's network is the scanner.
         """
-        return self.now()(kind, user_agent, prefetch, ip)
+        return self.now()(kind, user_agent, prefetch, ip, number_4(ip))
 
-    def now(self) -> Callable[[EventType, bytes, bool, str], Judgement]:
-        """The same by the lists known at this moment: quicker, for many hits between which nothing is awaited."""
+    def now(self) -> Callable[[EventType, bytes, bool, str, int | None], Judgement]:
+        """The same by the lists known at this moment: quicker, for many hits between which nothing is awaited.
+
+        Is told the address' `number_4`, too.
+        """
         names = self._names()
         if names is not self._judged_by:
             self._agents.clear()
             self._judged_by = names
         agents, network_of, remember, human = self._agents.get, self._networks().of, self._remember, Verdict.HUMAN
 
-        def judged(kind: EventType, user_agent: bytes, prefetch: bool, ip: str) -> Judgement:
+        def judged(kind: EventType, user_agent: bytes, prefetch: bool, ip: str, number: int | None) -> Judgement:
             if prefetch:
                 return PREFETCH
             found = agents((kind, user_agent)) or remember(kind, user_agent)
             if found[0] is not human:
                 return found
-            network = network_of(ip)
+            network = network_of(ip, number)
             if network is None:
                 return found
             if network != GOOGLE:
