@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Context, Inexact, InvalidOperation, localcontext
+from operator import add
 from typing import Any
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
@@ -57,4 +58,4 @@ def widened(deltas: Cells, micros: int) -> dict[Any, Sequence[Any]]:
 def _merge(merged: dict[Any, Sequence[Any]], key: Any, counts: Sequence[Any]) -> None:
     # Never in place: a list may belong to several of these dictionaries.
     known = merged.get(key)
-    merged[key] = counts if known is None else [a + b for a, b in zip(known, counts, strict=True)]
+    merged[key] = counts if known is None else list(map(add, known, counts))

@@ -37,20 +37,22 @@ _NO_TEXTS = struct.pack(">4i", 12, 0, 0, _TEXT)
 
 
 def opens(rows: Iterable[Plain]) -> list[bytes]:
-    """Rows of the history: plain ones without a link."""
+    """Rows of the history: those of the plain ones that have no link."""
     pack, since = _OPEN.pack, UNTIL_2000
     return [
         pack(8, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, verdict, 4, agent, 4, network)
-        for workspace, message, at, kind, series, verdict, agent, network, _ in rows
+        for workspace, message, at, kind, series, verdict, agent, network, link in rows
+        if not link
     ]
 
 
 def clicks(rows: Iterable[Plain]) -> list[bytes]:
-    """Rows of the history: plain ones with a link."""
+    """Rows of the history: those of the plain ones that have a link."""
     pack, since = _CLICK.pack, UNTIL_2000
     return [
         pack(9, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, verdict, 4, agent, 4, network, 8, link)
         for workspace, message, at, kind, series, verdict, agent, network, link in rows
+        if link
     ]
 
 

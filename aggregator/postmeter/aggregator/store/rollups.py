@@ -78,13 +78,13 @@ def _both(rollup: Rollup, name: str) -> str:
 HITS = tuple(name for name in COUNTERS if name.endswith(("opens", "clicks")) and not name.startswith("anonymous"))
 """What flushes of nothing but opens and clicks add to: a third of the columns to send and to add."""
 _PICK_HITS = itemgetter(*(COUNTERS.index(name) for name in HITS))
-_OTHERS = tuple(place for place, name in enumerate(COUNTERS) if name not in HITS)
+_PICK_OTHERS = itemgetter(*(place for place, name in enumerate(COUNTERS) if name not in HITS))
 
 
 async def add(connection: Connection, rollup: Rollup, cells: Cells, horizon: Horizon) -> None:
     """Add these, in buckets of the finest tier, to every tier that keeps them, inside the caller's transaction."""
     counters, tiers = rollup.counters, tiers_of(rollup, horizon)
-    if rollup is ACTIVITY and not any(counts[place] for counts in cells.values() for place in _OTHERS):
+    if rollup is ACTIVITY and not any(map(any, map(_PICK_OTHERS, cells.values()))):
         counters, cells = HITS, {key: _PICK_HITS(counts) for key, counts in cells.items()}
     if rollup.totals is not None:
         cells = deltas.with_totals(cells, deltas.width(rollup.totals))

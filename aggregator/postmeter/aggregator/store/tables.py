@@ -109,8 +109,8 @@ async def _write_history(connection: Connection, changes: Changes) -> None:
         at = HISTORY.index("at")
         rows = [row for row in rows if row[at] >= oldest]
         plain = [row for row in plain if row[2] >= oldest]
-    await packing.copy(connection, "event", packing.OPEN, packing.opens(row for row in plain if not row[-1]))
-    await packing.copy(connection, "event", packing.CLICK, packing.clicks(row for row in plain if row[-1]))
+    await packing.copy(connection, "event", packing.OPEN, packing.opens(plain))
+    await packing.copy(connection, "event", packing.CLICK, packing.clicks(plain))
     if rows:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.states import Key, asked
@@ -68,14 +69,12 @@ async def resolve(
         await _sources(connection, resolved, anonymous)
     hit_keys = [(hit.workspace, hit.message) for hit in hits]
     event_keys = [(event.workspace, event.message) for event in events if event.message]
-    series_of = await held.series([*hit_keys, *event_keys])
+    series_of = await held.series(chain(hit_keys, event_keys))
     resolved.flags = held.flags
-    for key, hit in zip(hit_keys, hits, strict=True):
-        series = series_of.get(key)
-        if series is None:
-            resolved.unknown.append(hit)
-        else:
-            resolved.hits.append((key, hit, series))
+    found = list(zip(hit_keys, hits, map(series_of.get, hit_keys), strict=True))
+    resolved.hits = [(key, hit, series) for key, hit, series in found if series is not None]
+    if len(resolved.hits) < len(found):
+        resolved.unknown += [hit for _, hit, series in found if series is None]
     if events:
         unlisted = {key for key in event_keys if key not in series_of}
         known = await _named(connection, changes, prepared, events, unlisted)
