@@ -156,7 +156,7 @@ class Seeds:
             "POST /v1/recipients/export": [
                 {"to": "b@c.example", "before": "2026-04-01T12:00:00Z", "waiting_before": "2026-04-01T12:00:00Z"},
                 {"to": "b@c.example", "purchases_before": "2026-04-01T12:00:00Z", "put_aside_before": "2026-04-02"},
-                {"to": "b@c.example", "custom_events_before": "2026-04-01T12:00:00Z"},
+                {"to": "b@c.example", "custom_events_before": "2026-04-01T12:00:00Z", "consent_before": "2026-04-02"},
             ],
             "POST /v1/recipients/erase": [{"to": "Nobody <nobody@c.example>"}, {"to_hash": "0" * 64}],
             "PUT /v1/privacy": [

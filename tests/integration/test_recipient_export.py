@@ -107,6 +107,10 @@ async def test_a_page_ends_between_two_seconds_as_the_next_one_begins(
 
 
 STORE = {
+    "consent": (
+        "INSERT INTO consent (workspace, to_hash, opens, method, text_version, source, at, recorded_at, recorded_by)"
+        " VALUES ($1, $2, 2, '', '', '', now(), $3, 'command')"
+    ),
     "purchases": (
         "INSERT INTO purchase (workspace, contact, id, order_id, amount, currency, items, digest, at, received_at)"
         " VALUES ($1, $2, $3::timestamptz::text, '', 1, 'EUR', '[]', '', $3, $3)"
@@ -121,6 +125,7 @@ STORE = {
         " VALUES ($1, 0, '', $3, 'why', convert_to($2, 'UTF8'))"
     ),
 }
+MOMENT = {"waiting": "since", "consent": "recorded_at"}
 
 
 @pytest.mark.parametrize("name", STORE)
@@ -135,7 +140,8 @@ async def test_the_pages_of_a_list_hold_all_of_it(api: Api, monkeypatch: pytest.
     before: dict[str, str] = {}
     while not left or left[-1]:
         told = await export(api, {"to": ADDRESS, **before})
-        pages.append([one["since" if name == "waiting" else "at"] for one in told[name]])
+        found = told["consent"]["history"] if name == "consent" else told[name]
+        pages.append([one[MOMENT.get(name, "at")] for one in found])
         left.append(told["left_out"].get(name, 0))
         before = {f"{name}_before": pages[-1][-1]}
     assert (list(map(len, pages)), left) == ([4, 2, 1], [3, 1, 0])

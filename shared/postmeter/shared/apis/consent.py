@@ -64,7 +64,7 @@ class Told(Struct):
 
 
 class RecipientConsent(Struct):
-    """What holds now, and all that was told, the latest first."""
+    """What holds now, and the latest that was told, the latest first."""
 
     opens: Choice
     clicks: Choice

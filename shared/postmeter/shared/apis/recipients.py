@@ -76,6 +76,9 @@ class Befores(Struct, kw_only=True, forbid_unknown_fields=True):
     """Where each list of POST /v1/recipients/export begins, for what was left out; without one, at its latest."""
 
     before: Annotated[Timestamp | UnsetType, described("Only messages that were created before it.")] = UNSET
+    consent_before: Annotated[
+        Timestamp | UnsetType, described("Of `consent.history` only choices whose `recorded_at` is before it.")
+    ] = UNSET
     purchases_before: Annotated[Timestamp | UnsetType, described("Only purchases whose `at` is before it.")] = UNSET
     custom_events_before: Annotated[Timestamp | UnsetType, described("Only those whose `at` is before it.")] = UNSET
     waiting_before: Annotated[Timestamp | UnsetType, described("Only those whose `since` is before it.")] = UNSET

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
+import asyncpg
 from aiohttp import web
 
 from postmeter.query.requests import parameters
@@ -39,18 +40,20 @@ class RecipientConsents:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            return json(ConsentAnswer(await consent_of(connection, workspace, to_hash)))
+            told = await connection.fetch(_QUERIES["told"], workspace, to_hash, MOST_TOLD)
+            return json(ConsentAnswer(await consent_of(connection, workspace, to_hash, told)))
 
 
-async def consent_of(connection: Connection, workspace: int, to_hash: str) -> RecipientConsent:
-    """What a recipient has chosen, with the latest proofs."""
+async def consent_of(
+    connection: Connection, workspace: int, to_hash: str, told: Sequence[asyncpg.Record]
+) -> RecipientConsent:
+    """What a recipient has chosen. told: rows of `consent`, the proofs that are shown."""
     now = await connection.fetchrow(_QUERIES["choice"], workspace, to_hash)
-    told = await connection.fetch(_QUERIES["told"], workspace, to_hash, MOST_TOLD)
     holds = Choices() if now is None else Choices(Choice(now["opens"]), Choice(now["clicks"]))
     return RecipientConsent(holds.opens.text, holds.clicks.text, [_told(row) for row in told])
 
 
-def _told(row: Any) -> Told:
+def _told(row: asyncpg.Record) -> Told:
     return Told(
         opens=None if row["opens"] is None else Choice(row["opens"]).text,
         clicks=None if row["clicks"] is None else Choice(row["clicks"]).text,

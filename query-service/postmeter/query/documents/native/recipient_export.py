@@ -36,6 +36,7 @@ FIRST = {
 }
 _BEFORES = {
     "messages": "before",
+    "consent": "consent_before",
     "purchases": "purchases_before",
     "custom_events": "custom_events_before",
     "waiting": "waiting_before",
@@ -96,7 +97,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, before: Ma
     first: dict[UUID, dict[str, str]] = {message: {} for message in ids}
     for row in await connection.fetch(QUERIES["engagements"], workspace, ids):
         first[row["message"]][FIRST[Engagement(row["kind"])]] = stamp(row["at"])
-    lists = {name: await page(name, api.MOST_ROWS) for name in ("purchases", "custom_events", "waiting", "put_aside")}
+    lists = {name: await page(name, api.MOST_ROWS) for name in _BEFORES if name != "messages"}
     day = await connection.fetchval(QUERIES["last_open"], workspace, to_hash)
     counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, *before.values(), ids)
     assert counts is not None
@@ -105,7 +106,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, before: Ma
     return api.Kept(
         to_hash=to_hash,
         messages=[_message(row, events[row["id"]], first[row["id"]]) for row in rows],
-        consent=await consent_of(connection, workspace, to_hash),
+        consent=await consent_of(connection, workspace, to_hash, lists["consent"]),
         last_open=None if day is None else day.isoformat(),
         purchases=[_purchase(row) for row in lists["purchases"]],
         custom_events=[_custom_event(row) for row in lists["custom_events"]],

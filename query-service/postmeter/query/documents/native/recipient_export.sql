@@ -21,6 +21,15 @@ ORDER BY n.message, e.at, e.type
 -- First opens, clicks, replies and unsubscribes of messages $2 of workspace $1. An infinite time: none that counts.
 SELECT message, kind, at FROM engagement WHERE workspace = $1 AND message = ANY ($2::uuid[]) AND at < 'infinity'
 
+-- name: consent
+-- The latest $3 choices of recipient $2 of workspace $1 that were recorded before $4, and those of the last one's second; $5 at
+-- most.
+SELECT opens, clicks, method, text_version, source, at, recorded_at, recorded_by FROM consent
+WHERE workspace = $1 AND to_hash = $2 AND recorded_at < $4 AND recorded_at >= coalesce((
+        SELECT date_trunc('second', recorded_at) FROM consent
+        WHERE workspace = $1 AND to_hash = $2 AND recorded_at < $4 ORDER BY recorded_at DESC OFFSET $3 - 1 LIMIT 1), '-infinity')
+ORDER BY recorded_at DESC, id DESC LIMIT $5
+
 -- name: purchases
 -- The latest $3 purchases of contact $2 of workspace $1 before $4, and those of the last one's second; $5 at most.
 SELECT id, order_id, amount::text AS amount, currency, items::text AS items, at, campaign FROM purchase
@@ -55,15 +64,17 @@ SELECT at, reason FROM (SELECT rank() OVER (ORDER BY date_trunc('second', at) DE
 WHERE place <= $3 ORDER BY at DESC, id LIMIT $5
 
 -- name: counts
--- How many messages, created before $3, purchases of before $4, custom events of before $5, events that wait since before $6
--- and dead letters of before $7 recipient $2 of workspace $1 has, and how many events messages $8 have.
+-- How many messages, created before $3, choices that were recorded before $4, purchases of before $5, custom events of before
+-- $6, events that wait since before $7 and dead letters of before $8 recipient $2 of workspace $1 has, and how many events
+-- messages $9 have.
 SELECT (SELECT count(*) FROM mail WHERE workspace = $1 AND to_hash = $2
         AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) AND created_at < $3) AS messages,
-    (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2 AND at < $4) AS purchases,
-    (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2 AND at < $5) AS custom_events,
+    (SELECT count(*) FROM consent WHERE workspace = $1 AND to_hash = $2 AND recorded_at < $4) AS consent,
+    (SELECT count(*) FROM purchase WHERE workspace = $1 AND contact = $2 AND at < $5) AS purchases,
+    (SELECT count(*) FROM custom_event WHERE workspace = $1 AND contact = $2 AND at < $6) AS custom_events,
     (SELECT count(*) FROM waiting WHERE workspace = $1
-        AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) AND since < $6) AS waiting,
+        AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0) AND since < $7) AS waiting,
     (SELECT count(*) FROM dead_letter WHERE workspace = $1
-        AND position(convert_to($2, 'UTF8') IN record) > 0 AND at < $7) AS put_aside,
-    (SELECT count(*) FROM unnest($8::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message
+        AND position(convert_to($2, 'UTF8') IN record) > 0 AND at < $8) AS put_aside,
+    (SELECT count(*) FROM unnest($9::uuid[]) AS n (message) JOIN event e ON e.workspace = $1 AND e.message = n.message
         AND postmeter_place(e.workspace, e.message) = postmeter_place($1, n.message)) AS events
