@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import asyncpg
-
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.fingerprints import KEY_PEPPER, QUERIES
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import logs
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import AWAY, Pool
 
 CHECK_SECONDS = 3.0
 RETRY_SECONDS = 2.0
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Pepper:
@@ -33,7 +30,7 @@ class Pepper:
 
     async def check(self) -> None:
         """Raise SettingsError where the keys are stored under another pepper; not where Postgres cannot tell now."""
-        with contextlib.suppress(*_AWAY):  # or the schema is not there yet
+        with contextlib.suppress(*AWAY):  # or the schema is not there yet
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._check()
 
@@ -67,7 +64,7 @@ class Pepper:
     async def _keep_soon(self) -> None:
         try:
             await self._keep()
-        except _AWAY as error:
+        except AWAY as error:
             logs.get().info("the pepper's fingerprint could not be kept; again with the next key", error=repr(error))
             self._keeping = None
 

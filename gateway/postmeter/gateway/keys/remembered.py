@@ -8,11 +8,10 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import asyncpg
-
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.deadlines import within
+from postmeter.shared.storage.postgres import AWAY
 
 FRESH_SECONDS = 2.0
 """How long what was found is not looked up again."""
@@ -23,7 +22,6 @@ LOOK_UP_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 """After a failed look-up, how long what is known is served without another attempt."""
 REMEMBERED = 10_000
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -21,11 +21,11 @@ from postmeter.gateway.people.cookie import OIDC, SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
-from postmeter.gateway.proxy.own_answers import settled
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http import answers
+from postmeter.shared.http.changes import settled
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.networks import network_of
 from postmeter.shared.http.trusted_hops import TrustedHops

@@ -10,14 +10,14 @@ from uuid import UUID
 
 import asyncpg
 
-from postmeter.gateway.keys.remembered import AWAY, Clock, Remembered
+from postmeter.gateway.keys.remembered import Clock, Remembered
 from postmeter.gateway.people import bearer_tokens, roles
 from postmeter.gateway.people.browsers import Browser
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.deadlines import within
 from postmeter.shared.storage.commits import transaction
-from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.postgres import AWAY, Connection, Pool
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.people", "sessions.sql")

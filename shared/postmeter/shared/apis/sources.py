@@ -119,7 +119,7 @@ class RevokedAnswer(Struct):
     data: Revoked
 
 
-_endpoint = partial(native, service=Service.TRACKING, scope="track", roles=_ADMINS)
+_endpoint = partial(native, service=Service.TRACKING, scope="track", roles=_ADMINS, timeout=15.0)
 
 
 ENDPOINTS = (

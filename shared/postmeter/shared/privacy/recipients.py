@@ -13,12 +13,10 @@ import re
 from asyncio import timeout
 from dataclasses import dataclass
 
-import asyncpg
-
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import AWAY, Pool
 from postmeter.shared.text import addresses
 
 NAME = "POSTMETER_RECIPIENT_HASH_KEY"
@@ -27,7 +25,6 @@ KEY_CHARS = 16
 """At least so many: the fingerprint of a shorter key could be tried out."""
 CHECK_SECONDS = 3.0
 _HASH = re.compile("[0-9a-f]{64}")
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +93,7 @@ async def check(pool: Pool | None, key: Secret | None, *, keeps: bool) -> None:
     if pool is None:
         return
     said = None
-    with contextlib.suppress(*_AWAY):  # or the schema is not there yet
+    with contextlib.suppress(*AWAY):  # or the schema is not there yet
         async with timeout(CHECK_SECONDS):
             said = await another_key(pool, key, keeps=keeps)
     if said is not None:

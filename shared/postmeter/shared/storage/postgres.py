@@ -16,6 +16,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 ConnectionClass: TypeAlias = "type[asyncpg.Connection[asyncpg.Record]]"
 CONNECT_SECONDS = 5.0
 """What a new connection may take. A server that hangs takes connections and says nothing, for the driver's minute."""
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What is asked of Postgres fails with one of these while it is away; for whoever has an answer without it."""
 
 
 async def connect(
@@ -61,5 +63,5 @@ async def close(pool: Pool) -> None:
     try:
         async with asyncio.timeout(2):
             await pool.close()
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except AWAY:
         pool.terminate()

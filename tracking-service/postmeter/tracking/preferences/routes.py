@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
-import asyncpg
 from aiohttp import web
 from asyncpg.pgproto.pgproto import UUID
 
@@ -17,8 +15,9 @@ from postmeter.shared.links.hits import Page
 from postmeter.shared.links.tokens import PREFERENCES, KeyRing
 from postmeter.shared.privacy.audit import RECIPIENT
 from postmeter.shared.privacy.levels import Choice, Choices
+from postmeter.shared.process.deadlines import within
 from postmeter.shared.process.metrics import TrackingMetrics
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import AWAY, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Consent, encode
 from postmeter.shared.stream.streams import slot_of
@@ -32,7 +31,6 @@ LOOK_SECONDS = 1.0
 _MAX_FIELDS = 20
 _OFFERED = {Choice.GRANTED.text: Choice.GRANTED, Choice.DENIED.text: Choice.DENIED}
 _QUERIES = Queries("postmeter.tracking.preferences", "preferences.sql")
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 Message = tuple[int, bytes]
 """(workspace number, the message's 16 bytes)"""
 
@@ -87,9 +85,8 @@ class Preferences:
             return Choices()
         workspace, id_ = message
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                row = await self._pool.fetchrow(_QUERIES["choice"], workspace, UUID(id_))
-        except _AWAY:
+            row = await within(LOOK_SECONDS, self._pool.fetchrow(_QUERIES["choice"], workspace, UUID(id_)))
+        except AWAY:
             return Choices()
         return Choices() if row is None else Choices(Choice(row["opens"]), Choice(row["clicks"]))
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
@@ -18,10 +17,10 @@ from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answerer import Asked, Handler
 from postmeter.shared.http.answers import json
+from postmeter.shared.http.changes import settled
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action
-from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.redis_failures import FAILURES
@@ -66,7 +65,7 @@ class SourceRoutes:
             if caller.confined_to is not None:
                 raise RequestError(403, "FORBIDDEN", "Sources are the workspace's; this key is confined to domains.")
             body = await asked.text()
-            told = await _named(answer(caller, asked.request.match_info.get("id", ""), body))
+            told = await _named(settled(answer(caller, asked.request.match_info.get("id", ""), body)))
             return json(told, asked.endpoint.status)
 
         return handle
@@ -185,10 +184,6 @@ async def _named(answer: Awaitable[msgspec.Struct]) -> msgspec.Struct:
         raise RequestError(409, "TOO_MANY_SOURCES", f"{error}.") from None
     except SettingsError as error:
         raise RequestError(503, "UNAVAILABLE", str(error)) from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        logs.get().warning("sources cannot be managed", error=repr(error))
-        message = "The database does not answer; try again."
-        raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
 
 
 def _secret(given: str | None) -> Secret | None:

@@ -1,33 +1,20 @@
-"""The gateway's own answers: what they may take, whatever Postgres does, and what is known then of what was asked."""
+"""What people ask to be changed in Postgres: what it may take, whatever Postgres does, and what is known of it then."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from aiohttp import web
-
-from postmeter.gateway.keys.remembered import AWAY
-from postmeter.gateway.proxy.routes import Handler
-from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.deadlines import within
 from postmeter.shared.storage import commits
+from postmeter.shared.storage.postgres import AWAY
 
 SECONDS = 10.0
-"""With the wait for a connection. Who asks is known before, within LOOK_UP_SECONDS."""
+"""With the wait for a connection. Where a service answers, the gateway waits for it a little longer."""
 
 T = TypeVar("T")
-
-
-def in_time(handler: Handler) -> Handler:
-    """The handler, its answers `settled`."""
-
-    async def answer(request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
-        return await settled(handler(request, caller, body))
-
-    return answer
 
 
 async def settled(work: Awaitable[T]) -> T:
