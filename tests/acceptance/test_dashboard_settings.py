@@ -196,6 +196,11 @@ def test_an_export_is_ordered_made_and_downloaded(office: SettingsVisits) -> Non
     with page.expect_download(timeout=PATIENCE * 1000) as download:
         exports.get_by_role("link", name=re.compile("Download")).click(timeout=PATIENCE * 1000)
     assert '"news@shop.example"' in download.value.path().read_text()
+    for offered in (["CSV", "JSON", "Excel (xlsx)", "Parquet"], ["CSV", "JSON", "Excel (xlsx)"]):
+        expect(form.get_by_label("Format").locator("option")).to_have_text(offered)
+        page.route("**/v1/exports", lambda route: route.fulfill(json={"data": [], "formats": ["csv", "json", "xlsx"]}))
+        page.reload()
+        unfold(setting(page, "Exports"), "Order an export")
 
 
 @pytest.mark.parametrize(

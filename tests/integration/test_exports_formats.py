@@ -27,6 +27,7 @@ from postmeter.query.documents.workspaces.exports.columns import Column, Kind, R
 from postmeter.query.documents.workspaces.exports.formats import FORMATS
 from postmeter.query.documents.workspaces.exports.production import SOURCES
 from tests.integration.export_service import Api, exporting, message, noon
+from tests.integration.running_query import sealed
 
 TABLE = (
     Column("text"),
@@ -258,8 +259,16 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
+async def formats(api: Api) -> Any:
+    headers = sealed(api.workspace, workspace_id=api.name, **api.role)
+    async with api.session.get(f"{api.url}/v1/exports", headers=headers) as answer:
+        return (await answer.json())["formats"]
+
+
 async def test_a_server_without_parquet_says_so_when_it_is_ordered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await formats(api) == ["csv", "json", "xlsx", "parquet"]
     monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert await formats(api) == ["csv", "json", "xlsx"]
     status, answer = await api.ask("POST", "/export", {"export_type": "messages", "format": "parquet"})
     assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")
     assert answer["error"]["message"].startswith("format: parquet is not installed on this server")

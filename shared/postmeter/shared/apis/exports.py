@@ -78,9 +78,13 @@ class OrderedExport(ExportStatus):
 
 
 class LatestAnswer(Struct):
-    """GET /v1/exports: the 20 latest that hold nothing but what the caller may see, the latest first."""
+    """GET /v1/exports: the 20 latest that hold nothing but what the caller may see, the latest first.
+
+    formats: those that this server makes; parquet is an extra.
+    """
 
     data: list[OrderedExport]
+    formats: list[Annotated[str, one_of(*EXPORT_FORMATS)]]
 
 
 class DownloadParameters(Struct):

@@ -17,7 +17,11 @@ const RANGES = ["7d", "30d", "90d", "custom"];
 /** Milliseconds after which an export at work is looked at again. */
 const SOON = 2000;
 
-function Order({ session, ordered }) {
+/** Those that the server makes, as far as it has said so; Parquet is an extra. */
+const offered = (formats) =>
+  Object.entries(FORMATS).filter(([name]) => formats?.includes(name) ?? name !== "parquet");
+
+function Order({ session, formats, ordered }) {
   const { busy, error, write } = useWrite();
   const [type, setType] = useState(TYPES[0]);
   const [format, setFormat] = useState("csv");
@@ -42,7 +46,7 @@ function Order({ session, ordered }) {
       setType,
       TYPES.map((one) => [one, t(`exports.${one}`)]),
     )}
-    ${choice("format", format, setFormat, Object.entries(FORMATS))}
+    ${choice("format", format, setFormat, offered(formats))}
     ${choice(
       "time_range",
       range,
@@ -99,6 +103,6 @@ export function Exports({ session, zone, again }) {
     notes=${[html`${t("exports.ordered_at", { ago: ago(Date.parse(one.created_at), zone) })} · <${Standing} row=${one} zone=${zone} />`]} />`;
   return html`<${Setting} id="exports" requests=${[ALL]} rows=${answer.value?.data.map(({ download_url, ...row }) => row)} said=${said}>
     <${Answered} answer=${answer}>${({ data }) => (data.length ? html`<ul class="list rowed">${data.map(row)}</ul>` : html`<p>${t("exports.empty")}</p>`)}</${Answered}>
-    <${Unfold} title=${t("exports.new")}><${Order} session=${session} ordered=${ordered} /></${Unfold}>
+    <${Unfold} title=${t("exports.new")}><${Order} session=${session} formats=${answer.value?.formats} ordered=${ordered} /></${Unfold}>
   </${Setting}>`;
 }

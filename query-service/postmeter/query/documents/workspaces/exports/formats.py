@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from postmeter.query.documents.workspaces.exports import parquet_file
 from postmeter.query.documents.workspaces.exports.columns import Row, Table
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
 from postmeter.query.documents.workspaces.exports.json_file import JsonFile
@@ -42,3 +43,8 @@ FORMATS = {
     "xlsx": Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", XlsxFile),
     "parquet": Format("parquet", "application/vnd.apache.parquet", ParquetFile),
 }
+
+
+def available() -> list[str]:
+    """The names of those that can be made here."""
+    return [name for name in FORMATS if name != "parquet" or parquet_file.is_installed()]

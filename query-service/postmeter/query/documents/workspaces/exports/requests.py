@@ -10,9 +10,8 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.documents.workspaces import lookups
-from postmeter.query.documents.workspaces.exports import order, sizes
+from postmeter.query.documents.workspaces.exports import formats, order, sizes
 from postmeter.query.documents.workspaces.exports.failures import ExportTooLarge, TooManyExports
-from postmeter.query.documents.workspaces.exports.formats import FORMATS
 from postmeter.query.documents.workspaces.exports.jobs import Jobs
 from postmeter.query.documents.workspaces.exports.links import Links
 from postmeter.query.documents.workspaces.exports.order import Order
@@ -86,13 +85,13 @@ class Exports:
         return json(api.ExportStatusAnswer(True, await self._status(workspace, row)))
 
     async def latest(self, asked: Asked) -> web.Response:
-        """The latest ones. The reason of a failure stands beside it: one list is one good answer."""
+        """The latest ones, and what can be ordered. The reason of a failure is beside it: one list, one good answer."""
         found = []
         for row in await self._jobs.latest(asked.scope):
             status = msgspec.structs.asdict(await self._status(asked.principal.workspace_id, row))
             error = row["error"] if row["status"] == "failed" else None
             found.append(api.OrderedExport(**status, export_type=row["type"], error=error))
-        return json(api.LatestAnswer(found))
+        return json(api.LatestAnswer(found, formats.available()))
 
     async def _status(self, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
         status, link = row["status"], None
@@ -125,7 +124,7 @@ class Exports:
         file = None if row is None else self._storage.path(row["file"])
         if row is None or file is None or not await asyncio.to_thread(file.is_file):
             raise RequestError(410, "LINK_EXPIRED", "This download link has expired; order the export again.")
-        form = FORMATS[row["format"]]
+        form = formats.FORMATS[row["format"]]
         download = Download(f"{export_id}.{form.extension}", form.media)
         headers = {
             "Content-Type": download.media,
