@@ -47,7 +47,7 @@ WELL = {
     'postmeter_warning{warning="redis"}': "0x5000",
     'postmeter_warning{warning="disk"}': "1x5000",
     'postmeter_key_refusals_total{reason="unknown"}': "0+1x5000",
-    'postmeter_rate_limit_skipped_total{limit="read"}': "5x5000",
+    'postmeter_rate_limit_skipped_total{limit="read"}': "5x15 9x5000",
     'postmeter_exports_total{result="failed"}': "2x5000",
     'postmeter_webhook_deliveries_total{provider="ses", source="s1", outcome="refused"}': "4x5000",
     "process_start_time_seconds": "-100000x5000",

@@ -13,8 +13,9 @@ import redis as redis_sync
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
-from postmeter.gateway.limits import limits
+from postmeter.gateway.limits import limits, outage
 from postmeter.gateway.limits.limits import Limits
 from postmeter.shared.apis.table import Limit
 from postmeter.shared.auth.secret import Secret
@@ -279,7 +280,7 @@ async def test_requests_pass_while_redis_is_silent_and_nearly_none_waits(monkeyp
         assert attempts <= 2
         assert sample("limit_skipped") == 50
         # After the pause one request tries, whatever number comes.
-        clock.now += limits.PAUSE_SECONDS
+        clock.now += outage.PAUSE_SECONDS
         assert await asyncio.gather(*(counted.count(1, Limit.READ) for _ in range(50))) == [{}] * 50
         assert len(hung) - attempts <= 2
     finally:
@@ -300,11 +301,43 @@ async def test_an_outage_ends_by_itself(redis_url: str) -> None:
             assert [await counted.count(1, Limit.READ) for _ in range(3)] == [{}] * 3
             control.delete(key)
             assert await counted.count(1, Limit.READ) == {}
-            clock.now += limits.PAUSE_SECONDS
+            clock.now += outage.PAUSE_SECONDS
             assert await counted.count(1, Limit.READ) == told(1, 0, 60)
             with pytest.raises(RequestError):
                 await counted.count(1, Limit.READ)
             assert (sample("limit_skipped"), sample("limited")) == (4, 1)
+        finally:
+            await redis.aclose()
+
+
+async def test_an_outage_is_told_when_it_is_more_than_a_moment(redis_url: str) -> None:
+    clock = Clock()
+    with contextlib.closing(redis_sync.Redis.from_url(redis_url)) as control, capture_logs() as lines:
+        redis = limits.client(Secret(redis_url))
+        counted, sample = counting(redis, {Limit.READ: 1000}, clock)
+
+        async def after(seconds: float, *, is_away: bool = False) -> None:
+            clock.now += seconds
+            control.delete(key := streams.limit(1, Limit.READ))
+            if is_away:
+                control.lpush(key, "not a number")
+            await counted.count(1, Limit.READ)
+
+        try:
+            for _ in range(3):
+                await after(60, is_away=True)
+                await after(1)
+            assert (lines, sample("limit_skipped")) == ([], 3)
+            for seconds in (60, 1, 1, 1):
+                await after(seconds, is_away=True)
+            await after(1)
+            assert [(line["log_level"], line["seconds"], line["passed"]) for line in lines] == [("warning", 2, 3)]
+            await after(outage.CALM_SECONDS - 1)
+            assert (lines[1]["event"], lines[1]["seconds"], lines[1]["passed"]) == ("requests are limited again", 3, 4)
+            # Half of the time Redis answers.
+            for n in range(4):
+                await after(1, is_away=n % 2 == 0)
+            assert [(line["log_level"], line["passed"]) for line in lines[2:]] == [("warning", 2)]
         finally:
             await redis.aclose()
 

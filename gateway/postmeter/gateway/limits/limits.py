@@ -12,18 +12,16 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from postmeter.gateway.limits.outage import Outage
 from postmeter.shared.apis.table import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import streams
 from postmeter.shared.stream.redis_failures import FAILURES
 
-DEADLINE_SECONDS = 0.1
-"""How long a request waits for Redis before it passes unchecked."""
-PAUSE_SECONDS = 1.0
-"""After a failure, how long all requests but one pass without asking."""
+DEADLINE_SECONDS = 0.5
+"""How long a request waits for Redis before it passes unchecked. A machine with much to do stands still for a tenth."""
 CONNECTIONS = 32
 WINDOW_SECONDS = 60
 _SCRIPT = resources.files("postmeter.gateway.limits").joinpath("limit.lua").read_text()
@@ -86,8 +84,7 @@ class Limits:
         self._script = redis.register_script(_SCRIPT)
         self._rates = rates
         self._metrics = metrics
-        self._now = now
-        self._ask_again: float | None = None
+        self._outage = Outage(now)
 
     async def count(self, workspace: int, limit: Limit | None) -> dict[str, str]:
         """Count one request; the headers that its answer carries, none where nothing limits it.
@@ -110,21 +107,14 @@ class Limits:
         return standing.headers
 
     async def _ask(self, workspace: int, limit: Limit, rate: int) -> Standing | None:
-        if self._ask_again is not None:
-            if self._now() < self._ask_again:
-                return None
-            # This request alone tries; the others pass until it knows.
-            self._ask_again = self._now() + PAUSE_SECONDS
+        if not self._outage.lets_ask():
+            return None
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 counted = [streams.limit(workspace, limit)], [rate, WINDOW_SECONDS]
                 passed, remaining, reset, wait = await self._script(*counted)
         except FAILURES as error:
-            if self._ask_again is None:
-                logs.get().warning("requests pass without a limit: Redis does not answer", error=repr(error))
-            self._ask_again = self._now() + PAUSE_SECONDS
+            self._outage.failed(error)
             return None
-        if self._ask_again is not None:
-            logs.get().info("requests are limited again")
-            self._ask_again = None
+        self._outage.answered()
         return Standing(limit.value, rate, remaining, reset, 0 if passed else max(wait, 1))
