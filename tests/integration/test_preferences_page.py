@@ -71,6 +71,7 @@ def test_to_look_changes_nothing_and_to_choose_does(service: Service) -> None:
     status, _, text = ask(service, target(message) + "?lang=it", b"opens=denied&clicks=granted")
     assert status == 200
     assert TEXTS["it"].saved in text
+    assert TEXTS["it"].forgotten in text, "said to everybody, known or not"
     (one,) = chosen(service, message)
     assert (one.opens, one.clicks, one.to_hash, one.by) == (2, 1, "", "recipient")
     assert (one.method, one.text_version) == ("preferences_page", f"{VERSION}/it")

@@ -47,7 +47,7 @@ def saved(language: str, chosen: Choices, now: Choices) -> Page:
         f"{texts.opens}: {outcome[chosen.opens]}." if chosen.opens else "",
         f"{texts.clicks}: {outcome[chosen.clicks]}." if chosen.clicks else "",
     ]
-    told = "<br>".join(_text(line) for line in (texts.saved, *filter(None, lines)))
+    told = "<br>".join(_text(line) for line in (texts.saved, *filter(None, lines), texts.forgotten))
     return asking(language, now, said=f'<p role="status">{told}</p>')
 
 

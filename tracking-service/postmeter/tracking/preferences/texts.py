@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-VERSION = "2"
+VERSION = "3"
 DEFAULT = "en"
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
-    """Plain text, no markup. name: what the language calls itself."""
+    """Plain text, no markup. name: what the language calls itself. forgotten: said to everybody who chooses, for the
+    page tells nobody whether the sender knows whose mail it is.
+    """
 
     name: str
     title: str
@@ -28,6 +30,7 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     saved: str
     allowed: str
     refused: str
+    forgotten: str
     nothing: str
     languages: str
     broken: str
@@ -52,6 +55,8 @@ TEXTS = {
         saved="Saved.",
         allowed="recorded from now on",
         refused="no longer recorded",
+        forgotten="If the sender no longer knows whose mail this is, for example because your data was erased, no"
+        " choice is kept either.",
         nothing="Nothing was saved: please choose at least one of the two.",
         languages="Languages",
         broken="This link does not work",
@@ -75,6 +80,8 @@ TEXTS = {
         saved="Gespeichert.",
         allowed="wird von nun an festgehalten",
         refused="wird nicht mehr festgehalten",
+        forgotten="Weiß der Absender nicht mehr, wessen E-Mail das ist, etwa weil Ihre Daten gelöscht wurden, so wird"
+        " auch keine Wahl aufbewahrt.",
         nothing="Es wurde nichts gespeichert: Bitte wählen Sie wenigstens bei einem von beiden.",
         languages="Sprachen",
         broken="Dieser Link funktioniert nicht",
@@ -98,6 +105,8 @@ TEXTS = {
         saved="Votre choix est enregistré.",
         allowed="sera enregistré désormais",
         refused="ne sera plus enregistré",
+        forgotten="Si l’expéditeur ne sait plus à qui cet e-mail était adressé, par exemple parce que vos données ont"
+        " été effacées, aucun choix n’est conservé non plus.",
         nothing="Rien n’a été modifié : veuillez choisir pour l’un des deux au moins.",
         languages="Langues",
         broken="Ce lien ne fonctionne pas",
@@ -120,6 +129,8 @@ TEXTS = {
         saved="Salvato.",
         allowed="d’ora in poi viene registrato",
         refused="non viene più registrato",
+        forgotten="Se il mittente non sa più di chi è questa e-mail, per esempio perché i dati su di lei sono stati"
+        " cancellati, non viene conservata nemmeno una scelta.",
         nothing="Non è stato salvato nulla: scelga almeno per una delle due cose.",
         languages="Lingue",
         broken="Questo link non funziona",
@@ -142,6 +153,8 @@ TEXTS = {
         saved="Guardado.",
         allowed="se registra a partir de ahora",
         refused="ya no se registra",
+        forgotten="Si el remitente ya no sabe de quién es este correo, por ejemplo porque se borraron los datos de"
+        " usted, tampoco se guarda ninguna elección.",
         nothing="No se ha guardado nada: elija al menos una de las dos cosas.",
         languages="Idiomas",
         broken="Este enlace no funciona",
