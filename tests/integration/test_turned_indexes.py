@@ -3,10 +3,12 @@
 import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import pytest
 
+from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.deltas import Cells
 from postmeter.aggregator.fold.horizon import Horizon
@@ -16,9 +18,11 @@ from postmeter.query.engine.query import Query, Resolution, Scope
 from postmeter.shared.errors import MigrationError
 from postmeter.shared.storage import migrate, partitions
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.storage.rollups import ACTIVITY, ROLLUPS, SUMS, Rollup
-from tests.aggregation import AT, SECOND
+from postmeter.shared.storage.rollups import ACTIVITY, ROLLUPS, SUMS, TOTAL, Rollup
+from postmeter.shared.stream.events import EventType
+from tests.aggregation import AT, SECOND, bench, event, registration
 from tests.older_schema import migrate_up_to
+from tests.waiting import until
 
 DAY = 86_400 * SECOND
 MIDNIGHT = AT - AT % DAY
@@ -101,6 +105,67 @@ async def test_rows_are_added_to_before_between_and_after(postgres_dsn: str, emp
     assert min(map(len, found.values())) > 10
     for one in (fresh, turned, other):
         await one.close()
+
+
+GATE = """
+    CREATE FUNCTION gate(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+        IF current_setting('application_name') = 'postmeter-aggregator' THEN
+            PERFORM pg_advisory_xact_lock_shared(44);
+        END IF;
+        RETURN $1;
+    END $$;
+    DROP INDEX activity_15m_key;
+    CREATE INDEX gate ON {month} (gate(workspace));
+    CREATE UNIQUE INDEX activity_15m_before ON activity_15m (workspace, bucket, series);
+    CREATE UNIQUE INDEX {month}_key ON {month} (workspace, series, bucket);
+"""
+"""Only the month is turned, as while the migration's indexes are built. A row is entered into indexes in the order in
+which they were made: the aggregator has looked for a conflict, and waits at the gate before it enters its row anywhere.
+"""
+STANDS = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory')"
+
+
+async def test_of_two_that_add_a_row_at_once_in_a_turned_month_none_is_lost(
+    postgres_dsn: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them is refused, though it has said what to do on conflict; it counts again."""
+    refused: list[Exception] = []
+    flush = Flusher.flush
+
+    async def noted(flusher: Flusher, *given: Any, **more: Any) -> Any:
+        try:
+            return await flush(flusher, *given, **more)
+        except Exception as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(Flusher, "flush", noted)
+    tier = ACTIVITY.tiers[0]
+    add = rollups.statement(ACTIVITY, ("sent",), (tier,))
+    row = (1, AT - AT % (tier.seconds * SECOND), TOTAL, 1)
+    async with bench(postgres_dsn, redis_url) as at:
+        await at.db.execute(GATE.format(month=f"{tier.table}_{datetime.fromtimestamp(AT // SECOND, UTC):%Y%m}"))
+        await at.db.execute("SELECT pg_advisory_lock(44)")
+        other = await aggregating(postgres_dsn)
+        async with at.aggregator():
+            await at.streams.append(0, registration(1), event(EventType.SENT, 1))
+
+            async def stands() -> bool:
+                return bool(await at.value(STANDS))
+
+            await until(stands)
+            await other.execute(add, *([one] for one in row), HORIZON.oldest[tier.table])
+            await at.db.execute("SELECT pg_advisory_unlock(44)")
+            await at.counted()
+        await other.close()
+        assert [type(one) for one in refused] == [asyncpg.UniqueViolationError]
+        found = {
+            one.table: [await at.value(f"SELECT sum(sent)::int FROM {one.table} WHERE series {of} 0") for of in "=>"]
+            for one in ACTIVITY.tiers
+        }
+        assert found == {one.table: [2 if one is tier else 1, 1] for one in ACTIVITY.tiers}
+        assert await at.value("SELECT count(*) FROM history WHERE type = $1", EventType.SENT) == 1
+        assert await at.value("SELECT count(*) FROM dead_letter") == 0
 
 
 async def test_every_month_has_them_one_that_is_made_later_too(postgres_dsn: str) -> None:
