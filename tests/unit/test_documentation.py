@@ -1,7 +1,7 @@
 """The operator's page knows every setting and the metrics that exist; links in all pages lead somewhere."""
 
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from postmeter.aggregator.settings import AggregatorSettings
@@ -21,6 +21,45 @@ def test_every_setting_is_described_and_none_is_made_up() -> None:
     assert real == set(re.findall(r"POSTMETER_[A-Z_]+", PAGE))
 
 
+WORDS = {"required": MISSING, "`true`": True, "`false`": False, "see [limits](api/limits.md)": ""}
+NOTHING = {"none", "shipped", "the system's", "the environment's", "any free one"}
+UNITS = {"MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def written(default: str) -> object:
+    """What a cell of the page says; None: what is not set."""
+    if default in WORDS or default in NOTHING:
+        return WORDS.get(default)
+    number, _, unit = default.partition(" ")
+    return float(number) * UNITS.get(unit, 1) if number.replace(".", "").isdigit() else default.strip("`")
+
+
+def test_every_default_is_the_setting_s_own() -> None:
+    """Several names in a row have a default each, or all the same; one name with several has one in each service."""
+    of_heading = {
+        "Every service": SERVICES,
+        "tracking-service": (TrackingSettings,),
+        "aggregator": (AggregatorSettings,),
+        "query-service and gateway": (QuerySettings, GatewaySettings),
+    }
+    seen = 0
+    for heading, services in of_heading.items():
+        section = PAGE.partition(f"### {heading}\n")[2].partition("\n#")[0]
+        for row in re.findall(r"^\| (`POSTMETER_.*)", section, re.MULTILINE):
+            names, default = row.split(" | ")[:2]
+            places = [
+                next(field for service in services for field in fields(service) if field.name == name.lower())
+                for name in re.findall(r"POSTMETER_(\w+)", names)
+            ]
+            told = [written(one) for one in default.split(", ")]
+            if len(places) == 1 and len(told) > 1:
+                places = [field for service in services for field in fields(service) if field.name == places[0].name]
+            for field, one in zip(places, told if len(told) > 1 else told * len(places), strict=True):
+                assert field.default == one or (one is None and not field.default), field.name
+                seen += 1
+    assert seen > 60
+
+
 def test_every_metric_that_is_named_exists() -> None:
     named = set(re.findall(r"postmeter_[a-z_]+[a-z]", PAGE))
     roles = {"postmeter_owner", *map(rights.role, rights.RIGHTS)}
@@ -36,6 +75,25 @@ def test_every_link_to_a_file_leads_to_one() -> None:
     ]
     assert len(links) > 100
     assert [(page, target.name) for page, target in links if not target.exists()] == []
+
+
+def test_every_link_to_a_heading_leads_to_one() -> None:
+    pages = [page for page in ROOT.rglob("*.md") if not set(page.parts) & {".venv", "node_modules", ".postmeter"}]
+    headings = {page.resolve(): re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE) for page in pages}
+    anchors = {page: set(map(anchor, found)) for page, found in headings.items()}
+    links = [
+        ((page.parent / target if target else page).resolve(), name)
+        for page in pages
+        for target, name in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text())
+    ]
+    assert len(links) > 50
+    assert [(page.name, name) for page, name in links if name not in anchors.get(page, ())] == []
+
+
+def anchor(heading: str) -> str:
+    """What a heading is called in an address."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w -]", "", text).strip().replace(" ", "-")
 
 
 def test_every_page_that_the_code_names_exists() -> None:
@@ -54,7 +112,8 @@ def test_every_decision_is_listed_and_a_number_without_one_is_named() -> None:
     pages = {int(page.name[:4]): page.name for page in folder.glob("[0-9]*.md")}
     assert set(re.findall(r"\]\(([0-9].*?)\)", index)) == set(pages.values())
     named = {int(number) for line in re.findall(r"no page came of ([0-9, ]+)", index) for number in line.split(",")}
-    assert set(range(1, max(pages) + 1)) - set(pages) <= named
+    assert set(range(1, max(pages) + 1)) - set(pages) == named & set(range(1, max(pages) + 1))
+    assert not named & set(pages)
 
 
 def test_every_table_is_accounted_for_where_it_says_what_is_kept_of_recipients() -> None:
