@@ -1,7 +1,9 @@
 """What one reading of the streams takes into memory, and what is read ahead of need."""
 
+import pytest
 import redis.asyncio
 
+from postmeter.aggregator.errors import StreamSetBack
 from postmeter.aggregator.stream.reader import MOST_BYTES, StreamReader
 from postmeter.aggregator.stream.readings import Reading, Readings
 from postmeter.shared.stream import records, streams
@@ -66,4 +68,29 @@ async def test_what_was_read_ahead_is_taken_only_where_it_goes_on(redis_url: str
         assert named(await readings.next(end, 4, 100)) == [b"0-2", b"0-3", b"1-2", b"1-3"]
     finally:
         await readings.close()
+        await client.aclose()
+
+
+async def test_a_replica_that_lacks_what_was_counted_is_noticed(redis_url: str) -> None:
+    """Its clock is behind: some of what it was given since lies before what was counted last, and is read, too."""
+    client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
+    name = streams.stream(0)
+
+    async def add(*ids: str) -> None:
+        for one in ids:
+            await client.xadd(name, {records.BATCH: one, records.RECORDS: records.join([])}, id=one)
+
+    async def read() -> list[bytes]:
+        return [entry.id for entry in (await StreamReader(client).read({0: "1005-0"}, 20_000, 1)).entries]
+
+    try:
+        await add("1000-0", "1005-0", "1006-0")
+        assert await read() == [b"1006-0"]
+        await client.delete(name)
+        await add("1000-0", "1003-0", "1010-0")
+        with pytest.raises(StreamSetBack, match="lacks 1005-0"):
+            await read()
+        await client.xtrim(name, minid="1010-0", approximate=False)
+        assert await read() == [b"1010-0"]
+    finally:
         await client.aclose()

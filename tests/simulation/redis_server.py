@@ -172,6 +172,10 @@ class Redis:
             *(b"entries-added", stream.added, b"first-entry", shown[0], b"last-entry", shown[1]),
         ]
 
+    def _xrange(self, _: RedisSession, given: list[bytes]) -> Any:
+        stream, low, high = self.streams.get(given[0], Stream()), _id(given[1]), _id(given[2])
+        return [[_text(one), fields] for one, fields, _ in stream.entries if low <= one <= high]
+
     def _xtrim(self, _: RedisSession, given: list[bytes]) -> Any:
         stream = self.streams.get(given[0])
         if given[1].upper() != b"MINID" or stream is None:

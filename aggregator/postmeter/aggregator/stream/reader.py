@@ -10,7 +10,6 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from postmeter.aggregator.errors import StreamSetBack
-from postmeter.aggregator.stream.lease import Lease
 from postmeter.shared.stream import records, streams
 
 FIRST_COUNT = 8
@@ -94,8 +93,12 @@ class StreamReader:
         return entries
 
     async def _look(self, shard: int, position: str) -> None:
-        """Compare a stream with what was counted of it. One that is missing counts as empty."""
-        last, added = "0-0", 0
+        """Compare a stream with what was counted of it. One that is missing counts as empty.
+
+        The entry that was counted last is there, unless all up to it are trimmed: where it is not, a replica has taken
+        over that had not got it, and what was added since may lie before it, by another clock.
+        """
+        last, added, has_lost = "0-0", 0, False
         stream = streams.stream(shard)
         try:
             info = await self._client.xinfo_stream(stream)
@@ -104,8 +107,13 @@ class StreamReader:
                 raise
         else:
             last, added = info["last-generated-id"].decode(), int(info.get("entries-added", 0))
+            first = info["first-entry"]
+            if first and _order(first[0].decode()) <= _order(position):
+                has_lost = not await self._client.xrange(stream, position, position)
         set_back = _order(last) < _order(position) or added < self._added.get(shard, 0)
         self._added[shard], self._looked[shard] = added, time.monotonic()
+        if has_lost:
+            raise StreamSetBack(shard, f"{stream} lacks {position}, which was read last")
         if set_back:
             raise StreamSetBack(shard, f"{stream} ends at {last} and had been read to {position}")
 
