@@ -103,7 +103,8 @@ async def migrate(dsn: str, *, after: bool = True) -> list[str]:
     """Apply what is missing and make the partitions of the months around now; returns what was applied.
 
     after: no service of the version before runs, so do both steps. Partitions are made after each migration, so that
-    the next one can fill what this one has made. In the end the roles of services that the server has get their rights
+    the next one can fill what this one has made; not those that retention has dropped, for a migration may ask which
+    these are. In the end the roles of services that the server has get their rights
     (rights.py), whatever was applied; they lose what is not theirs in the second step.
 
     Raises MigrationError that names the migration, or the version that Postgres should have.
@@ -115,7 +116,7 @@ async def migrate(dsn: str, *, after: bool = True) -> list[str]:
         await _lock(connection)
         await partitions.install(connection)
         await verdict_reasons.install(connection)
-        await partitions.ensure_now(connection)
+        await partitions.ensure_now(connection, dropped=False)
         applied = await _apply(connection, after=after)
         await rights.give(connection, take=after)
         return applied
@@ -154,6 +155,6 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], *, after: bool)
                 await connection.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, known[name])
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{name}: {error}") from error
-        await partitions.ensure_now(connection)
+        await partitions.ensure_now(connection, dropped=False)
         applied.append(name)
     return applied

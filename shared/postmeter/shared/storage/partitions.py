@@ -89,6 +89,12 @@ async def ensure(connection: Connection, table: Partitioned, first: date, last: 
         await connection.execute(_QUERIES["make_all"], table.table, *map(list, zip(*wanted, strict=True)), _id(table))
 
 
+async def _oldest(connection: Connection, table: Partitioned) -> date | None:
+    """The first month that the table has."""
+    found: date | None = await connection.fetchval(_QUERIES["oldest"], table.table)
+    return found
+
+
 async def leaving(connection: Connection) -> frozenset[str]:
     """The tables of Rollup.leaving that are there."""
     rows = await connection.fetch(_QUERIES["leaving"], [tier.table for tier in LEAVING])
@@ -114,11 +120,17 @@ async def install(connection: Connection) -> None:
     await connection.execute(_QUERIES["close"])
 
 
-async def ensure_now(connection: Connection, today: date | None = None) -> None:
-    """Make every partition that an event accepted today can need, of the tables that are there."""
+async def ensure_now(connection: Connection, today: date | None = None, *, dropped: bool = True) -> None:
+    """Make every partition that an event accepted today can need, of the tables that are there.
+
+    dropped: also months before the oldest that a table has, which retention may have dropped.
+    """
     today = today or datetime.now(UTC).date()
     for table in TABLES:
         if table.width == "month":
-            await ensure(connection, table, add_months(today, -table.back), add_months(today, MONTHS_AHEAD))
+            first = add_months(today, -table.back)
+            if not dropped and (oldest := await _oldest(connection, table)) is not None:
+                first = max(first, oldest)
+            await ensure(connection, table, first, add_months(today, MONTHS_AHEAD))
         else:
             await ensure(connection, table, today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))

@@ -68,6 +68,11 @@ REVOKE ALL ON FUNCTION postmeter_make_partition(text, text, text, text, text), p
 SELECT partition FROM unnest($2::text[]) AS partition
 WHERE to_regclass($1) IS NOT NULL AND to_regclass(partition) IS NULL
 
+-- name: oldest
+-- The beginning of the first month that table $1 has a partition of.
+SELECT min(to_date(substring(c.relname FROM '_([0-9]{6})$'), 'YYYYMM'))
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)
+
 -- name: leaving
 -- Those of the tables $1 that are there.
 SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL
