@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 
 import asyncpg
 import pytest
@@ -49,6 +49,16 @@ async def test_one_aggregator_at_a_time_does_it(at: Bench) -> None:
     await other.execute("SELECT pg_advisory_lock($1)", retention.LOCK)
     assert await retention.once(at.db, kept(at.settings, 2), date(2030, 1, 1)) == []
     await other.close()
+
+
+async def test_a_clock_that_is_ahead_drops_nothing(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls(2090, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(retention, "datetime", Ahead)
+    assert await retention._today(at.db) <= datetime.now(UTC).date()
 
 
 async def test_leftovers_are_forgotten(at: Bench) -> None:

@@ -6,6 +6,10 @@ SELECT pg_try_advisory_lock($1);
 -- The retention is done.
 SELECT pg_advisory_unlock($1);
 
+-- name: today
+-- The day by the server's clock.
+SELECT (now() AT TIME ZONE 'UTC')::date;
+
 -- name: partitions_of
 -- Names of the partitions of table $1; none where the table is not there.
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1);
