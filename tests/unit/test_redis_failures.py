@@ -1,7 +1,13 @@
 """Services know Redis' absence by one name: what uvloop adds to it is forgotten where it is spelled out again."""
 
+import asyncio
 import re
 from pathlib import Path
+
+import pytest
+
+from postmeter.shared.auth.secret import Secret
+from postmeter.tracking.durable.appender import Appender
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("shared", "gateway", "tracking-service", "query-service", "aggregator")
@@ -14,3 +20,21 @@ def test_no_service_catches_redis_errors_by_a_list_of_its_own() -> None:
     assert len(files) > 200
     spelled = {file.name for file in files if re.search(r"\bRedisError\b", file.read_text())}
     assert spelled == OWN_LISTS
+
+
+class Closed(asyncio.Transport):
+    """What uvloop makes of a connection that the other side has closed, before anybody is told so."""
+
+    def write(self, data: object) -> None:
+        raise RuntimeError("the handler is closed")
+
+    def abort(self) -> None:
+        pass
+
+
+async def test_a_write_on_a_closed_connection_leaves_nobody_waiting() -> None:
+    appender = Appender(Secret("redis://127.0.0.1:1"), 60.0)
+    appender._transport = Closed()
+    with pytest.raises(RuntimeError, match="closed"):
+        await appender.ping()
+    assert appender._waiter is None

@@ -98,8 +98,8 @@ class Appender(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         self._awaited, self._refused = replies, None
         timer = self._loop.call_later(self._deadline, self._expire, waiter)
-        transport.write(commands)
         try:
+            transport.write(commands)
             await waiter
         except BaseException:
             # The reply may still come; it must not be taken for the next command's.

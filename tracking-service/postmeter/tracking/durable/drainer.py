@@ -37,7 +37,7 @@ async def append(path: Path, appender: Appender, shards: int) -> AsyncIterator[S
 
 
 class Drainer:
-    """Runs beside the committer on a appender of its own; it alone decides that Redis takes batches again.
+    """Runs beside the committer on an appender of its own; it alone decides that Redis takes batches again.
 
     A disk that fails keeps what is on it from Redis, and nothing else: other segments are drained, and new batches go
     to Redis.
