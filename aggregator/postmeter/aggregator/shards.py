@@ -37,7 +37,6 @@ class Shards:
         self._leases = Leases(pool, uuid.uuid4().hex, settings.lease_seconds, counters)
         self._counted_by: dict[int, Worker] = {}
         self._said = said
-        self._enlisted = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Share in the counting until `stop` is set."""
@@ -65,10 +64,7 @@ class Shards:
             raise ShardStalled("; ".join(stalled))
 
     async def _round(self) -> None:
-        wanted = max(self._settings.shards, await self._said_lately())
-        if self._enlisted < wanted:
-            await self._leases.enlist(wanted)
-            self._enlisted = wanted
+        await self._leases.enlist(max(self._settings.shards, await self._said_lately()))
         held = await self._leases.renew()
         for shard, worker in list(self._counted_by.items()):
             lease = worker.leases.get(shard)
