@@ -36,8 +36,7 @@ class Side:
 
     def forget(self) -> None:
         """Remember nothing of messages, as a process that has just begun."""
-        memory = self._flusher.memory
-        memory.eras[:] = [era + 1 for era in memory.eras]
+        self._flusher.memory.forget()
 
     async def flush(self, found: list[Record], name: str | None = None) -> None:
         """Count these; raises if the flush was part of a deadlock. A name that was used before: a repetition."""

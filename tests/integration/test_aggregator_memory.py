@@ -142,6 +142,29 @@ async def test_two_transactions_of_a_process_follow_each_other(at: Bench) -> Non
         await other.close()
 
 
+async def test_what_was_let_go_meanwhile_is_asked_for_anew(at: Bench) -> None:
+    """For another transaction may have learnt it once more, and changed that."""
+    async with at.aggregator():
+        await at.streams.append(0, registration(1))
+        await at.counted()
+    memory, key, other = Memory(1), KEYS[0], await asyncpg.connect(at.dsn)
+    await moments.prepare(other)
+    async with memory.transaction(at.db) as held:
+        await held.series([key])
+        await held.hold([key], ())
+    async with memory.transaction(other) as slow:
+        assert await slow.series([key]) != {}
+        for _ in range(2):
+            await learn(memory, at, dict.fromkeys(KEYS[1:5], 1))
+        async with memory.transaction(at.db) as quick:
+            assert await quick.series([key]) != {}
+            known = (await quick.hold([key], ()))[key]
+            known.engage(Engagement.OPEN, AT)
+            await quick.write_engagements([(*key, Engagement.OPEN, AT, known.series or 0)])
+        assert first_open((await slow.hold([key], ()))[key]) == AT
+    await other.close()
+
+
 async def test_whoever_counts_without_the_lock_is_noticed(at: Bench) -> None:
     """As an aggregator of a version that knows of no slots: then nothing is believed, and the flush is tried again."""
     async with at.aggregator():

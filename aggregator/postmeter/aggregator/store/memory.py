@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import chain
 
 import asyncpg
@@ -32,6 +33,7 @@ class Memory:
     """Of the last `size` to twice as many messages that were counted, fewer where they have more clicks than that.
 
     Shared by all shards of the process. Each slot has an era, which ends when what is known of the slot is forgotten.
+    turnovers: how often the older half was let go.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,6 +42,7 @@ class Memory:
         self._young: dict[Key, Known] = {}
         self._old: dict[Key, Known] = {}
         self._clicks = 0
+        self.turnovers = 0
         self.eras = [0] * SLOTS
         self._locked = [0] * SLOTS
         self._holder: list[Transaction | None] = [None] * SLOTS
@@ -81,6 +84,10 @@ class Memory:
             self._young[key] = known  # so that what is asked for stays
         return known if self.holds(known) else None
 
+    def forget(self) -> None:
+        """Nothing that is known now is believed any more."""
+        self.eras[:] = [era + 1 for era in self.eras]
+
     def holds(self, known: Known) -> bool:
         """Whether that is still believed."""
         return known.era == self.eras[known.slot]
@@ -121,6 +128,7 @@ class Memory:
                 self._young[key] = known
         if len(self._young) > self._size or self._clicks > self._size:
             self._young, self._old, self._clicks = {}, self._young, 0
+            self.turnovers += 1
 
 
 class Transaction:
@@ -141,6 +149,7 @@ class Transaction:
         self.spoilt = False
         self.remembered = 0
         self._memory = memory
+        self._turnovers = memory.turnovers
         self._found: dict[Key, Known] = {}
         self._loaded: dict[Key, Known] = {}
         self._loaded_at: dict[int, int | None] = {}
@@ -195,6 +204,7 @@ class Transaction:
         }
         if wanted:
             await self._memory.lock(self, wanted)
+            self._doubt_what_was_let_go()
             await self._check_flags()
         self.learnt |= self._created
         sure = {slot for slot in {known.slot for known in loaded.values()} if self._still_holds(slot)}
@@ -215,6 +225,16 @@ class Transaction:
             self.learnt |= now
             found |= {key: now.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
         return found
+
+    def _doubt_what_was_let_go(self) -> None:
+        """A message that the memory has let go since it was found there, another transaction may have learnt anew, and
+        changed.
+        """
+        if self._memory.turnovers - self._turnovers < 2:
+            return
+        for key, known in self._found.items():
+            if self._memory.get(key) is not known:
+                self._found[key] = replace(known, era=FORGOTTEN)
 
     async def _check_flags(self) -> None:
         """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
