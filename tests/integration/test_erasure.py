@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import held
+from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
@@ -24,6 +26,7 @@ from postmeter.shared.stream.records import Consent, CustomEvent, Mail, Record, 
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
 from tests.integration.aggregator_sums import sums
 from tests.integration.contact_records import purchase
+from tests.integration.flushes import sides
 from tests.markers import Markers
 from tests.waiting import until
 
@@ -126,6 +129,14 @@ async def erase(at: Bench, to_hash: str = HASH) -> uuid.UUID:
     query = "INSERT INTO erasure (workspace, id, to_hash, requested_by) VALUES (1, $1, $2, 'key:1')"
     await at.db.execute(query, job, to_hash)
     return job
+
+
+@asynccontextmanager
+async def erasures(at: Bench) -> AsyncIterator[Erasures]:
+    """The job of an aggregator that counts nothing."""
+    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
+    yield Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
+    await pool.close()
 
 
 async def done(at: Bench, job: uuid.UUID) -> dict[str, int]:
@@ -252,31 +263,53 @@ async def test_what_a_flush_was_adding_in_that_moment_goes_too(at: Bench) -> Non
         await at.streams.append(0, of_ada(1))
         await at.counted()
     job, flush = await erase(at), await asyncpg.connect(at.dsn)
-    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
-    erasing = Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
+    async with erasures(at) as erasing:
 
-    async def worked() -> int:
-        """Work as far as it gets; the step that is next."""
-        while await erasing._round():
-            pass
-        return int(await at.value("SELECT step FROM erasure WHERE id = $1", job))
+        async def worked() -> int:
+            """Work as far as it gets; the step that is next."""
+            while await erasing._round():
+                pass
+            return int(await at.value("SELECT step FROM erasure WHERE id = $1", job))
 
-    for _ in (Step.BURY, Step.FENCE):
-        await erasing._round()
-    begun = flush.transaction()
-    await begun.start()
-    await flush.execute(
-        "INSERT INTO event (workspace, message, at, type, series, url) SELECT workspace, id, created_at, 11, series, $1"
-        " FROM message",
-        OWN_LINK,
-    )
-    assert await worked() == Step.LATE
-    assert await at.value("SELECT count(*) FROM mail WHERE to_hash = ''") == 1
-    await begun.commit()
-    assert await worked() == Step.REST
+        for _ in (Step.BURY, Step.FENCE):
+            await erasing._round()
+        begun = flush.transaction()
+        await begun.start()
+        await flush.execute(
+            "INSERT INTO event (workspace, message, at, type, series, url)"
+            " SELECT workspace, id, created_at, 11, series, $1 FROM message",
+            OWN_LINK,
+        )
+        assert await worked() == Step.LATE
+        assert await at.value("SELECT count(*) FROM mail WHERE to_hash = ''") == 1
+        await begun.commit()
+        assert await worked() == Step.REST
     assert await at.value("SELECT count(*) FROM event") == 0
     await flush.close()
-    await pool.close()
+
+
+async def test_what_an_aggregator_remembers_of_it_does_not_count_for_others(at: Bench) -> None:
+    """The next who follows a link that has lost its URL; and of a nameless message nobody knows what was its first."""
+    async with sides(at, 1) as (side,), erasures(at) as erasing:
+        await side.flush([of_ada(1), registration(2, to_hash=OTHER), event(EventType.SENT, 1)])
+        await side.flush([hit(1, url=SHARED_LINK), event(EventType.REPLIED, 1)])
+        job = await erase(at)
+
+        async def erased() -> bool:
+            await erasing._round()
+            return bool(await at.value("SELECT completed_at IS NOT NULL FROM erasure WHERE id = $1", job))
+
+        await until(erased)
+        found: list[Record] = [hit(2, url=SHARED_LINK), event(EventType.REPLIED, 1, AT + SECOND)]
+        with pytest.raises(OutOfStep):  # it believed that the message still had its levels
+            await side.flush(found)
+        await side.flush(found)
+    rows = await at.db.fetch(
+        "SELECT url FROM link JOIN link_activity_1d ON link = id WHERE human_clicks = 1 ORDER BY id"
+    )
+    assert [row["url"].rstrip("0123456789") for row in rows] == ["(erased) ", SHARED_LINK]
+    assert await at.total() == {"sent": 1, "human_clicks": 2, "unique_clicks": 2, "replies": 2, "unique_replies": 1}
+    assert await at.value("SELECT sum(replied) FROM cohort_sent_15m WHERE series > 0") == 1
 
 
 async def test_one_that_fails_holds_up_no_other(at: Bench) -> None:

@@ -232,9 +232,11 @@ class Flusher:
         if any(one.workspace not in self._ceilings.now for one in found.consents):
             self._ceilings.expire()  # the first choice in a workspace acts at once, also on mail that nobody registers
         await self._refresh(connection)
-        clicked, told = await late.clicks(connection, found)
-        clicked, told = self._links.unknown(clicked), self._links.unknown(told)
-        await self._links.prepare(connection, self._whole(clicked, sure=True), self._whole(told, sure=True))
+        clicked = await late.clicks(connection, found)
+        hits = self._links.unknown(clicked.hits, clicked.haunted)
+        events = self._links.unknown(clicked.events, clicked.haunted)
+        whole = self._whole(hits, sure=True), self._whole(events, sure=True)
+        await self._links.prepare(connection, *whole, clicked.haunted)
         hits, events = self._user_agents.unknown(found.hits), self._user_agents.unknown(found.events)
         await self._user_agents.prepare(connection, self._whole(hits), self._whole(events))
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}

@@ -26,7 +26,7 @@ from postmeter.aggregator.fold.effects import (
 )
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
-from postmeter.aggregator.fold.states import PLAIN, Key, is_seen
+from postmeter.aggregator.fold.states import ERASED, PLAIN, Key, is_seen
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT, Click
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import number_4
@@ -319,7 +319,8 @@ class Changes:
         elif kind is EventType.BOUNCED:
             self.reasons.add(event.workspace, at, series, event.reason, event.bounce)
         if key is not None:
-            if effect.engagement is not None:
+            if effect.engagement is not None and not self.flags.get(key, PLAIN) & ERASED:
+                # Of one that was erased nobody knows whether it is the first: uniques count no message twice.
                 click = Click(at, hash(event.url) if event.url else None, texts.user_agent(event.user_agent), None)
                 self.engage(effect.engagement, key, at, series, company=company, click=click, url=event.url)
             self.rise(key, kind, effect.state, at)

@@ -31,7 +31,8 @@ class Flag(IntFlag):
 
 PLAIN = int(Flag.TRACKS_OPENS)
 """What counting asks of a message's flags, as it is of most: it carries our pixel, and is tracked in full."""
-_ASKED = int(PLAIN | LEVEL_BITS | Flag.ERASED)
+ERASED = int(Flag.ERASED)
+_ASKED = int(PLAIN | LEVEL_BITS | ERASED)
 
 
 def asked(flags: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from prometheus_client import Counter
@@ -38,9 +39,12 @@ class Dictionary(ABC, Generic[T]):
         self.ids: dict[tuple[int, T], int] = {}
         self._texts: dict[int, T] = {}
 
-    async def learn(self, connection: Connection, wanted: set[tuple[int, T]]) -> None:
-        """Find the numbers of these, or give them some, and remember them."""
-        missing = wanted - self.ids.keys()
+    async def learn(self, connection: Connection, wanted: set[tuple[int, T]], unsure: Collection[int] = ()) -> None:
+        """Find the numbers of these, or give them some, and remember them.
+
+        unsure: workspaces whose texts may have other numbers than those remembered.
+        """
+        missing = {one for one in wanted if (known := self.ids.get(one)) is None or (known and one[0] in unsure)}
         if missing:
             self._remember(await self.resolve(connection, missing))
 
@@ -77,7 +81,7 @@ class Dictionary(ABC, Generic[T]):
     async def _count(self, connection: Connection, workspace: int, most: int) -> int: ...
 
     def _remember(self, ids: dict[tuple[int, T], int]) -> None:
-        characters = sum(len(text) for _, text in ids)
+        characters = sum(len(one[1]) for one in ids if one not in self.ids)
         if len(self.ids) + len(ids) > REMEMBERED or self._characters + characters > REMEMBERED_CHARACTERS:
             self.forget()
         self._characters += characters

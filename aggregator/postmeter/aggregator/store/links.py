@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from postmeter.aggregator.fold.changes import LinkClick
 from postmeter.aggregator.fold.horizon import Horizon
@@ -24,16 +24,21 @@ NO_CLICKS = (0, 0)
 class Links(Dictionary[str]):
     """The URLs of clicks. Link 0 stands for all URLs beyond the workspace's limit."""
 
-    def unknown(self, told: Iterable[Told]) -> list[Told]:
-        """Those of these clicks whose URLs are not remembered."""
-        ids = self.ids
-        return [one for one in told if (one.workspace, one.url) not in ids]
+    def unknown(self, told: Iterable[Told], haunted: Collection[int]) -> list[Told]:
+        """Those of these clicks whose URLs are not remembered for sure.
 
-    async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
-        """Make the links that these clicks need."""
+        haunted: workspaces that have erased anything of late: a link may have lost its URL, which then needs another.
+        """
+        ids = self.ids
+        return [one for one in told if (one.workspace, one.url) not in ids or one.workspace in haunted]
+
+    async def prepare(
+        self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event], haunted: Collection[int]
+    ) -> None:
+        """Make the links that these clicks need. haunted: as of `unknown`."""
         wanted = {(hit.workspace, hit.url) for hit in hits if hit.url}
         wanted |= {(one.workspace, one.url) for one in events if one.type == EventType.CLICKED and one.url}
-        await self.learn(connection, wanted)
+        await self.learn(connection, wanted, haunted)
 
     async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:
         """Add counts of clicks to every tier that keeps them, inside the caller's transaction."""

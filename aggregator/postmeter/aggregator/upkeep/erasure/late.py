@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
@@ -79,6 +80,14 @@ class Erased:
         self._message[name] = message
 
 
+class Clicks(NamedTuple):
+    """Hits and events that are clicks. haunted: of which workspaces anything was erased of late."""
+
+    hits: list[Hit]
+    events: list[Event]
+    haunted: set[int]
+
+
 async def withhold(connection: Connection, found: Intake, prepared: Prepared) -> Erased:
     """Take out of records what identifies who was erased, before anything is done with them.
 
@@ -108,22 +117,24 @@ async def withhold(connection: Connection, found: Intake, prepared: Prepared) ->
     return erased
 
 
-async def clicks(connection: Connection, found: Intake) -> tuple[list[Hit], list[Event]]:
+async def clicks(connection: Connection, found: Intake) -> Clicks:
     """The clicks whose URLs may be stored: those of nameless messages are, who knows, made for one recipient."""
     hits = [hit for hit in found.hits if hit.url]
     events = [event for event in found.events if event.url and event.type == EventType.CLICKED]
     told_of: list[Hit | Event] = [*hits, *events]
     erased = Erased(await _haunted(connection, {one.workspace for one in told_of}))
     if not erased.workspaces:
-        return hits, events
+        return Clicks(hits, events, erased.workspaces)
     told = [event for event in events if event.workspace in erased.workspaces]
     await erased.look_up(connection, {digest for event in told for digest in _digests(event)})
     keys = {(one.workspace, one.message) for one in told_of if one.workspace in erased.workspaces and one.message}
     nameless = await _nameless_of(connection, keys)
     events = [one for one in events if (kept := _event(one, erased)) is not None and kept.url]
-    return [one for one in hits if (one.workspace, one.message) not in nameless], [
-        one for one in events if (one.workspace, one.message) not in nameless
-    ]
+    return Clicks(
+        [one for one in hits if (one.workspace, one.message) not in nameless],
+        [one for one in events if (one.workspace, one.message) not in nameless],
+        erased.workspaces,
+    )
 
 
 def strip(resolved: Resolved, erased: Erased) -> None:
