@@ -269,6 +269,39 @@ async def test_a_database_that_is_away_fills_no_log(at: Bench) -> None:
     assert "shard counts again" in {line["event"] for line in lines}
 
 
+async def test_a_database_that_is_set_back_is_counted_from_there_on(at: Bench) -> None:
+    """As a replica that takes over and lacks what was committed last: the aggregator has heard of it, and it is not."""
+    outside = await asyncpg.connect(on_database(at.dsn, "postgres"))
+    name = await at.value("SELECT current_database()")
+
+    async def swap(*statements: str) -> None:
+        """Do this while nobody is connected."""
+        await at.db.close()
+        await outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await outside.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name)
+        for statement in statements:
+            await outside.execute(statement)
+        await outside.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        at.db = await asyncpg.connect(at.dsn)
+
+    async with at.aggregator():
+        await at.streams.append(0, registration(1), hit(1, AT - 1))
+        await at.counted()
+        await swap(f'CREATE DATABASE "{name}_replica" TEMPLATE "{name}"')
+        await at.streams.append(0, registration(2), hit(1, url="https://a.example/x"), hit(2))
+        await at.counted()
+        await swap(
+            f'ALTER DATABASE "{name}" RENAME TO "{name}_gone"',
+            f'ALTER DATABASE "{name}_replica" RENAME TO "{name}"',
+            f'DROP DATABASE "{name}_gone"',
+        )
+        await at.counted()  # though nothing more has come
+    await outside.close()
+    assert await at.total() == {"human_opens": 2, "unique_opens": 2, "human_clicks": 1, "unique_clicks": 1}
+    assert await at.value("SELECT count(*) FROM message") == 2
+    assert await at.value("SELECT url FROM history WHERE type = 11") == "https://a.example/x"
+
+
 async def test_a_flush_that_meets_a_deadlock_is_tried_again(at: Bench) -> None:
     """A transaction that locks the rows a flush needs in the other order: whoever is chosen, it counts once."""
     async with at.aggregator():

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.fold import texts
@@ -24,7 +26,7 @@ from postmeter.aggregator.fold.effects import (
 )
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store.dimensions import of_message
+from postmeter.aggregator.store.dimensions import Dimensions, of_message
 from postmeter.aggregator.store.rollups import statement
 from postmeter.aggregator.stream import checks
 from postmeter.aggregator.stream.batches import unpack
@@ -33,8 +35,9 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import partitions
-from postmeter.shared.storage.rollups import ROLLUPS, TOTAL
+from postmeter.shared.storage.rollups import ROLLUPS, TOTAL, Series
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, Engagement, EventType, Verdict
 from postmeter.shared.stream.records import Mail
@@ -143,6 +146,20 @@ def test_every_month_cut_table_has_its_retention() -> None:
 
 def test_tags_make_the_same_series_in_any_order() -> None:
     assert of_message(registration(1, tags=["b", "a", "b"])) == of_message(registration(2, tags=["a", "b"]))
+
+
+async def test_series_that_another_flush_forgets_meanwhile_are_told_all_the_same() -> None:
+    dimensions = Dimensions(10, AggregatorMetrics(CollectorRegistry()))
+    known, new = Series(1, "spring"), Series(1, "summer")
+    dimensions._series[known] = 1
+
+    class Connection:
+        async def fetch(self, *_: object) -> list[dict[str, object]]:
+            dimensions.forget()
+            return [{"id": 2, "usual_from": None, "usual_account": None}]
+
+    connection: Any = Connection()
+    assert await dimensions.resolve(connection, {known, new}) == {known: 1, new: 2}
 
 
 buckets = st.tuples(st.integers(1, 2), st.integers(0, 20).map(lambda n: n * 10), st.integers(1, 3))

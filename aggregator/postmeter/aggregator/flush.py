@@ -85,6 +85,15 @@ class Flusher:
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
+    def forget(self) -> None:
+        """Remember nothing of what was read or committed."""
+        self.memory.forget()
+        self._campaigns.forget()
+        self._dimensions.forget()
+        self._links.forget()
+        self._user_agents.forget()
+        self._sources.forget()
+
     async def flush(
         self, connection: Connection, moves: Sequence[Move], batches: list[Batch], *, release: bool = True
     ) -> Outcome:

@@ -12,6 +12,7 @@ from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
+from postmeter.aggregator.store.server_run import ServerRun
 from postmeter.aggregator.upkeep import day_sums, retention
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.upkeep.erasure.job import Erasures
@@ -40,13 +41,14 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {least} for the aggregator")
     registry = metrics.registry()
     counters = metrics.AggregatorMetrics(registry)
-    pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, moments.prepare, moments.PLANS)
+    server = ServerRun()
+    pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, server.prepare, moments.PLANS)
     client = redis.asyncio.Redis.from_url(settings.redis_url.reveal(), protocol=2, socket_timeout=5.0)
     flusher = Flusher(settings, counters)
     removed = ErasureMetrics(registry)
     resolver = Resolver(pool, client, settings, counters)
-
     workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(count)]
+    server.changed += [flusher.forget, resolver.forget, *(worker.doubt for worker in workers)]
     shards = Shards(pool, settings, counters, workers, lambda: shard_setting.read(client))
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),

@@ -57,6 +57,7 @@ class Worker:
         self._held: dict[int, Held] = {}
         self._leaving: dict[int, asyncio.Future[None]] = {}
         self._together = True
+        self._in_doubt = False
         self._stopping = False
         self._changed = asyncio.Event()
 
@@ -81,6 +82,10 @@ class Worker:
             self._leaving[shard] = asyncio.get_running_loop().create_future()
             self._changed.set()
             await self._leaving[shard]
+
+    def doubt(self) -> None:
+        """Where Postgres stands is to be asked before anything else is read: it may have been set back."""
+        self._in_doubt = True
 
     def stop(self) -> None:
         """End after the flush in hand."""
@@ -128,6 +133,11 @@ class Worker:
 
     async def _try(self, group: list[Held]) -> None:
         """One round of these shards. Of one that fails each is to be tried alone."""
+        if self._in_doubt:
+            self._in_doubt = False
+            for held in self._held.values():
+                held.sound = False
+                self._publisher.suspect(held.lease.shard)
         try:
             await self._recover([held for held in group if not held.sound])
             await self._round(group)

@@ -52,6 +52,10 @@ class Resolver:
         self._asked: dict[Named, float] = {}
         self._wake = asyncio.Event()
 
+    def forget(self) -> None:
+        """Remember no series."""
+        self._dimensions.forget()
+
     def tell(self, repeated: Iterable[Named]) -> None:
         """Purchases are committed that wait to be attributed, or were told again: somebody waits for the answer."""
         self._ask(repeated)

@@ -39,6 +39,10 @@ class AnonymousSources:
         self._dimensions = dimensions
         self._seen: dict[Key, Series] = {}
 
+    def forget(self) -> None:
+        """Remember nothing."""
+        self._seen = {}
+
     async def prepare(self, connection: Connection, registrations: Iterable[Registration]) -> list[Key]:
         """Make the sources that these messages' links name. Returns them, new or not."""
         wanted: dict[Key, Series] = {}
@@ -48,7 +52,7 @@ class AnonymousSources:
                 told = Series(one.workspace, one.campaign, one.from_domain, one.provider, one.template)
                 wanted[key] = _shared(wanted.get(key, told), told)
         if len(self._seen) > REMEMBERED:
-            self._seen = {}
+            self.forget()
         for key, told in sorted(wanted.items()):
             seen = self._seen.get(key)
             if seen is None or _shared(seen, told) != seen:

@@ -17,6 +17,8 @@ Key = tuple[int, str]
 """(workspace, the campaign's id)"""
 Part = tuple[int, str, str]
 """(workspace, the campaign's id, a domain)"""
+OfSeries = dict[tuple[int, int], tuple[str, str]]
+"""By (workspace, series): its campaign and domain."""
 Saying = tuple[int, str]
 """(when, what): the latest wins, whatever the order of arrival; of two at once the greater text."""
 NOTHING: Saying = (0, "")
@@ -47,18 +49,23 @@ class Campaigns:
     """
 
     def __init__(self) -> None:
-        self._of_series: dict[tuple[int, int], tuple[str, str]] = {}
+        self._of_series: OfSeries = {}
         self._sent: dict[Key, int] = {}
         self._confined: dict[Part, int | None] = {}
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        self._of_series, self._sent, self._confined = {}, {}, {}
 
     async def write(self, connection: Connection, sendings: Sendings) -> None:
         """Bring the campaigns up to date inside the caller's transaction."""
         if not sendings.by_series:
             return
         if len(self._of_series) + len(self._sent) + len(self._confined) > REMEMBERED:
-            self._of_series, self._sent, self._confined = {}, {}, {}
-        by_campaign = await self._by_campaign(connection, sendings)
-        await self._write_confined(connection, sendings)
+            self.forget()
+        of_series = await self._read_series(connection, sendings)
+        by_campaign = await self._by_campaign(connection, sendings, of_series)
+        await self._write_confined(connection, sendings, of_series)
         earlier = self._earlier(by_campaign)
         if not earlier:
             return
@@ -73,15 +80,22 @@ class Campaigns:
         """Those earlier than what is remembered."""
         return {key: at for key, at in sent.items() if key not in self._sent or at < self._sent[key]}
 
-    async def _by_campaign(self, connection: Connection, sendings: Sendings) -> dict[Key, int]:
-        missing = sendings.by_series.keys() - self._of_series.keys()
+    async def _read_series(self, connection: Connection, sendings: Sendings) -> OfSeries:
+        """Those of these sendings; what is remembered another flush may forget meanwhile."""
+        found = {series: self._of_series[series] for series in sendings.by_series if series in self._of_series}
+        missing = sendings.by_series.keys() - found.keys()
         if missing:
             rows = await connection.fetch(_QUERIES["campaigns_of_series"], *zip(*missing, strict=True))
-            self._of_series |= {(row["workspace"], row["id"]): (row["campaign"], row["domain"]) for row in rows}
+            read = {(row["workspace"], row["id"]): (row["campaign"], row["domain"]) for row in rows}
+            self._of_series |= read
+            found |= read
+        return found
+
+    async def _by_campaign(self, connection: Connection, sendings: Sendings, of_series: OfSeries) -> dict[Key, int]:
         found: dict[Key, int] = {}
         overflowing: list[tuple[int, UUID, int]] = []
         for (workspace, series), sent in sendings.by_series.items():
-            campaign, _ = self._of_series[workspace, series]
+            campaign, _ = of_series[workspace, series]
             if campaign == OTHER:
                 # That series holds messages of any campaign; only they themselves know of which.
                 overflowing += [(workspace, UUID(message), at) for at, message in sent]
@@ -96,22 +110,25 @@ class Campaigns:
                     found[key] = min(row["at"], found.get(key, row["at"]))
         return found
 
-    async def _write_confined(self, connection: Connection, sendings: Sendings) -> None:
+    async def _write_confined(self, connection: Connection, sendings: Sendings, of_series: OfSeries) -> None:
         sent: dict[Part, int] = {}
         for (workspace, series), messages in sendings.by_series.items():
-            campaign, domain = self._of_series[workspace, series]
+            campaign, domain = of_series[workspace, series]
             if campaign and domain:
                 part, at = (workspace, campaign, domain), min(messages)[0]
                 sent[part] = min(at, sent.get(part, at))
-        unread = [part for part in sent if part not in self._confined]
+        known = {part: self._confined[part] for part in sent if part in self._confined}
+        unread = [part for part in sent if part not in known]
         if unread:
             # What has a series and no row never gets one.
             rows = await connection.fetch(_QUERIES["first_confined_sendings"], *zip(*unread, strict=True))
             read = {(row["workspace"], row["id"], row["domain"]): row["sent_at"] for row in rows}
-            self._confined |= {part: read.get(part) for part in unread}
-        earlier = [part for part, at in sorted(sent.items()) if at < (self._confined[part] or 0)]
+            fresh = {part: read.get(part) for part in unread}
+            self._confined |= fresh
+            known |= fresh
+        earlier = [part for part, at in sorted(sent.items()) if at < (known[part] or 0)]
         if earlier:
             written = [(*part, sent[part]) for part in earlier]
             await connection.execute(_QUERIES["raise_confined_sendings"], *zip(*written, strict=True))
             for part in earlier:
-                del self._confined[part]  # read again when this is committed
+                self._confined.pop(part, None)  # read again when this is committed

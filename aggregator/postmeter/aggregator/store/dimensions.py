@@ -78,12 +78,16 @@ class Dimensions:
         self._domains: set[tuple[int, str]] = set()
         self._campaigns: dict[tuple[int, str], tuple[int, str]] = {}
 
+    def forget(self) -> None:
+        """Remember nothing."""
+        self._series, self._domains, self._campaigns, self.senders = {}, set(), {}, {}
+
     async def prepare(
         self, connection: Connection, registrations: list[Registration], events: Iterable[Event]
     ) -> dict[Series, int]:
         """Make what these need. Returns the id of every series they belong to."""
         if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
-            self._series, self._domains, self._campaigns, self.senders = {}, set(), {}, {}
+            self.forget()
         received = {(e.workspace, e.domain) for e in events if is_alone(e)}
         domains = received | {(r.workspace, r.from_domain) for r in registrations}
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
@@ -123,30 +127,38 @@ class Dimensions:
 
         firsts: a message of each that may have to be made for messages.
         """
-        missing = sorted(wanted - self._series.keys())
+        known = {series: self._series[series] for series in wanted if series in self._series}
+        missing = sorted(wanted - known.keys())
         if missing:
-            await self._find(connection, missing)
-            await self._make(connection, [series for series in missing if series not in self._series], firsts)
-        return {series: self._series[series] for series in wanted}
+            found = await self._find(connection, missing)
+            found |= await self._make(connection, [series for series in missing if series not in found], firsts)
+            self._series |= found
+            known |= found
+        return known
 
-    async def _find(self, connection: Connection, series: list[Series]) -> None:
+    async def _find(self, connection: Connection, series: list[Series]) -> dict[Series, int]:
         rows = await connection.fetch(_FIND, *_columns(series))
         found = [(s, row) for s, row in zip(series, rows, strict=True) if row["id"] is not None]
-        self._series |= {s: row["id"] for s, row in found}
         self.senders |= {
             row["id"]: Sender(row["usual_from"], row["usual_account"]) for s, row in found if s != overflow(s.workspace)
         }
+        return {s: row["id"] for s, row in found}
 
-    async def _make(self, connection: Connection, missing: list[Series], firsts: Mapping[Series, Registration]) -> None:
+    async def _make(
+        self, connection: Connection, missing: list[Series], firsts: Mapping[Series, Registration]
+    ) -> dict[Series, int]:
+        """Those that there is room for; the others are the overflow's."""
         shares = await self._room.shares(connection, missing)
         made = [series for share in shares for series in share.fitting]
         made += [overflow(share.workspace) for share in shares if share.beyond]
+        found: dict[Series, int] = {}
         if made:
             senders = zip(*(_sender(firsts.get(series)) for series in made), strict=True)
             await connection.execute(_MAKE, *_columns(made), *senders)
-            await self._find(connection, made)
+            found = await self._find(connection, made)
         for share in shares:
-            self._series |= {series: self._series[overflow(share.workspace)] for series in share.beyond}
+            found |= {series: found[overflow(share.workspace)] for series in share.beyond}
+        return found
 
 
 def _sender(first: Registration | None) -> Sender:
