@@ -1,6 +1,7 @@
-"""Clicks judged by their company: what that changes of earlier ones is corrected at once (ADR 0023).
+"""Clicks judged by their company by what the history says, where not all of a message's are remembered (fold/clicks.py
+judges the others); what that changes of earlier ones is corrected at once (ADR 0023).
 
-Each click is counted by its own verdict first. Whoever adds a click, or learns when a clicked message was delivered,
+Such a click is counted by its own verdict first. Whoever adds a click, or learns when a clicked message was delivered,
 holds the message's slot (ADR 0049): so of two flushes at once the second sees the first one's clicks, and nobody else
 changes what is corrected here.
 """
