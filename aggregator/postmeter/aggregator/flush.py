@@ -160,15 +160,15 @@ class Flusher:
             outcome.sweep_behind = last
         return outcome
 
-    async def adopt(self, connection: Connection, lease: Lease) -> tuple[Outcome, bool]:
+    async def adopt(self, connection: Connection, lease: Lease, most: int = adoption.MOST) -> tuple[Outcome, bool]:
         """Move what was counted of messages before they were registered. Also returns whether there may be more.
 
-        Raises LeaseLost.
+        most: unregistered messages that are looked at. Raises LeaseLost.
         """
         await self._refresh(connection)
         changes = self._changes()
         async with self.memory.transaction(connection) as held:
-            moved = await adoption.adopt(connection, changes, self._engagement)
+            moved = await adoption.adopt(connection, changes, self._engagement, most)
             outcome = Outcome(adopted=moved.messages)
             if moved.messages:
                 await tables.write_messages(held, changes)

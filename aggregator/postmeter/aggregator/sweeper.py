@@ -7,11 +7,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from postmeter.aggregator.errors import is_of_the_data
+from postmeter.aggregator.errors import TIME_OUTS, is_of_the_data
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.stream.lease import Lease, Move
 from postmeter.aggregator.trouble_log import TroubleLog
+from postmeter.aggregator.unregistered import adoption
 from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
 from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
@@ -37,7 +38,7 @@ class Sweeper:
         self._flusher = flusher
         self._done = done
         self._counters = counters
-        self._most = SWEEP_LIMIT
+        self._most, self._most_adopted = SWEEP_LIMIT, adoption.MOST
         self._behind: dict[str, Place] = {}
         self._due = {"young": 0.0, "all": 0.0, "adopt": 0.0}
         self._adopting = TroubleLog(shard=SHARD)
@@ -61,13 +62,13 @@ class Sweeper:
             self._due[which] = 0.0
 
     async def _waiting(self, connection: Connection, lease: Lease, which: str) -> bool:
-        """Whether there may be more. Fewer are looked at together until what cannot be counted is found."""
+        """Whether there may be more. Fewer are looked at together until there is time, or what is to blame is found."""
         most, age = self._most, YOUNG_SECONDS if which == "young" else ANY_AGE_SECONDS
         behind = self._behind.get(which, BEGINNING)
         try:
             outcome = await self._flusher.sweep(connection, lease, age, behind, most)
         except Exception as error:
-            if not is_of_the_data(error):
+            if not (is_of_the_data(error) or (isinstance(error, TIME_OUTS) and most > 1)):
                 raise
             self._most = max(1, most // 2)
             return True
@@ -78,9 +79,13 @@ class Sweeper:
 
     async def _adopt(self, connection: Connection, lease: Lease) -> bool:
         """Whether there may be more. A failure that is the data's holds up nothing but this."""
+        most = self._most_adopted
         try:
-            outcome, more = await self._flusher.adopt(connection, lease)
+            outcome, more = await self._flusher.adopt(connection, lease, most)
         except Exception as error:
+            if isinstance(error, TIME_OUTS) and most > 1:
+                self._most_adopted = most // 2
+                return True
             if not is_of_the_data(error):
                 raise
             self._counters.retries.labels("error").inc()
@@ -88,5 +93,6 @@ class Sweeper:
             self._due["adopt"] = time.monotonic() + ADOPT_AGAIN_SECONDS
             return False
         self._adopting.over("registered messages take over again")
+        self._most_adopted = min(adoption.MOST, 2 * most)
         await self._done(outcome, [Move(lease, lease.position)])
         return more

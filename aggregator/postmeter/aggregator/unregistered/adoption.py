@@ -41,9 +41,12 @@ class Moved:
     more: bool = False
 
 
-async def adopt(connection: Connection, changes: Changes, policy: EngagementPolicy) -> Moved:
-    """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`."""
-    visited = await connection.fetch(_UNREGISTERED["visit"], MOST)
+async def adopt(connection: Connection, changes: Changes, policy: EngagementPolicy, most: int) -> Moved:
+    """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`.
+
+    most: unregistered messages that are looked at.
+    """
+    visited = await connection.fetch(_UNREGISTERED["visit"], most)
     if not visited:
         return Moved()
     settled = {(row["workspace"], row["message"].bytes): row["settled"] for row in visited}
@@ -58,7 +61,7 @@ async def adopt(connection: Connection, changes: Changes, policy: EngagementPoli
     done = [key for key, is_settled in settled.items() if is_settled or key in registered]
     await connection.execute(_UNREGISTERED["forget"], *columns(done))
     await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
-    return Moved(len(moving), len(visited) == MOST)
+    return Moved(len(moving), len(visited) == most)
 
 
 async def _move(
