@@ -18,12 +18,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.typing import EncodableT, FieldT
 from structlog.testing import capture_logs
 
+from postmeter.aggregator import held
+from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.service import serve
+from postmeter.aggregator.stream import reader
 from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Leases, Move
+from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import postgres
@@ -285,10 +289,10 @@ async def test_a_database_that_is_set_back_is_counted_from_there_on(at: Bench) -
         at.db = await asyncpg.connect(at.dsn)
 
     async with at.aggregator():
-        await at.streams.append(0, registration(1), hit(1, AT - 1))
+        await at.streams.append(1, registration(1), hit(1, AT - 1))
         await at.counted()
         await swap(f'CREATE DATABASE "{name}_replica" TEMPLATE "{name}"')
-        await at.streams.append(0, registration(2), hit(1, url="https://a.example/x"), hit(2))
+        await at.streams.append(1, registration(2), hit(1, url="https://a.example/x"), hit(2))
         await at.counted()
         await swap(
             f'ALTER DATABASE "{name}" RENAME TO "{name}_gone"',
@@ -300,6 +304,26 @@ async def test_a_database_that_is_set_back_is_counted_from_there_on(at: Bench) -
     assert await at.total() == {"human_opens": 2, "unique_opens": 2, "human_clicks": 1, "unique_clicks": 1}
     assert await at.value("SELECT count(*) FROM message") == 2
     assert await at.value("SELECT url FROM history WHERE type = 11") == "https://a.example/x"
+
+
+async def test_what_postgres_does_not_call_counted_is_not_trimmed(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shard in which nothing comes is as far as it was before a replica took over, for all that its worker knows."""
+    monkeypatch.setattr(held, "TRIM_SECONDS", 0.0)
+    monkeypatch.setattr(reader, "TRIM_MARGIN_MS", 0)
+    counters, name = AggregatorMetrics(CollectorRegistry()), streams.stream(1)
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    leases = Leases(pool, "test", 600.0, counters)
+    await leases.enlist(2)
+    _, lease = await leases.acquire(2)
+    for entry in ("1-0", "2-0"):
+        await at.client.xadd(name, {"b": entry}, id=entry)
+    await at.db.execute("UPDATE shard SET position = '1-0' WHERE shard = 1")
+    lease.position = "2-0"
+    resolver = Resolver(pool, at.client, at.settings, counters)
+    worker = Worker(pool, at.client, Flusher(at.settings, counters), at.settings, counters, resolver)
+    await worker._look_after(held.Held(lease, counters))
+    await pool.close()
+    assert [entry for entry, _ in await at.client.xrange(name) or ()] == [b"2-0"]
 
 
 async def test_a_flush_that_meets_a_deadlock_is_tried_again(at: Bench) -> None:

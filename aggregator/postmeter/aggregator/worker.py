@@ -213,7 +213,9 @@ class Worker:
             async with self._pool.acquire() as connection:
                 await self._sweeper.sweep(connection, held.lease, which)
         if held.is_due_to_trim():
-            await self._reader.trim(held.lease)
+            # By what Postgres says now: while it is away nothing goes, for it may come back with less.
+            stands = await committed(self._pool, [held.lease])
+            await self._reader.trim(held.lease.shard, stands[held.lease.shard])
 
     async def _committed(self, outcome: Outcome, moves: Sequence[Move]) -> None:
         for move in moves:

@@ -117,15 +117,15 @@ class StreamReader:
         if set_back:
             raise StreamSetBack(shard, f"{stream} ends at {last} and had been read to {position}")
 
-    async def trim(self, lease: Lease) -> None:
+    async def trim(self, shard: int, position: str) -> None:
         """Forget entries that are counted and were appended more than a minute ago, to the last: they name people."""
-        milliseconds, sequence = _order(lease.position)
+        milliseconds, sequence = _order(position)
         if milliseconds:
             seconds, microseconds = await self._client.time()
             now = seconds * 1000 + microseconds // 1000
             oldest = min((milliseconds, sequence + 1), (now - TRIM_MARGIN_MS, 0))
             minid = f"{oldest[0]}-{oldest[1]}"
-            await self._client.xtrim(streams.stream(lease.shard), minid=minid, approximate=False)
+            await self._client.xtrim(streams.stream(shard), minid=minid, approximate=False)
 
     def forget(self, shard: int) -> None:
         """The shard is read by somebody else now."""
