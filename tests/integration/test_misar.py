@@ -226,7 +226,7 @@ async def test_another_tenant_s_campaign_is_unknown(api: Api) -> None:
         ({"period": "7d", "from": "2026-02-01"}, "2026-02-01T00:00:00Z", "2026-04-06T23:59:59Z"),
         ({"period": "7d", "to": "2026-04-01"}, "2026-03-30T00:00:00Z", "2026-04-01T23:59:59Z"),
         (
-            {"from": "2026-04-01T10:00:00Z", "to": "2026-04-01T13:30:00+02:00"},
+            {"from": "2026-04-01T10:00", "to": "2026-04-01T13:30+0200"},
             "2026-04-01T10:00:00Z",
             "2026-04-01T11:29:59Z",
         ),
@@ -250,7 +250,7 @@ BAD_WINDOWS = [
     ("from=2026-04-02&to=2026-04-01", "Start date must be before end date"),
     ("from=yesterday", "from: takes a timestamp"),
     ("to=2026-02-30", "to: is not a date"),
-    ("to=2026-04-01T10:00", "to: takes a timestamp"),
+    ("to=2026-04-01T10", "to: takes a timestamp"),
     ("from=1999-01-01", "from: takes years"),
 ]
 

@@ -54,6 +54,9 @@ async def test_a_parameter_that_only_another_document_has_is_refused(api: Api, n
     assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")
     assert name in answer["error"]["message"]
     assert "domain_id, granularity, period" in answer["error"]["message"]
+    status, answer = await api.get(f"/api/v1/tracking/stats?{name}=2025-01-01")
+    assert (status, answer["error"]["code"]) == (400, "INVALID_PARAMETER")
+    assert answer["error"]["message"].endswith("which takes none.")
     assert (await api.get("/api/v1/analytics?period=7d&nobody=1"))[0] == 200
 
 

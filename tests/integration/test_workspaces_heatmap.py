@@ -134,3 +134,5 @@ async def test_the_heatmap_of_a_campaign(api: Api) -> None:
     )
     data = await api.read("engagement-heatmap", campaignId="a", timeRange="90d")
     assert sum(cell["emails_sent"] for cell in data["heatmap"]) == 10
+    # A `+` in a query string that is not percent-encoded is a space.
+    assert (await api.read("engagement-heatmap", timezone=" 05:45"))["timezone"] == "+05:45"

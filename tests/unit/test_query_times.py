@@ -20,6 +20,10 @@ from postmeter.shared.errors import FieldRefused
         ("2026-04-03T00:00:00-14:00", datetime(2026, 4, 3, 14, tzinfo=UTC)),
         ("2026-04-03T12:00:00.123456789Z", datetime(2026, 4, 3, 12, 0, 0, 123456, tzinfo=UTC)),
         ("2026-04-03T12:00:00.5Z", datetime(2026, 4, 3, 12, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-04-03T12:00Z", datetime(2026, 4, 3, 12, tzinfo=UTC)),
+        ("2026-04-03T12:00:00,5+0545", datetime(2026, 4, 3, 6, 15, 0, 500000, tzinfo=UTC)),
+        ("2026-04-03 12:00 0545", datetime(2026, 4, 3, 6, 15, tzinfo=UTC)),
+        ("2026-04-03T12:00:00-03", datetime(2026, 4, 3, 15, tzinfo=UTC)),
         ("2028-02-29", datetime(2028, 2, 28, 23, tzinfo=UTC)),
     ],
 )
@@ -37,6 +41,9 @@ def test_a_date_as_end_is_the_end_of_its_day_in_the_zone() -> None:
     ("text", "says"),
     [
         ("2026-04-03T12:00:00", "needs a time zone"),
+        ("2026-04-03 12:00", "needs a time zone"),
+        ("2026-04-03T12Z", "takes a timestamp"),
+        ("2026-04-03T12:00.5Z", "takes a timestamp"),
         ("2026-04-03T12:00:00 ", "takes a timestamp"),
         ("2026-04-03T12:00:00  05:45", "takes a timestamp"),
         ("2026-04-03T12:00:00 Z", "takes a timestamp"),

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
+from postmeter.query.documents import vectis
 from postmeter.query.requests.answers import Asked, stamp
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
@@ -37,6 +38,7 @@ class TrackingStats:
 
     async def handle(self, asked: Asked) -> web.Response:
         """The sum over all shards, and since when it is counted."""
+        vectis.refuse_foreign(asked)
         workspace = asked.scope.workspace
         published, committed = await asyncio.gather(
             self._published(workspace), self._pool.fetch(_QUERIES["live"], workspace)

@@ -8,7 +8,7 @@ series; its first and last point may be clipped by the window (`1h` hourly, `24h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -67,7 +67,7 @@ class Analytics:
 
     async def handle(self, asked: Asked) -> web.Response:
         """All domains, or one of them where `domain_id` is given."""
-        _refuse_foreign(asked)
+        refuse_foreign(asked, _OWN)
         period = _one(asked, "period", "24h")
         start, end = window(period, self._clock())
         domain_id = asked.request.query.get("domain_id")
@@ -128,16 +128,15 @@ class Analytics:
         return domain_id, name
 
 
-def _refuse_foreign(asked: Asked) -> None:
-    """A parameter that only another document has, in an answer that does not heed it, would mislead."""
+def refuse_foreign(asked: Asked, own: Collection[str] = ()) -> None:
+    """A parameter that only another document has, in an answer that does not heed it, would mislead.
+
+    own: those of the path. Raises RequestError 400 INVALID_PARAMETER.
+    """
     for name in asked.request.query:
         if name in _FOREIGN:
-            raise RequestError(
-                400,
-                "INVALID_PARAMETER",
-                f"{name} is a parameter of {_FOREIGN[name]}, not of this path, which takes {', '.join(sorted(_OWN))}.",
-                name,
-            )
+            message = f"{name} is a parameter of {_FOREIGN[name]}, not of this path, which takes "
+            raise RequestError(400, "INVALID_PARAMETER", f"{message}{', '.join(sorted(own)) or 'none'}.", name)
 
 
 def _one(asked: Asked, name: str, default: str) -> str:

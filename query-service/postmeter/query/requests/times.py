@@ -42,13 +42,18 @@ def zone(text: str, field: str) -> tzinfo:
     raise invalid(field, "takes an IANA time zone such as Europe/Berlin, or an offset such as +05:45")
 
 
+def zone_name(text: str) -> str:
+    """The name of a zone as it is printed: an offset with its sign, which a query string may have lost."""
+    return f"+{text[1:]}" if text.startswith(" ") else text
+
+
 def is_date(text: str) -> bool:
     """Whether a text is a date without a time."""
     return _DATE.fullmatch(text) is not None
 
 
 def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
-    """The instant (UTC) of an RFC 3339 timestamp with a zone, or of a date in `local`.
+    """The instant (UTC) of an ISO 8601 timestamp with a zone, or of a date in `local`.
 
     A date is its first instant, or its end where `last` is set. Raises FieldRefused.
     """
@@ -59,9 +64,10 @@ def instant(text: str, field: str, local: tzinfo, *, last: bool) -> datetime:
             return first_instant(day + timedelta(days=1) if last else day, local)
     except ValueError:
         raise invalid(field, "is not a date or time that exists") from None
-    if text[-6:-5] == " ":
-        # A `+` that was not percent-encoded arrives as a space; before an offset it can be nothing else.
-        text = f"{text[:-6]}+{text[-5:]}"
+    head, space, tail = text.rpartition(" ")
+    if space and has_no_zone(head):
+        # A `+` that was not percent-encoded arrives as a space; behind a time it can be nothing else.
+        text = f"{head}+{tail}"
     written = timestamp(field, text, takes=f"a timestamp like {EXAMPLE}, or a date")
     _check_year(written.year, field)
     return written.astimezone(UTC)

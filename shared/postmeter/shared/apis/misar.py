@@ -17,7 +17,7 @@ class OverviewParameters(Struct):
     """Query of GET /api/v1/analytics/overview."""
 
     period: Annotated[str, one_of("7d", "30d", "90d")] = "30d"
-    start: Annotated[str | None, described("Overrides period: a timestamp with a zone, or a date.")] = field(
+    start: Annotated[str | None, described("Overrides period: a date, or a timestamp (without a zone: UTC).")] = field(
         default=None, name="from"
     )
     end: Annotated[str | None, described("Overrides period; a date is its last instant.")] = field(

@@ -106,7 +106,7 @@ class HeatmapReport:
         week = {place: Cell.sum(cells) for place, cells in hours.items()}
         return api.Heatmap(
             workspace_id=workspace_id,
-            timezone=zone_name,
+            timezone=times.zone_name(zone_name),
             optimal_send_time=_optimal(week),
             heatmap=[_cell(week, day, period) for day in range(7) for period in PERIODS],
             hours=_hours(week),
