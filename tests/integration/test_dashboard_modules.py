@@ -131,6 +131,18 @@ def test_rates_are_rounded_half_up_on_whole_numbers(evaluate: Evaluate) -> None:
         expected = Decimal(int(exact + Fraction(1, 2))) / 10
         assert Decimal(re.sub(r"[^0-9.]", "", text)) == expected.quantize(Decimal("0.1"), ROUND_HALF_UP), (part, whole)
     assert not re.search("[0-9]", evaluate("model/numbers.js", "return m.rate(0, 0)", None))
+    # 34.245 % is 34.25 % with two decimals, and 34.2 % with one: what is rounded is not rounded again.
+    hour = {
+        "emails_opened": 6849,
+        "emails_clicked": 0,
+        "emails_replied": 0,
+        "emails_sent": 6000,
+        "engagement_score": 34.25,
+    }
+    assert evaluate("model/week.js", "return m.points(given)", hour) == "34.2"
+    rows = [{"delivered": 2000, "unique_opens": 1001}, {"delivered": 0, "unique_opens": 1}]
+    assert evaluate("parts/since.js", "return m.grown(given, 'unique_opens')", rows) == [50.1, 50.1]
+    assert evaluate("model/complaints.js", "return m.share(given)", {"complained": 7, "delivered": 200_000}) == 0.004
 
 
 def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) -> None:
@@ -190,6 +202,8 @@ def test_explore_asks_only_for_what_goes_together(evaluate: Evaluate) -> None:
     expression = "return given.map((name) => [m.metricName(name), m.dimensionName(name)])"
     names = evaluate("model/declared.js", expression, ["sent", "tag", "not_known"])
     assert names == [["Sent", "sent"], ["tag", "Tag"], ["not known", "not known"]]
+    meanings = evaluate("model/declared.js", "return given.map(m.metricWhat)", list(METRICS))
+    assert all(text.endswith(".") and " " in text for text in meanings), meanings
     questions = [{"metric": [metric], "by": by} for metric in METRICS for by in DIMENSIONS]
     expression = (
         "return given.map(({ metric, by }) => m.questionOf(new URLSearchParams([['metric', metric], ['by', by]])))"

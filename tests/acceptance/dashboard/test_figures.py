@@ -145,7 +145,7 @@ def test_a_filter_that_is_added_narrows_everything(world: ToldHistory, visiting:
 def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     page = visit.to("/?period=90d")
-    page.get_by_role("button", name=re.compile(", Opened: explain")).click()
+    page.get_by_role("button", name=re.compile(", Opened: explain")).first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.locator("tbody tr").first).to_be_visible()
     visit.settled()
@@ -160,6 +160,9 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     other.get_by_role("dialog").locator("tbody th a").first.click()
     expect(other).to_have_url(re.compile("/messages/"))
     expect(other.locator(".life li").first).to_be_visible()
+    gmail = counted(world, filters={"mailbox_provider": ["gmail"]})
+    formula = visiting().to("/?period=90d&explain=opened.gmail").get_by_role("dialog").locator(".formula")
+    expect(formula).to_contain_text(f"{gmail['unique_opens']} ÷ {gmail['delivered']}")
 
 
 def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: ToldHistory, visiting: Visiting) -> None:

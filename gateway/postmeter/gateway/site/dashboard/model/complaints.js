@@ -1,6 +1,6 @@
 /** Complaints against the lines that mailbox providers draw: 0.1 % to stay under, 0.3 % never to reach. */
 
-import { rate } from "./numbers.js";
+import { percentOf, rate } from "./numbers.js";
 import { query, viewed } from "./requests.js";
 import { shifted } from "./times.js";
 
@@ -14,9 +14,7 @@ const TRAIL = 7;
 const MOST_DAYS = 92;
 
 /** Complaints in percent of what was delivered, with three decimals; null where nothing was. */
-export function share({ complained, delivered }) {
-  return delivered ? Math.round((complained / delivered) * 100_000) / 1000 : null;
-}
+export const share = ({ complained, delivered }) => percentOf(complained, delivered, 3);
 
 /** Which line is reached: `under`, `over` the first one, `far` over the second; exact counts decide. */
 export function level({ complained, delivered }) {

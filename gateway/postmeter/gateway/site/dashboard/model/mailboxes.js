@@ -1,5 +1,7 @@
 /** Mailbox providers as they call themselves; the API has them in lower case, without blanks. */
 
+import { METRICS } from "./measures.js";
+import { query, viewed } from "./requests.js";
 import { t } from "../texts.js";
 
 const NAMES = {
@@ -22,3 +24,7 @@ export function mailboxName(provider) {
   const words = provider.replaceAll("_", " ");
   return NAMES[provider] ?? words[0].toUpperCase() + words.slice(1);
 }
+
+/** The query of what is looked at, of one provider alone. */
+export const ofProvider = (view, provider) =>
+  query(viewed(view, { metrics: METRICS, filters: { mailbox_provider: [provider] } }));

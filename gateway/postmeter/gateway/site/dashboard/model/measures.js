@@ -3,6 +3,7 @@
  * are the texts `measure.NAME`, `measure.NAME.what`.
  */
 
+import { t } from "../texts.js";
 import { rate } from "./numbers.js";
 
 /** Whom the switch counts. Every open is a person's, an image proxy's or a machine's; clicks know no proxies. */
@@ -65,6 +66,14 @@ export const METRICS = [
   "unique_clicks",
   "unique_replies",
 ];
+
+/** What a measure counts, and of whom, in words. What is told of messages may be told of one twice. */
+export function whatOf(name, who = "proxies") {
+  const { split, parts } = MEASURES[name];
+  const audience = split === "clicks" && who === "proxies" ? "people" : who;
+  const more = split ? `who.${audience}.what` : parts()[0].startsWith("unique_") ? null : "explain.told";
+  return [t(`measure.${name}.what`), more && t(more)].filter(Boolean).join(" ");
+}
 
 /** The value of a measure in a row of counts. */
 export function valueOf(name, counts, who) {

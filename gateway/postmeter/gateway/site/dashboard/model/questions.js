@@ -1,8 +1,8 @@
 /** Questions of Explore: metrics by a dimension, in steps; which of them go together, and what the API calls them. */
 
 import { t } from "../texts.js";
-import { FILTERS, METRICS, metricName } from "./declared.js";
-import { MEASURES } from "./measures.js";
+import { FILTERS, METRICS, metricName, metricWhat } from "./declared.js";
+import { MEASURES, whatOf } from "./measures.js";
 
 const INBOUND = ["received", "spam", "size_bytes"];
 const BOUGHT = ["conversions", "revenue"];
@@ -27,6 +27,9 @@ export const partsOf = (metric, who) => (MEASURES[metric]?.split ? MEASURES[metr
 /** A metric's name; of opens and clicks with whom they are counted of. */
 export const nameOf = (metric, who) =>
   MEASURES[metric]?.split ? `${t(`measure.${metric}`)} ${t(`who.${who}.${metric}`)}` : metricName(metric);
+
+/** What a metric counts; of opens and clicks also of whom. */
+export const meaningOf = (metric, who) => (MEASURES[metric]?.split ? whatOf(metric, who) : metricWhat(metric));
 
 /** Rows of the API with what was asked for. */
 export function summed(rows, metrics, who) {

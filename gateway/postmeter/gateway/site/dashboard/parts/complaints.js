@@ -3,10 +3,8 @@
 import { html } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
 import { ENOUGH, LINES, level, printed, share, trails, trend, trendRequest } from "../model/complaints.js";
-import { mailboxName } from "../model/mailboxes.js";
-import { METRICS } from "../model/measures.js";
+import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { count, percent } from "../model/numbers.js";
-import { query, viewed } from "../model/requests.js";
 import { bucket } from "../model/times.js";
 import { say, t } from "../texts.js";
 import { Chart } from "./chart.js";
@@ -18,8 +16,6 @@ import { Answered } from "./states.js";
 const GROUPS = 12;
 /** Percent that the axis reaches to at most: one provider with little mail must not flatten all others. */
 const AXIS = 1;
-
-const ofOne = (view, provider) => query(viewed(view, { metrics: METRICS, filters: { mailbox_provider: [provider] } }));
 
 /** A row's rate, which explains itself, its counts, and which line it has reached. */
 function Told({ counts, view, id, request }) {
@@ -49,7 +45,7 @@ function scaleRows(rows, all, view, request) {
     value: share(row),
     kind: kindOf(row),
     label: html`<${Told} counts=${row} view=${view} id=${`complained.${row.mailbox_provider}`}
-      request=${ofOne(view, row.mailbox_provider)} />`,
+      request=${ofProvider(view, row.mailbox_provider)} />`,
   }));
   return [whole, ...providers];
 }

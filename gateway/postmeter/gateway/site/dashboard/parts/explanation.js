@@ -5,7 +5,7 @@ import { curl } from "../api.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { FILTERS, dimensionName, metricName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
-import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
+import { MEASURES, rateOf, valueOf, whatOf, wholeOf } from "../model/measures.js";
 import { count } from "../model/numbers.js";
 import { search, windowOf } from "../model/requests.js";
 import { day, exact, isDay } from "../model/times.js";
@@ -68,7 +68,7 @@ export function Explanation({ measure, counts, view, request, close }) {
   const kind = split ?? { opened: "opens", clicked: "clicks" }[measure];
   const title = `${count(valueOf(measure, counts, view.who))} · ${t(`measure.${measure}`)}`;
   return html`<${Dialog} title=${title} close=${close}>
-    <p>${t(`measure.${measure}.what`)}${split && ` ${t(`who.${view.who}.what`)}`}</p>
+    <p>${whatOf(measure, view.who)}</p>
     <${Formula} measure=${measure} counts=${counts} who=${view.who} />
     <${Window} body=${request.body} />
     <${Counts} measure=${measure} counts=${counts} who=${view.who} />

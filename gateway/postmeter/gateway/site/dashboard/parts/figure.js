@@ -36,10 +36,9 @@ export function Rate({ measure, counts, view }) {
     class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
 }
 
-/** The same where a column says what it is of: `34.2 % of 4 900`. */
-export function Part({ measure, counts, view }) {
-  const whole = wholeOf(measure, counts);
-  return html`${rateOf(measure, counts, view.who)} <span class="soft">${t("figure.of", { of: count(whole) })}</span>`;
+/** What a rate is of, behind it, where a column says of what: `of 4 900`. */
+export function Whole({ measure, counts }) {
+  return html`<span class="soft">${t("figure.of", { of: count(wholeOf(measure, counts)) })}</span>`;
 }
 
 /** A rate that grew by less than this part is no worse. */

@@ -2,16 +2,22 @@
 
 import { html } from "../htm/standalone.module.js";
 import { here } from "../address.js";
-import { mailboxName } from "../model/mailboxes.js";
+import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { valueOf, wholeOf } from "../model/measures.js";
-import { count } from "../model/numbers.js";
 import { t } from "../texts.js";
-import { Part } from "./figure.js";
+import { Figure, Whole } from "./figure.js";
 import { Panel } from "./panel.js";
 import { Table } from "./table.js";
 
 /** Providers that are listed; the file has all of them. */
 const MOST = 12;
+
+/** A provider's number, which explains itself. */
+function Told({ measure, as, row, view }) {
+  const { mailbox_provider: provider } = row;
+  return html`<${Figure} measure=${measure} as=${as} counts=${row} view=${view} id=${`${measure}.${provider}`}
+    request=${ofProvider(view, provider)} />`;
+}
 
 /** A column of a rate with what it is of; minor: left out where the page is narrow. */
 function rateColumn(measure, view, minor) {
@@ -20,7 +26,9 @@ function rateColumn(measure, view, minor) {
     title: t(`measure.${measure}`),
     numeric: true,
     minor,
-    cell: (row) => html`<${Part} measure=${measure} counts=${row} view=${view} />`,
+    cell: (row) =>
+      html`<${Told} measure=${measure} as="rate" row=${row} view=${view} />${" "}
+        <${Whole} measure=${measure} counts=${row} />`,
     value: (row) => valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1),
   };
 }
@@ -45,7 +53,7 @@ export function Mailboxes({ rows, view, request, measures, filters = false }) {
       title: t("dimension.mailbox_provider"),
       cell: (row) => (filters ? provider(row) : mailboxName(row.mailbox_provider)),
     },
-    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => count(row.sent) },
+    { key: "sent", title: t("measure.sent"), numeric: true, cell: (row) => html`<${Told} measure="sent" row=${row} view=${view} />` },
     ...measures.map((measure) => rateColumn(measure, view, measure !== "opened")),
   ];
   const title = t("overview.providers");

@@ -3,7 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { go, here, to, useAddress } from "../address.js";
 import { sureness } from "../model/comparison.js";
-import { count, percent } from "../model/numbers.js";
+import { count, percent, rate } from "../model/numbers.js";
 import { segment } from "../model/requests.js";
 import { day } from "../model/times.js";
 import { t } from "../texts.js";
@@ -75,8 +75,9 @@ function Name({ id, name, sent, zone }) {
     ${sent && html`<span class="soft"> ${day(Date.parse(sent), zone)}</span>`}`;
 }
 
-function Label({ value, interval, digits }) {
-  return html`<b>${interval.trials ? percent(value, digits) : NONE}</b>
+/** From the counts: the report's rate is rounded already, and rounded again it may be another than other screens'. */
+function Label({ interval, digits }) {
+  return html`<b>${rate(interval.successes, interval.trials, digits)}</b>
     <span class="soft">${t("figure.of", { of: count(interval.trials) })}</span>
     <span class="soft">${span(interval, digits)}</span>`;
 }
@@ -101,7 +102,7 @@ export function ComparedRate({ metric, data, chosen, view }) {
     value: interval.trials ? value : null,
     low: interval.lower ?? 0,
     high: interval.upper ?? 0,
-    label: html`<${Label} value=${value} interval=${interval} digits=${digits} />`,
+    label: html`<${Label} interval=${interval} digits=${digits} />`,
   }));
   const mark = (value) => (value ? percent(value, Number.isInteger(value) ? 0 : 1) : "0");
   const title = t(`compare.${metric}`);

@@ -3,7 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
-import { percent } from "../model/numbers.js";
+import { percent, percentOf } from "../model/numbers.js";
 import { query } from "../model/requests.js";
 import { duration } from "../model/times.js";
 import { t } from "../texts.js";
@@ -39,7 +39,7 @@ export function grown(rows, metric) {
   let sum = 0;
   return rows.map((row) => {
     sum += row[metric];
-    return delivered ? Math.round((sum / delivered) * 1000) / 10 : null;
+    return percentOf(sum, delivered);
   });
 }
 

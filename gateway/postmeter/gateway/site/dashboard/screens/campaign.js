@@ -4,6 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { predecessors, useCampaigns } from "../model/campaigns.js";
+import { metricName, metricWhat } from "../model/declared.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money } from "../model/numbers.js";
 import { get, query, search, segment, viewed } from "../model/requests.js";
@@ -12,6 +13,7 @@ import { ago, exact } from "../model/times.js";
 import { Figure, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
 import { Mailboxes } from "../parts/mailboxes.js";
+import { Meaning } from "../parts/meaning.js";
 import { allMessages, foundBy, Messages } from "../parts/messages.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, Seen } from "../parts/seen.js";
@@ -79,7 +81,8 @@ function Links({ life }) {
   ];
   return html`<${Panel} title=${t("campaign.links")} requests=${[request]} rows=${answer.value?.data} name="links">
     <${Answered} answer=${answer}>${() => html`<${Table} columns=${columns} rows=${rows}
-      caption=${t("campaign.links")} none=${t("campaign.no_links")} />`}</${Answered}></${Panel}>`;
+      caption=${t("campaign.links")} none=${t("campaign.no_links")} />`}</${Answered}>
+    <${Meaning} of=${["clicks", "machine_clicks"].map((name) => [metricName(name), metricWhat(name)])} /></${Panel}>`;
 }
 
 function Providers({ life }) {
@@ -117,7 +120,8 @@ function Revenue({ life }) {
     { key: "conversions", title: t("metric.conversions"), numeric: true, cell: (row) => count(row.conversions) },
     { key: "revenue", title: t("overview.revenue"), numeric: true, cell: (row) => money(row.revenue, row.currency) },
   ];
-  return html`<${Panel} title=${t("overview.revenue")} requests=${[request]} rows=${answer.value?.data} name="revenue">
+  return html`<${Panel} title=${t("overview.revenue")} note=${metricWhat("conversions")} requests=${[request]}
+    rows=${answer.value?.data} name="revenue">
     <${Answered} answer=${answer}>${({ data }) => html`<${Table} columns=${columns} rows=${data}
       caption=${t("overview.revenue")} none=${t("campaign.no_revenue")} />`}</${Answered}></${Panel}>`;
 }

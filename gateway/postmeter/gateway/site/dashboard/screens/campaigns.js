@@ -4,6 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
+import { metricWhat } from "../model/declared.js";
 import { METRICS, valueOf, wholeOf } from "../model/measures.js";
 import { count, money, percentOf } from "../model/numbers.js";
 import { query, segment, viewed } from "../model/requests.js";
@@ -12,6 +13,7 @@ import { ago } from "../model/times.js";
 import { spanOf } from "../parts/controls.js";
 import { Figure } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
+import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
 import { Answered, Empty } from "../parts/states.js";
@@ -128,6 +130,7 @@ export default function Campaigns({ view }) {
         <${Hidden} counts=${seenOf(rows)} />
         <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")}
           sort="sort" usual="-sent_at" />
+        <${Meaning} of=${[[t("overview.revenue"), metricWhat("revenue")]]} />
         ${rest > 0 && html`<p class="soft note">${t("campaigns.rest", { n: rest, count: count(rest) })}</p>`}
       </${Panel}>`;
     }}</${Answered}>`;

@@ -14,6 +14,7 @@ import {
   RESOLUTIONS,
   dimensionsOf,
   kindOf,
+  meaningOf,
   nameOf,
   partsOf,
   questionOf,
@@ -23,6 +24,7 @@ import { query, segment, viewed } from "../model/requests.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Freshness } from "../parts/freshness.js";
+import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
 import { Answered, Empty, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
@@ -179,6 +181,7 @@ export default function Explore({ view }) {
         if (!rows.length) return html`<${Empty} title=${t("explore.nothing")} what=${t("explore.nothing.do")} />`;
         const given = { rows, question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;
-      }}</${Answered}></${Panel}>
+      }}</${Answered}>
+      <${Meaning} of=${metrics.map((metric) => [nameOf(metric, view.who), meaningOf(metric, view.who)])} /></${Panel}>
     <${Suggestions} /></div>`;
 }

@@ -6,15 +6,18 @@ import { useAnswer } from "../answers.js";
 import { findings, outstanding, sentLast } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
+import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
+import { shifted } from "../model/times.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Change, Figure, Rate } from "../parts/figure.js";
 import { Freshness } from "../parts/freshness.js";
+import { Meaning } from "../parts/meaning.js";
 import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
@@ -83,7 +86,8 @@ function Numbers({ now, seen, before, view, request, revenue }) {
   const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
   return html`<ul class="figures">${large}</ul>
     <${Hidden} counts=${seen} />
-    <ul class="figures small">${small}<${Revenue} answer=${revenue} /></ul>`;
+    <ul class="figures small">${small}<${Revenue} answer=${revenue} /></ul>
+    <${Meaning} of=${["conversions", "revenue"].map((name) => [metricName(name), metricWhat(name)])} />`;
 }
 
 function Curve({ rows, before, view, requests }) {
@@ -143,12 +147,18 @@ function Outstanding({ rows, now, seen, view, request }) {
 
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
 
+/** Which days the changes are against. */
+function daysBefore({ before, last, days, endsNow }) {
+  const span = spanOf({ first: before.from, last: shifted(last, -days) });
+  return t(endsNow ? "overview.before.now" : "overview.before", { days: span });
+}
+
 /** The screen. */
 export default function Overview({ view }) {
   const { requests, answers } = useOverview(view);
   return html`<div class="title"><div><h1>${t("screen.overview")}</h1>
-      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
-        </div>
+      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}.
+        ${" "}${daysBefore(view.period)}</p></div>
       <${Freshness} at=${answers.now.at} /></div>
     <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
       const now = total(data);

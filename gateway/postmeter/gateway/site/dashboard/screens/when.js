@@ -28,7 +28,7 @@ const replied = (hour) => rate(hour.emails_replied, hour.emails_sent);
 /** A cell in words. */
 function inWords(hour) {
   if (!hour) return t("when.no_mail");
-  const values = { opened: opened(hour), clicked: clicked(hour), score: points(hour.engagement_score) };
+  const values = { opened: opened(hour), clicked: clicked(hour), score: points(hour) };
   return t(hour.compared ? "when.cell" : "when.cell.pale", { sent: count(hour.emails_sent), ...values });
 }
 
@@ -60,7 +60,7 @@ function Hours({ report }) {
     numeric("opened", opened, SHOWN.opened),
     numeric("clicked", clicked, SHOWN.clicked),
     { ...numeric("replied", replied, (row) => row.emails_replied / row.emails_sent), minor: true },
-    numeric("score", (row) => points(row.engagement_score), score),
+    numeric("score", points, score),
   ];
   const listed = (hours, day) => hours.filter(Boolean).map((hour) => ({ ...hour, day, key: day * 24 + hour.hour }));
   return html`<details class="same"><summary>${t("chart.table")}</summary>
