@@ -36,7 +36,8 @@ class Plans:
 
     def count(self, messages: Iterable[tuple[int, bytes]]) -> None:
         """Take note of messages (workspace, id) that were registered or found."""
-        for month, n in Counter(_month(message) for _, message in messages).items():
+        ids = [message for _, message in messages]
+        for month, n in _by_month(ids).items() if ids else ():
             before = self._learnt[month]
             self._learnt[month] = min(before + n, ENOUGH)
             if before < ENOUGH <= before + n:
@@ -50,6 +51,12 @@ class Plans:
             if len(self._rounds) >= _REMEMBERED:
                 self._rounds.clear()
             self._rounds[server] = self._round
+
+
+def _by_month(messages: list[bytes]) -> Counter[int]:
+    # Nearly always they are all of one month, as the first and the last are: UUIDv7 sort by time.
+    first, last = _month(min(messages)), _month(max(messages))
+    return Counter({first: len(messages)}) if first == last else Counter(map(_month, messages))
 
 
 def _month(message: bytes) -> int:
