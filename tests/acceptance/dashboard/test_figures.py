@@ -163,6 +163,9 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     gmail = counted(world, filters={"mailbox_provider": ["gmail"]})
     formula = visiting().to("/?period=90d&explain=opened.gmail").get_by_role("dialog").locator(".formula")
     expect(formula).to_contain_text(f"{gmail['unique_opens']} ÷ {gmail['delivered']}")
+    day = (world.now.date() - timedelta(days=2)).isoformat()  # of opens of mail from the day before
+    beyond = visiting().to(f"/?from={day}&to={day}&zone=UTC&explain=opened").get_by_role("dialog")
+    expect(beyond).to_contain_text("may be of messages from before them")
 
 
 def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: ToldHistory, visiting: Visiting) -> None:

@@ -26,7 +26,8 @@ function Formula({ measure, counts, who }) {
   const { of } = MEASURES[measure];
   if (whole === null) return null;
   return html`<p class="formula">${t(`measure.${measure}`)} ÷ ${t(`measure.${of}`)}${" "}
-    = ${count(value)} ÷ ${count(whole)} = <b>${rateOf(measure, counts, who)}</b></p>`;
+    = ${count(value)} ÷ ${count(whole)} = <b>${rateOf(measure, counts, who)}</b></p>
+    ${value > whole && html`<p>${t("explain.beyond")}</p>`}`;
 }
 
 function Counts({ measure, counts, who }) {
