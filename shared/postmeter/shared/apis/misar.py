@@ -258,6 +258,7 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=ClientParameters,
         answer=ClientAnswer,
+        failures=(404,),
         caching=Caching.BY_DAY,
     ),
     CLIENT_TRACK_EVENT,

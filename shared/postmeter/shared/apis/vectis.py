@@ -181,6 +181,7 @@ ENDPOINTS = (
         limit=Limit.READ,
         parameters=AnalyticsParameters,
         answer=AllDomainsAnswer | OneDomainAnswer,
+        failures=(404,),
         caching=Caching.BY_QUARTER_HOUR,
     ),
     Endpoint(
@@ -194,5 +195,6 @@ ENDPOINTS = (
         roles=("admin", "super_admin"),
         limit=Limit.READ,
         answer=TrackingStatsAnswer,
+        failures=(400,),
     ),
 )
