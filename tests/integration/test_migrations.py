@@ -29,11 +29,37 @@ async def columns(dsn: str, table: str) -> list[str]:
     return [row["column_name"] for row in rows]
 
 
-async def test_they_apply_once(empty_postgres_dsn: str) -> None:
+PARTS = """
+SELECT c.relname AS name, i.inhparent::regclass::text AS parent, pg_get_expr(c.relpartbound, c.oid) AS bounds,
+    c.reloptions,
+    ARRAY(SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), attnotnull)
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attname) AS columns,
+    ARRAY(SELECT concat_ws(' ', (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = indexrelid), indisvalid,
+            indisunique, regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', ''))
+        FROM pg_index WHERE indrelid = c.oid ORDER BY 1) AS indexes,
+    ARRAY(SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = c.oid ORDER BY 1) AS constraints,
+    ARRAY(SELECT tgname FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal ORDER BY 1) AS triggers
+FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+"""
+
+
+async def test_an_update_makes_what_a_new_database_has(empty_postgres_dsn: str, postgres_dsn: str) -> None:
+    """There partitions are made after all migrations; here each migration changes those of the ones before."""
     names = [name for name, _ in migrate.files()]
-    assert names
-    assert await migrate.migrate(empty_postgres_dsn) == names
+    await migrate_up_to(empty_postgres_dsn, names[1])
+    assert await migrate.migrate(empty_postgres_dsn) == names[1:]
     assert await migrate.migrate(empty_postgres_dsn) == []
+    found = []
+    for dsn in (postgres_dsn, empty_postgres_dsn):
+        connection = await asyncpg.connect(dsn)
+        found.append({row["name"]: dict(row) for row in await connection.fetch(PARTS)})
+        await connection.close()
+    new, updated = found
+    assert sum(row["parent"] is not None for row in new.values()) > 100
+    assert updated.keys() == new.keys()
+    for name, row in new.items():
+        assert updated[name] == row
 
 
 async def test_a_schema_that_lacks_one_is_not_current(

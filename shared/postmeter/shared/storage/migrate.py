@@ -104,8 +104,9 @@ async def migrate(dsn: str, *, after: bool = True) -> list[str]:
 
     after: no service of the version before runs, so do both steps. Partitions are made after each migration, so that
     the next one can fill what this one has made; not those that retention has dropped, for a migration may ask which
-    these are. In the end the roles of services that the server has get their rights
-    (rights.py), whatever was applied; they lose what is not theirs in the second step.
+    these are. Of a database that had nothing, whose months nothing fills, they are made after the last one. In the end
+    the roles of services that the server has get their rights (rights.py), whatever was applied; they lose what is not
+    theirs in the second step.
 
     Raises MigrationError that names the migration, or the version that Postgres should have.
     """
@@ -146,7 +147,9 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], *, after: bool)
         list(known.values()),
     )
     applied = []
-    for name, sql in await _wanted(connection, after=after):
+    wanted = await _wanted(connection, after=after)
+    fresh = len(wanted) == len(known)
+    for name, sql in wanted:
         try:
             await index_builds.before(connection, name, sql)
             async with connection.transaction():
@@ -155,6 +158,9 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], *, after: bool)
                 await connection.execute("INSERT INTO migration (name, digest) VALUES ($1, $2)", name, known[name])
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{name}: {error}") from error
-        await partitions.ensure_now(connection, dropped=False)
+        if not fresh:
+            await partitions.ensure_now(connection, dropped=False)
         applied.append(name)
+    if fresh:
+        await partitions.ensure_now(connection)
     return applied
