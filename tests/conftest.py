@@ -7,24 +7,20 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 import redis
 import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from postmeter.cli.local.binaries import find_postgres, find_redis
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
-from tests import missing
+from tests import clusters, missing
+from tests.databases import Databases, execute, make_template, on_database
 from tests.product import PATIENCE, PREPARED
-from tests.roles import make_roles
 
 T = TypeVar("T")
 
@@ -96,11 +92,6 @@ class _Loop:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=PATIENCE)
 
 
-def on_database(dsn: str, database: str) -> str:
-    """Return the DSN with another database name."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
-
-
 @pytest.fixture(scope="session")
 def fixture_loop() -> _Loop:
     return _Loop()
@@ -139,21 +130,13 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(server_folder: Path) -> Iterator[str]:
+def postgres_server(server_folder: Path, fixture_loop: _Loop) -> Iterator[str]:
     """The DSN of a running Postgres whose user may create databases."""
     external = os.environ.get("POSTMETER_TEST_POSTGRES_DSN")
     if external:
         yield external
         return
-    server = PostgresServer(
-        binaries=find_postgres(),
-        data=server_folder / "postgres",
-        sockets=server_folder,
-        log=server_folder / "postgres.log",
-        password=uuid.uuid4().hex,
-        # The machine's crash is not a test case here; a process's crash loses nothing without fsync.
-        settings={"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"},
-    )
+    server = clusters.copied(server_folder, fixture_loop.run)
     server.start()
     yield server.dsn()
     server.stop()
@@ -179,57 +162,43 @@ def redis_server(server_folder: Path) -> Iterator[str]:
     server.stop()
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
-def template_database(postgres_server: str, fixture_loop: _Loop) -> Iterator[str]:
-    """The name of a database with every migration applied; nobody may stay connected to it."""
-    from postmeter.shared.storage.migrate import migrate
-
-    name = f"template_{uuid.uuid4().hex[:12]}"
-    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
-    fixture_loop.run(make_roles(postgres_server))
-    fixture_loop.run(migrate(on_database(postgres_server, name)))
-    yield name
-    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
-
-
-@contextmanager
-def _database(server: str, template: str, loop: _Loop) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    # Its files are copied, not written to the log page by page: three times as fast.
-    loop.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'))
-    yield on_database(server, name)
-    loop.run(_execute(server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+def databases(postgres_server: str, fixture_loop: _Loop) -> Iterator[Databases]:
+    """Where tests get databases from that have every migration."""
+    if not os.environ.get("POSTMETER_TEST_POSTGRES_DSN"):
+        yield Databases(postgres_server, clusters.TEMPLATE)
+        return
+    template = f"template_{uuid.uuid4().hex[:12]}"
+    fixture_loop.run(make_template(postgres_server, template))
+    made = Databases(postgres_server, template)
+    yield made
+    fixture_loop.run(made.close())
+    fixture_loop.run(execute(postgres_server, f'DROP DATABASE "{template}" WITH (FORCE)'))
 
 
 @pytest.fixture
-def postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
-    """The DSN of a fresh database of this test's own, with every migration applied."""
-    with _database(postgres_server, template_database, fixture_loop) as dsn:
-        yield dsn
+def postgres_dsn(databases: Databases, fixture_loop: _Loop) -> Iterator[str]:
+    """The DSN of a database of this test's own, as new, with every migration applied."""
+    dsn = fixture_loop.run(databases.take())
+    yield dsn
+    fixture_loop.run(databases.give_back(dsn))
 
 
 @pytest.fixture(scope="module")
-def shared_postgres_dsn(postgres_server: str, template_database: str, fixture_loop: _Loop) -> Iterator[str]:
+def shared_postgres_dsn(databases: Databases, fixture_loop: _Loop) -> Iterator[str]:
     """As `postgres_dsn`, for the tests of one file that share a world."""
-    with _database(postgres_server, template_database, fixture_loop) as dsn:
-        yield dsn
+    dsn = fixture_loop.run(databases.take())
+    yield dsn
+    fixture_loop.run(databases.give_back(dsn))
 
 
 @pytest.fixture
 def empty_postgres_dsn(postgres_server: str, fixture_loop: _Loop) -> Iterator[str]:
     """The DSN of a fresh, empty database of this test's own, for tests of the migrations."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    fixture_loop.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    fixture_loop.run(execute(postgres_server, f'CREATE DATABASE "{name}"'))
     yield on_database(postgres_server, name)
-    fixture_loop.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    fixture_loop.run(execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 def _emptied(url: str) -> str:

@@ -22,7 +22,7 @@ from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint
 from tests.acceptance.described_product import DOWNLOAD, DescribedProduct, filled, opens
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.missing import need
 from tests.product import Product, free_port, running, wait_for
 

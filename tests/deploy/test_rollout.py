@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from tests import missing
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.deploy import network
 from tests.deploy.cluster import Cluster
 from tests.deploy.manifests import Manifests

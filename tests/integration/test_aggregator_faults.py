@@ -33,7 +33,7 @@ from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import live, streams
 from tests.aggregation import AT, Bench, batch, bench, hit, registration
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.product import as_installed, free_port
 from tests.waiting import until
 
