@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -150,7 +151,8 @@ def test_the_page_s_commands_exist() -> None:
     for words in re.findall(r"run --rm admin (.+)", page):
         command: Any = main
         for word in words.split()[:2]:
-            command = command.commands[word] if hasattr(command, "commands") else command
+            if isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), word)
         options = {option for parameter in command.params for option in parameter.opts}
         assert set(re.findall(r"--[a-z]+", words)) <= options
 

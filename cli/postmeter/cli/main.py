@@ -1,6 +1,7 @@
 """The command `postmeter`."""
 
 import asyncio
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -8,29 +9,44 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmeter.cli import access, checks
-from postmeter.cli.consent import consent_commands
-from postmeter.cli.keys import key_commands, workspace_commands
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import data_option, local_options
-from postmeter.cli.privacy import privacy_commands
-from postmeter.cli.secrets import secret_commands
-from postmeter.cli.sending_ips import sending_ip_commands
-from postmeter.cli.shards import shard_commands
-from postmeter.cli.sources import source_commands
-from postmeter.cli.spool import spool_commands
-from postmeter.cli.users import user_commands
-from postmeter.cli.verdicts import verdict_commands
 from postmeter.shared.errors import PostmeterError
 
 if TYPE_CHECKING:
     from postmeter.cli.local.ready_file import Ready
 
 SERVICES = ("gateway", "tracking", "query", "aggregator")
+GROUPS = {
+    "workspace": ("keys", "workspace_commands"),
+    "key": ("keys", "key_commands"),
+    "user": ("users", "user_commands"),
+    "source": ("sources", "source_commands"),
+    "shards": ("shards", "shard_commands"),
+    "verdicts": ("verdicts", "verdict_commands"),
+    "privacy": ("privacy", "privacy_commands"),
+    "consent": ("consent", "consent_commands"),
+    "sending-ip": ("sending_ips", "sending_ip_commands"),
+    "spool": ("spool", "spool_commands"),
+    "secret": ("secrets", "secret_commands"),
+}
+"""Groups of commands: of each the module beside this one and its name there. Imported when it is called: a service that
+starts, or another command, loads nothing of them."""
 
 
 class _Group(click.Group):
-    """Shows errors that were raised on purpose as one clear line."""
+    """Has GROUPS, too. Shows errors that were raised on purpose as one clear line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *GROUPS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        module, group = GROUPS[cmd_name]
+        found = getattr(importlib.import_module(f"postmeter.cli.{module}"), group)
+        assert isinstance(found, click.Group)
+        return found
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -89,7 +105,12 @@ def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
 @click.argument("service", type=click.Choice(SERVICES))
 def run(service: str) -> None:
     """Run one service, configured by POSTMETER_* variables."""
-    importlib.import_module(f"postmeter.{service}.service").main()
+    # What is imported stays to the end: to look for garbage in it meanwhile, and later, is in vain.
+    gc.disable()
+    module = importlib.import_module(f"postmeter.{service}.service")
+    gc.freeze()
+    gc.enable()
+    module.main()
 
 
 @main.command()
@@ -98,6 +119,7 @@ def run(service: str) -> None:
 @click.option("--check", is_flag=True, help="Only say what there is to do; the status is 1 if there is something.")
 def migrate(data: Path | None, after: bool, check: bool) -> None:
     """Bring the database schema up to date: before services are replaced, and with --after once they all are."""
+    from postmeter.cli import access
     from postmeter.cli.local.database import named_errors
     from postmeter.shared.storage.migrate import migrate as apply
     from postmeter.shared.storage.migrate import pending
@@ -116,26 +138,17 @@ def migrate(data: Path | None, after: bool, check: bool) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(arguments: tuple[str, ...]) -> None:
     """Run the tests; arguments go to pytest."""
+    from postmeter.cli import checks
+
     sys.exit(checks.run_tests(arguments))
 
 
 @main.command()
 def check() -> None:
     """Run what CI runs: lint, format, types, tests."""
+    from postmeter.cli import checks
+
     sys.exit(checks.run_all())
-
-
-main.add_command(workspace_commands)
-main.add_command(key_commands)
-main.add_command(user_commands)
-main.add_command(source_commands)
-main.add_command(shard_commands)
-main.add_command(verdict_commands)
-main.add_command(privacy_commands)
-main.add_command(consent_commands)
-main.add_command(sending_ip_commands)
-main.add_command(spool_commands)
-main.add_command(secret_commands)
 
 
 def _say(text: str) -> None:
