@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.errors import LeaseLost, is_of_the_data
 from postmeter.aggregator.fold import texts
+from postmeter.aggregator.fold.changes import Sendings
 from postmeter.aggregator.fold.deltas import Deltas, widened, with_totals
 from postmeter.aggregator.fold.effects import (
     ANONYMOUS,
@@ -25,7 +26,9 @@ from postmeter.aggregator.fold.effects import (
     UNIQUES,
 )
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import NEVER
 from postmeter.aggregator.settings import AggregatorSettings
+from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dimensions import Dimensions, of_message
 from postmeter.aggregator.store.rollups import statement
 from postmeter.aggregator.stream import checks
@@ -38,10 +41,11 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.rollups import ROLLUPS, TOTAL, Series
+from postmeter.shared.storage.sql import name_of
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, Engagement, EventType, Verdict
 from postmeter.shared.stream.records import Mail
-from tests.aggregation import event, hit, registration
+from tests.aggregation import AT, event, hit, message, registration
 
 DAY = 86_400_000_000
 
@@ -160,6 +164,30 @@ async def test_series_that_another_flush_forgets_meanwhile_are_told_all_the_same
 
     connection: Any = Connection()
     assert await dimensions.resolve(connection, {known, new}) == {known: 1, new: 2}
+
+
+async def test_campaigns_that_another_flush_forgets_meanwhile_are_written_all_the_same() -> None:
+    campaigns, sendings = Campaigns(), Sendings()
+    sendings.add(1, message(1), AT, 7)
+    part = {"workspace": 1, "campaign": "spring", "domain": "shop.example"}
+    rows = {
+        "campaigns_of_series": [part | {"id": 7}],
+        "first_confined_sendings": [part | {"id": "spring", "sent_at": NEVER}],
+    }
+    written: list[str] = []
+
+    class Connection:
+        async def fetch(self, query: str, *_: object) -> list[dict[str, object]]:
+            campaigns.forget()
+            return rows.get(name_of(query), [])
+
+        async def execute(self, query: str, *_: object) -> None:
+            campaigns.forget()
+            written.append(name_of(query))
+
+    connection: Any = Connection()
+    await campaigns.write(connection, sendings)
+    assert written == ["raise_confined_sendings", "raise_sendings"]
 
 
 buckets = st.tuples(st.integers(1, 2), st.integers(0, 20).map(lambda n: n * 10), st.integers(1, 3))
