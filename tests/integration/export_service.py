@@ -133,6 +133,10 @@ class Api:
     async def counted(self, result: str) -> float:
         return self.registry.get_sample_value("postmeter_exports_total", {"result": result}) or 0.0
 
+    async def is_counted(self, result: str) -> bool:
+        """Whether it is at all; it is a moment after an export's status says how it ended."""
+        return await self.counted(result) > 0
+
     async def row(self, export_id: str) -> asyncpg.Record:
         row = await self.here.pool.fetchrow("SELECT * FROM export WHERE id = $1", export_id)
         assert row is not None

@@ -15,6 +15,7 @@ from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth import principal
 from tests.integration.export_service import NAME, Api, exporting, message, noon, series
 from tests.integration.running_query import Fact, sealed
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -133,6 +134,7 @@ async def test_nothing_to_export_is_insufficient_data(api: Api, export_type: str
     await message(api.here, api.workspace, at=noon(60))
     assert await api.failed(export_type=export_type) == "insufficient data"
     assert api.files() == []
+    await until(lambda: api.is_counted("refused"))
     assert await api.counted("refused") == 1
 
 

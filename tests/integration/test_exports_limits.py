@@ -14,6 +14,7 @@ from postmeter.query.documents.workspaces.exports import sizes
 from postmeter.shared.apis.exports import EXPORT_TYPES
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.running_query import Fact
+from tests.waiting import until
 
 TOMORROW = (datetime.now(UTC) + DAY).date()
 TEN_YEARS = {
@@ -173,6 +174,7 @@ async def test_an_attempt_ends_when_its_time_is_over(postgres_dsn: str, redis_ur
         finally:
             await connection.close()
         assert reason == "it took more than 0.2 seconds; choose a shorter time range or fewer campaigns"
+        await until(lambda: api.is_counted("refused"))
         assert (await api.counted("refused"), await api.counted("retried")) == (1, 0)
 
 
