@@ -1,7 +1,7 @@
 /** Answers of the API as components need them: what is there already at once, what is new when it comes. */
 
 import { createContext, useContext, useEffect, useState } from "./htm/standalone.module.js";
-import { ask } from "./api.js";
+import { askWhole } from "./api.js";
 import { leave } from "./signing_in.js";
 
 /** Counts up when everything is to be asked anew. */
@@ -34,7 +34,7 @@ export function useAnswer(request) {
     if (!key) return undefined;
     const stop = new AbortController();
     setState((now) => ({ ...now, ...kept.get(key), error: null, loading: true }));
-    ask(request, stop.signal).then(
+    askWhole(request, stop.signal).then(
       (value) => {
         const answer = { of: key, value, at: Date.now() };
         keep(key, answer);

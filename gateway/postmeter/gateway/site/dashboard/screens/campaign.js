@@ -27,6 +27,7 @@ const LISTS = ["opened", "clicked", "not_opened", "not_clicked", "replied", "bou
 const PREDECESSORS = 3;
 /** Messages of a file; all of a large campaign are an export's (docs/api/exports.md). */
 const FILE = 10_000;
+/** Links that are listed; the file has all of them. */
 const LINKS = 50;
 const WEEKS_BEFORE = 5;
 
@@ -59,7 +60,7 @@ function Funnel({ counts, seen, view, request }) {
 
 function Links({ life }) {
   const request = query(
-    viewed(life, { metrics: ["clicks", "machine_clicks"], dimensions: ["link"], order_by: "-clicks", limit: LINKS }),
+    viewed(life, { metrics: ["clicks", "machine_clicks"], dimensions: ["link"], order_by: "-clicks" }),
   );
   const answer = useAnswer(request);
   const rows = (answer.value?.data ?? []).map((row) => ({ ...row, key: row.link }));
@@ -81,7 +82,7 @@ function Links({ life }) {
   ];
   return html`<${Panel} title=${t("campaign.links")} requests=${[request]} rows=${answer.value?.data} name="links">
     <${Answered} answer=${answer}>${() => html`<${Table} columns=${columns} rows=${rows}
-      caption=${t("campaign.links")} none=${t("campaign.no_links")} />`}</${Answered}>
+      caption=${t("campaign.links")} none=${t("campaign.no_links")} most=${LINKS} />`}</${Answered}>
     <${Meaning} of=${["clicks", "machine_clicks"].map((name) => [metricName(name), metricWhat(name)])} /></${Panel}>`;
 }
 

@@ -117,13 +117,14 @@ export default function Campaigns({ view }) {
       <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
         </div>
       <${Freshness} at=${answer.at} /></div>
-    <${Answered} answer=${answer} lines=${16}>${({ data }) => {
+    <${Answered} answer=${answer} lines=${16}>${({ data, next_cursor: more }) => {
       const all = data
         .filter((row) => row.campaign)
         .map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), sent_at: sentAt.get(row.campaign) }));
       if (!all.length) return html`<${None} list=${list} />`;
       const rows = all.filter(fits);
-      const rest = (list?.length ?? all.length) - all.length;
+      // Of more campaigns than are asked for nobody knows how many did nothing.
+      const rest = more ? 0 : (list?.length ?? all.length) - all.length;
       return html`<${Panel} title=${t("campaigns.list", { n: rows.length, count: count(rows.length) })}
         requests=${[request, bought]} rows=${rows.map(filed)} name="campaigns">
         <${Search} text=${text} />

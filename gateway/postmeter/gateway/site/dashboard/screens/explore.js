@@ -182,6 +182,8 @@ export default function Explore({ view }) {
         const given = { rows, question, view, words, title };
         return per === "total" ? html`<${Rows} ...${given} />` : html`<${Charts} ...${given} />`;
       }}</${Answered}>
-      <${Meaning} of=${metrics.map((metric) => [nameOf(metric, view.who), meaningOf(metric, view.who)])} /></${Panel}>
+      <${Meaning} of=${metrics.map((metric) => [nameOf(metric, view.who), meaningOf(metric, view.who)])}>${
+        by === "tag" && t("explore.tags")
+      }</${Meaning}></${Panel}>
     <${Suggestions} /></div>`;
 }
