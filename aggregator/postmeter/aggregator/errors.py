@@ -31,6 +31,10 @@ class StreamSetBack(PostmeterError):
         super().__init__(reason)
 
 
+class ClocksApart(PostmeterError):
+    """The clocks of this service and of Postgres are days apart; the message says how far, and what to do."""
+
+
 class OutOfStep(PostmeterError):
     """Somebody counted the same messages without holding their slots; nothing of the flush was committed."""
 

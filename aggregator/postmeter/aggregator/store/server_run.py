@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time_ns
 
 import asyncpg
 
+from postmeter.aggregator.errors import ClocksApart
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.shared.storage.sql import Queries
 
+MOST_APART = 86_400
+"""Seconds. Partitions are made by one clock and asked for by the other: further apart all would be put aside."""
 _QUERIES = Queries("postmeter.aggregator.store", "server_run.sql")
 
 
@@ -24,10 +29,21 @@ class ServerRun:
         self.changed: list[Callable[[], None]] = []
 
     async def prepare(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        """Make a fresh connection ready, and look whose it is before anything is asked on it."""
+        """Make a fresh connection ready, and look whose it is before anything is asked on it. Raises ClocksApart."""
         await moments.prepare(connection)
-        name: str = await connection.fetchval(_QUERIES["name"])
-        before, self._name = self._name, name
-        if before and before != name:
+        row = await connection.fetchrow(_QUERIES["name"])
+        assert row is not None
+        _compare(row["now"])
+        before, self._name = self._name, row["name"]
+        if before and before != row["name"]:
             for tell in self.changed:
                 tell()
+
+
+def _compare(there: int) -> None:
+    apart = (there - time_ns() // 1000) // MICROSECONDS
+    if abs(apart) > MOST_APART:
+        raise ClocksApart(
+            f"the clock of this service is {abs(apart)} seconds {'behind' if apart > 0 else 'ahead of'} that of"
+            " Postgres: nothing is counted until both are right; have NTP set them"
+        )
