@@ -320,6 +320,7 @@ ENDS = {
     "over": "UPDATE session SET expires_at = now()",
     "the user disabled": "UPDATE user_account SET disabled_at = now()",
     "a viewer of nothing": "UPDATE user_account SET role = 'of another release'",
+    "confined": "UPDATE user_account SET domains = '{a.example}'",
 }
 
 
@@ -335,7 +336,10 @@ async def test_it_ends_with_the_session(place: Place, ended: str) -> None:
         await place.here.pool.execute(ENDS[ended])
         async with asyncio.timeout(PATIENCE):
             found = [one async for one in told(answer)]
+    if ended != "confined":  # who has other rights comes again, and is told then what they are
         assert (found[-1].event, found[-1].data["code"][:4]) == ("end", "FORB" if "nothing" in ended else "UNAU")
+    async with place.session.get(f"{place.url}/v1/live", headers=cookie) as answer:
+        assert answer.status == (403 if ended in ("confined", "a viewer of nothing") else 401)
 
 
 @pytest.mark.parametrize("stopped", ["gateway", "query"])

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
+from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http.server import is_closing
 
@@ -15,10 +16,13 @@ CHECK_SECONDS = 2.0
 
 
 class Lifetime:
-    """caller: raises RequestError as for a new request of the same credentials."""
+    """began_as: whose stream it is. caller: who it would be now; raises RequestError as for a new request."""
 
-    def __init__(self, request: web.BaseRequest, caller: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, request: web.BaseRequest, began_as: Principal | None, caller: Callable[[], Awaitable[Principal | None]]
+    ) -> None:
         self._request = request
+        self._began_as = began_as
         self._caller = caller
         self._checked_at = asyncio.get_running_loop().time()
 
@@ -31,7 +35,8 @@ class Lifetime:
             return None
         self._checked_at = now
         try:
-            await self._caller()
+            if await self._caller() != self._began_as:
+                return b""  # with other rights; comes again, and gets what these allow
         except Unavailable:
             return None  # nobody can tell now
         except RequestError as error:

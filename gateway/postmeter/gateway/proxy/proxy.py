@@ -179,7 +179,7 @@ class Proxy:
         until = None
         if endpoint.streams:
             upstream = self.live
-            until = Lifetime(request, lambda: self._caller(request, endpoint, is_use=False)).ends
+            until = Lifetime(request, caller, lambda: self._caller(request, endpoint, is_use=False)).ends
         async with upstream.ask(endpoint, request.raw_path, headers, body, names) as answer:
             return await pass_back(request, answer, request_id, counted, until)
 
