@@ -3,6 +3,7 @@
 Which messages are found, by what, is the oracle's (test_oracle.py).
 """
 
+import base64
 import json
 import random
 import uuid
@@ -137,6 +138,19 @@ async def test_a_page_reads_so_many_messages_and_no_more(api: Api, monkeypatch: 
         cursor = page["next_cursor"]
         pages.append([message["id"] for message in page["data"]])
     assert pages == [[], [str(sent[5].id)], []]
+
+
+async def test_a_cursor_tells_nothing_of_messages_that_the_key_does_not_see(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page may end with one of another domain, and whoever asks has the cursor in hand."""
+    monkeypatch.setattr(message_search, "EXAMINED", 2)
+    others = [Mail(NOW - n * timedelta(seconds=1), domain="b.example") for n in (1, 2)]
+    await register(api.here, api.workspace, Mail(NOW - timedelta(seconds=9), domain="a.example"), *others)
+    _, page = await ask(api, api.confined("a.example").headers)
+    assert page["data"] == []
+    told = base64.urlsafe_b64decode(page["next_cursor"] + "==")
+    assert not any(one.id.hex.encode() in told for one in others)
 
 
 async def test_no_more_counts_are_read_than_are_worth_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
