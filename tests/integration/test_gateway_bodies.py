@@ -87,6 +87,7 @@ async def test_bodies_are_bounded_by_their_inflated_size(at: Door, endpoint: End
         (gzip.compress(b"cut off", mtime=0)[:-9], "gzip", 400, "BAD_REQUEST"),
         (gzip.compress(b"x", mtime=0) + b"rest", "gzip", 400, "BAD_REQUEST"),
         (b"", "gzip", 400, "BAD_REQUEST"),
+        pytest.param(gzip.compress(b"", mtime=0) * 1001, "gzip", 400, "BAD_REQUEST", id="empty members"),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/query", "/v1/events"])

@@ -13,6 +13,7 @@ import pytest
 
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event
+from postmeter.tracking.hits.unsubscribe import says_so
 from tests.integration.tracking_service import FOREIGN_KEYS, KEYS, WORKSPACE, Service
 from tests.integration.tracking_writes import MESSAGE, events_of
 
@@ -125,6 +126,12 @@ def test_a_form_that_is_none_changes_nothing(service: Service, kind: str, body: 
     message, path, _ = registered(service)
     assert ask(service, path, body, kind)[0] == 400
     assert unsubscribed(service, message) == []
+
+
+@pytest.mark.parametrize("odd", [b";", b"(", b';"', b";name=x"])
+def test_a_part_with_many_parameters_takes_no_long_time(odd: bytes) -> None:
+    """The library's parser of mail takes minutes for so many."""
+    assert not says_so(b"--x\r\nContent-Disposition: form-data" + odd * 200_000 + b"\r\n\r\nOne-Click\r\n--x--\r\n")
 
 
 def test_only_its_own_token_works(service: Service) -> None:

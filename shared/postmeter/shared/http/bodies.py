@@ -14,6 +14,8 @@ from postmeter.shared.http import refusals
 PIECE = 64 * 1024
 """Bytes of inflated text at once."""
 LARGE = 256 << 10
+MOST_MEMBERS = 1000
+"""Of one gzip stream: empty ones have twenty bytes, and beginning each takes as long as inflating kilobytes."""
 Turn = Callable[[], Awaitable[None]]
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -92,16 +94,20 @@ class IncomingBody:
 
 
 class _Inflater:
-    """A gzip stream of one member or several, one after the other."""
+    """A gzip stream of one member or several, one after the other, MOST_MEMBERS at most."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
+        self._members = 1
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """What the next bytes hold, PIECE bytes at most at once. Raises RequestError 400."""
         try:
             while data:
                 if self._member.eof:
+                    self._members += 1
+                    if self._members > MOST_MEMBERS:
+                        raise RequestError(400, "BAD_REQUEST", f"A gzip body may have {MOST_MEMBERS} members at most.")
                     self._member = zlib.decompressobj(_GZIP)
                 yield self._member.decompress(data, PIECE)
                 data = self._member.unconsumed_tail or self._member.unused_data

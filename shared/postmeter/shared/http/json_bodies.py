@@ -13,6 +13,8 @@ from postmeter.shared.http import json_refusals
 T = TypeVar("T")
 _ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 TRAILING = "trailing characters"
+DEEP = 10_000
+"""Levels of JSON; what has more is nested too deeply for whoever decodes it."""
 # A JSON text up to the first escape that is half of a surrogate pair; msgspec may call that "truncated".
 _HALF_OF_A_PAIR = re.compile(
     rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])"
@@ -26,15 +28,16 @@ _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 def has_more_commas(body: bytes, most: int) -> bool:
     """Whether there are more than so many between values: what is decoded from them takes a hundred times their bytes.
 
-    Those within texts do not count. Linear, and no more of the body is looked at than it takes.
+    Those within texts do not count. Linear, and no more of the body is looked at than it takes: JSON has a comma for
+    every two texts at least, unless it is nested deeply, and a body of other texts has too many values in any case.
     """
     if body.count(b",") <= most:
         return False
     found = begin = 0
-    for text in _TEXT.finditer(body):
+    for number, text in enumerate(_TEXT.finditer(body)):
         found += body.count(b",", begin, text.start())
         begin = text.end()
-        if found > most:
+        if found > most or number > 2 * (found + DEEP):
             return True
     return found + body.count(b",", begin) > most
 
