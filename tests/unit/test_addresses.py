@@ -152,6 +152,12 @@ def test_steps_do_not_grow_with_what_is_given(piece: str) -> None:
         assert _calls((piece * 1_000_000)[:size] + tail) <= longest + 100
 
 
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_library_reads_nothing_that_would_take_it_long(piece: str) -> None:
+    """A list of messages has two thousand addresses."""
+    assert max(_calls((piece * 1000)[:size] + "@b.example") for size in range(0, 320, 10)) < 3_000
+
+
 def _calls(text: str) -> int:
     count = 0
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from postmeter.shared.errors import FieldRefused
 from postmeter.shared.links.hits import USER_AGENT_BYTES
@@ -139,6 +140,7 @@ def _ip(text: str) -> str:
         return ""
 
 
+@lru_cache(1)  # of an item that tells of a hundred recipients it is asked for each
 def _digest(item: bytes) -> bytes:
     return hashlib.blake2b(item, digest_size=16).digest()
 

@@ -13,6 +13,10 @@ import msgspec
 from postmeter.tracking.webhooks import items
 
 T = TypeVar("T")
+MOST = 1_000
+"""Of the elements of a list, and of the names of an object, those that are looked at: an item may have a million, and
+while they are read no hit is answered.
+"""
 _FALSE = frozenset({"", "false", "0", "no", "off"})
 _object_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
@@ -31,8 +35,8 @@ class Told:
         return bool(self._fields)
 
     def names(self) -> list[str]:
-        """The names of its fields."""
-        return list(self._fields)
+        """The names of its fields, MOST at most."""
+        return list(self._fields)[:MOST]
 
     def raw(self, name: str) -> bytes:
         """A field as JSON; of no bytes if it is missing."""
@@ -95,8 +99,8 @@ def object_of(json: bytes, *, mend: bool = True) -> Told:
 
 
 def list_of(json: bytes) -> list[bytes]:
-    """The elements of a JSON list; none of what is not one."""
-    return [bytes(one) for one in _decoded(_list_decoder, json) or ()] if json.lstrip()[:1] == b"[" else []
+    """The elements of a JSON list, MOST at most; none of what is not one."""
+    return [bytes(one) for one in (_decoded(_list_decoder, json) or [])[:MOST]] if json.lstrip()[:1] == b"[" else []
 
 
 def text_of(json: bytes) -> str:
