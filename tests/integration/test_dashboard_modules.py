@@ -20,6 +20,7 @@ from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
+from postmeter.query.documents.workspaces.exports.cells import neutral
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.shared.apis.meta import SCREENS
 from postmeter.shared.storage.rollups import METRICS
@@ -157,12 +158,15 @@ def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) 
 
 
 def test_files_hold_what_a_spreadsheet_takes_for_text(evaluate: Evaluate) -> None:
-    formulas = ["=1+1", "+1", "-1", "@a", "\ta", "\ra"]
-    plain = ['a "b", c', "line\nline", "", "1-1", "ä\u202f€"]
-    rows = [{"name": text, "n": place - 3} for place, text in enumerate(formulas + plain)]
+    formulas = ["=1+1", "+1", "-1", "@a", "\ta", "\ra", " =1", "\ufeff+1", "＝1", '"=']
+    plain = ['a "b", c', "line\nline", "", "1-1", "ä\u202f€", "a=1;b=2", "a - b"]
+    inner = [
+        f"x{between}{sign}1" for between in (*";|\t\r\n\x85", '; "', ";\ufeff", ",", " ") for sign in "=+-@＝＋－＠"
+    ]
+    rows = [{"name": text, "n": place - 3} for place, text in enumerate(formulas + plain + inner)]
     text = evaluate("parts/panel.js", "return m.csv(given)", rows)
     found = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert [row["name"] for row in found] == ["'" + text for text in formulas] + plain
+    assert [row["name"] for row in found] == ["'" + text for text in formulas] + plain + [neutral(t) for t in inner]
     assert [int(row["n"]) for row in found] == [row["n"] for row in rows]
 
 
@@ -186,6 +190,8 @@ def test_a_command_is_words_of_a_shell_whatever_is_asked(evaluate: Evaluate) -> 
         ("javascript:alert(1)", "/"),
         ("data:text/html,x", "/"),
         ("http://[", "/"),
+        ("/.//evil.example/", "/evil.example/"),
+        ("/x/..//\\evil.example/?y", "/evil.example/?y"),
         ("campaigns", "/campaigns"),
     ],
 )

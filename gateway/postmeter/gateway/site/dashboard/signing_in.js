@@ -5,11 +5,11 @@ import { ask } from "./api.js";
 
 const PLACE = "postmeter-next";
 
-/** An address of this page, whatever was written into `next`. */
+/** An address of this page, whatever was written into `next`; a path of two slashes would be another host's. */
 export function addressAfterSignIn() {
   const next = parameters().get("next") ?? "/";
   const found = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
-  return found?.origin === location.origin ? found.pathname + found.search : "/";
+  return found?.origin === location.origin ? found.pathname.replace(/^\/+/, "/") + found.search : "/";
 }
 
 let isLeaving = false;

@@ -6,12 +6,23 @@ import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
 
-/** What a spreadsheet would take for a formula begins with one of these. */
-const FORMULA = /^[=+\-@\t\r]/;
+/** What spreadsheets take for the beginning of a formula, and what they skip before it, as exports have it (cells.py). */
+const SIGN = "=+\\-@＝＋－＠";
+const SKIPPED = '\\s\\x00-\\x1f\\x7f\\x85\\u180e\\u200b-\\u200f\\u2060\\ufeff"';
+const FORMULA = new RegExp(`^(?:[${SKIPPED}]*[${SIGN}]|[\\t\\r\\n])`);
+/** A cell may begin in the middle of a text where the file is read with another separator than it was written with. */
+const INNER = new RegExp(`([;|${SKIPPED}]+)([${SIGN}]?)`, "g");
+const SEPARATOR = /[;|\t\r\n\v\f\x85\u2028\u2029]/;
+
+/** The text, with an apostrophe before all that a spreadsheet would take for the beginning of a formula. */
+function neutral(text) {
+  const safe = text.replace(INNER, (all, before, sign) => (sign && SEPARATOR.test(before) ? `${before}'${sign}` : all));
+  return FORMULA.test(text) ? `'${safe}` : safe;
+}
 
 function cell(value) {
   const text = value === null || value === undefined ? "" : String(value);
-  const safe = typeof value === "number" || !FORMULA.test(text) ? text : `'${text}`;
+  const safe = typeof value === "number" ? text : neutral(text);
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
