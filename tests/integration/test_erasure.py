@@ -16,6 +16,7 @@ from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
+from postmeter.aggregator.upkeep.erasure import job
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.shared.process.erasure_metrics import ErasureMetrics
@@ -318,6 +319,27 @@ async def test_one_that_fails_holds_up_no_other(at: Bench) -> None:
     async with at.aggregator():
         await done(at, other)
     assert await at.value("SELECT step = 99 AND completed_at IS NULL FROM erasure WHERE id = $1", stuck)
+
+
+async def test_those_that_only_wait_keep_nobody_waiting(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the many of one workspace, which wait a minute for their streams, are all that is looked at."""
+    monkeypatch.setattr(job, "MOST", 1)
+    waiting, other = await erase(at), await erase(at, OTHER)
+    behind = "UPDATE erasure SET step = $1, requested_at = now() - interval '1 hour' WHERE id = $2"
+    await at.db.execute(behind, Step.REST, waiting)
+    await at.db.execute(
+        "INSERT INTO export (workspace, id, type, format, parameters, status, expires_at)"
+        " VALUES (1, 'x', 'events', 'csv', '', 'completed', now())"
+    )  # whose file nobody has removed yet
+
+    async def worked() -> bool:
+        return bool(await at.value("SELECT step = $1 FROM erasure WHERE id = $2", Step.REST, other))
+
+    async with at.aggregator():
+        await until(worked)
+        await at.db.execute("UPDATE export SET removed_at = now()")
+        for one in (waiting, other):
+            await done(at, one)
 
 
 def test_what_identifies_is_what_registrations_tell() -> None:

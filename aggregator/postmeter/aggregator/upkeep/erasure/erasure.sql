@@ -2,9 +2,13 @@
 -- numbers: postmeter.shared.stream.events.EventType
 
 -- name: open
--- Up to $1 erasures that are not done, the oldest first, and how many seconds the oldest has waited.
-SELECT workspace, id, extract(epoch FROM clock_timestamp() - requested_at)::float8 AS waited
-FROM erasure WHERE completed_at IS NULL ORDER BY requested_at LIMIT $1;
+-- Up to $1 erasures that are not done, the oldest first, and as many of those at step $2, the last one, which wait for others
+-- and may keep nobody waiting behind them; how many seconds each has waited.
+(SELECT workspace, id, extract(epoch FROM clock_timestamp() - requested_at)::float8 AS waited
+FROM erasure WHERE completed_at IS NULL AND step <> $2 ORDER BY requested_at LIMIT $1)
+UNION ALL
+(SELECT workspace, id, extract(epoch FROM clock_timestamp() - requested_at)::float8
+FROM erasure WHERE completed_at IS NULL AND step = $2 ORDER BY requested_at LIMIT $1);
 
 -- name: take
 -- Erasure $2 of workspace $1, unless another aggregator is at it. is_behind: all transactions have ended that may have

@@ -29,7 +29,8 @@ from postmeter.shared.storage.postgres import Pool
 SECONDS = 1.0
 """Between two looks while nothing can be done."""
 MOST = 100
-"""Open erasures that one round looks at, the oldest."""
+"""Open erasures that one round looks at, the oldest; and of those that only wait for streams and files to be rid of
+what they held, a minute and more, as many."""
 _removed = msgspec.json.Decoder(dict[str, int])
 
 Work = Callable[[Erasure], Awaitable[bool]]
@@ -71,7 +72,7 @@ class Erasures:
 
     async def _round(self) -> bool:
         """One step of each that is open. Whether any of them gets on. One that fails holds up no other."""
-        rows = await self._pool.fetch(QUERIES["open"], MOST)
+        rows = await self._pool.fetch(QUERIES["open"], MOST, Step.REST)
         self._counters.open_seconds.set(max((row["waited"] for row in rows), default=0.0))
         gets_on = fails = False
         for row in rows:
