@@ -78,13 +78,14 @@ async def test_it_shows_what_was_not_taken_and_not_understood_without_addresses(
     body, headers = Postmark().delivered(at, "m-1")
     assert (await post.post(at, (body, {**headers, "Authorization": "Basic eDp5"})))[0] == 401
     # What says neither what happened nor to which message.
-    await post.take(at, (b'{"Email": "somebody.private@person.example"}', headers))
+    await post.take(at, (b'{"Email": "somebody.private@person.example", "Geo": {"IP": "203.0.113.77"}}', headers))
     shown = await good(post, "GET", f"/{made['id']}")
     (refused,), (unread,) = shown["refused"], shown["not_understood"]
     assert refused["reason"].startswith("401: ")
     assert refused["item"] is None
     assert "person.example" in unread["item"]
     assert "somebody.private" not in json.dumps(shown)
+    assert "203.0.113" not in json.dumps(shown)
     assert shown["deliveries"][0]["not_understood"] == 1
     assert shown["last_error"] == unread
     (listed,) = await good(post, "GET")

@@ -45,6 +45,7 @@ from postmeter.shared.storage.sql import name_of
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, Engagement, EventType, Verdict
 from postmeter.shared.stream.records import Mail
+from postmeter.shared.text import hosts
 from tests.aggregation import AT, event, hit, message, registration
 
 DAY = 86_400_000_000
@@ -68,7 +69,7 @@ DAY = 86_400_000_000
     ],
 )
 def test_addresses_lose_their_host_part(ip: str, kept: str | None) -> None:
-    assert texts.network(ip) == kept
+    assert hosts.network(ip) == kept
 
 
 def test_user_agents_become_text_that_postgres_takes() -> None:
@@ -294,13 +295,13 @@ def test_a_stream_entry_of_any_bytes_is_unpacked(noise: bytes, place: int, batch
     ],
 )
 def test_client_addresses_in_bytes_that_were_not_understood(text: str, left: str) -> None:
-    assert texts.without_hosts(text.encode("latin-1"), texts.network) == left.encode("latin-1")
-    gone = texts.without_hosts(text.encode("latin-1"), texts.no_network)
+    assert hosts.without_hosts(text.encode("latin-1"), hosts.network) == left.encode("latin-1")
+    gone = hosts.without_hosts(text.encode("latin-1"), hosts.no_network)
     assert b"203.0.113" not in gone
     assert b"2001" not in gone
 
 
 @given(st.text(st.sampled_from("0123456789abcdef:. x"), max_size=60) | st.ip_addresses().map(str), st.ip_addresses())
 def test_no_whole_address_is_left_in_bytes(before: str, ip: object) -> None:
-    found = texts.without_hosts(f'{before} "{ip}" {ip},'.encode(), texts.network).decode()
-    assert f'"{texts.network(str(ip))}" {texts.network(str(ip))},' in found
+    found = hosts.without_hosts(f'{before} "{ip}" {ip},'.encode(), hosts.network).decode()
+    assert f'"{hosts.network(str(ip))}" {hosts.network(str(ip))},' in found

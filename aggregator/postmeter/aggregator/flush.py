@@ -49,6 +49,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.live import LiveTotals
 from postmeter.shared.stream.streams import slot_of_name
+from postmeter.shared.text import hosts
 
 
 class Flusher:
@@ -65,7 +66,7 @@ class Flusher:
         )
         self.onlookers = Onlookers()
         self._judge = Judge(lambda: self.networks.known, lambda: self.agents.known)
-        self._network = texts.network if settings.keep_networks else texts.no_network
+        self._network = hosts.network if settings.keep_networks else hosts.no_network
         self._stored_network = texts.stored_network if settings.keep_networks else texts.no_stored_network
         self._counters = counters
         self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())

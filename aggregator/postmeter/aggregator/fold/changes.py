@@ -36,6 +36,7 @@ from postmeter.shared.storage.thresholds import Thresholds
 from postmeter.shared.storage.verdict_reasons import SHIFTED, stored
 from postmeter.shared.stream.events import Engagement, EventType, Mark, State, Verdict
 from postmeter.shared.stream.records import Event, Hit, WaitingEvent, WaitingHit
+from postmeter.shared.text import hosts
 
 HISTORY = (
     "workspace",
@@ -116,7 +117,7 @@ class Changes:
 
     horizon: Horizon
     judge: Judge
-    network: Callable[[str], str | None] = texts.network
+    network: Callable[[str], str | None] = hosts.network
     stored_network: Callable[[str, int | None], tuple[int | None, str | None]] = texts.stored_network
     link_ids: Mapping[tuple[int, str], int] = field(default_factory=dict)
     user_agent_ids: Mapping[tuple[int, bytes], int] = field(default_factory=dict)

@@ -12,14 +12,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from postmeter.aggregator.fold import texts
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records
 from postmeter.shared.stream.records import REFUSAL_BYTES, Event, Hit
-from postmeter.shared.text import masking, quoting
+from postmeter.shared.text import hosts, masking, quoting
 
 _QUERIES = Queries("postmeter.aggregator.store", "dead_letters.sql")
 
@@ -69,7 +68,7 @@ class DeadLetters:
         """(batch, reason, bytes) as Postgres takes them for certain, and without what nobody may keep."""
         reason = quoting.clean(masking.masked(one.reason, 2 * REASON_CHARS), REASON_CHARS)
         if isinstance(one.record, bytes):
-            packed = texts.without_hosts(one.record[:REFUSAL_BYTES], self._network)
+            packed = hosts.without_hosts(one.record[:REFUSAL_BYTES], self._network)
         elif isinstance(one.record, Hit | Event):
             packed = records.encode(msgspec.structs.replace(one.record, ip=self._network(one.record.ip) or ""))
         else:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from postmeter.shared.process import logs
 from postmeter.shared.stream import streams
 from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.text import hosts
 from postmeter.shared.text.masking import masked
 from postmeter.shared.text.quoting import clean
 
@@ -94,13 +95,18 @@ async def last(redis: Redis, sources: Sequence[str]) -> dict[str, History]:
 
 def _items(unread: Sequence[Unread]) -> list[bytes]:
     return [
-        _encoder.encode(Unread(one.at, _shown(one.why, _REASON_CHARS), _shown(one.item, _ITEM_CHARS)))
+        _encoder.encode(Unread(one.at, _shown(one.why, _REASON_CHARS), _shown(_without_clients(one.item), _ITEM_CHARS)))
         for one in unread[-KEPT["unread"] :]
     ]
 
 
 def _shown(text: str, limit: int) -> str:
     return clean(masked(text, limit), limit)
+
+
+def _without_clients(item: str) -> str:
+    """What a provider tells of readers has their addresses in it; nothing of these is kept here."""
+    return hosts.without_hosts(item.encode(), hosts.no_network).decode("utf-8", "replace")
 
 
 async def _push(redis: Redis, source: str, found: dict[str, list[bytes]]) -> None:
