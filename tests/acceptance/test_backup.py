@@ -179,8 +179,8 @@ def test_local_mode_s_directory(folder: Path) -> None:
     with running(folder) as product:
         world = with_history(product)
         counted = opens_and_clicks(world, product)
-    (folder / "backup").mkdir()
     follow("local: back up", {"DIR": folder / "data", "BACKUP": folder / "backup"})
+    assert (folder / "backup").stat().st_mode & 0o077 == 0, "it holds the secrets"
     (folder / "new").mkdir(mode=0o711)
     follow("local: restore", {"DIR": folder / "new/data", "BACKUP": folder / "backup"})
     with running(folder) as product, running(folder / "new") as restored:
@@ -281,9 +281,9 @@ async def test_own_servers(folder: Path, postgres_server: str, monkeypatch: pyte
             reader.reads(product)  # into the streams
             with frozen(server.pid):
                 reader.reads(product)  # into the spool
-                follow("servers: back up", {**backup, "SPOOL": product.data / "spool"}, slice(1))
+                follow("servers: back up", {**backup, "SPOOL": product.data / "spool"}, slice(2))
             wait_for("the spool to drain", lambda: metric(product, "tracking", "postmeter_spool_bytes") == 0)
-            follow("servers: back up", {**backup, "REDIS_URL": urls[0], "DSN": old}, slice(1, None))
+            follow("servers: back up", {**backup, "REDIS_URL": urls[0], "DSN": old}, slice(2, None))
         want = (counted[0] + 2, counted[1] + 2)
         wait_for("what has waited", lambda: opens_and_clicks(world, product) == want)
 

@@ -147,3 +147,18 @@ def test_a_secret_on_a_command_line_is_refused_and_said_to_be_lost(command: Comm
         assert "a-new-key" not in result.output
     assert command.secret(source_id) == "their-key"
     assert len(command("source", "list").output.splitlines()) == 2
+
+
+def test_a_name_is_one_cell_whatever_the_api_took(command: Commands) -> None:
+    source_id, _ = command.create("mandrill", "their-key")
+
+    async def name() -> None:
+        connection = await asyncpg.connect(command.dsn)
+        await connection.execute("UPDATE webhook_source SET name = $1", "a\tb\nsrc_x\x1b]0;owned\x07\u202e")
+        await connection.close()
+
+    asyncio.run(name())
+    output = command("source", "list").output
+    _, row = output.splitlines()
+    assert row.split("\t")[3:4] == ["a\ufffdb\ufffdsrc_x\ufffd]0;owned\ufffd\ufffd"]
+    assert source_id in row

@@ -20,6 +20,7 @@ from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log
+from postmeter.shared.text.quoting import QUOTED, clean
 
 T = TypeVar("T")
 _SHOWN_ON_COMMAND_LINES = (
@@ -119,7 +120,7 @@ def list_sources(workspace: str | None, data: Path | None) -> None:
     click.echo("id\tworkspace\tprovider\tname\tengagement\tstate")
     for source in found:
         state = f"revoked {source.revoked_at:%Y-%m-%d}" if source.revoked_at else "valid"
-        cells = (source.id, source.workspace, source.provider, source.name or "-", source.engagement, state)
+        cells = (source.id, source.workspace, source.provider, _cell(source.name) or "-", source.engagement, state)
         click.echo("\t".join(cells))
 
 
@@ -132,7 +133,8 @@ def show_source(source: str, data: Path | None) -> None:
 
     found = _on_database(data, lambda connection: registry.find(connection, None, source))
     history = asyncio.run(_history(access.redis_url(data), source))
-    click.echo(f"source {source}: {found.provider}, workspace {found.workspace}, {found.name or 'without a name'}")
+    name = _cell(found.name) or "without a name"
+    click.echo(f"source {source}: {found.provider}, workspace {found.workspace}, {name}")
     click.echo(f"\ntaken{'' if history.taken else ': nothing yet'}")
     for one in history.taken:
         click.echo(f"  {_when(one.at)}  events {one.events}, not understood {one.unread}")
@@ -212,6 +214,11 @@ async def _history(url: Secret, source: str) -> source_log.History:
         raise PostmeterError(f"Redis, which remembers deliveries, does not answer: {error}") from None
     finally:
         await redis.aclose()
+
+
+def _cell(name: str) -> str:
+    """A name as one cell: it may come from the API, and no cell, row or control sequence of its own is to be in it."""
+    return clean(name, QUOTED)
 
 
 def _when(micros: int) -> str:
