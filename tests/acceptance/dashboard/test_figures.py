@@ -106,6 +106,7 @@ def test_explore_answers_what_the_address_asks(world: ToldHistory, visiting: Vis
     page.get_by_label("In what steps").select_option("day")
     expect(page).to_have_url(re.compile("per=day"))
     expect(page.locator(".multiples section")).to_have_count(len(told))
+    expect(page.locator("main")).to_contain_text("Drawn is Sent; the others are in the CSV file.")
     # More rows than the API has on a page; all that was told lies in the last of them.
     page = visiting().to("/explore?metric=sent&by=campaign&per=hour&period=90d")
     with page.expect_download() as download:

@@ -128,7 +128,9 @@ function Charts({ rows, question, view, words, title }) {
       format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, seen) : undefined} />`;
     return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
   });
-  return html`<div class=${one ? null : "multiples"}>${drawn}</div>${
+  return html`${
+    by && metrics.length > 1 && html`<p class="soft">${t("explore.first", { what: nameOf(metrics[0], view.who) })}</p>`
+  }<div class=${one ? null : "multiples"}>${drawn}</div>${
     charts.length > CHARTS &&
     html`<p
     class="soft">${t("explore.more_groups", { n: charts.length - CHARTS })}</p>`
