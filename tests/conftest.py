@@ -57,6 +57,29 @@ def in_one_process(test: str) -> str:
     return next((folder for folder in ONE_PRODUCT if test.startswith(folder)), test.partition("::")[0])
 
 
+WAITING = ("tests/acceptance/", "tests/deploy/")
+"""Folders whose tests are long, and wait for a whole product more than they work."""
+BETWEEN = 3
+"""So many files of the others come between two of these."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix files that wait with files that work: else all processes wait at the same time, and all work at another.
+
+    The long ones are through when about half of all is: what is left are short files, which all processes end with.
+    """
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(in_one_process(item.nodeid), []).append(item)
+    waiting = [file for file in files if file.startswith(WAITING)]
+    working = [file for file in files if not file.startswith(WAITING)]
+    mixed = []
+    while waiting or working:
+        mixed += [*waiting[:1], *working[:BETWEEN]]
+        del waiting[:1], working[:BETWEEN]
+    items[:] = [item for file in mixed for item in files[file]]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One folder for all processes of a run: for their temporary files, and for what tests/product.py prepares once."""
     if not hasattr(config, "workerinput"):

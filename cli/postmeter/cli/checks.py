@@ -18,8 +18,8 @@ TYPES = ("mypy",)
 """Takes half a minute of one core."""
 
 PARALLEL = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Workers take file by file, in the order of the folders: the slow files, which are the first, do not come last. A file
-stays together, for what its tests share is started once; tests/conftest.py says how many workers there are."""
+"""Workers take file by file, in the order that tests/conftest.py gives them: slow ones do not come last. A file stays
+together, for what its tests share is started once. There it says, too, how many workers there are."""
 
 
 def run_tests(arguments: Sequence[str]) -> int:
