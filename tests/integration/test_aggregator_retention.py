@@ -40,7 +40,7 @@ async def test_old_partitions_are_dropped_and_new_ones_made(at: Bench) -> None:
     assert "message_default" in await tables(at.db, "message")
     assert len(await tables(at.db, "activity_1d")) > 24
     days = await tables(at.db, "dedup")
-    assert len(days) == retention.DEDUP_DAYS + partitions.DAYS_AHEAD + 1
+    assert len(days) == partitions.DEDUP_DAYS + partitions.DAYS_AHEAD + 1
     assert await retention.once(at.db, kept(at.settings, 2), later) == []
 
 

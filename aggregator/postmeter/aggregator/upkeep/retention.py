@@ -24,8 +24,6 @@ _QUERIES = Queries("postmeter.aggregator.upkeep", "retention.sql")
 LOCK = 0x706F73746D657466
 ROUND_SECONDS = 6 * 3600.0
 RETRY_SECONDS = 60.0
-DEDUP_DAYS = 8
-"""A batch or a key that comes again later than this would be counted again (ADR 0003)."""
 
 
 async def run(pool: Pool, settings: AggregatorSettings, workspaces: WorkspaceRetention, stop: asyncio.Event) -> None:
@@ -82,7 +80,7 @@ async def _renew(connection: Connection, table: Partitioned, settings: Aggregato
         oldest = partitions.add_months(today, -kept)
         start, last = first_kept(today, kept), partitions.add_months(today, partitions.MONTHS_AHEAD)
     else:
-        oldest = start = today - timedelta(days=DEDUP_DAYS)
+        oldest = start = today - timedelta(days=table.back)
         last = today + timedelta(days=partitions.DAYS_AHEAD)
     await partitions.ensure(connection, table, start, last)
     dropped: list[str] = []

@@ -20,11 +20,13 @@ MONTHS_BACK = 24
 """Events are kept from two years back on (docs/api/events.md), so their partitions reach that far."""
 SECONDS_MONTHS = 4
 """Months that counts by the second are kept: Krafter's longest window of 90 days begins at any second."""
+DEDUP_DAYS = 8
+"""A batch or a key that comes again later than this would be counted again (ADR 0003)."""
 
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`); `back`: months made of the past."""
+    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`); `back`: so many past ones are made."""
 
     table: str
     width: str
@@ -44,7 +46,7 @@ TABLES = (
     *(Partitioned(tier.table, "month", "time") for tier in (*SUM_TIERS, *LEAVING)),
     Partitioned("purchase", "month", "time"),
     Partitioned("custom_event", "month", "time"),
-    Partitioned("dedup", "day", "time"),
+    Partitioned("dedup", "day", "time", DEDUP_DAYS),
 )
 MONTHS_AHEAD = 2
 DAYS_AHEAD = 3
@@ -133,4 +135,4 @@ async def ensure_now(connection: Connection, today: date | None = None, *, dropp
                 first = max(first, oldest)
             await ensure(connection, table, first, add_months(today, MONTHS_AHEAD))
         else:
-            await ensure(connection, table, today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))
+            await ensure(connection, table, today - timedelta(days=table.back), today + timedelta(days=DAYS_AHEAD))
