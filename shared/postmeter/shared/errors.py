@@ -32,7 +32,7 @@ PostmeterError
 ├── ExportFailed, ExportTooLarge, TooManyExports, StorageRefused, JobLost
 │
 │   of the aggregator
-├── LeaseLost, ShardStalled, StreamSetBack, OutOfStep
+├── LeaseLost, ShardStalled, StreamSetBack, OutOfStep, ClocksApart
 ├── NetworksError, AgentNamesError
 │
 │   of the commands
