@@ -275,3 +275,25 @@ async def test_who_is_looked_at_again_in_vain_holds_nobody_up(at: Bench) -> None
             assert set(held.turns) == {slot_of_name(1, "", HASH), slot_of(1, message(1))}
     assert await levels(at, 1) == (Level.OFF, Level.OFF)
     assert await at.value("SELECT count(*) FROM recipient_choice WHERE look_at > clock_timestamp()") == 21
+
+
+async def test_a_page_sent_a_thousand_times_leaves_a_hundred_proofs_a_day(at: Bench) -> None:
+    await at.streams.append(0, registration(1, to_hash=HASH))
+    page = {"to_hash": "", "message": message(1), "by": "recipient"}
+    async with at.aggregator(shards=1):
+        await at.counted()
+        told = [consent(GRANTED if n % 2 else DENIED, None, AT + n, **page) for n in range(240)]
+        for some in (told[:60], told[60:130], told[130:]):  # the bound falls within a flush
+            await at.streams.append(0, *some)
+            await at.counted()
+        assert await choice(at) == (GRANTED, UNKNOWN)
+        stay = [AT + n for n in (*range(99), 239)]
+        kept = "SELECT array_agg((extract(epoch FROM at) * 1000000)::bigint ORDER BY id) FROM consent"
+        assert await at.value(kept) == stay
+        await at.streams.append(0, *(consent(None, DENIED, AT + 1000 + n) for n in range(120)))
+        await at.counted()
+        assert await at.value("SELECT count(*) FROM consent") == 220, "what a key tells is the sender's own"
+        await at.db.execute("UPDATE consent SET recorded_at = recorded_at - interval '25 hours'")
+        await at.streams.append(0, consent(DENIED, None, AT + 2000, **page), consent(GRANTED, None, AT + 2001, **page))
+        await at.counted()
+        assert await at.value("SELECT count(*) FROM consent") == 222

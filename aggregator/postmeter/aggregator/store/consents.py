@@ -20,6 +20,7 @@ from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.stream.batches import Rejected, reject
 from postmeter.aggregator.unregistered import provisional
+from postmeter.shared.privacy.audit import RECIPIENT
 from postmeter.shared.privacy.levels import FULL, Ceilings, Choice, Choices, Level, Levels
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -31,6 +32,8 @@ MOST_MESSAGES = 2000
 """That are lowered in one transaction."""
 MOST_LOOKS = 500
 """Recipients that are looked at again in one transaction."""
+FIRST_PROOFS, MOST_PROOFS = 99, 50_000
+"""Of what a reader's pages tell in a day: so many are kept, and the latest; so many are looked at."""
 FIRST_LOOK, LAST_LOOK = 2.0, 60.0
 """Seconds after a choice: by the last all that was registered at the same moment is committed."""
 NOBODY = "the preferences page of a message whose recipient is not known"
@@ -59,6 +62,9 @@ async def take(held: Transaction, consents: list[Consent]) -> Taken:
     connection = held.connection
     told, early, rejected = await _told(connection, consents)
     await connection.execute(_QUERIES["keep_proof"], *_columns([_proof(*one) for one in told], 9))
+    pages = sorted({recipient for recipient, one in told if one.by == RECIPIENT})
+    if pages:
+        await connection.execute(_QUERIES["thin_proofs"], *_columns(pages, 2), RECIPIENT, FIRST_PROOFS, MOST_PROOFS)
     chosen = await _chosen(connection, choices.latest(told))
     if chosen.unregistered:
         chosen.found = {key: whose for key, whose in chosen.found.items() if key not in chosen.unregistered}

@@ -22,6 +22,21 @@ FROM unnest($1::int[], $2::text[], $3::smallint[], $4::smallint[], $5::text[], $
     $8::timestamptz[], $9::text[])
     AS n (workspace, to_hash, opens, clicks, method, text_version, source, at, recorded_by);
 
+-- name: thin_proofs
+-- Of what recipients ($1 workspaces, $2 hashes) have chosen within a day and $3 has told, the first $4 and the latest stay: a
+-- page may be sent a thousand times a second. Looks at the latest $5 of each, which are more than one flush brings.
+DELETE FROM consent c USING (
+    SELECT recent.*, row_number() OVER (PARTITION BY recent.workspace, recent.to_hash ORDER BY recent.id) AS place,
+        max(recent.id) OVER (PARTITION BY recent.workspace, recent.to_hash) AS latest
+    FROM unnest($1::int[], $2::text[]) AS n (workspace, to_hash)
+    CROSS JOIN LATERAL (
+        SELECT told.workspace, told.to_hash, told.id FROM consent told
+        WHERE told.workspace = n.workspace AND told.to_hash = n.to_hash AND told.recorded_by = $3
+            AND told.recorded_at > clock_timestamp() - interval '1 day'
+        ORDER BY told.id DESC LIMIT $5) AS recent (workspace, to_hash, id)) AS placed
+WHERE c.workspace = placed.workspace AND c.to_hash = placed.to_hash AND c.id = placed.id
+    AND placed.place > $4 AND placed.id <> placed.latest;
+
 -- name: choices_now
 -- What recipients ($1 workspaces, $2 hashes) have chosen up to now, and what their workspaces have said of such choices.
 SELECT n.workspace, n.to_hash, c.opens, c.clicks, c.opens_at, c.clicks_at,
