@@ -1,6 +1,7 @@
 """Real servers for every test that asks: external ones named by environment, else those of local mode."""
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -78,6 +79,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         mixed += [*waiting[:1], *working[:BETWEEN]]
         del waiting[:1], working[:BETWEEN]
     items[:] = [item for file in mixed for item in files[file]]
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """What is collected stays to the end: it is not looked through for garbage, now or when a test makes some."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tests run as everything does."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

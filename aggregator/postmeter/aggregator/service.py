@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import redis.asyncio
 
@@ -80,7 +79,5 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
 
 def main() -> None:
     """The process's entry point."""
-    # A flush makes a hundred thousand tuples that live for a moment and hold no cycles; looking through them
-    # for cycles after every 700th would take a fifth of the time.
-    gc.set_threshold(500_000, 20, 50)
-    lifecycle.run("aggregator", AggregatorSettings, serve)
+    # A flush makes a hundred thousand tuples that live for a moment and hold no cycles.
+    lifecycle.run("aggregator", AggregatorSettings, serve, young=500_000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 from aiohttp import web
 from redis.asyncio import Redis
@@ -92,7 +91,4 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
 
 def main() -> None:
     """Run the service, configured by the environment."""
-    # A large answer is thousands of rows that hold no cycles; what the modules hold need not be looked through again.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     lifecycle.run("query", QuerySettings, serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,8 +18,13 @@ from postmeter.shared.process.settings import S, Settings, load
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def run(service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Awaitable[None]]) -> None:
+def run(
+    service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Awaitable[None]], *, young: int = 50_000
+) -> None:
     """Load the settings and run `serve(settings, stop)`; it returns soon after `stop` is set by a signal.
+
+    young: objects that are made before those that are left are looked through for cycles; Python's own 700 take a
+    tenth of a service's time.
 
     The first SIGTERM or SIGINT sets it; from then on both are ignored to the process's very end, so that a clean stop
     is one however often it is asked for.
@@ -29,6 +35,8 @@ def run(service: str, struct: type[S], serve: Callable[[S, asyncio.Event], Await
         sys.exit(f"postmeter {service}: {error}")
     assert isinstance(settings, Settings)
     logs.configure(service, settings.log_format, settings.log_level)
+    gc.freeze()  # what is imported stays
+    gc.set_threshold(young, 20, 50)
 
     async def main() -> None:
         stop = asyncio.Event()
