@@ -1,7 +1,10 @@
 """What one reading of the streams takes into memory, and what is read ahead of need."""
 
+from typing import Any
+
 import pytest
 import redis.asyncio
+from redis.exceptions import ResponseError
 
 from postmeter.aggregator.errors import StreamSetBack
 from postmeter.aggregator.stream.reader import MOST_BYTES, StreamReader
@@ -92,5 +95,36 @@ async def test_a_replica_that_lacks_what_was_counted_is_noticed(redis_url: str) 
             await read()
         await client.xtrim(name, minid="1010-0", approximate=False)
         assert await read() == [b"1010-0"]
+    finally:
+        await client.aclose()
+
+
+async def test_a_server_that_may_be_another_one_is_looked_at_before_it_is_read(redis_url: str) -> None:
+    """Not only each second: within that its ids may pass the position, and what lies before it would be left out."""
+    client = redis.asyncio.Redis.from_url(redis_url, protocol=2)
+    name = streams.stream(0)
+
+    async def hold(*ids: str) -> None:
+        await client.delete(name)
+        for one in ids:
+            await client.xadd(name, {records.BATCH: one, records.RECORDS: records.join([])}, id=one)
+
+    async def read(after: str) -> list[bytes]:
+        return [entry.id for entry in (await reader.read({0: after}, 20_000, 1)).entries]
+
+    try:
+        for is_named in (True, False):
+            reader = StreamReader(client)
+            await hold("1000-0", "1005-0")
+            assert await read("0-0") == [b"1000-0", b"1005-0"]
+            await hold("1000-0", "1003-0", "1010-0")
+            if is_named:  # by Sentinels, as redis-py keeps it
+                pool: Any = client.connection_pool
+                pool.master_address = ("another", 1)
+            else:
+                with pytest.raises(ResponseError):
+                    await reader.read({0: "no id"}, 20_000, 1)
+            with pytest.raises(StreamSetBack, match="lacks 1005-0"):
+                await read("1005-0")
     finally:
         await client.aclose()

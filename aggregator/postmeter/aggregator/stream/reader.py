@@ -43,6 +43,7 @@ class StreamReader:
         self._client = client
         self._added: dict[int, int] = {}
         self._looked: dict[int, float] = {}
+        self._master_looked_at: object = None
         self._per_entry = 0
         self._entry_bytes = 1
 
@@ -52,9 +53,27 @@ class StreamReader:
         Waits for the first one, or not at all (block_ms: None). Memory stays bounded: how many are asked for follows
         from how much the last ones held. Raises StreamSetBack (noticed within a second), and what Redis raises.
         """
-        for shard, position in after.items():
-            if time.monotonic() - self._looked.get(shard, 0.0) > LOOK_SECONDS:
-                await self._look(shard, position)
+        if self._master != self._master_looked_at:
+            self._looked.clear()
+            self._master_looked_at = self._master
+        try:
+            for shard, position in after.items():
+                if time.monotonic() - self._looked.get(shard, 0.0) > LOOK_SECONDS:
+                    await self._look(shard, position)
+            found = await self._read(after, limit, block_ms)
+        except Exception:
+            # The next one to answer may be another server: before anything is read from it, it is looked at.
+            self._looked.clear()
+            raise
+        # Where a connection was made anew, to another master, it is looked at before this is read, again.
+        return found if self._master == self._master_looked_at else Found([], set(after))
+
+    @property
+    def _master(self) -> object:
+        """What Sentinels have named; None where none are asked."""
+        return getattr(self._client.connection_pool, "master_address", None)
+
+    async def _read(self, after: Mapping[int, str], limit: int, block_ms: int | None) -> Found:
         positions = dict(after)
         left = set(positions)
         found: list[Entry] = []
