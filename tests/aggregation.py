@@ -16,7 +16,7 @@ from postmeter.aggregator.service import serve
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage.rollups import COUNTERS, TOTAL
-from postmeter.shared.stream import records, streams
+from postmeter.shared.stream import records, redis_clients, streams
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Hit, Record, Registration
 from tests.product import PATIENCE, reachable
@@ -136,7 +136,7 @@ class Bench:
         )
         self.dsn = dsn
         self.db = connection
-        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(url, protocol=2)
+        self.client = redis_clients.client(Secret(url), protocol=2)
         self.streams = Streams(self.client)
 
     @asynccontextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import redis.asyncio
-
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
@@ -22,7 +20,7 @@ from postmeter.shared.process import lifecycle, logs, metrics, ops
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import migrate, postgres, stores
-from postmeter.shared.stream import shard_setting
+from postmeter.shared.stream import redis_clients, shard_setting
 
 STATEMENT_SECONDS = 20.0
 WORKERS = 4
@@ -42,7 +40,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     counters = metrics.AggregatorMetrics(registry)
     server = ServerRun()
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, server.prepare, moments.PLANS)
-    client = redis.asyncio.Redis.from_url(settings.redis_url.reveal(), protocol=2, socket_timeout=5.0)
+    client = redis_clients.client(settings.redis_url, protocol=2, socket_timeout=5.0)
     flusher = Flusher(settings, counters)
     removed = ErasureMetrics(registry)
     resolver = Resolver(pool, client, settings, counters)

@@ -16,6 +16,7 @@ from postmeter.cli.local.stores import POSTGRES_FOLDER, Stores
 from postmeter.cli.options import DEFAULT_DATA
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.process import setting_types
 from postmeter.shared.storage import migrate
 from postmeter.shared.storage.postgres import Connection
 
@@ -98,7 +99,10 @@ def redis_url(data: Path | None) -> Secret:
     named = os.environ.get(REDIS_URL)
     if not named:
         raise SettingsError(f"{REDIS_URL} is not set, but {DSN} is: name the Redis of that server's services")
-    return Secret(named)
+    try:
+        return setting_types.read(named, setting_types.RedisUrl)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise SettingsError(f"{REDIS_URL} {error}") from None
 
 
 def gateway_url(data: Path | None) -> str:

@@ -18,6 +18,7 @@ from postmeter.shared.errors import FieldRefused
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream import redis_clients
 from postmeter.shared.stream.records import BATCH, RECORDS, Consent
 from postmeter.shared.text.quoting import quoted
 
@@ -44,7 +45,7 @@ def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
     again, within a week, brings in nothing twice.
     """
     number, shards = access.with_connection(data, lambda connection: _place(connection, workspace))
-    streams = _Streams(access.redis_url(data).reveal(), shards)
+    streams = _Streams(access.redis_url(data), shards)
     taken = bad = 0
     for found in _batches(_rows(file, number)):
         good = [one for _, one in found if isinstance(one, Consent)]
@@ -118,8 +119,8 @@ def _batches(rows: Iterator[tuple[str, Consent | str]]) -> Iterator[list[tuple[s
 class _Streams:
     """Appends to the streams as tracking-service does; a batch that says the same as one before counts once."""
 
-    def __init__(self, url: str, shards: int) -> None:
-        self._redis: redis.Redis = redis.Redis.from_url(url, socket_timeout=10.0, socket_connect_timeout=5.0)
+    def __init__(self, url: Secret, shards: int) -> None:
+        self._redis = redis_clients.blocking(url, socket_timeout=10.0, socket_connect_timeout=5.0)
         self._shards = shards
 
     def append(self, consents: list[Consent], said: str) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import asyncpg
 import click
-from redis.asyncio import Redis
 
 from postmeter.cli import access
 from postmeter.cli.options import data_option
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
-from postmeter.shared.stream import shard_setting
+from postmeter.shared.stream import redis_clients, shard_setting
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import SLOTS
 
@@ -48,7 +48,7 @@ def set_shards(number: int, data: Path | None) -> None:
     """
     # Known to aggregators before anything is in them: attribution waits for all shards that are known.
     access.with_connection(data, lambda connection: connection.execute(_QUERIES["enlist"], number))
-    asyncio.run(_say(access.redis_url(data).reveal(), number))
+    asyncio.run(_say(access.redis_url(data), number))
     click.echo(f"records go to {number} shards from now on, everywhere within a few seconds")
 
 
@@ -56,8 +56,8 @@ async def _listing(connection: Connection) -> list[asyncpg.Record]:
     return await connection.fetch(_QUERIES["listing"])
 
 
-async def _say(url: str, number: int) -> None:
-    redis = Redis.from_url(url, socket_timeout=5.0, socket_connect_timeout=5.0)
+async def _say(url: Secret, number: int) -> None:
+    redis = redis_clients.client(url, socket_timeout=5.0, socket_connect_timeout=5.0)
     try:
         await shard_setting.write(redis, number)
     except FAILURES as failure:

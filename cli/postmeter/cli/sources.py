@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from postmeter.cli import access
@@ -19,7 +18,7 @@ from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection
-from postmeter.shared.stream import source_log
+from postmeter.shared.stream import redis_clients, source_log
 from postmeter.shared.text.quoting import QUOTED, clean
 
 T = TypeVar("T")
@@ -207,7 +206,7 @@ def _on_database(data: Path | None, work: Callable[[Connection], Coroutine[Any, 
 
 
 async def _history(url: Secret, source: str) -> source_log.History:
-    redis = Redis.from_url(url.reveal(), socket_timeout=5.0, socket_connect_timeout=5.0)
+    redis = redis_clients.client(url, socket_timeout=5.0, socket_connect_timeout=5.0)
     try:
         return await source_log.history(redis, source)
     except (RedisError, OSError) as error:

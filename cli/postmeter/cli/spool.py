@@ -32,7 +32,7 @@ def drain_spool(folder: Path) -> None:
     # Imported here: other commands shall not load what only this one needs.
     from postmeter.tracking.durable import orphan
 
-    redis = settings.load(settings.RedisSettings)
+    redis = settings.load(settings.AppendSettings)
     moved = orphan.Moved()
     with orphan.taken(folder) as locks:
         logs.configure("spool drain", "auto", "warning")

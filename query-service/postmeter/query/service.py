@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
-from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.cache.cache import Cache
@@ -24,6 +23,7 @@ from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_settin
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.answer_metrics import AnswerMetrics, KeptDaysMetrics
 from postmeter.shared.storage import migrate, postgres, stores
+from postmeter.shared.stream import redis_clients
 
 READ_ONLY = {"default_transaction_read_only": "on"}
 PLANS = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}
@@ -38,7 +38,7 @@ DAYS_SHARE = 4
 async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
-    redis = Redis.from_url(settings.redis_url.reveal(), socket_timeout=1.0, socket_connect_timeout=1.0)
+    redis = redis_clients.client(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
     tracing = trace_setting.of(settings, "query")
     pool = await postgres.connect(
         settings,

@@ -20,6 +20,7 @@ from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import metrics
 from postmeter.shared.process.settings import PostgresSettings
 from postmeter.shared.storage import postgres
+from postmeter.shared.stream import redis_clients
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.drainer import Drainer
@@ -107,7 +108,8 @@ class Parts:
 
 def _durability(settings: TrackingSettings, figures: metrics.TrackingMetrics, producer: str) -> Durability:
     spool = _spool(settings, producer)
-    appenders = [Appender(settings.redis_url, settings.append_deadline) for _ in range(APPENDERS + 1)]
+    to = settings.redis_url, settings.append_deadline, settings.wait_replicas
+    appenders = [Appender(*to) for _ in range(APPENDERS + 1)]
     shards = ShardCount(settings.shards)
     committer = Committer(appenders[1:], spool, figures, producer, shards)
     figures.spool_limit.set(settings.spool_bytes)
@@ -119,8 +121,8 @@ def _durability(settings: TrackingSettings, figures: metrics.TrackingMetrics, pr
 
 
 def _redis(settings: TrackingSettings) -> Redis:
-    return Redis.from_url(
-        settings.redis_url.reveal(),
+    return redis_clients.client(
+        settings.redis_url,
         socket_timeout=settings.append_deadline,
         socket_connect_timeout=settings.append_deadline,
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle

@@ -117,7 +117,11 @@ async def _operations(parts: Parts, registry: CollectorRegistry, stop: asyncio.E
         {"redis_or_spool": partial(_durable, parts.redis, parts.durability.committer, spool)},
         Advice(
             _looks(settings, parts.redis, parts.pool, parts.keys),
-            {"disk": disk_low, "trusted_hops": parts.hops.warning},
+            {
+                "disk": disk_low,
+                "replicas": lambda: parts.durability.committer.lack,
+                "trusted_hops": parts.hops.warning,
+            },
         ),
         settings.clocks,
         stop,

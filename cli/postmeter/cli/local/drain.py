@@ -7,7 +7,8 @@ import asyncpg
 import redis.asyncio
 
 from postmeter.cli.local.member import Member
-from postmeter.shared.stream import streams
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.stream import redis_clients, streams
 
 DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.05
@@ -28,7 +29,7 @@ def wait_drained(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
 async def _drain(postgres_dsn: str, redis_url: str, aggregator: Member) -> None:
     deadline = time.monotonic() + DRAIN_SECONDS
     connection = await asyncpg.connect(postgres_dsn, timeout=2.0, command_timeout=2.0)
-    client = redis.asyncio.Redis.from_url(redis_url, socket_timeout=2.0)
+    client = redis_clients.client(Secret(redis_url), socket_timeout=2.0)
     try:
         known = await connection.fetch("/* drain */ SELECT shard FROM shard")
         ends = await _stream_ends(client, [row["shard"] for row in known])

@@ -13,7 +13,9 @@ from postmeter.cli.local.folders import make_folder, socket_folder
 from postmeter.cli.local.postgres_server import PostgresServer
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
+from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import rights
+from postmeter.shared.stream import redis_clients
 
 OLDEST_REDIS = 7
 POSTGRES_FOLDER = "postgres"
@@ -68,7 +70,7 @@ class Stores:
     def check_redis(self) -> None:
         """Raise LocalError unless Redis answers and is new enough to keep functions."""
         try:
-            client = redis.Redis.from_url(self.redis_url, socket_timeout=5.0)
+            client = redis_clients.blocking(Secret(self.redis_url), socket_timeout=5.0)
         except ValueError as error:
             raise LocalError(f"POSTMETER_REDIS_URL: {error}") from None
         with client:

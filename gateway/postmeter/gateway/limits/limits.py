@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -17,7 +17,7 @@ from postmeter.shared.apis.table import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.metrics import GatewayMetrics
-from postmeter.shared.stream import streams
+from postmeter.shared.stream import redis_clients, streams
 from postmeter.shared.stream.redis_failures import FAILURES
 
 DEADLINE_SECONDS = 0.5
@@ -56,15 +56,15 @@ class Standing:
 def client(url: Secret, seconds: float | None = None) -> Redis:
     """A client whose attempts are few and short (DEADLINE_SECONDS by default), and whose connections are bounded."""
     seconds = seconds or DEADLINE_SECONDS
-    pool = BlockingConnectionPool.from_url(
-        url.reveal(),
+    return redis_clients.client(
+        url,
+        bounded=True,
         max_connections=CONNECTIONS,
         timeout=seconds,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 1),  # a connection that Redis closed while it was idle
     )
-    return Redis.from_pool(pool)
 
 
 class Limits:

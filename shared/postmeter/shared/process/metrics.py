@@ -56,8 +56,8 @@ class OpsMetrics:
         )
         self.warning = Gauge(
             "postmeter_warning",
-            "Whether /readyz warns, by name (disk, redis, clock, token_keys, source_key, trusted_hops): 1 or 0, looked"
-            " at every few seconds.",
+            "Whether /readyz warns, by name (disk, redis, replicas, clock, token_keys, source_key, trusted_hops): 1"
+            " or 0, looked at every few seconds.",
             ["warning"],
             registry=to,
         )
@@ -104,10 +104,7 @@ class TrackingMetrics:
             place=PLACES,
         )  # fmt: skip
         self.refused = Counter(
-            "postmeter_http_refused_total",
-            "Requests refused before routing, by status.",
-            ["status"],
-            registry=to,
+            "postmeter_http_refused_total", "Requests refused before routing, by status.", ["status"], registry=to
         )
         self.connections_refused = counter(
             to, "postmeter_connections_refused_total",
@@ -126,6 +123,11 @@ class TrackingMetrics:
         )
         self.append_failures = Counter(
             "postmeter_append_failures_total", "Appends that Redis did not acknowledge in time.", registry=to
+        )
+        self.unreplicated = Counter(
+            "postmeter_unreplicated_batches_total",
+            "Batches spooled because fewer than POSTMETER_WAIT_REPLICAS replicas had them in time.",
+            registry=to,
         )
         self.spool_bytes = Gauge("postmeter_spool_bytes", "Bytes in the spool that wait for Redis.", registry=to)
         self.spool_limit = Gauge(

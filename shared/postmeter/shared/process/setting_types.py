@@ -12,11 +12,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import redis_url
 
 
 @dataclass(frozen=True)
 class Takes:
-    """Beside a type: what a setting takes, in words, and the test of a value of that type."""
+    """Beside a type: what a setting takes, in words, and the test of a value of that type.
+
+    The test may raise ValueError with words of its own, which tell nothing of a secret.
+    """
 
     words: str
     test: Callable[[Any], bool]
@@ -39,17 +43,6 @@ def _url_of(*schemes: str) -> Callable[[Any], bool]:
             return False
 
     return test
-
-
-def _is_redis(value: Secret) -> bool:
-    if not _url_of("redis", "rediss", "unix")(value):
-        return False
-    parts = urlsplit(value.reveal())
-    try:
-        number = parts.path.strip("/")
-        return parts.port != 0 and (parts.scheme == "unix" or not number or number.isdecimal())
-    except ValueError:
-        return False
 
 
 def is_base(url: str, *schemes: str, path: bool = False) -> bool:
@@ -84,6 +77,7 @@ NotNegative = Annotated[int, _whole(0, 10**9)]
 Bytes = Annotated[int, _whole(1, 2**60, "bytes,")]
 NotNegativeBytes = Annotated[int, _whole(0, 2**60, "bytes,")]
 Shards = Annotated[int, _whole(1, 256)]
+Replicas = Annotated[int, _whole(0, 16)]
 Keep = Annotated[int, _whole(1, 1200)]
 """Months or days."""
 Seconds = Annotated[float, Takes("seconds from 0.001 to 86400", _between(0.001, 86400))]
@@ -94,7 +88,9 @@ Pause = Annotated[float, Takes("seconds from 0 to 86400", _between(0, 86400))]
 PostgresDsn = Annotated[
     Secret, Takes("postgresql://user:password@host:port/database", _url_of("postgresql", "postgres"))
 ]
-RedisUrl = Annotated[Secret, Takes("redis://, rediss:// or unix:// with the server's address", _is_redis)]
+RedisUrl = Annotated[
+    Secret, Takes(f"redis://, rediss:// or unix:// with the server's address, or {redis_url.FORM}", redis_url.check)
+]
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false"}
 

@@ -23,6 +23,7 @@ from postmeter.shared.process.setting_types import (
     Positive,
     PostgresDsn,
     RedisUrl,
+    Replicas,
     Seconds,
     Shards,
     read,
@@ -88,6 +89,13 @@ class RedisSettings:
 
     redis_url: RedisUrl
     shards: Shards = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppendSettings(RedisSettings):
+    """wait_replicas: replicas of Redis that must have a batch before it is answered, or leaves the spool."""
+
+    wait_replicas: Replicas = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream import records
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import shard_of
-from postmeter.tracking.durable.appender import Appender
+from postmeter.tracking.durable.appender import Appender, TooFewReplicas
 from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool, SpoolFull
@@ -110,6 +110,8 @@ class Committer:
     ) -> None:
         self.hits = PendingBatch()
         self.redis_up = True
+        # What an append last failed for want of; of no meaning while Redis takes batches.
+        self._lack: str | None = None
         self.trouble = asyncio.Event()
         self._writes: deque[PendingBatch] = deque()
         self._room = asyncio.Event()
@@ -129,6 +131,11 @@ class Committer:
         self._losses = Seldom("hits answered but not recorded: Redis and the spool take nothing")
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def lack(self) -> str | None:
+        """That batches are spooled for want of replicas, while they are."""
+        return None if self.redis_up else self._lack
 
     @property
     def full(self) -> bool:
@@ -257,6 +264,10 @@ class Committer:
                 await appender.append(parts)
             except FAILURES as failure:
                 self._metrics.append_failures.inc()
+                self._lack = None
+                if isinstance(failure, TooFewReplicas):
+                    self._metrics.unreplicated.inc()
+                    self._lack = f"hits are spooled: {failure}; see which replica is away, or behind"
                 if self.redis_up:
                     logs.get().warning("Redis does not take batches; spooling", error=repr(failure))
                 self.redis_up = False

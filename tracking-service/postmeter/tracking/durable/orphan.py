@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from postmeter.shared.errors import PostmeterError
-from postmeter.shared.process.settings import RedisSettings
+from postmeter.shared.process.settings import AppendSettings
 from postmeter.shared.stream import records
 from postmeter.shared.stream.records import Hit
 from postmeter.shared.stream.redis_failures import FAILURES
@@ -70,13 +70,13 @@ def taken(root: Path) -> Iterator[dict[Path, int]]:
             holder.release(lock)
 
 
-async def drain(locks: dict[Path, int], settings: RedisSettings, moved: Moved) -> None:
+async def drain(locks: dict[Path, int], settings: AppendSettings, moved: Moved) -> None:
     """Append what the folders hold, under the ids that it has, and delete what is appended; `moved` counts it.
 
     In memory there is one segment at a time. Ended at any point and begun again it counts nothing twice, as long as the
     aggregator remembers (REMEMBERED_DAYS). Raises RedisAway, and OSError where the disk deletes nothing.
     """
-    appender = Appender(settings.redis_url, APPEND_SECONDS)
+    appender = Appender(settings.redis_url, APPEND_SECONDS, settings.wait_replicas)
     living = asyncio.create_task(_live(locks))
     try:
         with _redis():
