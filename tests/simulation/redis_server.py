@@ -172,9 +172,11 @@ class Redis:
             *(b"entries-added", stream.added, b"first-entry", shown[0], b"last-entry", shown[1]),
         ]
 
-    def _xrange(self, _: RedisSession, given: list[bytes]) -> Any:
-        stream, low, high = self.streams.get(given[0], Stream()), _id(given[1]), _id(given[2])
-        return [[_text(one), fields] for one, fields, _ in stream.entries if low <= one <= high]
+    def _xrevrange(self, _: RedisSession, given: list[bytes]) -> Any:
+        stream, high = self.streams.get(given[0], Stream()), _id(given[1])
+        if given[2:] != [b"-", b"COUNT", b"1"]:
+            self._unknown(f"XREVRANGE {given}")
+        return [[_text(one), fields] for one, fields, _ in stream.entries if one <= high][-1:]
 
     def _xtrim(self, _: RedisSession, given: list[bytes]) -> Any:
         stream = self.streams.get(given[0])

@@ -126,9 +126,9 @@ class StreamReader:
                 raise
         else:
             last, added = info["last-generated-id"].decode(), int(info.get("entries-added", 0))
-            first = info["first-entry"]
-            if first and _order(first[0].decode()) <= _order(position):
-                has_lost = not await self._client.xrange(stream, position, position)
+            # Asked at once: whoever had the shard before may be trimming it.
+            before: Any = await self._client.xrevrange(stream, position, "-", count=1)
+            has_lost = bool(before) and before[0][0].decode() != position
         set_back = _order(last) < _order(position) or added < self._added.get(shard, 0)
         self._added[shard], self._looked[shard] = added, time.monotonic()
         if has_lost:
