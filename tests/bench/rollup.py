@@ -130,12 +130,17 @@ def append(client: "redis.Redis", found: list[Hit] | list[Registration], per_bat
     return started
 
 
+def end(client: "redis.Redis", stream: str) -> str:
+    """The id of its last entry; of few hits a shard may have got none."""
+    return client.xinfo_stream(stream)["last-generated-id"].decode() if client.exists(stream) else "0-0"
+
+
 async def counted(dsn: str, client: "redis.Redis") -> float:
     """Wait until every shard's position has reached its stream's end. Returns how many statements waited for a lock, on
     average.
     """
     connection = await asyncpg.connect(dsn)
-    ends = {n: client.xinfo_stream(streams.stream(n))["last-generated-id"].decode() for n in range(SHARDS)}
+    ends = {n: end(client, streams.stream(n)) for n in range(SHARDS)}
     looks, waiting = 0, 0
     while True:
         rows = await connection.fetch("SELECT shard, position FROM shard")
