@@ -39,7 +39,7 @@ class Networks:
         for low, high, name in sorted(blocks, key=lambda block: block[0] - block[1]):
             first, last = bisect_right(edges, low) - 1, bisect_right(edges, high)
             names[first:last] = [name] * (last - first)
-        self._edges = [-1, *edges]  # before all addresses there is no name
+        self._edges = [-1, *edges]  # what lies before all addresses has none
         self._names = [None, *names]
         self._of_6 = lru_cache(4096)(self._of_text)
 
