@@ -305,3 +305,11 @@ def test_client_addresses_in_bytes_that_were_not_understood(text: str, left: str
 def test_no_whole_address_is_left_in_bytes(before: str, ip: object) -> None:
     found = hosts.without_hosts(f'{before} "{ip}" {ip},'.encode(), hosts.network).decode()
     assert f'"{hosts.network(str(ip))}" {hosts.network(str(ip))},' in found
+
+
+def test_a_long_word_is_not_remembered_as_if_it_were_an_address() -> None:
+    """Thousands are: of a caller's whole texts they would fill the memory."""
+    long = b"1." * 30_000
+    before = hosts.network_6.cache_info()
+    assert hosts.without_hosts(long, hosts.network) == long
+    assert hosts.network_6.cache_info() == before

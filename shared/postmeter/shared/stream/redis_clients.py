@@ -66,7 +66,7 @@ class _BlockingMasters(redis.sentinel.SentinelConnectionPool):
 def pool(url: Secret, *, bounded: bool = False, **options: Any) -> ConnectionPool:
     """Connections that `options` (redis-py's) make. bounded: who finds max_connections in use waits for `timeout`.
 
-    Raises ValueError for a URL that is none.
+    Raises ValueError for a URL that is not one of these.
     """
     if not is_sentinel(url):
         _refuse(url)

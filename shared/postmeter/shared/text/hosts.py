@@ -35,15 +35,19 @@ def no_network(_: str) -> None:
 def without_hosts(raw: bytes, keep: Callable[[str], str | None]) -> bytes:
     """The bytes with what `keep` leaves of each IP address that stands in them, in whatever format they are."""
 
+    def is_address(text: str) -> bool:
+        # What is too long for one is not looked up: it would be remembered.
+        return len(text) <= _LONGEST and network(text) is not None
+
     def kept(word: re.Match[str]) -> str:
         text = word.group()
         if text.count(".") < 3 and text.count(":") < 2:
             return text
         for bare in (text, text.rstrip("."), text.rstrip(".").removesuffix(":")):
-            if len(bare) <= _LONGEST and network(bare) is not None:
+            if is_address(bare):
                 return (keep(bare) or "") + text[len(bare) :]
         return ":".join(
-            (keep(part) or "") + piece[len(part) :] if network(part := piece.rstrip(".")) is not None else piece
+            (keep(part) or "") + piece[len(part) :] if is_address(part := piece.rstrip(".")) else piece
             for piece in text.split(":")
         )
 
