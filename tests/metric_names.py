@@ -3,23 +3,27 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from postmeter.aggregator import metrics as aggregator
+from postmeter.gateway import metrics as gateway
+from postmeter.query import metrics as query
 from postmeter.shared.privacy import audit
-from postmeter.shared.process import answer_metrics, erasure_metrics, metrics, people_metrics
+from postmeter.shared.process import metrics
+from postmeter.tracking import metrics as tracking
 
 CLASSES = (
     metrics.OpsMetrics,
     metrics.HopsMetrics,
-    metrics.TrackingMetrics,
-    metrics.AggregatorMetrics,
-    metrics.QueryMetrics,
-    metrics.ExportMetrics,
-    answer_metrics.AnswerMetrics,
-    answer_metrics.KeptDaysMetrics,
-    metrics.LiveMetrics,
-    metrics.GatewayMetrics,
-    people_metrics.PeopleMetrics,
+    tracking.TrackingMetrics,
+    aggregator.AggregatorMetrics,
+    query.QueryMetrics,
+    query.ExportMetrics,
+    query.AnswerMetrics,
+    query.KeptDaysMetrics,
+    query.LiveMetrics,
+    gateway.GatewayMetrics,
+    gateway.PeopleMetrics,
     audit.AuditMetrics,
-    erasure_metrics.ErasureMetrics,
+    aggregator.ErasureMetrics,
 )
 
 

@@ -5,8 +5,6 @@ import re
 from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from postmeter.shared.apis.endpoint import Limit, Service
-from postmeter.shared.process import metrics
 from tests.deploy.rule_files import expressions, recorded, series
 from tests.metric_names import every_metric
 
@@ -50,8 +48,3 @@ def test_every_label_that_is_grouped_by_exists() -> None:
     for expression in expressions():
         for group in _GROUPED.findall(expression):
             assert {label.strip() for label in group.split(",")} <= known, expression
-
-
-def test_the_closed_sets_are_those_of_the_code() -> None:
-    assert set(metrics.LIMITS) == {limit.value for limit in Limit}
-    assert set(metrics.SERVICES) == {service.value for service in Service} - {Service.GATEWAY.value}

@@ -9,10 +9,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.upkeep.blocklists.job import Job
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process import metrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.storage.postgres import Pool
 from tests.aggregation import Bench, bench
@@ -33,7 +33,7 @@ class BlocklistJobs:
         self.pool = pool
         self.settings = replace(at.settings, dnsbl_nameservers=f"127.0.0.1:{dns.port}")
         self.registry = CollectorRegistry()
-        self.counters = metrics.AggregatorMetrics(self.registry)
+        self.counters = AggregatorMetrics(self.registry)
 
     def configured(self, *zones: str, **changes: Any) -> AggregatorSettings:
         return replace(self.settings, dnsbl_zones=Secret(",".join(zones)), **changes)

@@ -22,11 +22,11 @@ from postmeter.query.documents.workspaces.exports import service
 from postmeter.query.documents.workspaces.exports.service import ExportService
 from postmeter.query.engine.engine import Engine
 from postmeter.query.live.live import Live
+from postmeter.query.metrics import ExportMetrics, LiveMetrics, QueryMetrics
 from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import Engagement, EventType, State, Verdict
 from tests import sealing
@@ -242,11 +242,11 @@ async def exporting(
     settings = query_settings(postgres_dsn=Secret(dsn), export_dir=str(folder), **given)
     registry, stop = CollectorRegistry(), asyncio.Event()
     redis, pool = Redis.from_url(redis_url), await service.connect(settings)
-    made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
+    made = service.build(settings, pool, system_clock, ExportMetrics(registry))
     async with workspaces(dsn) as here, sealing.session() as session:
-        measured = metrics.QueryMetrics(CollectorRegistry())
+        measured = QueryMetrics(CollectorRegistry())
         limiter = ConnectionLimiter(here.pool.get_max_size(), settings.statement_timeout)
-        live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
+        live = Live(here.pool, redis, limiter, LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, system_clock)
         application = app.build(
             here.pool, Engine(here.pool), redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache

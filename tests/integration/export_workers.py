@@ -16,8 +16,8 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from postmeter.query.documents.workspaces.exports import service
+from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import system_clock
-from postmeter.shared.process import metrics
 from tests.integration.export_service import Api
 from tests.integration.running_query import INTERNAL
 from tests.product import PATIENCE, answers, as_installed, free_port, wait_for
@@ -79,7 +79,7 @@ async def working(
     registry, stop = CollectorRegistry(), asyncio.Event()
     settings = replace(api.settings, **given)
     pool = await service.connect(settings)
-    made = service.build(settings, pool, system_clock, metrics.ExportMetrics(registry))
+    made = service.build(settings, pool, system_clock, ExportMetrics(registry))
     worker = replace(made.worker, retry_seconds=retry_seconds, sweep_seconds=sweep_seconds)
     task = asyncio.create_task(worker.run(stop))
     try:

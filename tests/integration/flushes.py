@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Lease, Leases, Move
 from postmeter.aggregator.unregistered.waiting import BEGINNING, Place
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream.events import BounceType, EventType

@@ -14,8 +14,8 @@ from yarl import URL
 
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.store.dimensions import Dimensions
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CampaignChange, Mail, Record

@@ -21,6 +21,7 @@ from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.live.live import Live
+from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetrics, LiveMetrics, QueryMetrics
 from postmeter.query.requests.answers import Clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
@@ -28,8 +29,6 @@ from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http.clocks import Clocks
-from postmeter.shared.process import metrics
-from postmeter.shared.process.answer_metrics import AnswerMetrics, KeptDaysMetrics
 from postmeter.shared.storage import partitions, rollups
 from tests import sealing
 from tests.integration.counted_facts import raised, stored
@@ -173,13 +172,11 @@ async def query_service(
     """The base URL of a real query-service for which it is always `now`, or what a clock says."""
     clock = (lambda: now) if isinstance(now, datetime) else now
     redis = Redis.from_url(redis_url)
-    measured = metrics.QueryMetrics(CollectorRegistry())
+    measured = QueryMetrics(CollectorRegistry())
     limiter = ConnectionLimiter(here.pool.get_max_size(), statement_seconds)
     with tempfile.TemporaryDirectory() as folder:
-        export = exports.build(
-            query_settings(export_dir=folder), here.pool, clock, metrics.ExportMetrics(CollectorRegistry())
-        )
-        live = Live(here.pool, redis, limiter, metrics.LiveMetrics(CollectorRegistry()))
+        export = exports.build(query_settings(export_dir=folder), here.pool, clock, ExportMetrics(CollectorRegistry()))
+        live = Live(here.pool, redis, limiter, LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
         engine = Engine(here.pool, KeptDays(here.pool, answer_cache, KeptDaysMetrics(CollectorRegistry())))
         application = app.build(

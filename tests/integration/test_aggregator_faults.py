@@ -24,6 +24,7 @@ from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.errors import ClocksApart, LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.service import serve
 from postmeter.aggregator.store import server_run
 from postmeter.aggregator.stream import reader
@@ -31,7 +32,6 @@ from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Leases, Move
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import live, streams
 from tests.aggregation import AT, Bench, batch, bench, hit, registration

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.upkeep.blocklists import job as blocklists
 from postmeter.aggregator.upkeep.blocklists import lookups
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process import metrics
 from tests.aggregation import bench
 from tests.integration.blocklists import (
     GOOD,
@@ -57,7 +57,7 @@ async def test_of_two_replicas_one_does_the_work(world: BlocklistJobs) -> None:
     settings = world.configured(GOOD)
     async with pool_of(settings) as another, asyncio.TaskGroup() as tasks:
         for pool in (world.pool, another):
-            counters = metrics.AggregatorMetrics(CollectorRegistry())
+            counters = AggregatorMetrics(CollectorRegistry())
             tasks.create_task(blocklists.run(pool, settings, counters, stop, poll=0.001))
 
         async def all_checked() -> bool:

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.shared.privacy.levels import Choice, Level
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Consent, Record

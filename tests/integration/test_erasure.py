@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator import held
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.upkeep.erasure import job
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import source_log, streams
 from postmeter.shared.stream.events import BounceType, EventType

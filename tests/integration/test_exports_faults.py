@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
@@ -18,7 +19,6 @@ from postmeter.query.documents.workspaces.exports import failures, formats, jobs
 from postmeter.query.documents.workspaces.exports.columns import Table
 from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
 from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format, Writer
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import postgres
 from tests.aggregation import bench
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon

@@ -15,10 +15,10 @@ from moto.server import ThreadedMotoServer
 from prometheus_client import CollectorRegistry
 
 from postmeter.query.documents.workspaces.exports import s3_storage, service
+from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import system_clock
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.process import metrics
 from tests.integration.export_service import Api, exporting, fill, message, noon
 from tests.integration.running_query import query_settings
 
@@ -145,4 +145,4 @@ async def test_a_bucket_without_the_extra_is_a_bad_setting(monkeypatch: pytest.M
     settings = query_settings(export_bucket="s3://bucket", export_dir=str(tmp_path))
     pool = await service.connect(settings)
     with pytest.raises(SettingsError, match=r"POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter\[s3\]'`"):
-        service.build(settings, pool, system_clock, metrics.ExportMetrics(CollectorRegistry()))
+        service.build(settings, pool, system_clock, ExportMetrics(CollectorRegistry()))

@@ -17,10 +17,10 @@ from structlog.testing import capture_logs
 
 from postmeter.gateway.limits import limits, outage
 from postmeter.gateway.limits.limits import Limits
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.shared.apis.table import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import streams
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
 from tests.integration.running_query import Workspaces, workspaces

@@ -17,7 +17,7 @@ from postmeter.query.engine import kept_days
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.engine.query import First, Query, Resolution, Row, Scope
-from postmeter.shared.process.answer_metrics import DAY_RESULTS, KeptDaysMetrics
+from postmeter.query.metrics import DAY_RESULTS, KeptDaysMetrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS, Rollup
 from tests.integration.counted_facts import Counted, fill

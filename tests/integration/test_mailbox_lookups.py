@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.process.nameservers import resolver
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients import mx_lookups
 from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
 from postmeter.tracking.recipients.mailboxes import Mailboxes

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.store.dimensions import Dimensions
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage.rollups import CONVERSIONS
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, Hit, Purchase, Record, Registration

@@ -19,11 +19,11 @@ from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.redis_server import RedisServer
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import AggregatorMetrics, TrackingMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import records, streams
 from postmeter.shared.stream.events import EventType
@@ -33,6 +33,7 @@ from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.metrics import TrackingMetrics
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import sides

@@ -21,8 +21,8 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.engine.query import MAX_ROWS, Query, Resolution, Scope
 from postmeter.query.engine.vocabulary import metrics_of
+from postmeter.query.metrics import KeptDaysMetrics
 from postmeter.shared.errors import ResultTooLarge
-from postmeter.shared.process.answer_metrics import KeptDaysMetrics
 from postmeter.shared.storage import rollups
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, CREATED, LINKS, SENT, Rollup
 from tests.integration.counted_facts import OTHER_LINKS, OWN, Counted, fill

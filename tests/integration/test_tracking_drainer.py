@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.drainer import Drainer
 from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.metrics import TrackingMetrics
 from tests.integration.tracking_service import SHARDS, batches
 
 

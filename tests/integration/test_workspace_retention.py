@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep import retention, workspace_retention
 from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import partitions, postgres
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import CustomEvent

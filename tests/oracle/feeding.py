@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.batches import Batch
 from postmeter.aggregator.stream.lease import Lease, Leases, Move
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import postgres
 from tests.oracle.stories import Story, in_workspace
 

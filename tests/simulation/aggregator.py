@@ -9,12 +9,12 @@ import redis.asyncio
 
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.service import WORKERS
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.stream import shard_setting
 from tests.simulation.loop import Process
 from tests.simulation.network import Network

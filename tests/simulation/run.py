@@ -18,11 +18,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 from redis import utils
 
-from postmeter.aggregator import held
+from postmeter.aggregator import held, metrics
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.networks import Networks
-from postmeter.shared.process import metrics
 from postmeter.tracking.durable import drainer, shard_count
 from tests.simulation.invariants import Broken
 from tests.simulation.loop import Circle
@@ -48,7 +48,7 @@ class Outcome:
 @contextlib.contextmanager
 def quick() -> Iterator[None]:
     """What takes the product minutes takes a world seconds, and what each start reads or makes anew is made once."""
-    unsaid = metrics.AggregatorMetrics(CollectorRegistry())
+    unsaid = AggregatorMetrics(CollectorRegistry())
     with (
         patch.object(metrics, "AggregatorMetrics", lambda _: unsaid),
         patch.object(reader, "TRIM_MARGIN_MS", 500),

@@ -11,12 +11,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer, Keyed, NotStored
 from postmeter.tracking.durable.drainer import Drainer
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.parts import APPENDERS
 from tests.simulation.loop import Process
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from postmeter.shared.process.metrics import AggregatorMetrics, TrackingMetrics
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.shared.stream import shard_setting
+from postmeter.tracking.metrics import TrackingMetrics
 from tests.simulation.aggregator import Aggregator
 from tests.simulation.disk import Disk
 from tests.simulation.invariants import Ledger

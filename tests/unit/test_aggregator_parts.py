@@ -27,6 +27,7 @@ from postmeter.aggregator.fold.effects import (
 )
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dimensions import Dimensions, of_message
@@ -38,7 +39,6 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.rollups import ROLLUPS, TOTAL, Series
 from postmeter.shared.storage.sql import name_of

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.networks import read_networks
-from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.tracking.metrics import TrackingMetrics
 
 PEERS = ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1", "10.0.0.7",
          "127.0.0.1", "fe80::1%eth0", "fd00::1", "")  # fmt: skip

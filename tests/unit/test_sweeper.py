@@ -6,12 +6,12 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.sweeper import Sweeper
 from postmeter.aggregator.unregistered import adoption
 from postmeter.aggregator.unregistered.waiting import SWEEP_LIMIT
-from postmeter.shared.process.metrics import AggregatorMetrics
 
 
 class Slow:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.agents import FROZEN_AGENT
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.keeper import ListKeeper
 from postmeter.aggregator.verdicts.networks import SHIPPED, Networks, NetworksError, number_4
-from postmeter.shared.process.metrics import AggregatorMetrics
 from postmeter.shared.stream.events import EventType, Verdict
 from tests.integration.running_query import listening
 

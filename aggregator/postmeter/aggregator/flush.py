@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import asyncpg
 from prometheus_client import CollectorRegistry
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.conversions import contacts
 from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.fold import restricted, texts
@@ -43,7 +44,6 @@ from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.aggregator.verdicts.settings import VerdictSettings
 from postmeter.shared.privacy import ceilings
 from postmeter.shared.privacy.levels import Ceilings, Level
-from postmeter.shared.process import metrics
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import time
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.errors import TROUBLE, in_words
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.shared.process import logs, metrics
+from postmeter.shared.process import logs
 
 BACKOFF_SECONDS = (0.05, 2.0)
 TRIM_SECONDS = 5.0

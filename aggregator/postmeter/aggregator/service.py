@@ -7,6 +7,7 @@ import asyncio
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics, ErasureMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.shards import Shards
 from postmeter.aggregator.store.server_run import ServerRun
@@ -18,7 +19,6 @@ from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import lifecycle, logs, metrics, ops
 from postmeter.shared.process.advice import Advice
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import redis_clients, shard_setting
 
@@ -37,7 +37,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         least = LEAST_WORKERS + OTHER_CONNECTIONS
         raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {least} for the aggregator")
     registry = metrics.registry()
-    counters = metrics.AggregatorMetrics(registry)
+    counters = AggregatorMetrics(registry)
     server = ServerRun()
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, server.prepare, moments.PLANS)
     client = redis_clients.client(settings.redis_url, protocol=2, socket_timeout=5.0)

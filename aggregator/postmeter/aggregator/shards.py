@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.worker import Worker
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream.redis_failures import FAILURES
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.errors import TIME_OUTS, is_of_the_data
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.outcome import Outcome
@@ -14,7 +15,6 @@ from postmeter.aggregator.stream.lease import Lease, Move
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.unregistered import adoption
 from postmeter.aggregator.unregistered.waiting import BEGINNING, SWEEP_LIMIT, Place
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 
 SHARD = 0

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import redis.asyncio
 
-from postmeter.aggregator import sweeper
+from postmeter.aggregator import metrics, sweeper
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.culprits import Counting
 from postmeter.aggregator.errors import SERIALIZATION, TIME_OUTS, TROUBLE, LeaseLost, StreamSetBack
@@ -22,7 +22,7 @@ from postmeter.aggregator.stream.lease import Lease, Move, advance, committed
 from postmeter.aggregator.stream.reader import StreamReader
 from postmeter.aggregator.stream.readings import Reading, Readings
 from postmeter.aggregator.sweeper import Sweeper
-from postmeter.shared.process import logs, metrics
+from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 
 BLOCK_MS = 200

@@ -15,6 +15,7 @@ from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.keys.pepper import Pepper
 from postmeter.gateway.limits import limits, rate_limits
 from postmeter.gateway.limits.limits import Limits
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.people import people
 from postmeter.gateway.people.people import People
@@ -54,7 +55,7 @@ DOWNLOADS_OF_ONE = 4
 async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
     registry = metrics.registry()
-    measured = metrics.GatewayMetrics(registry)
+    measured = GatewayMetrics(registry)
     hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
     tracing = trace_setting.of(settings, "gateway")
@@ -98,7 +99,7 @@ def _proxy(
     persons: People,
     ring: tokens.KeyRing | None,
     hops: TrustedHops,
-    measured: metrics.GatewayMetrics,
+    measured: GatewayMetrics,
     tracing: Traces,
     held: AsyncExitStack,
 ) -> Proxy:
@@ -132,7 +133,7 @@ def _proxy(
     )
 
 
-async def _runner(settings: GatewaySettings, proxy: Proxy, measured: metrics.GatewayMetrics) -> web.ServerRunner:
+async def _runner(settings: GatewaySettings, proxy: Proxy, measured: GatewayMetrics) -> web.ServerRunner:
     """It does not listen yet."""
     connections = Connections.of(settings, measured.connections_refused)
     runner = web.ServerRunner(

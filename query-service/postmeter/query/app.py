@@ -33,6 +33,7 @@ from postmeter.query.documents.workspaces.exports.requests import Exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.query.live.live import Live
+from postmeter.query.metrics import QueryMetrics
 from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
@@ -49,7 +50,6 @@ from postmeter.shared.http.answerer import Answerer
 from postmeter.shared.http.clocks import Clocks
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process import traces
-from postmeter.shared.process.metrics import QueryMetrics
 from postmeter.shared.process.traces import Traces
 from postmeter.shared.storage.postgres import Pool
 

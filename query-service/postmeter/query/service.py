@@ -13,6 +13,7 @@ from postmeter.query.documents.workspaces.exports import service as exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.live.live import Live
+from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetrics, LiveMetrics, QueryMetrics
 from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
@@ -21,7 +22,6 @@ from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
 from postmeter.shared.process.advice import Advice
-from postmeter.shared.process.answer_metrics import AnswerMetrics, KeptDaysMetrics
 from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import redis_clients
 
@@ -49,11 +49,11 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         is_stateless=True,
     )
     export_pool = await exports.connect(settings, tracing.connection_class)
-    export = exports.build(settings, export_pool, system_clock, metrics.ExportMetrics(registry))
-    measured = metrics.QueryMetrics(registry)
+    export = exports.build(settings, export_pool, system_clock, ExportMetrics(registry))
+    measured = QueryMetrics(registry)
     AuditMetrics(registry)
     limiter = ConnectionLimiter(settings.postgres_pool, settings.statement_timeout)
-    live = Live(pool, redis, limiter, metrics.LiveMetrics(registry))
+    live = Live(pool, redis, limiter, LiveMetrics(registry))
     for_days = settings.answer_cache // DAYS_SHARE
     cache = Cache(Versions(pool), system_clock, settings.answer_cache - for_days, AnswerMetrics(registry))
     engine = Engine(pool, KeptDays(pool, for_days, KeptDaysMetrics(registry)))

@@ -29,6 +29,7 @@ from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
 from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.writes.levels import MessageLevels
@@ -56,7 +57,7 @@ class Parts:
     """What the service is made of, before it takes a connection."""
 
     settings: TrackingSettings
-    figures: metrics.TrackingMetrics
+    figures: TrackingMetrics
     keys: KeyRing
     mailboxes: Mailboxes
     durability: Durability
@@ -71,7 +72,7 @@ class Parts:
     @classmethod
     async def made(cls, settings: TrackingSettings, registry: CollectorRegistry, producer: str) -> Self:
         """All of it. Raises SettingsError for what cannot work."""
-        figures = metrics.TrackingMetrics(registry)
+        figures = TrackingMetrics(registry)
         AuditMetrics(registry)
         keys = KeyRing.parse(settings.token_keys)
         mailboxes = Mailboxes.configured(settings, figures)
@@ -106,7 +107,7 @@ class Parts:
         self.durability.spool.close()
 
 
-def _durability(settings: TrackingSettings, figures: metrics.TrackingMetrics, producer: str) -> Durability:
+def _durability(settings: TrackingSettings, figures: TrackingMetrics, producer: str) -> Durability:
     spool = _spool(settings, producer)
     to = settings.redis_url, settings.append_deadline, settings.wait_replicas
     appenders = [Appender(*to) for _ in range(APPENDERS + 1)]

@@ -10,6 +10,7 @@ from itertools import islice
 
 import redis.asyncio
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
 from postmeter.aggregator.conversions.contacts import QUERIES, Named
@@ -17,7 +18,7 @@ from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.dimensions import Dimensions
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.shared.process import logs, metrics
+from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import conversions, streams
 from postmeter.shared.stream.conversions import Attribution

@@ -7,11 +7,11 @@ import time
 
 import redis.asyncio
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.live import onlookers
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.store.tables import live_totals
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live, source_log, streams

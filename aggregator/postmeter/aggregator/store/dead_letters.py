@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.stream.batches import Rejected
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records

@@ -6,9 +6,9 @@ today has no race.
 
 from __future__ import annotations
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.intake import Intake
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Event, Record

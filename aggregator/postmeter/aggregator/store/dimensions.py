@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.store.room import Room
-from postmeter.shared.process import metrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import DIMENSIONS, OTHER, Series

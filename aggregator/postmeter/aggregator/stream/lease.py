@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.errors import LeaseLost
-from postmeter.shared.process import logs, metrics
+from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 

@@ -11,6 +11,7 @@ import time
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.fold import restricted
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.effects import HIT_ENGAGEMENTS
@@ -20,7 +21,6 @@ from postmeter.aggregator.store.messages import Name
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject, unpack
 from postmeter.aggregator.stream.reader import Entry
 from postmeter.shared.privacy.levels import Level
-from postmeter.shared.process import metrics
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records

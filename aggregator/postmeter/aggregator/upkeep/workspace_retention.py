@@ -18,12 +18,12 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure import messages
 from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURES
 from postmeter.aggregator.upkeep.erasure.step import Erasure
 from postmeter.shared.process import logs
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries

@@ -13,6 +13,7 @@ import asyncio
 from aiohttp import web
 
 from postmeter.gateway.hits.client import HitAnswer, HitClient, NoAnswer, NotSent
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth import sealed
 from postmeter.shared.auth.secret import Secret
@@ -22,7 +23,6 @@ from postmeter.shared.http.client_address import Client
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import click_url, hits, pixel, tokens
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import GatewayMetrics
 
 RESTART_SECONDS = 2.0
 """How long a restarting tracking-service is waited for."""

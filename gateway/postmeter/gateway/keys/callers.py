@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from postmeter.gateway.keys.holders import Keys
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
@@ -12,7 +13,6 @@ from postmeter.shared.apis.table import Endpoint
 from postmeter.shared.auth import authorization
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.process.metrics import GatewayMetrics
 
 
 class Callers:

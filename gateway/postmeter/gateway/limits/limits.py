@@ -13,10 +13,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from postmeter.gateway.limits.outage import Outage
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.shared.apis.table import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.stream import redis_clients, streams
 from postmeter.shared.stream.redis_failures import FAILURES
 

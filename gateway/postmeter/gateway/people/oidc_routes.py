@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import client_of
+from postmeter.gateway.metrics import PeopleMetrics
 from postmeter.gateway.people import browsers, sessions, users
 from postmeter.gateway.people.browsers import Browser
 from postmeter.gateway.people.cookie import OIDC, SESSION
@@ -30,7 +31,6 @@ from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.networks import network_of
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.process import logs
-from postmeter.shared.process.people_metrics import PeopleMetrics
 from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Pool
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.limits import limits
+from postmeter.gateway.metrics import GatewayMetrics, PeopleMetrics
 from postmeter.gateway.people import throttle
 from postmeter.gateway.people.key_routes import KeyRoutes
 from postmeter.gateway.people.oidc_routes import OidcRoutes
@@ -30,8 +31,6 @@ from postmeter.gateway.workspace.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.workspace.verdict_routes import VerdictRoutes
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.privacy.audit import AuditMetrics
-from postmeter.shared.process.metrics import GatewayMetrics
-from postmeter.shared.process.people_metrics import PeopleMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.storage.postgres import Pool
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import client_of
 from postmeter.gateway.keys.callers import Callers
+from postmeter.gateway.metrics import PeopleMetrics
 from postmeter.gateway.people import browsers, sessions
 from postmeter.gateway.people.cookie import SESSION
 from postmeter.gateway.people.origins import Origins
@@ -21,7 +22,6 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.trusted_hops import TrustedHops
-from postmeter.shared.process.people_metrics import PeopleMetrics
 from postmeter.shared.storage.postgres import AWAY
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from postmeter.gateway.hits.stand_in import Hits, client_of
 from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.limits.limits import Limits
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.proxy.answer import pass_back
 from postmeter.gateway.proxy.lifetimes import Lifetime
@@ -34,7 +35,6 @@ from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import hits, tokens
 from postmeter.shared.process import traces
-from postmeter.shared.process.metrics import GatewayMetrics
 from postmeter.shared.process.traces import UNTRACED, Trace, Traces
 from postmeter.shared.storage import sources
 

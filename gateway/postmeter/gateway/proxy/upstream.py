@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 from yarl import URL
 
+from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.table import Endpoint, Service
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import GatewayMetrics
 
 CONNECT_SECONDS = 1.0
 UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)

@@ -10,8 +10,8 @@ from postmeter.query.cache.flights import Flights
 from postmeter.query.cache.questions import Hand, Question, Reader
 from postmeter.query.cache.store import Store
 from postmeter.query.cache.versions import Versions
+from postmeter.query.metrics import AnswerMetrics
 from postmeter.query.requests.answers import Asked, Clock
-from postmeter.shared.process.answer_metrics import AnswerMetrics
 
 
 class KeptAnswer(NamedTuple):

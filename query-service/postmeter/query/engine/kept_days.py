@@ -22,7 +22,7 @@ import asyncpg
 from postmeter.query.cache.store import Store
 from postmeter.query.engine import statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
-from postmeter.shared.process.answer_metrics import KeptDaysMetrics
+from postmeter.query.metrics import KeptDaysMetrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import ACTIVITY, LINKS
 from postmeter.shared.storage.sql import Queries

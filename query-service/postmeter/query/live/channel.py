@@ -17,10 +17,10 @@ from postmeter.query.engine.vocabulary import metrics_of
 from postmeter.query.live import frames
 from postmeter.query.live.frames import Position
 from postmeter.query.live.reader import Reader
+from postmeter.query.metrics import LiveMetrics
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import LiveMetrics
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import ACTIVITY, added
 from postmeter.shared.storage.sql import Queries

@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 
 from postmeter.query.live.channel import Channel
 from postmeter.query.live.reader import Reader
+from postmeter.query.metrics import LiveMetrics
 from postmeter.query.requests import parameters
 from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.shared.apis.live import LiveParameters
 from postmeter.shared.errors import RequestError
-from postmeter.shared.process.metrics import LiveMetrics
 from postmeter.shared.storage.postgres import Pool
 
 MAX_READERS = 1_000

@@ -10,13 +10,13 @@ from postmeter.shared.apis.misar import PurchaseAnswer, TrackEventAnswer
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.conversions import Attribution
 from postmeter.shared.stream.records import Purchase, encode
 from postmeter.shared.stream.streams import slot_of_key
 from postmeter.tracking.contacts import custom_event, purchase
 from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.metrics import TrackingMetrics
 
 ANSWER_SECONDS = 3.0
 _RETRY = {"Retry-After": "1"}

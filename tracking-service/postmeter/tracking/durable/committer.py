@@ -18,7 +18,6 @@ from typing import Literal, Protocol, get_args
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.logs import Seldom
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream import records
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import shard_of
@@ -27,6 +26,7 @@ from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool, SpoolFull
 from postmeter.tracking.hits.answers import marked
+from postmeter.tracking.metrics import TrackingMetrics
 
 Kind = Literal["open", "click", "head"]
 """What a hit was: head is a HEAD of a click's URL, which is recorded but is not a click."""

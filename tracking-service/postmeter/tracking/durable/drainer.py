@@ -10,7 +10,6 @@ from pathlib import Path
 
 from postmeter.shared.process import logs
 from postmeter.shared.process.logs import Seldom
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking.durable import segment
 from postmeter.tracking.durable.appender import Appender
@@ -18,6 +17,7 @@ from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.segment import SegmentUnreadable, Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.metrics import TrackingMetrics
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0

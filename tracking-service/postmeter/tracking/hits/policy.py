@@ -8,11 +8,11 @@ from postmeter.shared.errors import ClickRefused, TokenRejected
 from postmeter.shared.links import click_url
 from postmeter.shared.links.tokens import HONEYPOT, OPEN, KeyRing
 from postmeter.shared.privacy.levels import Level
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.events import Mark
 from postmeter.shared.stream.records import MARK_BITS, Hit, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Keyed
+from postmeter.tracking.metrics import TrackingMetrics
 
 _OPENS = (OPEN,)
 _ANONYMOUS = int(Level.ANONYMOUS)

@@ -9,11 +9,11 @@ from typing import Protocol
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.server import LAST_REQUESTS, Server
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits.answers import Clock
 from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.settings import TrackingSettings
 
 TICK_SECONDS = 1.0

@@ -16,12 +16,12 @@ from postmeter.shared.http.answerer import Asked
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import USER_AGENT_BYTES, Page
 from postmeter.shared.links.tokens import UNSUBSCRIBE, KeyRing
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event, encode, idempotency_key
 from postmeter.shared.stream.streams import slot_of_event
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits.client import Clients
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.requests import fields
 
 _MAX_FIELDS = 100

@@ -16,12 +16,12 @@ from postmeter.shared.links.tokens import PREFERENCES, KeyRing
 from postmeter.shared.privacy.audit import RECIPIENT
 from postmeter.shared.privacy.levels import Choice, Choices
 from postmeter.shared.process.deadlines import within
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.storage.postgres import AWAY, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Consent, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Committer
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.preferences import languages, page, texts
 from postmeter.tracking.requests import fields
 

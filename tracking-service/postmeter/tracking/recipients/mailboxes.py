@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.process.nameservers import nameservers, resolver
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailbox_providers import MailboxExchangers, MailboxProviders
 from postmeter.tracking.recipients.mx_lookups import TRY_SECONDS, Bounds, MxLookups
 from postmeter.tracking.settings import TrackingSettings

@@ -13,7 +13,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from postmeter.shared.process.metrics import TrackingMetrics
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients import datagrams
 from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers
 

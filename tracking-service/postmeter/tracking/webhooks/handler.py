@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from postmeter.shared.apis.webhooks import DeliveryAnswer, RejectedItem
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.storage import sources
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.records import Event
@@ -20,6 +19,7 @@ from postmeter.shared.stream.streams import slot_of_event
 from postmeter.shared.text import quoting
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events, items

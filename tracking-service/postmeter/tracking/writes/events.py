@@ -19,12 +19,12 @@ from postmeter.shared.http import failures
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.stream.records import Event
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import event_seen, slot_of_event
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.requests import fields
 from postmeter.tracking.writes import event_batch, event_body
 from postmeter.tracking.writes.event_batch import Item

@@ -45,13 +45,13 @@ from postmeter.shared.privacy.levels import (
     Levels,
 )
 from postmeter.shared.privacy.sources import source_of
-from postmeter.shared.process.metrics import TrackingMetrics
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Committer, Keyed
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
+from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import fields
 from postmeter.tracking.requests.lists import OneOrMany

@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from postmeter.aggregator import metrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.blocklists.lookups import TRY_SECONDS
 from postmeter.aggregator.upkeep.blocklists.rounds import Listing, Round
 from postmeter.aggregator.upkeep.blocklists.zones import Address, Zone, zones
-from postmeter.shared.process import logs, metrics
+from postmeter.shared.process import logs
 from postmeter.shared.process.nameservers import nameservers, resolver
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries

@@ -16,6 +16,7 @@ import redis.asyncio
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import TROUBLE
+from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.erasure import contacts, files, messages
@@ -23,7 +24,6 @@ from postmeter.aggregator.upkeep.erasure.queries import QUERIES
 from postmeter.aggregator.upkeep.erasure.step import Erasure, Step
 from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs
-from postmeter.shared.process.erasure_metrics import ErasureMetrics
 from postmeter.shared.storage.postgres import Pool
 
 SECONDS = 1.0

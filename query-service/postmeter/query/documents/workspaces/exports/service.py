@@ -13,10 +13,10 @@ from postmeter.query.documents.workspaces.exports.requests import Exports
 from postmeter.query.documents.workspaces.exports.storage import Folder, Storage
 from postmeter.query.documents.workspaces.exports.worker import Worker
 from postmeter.query.engine.engine import Engine
+from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import Clock
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.process.metrics import ExportMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.storage.postgres import ConnectionClass, Pool
 

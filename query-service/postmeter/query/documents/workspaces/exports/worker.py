@@ -18,8 +18,8 @@ from postmeter.query.documents.workspaces.exports.jobs import Job, Jobs, Leftove
 from postmeter.query.documents.workspaces.exports.limits import Limits
 from postmeter.query.documents.workspaces.exports.production import Production, Progress
 from postmeter.query.documents.workspaces.exports.storage import Download, Storage
+from postmeter.query.metrics import ExportMetrics
 from postmeter.shared.process import logs
-from postmeter.shared.process.metrics import ExportMetrics
 
 AT_ONCE = 2
 """Exports that one query-service works on at the same time."""
