@@ -17,8 +17,9 @@ from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.process import lifecycle, logs, metrics, ops
+from postmeter.shared.process import lifecycle, logs, ops
 from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.metrics import new_registry
 from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import redis_clients, shard_setting
 
@@ -36,7 +37,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     if count < LEAST_WORKERS:
         least = LEAST_WORKERS + OTHER_CONNECTIONS
         raise SettingsError(f"POSTMETER_POSTGRES_POOL must be at least {least} for the aggregator")
-    registry = metrics.registry()
+    registry = new_registry()
     counters = AggregatorMetrics(registry)
     server = ServerRun()
     pool = await postgres.connect(settings, "aggregator", STATEMENT_SECONDS, server.prepare, moments.PLANS)

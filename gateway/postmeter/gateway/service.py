@@ -33,8 +33,9 @@ from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import tokens
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.privacy import recipients
-from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
+from postmeter.shared.process import lifecycle, logs, ops, trace_setting
 from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.metrics import HopsMetrics, new_registry
 from postmeter.shared.process.traces import Traces
 from postmeter.shared.storage import migrate, postgres, stores
 
@@ -54,9 +55,9 @@ DOWNLOADS_OF_ONE = 4
 
 async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
-    registry = metrics.registry()
-    measured = GatewayMetrics(registry)
-    hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
+    registry = new_registry()
+    metrics = GatewayMetrics(registry)
+    hops = TrustedHops(settings.trusted_hops, HopsMetrics(registry))
     ring = tokens.KeyRing.parse(settings.token_keys) if settings.token_keys else None
     tracing = trace_setting.of(settings, "gateway")
     async with AsyncExitStack() as held:
@@ -64,10 +65,10 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         pool = await _pool(settings, tracing, held)
         pepper = Pepper(pool, settings.key_pepper)
         keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
-        persons = People(settings, pool, await people.connect(settings), keys, hops, registry, measured)
+        persons = People(settings, pool, await people.connect(settings), keys, hops, registry, metrics)
         held.push_async_callback(persons.close)
-        proxy = _proxy(settings, pool, persons, ring, hops, measured, tracing, held)
-        runner = await _runner(settings, proxy, measured)
+        proxy = _proxy(settings, pool, persons, ring, hops, metrics, tracing, held)
+        runner = await _runner(settings, proxy, metrics)
         checking = asyncio.create_task(pepper.until_checked())
         held.callback(checking.cancel)
         # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
@@ -99,7 +100,7 @@ def _proxy(
     persons: People,
     ring: tokens.KeyRing | None,
     hops: TrustedHops,
-    measured: GatewayMetrics,
+    metrics: GatewayMetrics,
     tracing: Traces,
     held: AsyncExitStack,
 ) -> Proxy:
@@ -110,7 +111,7 @@ def _proxy(
 
     def upstream(service: Service, *turns: int) -> Upstream:
         url = {Service.TRACKING: settings.tracking_url, Service.QUERY: settings.query_url}[service]
-        made = Upstream(service, url, ConcurrencyLimiter(*turns), measured, settings.body_timeout)
+        made = Upstream(service, url, ConcurrencyLimiter(*turns), metrics, settings.body_timeout)
         held.push_async_callback(made.close)
         return made
 
@@ -118,24 +119,24 @@ def _proxy(
     return Proxy(
         routes=Routes(),
         callers=persons.callers,
-        limits=Limits(redis, rate_limits.parse(settings.rate_limits), measured),
+        limits=Limits(redis, rate_limits.parse(settings.rate_limits), metrics),
         pages=Pages(),
         own=persons.handlers,
         sources=SourceBook(pool),
-        hits=Hits(client, ring, measured, hops, settings.internal_secret),
+        hits=Hits(client, ring, metrics, hops, settings.internal_secret),
         upstreams={service: upstream(service, *requests) for service in (Service.TRACKING, Service.QUERY)},
         downloads=upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
         live=upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE),
         secret=settings.internal_secret,
-        metrics=measured,
+        metrics=metrics,
         hops=hops,
         traces=tracing,
     )
 
 
-async def _runner(settings: GatewaySettings, proxy: Proxy, measured: GatewayMetrics) -> web.ServerRunner:
+async def _runner(settings: GatewaySettings, proxy: Proxy, metrics: GatewayMetrics) -> web.ServerRunner:
     """It does not listen yet."""
-    connections = Connections.of(settings, measured.connections_refused)
+    connections = Connections.of(settings, metrics.connections_refused)
     runner = web.ServerRunner(
         Server(proxy.handle, settings.clocks, connections), shutdown_timeout=settings.stop_timeout
     )

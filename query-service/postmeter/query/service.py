@@ -20,8 +20,9 @@ from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import listening
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
-from postmeter.shared.process import lifecycle, logs, metrics, ops, trace_setting
+from postmeter.shared.process import lifecycle, logs, ops, trace_setting
 from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.metrics import new_registry
 from postmeter.shared.storage import migrate, postgres, stores
 from postmeter.shared.stream import redis_clients
 
@@ -37,7 +38,7 @@ DAYS_SHARE = 4
 
 async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     """Answer until `stop` is set, then finish what is in flight."""
-    registry = metrics.registry()
+    registry = new_registry()
     redis = redis_clients.client(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
     tracing = trace_setting.of(settings, "query")
     pool = await postgres.connect(
@@ -50,7 +51,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     )
     export_pool = await exports.connect(settings, tracing.connection_class)
     export = exports.build(settings, export_pool, system_clock, ExportMetrics(registry))
-    measured = QueryMetrics(registry)
+    metrics = QueryMetrics(registry)
     AuditMetrics(registry)
     limiter = ConnectionLimiter(settings.postgres_pool, settings.statement_timeout)
     live = Live(pool, redis, limiter, LiveMetrics(registry))
@@ -58,7 +59,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     cache = Cache(Versions(pool), system_clock, settings.answer_cache - for_days, AnswerMetrics(registry))
     engine = Engine(pool, KeptDays(pool, for_days, KeptDaysMetrics(registry)))
     secret, made = settings.internal_secret, export.requests
-    application = app.build(pool, engine, redis, secret, system_clock, measured, made, live, limiter, cache, tracing)
+    application = app.build(pool, engine, redis, secret, system_clock, metrics, made, live, limiter, cache, tracing)
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:

@@ -17,7 +17,7 @@ from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
-from postmeter.shared.process import metrics
+from postmeter.shared.process.metrics import HopsMetrics
 from postmeter.shared.process.settings import PostgresSettings
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import redis_clients
@@ -57,7 +57,7 @@ class Parts:
     """What the service is made of, before it takes a connection."""
 
     settings: TrackingSettings
-    figures: TrackingMetrics
+    metrics: TrackingMetrics
     keys: KeyRing
     mailboxes: Mailboxes
     durability: Durability
@@ -72,24 +72,24 @@ class Parts:
     @classmethod
     async def made(cls, settings: TrackingSettings, registry: CollectorRegistry, producer: str) -> Self:
         """All of it. Raises SettingsError for what cannot work."""
-        figures = TrackingMetrics(registry)
+        metrics = TrackingMetrics(registry)
         AuditMetrics(registry)
         keys = KeyRing.parse(settings.token_keys)
-        mailboxes = Mailboxes.configured(settings, figures)
-        durability = _durability(settings, figures, producer)
+        mailboxes = Mailboxes.configured(settings, metrics)
+        durability = _durability(settings, metrics, producer)
         redis = _redis(settings)
         seals = Seals(settings.internal_secret)
         pool = await _pool(settings)
         await recipients.check(pool, settings.recipient_hash_key, keeps=True)
-        hops = TrustedHops(settings.trusted_hops, metrics.HopsMetrics(registry))
+        hops = TrustedHops(settings.trusted_hops, HopsMetrics(registry))
         return cls(
             settings=settings,
-            figures=figures,
+            metrics=metrics,
             keys=keys,
             mailboxes=mailboxes,
             durability=durability,
             redis=redis,
-            policy=HitPolicy(keys, figures),
+            policy=HitPolicy(keys, metrics),
             seals=seals,
             pool=pool,
             levels=MessageLevels(pool),
@@ -107,17 +107,17 @@ class Parts:
         self.durability.spool.close()
 
 
-def _durability(settings: TrackingSettings, figures: TrackingMetrics, producer: str) -> Durability:
+def _durability(settings: TrackingSettings, metrics: TrackingMetrics, producer: str) -> Durability:
     spool = _spool(settings, producer)
     to = settings.redis_url, settings.append_deadline, settings.wait_replicas
     appenders = [Appender(*to) for _ in range(APPENDERS + 1)]
     shards = ShardCount(settings.shards)
-    committer = Committer(appenders[1:], spool, figures, producer, shards)
-    figures.spool_limit.set(settings.spool_bytes)
-    figures.spool_disk_low.set(settings.disk_low)
-    figures.spool_reserve.set_function(lambda: spool.reserve_bytes)
-    figures.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
-    drainer = Drainer(appenders[0], spool, committer, figures, shards, settings.disk_low)
+    committer = Committer(appenders[1:], spool, metrics, producer, shards)
+    metrics.spool_limit.set(settings.spool_bytes)
+    metrics.spool_disk_low.set(settings.disk_low)
+    metrics.spool_reserve.set_function(lambda: spool.reserve_bytes)
+    metrics.spool_disk_free.set_function(lambda: spool.disk_free_bytes)
+    drainer = Drainer(appenders[0], spool, committer, metrics, shards, settings.disk_low)
     return Durability(spool, appenders, shards, committer, drainer)
 
 

@@ -17,8 +17,9 @@ from postmeter.shared.http.server import AppRunner, Server
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy import recipients
-from postmeter.shared.process import lifecycle, logs, metrics, ops
+from postmeter.shared.process import lifecycle, logs, ops
 from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.metrics import new_registry
 from postmeter.shared.storage import postgres, stores
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.tracking import app
@@ -52,15 +53,15 @@ def main() -> None:
 
 async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     """Serve until `stop`; then answer what is pending and make it durable."""
-    registry = metrics.registry()
+    registry = new_registry()
     producer = secrets.token_hex(8)
     parts = await Parts.made(settings, registry, producer)
     durability = parts.durability
-    connections = Connections.of(settings, parts.figures.connections_refused)
+    connections = Connections.of(settings, parts.metrics.connections_refused)
     runner = await _runner(parts, connections)
     assert isinstance(runner.server, Server)
-    committer, figures = durability.committer, parts.figures
-    port = Port(settings, parts.policy, committer, figures, runner.server, connections, parts.clients)
+    committer, metrics = durability.committer, parts.metrics
+    port = Port(settings, parts.policy, committer, metrics, runner.server, connections, parts.clients)
     with listening.named_errors(settings.host, settings.port):
         listener = await _listen(settings, port)
     operations = await _operations(parts, registry, stop)
@@ -78,18 +79,18 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
 
 
 def _handlers(parts: Parts) -> dict[tuple[str, str], Handler]:
-    settings, figures, mailboxes, redis = parts.settings, parts.figures, parts.mailboxes, parts.redis
+    settings, metrics, mailboxes, redis = parts.settings, parts.metrics, parts.mailboxes, parts.redis
     committer = parts.durability.committer
     return app.handlers(
-        Messages(Instrument(parts.keys, settings.base_url), committer, figures, mailboxes, parts.levels),
-        Events(committer, redis, figures),
+        Messages(Instrument(parts.keys, settings.base_url), committer, metrics, mailboxes, parts.levels),
+        Events(committer, redis, metrics),
         Campaigns(committer),
         Consents(committer),
-        Track(committer, Attributions(redis), figures),
-        WebhookRoutes(Webhooks(settings, committer, redis, figures, mailboxes)),
+        Track(committer, Attributions(redis), metrics),
+        WebhookRoutes(Webhooks(settings, committer, redis, metrics, mailboxes)),
         SourceRoutes(settings, parts.pool, redis),
-        Unsubscribes(parts.keys, committer, figures, parts.clients),
-        Preferences(parts.keys, committer, figures, parts.pool),
+        Unsubscribes(parts.keys, committer, metrics, parts.clients),
+        Preferences(parts.keys, committer, metrics, parts.pool),
     )
 
 
@@ -97,7 +98,7 @@ async def _runner(parts: Parts, connections: Connections) -> AppRunner:
     """What answers all but the plain hits; it does not listen itself."""
     visits = app.Visits(parts.policy, parts.durability.committer, parts.clients)
     runner = AppRunner(
-        app.application(Answerer(parts.seals, parts.figures.requests), _handlers(parts), visits),
+        app.application(Answerer(parts.seals, parts.metrics.requests), _handlers(parts), visits),
         parts.settings.clocks,
         connections,
         shutdown_timeout=parts.settings.stop_timeout,

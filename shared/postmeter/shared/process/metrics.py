@@ -15,7 +15,7 @@ BOUNDS = ("all", "client")
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-def registry() -> CollectorRegistry:
+def new_registry() -> CollectorRegistry:
     """A registry with the process's own figures (CPU, memory, open files)."""
     fresh = CollectorRegistry()
     ProcessCollector(registry=fresh)
