@@ -9,8 +9,8 @@ import pytest
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
 from postmeter.shared.privacy import erasures
+from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import Choice, Level
-from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import MARK_BITS, Consent, Mail, Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration

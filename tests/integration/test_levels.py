@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import CLICK_LEVELS, Choice, Level
-from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import MARK_BITS, Event, Mail, Record
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration

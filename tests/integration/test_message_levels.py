@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from postmeter.shared.links.tokens import CLICK, OPEN, TOKEN_CHARS
+from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import Choice, Level
-from postmeter.shared.privacy.sources import source_of
 from tests.integration.tracking_service import KEYS, WORKSPACE, Service
 from tests.roles import of_service
 from tests.waiting import until

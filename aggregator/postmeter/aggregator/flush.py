@@ -18,7 +18,7 @@ from postmeter.aggregator.fold.restricted import Counted, Told
 from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
-from postmeter.aggregator.privacy.sources import AnonymousSources
+from postmeter.aggregator.privacy.anonymous_sources import AnonymousSources
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import campaigns, consents, dedup, messages, tables
 from postmeter.aggregator.store.campaigns import Campaigns

@@ -7,7 +7,7 @@ from itertools import chain
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.states import Key, asked
-from postmeter.aggregator.privacy import sources
+from postmeter.aggregator.privacy import anonymous_sources
 from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
@@ -88,7 +88,7 @@ async def resolve(
 
 
 async def _sources(connection: Connection, resolved: Resolved, hits: list[Hit]) -> None:
-    known = await sources.find(connection, ((hit.workspace, hit.message) for hit in hits))
+    known = await anonymous_sources.find(connection, ((hit.workspace, hit.message) for hit in hits))
     resolved.providers = {key: source.provider for key, source in known.items()}
     for hit in hits:
         key = (hit.workspace, hit.message)

@@ -13,7 +13,7 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.privacy import audit
-from postmeter.shared.privacy.asked import hash_asked_for
+from postmeter.shared.privacy.recipients import hash_asked_for
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries

@@ -13,9 +13,12 @@ import re
 from asyncio import timeout
 from dataclasses import dataclass
 
+from msgspec import UnsetType
+
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
+from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.postgres import AWAY, Pool
 from postmeter.shared.text import addresses
 
@@ -62,6 +65,25 @@ def hash_of(address: str) -> str:
 def is_hash(text: str) -> bool:
     """Whether a text is one, as `hash_of` writes it."""
     return _HASH.fullmatch(text) is not None
+
+
+def hash_asked_for(to: str | UnsetType, to_hash: str | UnsetType) -> str:
+    """The hash of the recipient that a request names, by `to` (an address) or `to_hash`. Raises FieldRefused unless
+    exactly one of them is given, and valid.
+    """
+    if isinstance(to, str) == isinstance(to_hash, str):
+        raise invalid("to", "give one of to and to_hash.")
+    if isinstance(to_hash, str):
+        if not is_hash(to_hash.lower()):
+            raise invalid("to_hash", "takes 64 hexadecimal digits, as messages show it.")
+        return to_hash.lower()
+    assert isinstance(to, str)
+    try:
+        if "\0" in to:
+            raise ValueError
+        return hash_of(addresses.read(to)[0])
+    except (ValueError, UnicodeEncodeError):
+        raise invalid("to", "not an email address.") from None
 
 
 async def another_key(pool: Pool, key: Secret | None, *, keeps: bool) -> str | None:

@@ -37,6 +37,7 @@ from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import recipients
+from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import (
     CLICK_LEVELS,
     OPEN_LEVELS,
@@ -44,7 +45,6 @@ from postmeter.shared.privacy.levels import (
     Level,
     Levels,
 )
-from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
 from postmeter.shared.stream.streams import slot_of

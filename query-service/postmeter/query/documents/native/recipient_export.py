@@ -20,7 +20,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import audit
-from postmeter.shared.privacy.asked import hash_asked_for
+from postmeter.shared.privacy.recipients import hash_asked_for
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records

@@ -1,4 +1,4 @@
-"""Anonymous sources: which series the hits count in whose tokens name no message.
+"""Anonymous sources: the series that hits count in when their tokens name no message.
 
 A source's dimensions are those that all its messages share: one that differs is empty from then on. They are made
 outside the flush's transaction, as dimensions are: a row too many does no harm.
@@ -14,14 +14,14 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.dimensions import Dimensions
+from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import Level
-from postmeter.shared.privacy.sources import source_of
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Registration
 
-_QUERIES = Queries("postmeter.aggregator.privacy", "sources.sql")
+_QUERIES = Queries("postmeter.aggregator.privacy", "anonymous_sources.sql")
 REMEMBERED = 100_000
 
 
