@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from postmeter.query.documents.workspaces.exports import service as exports
+from postmeter.query.exports import service as exports
 from postmeter.shared.http.server import LAST_REQUESTS
 from postmeter.shared.process import ops
 from postmeter.shared.process.settings import Settings, load

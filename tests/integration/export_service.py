@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from postmeter.query import app
-from postmeter.query.documents.workspaces.exports import service
-from postmeter.query.documents.workspaces.exports.service import ExportService
+from postmeter.query.exports import service
+from postmeter.query.exports.service import ExportService
 from postmeter.query.engine.engine import Engine
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import ExportMetrics, LiveMetrics, QueryMetrics

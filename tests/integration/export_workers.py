@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from postmeter.query.documents.workspaces.exports import service
+from postmeter.query.exports import service
 from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import system_clock
 from tests.integration.export_service import Api

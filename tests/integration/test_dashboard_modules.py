@@ -20,7 +20,7 @@ from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
-from postmeter.query.documents.workspaces.exports.cells import neutral
+from postmeter.query.exports.files.cells import neutral
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.shared.apis.meta import SCREENS
 from postmeter.shared.storage.rollups import METRICS

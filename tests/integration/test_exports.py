@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from postmeter.query.documents.workspaces.exports import jobs
+from postmeter.query.exports import jobs
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth import principal
 from tests.integration.export_service import NAME, Api, exporting, message, noon, series

@@ -15,10 +15,11 @@ from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
-from postmeter.query.documents.workspaces.exports import failures, formats, jobs
-from postmeter.query.documents.workspaces.exports.columns import Table
-from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
-from postmeter.query.documents.workspaces.exports.formats import FORMATS, Format, Writer
+from postmeter.query.exports import failures, jobs
+from postmeter.query.exports.files import formats
+from postmeter.query.exports.files.columns import Table
+from postmeter.query.exports.files.csv_file import CsvFile
+from postmeter.query.exports.files.formats import FORMATS, Format, Writer
 from postmeter.shared.storage import postgres
 from tests.aggregation import bench
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
@@ -186,7 +187,7 @@ async def test_a_full_disk_is_tried_three_times_and_then_said(api: Api, monkeypa
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_every_format_knows_a_full_disk(name: str, tmp_path: Path) -> None:
-    from postmeter.query.documents.workspaces.exports.columns import Column
+    from postmeter.query.exports.files.columns import Column
 
     path = tmp_path / "export"
     path.symlink_to("/dev/full")

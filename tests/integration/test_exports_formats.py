@@ -21,11 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from postmeter.query.documents.workspaces.exports import parquet_file, xlsx_file
-from postmeter.query.documents.workspaces.exports.cells import neutral
-from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row
-from postmeter.query.documents.workspaces.exports.formats import FORMATS
-from postmeter.query.documents.workspaces.exports.production import SOURCES
+from postmeter.query.exports.files import parquet_file, xlsx_file
+from postmeter.query.exports.files.cells import neutral
+from postmeter.query.exports.files.columns import Column, Kind, Row
+from postmeter.query.exports.files.formats import FORMATS
+from postmeter.query.exports.production import SOURCES
 from tests.integration.export_service import Api, exporting, message, noon
 from tests.integration.running_query import sealed
 

@@ -129,7 +129,7 @@ async def test_events_of_the_overflow_series_keep_their_own_campaign(api: Api) -
 async def test_a_busy_day_is_cut_into_hours_and_nothing_is_lost_between_them(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("postmeter.query.documents.workspaces.exports.volumes.LARGE", 3)
+    monkeypatch.setattr("postmeter.query.exports.rows.volumes.LARGE", 3)
     day = noon().replace(hour=0)
     edges = [day + timedelta(hours=hours, microseconds=-1) for hours in (5, 24)]
     moments = sorted([*edges, *(day + n * timedelta(minutes=20) for n in range(72))])

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.query.documents.workspaces.exports import sizes
+from postmeter.query.exports.rows import sizes
 from postmeter.shared.apis.exports import EXPORT_TYPES
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.running_query import Fact
@@ -239,7 +239,7 @@ async def test_the_estimate_counts_reports_rows_and_what_is_before(
 
 async def test_orders_wait_for_each_other_and_not_for_other_workspaces(api: Api) -> None:
     async with api.here.pool.acquire() as connection, connection.transaction():
-        from postmeter.query.documents.workspaces.exports.jobs import ORDERING_LOCK
+        from postmeter.query.exports.jobs import ORDERING_LOCK
 
         await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", ORDERING_LOCK, api.workspace)
         waiting = asyncio.create_task(api.order(export_type="messages"))

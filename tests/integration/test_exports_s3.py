@@ -14,7 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from prometheus_client import CollectorRegistry
 
-from postmeter.query.documents.workspaces.exports import s3_storage, service
+from postmeter.query.exports import s3_storage, service
 from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import system_clock
 from postmeter.shared.auth.secret import Secret
@@ -141,7 +141,7 @@ async def test_a_bucket_that_refuses_fails_the_export_in_plain_words(
 
 async def test_a_bucket_without_the_extra_is_a_bad_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "obstore", None)
-    monkeypatch.delitem(sys.modules, "postmeter.query.documents.workspaces.exports.s3_storage")
+    monkeypatch.delitem(sys.modules, "postmeter.query.exports.s3_storage")
     settings = query_settings(export_bucket="s3://bucket", export_dir=str(tmp_path))
     pool = await service.connect(settings)
     with pytest.raises(SettingsError, match=r"POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter\[s3\]'`"):

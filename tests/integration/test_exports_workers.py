@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.query.documents.workspaces.exports import jobs, service
-from postmeter.query.documents.workspaces.exports.failures import TooManyExports
-from postmeter.query.documents.workspaces.exports.jobs import Job
-from postmeter.query.documents.workspaces.exports.order import Order
+from postmeter.query.exports import jobs, service
+from postmeter.query.exports.failures import TooManyExports
+from postmeter.query.exports.jobs import Job
+from postmeter.query.exports.order import Order
 from tests.integration.export_service import DAY, NAME, Api, exporting, fill, message, noon
 from tests.integration.export_workers import (
     ROWS,

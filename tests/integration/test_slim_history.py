@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from postmeter.aggregator.store import refreshed, user_agents
-from postmeter.query.documents.workspaces.exports.history import _QUERIES as EXPORTS
+from postmeter.query.exports.rows.history import _QUERIES as EXPORTS
 from postmeter.shared.apis import recipients
 from postmeter.shared.auth import api_keys
 from postmeter.shared.storage import migrate, partitions, verdict_reasons

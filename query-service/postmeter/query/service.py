@@ -9,7 +9,7 @@ from aiohttp import web
 from postmeter.query import app
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
-from postmeter.query.documents.workspaces.exports import service as exports
+from postmeter.query.exports import service as exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.live.live import Live

@@ -15,9 +15,9 @@ import msgspec
 from postmeter.query import rates
 from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport
-from postmeter.query.documents.workspaces.exports import sizes
-from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row, Table, Value, columns
-from postmeter.query.documents.workspaces.exports.source import BATCH, RowBatch, RowReading, RowSource
+from postmeter.query.exports.rows import sizes
+from postmeter.query.exports.files.columns import Column, Kind, Row, Table, Value, columns
+from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.query import Resolution

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from postmeter.query.documents.workspaces.exports.failures import ExportFailed
+from postmeter.query.exports.failures import ExportFailed
 
 _NARROW = "choose a shorter time range or fewer campaigns"
 

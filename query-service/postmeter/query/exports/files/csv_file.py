@@ -7,8 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from postmeter.query.documents.workspaces.exports.cells import instant, neutral, texts
-from postmeter.query.documents.workspaces.exports.columns import Row, Table, Value
+from postmeter.query.exports.files.cells import instant, neutral, texts
+from postmeter.query.exports.files.columns import Row, Table, Value
 
 
 class CsvFile:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from postmeter.query.documents.workspaces.exports.cells import instant
-from postmeter.query.documents.workspaces.exports.columns import Row, Table, Value
+from postmeter.query.exports.files.cells import instant
+from postmeter.query.exports.files.columns import Row, Table, Value
 
 
 class JsonFile:

@@ -11,13 +11,13 @@ from typing import Any
 
 import asyncpg
 
-from postmeter.query.documents.workspaces.exports import failures, workroom
-from postmeter.query.documents.workspaces.exports.failures import ExportFailed, JobLost
-from postmeter.query.documents.workspaces.exports.formats import FORMATS
-from postmeter.query.documents.workspaces.exports.jobs import Job, Jobs, Leftover
-from postmeter.query.documents.workspaces.exports.limits import Limits
-from postmeter.query.documents.workspaces.exports.production import Production, Progress
-from postmeter.query.documents.workspaces.exports.storage import Download, Storage
+from postmeter.query.exports import failures, workroom
+from postmeter.query.exports.failures import ExportFailed, JobLost
+from postmeter.query.exports.files.formats import FORMATS
+from postmeter.query.exports.jobs import Job, Jobs, Leftover
+from postmeter.query.exports.limits import Limits
+from postmeter.query.exports.production import Production, Progress
+from postmeter.query.exports.storage import Download, Storage
 from postmeter.query.metrics import ExportMetrics
 from postmeter.shared.process import logs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
-from postmeter.query.documents.workspaces.exports.columns import Row, Table
-from postmeter.query.documents.workspaces.exports.order import Order
+from postmeter.query.exports.files.columns import Row, Table
+from postmeter.query.exports.order import Order
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
 from postmeter.shared.storage.postgres import Pool

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from postmeter.query.documents.workspaces.exports.links import Links
+from postmeter.query.exports.links import Links
 
 
 @dataclass(frozen=True)

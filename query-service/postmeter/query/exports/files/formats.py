@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from postmeter.query.documents.workspaces.exports import parquet_file
-from postmeter.query.documents.workspaces.exports.columns import Row, Table
-from postmeter.query.documents.workspaces.exports.csv_file import CsvFile
-from postmeter.query.documents.workspaces.exports.json_file import JsonFile
-from postmeter.query.documents.workspaces.exports.parquet_file import ParquetFile
-from postmeter.query.documents.workspaces.exports.xlsx_file import XlsxFile
+from postmeter.query.exports.files import parquet_file
+from postmeter.query.exports.files.columns import Row, Table
+from postmeter.query.exports.files.csv_file import CsvFile
+from postmeter.query.exports.files.json_file import JsonFile
+from postmeter.query.exports.files.parquet_file import ParquetFile
+from postmeter.query.exports.files.xlsx_file import XlsxFile
 
 
 class Writer(Protocol):

@@ -10,12 +10,14 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.documents.workspaces import lookups
-from postmeter.query.documents.workspaces.exports import formats, order, sizes
-from postmeter.query.documents.workspaces.exports.failures import ExportTooLarge, TooManyExports
-from postmeter.query.documents.workspaces.exports.jobs import Jobs
-from postmeter.query.documents.workspaces.exports.links import Links
-from postmeter.query.documents.workspaces.exports.order import Order
-from postmeter.query.documents.workspaces.exports.storage import Download, Storage
+from postmeter.query.exports.files import formats
+from postmeter.query.exports import order
+from postmeter.query.exports.rows import sizes
+from postmeter.query.exports.failures import ExportTooLarge, TooManyExports
+from postmeter.query.exports.jobs import Jobs
+from postmeter.query.exports.links import Links
+from postmeter.query.exports.order import Order
+from postmeter.query.exports.storage import Download, Storage
 from postmeter.query.engine.engine import Engine
 from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.shared.apis import exports as api

@@ -12,8 +12,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from postmeter.query.documents.workspaces.exports.failures import StorageRefused
-from postmeter.query.documents.workspaces.exports.storage import Download
+from postmeter.query.exports.failures import StorageRefused
+from postmeter.query.exports.storage import Download
 from postmeter.query.settings import QuerySettings
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from postmeter.query.documents.workspaces.exports.jobs import Jobs
-from postmeter.query.documents.workspaces.exports.limits import Limits
-from postmeter.query.documents.workspaces.exports.links import Links
-from postmeter.query.documents.workspaces.exports.production import Production
-from postmeter.query.documents.workspaces.exports.requests import Exports
-from postmeter.query.documents.workspaces.exports.storage import Folder, Storage
-from postmeter.query.documents.workspaces.exports.worker import Worker
+from postmeter.query.exports.jobs import Jobs
+from postmeter.query.exports.limits import Limits
+from postmeter.query.exports.links import Links
+from postmeter.query.exports.production import Production
+from postmeter.query.exports.requests import Exports
+from postmeter.query.exports.storage import Folder, Storage
+from postmeter.query.exports.worker import Worker
 from postmeter.query.engine.engine import Engine
 from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import Clock
@@ -68,7 +68,7 @@ def _storage(settings: QuerySettings, folder: Path, links: Links) -> Storage:
     if not settings.export_bucket:
         return Folder(folder, links)
     try:
-        from postmeter.query.documents.workspaces.exports.s3_storage import Bucket
+        from postmeter.query.exports.s3_storage import Bucket
     except ImportError:
         raise SettingsError(
             "POSTMETER_EXPORT_BUCKET needs `pip install 'postmeter[s3]'`, in a clone `./postmeter extras`"

@@ -12,15 +12,15 @@ from typing import Any
 
 import asyncpg
 
-from postmeter.query.documents.workspaces.exports import volumes
-from postmeter.query.documents.workspaces.exports.columns import Column, Kind, Row, columns
-from postmeter.query.documents.workspaces.exports.source import BATCH, RowBatch, RowReading, RowSource
+from postmeter.query.exports.rows import volumes
+from postmeter.query.exports.files.columns import Column, Kind, Row, columns
+from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import OTHER
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import BounceType, Engagement, EventType, State, Verdict
 
-_QUERIES = Queries("postmeter.query.documents.workspaces.exports", "history.sql")
+_QUERIES = Queries("postmeter.query.exports.rows", "history.sql")
 Records = list["asyncpg.Record"]
 Shape = Callable[[Connection, RowReading, Records], Awaitable[list[Row]]]
 

@@ -13,14 +13,14 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from postmeter.query.documents.workspaces.exports import failures
-from postmeter.query.documents.workspaces.exports.failures import TooManyExports
-from postmeter.query.documents.workspaces.exports.order import Order
+from postmeter.query.exports import failures
+from postmeter.query.exports.failures import TooManyExports
+from postmeter.query.exports.order import Order
 from postmeter.query.engine.query import Scope
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 
-_QUERIES = Queries("postmeter.query.documents.workspaces.exports", "jobs.sql")
+_QUERIES = Queries("postmeter.query.exports", "jobs.sql")
 MAX_OPEN = 20
 """Open exports of one workspace."""
 MAX_TRIES = 3

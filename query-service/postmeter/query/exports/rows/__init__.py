@@ -1,0 +1,1 @@
+"""The rows of each export type: how many there will be, and how they are read in spans."""
