@@ -21,7 +21,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from docs.palette import paletted
-from postmeter.cli.demo.calendar import Calendar
+from postmeter.cli.demo.model.calendar import Calendar
 from tests import browser as browsers
 from tests.product import running, wait_for
 

@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from postmeter.cli.demo import progress as progresses
-from postmeter.cli.demo.audience import Audience
-from postmeter.cli.demo.calendar import CAMPAIGNS, DAYS, Calendar
-from postmeter.cli.demo.company import SENDERS
-from postmeter.cli.demo.history import History
-from postmeter.cli.demo.moments import DAY, MINUTE, SECOND, stamp
+from postmeter.cli.demo.model.audience import Audience
+from postmeter.cli.demo.model.calendar import CAMPAIGNS, DAYS, Calendar
+from postmeter.cli.demo.model.company import SENDERS
+from postmeter.cli.demo.model.history import History
+from postmeter.cli.demo.model.moments import DAY, MINUTE, SECOND, stamp
 from postmeter.cli.demo.play import now
 from postmeter.cli.demo.progress import Progress
 from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Service

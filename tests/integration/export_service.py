@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from postmeter.query import app
+from postmeter.query.engine.engine import Engine
 from postmeter.query.exports import service
 from postmeter.query.exports.service import ExportService
-from postmeter.query.engine.engine import Engine
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import ExportMetrics, LiveMetrics, QueryMetrics
 from postmeter.query.requests.answers import system_clock

@@ -17,9 +17,9 @@ from redis.asyncio import Redis
 from postmeter.query import app
 from postmeter.query.cache.cache import Cache
 from postmeter.query.cache.versions import Versions
-from postmeter.query.exports import service as exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.kept_days import KeptDays
+from postmeter.query.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetrics, LiveMetrics, QueryMetrics
 from postmeter.query.requests.answers import Clock

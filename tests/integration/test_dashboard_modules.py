@@ -20,8 +20,8 @@ from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
-from postmeter.query.exports.files.cells import neutral
 from postmeter.query.engine.vocabulary import DIMENSIONS
+from postmeter.query.exports.files.cells import neutral
 from postmeter.shared.apis.meta import SCREENS
 from postmeter.shared.storage.rollups import METRICS
 from tests import browser as chromium

@@ -13,12 +13,12 @@ from postmeter.aggregator.bounces import Reason, normalise
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
-from postmeter.cli.demo import campaigns, mailboxes, moments
-from postmeter.cli.demo.audience import BOUNCE, Audience
-from postmeter.cli.demo.behaviour import LONGEST
-from postmeter.cli.demo.calendar import CAMPAIGNS, DAYS, Calendar
-from postmeter.cli.demo.history import BLOCKING, Day, History, Mail
-from postmeter.cli.demo.live import LIVELY, Live
+from postmeter.cli.demo.model import campaigns, mailboxes, moments
+from postmeter.cli.demo.model.audience import BOUNCE, Audience
+from postmeter.cli.demo.model.behaviour import LONGEST
+from postmeter.cli.demo.model.calendar import CAMPAIGNS, DAYS, Calendar
+from postmeter.cli.demo.model.history import BLOCKING, Day, History, Mail
+from postmeter.cli.demo.model.live import LIVELY, Live
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
 from postmeter.tracking.recipients.mailbox_providers import MailboxProviders
 

@@ -29,9 +29,9 @@ from postmeter.query.documents.optail.metrics import Metrics
 from postmeter.query.documents.tracking_stats import TrackingStats
 from postmeter.query.documents.vectis import Analytics
 from postmeter.query.documents.workspaces import handlers as workspaces
-from postmeter.query.exports.requests import Exports
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
+from postmeter.query.exports.requests import Exports
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import QueryMetrics
 from postmeter.query.requests.answers import Asked, Clock, Handler

@@ -12,11 +12,11 @@ from pathlib import Path
 import aiohttp
 
 from postmeter.cli.demo import progress as progresses
-from postmeter.cli.demo.audience import Audience
-from postmeter.cli.demo.calendar import Calendar
 from postmeter.cli.demo.feed import Feed, FeedError
 from postmeter.cli.demo.fill import Fill
-from postmeter.cli.demo.history import History
+from postmeter.cli.demo.model.audience import Audience
+from postmeter.cli.demo.model.calendar import Calendar
+from postmeter.cli.demo.model.history import History
 from postmeter.cli.demo.play import Play, now
 from postmeter.cli.demo.progress import Progress
 from postmeter.cli.local import ready_file

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from postmeter.cli.demo import company, mailboxes
+from postmeter.cli.demo.model import company, mailboxes
 from postmeter.cli.demo.progress import FOLDER
 from postmeter.cli.local.companion import Companion
 from postmeter.cli.local.database import Workspace

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from postmeter.cli.demo.behaviour import Event, Purchase
-from postmeter.cli.demo.campaigns import Campaign
-from postmeter.cli.demo.history import Mail, Received
-from postmeter.cli.demo.moments import stamp
+from postmeter.cli.demo.model.behaviour import Event, Purchase
+from postmeter.cli.demo.model.campaigns import Campaign
+from postmeter.cli.demo.model.history import Mail, Received
+from postmeter.cli.demo.model.moments import stamp
 from postmeter.shared.errors import PostmeterError
 
 T = TypeVar("T")

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable
 
 from postmeter.cli.demo import feed as feeding
-from postmeter.cli.demo.behaviour import Purchase
-from postmeter.cli.demo.calendar import DAYS
 from postmeter.cli.demo.feed import Feed
-from postmeter.cli.demo.history import Day, History, campaigns
+from postmeter.cli.demo.model.behaviour import Purchase
+from postmeter.cli.demo.model.calendar import DAYS
+from postmeter.cli.demo.model.history import Day, History, campaigns
 from postmeter.cli.demo.progress import Progress
 
 SAY_SECONDS = 2.0

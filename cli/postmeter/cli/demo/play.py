@@ -10,12 +10,12 @@ import random
 import time
 from collections.abc import Callable
 
-from postmeter.cli.demo.behaviour import LONGEST
-from postmeter.cli.demo.calendar import DAYS
 from postmeter.cli.demo.feed import Feed
-from postmeter.cli.demo.history import History
-from postmeter.cli.demo.live import Live
-from postmeter.cli.demo.moments import DAY, SECOND
+from postmeter.cli.demo.model.behaviour import LONGEST
+from postmeter.cli.demo.model.calendar import DAYS
+from postmeter.cli.demo.model.history import History
+from postmeter.cli.demo.model.live import Live
+from postmeter.cli.demo.model.moments import DAY, SECOND
 from postmeter.cli.demo.progress import Progress
 from postmeter.cli.demo.stream import Stream
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from postmeter.cli.demo.calendar import DAYS
-from postmeter.cli.demo.moments import date_of
+from postmeter.cli.demo.model.calendar import DAYS
+from postmeter.cli.demo.model.moments import date_of
 from postmeter.cli.local.errors import DataDirectoryError
 from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.private_file import write_private

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from postmeter.cli.demo import feed as feeding
-from postmeter.cli.demo.behaviour import Purchase
 from postmeter.cli.demo.feed import Feed
-from postmeter.cli.demo.history import Day, Mail
+from postmeter.cli.demo.model.behaviour import Purchase
+from postmeter.cli.demo.model.history import Day, Mail
 
 
 class Stream:

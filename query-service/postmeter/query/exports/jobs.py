@@ -13,10 +13,10 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from postmeter.query.engine.query import Scope
 from postmeter.query.exports import failures
 from postmeter.query.exports.failures import TooManyExports
 from postmeter.query.exports.order import Order
-from postmeter.query.engine.query import Scope
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from postmeter.query.documents.workspaces import window
-from postmeter.query.exports.files import parquet_file
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
+from postmeter.query.exports.files import parquet_file
 from postmeter.shared.apis.exports import EXPORT_FORMATS, EXPORT_TYPES, ExportBody
 from postmeter.shared.http.fields import invalid
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from postmeter.query.documents.workspaces import lookups
-from postmeter.query.exports.rows import sizes
-from postmeter.query.exports.files.columns import Row
+from postmeter.query.engine.engine import Engine
 from postmeter.query.exports.failures import NO_DATA, ExportFailed, ExportTooLarge
+from postmeter.query.exports.files.columns import Row
 from postmeter.query.exports.files.formats import FORMATS, Writer
-from postmeter.query.exports.rows.history import EVENTS, MESSAGES
 from postmeter.query.exports.limits import Allowance
 from postmeter.query.exports.order import Order
+from postmeter.query.exports.rows import sizes
+from postmeter.query.exports.rows.history import EVENTS, MESSAGES
 from postmeter.query.exports.rows.reports import REPORTS
 from postmeter.query.exports.rows.source import RowReading
-from postmeter.query.engine.engine import Engine
 from postmeter.shared.errors import RequestError, ResultTooLarge
 from postmeter.shared.storage.postgres import Pool
 

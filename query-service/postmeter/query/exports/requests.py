@@ -10,15 +10,15 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.documents.workspaces import lookups
-from postmeter.query.exports.files import formats
+from postmeter.query.engine.engine import Engine
 from postmeter.query.exports import order
-from postmeter.query.exports.rows import sizes
 from postmeter.query.exports.failures import ExportTooLarge, TooManyExports
+from postmeter.query.exports.files import formats
 from postmeter.query.exports.jobs import Jobs
 from postmeter.query.exports.links import Links
 from postmeter.query.exports.order import Order
+from postmeter.query.exports.rows import sizes
 from postmeter.query.exports.storage import Download, Storage
-from postmeter.query.engine.engine import Engine
 from postmeter.query.requests.answers import Asked, Clock, stamp
 from postmeter.shared.apis import exports as api
 from postmeter.shared.errors import RequestError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from postmeter.query.engine.engine import Engine
 from postmeter.query.exports.jobs import Jobs
 from postmeter.query.exports.limits import Limits
 from postmeter.query.exports.links import Links
@@ -12,7 +13,6 @@ from postmeter.query.exports.production import Production
 from postmeter.query.exports.requests import Exports
 from postmeter.query.exports.storage import Folder, Storage
 from postmeter.query.exports.worker import Worker
-from postmeter.query.engine.engine import Engine
 from postmeter.query.metrics import ExportMetrics
 from postmeter.query.requests.answers import Clock
 from postmeter.query.settings import QuerySettings

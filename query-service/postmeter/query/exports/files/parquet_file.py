@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from postmeter.query.exports.files.columns import Kind, Row, Table
 from postmeter.query.exports.failures import ExportFailed
+from postmeter.query.exports.files.columns import Kind, Row, Table
 
 GROUP = 20_000
 """Rows of a row group; as many are held in memory."""

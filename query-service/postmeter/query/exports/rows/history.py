@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
-from postmeter.query.exports.rows import volumes
 from postmeter.query.exports.files.columns import Column, Kind, Row, columns
+from postmeter.query.exports.rows import volumes
 from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import OTHER

@@ -15,12 +15,12 @@ import msgspec
 from postmeter.query import rates
 from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport
-from postmeter.query.exports.rows import sizes
-from postmeter.query.exports.files.columns import Column, Kind, Row, Table, Value, columns
-from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.query import Resolution
+from postmeter.query.exports.files.columns import Column, Kind, Row, Table, Value, columns
+from postmeter.query.exports.rows import sizes
+from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
 from postmeter.shared.apis import workspaces as api
 from postmeter.shared.apis.deliverability import Deliverability
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from postmeter.query.documents import campaigns
 from postmeter.query.documents.workspaces import formulas, lookups
-from postmeter.query.exports.rows import volumes
-from postmeter.query.exports.failures import ExportTooLarge
-from postmeter.query.exports.order import Order
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
+from postmeter.query.exports.failures import ExportTooLarge
+from postmeter.query.exports.order import Order
+from postmeter.query.exports.rows import volumes
 from postmeter.shared.storage.postgres import Pool
 
 MAX_HISTORY_ROWS = 50_000_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
-from postmeter.query.exports.files.columns import Row, Table
-from postmeter.query.exports.order import Order
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
+from postmeter.query.exports.files.columns import Row, Table
+from postmeter.query.exports.order import Order
 from postmeter.shared.storage.postgres import Pool
 
 BATCH = 2_000

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from postmeter.query.exports.order import Order
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
+from postmeter.query.exports.order import Order
 
 _EVENTS = (
     "sent",

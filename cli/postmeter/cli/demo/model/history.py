@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from postmeter.cli.demo import behaviour, company
-from postmeter.cli.demo.audience import Audience, Person
-from postmeter.cli.demo.behaviour import Event, Letter, Purchase
-from postmeter.cli.demo.calendar import Calendar
-from postmeter.cli.demo.campaigns import Campaign
-from postmeter.cli.demo.moments import DAY, HOUR, MINUTE
+from postmeter.cli.demo.model import behaviour, company
+from postmeter.cli.demo.model.audience import Audience, Person
+from postmeter.cli.demo.model.behaviour import Event, Letter, Purchase
+from postmeter.cli.demo.model.calendar import Calendar
+from postmeter.cli.demo.model.campaigns import Campaign
+from postmeter.cli.demo.model.moments import DAY, HOUR, MINUTE
 
 BLOCKING = "outlook"
 """The mailbox provider that refuses everything on the bad day."""

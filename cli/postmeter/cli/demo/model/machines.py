@@ -10,8 +10,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from postmeter.cli.demo.clients import CLIENTS, address_of
-from postmeter.cli.demo.moments import HOUR, MINUTE, SECOND
+from postmeter.cli.demo.model.clients import CLIENTS, address_of
+from postmeter.cli.demo.model.moments import HOUR, MINUTE, SECOND
 
 _GMAIL_AHEAD = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from postmeter.cli.demo.company import APP, NEWSLETTER, ORDERS, SHOP, Sender
+from postmeter.cli.demo.model.company import APP, NEWSLETTER, ORDERS, SHOP, Sender
 
 READERS = "readers"
 CUSTOMERS = "customers"

@@ -6,14 +6,14 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from postmeter.cli.demo import bounces, machines, mailboxes
-from postmeter.cli.demo.audience import BOUNCE, COMPLAIN, Person
-from postmeter.cli.demo.campaigns import Campaign
-from postmeter.cli.demo.clients import CLIENTS
-from postmeter.cli.demo.company import PRODUCTS
-from postmeter.cli.demo.habits import read_at
-from postmeter.cli.demo.machines import Visit
-from postmeter.cli.demo.moments import DAY, HOUR, MINUTE, SECOND
+from postmeter.cli.demo.model import bounces, machines, mailboxes
+from postmeter.cli.demo.model.audience import BOUNCE, COMPLAIN, Person
+from postmeter.cli.demo.model.campaigns import Campaign
+from postmeter.cli.demo.model.clients import CLIENTS
+from postmeter.cli.demo.model.company import PRODUCTS
+from postmeter.cli.demo.model.habits import read_at
+from postmeter.cli.demo.model.machines import Visit
+from postmeter.cli.demo.model.moments import DAY, HOUR, MINUTE, SECOND
 
 LONGEST = 8 * DAY
 """Nothing is heard of a mail for longer."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from postmeter.cli.demo.audience import Person
-from postmeter.cli.demo.moments import DAY, HOUR, MINUTE, offset
+from postmeter.cli.demo.model.audience import Person
+from postmeter.cli.demo.model.moments import DAY, HOUR, MINUTE, offset
 
 _AT_ONCE = 0.2
 """How many read a mail because their telephone told of it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from postmeter.cli.demo import mailboxes
-from postmeter.cli.demo.calendar import DAYS, Calendar
-from postmeter.cli.demo.campaigns import CAFES, CUSTOMERS, DORMANT, READERS
-from postmeter.cli.demo.clients import address_of, client_of
+from postmeter.cli.demo.model import mailboxes
+from postmeter.cli.demo.model.calendar import DAYS, Calendar
+from postmeter.cli.demo.model.campaigns import CAFES, CUSTOMERS, DORMANT, READERS
+from postmeter.cli.demo.model.clients import address_of, client_of
 
 UNSUBSCRIBE, COMPLAIN, BOUNCE = "unsubscribe", "complain", "bounce"
 """How somebody leaves."""

@@ -9,12 +9,12 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from postmeter.cli.demo import campaigns
-from postmeter.cli.demo.audience import Person
-from postmeter.cli.demo.behaviour import Letter
-from postmeter.cli.demo.campaigns import Campaign
-from postmeter.cli.demo.history import Mail, mail
-from postmeter.cli.demo.moments import MINUTE, SECOND
+from postmeter.cli.demo.model import campaigns
+from postmeter.cli.demo.model.audience import Person
+from postmeter.cli.demo.model.behaviour import Letter
+from postmeter.cli.demo.model.campaigns import Campaign
+from postmeter.cli.demo.model.history import Mail, mail
+from postmeter.cli.demo.model.moments import MINUTE, SECOND
 
 LIVELY = 20 * MINUTE
 """How long after its start the traffic is lively."""

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from postmeter.cli.demo import campaigns
-from postmeter.cli.demo.campaigns import Campaign, Flow
-from postmeter.cli.demo.company import ZONE
-from postmeter.cli.demo.moments import HOUR, midnight, offset
+from postmeter.cli.demo.model import campaigns
+from postmeter.cli.demo.model.campaigns import Campaign, Flow
+from postmeter.cli.demo.model.company import ZONE
+from postmeter.cli.demo.model.moments import HOUR, midnight, offset
 
 DAYS = 90
 """Of history; the last one is the day on which the demo was begun."""
