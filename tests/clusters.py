@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from postmeter.cli.local.binaries import find_postgres
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.binaries import find_postgres
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from tests.databases import make_template
 from tests.product import PREPARED
 

@@ -17,8 +17,8 @@ import uvloop
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_redis
+from postmeter.cli.local.servers.redis_server import RedisServer
 from tests import clusters, missing
 from tests.databases import Databases, execute, make_template, on_database
 from tests.product import PATIENCE, PREPARED

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import asyncpg
 
-from postmeter.cli.local.binaries import find_postgres
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.binaries import find_postgres
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from postmeter.shared.storage import migrate
 from postmeter.shared.storage.postgres import Connection
 

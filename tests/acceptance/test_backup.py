@@ -18,7 +18,7 @@ import pytest
 import redis
 import requests
 
-from postmeter.cli.local.binaries import find_postgres, find_redis
+from postmeter.cli.local.servers.binaries import find_postgres, find_redis
 from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint
 from tests.acceptance.described_product import DOWNLOAD, DescribedProduct, filled, opens

@@ -23,9 +23,9 @@ import msgspec
 
 from postmeter.aggregator import bounces
 from postmeter.aggregator.upkeep import day_sums
-from postmeter.cli.local.binaries import find_postgres, find_redis
-from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_postgres, find_redis
+from postmeter.cli.local.servers.postgres_server import PostgresServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import verdict_reasons

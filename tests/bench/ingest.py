@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 import redis
 
-from postmeter.cli.local.binaries import find_redis
+from postmeter.cli.local.servers.binaries import find_redis
 from postmeter.shared.stream import records
 from postmeter.shared.stream.streams import stream
 from tests.integration.tracking_service import Service, new_message, open_target

@@ -30,9 +30,9 @@ import asyncpg
 import msgspec
 import redis
 
-from postmeter.cli.local.binaries import find_postgres, find_redis
-from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_postgres, find_redis
+from postmeter.cli.local.servers.postgres_server import PostgresServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.migrate import migrate
 from postmeter.shared.storage.rollups import added

@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from postmeter.cli.local.binaries import find_postgres
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.binaries import find_postgres
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.migrate import migrate
 from postmeter.shared.stream.events import EventType, Mark, Verdict

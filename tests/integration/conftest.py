@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.gateway.keys import remembered
 from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS

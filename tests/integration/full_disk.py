@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from postmeter.cli.local.binaries import find_redis
 from postmeter.cli.local.errors import StartError
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_redis
+from postmeter.cli.local.servers.redis_server import RedisServer
 from tests.integration.tracking_service import Reply, Service, click_target, hits_of, new_message, open_target
 from tests.product import wait_for
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_redis
+from postmeter.cli.local.servers.redis_server import RedisServer
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 
 import redis
 
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.process import Process, spawn
+from postmeter.cli.local.processes.process import Process, spawn
+from postmeter.cli.local.servers.binaries import find_redis
 from tests.product import free_port, wait_for
 
 NAME = "hits"

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.folders import socket_folder
-from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_postgres, find_redis
+from postmeter.cli.local.servers.postgres_server import PostgresServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 
 
 def postgres_in(folder: Path) -> PostgresServer:

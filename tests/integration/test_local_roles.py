@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from postmeter.cli.local import database, vault
-from postmeter.cli.local.binaries import find_postgres
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.binaries import find_postgres
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from postmeter.shared.storage import migrate, rights
 from tests.conftest import fast_place
 

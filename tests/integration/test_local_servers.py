@@ -15,10 +15,10 @@ import asyncpg
 import pytest
 import redis
 
-from postmeter.cli.local.binaries import find_postgres
 from postmeter.cli.local.errors import DataDirectoryError, StartError
 from postmeter.cli.local.folders import socket_folder
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.binaries import find_postgres
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from tests.integration.servers_in import postgres_in, redis_in
 from tests.product import descendants, wait_for
 

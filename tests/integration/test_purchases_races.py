@@ -21,8 +21,8 @@ from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.store.dimensions import Dimensions
-from postmeter.cli.local.binaries import find_redis
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_redis
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import records, streams

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.aggregator import service as aggregator
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.gateway import service as gateway
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query import service as query

@@ -10,7 +10,7 @@ import pytest
 import redis
 from redis.exceptions import ReadOnlyError
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.gateway.limits import limits
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.stream import redis_clients

@@ -17,7 +17,7 @@ import redis
 import yaml
 from click.testing import CliRunner
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.cli.main import main
 from postmeter.shared.links.pixel import GIF
 from tests.integration.tracking_service import SHARDS, Service, batches, hits_of, new_message, open_target

@@ -13,7 +13,7 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.cli.main import main
 from postmeter.gateway import service as gateway
 from postmeter.gateway.keys import pepper

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.links.pixel import GIF
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import Mark

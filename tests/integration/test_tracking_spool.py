@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import redis
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.links.pixel import GIF
 from tests.integration.tracking_service import (
     Reply,

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.links.pixel import GIF
 from tests.integration.tracking_service import Service, hits_of, new_message, open_target
 from tests.product import wait_for

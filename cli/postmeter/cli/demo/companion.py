@@ -13,7 +13,7 @@ from postmeter.cli.local.companion import Companion
 from postmeter.cli.local.database import Workspace
 from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.private_file import write_private
-from postmeter.cli.local.process import Process, spawn
+from postmeter.cli.local.processes.process import Process, spawn
 
 _LIST = "mailbox_providers.txt"
 _SETTING = "POSTMETER_MAILBOX_PROVIDERS"

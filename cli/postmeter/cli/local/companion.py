@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postmeter.cli.local.database import Workspace
-from postmeter.cli.local.process import Process
+from postmeter.cli.local.processes.process import Process
 
 
 @dataclass(frozen=True)

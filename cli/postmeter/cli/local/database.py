@@ -9,7 +9,7 @@ import asyncpg
 from postmeter.cli import admin
 from postmeter.cli.local import vault
 from postmeter.cli.local.errors import LocalError
-from postmeter.cli.local.postgres_server import PostgresServer
+from postmeter.cli.local.servers.postgres_server import PostgresServer
 from postmeter.cli.local.vault import Vault
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.people import links, users

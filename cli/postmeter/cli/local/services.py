@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from postmeter.cli.local.ports import HOST, HeldPorts
-from postmeter.cli.local.process import Process, spawn
+from postmeter.cli.local.processes.process import Process, spawn
 from postmeter.cli.local.vault import Vault
 
 # Started in this order, so that a service finds what it calls; stopped as STOP_ORDER says: who accepts

@@ -7,11 +7,11 @@ from pathlib import Path
 import redis
 
 from postmeter.cli.local import database
-from postmeter.cli.local.binaries import find_postgres, find_redis
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.folders import make_folder, socket_folder
-from postmeter.cli.local.postgres_server import PostgresServer
-from postmeter.cli.local.redis_server import RedisServer
+from postmeter.cli.local.servers.binaries import find_postgres, find_redis
+from postmeter.cli.local.servers.postgres_server import PostgresServer
+from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.cli.local.vault import Vault
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import rights

@@ -10,13 +10,13 @@ from types import FrameType
 
 from postmeter.cli.local import database, services, vault
 from postmeter.cli.local.companion import Companion
-from postmeter.cli.local.drain import wait_drained
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.folders import make_folder
 from postmeter.cli.local.lock import DirectoryLock
-from postmeter.cli.local.member import Member
 from postmeter.cli.local.ports import HeldPorts
-from postmeter.cli.local.readiness import wait_ready
+from postmeter.cli.local.processes.drain import wait_drained
+from postmeter.cli.local.processes.member import Member
+from postmeter.cli.local.processes.readiness import wait_ready
 from postmeter.cli.local.ready_file import Ready, ReadyFile
 from postmeter.cli.local.stores import Stores
 

@@ -6,7 +6,7 @@ import time
 import asyncpg
 import redis.asyncio
 
-from postmeter.cli.local.member import Member
+from postmeter.cli.local.processes.member import Member
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.stream import redis_clients, streams
 

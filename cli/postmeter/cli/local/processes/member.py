@@ -4,9 +4,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from postmeter.cli.local.backoff import Backoff
 from postmeter.cli.local.errors import LocalError
-from postmeter.cli.local.process import Process
+from postmeter.cli.local.processes.backoff import Backoff
+from postmeter.cli.local.processes.process import Process
 
 
 class Member:

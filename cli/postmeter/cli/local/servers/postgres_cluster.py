@@ -10,8 +10,8 @@ from pathlib import Path
 
 from postmeter.cli.local.errors import DataDirectoryError, StartError
 from postmeter.cli.local.folders import make_folder
-from postmeter.cli.local.process import log_tail, spawn
-from postmeter.cli.local.server_user import ServerUser
+from postmeter.cli.local.processes.process import log_tail, spawn
+from postmeter.cli.local.servers.server_user import ServerUser
 
 SUPERUSER = "postmeter"
 INITDB_SECONDS = 120.0

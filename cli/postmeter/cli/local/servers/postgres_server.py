@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from postmeter.cli.local import postgres_cluster
 from postmeter.cli.local.errors import StartError
 from postmeter.cli.local.folders import make_folder
-from postmeter.cli.local.process import Process, log_tail, spawn
-from postmeter.cli.local.server_user import ServerUser, server_user
+from postmeter.cli.local.processes.process import Process, log_tail, spawn
+from postmeter.cli.local.servers import postgres_cluster
+from postmeter.cli.local.servers.server_user import ServerUser, server_user
 
 _SETTINGS = {
     "listen_addresses": "",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from postmeter.cli.local import child
 from postmeter.cli.local.errors import DataDirectoryError, LocalError
 from postmeter.cli.local.folders import open_to_all
+from postmeter.cli.local.processes import child
 
 
 class ServerUser(msgspec.Struct, frozen=True):

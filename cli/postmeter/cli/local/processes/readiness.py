@@ -5,7 +5,7 @@ import time
 
 from postmeter.cli.local.errors import StartError
 from postmeter.cli.local.ports import HOST
-from postmeter.cli.local.process import Process
+from postmeter.cli.local.processes.process import Process
 
 
 def wait_ready(process: Process, ops_port: int, timeout: float) -> None:

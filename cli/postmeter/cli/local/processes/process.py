@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from postmeter.cli.local import child
+from postmeter.cli.local.processes import child
 
 # The kernel's parent-death signal fires when the *thread* that forked ends. All children are therefore
 # started by this one thread, which lives as long as the process does.

@@ -10,7 +10,7 @@ import redis
 
 from postmeter.cli.local.errors import StartError
 from postmeter.cli.local.folders import make_folder
-from postmeter.cli.local.process import Process, log_tail, spawn
+from postmeter.cli.local.processes.process import Process, log_tail, spawn
 
 # For the next writes. Below it the server is better off not started.
 LEAST_FREE_BYTES = 1 << 20
