@@ -10,7 +10,7 @@ from aiohttp import web
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from postmeter.gateway.people.provider import Provider
+from postmeter.gateway.people.oidc.provider import Provider
 from postmeter.shared.auth.secret import Secret
 from tests.integration.people import PeopleGateway, people_gateway
 from tests.integration.running_gateway import service

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import KeySet, RSAKey
 
-from postmeter.gateway.people import id_tokens
+from postmeter.gateway.people.oidc import id_tokens
 from tests.integration.identity_provider import CLIENT, EC, ISSUER, NONCE, RSA, token
 
 

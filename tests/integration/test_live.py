@@ -19,8 +19,8 @@ from redis.asyncio import Redis
 
 from postmeter.aggregator.live import onlookers
 from postmeter.gateway.people import sessions, users
-from postmeter.gateway.people.browsers import Browser
-from postmeter.gateway.people.cookie import SESSION
+from postmeter.gateway.people.browser.cookie import SESSION
+from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.gateway.proxy import lifetimes
 from postmeter.query.live import channel, reader
 from postmeter.shared.stream import live_events, streams

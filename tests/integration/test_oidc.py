@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import KeySet
 
-from postmeter.gateway.people import oidc_routes, provider
-from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.gateway.people.oidc import provider
+from postmeter.gateway.people.oidc.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.shared.http import concurrency as turns
 from tests.integration.identity_provider import EC, NONCE, Played, at, played, token
 from tests.integration.people import PeopleGateway, people_gateway
@@ -199,13 +199,13 @@ async def test_a_provider_that_hangs_holds_few_up(postgres_dsn: str, monkeypatch
         return web.json_response({})
 
     async with service(hang) as issuer, at(postgres_dsn, issuer) as place:
-        tries = {asyncio.create_task(begun(place)) for _ in range(oidc_routes.OF_ONE + 5)}
+        tries = {asyncio.create_task(begun(place)) for _ in range(routes.OF_ONE + 5)}
         async with asyncio.timeout(PATIENCE):
             told: set[asyncio.Task[Came]] = set()
             while len(told) < 5:
                 told |= (await asyncio.wait(tries - told, return_when=asyncio.FIRST_COMPLETED))[0]
         assert {one.result().to for one in told} == {"/login#oidc=unavailable"}
-        assert len(tries - told) == oidc_routes.OF_ONE
+        assert len(tries - told) == routes.OF_ONE
         assert (await place.ask("GET", "/session/ways")).status == 200
         release.set()
         assert {one.to for one in await asyncio.gather(*tries)} == {"/login#oidc=unavailable"}
@@ -239,7 +239,7 @@ async def test_codes_that_a_stranger_makes_up_take_nobody_else_s_turn(postgres_d
 
     async with service(answer) as acting.url, at(postgres_dsn, acting.url, trusted_hops=1) as place:
         begun = "x" * 43
-        state, *_ = oidc_routes._secrets(begun)
+        state, *_ = routes._secrets(begun)
 
         async def comes(address: str, code: str) -> str:
             headers = {"Cookie": f"postmeter_oidc={begun}", "X-Forwarded-For": address}
@@ -247,9 +247,9 @@ async def test_codes_that_a_stranger_makes_up_take_nobody_else_s_turn(postgres_d
             async with place.session.get(url, headers=headers, allow_redirects=False) as answered:
                 return answered.headers["Location"]
 
-        coming = [asyncio.create_task(comes("192.0.2.1", "made-up")) for _ in range(2 * oidc_routes.AT_ONCE)]
+        coming = [asyncio.create_task(comes("192.0.2.1", "made-up")) for _ in range(2 * routes.AT_ONCE)]
         async with asyncio.timeout(PATIENCE):
-            while len(codes) < oidc_routes.OF_ONE:
+            while len(codes) < routes.OF_ONE:
                 await asyncio.wait(coming, timeout=0.01)
             coming.append(asyncio.create_task(comes("198.51.100.1", "given")))
             while "given" not in codes and not coming[-1].done():

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from postmeter.gateway.people.cookie import SESSION
+from postmeter.gateway.people.browser.cookie import SESSION
 from tests.integration.commands import Commands
 from tests.integration.running_gateway import gateway
 

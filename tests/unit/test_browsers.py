@@ -2,7 +2,7 @@
 
 import pytest
 
-from postmeter.gateway.people import browsers
+from postmeter.gateway.people.browser import kinds
 
 MOZILLA = "Mozilla/5.0 "
 WEBKIT = " AppleWebKit/537.36 (KHTML, like Gecko) "
@@ -27,4 +27,4 @@ WEBKIT = " AppleWebKit/537.36 (KHTML, like Gecko) "
     ],
 )  # fmt: skip
 def test_it_is_told_by_family_alone(user_agent: str, family: str | None, system: str | None) -> None:
-    assert browsers.of(user_agent) == (family, system)
+    assert kinds.of(user_agent) == (family, system)

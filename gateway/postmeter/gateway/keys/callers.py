@@ -6,8 +6,8 @@ from aiohttp import web
 
 from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.metrics import GatewayMetrics
-from postmeter.gateway.people.cookie import SESSION
-from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.browser.cookie import SESSION
+from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
 from postmeter.shared.apis.table import Endpoint
 from postmeter.shared.auth import authorization

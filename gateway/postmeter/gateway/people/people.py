@@ -12,12 +12,12 @@ from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.limits import limits
 from postmeter.gateway.metrics import GatewayMetrics, PeopleMetrics
 from postmeter.gateway.people import throttle
+from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.key_routes import KeyRoutes
-from postmeter.gateway.people.oidc_routes import OidcRoutes
-from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.oidc.provider import Provider
+from postmeter.gateway.people.oidc.routes import OidcRoutes
 from postmeter.gateway.people.own_session_routes import OwnSessionRoutes
 from postmeter.gateway.people.passwords import Passwords
-from postmeter.gateway.people.provider import Provider
 from postmeter.gateway.people.session_routes import SessionRoutes
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn

@@ -11,9 +11,10 @@ from aiohttp import web
 from postmeter.gateway.hits.stand_in import client_of
 from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.metrics import PeopleMetrics
-from postmeter.gateway.people import browsers, sessions
-from postmeter.gateway.people.cookie import SESSION
-from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people import sessions
+from postmeter.gateway.people.browser import kinds
+from postmeter.gateway.people.browser.cookie import SESSION
+from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.proxy.routes import Handler
@@ -83,7 +84,7 @@ class SessionRoutes:
 
     async def _signed_in(self, request: web.BaseRequest, body: bytes) -> str:
         """A new session's token."""
-        browser = browsers.of(request.headers.get("User-Agent", ""))
+        browser = kinds.of(request.headers.get("User-Agent", ""))
         fields = json_bodies.decode(_any, body)
         signing_in: Awaitable[str]
         if "api_key" in fields:

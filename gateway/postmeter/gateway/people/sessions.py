@@ -12,7 +12,7 @@ import asyncpg
 
 from postmeter.gateway.keys.remembered import Clock, Remembered
 from postmeter.gateway.people import bearer_tokens, roles
-from postmeter.gateway.people.browsers import Browser
+from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.deadlines import within

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from postmeter.gateway.keys.holders import Keys
 from postmeter.gateway.people import links, passwords, sessions, users
-from postmeter.gateway.people.browsers import Browser
+from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.gateway.people.links import Link, Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.gateway.people import delegation, links, roles, users
-from postmeter.gateway.people.origins import Origins
+from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import users as api

@@ -16,11 +16,12 @@ from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import client_of
 from postmeter.gateway.metrics import PeopleMetrics
-from postmeter.gateway.people import browsers, sessions, users
-from postmeter.gateway.people.browsers import Browser
-from postmeter.gateway.people.cookie import OIDC, SESSION
-from postmeter.gateway.people.origins import Origins
-from postmeter.gateway.people.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.gateway.people import sessions, users
+from postmeter.gateway.people.browser import kinds
+from postmeter.gateway.people.browser.cookie import OIDC, SESSION
+from postmeter.gateway.people.browser.kinds import Browser
+from postmeter.gateway.people.browser.origins import Origins
+from postmeter.gateway.people.oidc.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api
@@ -119,7 +120,7 @@ class OidcRoutes:
             return self._refused(str(error))
         except ProviderAway as error:
             return self._away(error)
-        browser = browsers.of(request.headers.get("User-Agent", ""))
+        browser = kinds.of(request.headers.get("User-Agent", ""))
         token = await settled(self._session_of(email, match[2], browser))
         if token is None:
             return self._refused("nobody has been invited under this email, or the account is disabled", "unknown")

@@ -21,7 +21,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
 
 if TYPE_CHECKING:
-    from postmeter.gateway.people.id_tokens import Keys
+    from postmeter.gateway.people.oidc.id_tokens import Keys
 
 REMEMBERED_SECONDS = 3600.0
 KEYS_SECONDS = 30.0
@@ -160,7 +160,7 @@ class Provider:
     async def _published(self, about: Metadata, good_for: float) -> Keys:
         if self._keys is None or self._now() - self._keys[1] > good_for:
             # Imported here: it takes time and memory that a gateway without a provider has a better use for.
-            from postmeter.gateway.people import id_tokens
+            from postmeter.gateway.people.oidc import id_tokens
 
             found = _decoded(await self._ask("GET", about.jwks_uri), dict[str, Any])
             try:
