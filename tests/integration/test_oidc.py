@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import KeySet
 
-from postmeter.gateway.people.oidc import provider
+from postmeter.gateway.people.oidc import provider, routes
 from postmeter.gateway.people.oidc.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.shared.http import concurrency as turns
 from tests.integration.identity_provider import EC, NONCE, Played, at, played, token

@@ -186,7 +186,7 @@ async def test_only_administrators_of_the_workspace_manage_its_sources(post: Web
 async def test_a_workspace_has_a_bounded_number_of_sources(
     post: WebhookGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     monkeypatch.setattr(registry, "MOST", 1)
     await good(post, "POST", "", {"provider": "postmark"})

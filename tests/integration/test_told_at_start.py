@@ -23,7 +23,7 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.storage import stores
-from postmeter.tracking.webhooks import registry
+from postmeter.tracking.webhooks.sources import registry
 from tests.integration.every_port import every_port
 from tests.integration.running_gateway import client, gateway_settings
 from tests.integration.tracking_service import KEY, OLD_KEY, Service, new_message, open_target

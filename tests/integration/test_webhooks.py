@@ -20,7 +20,8 @@ from postmeter.cli.main import main
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event
-from postmeter.tracking.webhooks import handler, sns_certificates
+from postmeter.tracking.webhooks import handler
+from postmeter.tracking.webhooks.providers import sns_certificates
 from postmeter.tracking.webhooks.tokens import Tokens
 from tests.integration.running_gateway import NO_REDIS, service
 from tests.waiting import until

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import sns_certificates
+from postmeter.tracking.webhooks.providers import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
 from tests.webhooks.deliveries import OUR_ID, micros, reading
 from tests.webhooks.ses import BOUNCE, SENT_AT, event, mail, raw_delivery

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.stream.events import EventType
-from postmeter.tracking.webhooks import sns_certificates
+from postmeter.tracking.webhooks.providers import sns_certificates
 from postmeter.tracking.webhooks.providers.ses import PROVIDER
 from tests.webhooks.deliveries import NOW, delivery, readings, refusal, source
 from tests.webhooks.ses import event, raw_delivery

@@ -21,7 +21,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage.rollups import COUNTERS, TOTAL
 from postmeter.tracking import service as tracking
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.webhooks import sns_certificates
+from postmeter.tracking.webhooks.providers import sns_certificates
 from tests.aggregation import Bench, bench
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway
 from tests.integration.running_query import INTERNAL, Workspaces, workspaces

@@ -78,7 +78,7 @@ def create_source(
 ) -> None:
     """Create a source; prints its URL and, this once, its secret."""
     # Imported here and below: a single service shall not load what only this command needs.
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     key, base = access.source_key(data), access.gateway_url(data)
 
@@ -113,7 +113,7 @@ def create_source(
 @data_option()
 def list_sources(workspace: str | None, data: Path | None) -> None:
     """List sources: id, workspace, provider, name, engagement, state."""
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     found = _on_database(data, lambda connection: registry.listed(connection, workspace, revoked=True))
     click.echo("id\tworkspace\tprovider\tname\tengagement\tstate")
@@ -128,7 +128,7 @@ def list_sources(workspace: str | None, data: Path | None) -> None:
 @data_option()
 def show_source(source: str, data: Path | None) -> None:
     """Show what a source brought last: deliveries, those not taken, and what was not understood, the latest first."""
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     found = _on_database(data, lambda connection: registry.find(connection, None, source))
     history = asyncio.run(_history(access.redis_url(data), source))
@@ -153,7 +153,7 @@ def show_source(source: str, data: Path | None) -> None:
 @data_option()
 def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> None:
     """Say what a source's provider signs with; deliveries are checked with it within seconds."""
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     key = access.source_key(data)
     _on_database(data, lambda connection: registry.find(connection, None, source))  # before anybody types
@@ -177,7 +177,7 @@ def set_engagement(source: str, whose: str, data: Path | None) -> None:
 @data_option()
 def revoke_source(source: str, data: Path | None) -> None:
     """Revoke a source; its URL stops working within seconds."""
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     _on_database(data, lambda connection: registry.revoke(connection, None, source, COMMAND))
     click.echo(f"source {source} revoked")
@@ -185,7 +185,7 @@ def revoke_source(source: str, data: Path | None) -> None:
 
 def _change(data: Path | None, key: Secret, source: str, **given: Any) -> None:
     """Change what is given of a source."""
-    from postmeter.tracking.webhooks import registry
+    from postmeter.tracking.webhooks.sources import registry
 
     async def change(connection: Connection) -> None:
         async with audit.change(connection):
@@ -197,7 +197,7 @@ def _change(data: Path | None, key: Secret, source: str, **given: Any) -> None:
 
 def _on_database(data: Path | None, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
     """What `work` returns; `postmeter source list` is named to who names a source that is not there."""
-    from postmeter.tracking.webhooks.registry import NoSuchSource
+    from postmeter.tracking.webhooks.sources.registry import NoSuchSource
 
     try:
         return access.with_connection(data, work)

@@ -25,7 +25,7 @@ from postmeter.tracking.hits.policy import HitPolicy
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
 from postmeter.tracking.preferences.routes import Preferences
 from postmeter.tracking.webhooks.routes import WebhookRoutes
-from postmeter.tracking.webhooks.source_routes import SourceRoutes
+from postmeter.tracking.webhooks.sources.routes import SourceRoutes
 from postmeter.tracking.writes.campaigns import Campaigns
 from postmeter.tracking.writes.consents import Consents
 from postmeter.tracking.writes.events import Events

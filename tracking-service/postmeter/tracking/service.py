@@ -34,10 +34,10 @@ from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.parts import Parts
 from postmeter.tracking.preferences.routes import Preferences
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.webhooks import registry as sources_registry
 from postmeter.tracking.webhooks.handler import Webhooks
 from postmeter.tracking.webhooks.routes import WebhookRoutes
-from postmeter.tracking.webhooks.source_routes import SourceRoutes
+from postmeter.tracking.webhooks.sources import registry as sources_registry
+from postmeter.tracking.webhooks.sources.routes import SourceRoutes
 from postmeter.tracking.writes.campaigns import Campaigns
 from postmeter.tracking.writes.consents import Consents
 from postmeter.tracking.writes.events import Events

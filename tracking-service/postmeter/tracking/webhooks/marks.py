@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from postmeter.tracking.webhooks import told
+from postmeter.tracking.webhooks import lenient_json
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY
 
 _MARK = f"{MESSAGE_KEY}:"
@@ -23,7 +23,7 @@ def of_tags(tags: Iterable[str]) -> tuple[str, tuple[str, ...]]:
 
 def of_json(text: str) -> str:
     """Our id in a text that is a JSON object with `postmeter_id`; empty for every other text, which is the sender's."""
-    return told.object_of(json_of(text)).text(MESSAGE_KEY)
+    return lenient_json.object_of(json_of(text)).text(MESSAGE_KEY)
 
 
 def json_of(text: str) -> bytes:

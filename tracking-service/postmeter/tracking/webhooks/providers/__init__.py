@@ -1,4 +1,4 @@
-"""One module per email provider: how its webhook is signed, and what its payloads mean."""
+"""One module per email provider: how its webhook is signed, and what its payloads mean. `sns` is part of Amazon SES."""
 
 from postmeter.tracking.webhooks.provider import Provider
 from postmeter.tracking.webhooks.providers import (

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "request": EventType.SENT,
@@ -54,22 +54,22 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _at(item: Told) -> moments.At:
+def _at(item: JsonObject) -> moments.At:
     """`ts_epoch` is documented in milliseconds, 13 digits, and shown in seconds in some of Brevo's examples."""
     precise = item.text("ts_epoch")
     return moments.of(precise if len(precise) >= 13 else item.text("ts_event", "ts_epoch"))
 
 
-def _tags(item: Told) -> list[str]:
+def _tags(item: JsonObject) -> list[str]:
     """Of the list `tags`, else of `tag`: one tag, or a list written as JSON."""
     if tags := item.texts("tags") or item.texts("tag"):
-        listed = told.list_of(marks.json_of(tags[0])) if len(tags) == 1 else ()
-        return [told.text_of(tag) for tag in listed] or tags
+        listed = lenient_json.list_of(marks.json_of(tags[0])) if len(tags) == 1 else ()
+        return [lenient_json.text_of(tag) for tag in listed] or tags
     return []
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     name = item.word("event")
     kind, at = _TYPES.get(name, EventType.UNKNOWN), _at(item)
     tagged, tags = marks.of_tags(_tags(item))

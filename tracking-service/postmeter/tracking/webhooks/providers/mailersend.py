@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
@@ -40,7 +40,7 @@ _REASONS = ("bounce_reason", "suppression_reason", "unsubscribe_reason", "reason
 _REASONED = frozenset({EventType.DEFERRED, EventType.BOUNCED, EventType.FAILED, EventType.UNSUBSCRIBED})
 _ENGAGEMENT = frozenset({EventType.OPENED, EventType.CLICKED})
 
-_KIND = told.Few("type")
+_KIND = lenient_json.FewFields("type")
 
 
 def _is_ping(body: bytes) -> bool:
@@ -59,7 +59,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     name, data = item.word("type"), item.object("data")
     kind = _TYPES.get(name, EventType.UNKNOWN)
     # `data.email` is an object in the older version; in the newer one the recipient's address may stand in its place.

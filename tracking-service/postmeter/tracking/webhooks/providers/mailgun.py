@@ -17,12 +17,12 @@ from typing import NamedTuple
 import msgspec
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.providers import mailgun_forms
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 FRESH_SECONDS = 12 * 3600.0
 """Mailgun tries a delivery again for eight hours, and may do so with the signature of the first attempt."""
@@ -45,21 +45,21 @@ _TOO_OLD = "old"
 _REASONED = (EventType.BOUNCED, EventType.FAILED, EventType.DEFERRED)
 
 
-_BODY = told.Few("signature", "event-data")
-_SIGNATURE = told.Few("timestamp", "token", "signature", "parent-signature")
+_BODY = lenient_json.FewFields("signature", "event-data")
+_SIGNATURE = lenient_json.FewFields("timestamp", "token", "signature", "parent-signature")
 
 
 class _Signed(NamedTuple):
     """signature: the object, or the older form's fields, that hold it. event: what came with it."""
 
-    signature: Told
+    signature: JsonObject
     event: bytes
 
 
 def _signed(delivery: Delivery) -> _Signed:
     form = mailgun_forms.fields_of(delivery)
     if form is not None:
-        return _Signed(told.object_of(msgspec.json.encode(dict(form))), mailgun_forms.item_of(form))
+        return _Signed(lenient_json.object_of(msgspec.json.encode(dict(form))), mailgun_forms.item_of(form))
     # Nothing is verified yet: what is larger than an event is not worth mending.
     mend = len(delivery.body) <= items.ITEM_BYTES
     body = _BODY.of(delivery.body, mend=mend)
@@ -92,7 +92,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body) if form is None else [mailgun_forms.item_of(form)]
 
 
-def _kind(event: Told) -> tuple[EventType, BounceType | None]:
+def _kind(event: JsonObject) -> tuple[EventType, BounceType | None]:
     name, reason = event.word("event"), event.word("reason")
     if reason == _TOO_OLD and name in ("failed", "dropped"):
         return EventType.BOUNCED, BounceType.SOFT
@@ -107,7 +107,7 @@ def _kind(event: Told) -> tuple[EventType, BounceType | None]:
     return EventType.BOUNCED, BounceType.SOFT if soft else BounceType.HARD
 
 
-def _reason(event: Told) -> str:
+def _reason(event: JsonObject) -> str:
     status, reject = event.object("delivery-status"), event.object("reject")
     words = (
         event.text("reason") or reject.text("reason"),
@@ -118,14 +118,14 @@ def _reason(event: Told) -> str:
     return " ".join(word for word in words if word not in ("", "0"))
 
 
-def _recipient(event: Told, headers: Told) -> str:
+def _recipient(event: JsonObject, headers: JsonObject) -> str:
     """A rejected mail names its recipient in its own header only; several there are nobody in particular."""
     to = headers.text("to")
     return event.text("recipient") or (to if to.count("@") == 1 else "")
 
 
 def _read(body: bytes) -> list[Reading]:
-    event = told.item_of(body).object("event-data")
+    event = lenient_json.item_of(body).object("event-data")
     kind, bounce = _kind(event)
     name, event_id, timestamp = event.text("event"), event.text("id"), event.text("timestamp")
     headers = event.object("message").object("headers")

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "sent": EventType.DELIVERED,
@@ -35,7 +35,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(body) if body.lstrip()[:1] == b"[" else items.of_object(body)
 
 
-def _kind(item: Told) -> EventType:
+def _kind(item: JsonObject) -> EventType:
     kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
     # Mailjet's list of errors: greylisted is temporary, and delivery is tried again.
     if kind is EventType.BOUNCED and item.word("error") == _GREYLISTED and not item.yes("hard_bounce"):
@@ -44,7 +44,7 @@ def _kind(item: Told) -> EventType:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     kind = _kind(item)
     words = [item.text(name) for name in ("comment", "error_related_to", "error")] if kind in _REASONED else []
     return [

@@ -14,7 +14,7 @@ import msgspec
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
@@ -67,7 +67,7 @@ def _too_many() -> RequestError:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
     words = [item.text(name) for name in ("response_code", "response", "reason", "bounce_category")]
     category = item.text("category")

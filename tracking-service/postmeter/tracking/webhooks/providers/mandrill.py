@@ -17,11 +17,11 @@ from yarl import query_to_pairs
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _FIELD = "mandrill_events"
 _MAX_FIELDS = 10
@@ -63,7 +63,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(listed.encode())
 
 
-def _reason(item: Told) -> str:
+def _reason(item: JsonObject) -> str:
     """The class of the bounce, and what the recipient's server or Mandrill's own list said."""
     message = item.object("msg")
     diagnosis = message.text("diag") or next((event.text("diag") for event in message.objects("smtp_events")[-1:]), "")
@@ -73,7 +73,7 @@ def _reason(item: Told) -> str:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     # Changes of the deny and allow lists have a type instead of an event, and no message.
     name, message = item.word("event", "type"), item.object("msg")
     kind = _TYPES.get(name, EventType.UNKNOWN)

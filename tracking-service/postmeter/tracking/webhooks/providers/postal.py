@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, marks, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "messagesent": EventType.DELIVERED,
@@ -68,7 +68,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _kind(item: Told) -> EventType:
+def _kind(item: JsonObject) -> EventType:
     name, payload = item.word("event"), item.object("payload")
     if name == "messagedeliveryfailed" and not payload.text("output"):
         return EventType.FAILED  # no server said so: Postal gave up, or did not try
@@ -78,7 +78,7 @@ def _kind(item: Told) -> EventType:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     name, event_id, payload = item.text("event"), item.text("uuid"), item.object("payload")
     # A bounce tells of two messages: the mail that came back with it, and the one that it is about.
     message = payload.object("original_message") or payload.object("message")

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "delivery": EventType.DELIVERED,
@@ -51,7 +51,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _kind(item: Told) -> EventType:
+def _kind(item: JsonObject) -> EventType:
     kind = _TYPES.get(item.word("RecordType"), EventType.UNKNOWN)
     if kind is EventType.BOUNCED:
         return _NO_BOUNCES.get(item.word("Type"), kind)
@@ -60,11 +60,11 @@ def _kind(item: Told) -> EventType:
     return kind
 
 
-def _reactivated(item: Told) -> bool:
+def _reactivated(item: JsonObject) -> bool:
     return bool(item.text("SuppressSending")) and not item.yes("SuppressSending")
 
 
-def _unsubscribed(item: Told) -> bool:
+def _unsubscribed(item: JsonObject) -> bool:
     """Whether a change of the suppression list is a recipient's wish: bounces and complaints come as such, too, and
     what the sender adds or takes off is nobody's wish.
     """
@@ -72,7 +72,7 @@ def _unsubscribed(item: Told) -> bool:
     return by_recipient and item.word("SuppressionReason") in ("", "manualsuppression") and not _reactivated(item)
 
 
-def _name(item: Told) -> str:
+def _name(item: JsonObject) -> str:
     """Postmark's word for it, with what tells changes of the suppression list apart."""
     name = item.text("RecordType")
     if item.word("RecordType") != "subscriptionchange":
@@ -81,7 +81,7 @@ def _name(item: Told) -> str:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     kind, message, tag = _kind(item), item.text("MessageID"), item.text("Tag")
     words = [item.text(name) for name in ("Type", "Description", "Details")] if kind in _REASONED else []
     return [

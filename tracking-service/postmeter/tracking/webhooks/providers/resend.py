@@ -13,11 +13,11 @@ import hmac
 from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "email.scheduled": EventType.QUEUED,
@@ -60,7 +60,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_object(delivery.body)
 
 
-def _tags(data: Told) -> dict[str, str]:
+def _tags(data: JsonObject) -> dict[str, str]:
     """Tags come as an object of names and values, or as a list of {"name", "value"}."""
     named = data.object("tags")
     if named:
@@ -68,18 +68,18 @@ def _tags(data: Told) -> dict[str, str]:
     return {tag.text("name"): tag.text("value") for tag in data.objects("tags")}
 
 
-def _kind(name: str, data: Told) -> EventType:
+def _kind(name: str, data: JsonObject) -> EventType:
     if data.object("bounce").word("subType") in _NOT_TRIED:
         return EventType.FAILED
     return _TYPES.get(name, EventType.UNKNOWN)
 
 
-def _bounce(data: Told) -> BounceType:
+def _bounce(data: JsonObject) -> BounceType:
     """Resend tells permanent refusals only; the class is that of SES behind it where it says one."""
     return BounceType.HARD if data.object("bounce").word("type") in ("", "permanent") else BounceType.SOFT
 
 
-def _reason(data: Told) -> str:
+def _reason(data: JsonObject) -> str:
     bounce, failed, suppressed = (data.object(name) for name in ("bounce", "failed", "suppressed"))
     words = (
         bounce.text("subType"),
@@ -90,7 +90,7 @@ def _reason(data: Told) -> str:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     name, data = item.word("type"), item.object("data")
     kind, tags, visit = _kind(name, data), _tags(data), data.object("click") or data.object("open")
     headers = data.objects("headers")

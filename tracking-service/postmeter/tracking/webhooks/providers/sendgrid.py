@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.requests import fields
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
 from postmeter.tracking.webhooks.reading import Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "processed": EventType.SENT,
@@ -75,7 +75,7 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return items.of_list(delivery.body)
 
 
-def _provider_message(item: Told) -> str:
+def _provider_message(item: JsonObject) -> str:
     """X-Message-Id of the send answer, else what tells this mail from others."""
     whole = item.text("sg_message_id").strip()
     handled = min((place for sign in _HANDLED if (place := f".{whole}".find(sign)) >= 0), default=-1)
@@ -90,7 +90,7 @@ def _provider_message(item: Told) -> str:
 
 
 def _read(body: bytes) -> list[Reading]:
-    item = told.item_of(body)
+    item = lenient_json.item_of(body)
     name, detail = item.text("event"), item.text("type")
     kind = _TYPES.get(item.word("event"), EventType.UNKNOWN)
     return [

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postmeter.shared.process import logs
-from postmeter.tracking.webhooks import items, signatures, sns
+from postmeter.tracking.webhooks import items, signatures
 from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.providers import sns
 from postmeter.tracking.webhooks.providers.ses_events import readings
 
 _VALIDATED = "Successfully validated SNS topic"

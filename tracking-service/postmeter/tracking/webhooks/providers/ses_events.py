@@ -11,11 +11,11 @@ from __future__ import annotations
 import msgspec
 
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks import moments, told
+from postmeter.tracking.webhooks import lenient_json, moments
 from postmeter.tracking.webhooks.events import MOST_TAGS, REASON_CHARS
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY
 from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "send": EventType.SENT,
@@ -42,9 +42,9 @@ _ONCE = frozenset({EventType.SENT, EventType.DELIVERED, EventType.FAILED})
 
 def readings(item: bytes) -> list[Reading]:
     """One event per recipient that it tells about."""
-    body = told.item_of(item)
+    body = lenient_json.item_of(item)
     word, mail = body.word("eventType", "notificationType"), body.object("mail")
-    details = body.object(_DETAILS.get(word, word)) if word in _TYPES else Told()
+    details = body.object(_DETAILS.get(word, word)) if word in _TYPES else JsonObject()
     kind, headers, message = _kind(word, details), mail.object("commonHeaders"), mail.text("messageId")
     told_of_all = Reading(
         type=kind,
@@ -71,7 +71,7 @@ def readings(item: bytes) -> list[Reading]:
     ]
 
 
-def _kind(word: str, details: Told) -> EventType:
+def _kind(word: str, details: JsonObject) -> EventType:
     if details.word("bounceSubType") in _NOT_TRIED or details.word("complaintSubType") in _NOT_TRIED:
         return EventType.FAILED
     if word == "subscription":
@@ -82,12 +82,12 @@ def _kind(word: str, details: Told) -> EventType:
     return _TYPES.get(word, EventType.UNKNOWN)
 
 
-def _bounce(details: Told) -> BounceType:
+def _bounce(details: JsonObject) -> BounceType:
     """SES' own classes; of an Undetermined bounce it could not read why."""
     return BounceType.HARD if details.word("bounceType") == "permanent" else BounceType.SOFT
 
 
-def _recipients(kind: EventType, mail: Told, details: Told) -> list[tuple[str, str]]:
+def _recipients(kind: EventType, mail: JsonObject, details: JsonObject) -> list[tuple[str, str]]:
     """(address, what its server said) of each."""
     named = next((found for name in _NAMED if (found := details.objects(name))), [])
     addresses = details.texts("recipients") or mail.texts("destination")
@@ -105,13 +105,13 @@ def _reason(*words: str) -> str:
     return " ".join(word[:REASON_CHARS] for word in words if word)
 
 
-def _our_id(mail: Told) -> str:
+def _our_id(mail: JsonObject) -> str:
     tagged = next(iter(mail.object("tags").texts(MESSAGE_KEY)), "")
     headers = mail.objects("headers")
     return tagged or next((header.text("value") for header in headers if header.word("name") == ID_HEADER), "")
 
 
-def _own_tags(tags: Told) -> tuple[str, ...]:
+def _own_tags(tags: JsonObject) -> tuple[str, ...]:
     """The sender's own tags; those that SES adds itself begin with `ses:`."""
     own = [name for name in tags.names() if name != MESSAGE_KEY and not name.startswith("ses:")]
     return tuple(f"{name}:{value}" for name in own[:MOST_TAGS] for value in tags.texts(name))

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.text import addresses
-from postmeter.tracking.webhooks import items, moments, signatures, told
+from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
 from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.lenient_json import JsonObject
 from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
 from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
-from postmeter.tracking.webhooks.told import Told
 
 _TYPES = {
     "injection": EventType.SENT,
@@ -57,13 +57,13 @@ def _items(delivery: Delivery) -> Sequence[bytes]:
     return [item for item in items.of_list(delivery.body) if b"".join(item.split()) != b'{"msys":{}}']
 
 
-def _kind(event: Told) -> EventType:
+def _kind(event: JsonObject) -> EventType:
     kind = _TYPES.get(event.word("type"), EventType.UNKNOWN)
     return _CLASSES.get(event.word("bounce_class"), kind) if kind is EventType.BOUNCED else kind
 
 
 def _read(body: bytes) -> list[Reading]:
-    envelopes = told.item_of(body).object("msys")
+    envelopes = lenient_json.item_of(body).object("msys")
     if len(envelopes.names()) != 1:
         raise ItemUnreadable("it holds no single event")
     (envelope,) = envelopes.names()
@@ -96,7 +96,7 @@ def _read(body: bytes) -> list[Reading]:
     ]
 
 
-def _message(event: Told, recipient: str) -> str:
+def _message(event: JsonObject, recipient: str) -> str:
     """SparkPost's id of the message; of one that was never made its transmission's, with a digest of the recipient."""
     message, transmission = event.text("message_id"), event.text("transmission_id")
     if message or not transmission or event.word("type") not in _GENERATION:

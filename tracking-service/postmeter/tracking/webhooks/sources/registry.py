@@ -24,7 +24,7 @@ from postmeter.tracking.webhooks import delivery
 from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
 from postmeter.tracking.webhooks.providers import PROVIDERS
 
-_QUERIES = Queries("postmeter.tracking.webhooks", "registry.sql")
+_QUERIES = Queries("postmeter.tracking.webhooks.sources", "registry.sql")
 MOST = 200
 """Sources of a workspace that are not revoked."""
 _LISTED = 100_000

@@ -1,4 +1,4 @@
-"""What a provider's JSON tells, read leniently: a field of another type than documented costs that field at most.
+"""A provider's JSON, read leniently: a field of another type than documented costs that field at most.
 
 Only an event's name and its message's ids may make an item unreadable, so nothing here raises for what a field
 holds. Fields are decoded when they are asked for, and no others.
@@ -23,8 +23,8 @@ _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _text_decoder = msgspec.json.Decoder(str)
 
 
-class Told:
-    """A JSON object. What is missing, null or of an unfit type is told as nothing: "", false, an empty object."""
+class JsonObject:
+    """A JSON object. What is missing, null or of an unfit type reads as nothing: "", false, an empty object."""
 
     __slots__ = ("_fields",)
 
@@ -57,11 +57,11 @@ class Told:
         """True, "true", 1 and their like; not what is missing, empty or says no."""
         return self.word(name) not in _FALSE
 
-    def object(self, name: str) -> Told:
+    def object(self, name: str) -> JsonObject:
         """The object of that name; an empty one for anything else."""
         return object_of(self.raw(name))
 
-    def objects(self, name: str) -> list[Told]:
+    def objects(self, name: str) -> list[JsonObject]:
         """The objects in the list of that name; what else is in it is passed over. One alone is a list of one."""
         raw = self.raw(name)
         return [told for one in (list_of(raw) or [raw]) if (told := object_of(one))]
@@ -72,30 +72,30 @@ class Told:
         return [text for one in (list_of(raw) or [raw]) if (text := text_of(one))]
 
 
-class Few:
-    """Reads a few fields of an object and passes over all others, for what is not verified yet may have millions."""
+class FewFields:
+    """Reads a few fields of an object and passes over all others: what is not verified yet may have millions."""
 
     def __init__(self, *names: str) -> None:
         fields = [(f"field_{place}", msgspec.Raw, msgspec.Raw()) for place in range(len(names))]
         rename = {field[0]: name for field, name in zip(fields, names, strict=True)}
         self._names = rename
-        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Few", fields, rename=rename))
+        self._decoder = msgspec.json.Decoder(msgspec.defstruct("FewFields", fields, rename=rename))
 
-    def of(self, json: bytes, *, mend: bool = True) -> Told:
+    def of(self, json: bytes, *, mend: bool = True) -> JsonObject:
         """As object_of, of these fields."""
         found = _decoded(self._decoder, json, mend=mend) if json.lstrip()[:1] == b"{" else None
         raw = {name: getattr(found, field, msgspec.Raw()) for field, name in self._names.items()}
-        return Told({name: one for name, one in raw.items() if bytes(one)})
+        return JsonObject({name: one for name, one in raw.items() if bytes(one)})
 
 
-def item_of(item: bytes) -> Told:
+def item_of(item: bytes) -> JsonObject:
     """The object that an item is. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is not."""
-    return Told(_object_decoder.decode(item))
+    return JsonObject(_object_decoder.decode(item))
 
 
-def object_of(json: bytes, *, mend: bool = True) -> Told:
+def object_of(json: bytes, *, mend: bool = True) -> JsonObject:
     """A JSON object; an empty one for what is not one. mend: read it also if some of it is not text."""
-    return Told(_decoded(_object_decoder, json, mend=mend)) if json.lstrip()[:1] == b"{" else Told()
+    return JsonObject(_decoded(_object_decoder, json, mend=mend)) if json.lstrip()[:1] == b"{" else JsonObject()
 
 
 def list_of(json: bytes) -> list[bytes]:

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.text import quoting
-from postmeter.tracking.webhooks import moments, sns_certificates
+from postmeter.tracking.webhooks import moments
 from postmeter.tracking.webhooks.provider import refused
+from postmeter.tracking.webhooks.providers import sns_certificates
 
 FRESH_SECONDS = 2 * 3600.0
 """A delivery policy of SNS may try for an hour in all; the timestamp is that of the publishing."""

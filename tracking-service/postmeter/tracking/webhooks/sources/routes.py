@@ -28,8 +28,8 @@ from postmeter.shared.stream.source_log import Delivery, History, Unread
 from postmeter.shared.text.stamps import stamp
 from postmeter.tracking.requests import fields
 from postmeter.tracking.settings import TrackingSettings
-from postmeter.tracking.webhooks import registry
-from postmeter.tracking.webhooks.registry import NoSuchSource, Shown, SourceRefused, TooManySources
+from postmeter.tracking.webhooks.sources import registry
+from postmeter.tracking.webhooks.sources.registry import NoSuchSource, Shown, SourceRefused, TooManySources
 
 NAME_CHARS = 200
 SECRET_CHARS = 8_192

@@ -1,0 +1,1 @@
+"""Sources: the webhooks themselves, as workspaces make, list, change and revoke them."""
