@@ -28,7 +28,7 @@ from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.http.ports import Clocks
 from postmeter.shared.storage import partitions, rollups
 from tests import sealing
 from tests.integration.counted_facts import raised, stored

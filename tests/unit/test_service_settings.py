@@ -10,7 +10,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.http import listening
+from postmeter.shared.http import ports
 from postmeter.shared.process import ops
 from postmeter.shared.process.settings import load
 
@@ -92,6 +92,6 @@ async def test_a_taken_port_is_named() -> None:
 def test_an_unknown_host_is_named() -> None:
     with (
         pytest.raises(SettingsError, match=r"nowhere\.invalid port 80 \(POSTMETER_HOST, POSTMETER_PORT\)"),
-        listening.named_errors("nowhere.invalid", 80),
+        ports.named_errors("nowhere.invalid", 80),
     ):
         raise socket.gaierror(-2, "Name or service not known")

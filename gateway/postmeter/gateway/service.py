@@ -25,7 +25,7 @@ from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import Upstream
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.apis.table import Service
-from postmeter.shared.http import listening
+from postmeter.shared.http import ports
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.server import Server
@@ -74,7 +74,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         # With another pepper it does not start; where Postgres is away, it ends as soon as that is found out.
         await pepper.check()
         await recipients.check(pool, settings.recipient_hash_key, keeps=True)
-        with listening.named_errors(settings.host, settings.port):
+        with ports.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
         operations = await _operations(settings, registry, pool, ring, hops, stop)
         logs.get().info("gateway answers", port=settings.port)

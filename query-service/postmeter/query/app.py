@@ -47,7 +47,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answerer
 from postmeter.shared.http.answerer import Answerer
-from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.http.ports import Clocks
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process import traces
 from postmeter.shared.process.traces import Traces

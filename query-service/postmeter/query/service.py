@@ -17,7 +17,7 @@ from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetric
 from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.settings import QuerySettings
-from postmeter.shared.http import listening
+from postmeter.shared.http import ports
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.process import lifecycle, logs, ops, trace_setting
@@ -64,7 +64,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     await runner.setup()
     try:
         await recipients.check(pool, settings.recipient_hash_key, keeps=False)
-        with listening.named_errors(settings.host, settings.port):
+        with ports.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
         checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
         advice = Advice(

@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from postmeter.shared.http import listening
+from postmeter.shared.http import ports
 from postmeter.shared.http.answerer import Answerer, Handler
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.server import AppRunner, Server
@@ -62,7 +62,7 @@ async def serve(settings: TrackingSettings, stop: asyncio.Event) -> None:
     assert isinstance(runner.server, Server)
     committer, metrics = durability.committer, parts.metrics
     port = Port(settings, parts.policy, committer, metrics, runner.server, connections, parts.clients)
-    with listening.named_errors(settings.host, settings.port):
+    with ports.named_errors(settings.host, settings.port):
         listener = await _listen(settings, port)
     operations = await _operations(parts, registry, stop)
     works = durability.drainer.run(), durability.spool.live(), durability.shards.run(parts.redis), parts.levels.run()

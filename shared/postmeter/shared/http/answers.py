@@ -1,4 +1,4 @@
-"""Good answers."""
+"""Successful answers in JSON."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from yarl import URL
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import refusals, request_ids, request_lines
-from postmeter.shared.http.clocks import Clocks
 from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.ports import Clocks
 from postmeter.shared.process import logs
 
 LINGER_SECONDS = 2.0

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.http import listening
-from postmeter.shared.http.clocks import Clocks
+from postmeter.shared.http import ports
+from postmeter.shared.http.ports import Clocks
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.metrics import OpsMetrics
@@ -64,7 +64,7 @@ async def start(
     runner = AppRunner(app, clocks, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
-        with listening.named_errors(host, port, "POSTMETER_OPS_PORT"):
+        with ports.named_errors(host, port, "POSTMETER_OPS_PORT"):
             await web.TCPSite(runner, host, port).start()
     except SettingsError:
         await runner.cleanup()
