@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from postmeter.gateway import own_endpoints
 from postmeter.gateway.keys import remembered
-from postmeter.gateway.people import people
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http import changes
 from postmeter.tracking import parts
@@ -52,7 +52,7 @@ async def shop(
     postgres_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Shop]:
     """Its statements may take for ever, and it knows its admin: so that nothing but the time limit ends a request."""
-    monkeypatch.setattr(people, "STATEMENT_SECONDS", 10 * PATIENCE)
+    monkeypatch.setattr(own_endpoints, "STATEMENT_SECONDS", 10 * PATIENCE)
     monkeypatch.setattr(parts, "SOURCE_SECONDS", 10 * PATIENCE)
     monkeypatch.setattr(remembered, "FRESH_SECONDS", 10 * PATIENCE)
     async with workspaces(postgres_dsn) as here, postgres_line(postgres_dsn) as line, AsyncExitStack() as running:
@@ -74,7 +74,7 @@ async def shop(
 async def test_requests_end_and_nothing_was_changed(shop: Shop, path: str, body: Any) -> None:
     """More of them than there are connections."""
     shop.line.is_dead = True
-    asked = [shop.ask("POST", path, body) for _ in range(2 * people.CONNECTIONS)]
+    asked = [shop.ask("POST", path, body) for _ in range(2 * own_endpoints.CONNECTIONS)]
     answers = await asyncio.gather(*asked, shop.ask("GET", path))
     assert {(status, body["error"]["code"], again) for status, body, again in answers} == {(503, "UNAVAILABLE", "1")}
     assert all("nothing was changed" in body["error"]["message"] for _, body, _ in answers)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from postmeter.gateway import own_endpoints
 from postmeter.gateway.hits.client import HitClient
 from postmeter.gateway.hits.stand_in import Hits
 from postmeter.gateway.keys.holders import Keys
@@ -16,9 +17,8 @@ from postmeter.gateway.keys.pepper import Pepper
 from postmeter.gateway.limits import limits, rate_limits
 from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.metrics import GatewayMetrics
+from postmeter.gateway.own_endpoints import OwnEndpoints
 from postmeter.gateway.pages.pages import Pages
-from postmeter.gateway.people import people
-from postmeter.gateway.people.people import People
 from postmeter.gateway.proxy.proxy import Proxy
 from postmeter.gateway.proxy.routes import Routes
 from postmeter.gateway.proxy.sources import SourceBook
@@ -65,9 +65,9 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         pool = await _pool(settings, tracing, held)
         pepper = Pepper(pool, settings.key_pepper)
         keys = Keys(pool, settings.key_pepper, verified=pepper.is_right)
-        persons = People(settings, pool, await people.connect(settings), keys, hops, registry, metrics)
-        held.push_async_callback(persons.close)
-        proxy = _proxy(settings, pool, persons, ring, hops, metrics, tracing, held)
+        own = OwnEndpoints(settings, pool, await own_endpoints.connect(settings), keys, hops, registry, metrics)
+        held.push_async_callback(own.close)
+        proxy = _proxy(settings, pool, own, ring, hops, metrics, tracing, held)
         runner = await _runner(settings, proxy, metrics)
         checking = asyncio.create_task(pepper.until_checked())
         held.callback(checking.cancel)
@@ -97,7 +97,7 @@ async def _pool(settings: GatewaySettings, tracing: Traces, held: AsyncExitStack
 def _proxy(
     settings: GatewaySettings,
     pool: postgres.Pool,
-    persons: People,
+    own: OwnEndpoints,
     ring: tokens.KeyRing | None,
     hops: TrustedHops,
     metrics: GatewayMetrics,
@@ -118,10 +118,10 @@ def _proxy(
     requests = settings.service_requests, max(1, settings.service_requests // WORKSPACE_SHARE)
     return Proxy(
         routes=Routes(),
-        callers=persons.callers,
+        callers=own.callers,
         limits=Limits(redis, rate_limits.parse(settings.rate_limits), metrics),
         pages=Pages(),
-        own=persons.handlers,
+        own=own.handlers,
         sources=SourceBook(pool),
         hits=Hits(client, ring, metrics, hops, settings.internal_secret),
         upstreams={service: upstream(service, *requests) for service in (Service.TRACKING, Service.QUERY)},

@@ -7,9 +7,9 @@ from uuid import UUID
 import asyncpg
 from aiohttp import web
 
-from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.people.browser.cookie import SESSION
 from postmeter.gateway.people.browser.origins import Origins
+from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.people.sessions import Holder, Sessions
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis import session as api

@@ -9,12 +9,12 @@ import msgspec
 from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import client_of
-from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.metrics import PeopleMetrics
 from postmeter.gateway.people import sessions
 from postmeter.gateway.people.browser import kinds
 from postmeter.gateway.people.browser.cookie import SESSION
 from postmeter.gateway.people.browser.origins import Origins
+from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.proxy.routes import Handler

@@ -12,10 +12,10 @@ import msgspec
 from aiohttp import web
 
 from postmeter.gateway.hits.stand_in import Hits, client_of
-from postmeter.gateway.keys.callers import Callers
 from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.pages.pages import Pages
+from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.proxy.answer import pass_back
 from postmeter.gateway.proxy.lifetimes import Lifetime
 from postmeter.gateway.proxy.media_types import require_media
