@@ -11,7 +11,7 @@ import click
 import redis
 
 from postmeter.cli import access
-from postmeter.cli.admin import AdminError
+from postmeter.cli.errors import CommandError
 from postmeter.cli.options import data_option
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import FieldRefused
@@ -65,11 +65,11 @@ async def _place(connection: Connection, workspace: str) -> tuple[int, int]:
     said = os.environ.get(recipients.NAME)
     key = Secret(said) if said else None
     if (other := await recipients.another_key(cast("Pool", connection), key, keeps=False)) is not None:
-        raise AdminError(other)
+        raise CommandError(other)
     recipients.use(key)
     row = await connection.fetchrow(_QUERIES["place"], workspace)
     if row is None:
-        raise AdminError(f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
+        raise CommandError(f"there is no workspace {quoted(workspace)}; `postmeter workspace list` shows all")
     return row["number"], max(1, row["shards"])
 
 
@@ -84,7 +84,7 @@ def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
     columns = [name.strip() for name in next(rows, [])]
     known = ConsentBody.__struct_fields__
     if not columns or len(set(columns)) < len(columns) or not set(columns) <= set(known):
-        raise AdminError(f"the first line names the columns, each once, among {', '.join(known)}")
+        raise CommandError(f"the first line names the columns, each once, among {', '.join(known)}")
     while True:
         try:
             row = next(rows, None)
@@ -140,4 +140,4 @@ class _Streams:
                 self._redis.xadd(stream(shard), fields)  # type: ignore[arg-type]
         except (redis.RedisError, OSError) as error:
             message = f"Redis does not answer ({quoted(str(error))}); run it again: nothing is brought in twice"
-            raise AdminError(message) from None
+            raise CommandError(message) from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SERVICES = ("gateway", "tracking", "query", "aggregator")
 GROUPS = {
-    "workspace": ("keys", "workspace_commands"),
+    "workspace": ("workspaces", "workspace_commands"),
     "key": ("keys", "key_commands"),
     "user": ("users", "user_commands"),
     "source": ("sources", "source_commands"),

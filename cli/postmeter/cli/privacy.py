@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from postmeter.cli import access
-from postmeter.cli.admin import AdminError
+from postmeter.cli.errors import CommandError
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import privacy_settings
 from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Settings
@@ -61,7 +61,7 @@ def set_privacy(workspace: str, settings: tuple[str, ...], data: Path | None) ->
     try:
         _say(access.with_connection(data, change))
     except PrivacyRefused as error:
-        raise AdminError(f"{error.field}: {error}") from None
+        raise CommandError(f"{error.field}: {error}") from None
 
 
 async def _change(connection: Connection, workspace: int, given: dict[str, str]) -> Settings:
@@ -79,7 +79,7 @@ async def _change(connection: Connection, workspace: int, given: dict[str, str])
         change = msgspec.convert(body, PrivacyChange)
     except msgspec.ValidationError:
         message = f"there is no such setting: {_unknown(given, known)}; `postmeter privacy show` shows all"
-        raise AdminError(message) from None
+        raise CommandError(message) from None
     return await privacy_settings.change(connection, workspace, change, audit.COMMAND)
 
 
@@ -90,7 +90,9 @@ def _set_domain(domains: dict[str, dict[str, str]], path: str, name: str, value:
     elif value == _NOTHING:
         domains.pop(_normal(name), None)
     else:
-        raise AdminError(f"{quoted(path)}: name the domain and opens or clicks, such as domains.shop.example.opens=off")
+        raise CommandError(
+            f"{quoted(path)}: name the domain and opens or clicks, such as domains.shop.example.opens=off"
+        )
 
 
 def _normal(domain: str) -> str:
@@ -106,7 +108,7 @@ def _months(path: str, value: str) -> int | None:
         return None
     months = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
     if not 1 <= months <= MOST_MONTHS:
-        raise AdminError(f"{quoted(path)} takes 1 to {MOST_MONTHS}, or {_NOTHING}, not {quoted(value)}")
+        raise CommandError(f"{quoted(path)} takes 1 to {MOST_MONTHS}, or {_NOTHING}, not {quoted(value)}")
     return months
 
 
@@ -115,7 +117,7 @@ def _read(settings: Iterable[str]) -> dict[str, str]:
     for text in settings:
         name, _, value = text.partition("=")
         if name in given:
-            raise AdminError(f"{quoted(name)}: once")
+            raise CommandError(f"{quoted(name)} is given more than once")
         given[name] = value
     return given
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from postmeter.cli import access
-from postmeter.cli.admin import AdminError
+from postmeter.cli.errors import CommandError
 from postmeter.cli.options import data_option
 from postmeter.shared.auth import fingerprints
 
@@ -34,5 +34,5 @@ def forget_secret(name: str, data: Path | None) -> None:
     The next one of that name is taken for right.
     """
     if not access.with_connection(data, lambda connection: fingerprints.forget(connection, name)):
-        raise AdminError(f"there is no fingerprint {name!r}; `postmeter secret list` shows all")
+        raise CommandError(f"there is no fingerprint {name!r}; `postmeter secret list` shows all")
     click.echo(f"{name} is forgotten")

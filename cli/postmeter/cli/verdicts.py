@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from postmeter.cli import access
-from postmeter.cli.admin import AdminError
+from postmeter.cli.errors import CommandError
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import verdict_settings
 from postmeter.shared.privacy.audit import COMMAND
@@ -44,6 +44,6 @@ def _read(thresholds: tuple[str, ...]) -> dict[str, int]:
     for text in thresholds:
         name, _, value = text.partition("=")
         if name in given:
-            raise AdminError(f"{name}: once")
+            raise CommandError(f"{name} is given more than once")
         given[name] = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else _NOT_A_NUMBER
     return given

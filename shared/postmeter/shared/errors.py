@@ -20,7 +20,7 @@ PostmeterError
 ├── UserRefused, NoSuchUser
 │   └── UserExists             a UserRefused
 ├── NotSignedIn, ProviderAway
-├── AddressRefused, TooManyAddresses, NoSuchAddress, NoSuchWorkspace
+├── AddressRefused, TooManyAddresses, NoSuchAddress, NoSuchWorkspace, WorkspaceRefused
 │
 │   of tracking-service
 ├── SpoolFull, SpoolTaken, SegmentUnreadable, RedisAway
@@ -36,7 +36,7 @@ PostmeterError
 ├── NetworksError, AgentNamesError
 │
 │   of the commands
-├── AdminError, FeedError, NumberNotTaken
+├── CommandError, FeedError, NumberNotTaken
 └── LocalError
     └── MissingBinaryError, DataDirectoryError, PortTakenError, StartError
 """

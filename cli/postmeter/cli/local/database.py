@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import asyncpg
 
-from postmeter.cli import admin
 from postmeter.cli.local import vault
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.servers.postgres_server import PostgresServer
@@ -14,6 +13,7 @@ from postmeter.cli.local.vault import Vault
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.links import Purpose
+from postmeter.gateway.workspace import registry as workspace_registry
 from postmeter.shared.storage import rights
 from postmeter.shared.storage.migrate import migrate
 from postmeter.shared.storage.postgres import Connection
@@ -95,7 +95,7 @@ async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
         connection = await asyncpg.connect(dsn)
         try:
             for workspace in dict.fromkeys((DEFAULT, wanted)):
-                await admin.create_workspace(connection, *workspace)
+                await workspace_registry.create(connection, *workspace)
                 await key_registry.ensure(connection, secrets.key_pepper, workspace.id, secrets.key_of(workspace.id))
         finally:
             await connection.close()

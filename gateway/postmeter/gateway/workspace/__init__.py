@@ -1,1 +1,1 @@
-"""Settings of a workspace that the gateway serves: sending IPs, thresholds of verdicts."""
+"""Workspaces, and what each decides: sending IPs, thresholds of verdicts, privacy, erasures."""
