@@ -64,7 +64,7 @@ def list_users(workspace: str | None, data: Path | None) -> None:
 @user_commands.command(name="disable")
 @_email_of
 def disable_user(email: str, workspace: str | None, data: Path | None) -> None:
-    """Keep the user with this email out, and sign him out within seconds."""
+    """Keep the user with this email out, and sign them out within seconds."""
     _change(data, email, workspace, datetime.now(UTC))
     click.echo(f"user {email} disabled")
 

@@ -19,7 +19,7 @@ from postmeter.shared.stream.live import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.live", "publisher.sql")
 LATE_SECONDS = 20.0
-"""For so long whoever counted a shard before may still publish its totals: Redis was away, or he stood still."""
+"""For so long a shard's previous owner may still publish its totals: Redis was away, or that process stood still."""
 
 
 class Publisher:

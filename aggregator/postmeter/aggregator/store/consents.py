@@ -149,7 +149,7 @@ async def _chosen(connection: Connection, said: Mapping[Recipient, Said]) -> Cho
 
 
 def _hold_also(held: Transaction, recipients: Iterable[Recipient], messages: Iterable[Key]) -> None:
-    """Who chooses is looked at by one writer at a time, as his messages are."""
+    """A recipient who chooses is looked at by one writer at a time, as messages are."""
     held.also.update(slot_of_name(workspace, "", to_hash) for workspace, to_hash in recipients)
     held.also.update(slot_of(*key) for key in messages)
 

@@ -1,10 +1,10 @@
 """What this process knows of the messages that it counts, and the locks by which what it knows stays true (ADR 0049).
 
 Each message has one writer at a time: whoever holds its slot's row. A writer that finds that another process wrote last
-forgets what it knew of the slot; so nobody asks Postgres what is new about a message that he has just counted.
+forgets what it knew of the slot; so nobody asks Postgres what is new about a message that it has just counted.
 
-Whoever holds a slot changes what is known of its messages in place (ADR 0055). That is right when he commits; where he
-does not, the slot is forgotten, whatever was changed.
+Whoever holds a slot changes what is known of its messages in place (ADR 0055). That is right if it commits; if it does
+not, the slot is forgotten, whatever was changed.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ async def prepare(dsn: str, secrets: Vault, wanted: Workspace) -> list[str]:
 
 
 async def sign_in_link(dsn: str, workspace: str, base: str) -> str | None:
-    """A link by which a workspace's administrator signs in; he is made where there is none. None: he is disabled."""
+    """A link by which a workspace's administrator signs in, who is made if there is none. None: they are disabled."""
     with named_errors():
         connection = await asyncpg.connect(dsn)
         try:

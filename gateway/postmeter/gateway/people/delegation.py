@@ -1,4 +1,4 @@
-"""Nobody gives, or takes, more rights than he has himself."""
+"""Nobody gives, or takes away, more rights than they have themselves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def may_give(caller: Principal, given: Principal) -> bool:
 
 
 def sees(caller: Principal, given: Principal) -> bool:
-    """Whether a user or a key is any of the caller's business: of a confined one's, if it has domains of his alone."""
+    """Whether a user or a key is any of the caller's business: of a confined one's, if all
+    its domains are the caller's too.
+    """
     if caller.confined_to is None:
         return True
     return bool(given.confined_to) and set(given.confined_to or ()) <= set(caller.confined_to)

@@ -20,7 +20,7 @@ from postmeter.shared.text.stamps import stamp
 
 
 class OwnSessionRoutes:
-    """The handlers of the endpoints below api.OWN_PATH. A caller sees and ends his own sessions, and nobody else's."""
+    """The handlers of the endpoints below api.OWN_PATH. Callers see and end their own sessions, and nobody else's."""
 
     def __init__(self, callers: Callers, sessions: Sessions, origins: Origins) -> None:
         self._callers = callers

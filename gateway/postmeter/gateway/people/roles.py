@@ -8,7 +8,7 @@ from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal
 
 USER = "user:"
-"""What the key_id of a principal that is a user begins with; his id follows."""
+"""How the key_id of a principal that is a user begins; the user's id follows."""
 _SCOPES: dict[str, tuple[str, ...]] = {
     "admin": api_keys.SCOPES,
     "member": ("analytics", "track", "mail:read"),

@@ -1,8 +1,8 @@
 """How often a password may be tried (ADR 0042): by address, and by account.
 
-Whoever has signed in to an account lately from where he is has tries of his own there. Strangers share the account's:
-they can keep each other waiting, and nobody who is known. What a link, a key or a session lets in is not counted: these
-cannot be guessed. How often an address asks whose a link is, is counted beside that.
+Whoever has lately signed in to an account from the same place has tries of their own there. Strangers share the
+account's: they can keep each other waiting, and nobody who is known. Links, keys and sessions cannot be guessed, so
+they are not counted here; how often an address asks whose a link is, is counted separately.
 """
 
 from __future__ import annotations

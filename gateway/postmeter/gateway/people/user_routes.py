@@ -116,7 +116,7 @@ def _changed(user: User, given: api.UserChange) -> User:
 
 
 def _require_other(caller: Principal, user: User) -> None:
-    """Else an administrator locks himself out by a slip, and maybe everybody."""
+    """Otherwise administrators could lock themselves out by a slip, and maybe everybody."""
     if caller.key_id == user.principal.key_id:
         raise RequestError(409, "CONFLICT", "This is your own account; ask another administrator.")
 

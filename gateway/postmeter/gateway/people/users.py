@@ -46,7 +46,7 @@ class NoSuchUser(PostmeterError):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user as the database knows him. workspace: its number."""
+    """A user as the database has them. workspace: its number."""
 
     workspace_id: str
     workspace: int
@@ -61,12 +61,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> tuple[int, str]:
-        """Where he is kept: workspace number and id."""
+        """Where the user is kept: workspace number and id."""
         return self.workspace, str(self.id)
 
     @property
     def principal(self) -> Principal:
-        """What he may do."""
+        """What the user may do."""
         return roles.principal(str(self.id), self.workspace, self.workspace_id, self.role, self.domains)
 
 
@@ -80,7 +80,7 @@ class Account:
 
     @property
     def place(self) -> tuple[int, str]:
-        """Where he is kept: workspace number and id."""
+        """Where the user is kept: workspace number and id."""
         return self.workspace, self.id
 
 
@@ -140,7 +140,7 @@ async def of_email(connection: Connection, email: str, workspace: str | None) ->
 
 
 async def hold(connection: Connection, workspace: int, user: str) -> User:
-    """A user of a workspace; nobody else changes him until the transaction ends. Raises NoSuchUser."""
+    """A user of a workspace; nobody else changes them until the transaction ends. Raises NoSuchUser."""
     try:
         row = await connection.fetchrow(_QUERIES["one"], workspace, uuid.UUID(user))
     except ValueError:
@@ -160,7 +160,7 @@ async def change(connection: Connection, user: User) -> None:
 
 
 async def remove(connection: Connection, user: User) -> None:
-    """Remove him with his sessions and links."""
+    """Remove the user, with their sessions and links."""
     await connection.execute(_QUERIES["remove"], *user.place)
 
 
@@ -192,7 +192,7 @@ async def vouched_for(connection: Connection, email: str, workspace: str | None)
 
 
 async def note_sign_in(connection: Connection, workspace: int, user: str, password: str | None = None) -> bool:
-    """Whether the user may come in at this moment; then that is noted. password: the hash that let him in.
+    """Whether the user may sign in at this moment; if so, that is noted. password: the hash that let them in.
 
     While it was worked out the account may have been disabled, or the password reset. Run in the transaction that
     begins the session: whoever changes the user waits for it, and then ends that session with the others.

@@ -21,7 +21,7 @@ WHERE u.email = $1 AND ($2::text IS NULL OR w.id = $2) AND u.disabled_at IS NULL
 ORDER BY u.created_at, u.workspace LIMIT 1
 
 -- name: signed_in
--- User $2 of workspace $1 has just signed in, with the password whose hash is $3 if that is not NULL; no row where he may
+-- User $2 of workspace $1 has just signed in, with the password whose hash is $3 if that is not NULL; no row where they may
 -- not (any more).
 UPDATE user_account SET signed_in_at = now()
 WHERE workspace = $1 AND id = $2 AND disabled_at IS NULL AND ($3::text IS NULL OR password = $3)
@@ -64,5 +64,5 @@ UPDATE user_account SET role = $3, domains = $4, disabled_at = CASE WHEN $5 THEN
 WHERE workspace = $1 AND id = $2
 
 -- name: remove
--- Remove user $2 of workspace $1, with what stands for him.
+-- Remove user $2 of workspace $1, with what stands for them.
 DELETE FROM user_account WHERE workspace = $1 AND id = $2

@@ -15,7 +15,7 @@ PATH = "/v1/keys"
 ONE_PATH = "/v1/keys/{id}"
 _MAX_BODY = 64 * 1024
 ADMINS = ("super_admin", "admin", "domain_admin")
-"""A domain_admin with the scope `access` manages those who have his domains only."""
+"""A domain_admin with the scope `access` manages only users and keys whose domains it has itself."""
 _DOMAINS = "Of a domain_admin: its domains."
 
 

@@ -29,7 +29,7 @@ ENDPOINTS = (
     native(
         "GET",
         PREFERENCES_PATH + "{token}",
-        "The reader's page: what may be recorded of him. Changes nothing",
+        "The reader's page: what may be recorded of them. Changes nothing",
         service=Service.TRACKING,
         limit=None,
         parameters=PreferencesParameters,
@@ -38,7 +38,7 @@ ENDPOINTS = (
     native(
         "POST",
         PREFERENCES_PATH + "{token}",
-        "What a reader chooses on his page",
+        "What a reader chooses on their page",
         service=Service.TRACKING,
         limit=None,
         max_body=16 * 1024,

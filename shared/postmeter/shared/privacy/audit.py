@@ -23,7 +23,7 @@ _USER = "user:"
 COMMAND = "command"
 """The actor of what is done by a command, on the host."""
 RECIPIENT = "recipient"
-"""The actor of what a reader does on his own preferences page."""
+"""The actor of what a reader does on their own preferences page."""
 
 
 class Action(StrEnum):

@@ -1,1 +1,1 @@
-"""Erasure of a recipient: what identifies him goes, numbers stay (ADR 0060)."""
+"""Erasure of a recipient: what identifies them goes, numbers stay (ADR 0060)."""

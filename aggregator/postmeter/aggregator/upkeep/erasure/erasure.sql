@@ -199,7 +199,7 @@ SELECT (SELECT count(*) FROM ended) + (SELECT count(*) FROM begun);
 
 -- name: has_files
 -- Whether files of exports of workspace $1 of the types $2 that are over are still to be removed, or one that had to begin
--- anew is not made yet: what its worker had written goes with him, and where he died, with the next one. Also one that was
+-- anew is not made yet: what its worker had written goes with that worker, and where it died, with the next one. Also one that was
 -- ordered after the erasure: the messages may have had their names still.
 SELECT EXISTS (
     SELECT FROM export WHERE workspace = $1 AND type = ANY ($2::text[]) AND removed_at IS NULL AND (

@@ -1,4 +1,4 @@
-"""What is kept of a recipient outside his rows: URLs of his own, files of exports, and what is in Redis."""
+"""What is kept of a recipient outside their rows: URLs of their own, files of exports, and what is in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages of who is erased lose what identifies him; their state and all sums stay."""
+"""Messages of an erased recipient lose what identifies the recipient; their state and all sums stay."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def look_again(erasure: Erasure) -> bool:
 
 
 async def hold(erasure: Erasure, ids: list[UUID], unregistered: Iterable[UUID]) -> None:
-    """Hold the messages, so that every writer forgets what he knows of them. In the order in which flushes do."""
+    """Hold the messages, so that every writer forgets what it knows of them. Held in the order of flushes."""
     keys = [(erasure.workspace, message.bytes) for message in ids]
     await provisional.hold(erasure.connection, [(erasure.workspace, message.bytes) for message in unregistered])
     await erasure.held.hold((), keys)
