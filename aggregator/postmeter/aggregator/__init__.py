@@ -1,1 +1,1 @@
-"""aggregator: counts the streams into Postgres, each event once."""
+"""The aggregator: counts what the streams hold into Postgres, each event exactly once."""

@@ -1,9 +1,9 @@
-"""Counts entries of a stream whatever is in them: what makes a flush fail is put aside, everything else counts.
+"""Counts entries of a stream whatever is in them: records that make a flush fail are put aside, all others count.
 
-Entries are halved and each half is counted for good, so that what is well is not held up and the position moves on.
-Of a single entry that fails the records are halved in trials, of which nothing stays. All this only for failures that
-are the data's (`errors.is_of_the_data`): while Postgres is away, full or slow the error is raised and nothing is put
-aside.
+Entries are halved and each half is counted for good, so that good records are not held up and the position moves on.
+If a single entry fails, its records are halved in trials that leave nothing behind. All this happens only for failures
+that are the data's (`errors.is_of_the_data`): while Postgres is away, full or slow the error is raised and nothing is
+put aside.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A shard that is counted here: how it gets on, and since when it does not."""
+"""A shard that this process counts: how far it is, and since when it stands still."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a flush has done, told once it is committed."""
+"""What a flush has done, reported once it is committed."""
 
 from __future__ import annotations
 

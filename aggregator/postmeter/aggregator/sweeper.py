@@ -1,5 +1,5 @@
-"""What comes late, time and again: events that wait for their messages, messages registered after their webhook, and
-those whose recipient has chosen lately.
+"""The sweep, which looks again and again at what comes late: events that wait for their messages, messages registered
+after their webhook, and messages whose recipient has chosen lately.
 """
 
 from __future__ import annotations

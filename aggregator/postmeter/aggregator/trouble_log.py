@@ -1,4 +1,4 @@
-"""Failures in the log, now and then: a traceback for what nobody expects, one line for trouble that passes."""
+"""Logs failures sparingly: a traceback for what nobody expects, one line for trouble that passes."""
 
 from __future__ import annotations
 

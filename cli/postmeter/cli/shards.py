@@ -1,4 +1,4 @@
-"""The command `postmeter shards`: over how many streams records are spread, while everything runs (ADR 0050)."""
+"""The command `postmeter shards`: sets how many streams records are spread over, while everything runs (ADR 0050)."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The command `postmeter verdicts`: from what on a workspace's clicks are a machine's."""
+"""The command `postmeter verdicts`: when a workspace's clicks count as a machine's."""
 
 from pathlib import Path
 

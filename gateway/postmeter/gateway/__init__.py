@@ -1,1 +1,1 @@
-"""gateway: the one public door."""
+"""The gateway: the one public door."""

@@ -1,4 +1,4 @@
-"""gateway: the one public door. Knows API keys, passes on what is allowed, answers hits whatever is down."""
+"""The gateway: the one public door. Checks API keys, passes on what is allowed, answers hits whatever is down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""query-service's HTTP face: who asks, which handler answers, what an error looks like."""
+"""query-service over HTTP: who asks, which handler answers, what an error looks like."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phrases by which servers and email providers tell a bounce's reason, where no code does.
+"""Phrases by which servers and email providers give a bounce's reason where no code does.
 
 A phrase stands at the beginning of a word; `*` in it stands for anything. The text has no punctuation and no
 apostrophes by then. The first phrase that is found decides, so that what tells more stands first.

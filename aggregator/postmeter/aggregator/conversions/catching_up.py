@@ -1,4 +1,4 @@
-"""Waits until everything is counted that is in the streams now.
+"""Waits until everything that is in the streams now has been counted.
 
 What was answered before a purchase was sent has been appended before it. So once every shard has committed what its
 stream held after the purchase was read from one, that purchase's clicks are all in the tables.

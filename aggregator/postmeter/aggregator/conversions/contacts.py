@@ -1,4 +1,4 @@
-"""What contacts did, as told by the track API: purchases and custom events, stored inside a flush's transaction."""
+"""What contacts did, as the track API reports it: purchases and custom events, stored inside a flush's transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs beside the shards: attributes purchases as soon as all earlier clicks are counted, and says to whom."""
+"""Runs beside the shards: attributes purchases once all earlier clicks are counted, and publishes to which campaign."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What records change, told from what is known, without I/O."""
+"""What records change, worked out from what is known, without I/O."""

@@ -1,4 +1,4 @@
-"""What recipients choose, as a flush has it: of several choices the latest holds, whichever is told last."""
+"""What recipients choose, within one flush: of several choices the latest holds, whichever arrives last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clicks of a flush, judged before any is written, where all clicks of their messages are remembered (ADR 0065)."""
+"""A flush's clicks, judged before any is written if all clicks of their messages are remembered (ADR 0065)."""
 
 from __future__ import annotations
 

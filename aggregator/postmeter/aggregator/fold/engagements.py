@@ -1,4 +1,4 @@
-"""First engagements: what is new about messages, told from what was known of them, without asking Postgres."""
+"""First engagements: what is new about messages, worked out from what was known of them, without asking Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens and clicks of which less than everything is kept (docs/privacy.md): told apart, and counted by their level."""
+"""Opens and clicks of which less than everything is kept (docs/privacy.md): sorted out, and counted by their level."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is shown in the moment at which it is counted."""
+"""What is shown the moment it is counted."""

@@ -1,4 +1,4 @@
-"""Shows what was counted to those who look on, and costs nothing where nobody does (ADR 0041)."""
+"""Shows what was counted to those who are watching, and costs nothing where nobody is (ADR 0041)."""
 
 from __future__ import annotations
 

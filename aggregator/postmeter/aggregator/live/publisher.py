@@ -1,4 +1,4 @@
-"""Tells what a commit has changed: metrics, live totals (ADR 0004), those who look on, the purchases' resolver."""
+"""Publishes what a commit has changed: metrics, live totals (ADR 0004), live events; wakes the purchases' resolver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What campaigns know of themselves: name and status as said last, and when they were sent first."""
+"""Campaigns: their name and status as last given, and when each was first sent."""
 
 from __future__ import annotations
 

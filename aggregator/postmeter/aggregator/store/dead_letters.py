@@ -1,7 +1,7 @@
-"""Records put aside: kept for a person to look at, of each workspace only so many, so that nobody floods the table.
+"""Records put aside for a person to look at: a limited number for each workspace, so that nobody can flood the table.
 
-This is where everything ends that cannot be counted, so it takes anything: whatever it is given is cleaned and cut here
-before it is stored, whoever should have done that before.
+Everything that cannot be counted ends up here, so it takes anything: what it is given is cleaned and cut before it is
+stored, even where somebody else should have done that already.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Texts of workspaces by number: what is said again and again is stored once.
+"""A workspace's texts by number: what is repeated again and again is stored once.
 
-They are made before the flush that needs them and outside of its transaction, as dimensions are: a row too many does no
+They are made before the flush that needs them and outside its transaction, as dimensions are: a row too many does no
 harm, and no other flush waits for a text that everybody says.
 """
 

@@ -1,7 +1,7 @@
 """Rows in the binary format of COPY, packed many at a time: a quarter of what each value by itself costs.
 
-Only shapes of rows that are told often are packed. In each row stands the number of its columns, then each value behind
-its length in bytes.
+Only row shapes that are written often are packed. A row is the number of its columns, then each value after its length
+in bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adds to rollups, whichever: all tiers at once, each in the order of its keys, so that flushes never deadlock."""
+"""Adds to any rollup: all tiers at once, each in the order of its keys, so that flushes never deadlock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many rows of a kind a workspace may have; what goes beyond stands for itself no more, and is counted."""
+"""How many rows of a kind a workspace may have; what goes beyond gets no row of its own, and is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which database of which run of a server this process speaks to: what it knows of one need not hold for another."""
+"""Which database of which run of a server this process talks to: what it knows of one need not hold for another."""
 
 from __future__ import annotations
 

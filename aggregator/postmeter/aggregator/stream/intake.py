@@ -1,4 +1,4 @@
-"""A flush's records, told apart by their kinds."""
+"""A flush's records, by their kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads shards' streams together, from a position of each on, without consumer groups (ADR 0002)."""
+"""Reads the streams of several shards together, each from its position on, without consumer groups (ADR 0002)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whose opens and clicks count where mail carries our pixel and links and its provider tells of them too (ADR 0020).
+"""Whose opens and clicks count where mail carries our pixel and links and its provider reports them too (ADR 0020).
 
-Each message's opens are told by one side, and so are its clicks: by ours where it carries ours, else by the provider.
+Each message's opens count from one side, and so do its clicks: from ours where it carries ours, else the provider's.
 A provider of which a source says `provider` counts for all mail that is registered as its own. What the other side
 tells is history.
 """

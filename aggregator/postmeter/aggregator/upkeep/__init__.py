@@ -1,1 +1,1 @@
-"""What happens without anybody's event: retention, blocklists."""
+"""What the aggregator does beside counting: retention, sums of days, erasure, blocklists."""

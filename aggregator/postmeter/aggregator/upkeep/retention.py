@@ -10,7 +10,7 @@ from postmeter.aggregator.fold.horizon import first_kept
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import user_agents
 from postmeter.aggregator.trouble_log import TroubleLog
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURE_QUERIES
+from postmeter.aggregator.upkeep.erasure.step import QUERIES as ERASURE_QUERIES
 from postmeter.aggregator.upkeep.workspace_retention import WorkspaceRetention
 from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs

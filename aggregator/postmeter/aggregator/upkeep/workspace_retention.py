@@ -21,7 +21,7 @@ from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.upkeep.erasure import messages
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES as ERASURES
+from postmeter.aggregator.upkeep.erasure.step import QUERIES as ERASURES
 from postmeter.aggregator.upkeep.erasure.step import Erasure
 from postmeter.shared.process import logs
 from postmeter.shared.storage import partitions

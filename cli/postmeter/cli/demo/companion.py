@@ -1,4 +1,4 @@
-"""The demo as what runs beside the product (`postmeter demo`)."""
+"""Runs the demo beside the product (`postmeter demo`)."""
 
 from __future__ import annotations
 

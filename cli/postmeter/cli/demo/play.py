@@ -1,4 +1,4 @@
-"""Goes on from where the history ends: what was to come comes when its time has come, and live traffic beside it.
+"""Goes on from where the history ends: what was still to come happens in its time, and live traffic beside it.
 
 So a demo that was stopped for days has these days, too, when it is started again.
 """

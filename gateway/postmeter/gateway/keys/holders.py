@@ -1,4 +1,4 @@
-"""Who holds a key: read from Postgres, remembered for moments, so that a revoked key is dead within seconds."""
+"""Who holds a key: read from Postgres and cached briefly, so that a revoked key stops working within seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found in Postgres and is remembered for moments: a change there is known here within seconds."""
+"""What was found in Postgres and is cached briefly: a change there is known here within seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lets in whoever has it: the token of a session's cookie, or of a one-time link. Only its hash is kept.
+"""Bearer tokens: that of a session's cookie, or of a one-time link. Only their hashes are kept.
 
 workspace number "." 32 random bytes as base64url
 """

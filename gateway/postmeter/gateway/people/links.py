@@ -1,4 +1,4 @@
-"""One-time links: how a person comes in without a password, or gets to choose one. Each works once."""
+"""One-time links: to sign in without a password, or to choose one. Each works once."""
 
 from __future__ import annotations
 

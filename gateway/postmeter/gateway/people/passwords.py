@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes, worked out beside the event loop, a few at a time."""
+"""Passwords: argon2id hashes, computed off the event loop, a few at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/session: signing in and out, and who one is."""
+"""/session: signing in and out, and who is signed in."""
 
 from __future__ import annotations
 

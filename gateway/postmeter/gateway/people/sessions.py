@@ -1,4 +1,4 @@
-"""Who is signed in: sessions in Postgres, remembered for moments as API keys are, so that they end within seconds."""
+"""Who is signed in: sessions in Postgres, cached briefly as API keys are, so that they end within seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/v1/users: who of a workspace may come in by the page."""
+"""/v1/users: the people of a workspace, who may sign in."""
 
 from __future__ import annotations
 

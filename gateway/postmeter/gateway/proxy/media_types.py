@@ -1,4 +1,4 @@
-"""What a body is, as its caller says."""
+"""The media type that a caller gives for a body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gateway does with a request: route it, know who asks, pass it on, give the answer back."""
+"""What the gateway does with a request: route it, find out who asks, pass it on, give the answer back."""
 
 from __future__ import annotations
 

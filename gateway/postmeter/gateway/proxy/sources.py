@@ -1,4 +1,4 @@
-"""Webhook sources: found by the id in a webhook's URL, remembered for moments."""
+"""Webhook sources: found by the id in a webhook's URL, cached briefly."""
 
 from __future__ import annotations
 

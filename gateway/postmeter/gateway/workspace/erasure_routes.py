@@ -1,4 +1,4 @@
-"""/v1/recipients/erase: orders that the aggregator works on (ADR 0060)."""
+"""/v1/recipients/erase: takes erasures, which the aggregator carries out (ADR 0060)."""
 
 from __future__ import annotations
 

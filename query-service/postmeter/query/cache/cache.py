@@ -1,4 +1,4 @@
-"""Answers that are kept until their workspace changes, or the clock makes them others (ADR 0046)."""
+"""Answers that are kept until their workspace changes, or the clock makes them outdated (ADR 0046)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entity tags: whoever has an answer already is told so, without the answer (RFC 9110, 8.8.3 and 13.1.2)."""
+"""Entity tags: a client that already has an answer is told so, and not sent it again (RFC 9110, 8.8.3 and 13.1.2)."""
 
 from __future__ import annotations
 

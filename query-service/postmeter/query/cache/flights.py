@@ -1,4 +1,4 @@
-"""Answers that are being computed: whoever asks the same meanwhile gets the same."""
+"""Answers that are being computed: whoever asks the same question meanwhile shares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept, within a number of bytes: what is asked for least goes, of the workspaces that hold most."""
+"""What is kept, within a number of bytes: the least recently used goes first, of the workspaces that hold most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What days that have not changed count is kept: of a question asked again only the days since are read (ADR 0067).
+"""Keeps what unchanged days count: for a question that is asked again only the days since are read (ADR 0067).
 
 A commit every tenth of a second makes all answers of a workspace old, but most of what they are made of are days that
 no commit touches. So a range is parted at the first day that is not settled (summed up, and unchanged since). What the

@@ -1,4 +1,4 @@
-"""What is asked of one dimension, or of links, is read from sums, of the days that have them (ADR 0063)."""
+"""Queries by one dimension, or by link, read the sums of the days that have them (ADR 0063)."""
 
 from __future__ import annotations
 

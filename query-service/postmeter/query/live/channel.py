@@ -1,4 +1,4 @@
-"""One workspace that is watched: its stores are asked once a second, however many look on."""
+"""One workspace that is watched: its stores are asked once a second, however many are watching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-sent events as they go out, each with its id: where a reader that comes again goes on.
+"""Server-sent events as they go out, each with its id, from which a reader that reconnects goes on.
 
 An event's id is that of its entry in the workspace's stream, `1764385200123-0`. The counters' is that of the last event
 before them and the millisecond, `1764385200123-0.1764385205004`.

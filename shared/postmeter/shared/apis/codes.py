@@ -1,6 +1,6 @@
-"""Codes of errors: a closed list, of which docs/api/errors.md says what each means.
+"""Error codes: a closed list; docs/api/errors.md says what each means.
 
-Those that a published document names are as it names them.
+Those that a published document names keep its names.
 """
 
 from __future__ import annotations

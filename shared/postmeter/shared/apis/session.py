@@ -1,4 +1,4 @@
-"""Sessions: signing in and out, and who one is."""
+"""Sessions: signing in and out, and who is signed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what on clicks are a machine's: endpoints to look at a workspace's thresholds, and to set them."""
+"""When clicks count as a machine's: endpoints to look at a workspace's thresholds, and to set them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who asks and what they may do: keys, scopes, principals that the gateway seals, secrets."""
+"""Who is calling and what they may do: keys, scopes, principals that the gateway seals, secrets."""

@@ -1,4 +1,4 @@
-"""Whether a verified key may use an endpoint: asked by the gateway, and again by the service behind it."""
+"""Whether a verified key may use an endpoint: checked by the gateway, and again by the service behind it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Whether a secret is still the one of before: Postgres keeps a fingerprint of each (ADR 0037).
+"""Whether a secret is still the same as before: Postgres keeps a fingerprint of each (ADR 0037).
 
-A fingerprint is an HMAC under the secret. Of a secret that is random it tells nothing but whether another one is the
-same.
+A fingerprint is an HMAC under the secret. If the secret is random, all it reveals is whether another one is the same.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ MAC covers the version, the header's name, and the method and target of the one 
 read on the wire, it is worth nothing for another request, nor in place of a header of another kind. It is good for
 LIFETIME seconds, and for a write once.
 
-So who can reach a service and cannot read what goes there has nothing: no seal ever goes to a caller, the gateway takes
-no `Postmeter-` header from one, and what is made up is a 401 (of a hit: as if it were not there).
+So whoever can reach a service but cannot read its traffic gains nothing: no seal ever goes to a caller, the gateway
+takes no `Postmeter-` header from one, and a made-up header is a 401 (with a hit: as if it were not there).
 
 Not promised:
 - The body. Bodies are passed on while they come; a hash of one could only follow it. Whoever can write on the way

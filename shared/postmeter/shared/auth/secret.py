@@ -1,4 +1,4 @@
-"""Secret values that never show themselves."""
+"""Secret values that never appear in a repr, a log or an error."""
 
 from __future__ import annotations
 

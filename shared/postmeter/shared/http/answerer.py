@@ -1,7 +1,8 @@
 """What stands between a service's router and its handlers, the same for every row of the endpoint table.
 
-Who asks is verified by the gateway's seal and asked for scope and role; the body is bounded by the row, a large one
-takes its turn; what is raised becomes an error in the envelope of the row's document; how long it took is measured.
+It verifies the caller by the gateway's seal and checks scope and role; it bounds the body as the row says, and has a
+large one take its turn; it turns what is raised into an error in the envelope of the row's document; and it measures
+how long that took.
 """
 
 from __future__ import annotations

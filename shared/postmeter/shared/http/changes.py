@@ -1,4 +1,4 @@
-"""What people ask to be changed in Postgres: what it may take, whatever Postgres does, and what is known of it then."""
+"""Changes that people ask for in Postgres: how long one may take, whatever Postgres does, and what is known then."""
 
 from __future__ import annotations
 

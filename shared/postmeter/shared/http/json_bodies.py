@@ -1,4 +1,4 @@
-"""JSON that callers send, decoded into structs; whoever reads it, the same words say what is wrong."""
+"""JSON that callers send, decoded into structs; what is wrong with it is said in the same words everywhere."""
 
 from __future__ import annotations
 

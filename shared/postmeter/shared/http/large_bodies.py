@@ -1,4 +1,4 @@
-"""Large bodies take turns, for each needs several times its bytes of memory, and what a process has is bounded."""
+"""Large bodies take turns: each needs several times its size in memory, and a process has only so much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of clients: which are not of the internet, and what of an address stands for one client."""
+"""Clients' networks: which are not on the internet, and how much of an address stands for one client."""
 
 from __future__ import annotations
 

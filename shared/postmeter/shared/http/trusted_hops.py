@@ -1,7 +1,7 @@
-"""POSTMETER_TRUSTED_HOPS, and whether requests look as if there were so many proxies before the port.
+"""POSTMETER_TRUSTED_HOPS, and whether requests look as if that many proxies were in front of the port.
 
-What is set wrong cannot be known at start, only seen: too few, and all clients are one proxy; too many, and clients can
-say who they are.
+A wrong number cannot be known at start, only noticed: with too few all clients look like one proxy; with too many
+clients can claim any address.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What workspaces and recipients have said, as Postgres has it."""
+"""The ceilings that workspaces and recipients have set, as Postgres has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of what was erased, so that it does not come back: digests, of use only to who has the thing itself."""
+"""What is kept of what was erased, so that it does not come back: digests, useless without the thing itself."""
 
 from __future__ import annotations
 

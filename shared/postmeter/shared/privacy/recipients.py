@@ -1,6 +1,6 @@
 """What is kept of a recipient instead of the address: a hash, under POSTMETER_RECIPIENT_HASH_KEY if there is one.
 
-An address can be guessed, and so can what it was that has a plain hash; under a key only who has the key can try. Every
+Addresses can be guessed, so a plain hash can be reversed by trying; under a key, only by whoever has the key. Every
 service that hashes addresses is given the same key: `use` once, when it starts.
 """
 

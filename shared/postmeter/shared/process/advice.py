@@ -1,4 +1,4 @@
-"""What a person should look at although requests are answered as they should be: in the log and in /readyz (ops.py)."""
+"""What a person should look at although all requests are answered: warnings in the log and in /readyz (ops.py)."""
 
 from __future__ import annotations
 

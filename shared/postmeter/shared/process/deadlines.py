@@ -1,4 +1,4 @@
-"""Work that is not waited for any longer than it may take, whatever it does when it is told to stop."""
+"""Work with a deadline: nobody waits for it longer than that, whatever it does when it is cancelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks of files: the kernel lets go of one when its process ends, however it ends."""
+"""File locks: the kernel releases one when its process ends, however it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a change may be made although nobody said so: once its commit has gone out, and until that is answered."""
+"""Whether a change may have been made without confirmation: from when COMMIT was sent until it is answered."""
 
 from __future__ import annotations
 

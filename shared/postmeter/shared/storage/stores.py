@@ -1,4 +1,4 @@
-"""Whether the stores are set as the promises need it: looks for Advice."""
+"""Whether the stores are set up as the promises need it: looks for Advice."""
 
 from __future__ import annotations
 

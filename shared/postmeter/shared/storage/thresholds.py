@@ -1,4 +1,4 @@
-"""From what on clicks of one message are a machine's, per workspace (docs/verdicts.md, ADR 0023)."""
+"""When clicks of one message count as a machine's, per workspace (docs/verdicts.md, ADR 0023)."""
 
 from __future__ import annotations
 

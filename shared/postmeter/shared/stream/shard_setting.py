@@ -1,4 +1,4 @@
-"""The number of shards as `postmeter shards set` has said it, for producers and aggregators (ADR 0050)."""
+"""The number of shards that `postmeter shards set` has set, for producers and aggregators (ADR 0050)."""
 
 from __future__ import annotations
 

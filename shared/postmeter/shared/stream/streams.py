@@ -1,6 +1,6 @@
 """Names of everything Postmeter keeps in Redis.
 
-A shard is one stream. Everything that is told of one message goes into the shard of that message, so that one
+A shard is one stream. Everything that is reported of one message goes into the shard of that message, so that one
 aggregator at a time counts it and sees all its repetitions (ADR 0048). Braces are Redis Cluster hash tags.
 """
 

@@ -1,1 +1,1 @@
-"""The track API (Misar): what contacts did beside their mail: custom events and purchases."""
+"""The track API (Misar): what contacts did outside their mail: custom events and purchases."""

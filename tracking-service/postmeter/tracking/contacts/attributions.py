@@ -1,4 +1,4 @@
-"""Waits for what the aggregator says of purchases: one loop asks Redis for all that are waited for."""
+"""Waits for the attribution of purchases by the aggregator: one loop asks Redis for all that are pending."""
 
 from __future__ import annotations
 

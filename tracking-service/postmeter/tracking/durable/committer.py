@@ -2,9 +2,9 @@
 
 A batch goes to the shards of its records, a part to each, all of them in one write. The ids and bytes of the parts are
 fixed before the first attempt, and the spool reuses both, so that the aggregator recognises a part that Redis has
-twice. A batch is answered when Redis has acknowledged all of it or it is synced in
-the spool. If both fail it waits in memory: for PATIENCE at most, with the batches that form meanwhile behind it,
-and then its hits are answered all the same, marked and counted as dropped (ADR 0026).
+twice. A batch is answered when Redis has acknowledged all of it or it is synced in the spool. If both fail it waits in
+memory, for PATIENCE at most, with the batches that form meanwhile behind it; then its hits are answered all the same,
+marked and counted as dropped (ADR 0026).
 """
 
 from __future__ import annotations

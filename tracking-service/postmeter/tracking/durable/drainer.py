@@ -1,4 +1,4 @@
-"""Brings spooled batches to Redis when it is back, also those that dead processes have left."""
+"""Brings spooled batches to Redis when it is back, including those that dead processes have left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A spool that no process runs on any more, as on the volume of a pod that was scaled away: `postmeter spool drain`."""
+"""A spool that no process works on any more, such as on the volume of a removed pod: `postmeter spool drain`."""
 
 from __future__ import annotations
 

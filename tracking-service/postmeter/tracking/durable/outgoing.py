@@ -1,7 +1,7 @@
-"""What other people tell of messages, as it goes into the streams: everything behind them sees it as it is made here.
+"""What others report about messages, as it goes into the streams: everything behind these sees it as it is made here.
 
-Both `POST /v1/events` and every provider's webhook pass here, before anything is appended: so no recipient's address
-gets into Redis, its append-only file, the spool, the history, an export or a dead letter (ADR 0025).
+Both `POST /v1/events` and every provider's webhook pass through here before anything is appended, so no recipient's
+address gets into Redis, its append-only file, the spool, the history, an export or a dead letter (ADR 0025).
 """
 
 from __future__ import annotations

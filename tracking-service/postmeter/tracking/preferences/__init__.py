@@ -1,1 +1,1 @@
-"""The reader's own door: what may be recorded of the mail that they open, and of the links that they follow."""
+"""The reader's preferences page: what may be recorded of the mail that they open, and of the links that they follow."""

@@ -1,4 +1,4 @@
-"""The log of deliveries that were not taken: whoever is on duty reads which source, and why."""
+"""Logs deliveries that were not taken, for whoever is on duty: of which source, and why."""
 
 from __future__ import annotations
 

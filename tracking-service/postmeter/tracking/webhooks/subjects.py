@@ -1,4 +1,4 @@
-"""Subjects as people read them: providers tell some as the mail's header has them (RFC 2047)."""
+"""Subjects as people read them: some providers report them as the mail's header has them (RFC 2047)."""
 
 from __future__ import annotations
 

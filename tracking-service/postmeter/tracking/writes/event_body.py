@@ -1,4 +1,4 @@
-"""One event as it is given to `POST /v1/events`: what may stand in it, and the record it becomes."""
+"""One event as it is given to `POST /v1/events`: what it may contain, and the record it becomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At which level a message is tracked, as workspace and recipient have said when it is registered (ADR 0059)."""
+"""The level at which a message is tracked, as workspace and recipient have decided when it is registered (ADR 0059)."""
 
 from __future__ import annotations
 

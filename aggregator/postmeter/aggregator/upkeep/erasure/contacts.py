@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
-from postmeter.aggregator.upkeep.erasure.step import Erasure
+from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 
 MOST = 500
 """Rows of one step."""

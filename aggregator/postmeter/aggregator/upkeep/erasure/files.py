@@ -5,8 +5,7 @@ from __future__ import annotations
 import redis.asyncio
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
-from postmeter.aggregator.upkeep.erasure.step import Erasure
+from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 from postmeter.shared.stream import source_log, streams
 
 MOST_LINKS = 200

@@ -1,4 +1,4 @@
-"""Erasures are worked step by step, each in one transaction with what it removed, so that whoever dies loses nothing.
+"""Works on erasures step by step: each step and the note of what it removed are one transaction, so no crash loses any.
 
 Any aggregator takes the next step of any that is open. What other transactions are just writing cannot be seen: the
 job waits for their end where that matters (ADR 0060).
@@ -20,8 +20,7 @@ from postmeter.aggregator.metrics import ErasureMetrics
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.aggregator.upkeep.erasure import contacts, files, messages
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
-from postmeter.aggregator.upkeep.erasure.step import Erasure, Step
+from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure, Step
 from postmeter.shared.privacy import erasures
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool

@@ -1,4 +1,4 @@
-"""What was erased does not come back: records that were on their way, and providers that tell of it still."""
+"""What was erased does not come back: records that were on their way, and providers that still report it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
+from postmeter.aggregator.upkeep.erasure.step import QUERIES
 from postmeter.shared.privacy import erasures
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection

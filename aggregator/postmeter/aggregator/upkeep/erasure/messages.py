@@ -9,8 +9,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.unregistered import provisional
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
-from postmeter.aggregator.upkeep.erasure.step import Erasure
+from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 from postmeter.shared.privacy import erasures, levels
 
 MOST = 200

@@ -1,4 +1,4 @@
-"""What an erasure is made of."""
+"""An erasure, and the rows that one of its steps takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from enum import IntEnum
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.store.memory import Transaction
-from postmeter.aggregator.upkeep.erasure.queries import QUERIES
 from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.sql import Queries
+
+QUERIES = Queries("postmeter.aggregator.upkeep.erasure", "erasure.sql")
 
 
 class Step(IntEnum):

@@ -1,4 +1,4 @@
-"""To whom mail goes: people with their lists, mailboxes and habits, drawn one by one from the seed."""
+"""Who mail goes to: people with their lists, mailboxes and habits, drawn one by one from the seed."""
 
 from __future__ import annotations
 

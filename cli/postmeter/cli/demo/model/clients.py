@@ -1,4 +1,4 @@
-"""With what people read and browse: mail programs, image proxies and browsers, by what they say of themselves.
+"""What people read and browse with: mail programs, image proxies and browsers, by what they say of themselves.
 
 Addresses are of the ranges for documentation (RFC 5737, RFC 3849); what is judged by its network is in `machines`.
 """

@@ -1,4 +1,4 @@
-"""When to start a process again that died."""
+"""When to restart a process that died."""
 
 FIRST_SECONDS = 0.2
 LONGEST_SECONDS = 10.0

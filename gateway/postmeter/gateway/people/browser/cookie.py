@@ -1,4 +1,4 @@
-"""Cookies that carry what lets in.
+"""Cookies that carry bearer tokens.
 
 Another host of our domain may set a cookie of any name for ours, too (RFC 6265, 8.6): one that fixes a session, or one
 that stands in the way of ours. Where people come over https our names begin with `__Host-`, which browsers take from
