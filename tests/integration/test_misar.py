@@ -224,6 +224,7 @@ async def test_another_tenant_s_campaign_is_unknown(api: Api) -> None:
         ({"period": "90d"}, "2026-01-06T00:00:00Z", "2026-04-06T23:59:59Z"),
         ({"from": "2026-04-01", "to": "2026-04-02"}, "2026-04-01T00:00:00Z", "2026-04-02T23:59:59Z"),
         ({"period": "7d", "from": "2026-02-01"}, "2026-02-01T00:00:00Z", "2026-04-06T23:59:59Z"),
+        ({"period": "custom", "from": "2026-02-01"}, "2026-02-01T00:00:00Z", "2026-04-06T23:59:59Z"),
         ({"period": "7d", "to": "2026-04-01"}, "2026-03-30T00:00:00Z", "2026-04-01T23:59:59Z"),
         (
             {"from": "2026-04-01T10:00", "to": "2026-04-01T13:30+0200"},
@@ -247,6 +248,7 @@ async def test_both_ends_of_the_window_are_printed_and_are_what_is_counted(
 BAD_WINDOWS = [
     ("period=1d", "period takes 7d, 30d, 90d"),
     ("period=", "period takes"),
+    ("period=custom&to=2026-04-01", "period takes"),
     ("from=2026-04-02&to=2026-04-01", "Start date must be before end date"),
     ("from=yesterday", "from: takes a timestamp"),
     ("to=2026-02-30", "to: is not a date"),

@@ -18,7 +18,7 @@ from iso4217 import Currency
 
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.stream.records import CustomEvent, Purchase
-from postmeter.tracking.contacts import purchase, values
+from postmeter.tracking.contacts import custom_event, purchase, values
 from tests.integration.tracking_service import Reply, Service, once
 from tests.integration.tracking_writes import GZIP
 
@@ -60,7 +60,6 @@ def refused(reply: Reply, status: int, code: str) -> str:
         ({"contact_email": "a@b.example, c@d.example"}, "contact_email"),
         ({"contact_email": ""}, "contact_email"),
         ({"properties": []}, "properties"),
-        ({"properties": None}, "properties"),
         ({"properties": {"a": "x" * 17_000}}, "properties"),
         ({"properties": {"a": [[[[[[[[[1]]]]]]]]]}}, "properties"),
         ({"properties": {"a": "\0"}}, "properties"),
@@ -255,6 +254,12 @@ def test_a_time_without_a_zone_is_utc() -> None:
     ]
     assert len(set(read)) == 1
     assert read[0] == int(at.timestamp()) * 10**6
+
+
+def test_null_is_as_what_is_not_given() -> None:
+    event = custom_event.read(1, json.dumps({**GOOD, "properties": None, "timestamp": None}).encode())
+    bought = purchase.read(1, json.dumps({**BOUGHT, "order_id": None, "items": None, "timestamp": None}).encode())
+    assert (event.properties, bought.items, bought.order) == ("{}", "[]", "")
 
 
 def test_fields_of_an_item_s_own_are_kept_as_they_were_written() -> None:

@@ -82,6 +82,7 @@ async def test_the_default_metrics(api: Api) -> None:
     await api.campaign("a")
     await api.campaign("b")
     _, answer = await api.compare("b", "a")
+    assert await api.compare("b", "a", metrics=None, time_range=None, start_date=None) == (200, answer)
     assert [list(each["metrics"]) for each in answer["data"]["comparison"]] == [
         ["open_rate", "click_rate", "reply_rate", "delivery_rate"]
     ] * 2

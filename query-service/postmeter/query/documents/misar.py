@@ -72,7 +72,9 @@ class Analytics:
     async def overview(self, asked: Asked) -> web.Response:
         """GET /api/v1/analytics/overview: the workspace in a window, by the time at which things happened."""
         given = parameters.read(asked.request, api.OverviewParameters)
-        default = window.preset(given.period, self._clock(), name="period")
+        # `from` overrides it: what it says then, such as `custom`, is not looked at.
+        period = given.period if given.start is None else window.DEFAULT
+        default = window.preset(period, self._clock(), name="period")
         days = window.between(times.in_utc(given.start), times.in_utc(given.end), default, ("from", "to"))
         query = Query(scope=asked.scope, metrics=_METRICS, start=days.start, end=days.end_exclusive)
         metrics = _overview(await self._counts(query))

@@ -10,7 +10,7 @@ from postmeter.query.documents.workspaces import window
 from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
 from postmeter.query.exports.files import parquet_file
-from postmeter.shared.apis.exports import EXPORT_FORMATS, EXPORT_TYPES, ExportBody
+from postmeter.shared.apis.exports import DEFAULT_FORMAT, EXPORT_FORMATS, EXPORT_TYPES, ExportBody
 from postmeter.shared.http.fields import invalid
 
 MAX_CAMPAIGNS = 1_000
@@ -52,28 +52,30 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
     """
     if body.export_type not in EXPORT_TYPES:
         raise invalid("export_type", f"takes {', '.join(EXPORT_TYPES)}")
-    if body.format not in EXPORT_FORMATS:
+    form = DEFAULT_FORMAT if body.format is None else body.format
+    campaign_ids = body.campaign_ids or []
+    if form not in EXPORT_FORMATS:
         raise invalid("format", f"takes {', '.join(EXPORT_FORMATS)}")
-    if body.format == "parquet" and not parquet_file.is_installed():
+    if form == "parquet" and not parquet_file.is_installed():
         raise invalid("format", parquet_file.MISSING)
-    if len(body.campaign_ids) > MAX_CAMPAIGNS:
+    if len(campaign_ids) > MAX_CAMPAIGNS:
         raise invalid("campaign_ids", f"takes {MAX_CAMPAIGNS} campaigns at most; without any the export has all")
-    if any("\0" in campaign_id for campaign_id in body.campaign_ids):
+    if any("\0" in campaign_id for campaign_id in campaign_ids):
         raise invalid("campaign_ids", "takes no NUL")
-    if body.campaign_ids and body.export_type == "overview":
+    if campaign_ids and body.export_type == "overview":
         raise invalid("campaign_ids", "an overview is of all campaigns; campaign_performance takes some of them")
     chosen = window.read(body.time_range, body.start_date, body.end_date, now, window.BODY)
     if body.export_type == "engagement_heatmap":
         _check_hours(chosen.whole_days())
     return Order(
         type=body.export_type,
-        format=body.format,
+        format=form,
         workspace=workspace,
         start=chosen.start,
         end=chosen.end_exclusive,
         period=chosen.period,
-        campaign_ids=list(dict.fromkeys(body.campaign_ids)),
-        include_time_series=body.include_time_series,
+        campaign_ids=list(dict.fromkeys(campaign_ids)),
+        include_time_series=bool(body.include_time_series),
         domains=None if scope.domains is None else list(scope.domains),
     )
 

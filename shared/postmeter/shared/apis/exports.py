@@ -12,6 +12,7 @@ from postmeter.shared.apis.workspaces import BASE, DOCUMENT, endpoint
 
 EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
 EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")
+DEFAULT_FORMAT = "csv"
 EXPORT_PATH = BASE + "/analytics/export"
 STATUS_PATH = BASE + "/analytics/exports/{exportId}"
 DOWNLOAD_PATH = STATUS_PATH + "/download"
@@ -21,13 +22,13 @@ DOWNLOAD_SECONDS = 3600.0
 
 
 class ExportBody(Struct, forbid_unknown_fields=True):
-    """Body of POST .../analytics/export, and nothing else."""
+    """Body of POST .../analytics/export, and nothing else. Null is as what is not there, but for export_type."""
 
     export_type: Annotated[str, one_of(*EXPORT_TYPES)]
-    format: Annotated[str, one_of(*EXPORT_FORMATS)] = "csv"
+    format: Annotated[str | None, one_of(*EXPORT_FORMATS)] = DEFAULT_FORMAT
     time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
-    campaign_ids: Annotated[list[str], described("Without any: all campaigns.")] = []
-    include_time_series: bool = False
+    campaign_ids: Annotated[list[str] | None, described("Without any: all campaigns.")] = None
+    include_time_series: bool | None = False
     start_date: Annotated[str | None, described("First day of a custom range, or its first instant.")] = None
     end_date: Annotated[str | None, described("Last day of a custom range, or its last instant.")] = None
 

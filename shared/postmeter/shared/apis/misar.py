@@ -129,7 +129,7 @@ class TrackEventBody(Struct, forbid_unknown_fields=True):
 
     event_name: Annotated[str, described("snake_case.", pattern="^[a-z][a-z0-9]*(_[a-z0-9]+)*$", maxLength=100)]
     contact_email: Annotated[str, described("Kept as a hash.", format="email")]
-    properties: Annotated[Raw | UnsetType, described("At most 16 KiB, 8 levels.", type="object")] = UNSET
+    properties: Annotated[Raw | UnsetType, described("At most 16 KiB, 8 levels.", type=["object", "null"])] = UNSET
     timestamp: Annotated[str | None, described("Default: now.", format="date-time")] = None
 
 
@@ -155,7 +155,7 @@ class PurchaseBody(Struct, forbid_unknown_fields=True):
     amount: Annotated[Raw, described("With no more decimals than the currency has.", type="number", minimum=0)]
     currency: Annotated[str, described("An active code of ISO 4217.", pattern="^[A-Z]{3}$")]
     order_id: Annotated[str | None, described("Sent again, it counts once.", minLength=1, maxLength=200)] = None
-    items: Annotated[list[Item], described("Kept beside the purchase.", maxItems=200)] = []
+    items: Annotated[list[Item] | None, described("Kept beside the purchase.", maxItems=200)] = None
     timestamp: Annotated[str | None, described("Default: now.", format="date-time")] = None
 
 

@@ -225,13 +225,15 @@ DEFAULT_RATES = ("open_rate", "click_rate", "reply_rate", "delivery_rate")
 
 
 class CompareBody(Struct, forbid_unknown_fields=True):
-    """Body of POST .../analytics/compare, and nothing else. start_date, end_date: with time_range `custom`."""
+    """Body of POST .../analytics/compare, and nothing else. start_date, end_date: with time_range `custom`. Null is as
+    what is not there, but for campaign_ids.
+    """
 
     campaign_ids: Annotated[list[str], described("Two to twenty different ones.", minItems=2, maxItems=20)]
     time_range: Annotated[str | None, one_of("7d", "30d", "90d", "custom")] = None
     metrics: Annotated[
-        list[Annotated[str, one_of(*RATES)]], described(f"Default: {', '.join(DEFAULT_RATES)}.", minItems=1)
-    ] = field(default_factory=lambda: list(DEFAULT_RATES))
+        list[Annotated[str, one_of(*RATES)]] | None, described(f"Default: {', '.join(DEFAULT_RATES)}.", minItems=1)
+    ] = None
     start_date: Annotated[str | None, _START] = None
     end_date: Annotated[str | None, _END] = None
 

@@ -15,6 +15,7 @@ from postmeter.tracking.contacts import values
 from postmeter.tracking.requests import fields
 
 _decoder = msgspec.json.Decoder(TrackEventBody)
+_NONE = (msgspec.UNSET, msgspec.Raw(b"null"))
 
 
 def read(workspace: int, body: bytes) -> CustomEvent:
@@ -30,6 +31,6 @@ def read(workspace: int, body: bytes) -> CustomEvent:
         id=f"evt_{uuid7.new().hex}",
         name=values.event_name(given.event_name),
         contact=recipients.hash_of(address),
-        properties="{}" if given.properties is msgspec.UNSET else values.properties(given.properties),
+        properties="{}" if given.properties in _NONE else values.properties(given.properties),
         claimed=claimed,
     )

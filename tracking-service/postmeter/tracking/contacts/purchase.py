@@ -53,7 +53,7 @@ def read(workspace: int, body: bytes) -> Purchase:
         contact=contact,
         amount=amount,
         currency=currency.code,
-        items=_items(given.items, json_bodies.decode(_lines, body).items if given.items else []),
+        items=_items(given.items, json_bodies.decode(_lines, body).items) if given.items else "[]",
         digest=hashlib.blake2b(f"{contact}\0{amount}\0{currency.code}".encode(), digest_size=8).digest(),
         claimed=claimed,
     )

@@ -88,7 +88,8 @@ class Analytics:
         lookups.workspace(asked)
         body = json_bodies.decode(_compare, await asked.read())
         days = window.read(body.time_range, body.start_date, body.end_date, self._clock(), window.BODY)
-        return _answer(await self._compare.read(asked.scope, body.campaign_ids, body.metrics, days))
+        metrics = list(api.DEFAULT_RATES) if body.metrics is None else body.metrics
+        return _answer(await self._compare.read(asked.scope, body.campaign_ids, metrics, days))
 
     def _window(self, given: api.OverviewParameters) -> window.Window:
         return window.read(given.time_range, given.start_date, given.end_date, self._clock())
