@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.dashboard.answers import answering, comes_late, held_back, refusal
 from tests.acceptance.dashboard.readings import counted
@@ -34,6 +34,31 @@ def test_an_older_answer_that_comes_later_replaces_nothing(world: ToldHistory, v
         expect(cell).to_have_text(str(delivered))
 
 
+def test_what_is_not_there_is_not_nothing(world: ToldHistory, visiting: Visiting) -> None:
+    visit = visiting()
+    visit.expected = "Failed to load resource"
+    page = visit.page
+
+    def refused(route: Route) -> None:
+        if "dimensions" in (route.request.post_data or ""):
+            route.fulfill(**refusal(500, "INTERNAL_ERROR"))
+        else:
+            route.continue_()
+
+    page.route("**/v1/query", refused)
+    visit.to("/?period=90d")
+    attention = page.get_by_role("region", name="What needs attention")
+    expect(attention.get_by_role("alert")).to_contain_text("Something went wrong.")
+    expect(attention).not_to_contain_text("within their limits")
+    expect(page.get_by_role("region", name="By mailbox provider").get_by_role("alert")).to_be_visible()
+    revenue = page.locator(".figures li", has=page.get_by_role("heading", name="Revenue"))
+    expect(revenue.locator(".big")).to_have_text("\u2013")
+    page.unroute("**/v1/query")
+    attention.get_by_role("button", name="Refresh").click()
+    expect(attention.get_by_role("alert")).to_have_count(0)
+    expect(revenue.locator(".big")).to_have_text("0")
+
+
 def test_what_goes_wrong_says_what_to_do(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     visit.expected = "Failed to load resource"
@@ -55,6 +80,15 @@ def test_what_goes_wrong_says_what_to_do(world: ToldHistory, visiting: Visiting)
         page.get_by_role("button", name="Refresh").click()
         expect(page.get_by_role("alert")).to_contain_text("Something went wrong.")
         expect(page.get_by_role("row", name=re.compile("June news"))).to_be_visible()  # what was there stays
+    page.goto(f"{world.url}/messages/{world.hostile}")
+    with answering(page, "/v1/campaigns?limit=1000", refusal(500, "INTERNAL_ERROR")):
+        page.goto(world.url + "/campaigns/june")
+        page.get_by_role("alert").get_by_role("button", name="Refresh").click()
+        expect(page.locator("h1")).to_have_text("June news")
+    with answering(page, "/v1/messages/search", refusal(500, "INTERNAL_ERROR")):
+        visit.settled()
+        page.get_by_role("button", name="CSV: Who").click()
+        expect(page.get_by_role("region", name="Who").get_by_role("alert")).to_contain_text("Something went wrong.")
     page.goto(world.url + "/campaigns/nothing")
     expect(page.get_by_role("alert")).to_contain_text("There is no such campaign.")
     page.goto(world.url + "/?from=2020-01-01&to=2020-01-02")

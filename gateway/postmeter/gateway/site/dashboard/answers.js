@@ -6,6 +6,8 @@ import { leave } from "./signing_in.js";
 
 /** Counts up when everything is to be asked anew. */
 export const Round = createContext(0);
+/** Asks everything anew; where there is no frame, the page is loaded again. */
+export const Again = createContext(() => location.reload());
 
 /** Answers that were given before, by their request. */
 const KEPT = 200;

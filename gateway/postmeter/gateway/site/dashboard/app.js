@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./htm/standalone.module.js";
 import { to, useAddress } from "./address.js";
-import { Round } from "./answers.js";
+import { Again, Round } from "./answers.js";
 import { viewOf } from "./model/views.js";
 import { Controls } from "./parts/controls.js";
 import { Account } from "./parts/account.js";
@@ -35,12 +35,24 @@ function useModule(screen) {
   return state.screen === screen ? state : {};
 }
 
+/** Whether the menu's screen is the present one, or the present one is below it. */
+function currentOf(path, current) {
+  if (path === current) return "page";
+  return path !== "/" && current.startsWith(`${path}/`) ? "true" : null;
+}
+
 function Menu({ current }) {
+  const place = useRef(null);
+  useEffect(() => {
+    // Where it is one line that is longer than the page is wide, the present screen is in sight.
+    const chosen = place.current.querySelector("[aria-current]");
+    if (chosen) place.current.scrollLeft = chosen.offsetLeft - place.current.offsetLeft - 64;
+  }, [current]);
   const items = SCREENS.filter(({ inMenu }) => inMenu);
-  return html`<nav aria-label=${t("frame.menu")}><ul class="menu">
+  return html`<nav class="screens" aria-label=${t("frame.menu")}><ul class="menu" ref=${place}>
     ${items.map(
       ({ name, path }) => html`<li key=${name}>
-      <a href=${to(path)} aria-current=${current.startsWith(name) ? "page" : null}>${t(`screen.${name}`)}</a></li>`,
+      <a href=${to(path)} aria-current=${currentOf(path, current)}>${t(`screen.${name}`)}</a></li>`,
     )}
   </ul></nav>`;
 }
@@ -67,11 +79,11 @@ export function App({ session }) {
   if (!mayLook) return null;
   if (screen?.isOpen) return html`<main class="bare">${Screen && html`<${Screen} session=${session} />`}</main>`;
   const view = viewOf(params, session);
-  return html`<${Round.Provider} value=${round}>
+  return html`<${Again.Provider} value=${again}><${Round.Provider} value=${round}>
     <a class="skip" href="#main" data-leave>${t("frame.skip")}</a>
     <header class="head">
       <div class="brand"><a href=${to("/")}>Postmeter</a></div>
-      <${Menu} current=${screen?.name ?? ""} />
+      <${Menu} current=${path} />
       <${Account} session=${session} />
     </header>
     ${screen && html`<${Controls} shown=${screen.controls} view=${view} again=${again} />`}
@@ -81,5 +93,5 @@ export function App({ session }) {
       ${Screen && html`<${Screen} key=${screen.name + (id ?? "")} view=${view} id=${id} session=${session} />`}
       ${screen && !Screen && !error && html`<${Loading} />`}
     </main>
-  </${Round.Provider}>`;
+  </${Round.Provider}></${Again.Provider}>`;
 }

@@ -50,9 +50,14 @@ function pattern(key, n) {
   return typeof found === "string" ? found : (found[plural.select(n ?? 0)] ?? found.other);
 }
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** A text from outside within one of ours: what is written from right to left does not pull numbers beside it over. */
+export const apart = (text) => (RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text);
+
 /** A text; `{name}` stands for a value. Where there are forms for numbers, `n` chooses one. */
 export function t(key, values = {}) {
-  return pattern(key, values.n).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return pattern(key, values.n).replace(/\{(\w+)\}/g, (_, name) => apart(values[name] ?? ""));
 }
 
 /** A text whose values are elements: a list of its parts. */

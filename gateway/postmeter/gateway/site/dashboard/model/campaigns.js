@@ -1,6 +1,7 @@
 /** The workspace's campaigns, all of them, kept for a minute: their names stand beside numbers everywhere. */
 
-import { useEffect, useState } from "../htm/standalone.module.js";
+import { useContext, useEffect, useState } from "../htm/standalone.module.js";
+import { Round } from "../answers.js";
 import { ask } from "../api.js";
 import { leave } from "../signing_in.js";
 import { get } from "./requests.js";
@@ -28,11 +29,12 @@ async function all() {
 }
 
 /**
- * All campaigns.
+ * All campaigns, asked for again at each round: names come while one looks, and after an error.
  * @returns {{list: object[] | null, named: (id: string) => string, error: Failure | null}} named: a campaign's name, or
- *   its id where it has none
+ *   its id where it has none. error: why there is no list
  */
 export function useCampaigns() {
+  const round = useContext(Round);
   const [state, setState] = useState({ list: last.list, error: null });
   useEffect(() => {
     let gone = false;
@@ -40,13 +42,13 @@ export function useCampaigns() {
       (list) => gone || setState({ list, error: null }),
       (error) => {
         if (error.status === 401) leave();
-        if (!gone) setState({ list: null, error });
+        if (!gone) setState(({ list }) => ({ list, error: list ? null : error }));
       },
     );
     return () => {
       gone = true;
     };
-  }, []);
+  }, [round]);
   const names = new Map((state.list ?? []).map(({ id, name }) => [id, name]));
   return { ...state, named: (id) => names.get(id) ?? id };
 }

@@ -7,6 +7,7 @@ import { valueOf, wholeOf } from "../model/measures.js";
 import { t } from "../texts.js";
 import { Figure, Whole } from "./figure.js";
 import { Panel } from "./panel.js";
+import { Answered } from "./states.js";
 import { Table } from "./table.js";
 
 /** Providers that are listed; the file has all of them. */
@@ -40,13 +41,13 @@ function provider(row) {
 
 /**
  * @param {object} given
- * @param {object[]} given.rows counts by mailbox provider
+ * @param {object} given.answer whose rows are counts by mailbox provider
  * @param {object} given.view
  * @param {object} given.request the query that gives them
  * @param {string[]} given.measures those whose rates are shown; all but `opened` are left out where the page is narrow
  * @param {boolean} [given.filters] whether a name leads to what is seen of this provider alone
  */
-export function Mailboxes({ rows, view, request, measures, filters = false }) {
+export function Mailboxes({ answer, view, request, measures, filters = false }) {
   const columns = [
     {
       key: "mailbox_provider",
@@ -57,7 +58,7 @@ export function Mailboxes({ rows, view, request, measures, filters = false }) {
     ...measures.map((measure) => rateColumn(measure, view, measure !== "opened")),
   ];
   const title = t("overview.providers");
-  return html`<${Panel} title=${title} requests=${[request]} rows=${rows} name="mailbox-providers">
-    <${Table} columns=${columns} rows=${rows} caption=${title} sort="providers" usual="-sent" most=${MOST} />
-      </${Panel}>`;
+  return html`<${Panel} title=${title} requests=${[request]} rows=${answer.value?.data} name="mailbox-providers">
+    <${Answered} answer=${answer} lines=${12}>${({ data }) => html`<${Table} columns=${columns} rows=${data}
+      caption=${title} sort="providers" usual="-sent" most=${MOST} />`}</${Answered}></${Panel}>`;
 }

@@ -94,7 +94,7 @@ export function Messages({ request, view, most = 20, without = [] }) {
   const shown = columns(view.zone, named).filter((column) => !without.includes(column.key));
   return html`
     ${rows.length > 0 && html`<${Table} columns=${shown} rows=${rows} caption=${t("message.list")} most=${10_000} />`}
-    ${error && html`<${Failed} error=${error} />`}
+    ${error && html`<${Failed} error=${error} again=${() => read(cursor, rows)} />`}
     ${loading && html`<${Loading} lines=${rows.length ? 1 : 4} />`}
     ${
       !loading &&

@@ -5,6 +5,7 @@ import { curl } from "../api.js";
 import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
+import { Failed } from "./states.js";
 
 /** What spreadsheets take for the beginning of a formula, and what they skip before it, as exports have it (cells.py). */
 const SIGN = "=+\\-@＝＋－＠";
@@ -52,7 +53,16 @@ export function download(name, text, type = "text/csv;charset=utf-8") {
  */
 export function Panel({ title, note, requests = [], rows, name, children }) {
   const [open, setOpen] = useState(false);
-  const save = async () => download(`${name}.csv`, csv(typeof rows === "function" ? await rows() : rows));
+  const [making, setMaking] = useState({ busy: false, error: null });
+  const save = async () => {
+    setMaking({ busy: true, error: null });
+    try {
+      download(`${name}.csv`, csv(typeof rows === "function" ? await rows() : rows));
+      setMaking({ busy: false, error: null });
+    } catch (error) {
+      setMaking({ busy: false, error });
+    }
+  };
   return html`<section class="panel" aria-label=${title}>
     <div class="panel-head"><h2>${title}</h2>
       <div class="actions">
@@ -63,10 +73,11 @@ export function Panel({ title, note, requests = [], rows, name, children }) {
         }
         ${
           rows &&
-          html`<button class="plain" onClick=${save}
+          html`<button class="plain" onClick=${save} disabled=${making.busy}
           aria-label=${t("panel.csv.of", { title })}>${t("panel.csv")}</button>`
         }
       </div></div>
+    ${making.error && html`<${Failed} error=${making.error} again=${save} />`}
     ${note && html`<p class="soft note">${note}</p>`}
     ${children}
     ${

@@ -5,11 +5,11 @@ import { here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { percent, percentOf } from "../model/numbers.js";
 import { query } from "../model/requests.js";
-import { duration } from "../model/times.js";
-import { t } from "../texts.js";
+import { day, duration } from "../model/times.js";
+import { apart, t } from "../texts.js";
 import { Chart } from "./chart.js";
 import { Panel } from "./panel.js";
-import { Answered } from "./states.js";
+import { Answered, Loading } from "./states.js";
 
 /** Hours that can be looked at. */
 const SPANS = [24, 72, 168, 720];
@@ -49,20 +49,29 @@ function useRows(campaigns, span, zone) {
   return { requests: requests.filter(Boolean), answers: requests.map((request) => useAnswer(request)) };
 }
 
+/** Campaigns' names, with the day of sending where another one is called the same. */
+function titlesOf(campaigns, zone) {
+  const names = campaigns.map(({ name }) => name);
+  const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
+  return campaigns.map(({ name, sent_at: at }) => (isShared(name) ? `${apart(name)} · ${day(Date.parse(at), zone)}` : name));
+}
+
 /** before: its predecessors, the latest first. */
 export function Since({ campaign, before, zone }) {
   const [, params] = useAddress();
   const span = SPANS.includes(Number(params.get("span"))) ? Number(params.get("span")) : USUAL;
   const what = Object.hasOwn(WHAT, params.get("since") ?? "") ? params.get("since") : "opened";
   const campaigns = [campaign, ...before];
+  const titles = titlesOf(campaigns, zone);
   const { requests, answers } = useRows(campaigns, span, zone);
   const title = t(`since.${what}`);
   const step = span <= HOURLY ? 1 : 24;
   const choice = (name, value, label, chosen) =>
     html`<a key=${value} href=${here({ [name]: value })} aria-current=${chosen ? "true" : null}>${label}</a>`;
-  const lines = answers.flatMap(({ value }, n) =>
-    value
-      ? [{ name: campaigns[n].name, kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }]
+  // An answer of another span has other buckets.
+  const lines = answers.flatMap(({ value, isStale }, n) =>
+    value && !isStale
+      ? [{ name: titles[n], kind: n === 0 ? "people" : "before", values: grown(value.data, WHAT[what]) }]
       : [],
   );
   const names = Array.from({ length: Math.max(1, ...lines.map(({ values }) => values.length)) }, (_, n) =>
@@ -77,7 +86,10 @@ export function Since({ campaign, before, zone }) {
       ${Object.keys(WHAT).map((name) => choice("since", name, t(`measure.${name}`), name === what))}
       <span class="soft" aria-hidden="true">·</span>
       ${SPANS.map((hours) => choice("span", hours, duration(hours), hours === span))}</div>
-    <${Answered} answer=${answers[0]} lines=${12}>${() => html`<${Chart} title=${title} names=${names} lines=${lines}
+    <${Answered} answer=${answers[0]} lines=${12}>${() =>
+      answers[0].isStale
+        ? html`<${Loading} lines=${12} />`
+        : html`<${Chart} title=${title} names=${names} lines=${lines}
       first=${t("since.after")}
       format=${(value) => percent(value)} mark=${(value) => percent(value, 0)} />`}</${Answered}>
   </${Panel}>`;

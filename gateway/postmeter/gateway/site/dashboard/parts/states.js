@@ -1,6 +1,7 @@
 /** What stands where a number will be, where there is none, and where one could not be had. */
 
-import { html } from "../htm/standalone.module.js";
+import { html, useContext } from "../htm/standalone.module.js";
+import { Again } from "../answers.js";
 import { has, t } from "../texts.js";
 import { Command } from "./command.js";
 
@@ -20,13 +21,18 @@ export function Trouble({ title, what, children }) {
   return html`<div class="trouble" role="alert"><p class="lead">${title}</p><p>${what}</p>${children}</div>`;
 }
 
-/** A failure of the API in words: the API's own message says which field is wrong, ours what to do. */
-export function Failed({ error }) {
+/**
+ * A failure of the API in words: the API's own message says which field is wrong, ours what to do. again: asks once more;
+ * everything, unless it is said.
+ */
+export function Failed({ error, again }) {
+  const all = useContext(Again);
   const known = [`failure.${error.code}`, `failure.${error.status}`].find(has) ?? "failure.other";
   const said = error.message && html`<p class="soft">${error.message}</p>`;
   const id = error.requestId && html`<p class="soft">${t("failure.id", { id: error.requestId })}</p>`;
   return html`<${Trouble} title=${t(known)}
-    what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}</${Trouble}>`;
+    what=${t(has(`${known}.do`) ? `${known}.do` : "failure.other.do")}>${said}${id}<button
+    onClick=${again ?? all}>${t("control.again")}</button></${Trouble}>`;
 }
 
 /**

@@ -21,6 +21,7 @@ import { Since } from "../parts/since.js";
 import { Split } from "../parts/split.js";
 import { Answered, Empty, Failed, Loading, Trouble } from "../parts/states.js";
 import { Table } from "../parts/table.js";
+import { useTitle } from "../parts/title.js";
 import { has, say, t } from "../texts.js";
 
 const LISTS = ["opened", "clicked", "not_opened", "not_clicked", "replied", "bounced", "complained", "unsubscribed"];
@@ -90,8 +91,7 @@ function Providers({ life }) {
   const request = query(
     viewed(life, { metrics: METRICS, dimensions: ["mailbox_provider"], order_by: "-sent", limit: 100 }),
   );
-  const rows = useAnswer(request).value?.data ?? [];
-  return html`<${Mailboxes} rows=${rows} view=${life} request=${request}
+  return html`<${Mailboxes} answer=${useAnswer(request)} view=${life} request=${request}
     measures=${["opened", "clicked", "bounced"]} />`;
 }
 
@@ -149,6 +149,7 @@ function whenOf(moment, zone) {
 }
 
 function Parts({ campaign, list, view, session }) {
+  useTitle(campaign.name);
   const life = lifeOf(view, campaign);
   const request = query(viewed(life, { metrics: [...new Set([...METRICS, ...SEEN])] }));
   const answer = useAnswer(request);

@@ -42,7 +42,8 @@ export default function Live({ view }) {
   const filter = filterOf(params);
   const title = html`<div class="title"><div><h1>${t("screen.live")}</h1>
     <p class="soft">${t("live.question")}</p></div></div>`;
-  if (live.state.kind === "failed") return html`${title}<${Failed} error=${live.state.error} />`;
+  if (live.state.kind === "failed") return html`${title}<${Failed} error=${live.state.error}
+    again=${() => location.reload()} />`;
   return html`${title}
     <${Counters} live=${live} view=${view} />
     <${Filter} filter=${filter} list=${list} />

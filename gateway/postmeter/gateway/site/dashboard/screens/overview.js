@@ -22,7 +22,7 @@ import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
-import { Answered } from "../parts/states.js";
+import { Answered, Failed } from "../parts/states.js";
 import { say, t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
@@ -71,22 +71,25 @@ function Small({ measure, now, before, view, request }) {
     <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p></li>`;
 }
 
-function Revenue({ answer }) {
-  const rows = answer.value?.data ?? [];
+/** rows: null where they are not there. */
+function Revenue({ rows, error }) {
+  if (!rows)
+    return html`<li><h2>${t("overview.revenue")}</h2><p class="big">\u2013</p>
+      <p class="soft">${t(error ? "failure.other" : "state.loading")}</p></li>`;
   const purchases = rows.reduce((sum, row) => sum + row.conversions, 0);
-  const sums = rows.map((row) => html`<span key=${row.currency}>${money(row.revenue, row.currency)}${" "}</span>`);
+  const sums = rows.map((row) => html`<span key=${row.currency} class="sum">${money(row.revenue, row.currency)}</span>${" "}`);
   return html`<li><h2>${t("overview.revenue")}</h2>
     <p class="big">${rows.length ? sums : "0"}</p>
     <p class="soft">${t("overview.purchases", { n: purchases, count: count(purchases) })}</p></li>`;
 }
 
-function Numbers({ now, seen, before, view, request, revenue }) {
+function Numbers({ now, seen, before, view, request, children }) {
   const given = { now, before, view, request };
   const large = FIRST.map((measure) => html`<${Headline} key=${measure} measure=${measure} ...${given} />`);
   const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
   return html`<ul class="figures">${large}</ul>
     <${Hidden} counts=${seen} />
-    <ul class="figures small">${small}<${Revenue} answer=${revenue} /></ul>
+    <ul class="figures small">${small}${children}</ul>
     <${Meaning} of=${["conversions", "revenue"].map((name) => [metricName(name), metricWhat(name)])} />`;
 }
 
@@ -121,12 +124,10 @@ function Attention({ now, before, campaigns, providers }) {
     return html`<li key=${one.text + one.value}><a href=${one.address}>${said}</a><div class="soft">${advice}</div>
       </li>`;
   });
-  return html`<${Panel} title=${t("overview.attention")}>
-    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.calm")}</p>`}
-  </${Panel}>`;
+  return items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.calm")}</p>`;
 }
 
-function Outstanding({ rows, now, seen, view, request }) {
+function Outstanding({ rows, now, seen, view }) {
   const { list, named } = useCampaigns();
   const whole = isHidden(seen) ? seen.trackable : now.delivered;
   const overall = rate(now.unique_opens, whole);
@@ -138,11 +139,12 @@ function Outstanding({ rows, now, seen, view, request }) {
     ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
   );
   const last = sentLast(rows, list, begin);
-  return html`<${Panel} title=${t("overview.outstanding")} requests=${[request]}>
-    ${last && html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>
-      <${HiddenPart} counts=${last} />`}
-    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}
-  </${Panel}>`;
+  return html`${
+    last &&
+    html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>
+      <${HiddenPart} counts=${last} />`
+  }
+    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}`;
 }
 
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
@@ -163,22 +165,27 @@ export default function Overview({ view }) {
     <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
       const now = total(data);
       const seen = seenOf(data);
-      const rowsBefore = answers.before.value?.data ?? null;
+      // What is of the days that were looked at before does not fit, and what is not there is not nothing.
+      const beside = ({ value, isStale }) => (isStale === answers.now.isStale ? (value?.data ?? null) : null);
+      const rowsBefore = beside(answers.before);
       const sumBefore = rowsBefore && total(rowsBefore);
       const before = sumBefore && !isIdle(sumBefore) ? sumBefore : null;
-      const campaigns = answers.campaigns.value?.data ?? [];
-      const providers = answers.providers.value?.data ?? [];
       if (isIdle(now) && sumBefore && !before) return html`<${Nothing} />`;
-      return html`<${Numbers} now=${now} seen=${seen} before=${before} view=${view} request=${requests.now}
-        revenue=${answers.revenue} />
+      return html`${answers.before.error && html`<${Failed} error=${answers.before.error} />`}
+        <${Numbers} now=${now} seen=${seen} before=${before} view=${view} request=${requests.now}><${Revenue}
+          rows=${beside(answers.revenue)} error=${answers.revenue.error} /></${Numbers}>
         <div class="desk">
           <${Curve} rows=${data} before=${before && rowsBefore} view=${view}
             requests=${[requests.now, requests.before]} />
-          <div class="half"><${Attention} now=${now} before=${before ?? now} campaigns=${campaigns}
-            providers=${providers} /></div>
-          <div class="half"><${Outstanding} rows=${campaigns} now=${now} seen=${seen} view=${view}
-            request=${requests.campaigns} /></div>
-          <${Mailboxes} rows=${providers} view=${view} request=${requests.providers} measures=${MAILBOXES} filters />
+          <div class="half"><${Panel} title=${t("overview.attention")}>
+            <${Answered} answer=${answers.campaigns}>${(campaigns) => html`<${Answered} answer=${answers.providers}>${(
+              providers,
+            ) => html`<${Attention} now=${now} before=${before ?? now} campaigns=${campaigns.data}
+              providers=${providers.data} />`}</${Answered}>`}</${Answered}></${Panel}></div>
+          <div class="half"><${Panel} title=${t("overview.outstanding")} requests=${[requests.campaigns]}>
+            <${Answered} answer=${answers.campaigns}>${(campaigns) => html`<${Outstanding} rows=${campaigns.data} now=${now}
+              seen=${seen} view=${view} />`}</${Answered}></${Panel}></div>
+          <${Mailboxes} answer=${answers.providers} view=${view} request=${requests.providers} measures=${MAILBOXES} filters />
         </div>`;
     }}</${Answered}>`;
 }
