@@ -26,6 +26,8 @@ def test_complaints_are_held_against_the_lines(world: ToldHistory, visiting: Vis
         assert place.locator(".figure").inner_text() == percent(row["complained"], row["delivered"], 2)
         reached = row["complained"] * 1000 >= row["delivered"] and row["complained"]
         expect(place).to_contain_text("over" if reached else "under")
+        # Of less than 1,000 messages a single complaint says nothing.
+        assert (place.get_attribute("class") == "pale") == (row["complained"] <= 1)
     data = report(world, "deliverability", timeRange="90d")
     assert page.locator(".score b").inner_text() == str(data["overall"]["health_score"])
     parts = page.get_by_role("region", name="Health", exact=True).locator("tbody tr").all()
@@ -138,6 +140,20 @@ def test_campaigns_are_compared_with_how_sure_that_is(world: ToldHistory, visiti
         section.get_by_role("button", name=re.compile("the numbers")).click()
         expect(page.get_by_role("dialog").locator(".formula")).to_have_text(f"p = {test['p_value']:.6g}")
         page.keyboard.press("Escape")
+
+
+def test_what_is_equal_has_no_best(world: ToldHistory, visiting: Visiting) -> None:
+    def alike(route: Route) -> None:
+        answer = route.fetch().json()
+        first = answer["data"]["comparison"][0]["intervals"]
+        for one in answer["data"]["comparison"]:
+            one["intervals"] = first
+        route.fulfill(json=answer)
+
+    page = visiting().page
+    page.route("**/analytics/compare", alike)
+    page.goto(world.url + "/compare?campaign=march&campaign=june")
+    expect(page.get_by_role("region", name="Opened", exact=True).locator(".verdict")).to_contain_text("are the same")
 
 
 def test_what_is_compared_is_in_the_address(world: ToldHistory, visiting: Visiting) -> None:

@@ -15,14 +15,16 @@ const LIMITS = [
   { measure: "complained", metric: "complained", of: "delivered", limit: 0.001 },
   { measure: "unsubscribed", metric: "unique_unsubscribed", of: "delivered", limit: 0.01 },
 ];
-/** Mail below which a rate says little. */
+/** Mail below which a rate says little, and how many make one: a single complaint may be anybody's. */
 const ENOUGH = 200;
+const LEAST = 2;
 /** A fall in volume to less than this part. */
 const FALL = 0.5;
 const MOST = 6;
 
 function beyond(counts, limit) {
-  return counts[limit.of] >= ENOUGH && counts[limit.metric] / counts[limit.of] >= limit.limit;
+  const [part, whole] = [counts[limit.metric], counts[limit.of]];
+  return whole >= ENOUGH && part >= LEAST && part / whole >= limit.limit;
 }
 
 const words = (counts, { measure, of }) => ({ rate: rateOf(measure, counts), of: count(counts[of]) });
@@ -41,7 +43,7 @@ export function findings(now, before, campaigns, providers) {
     found.push({
       text: limit.measure,
       values: words(now, limit),
-      address: to("/explore", { metric: limit.measure, by: "mailbox_provider" }),
+      address: to("/explore", { metric: [limit.metric, limit.of], by: "mailbox_provider" }),
     });
   }
   const groups = [

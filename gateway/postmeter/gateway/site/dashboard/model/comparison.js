@@ -64,6 +64,8 @@ export function areUnlike(rows) {
 export function sureness({ p_value: p, is_significant: sure }, counts) {
   if (counts.every(({ successes }) => successes === 0)) return { kind: "none", values: {} };
   if (p === null) return { kind: "alone", values: {} };
+  const [{ successes, trials }] = counts;
+  if (counts.every((one) => one.successes * trials === successes * one.trials)) return { kind: "equal", values: {} };
   if (p < 0.001) return { kind: "very", values: { n: count(1000) } };
   if (p > 0.4) return { kind: "alike", values: { n: count(Math.round(p * 10)) } };
   return { kind: sure ? "sure" : "unsure", values: { n: count(Math.round(1 / p)) } };

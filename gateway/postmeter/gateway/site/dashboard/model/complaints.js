@@ -16,6 +16,9 @@ const MOST_DAYS = 92;
 /** Complaints in percent of what was delivered, with three decimals; null where nothing was. */
 export const share = ({ complained, delivered }) => percentOf(complained, delivered, 3);
 
+/** Whether a rate says little: of so little mail that a single complaint is beyond the first line, with no more than that. */
+export const saysLittle = ({ complained, delivered }) => delivered < ENOUGH && complained <= 1;
+
 /** Which line is reached: `under`, `over` the first one, `far` over the second; exact counts decide. */
 export function level({ complained, delivered }) {
   const [first, second] = LINES.map((line) => complained * 1000 >= Math.round(line * 10) * delivered && complained > 0);

@@ -1,11 +1,10 @@
 /** Periods: which days are looked at, by which buckets, and which days came before. */
 
-import { dayOf, daysBetween, isDay, shifted } from "./times.js";
+import { dayOf, daysBetween, earlier, isDay, shifted } from "./times.js";
 
 /** Periods that end now, with their days; today is one of them. */
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 const USUAL = "30d";
-const DAY = 86_400_000;
 
 /** Buckets that are few enough for a curve and fine enough for its days. */
 function resolutionOf(days) {
@@ -37,7 +36,7 @@ export function periodOf(params, zone, now = Date.now()) {
   const minute = Math.floor(now / 60_000) * 60_000;
   const before = {
     from: shifted(first, -days),
-    to: endsNow ? new Date(minute - days * DAY).toISOString() : shifted(first, -1),
+    to: endsNow ? new Date(earlier(minute, days, zone)).toISOString() : shifted(first, -1),
   };
   return {
     name,

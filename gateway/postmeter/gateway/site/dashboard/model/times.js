@@ -57,6 +57,12 @@ function ahead(moment, zone) {
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(moment / 1000) * 1000;
 }
 
+/** The moment some days before at which a zone's clocks show the same time, also where they were put back or forward since. */
+export function earlier(moment, days, zone) {
+  const near = moment - days * DAY;
+  return near + ahead(moment, zone) - ahead(near, zone);
+}
+
 /** The first instant of a day of a zone, as a timestamp; where clocks are put forward at midnight that is 01:00. */
 export function startOf(day, zone) {
   const utc = Date.parse(`${day}T00:00:00Z`);

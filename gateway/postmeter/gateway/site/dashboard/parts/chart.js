@@ -14,12 +14,18 @@ const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Inf
 
 const isKnown = (value) => value !== null && value !== undefined;
 
+/** The bucket that is read where nobody points at one: the last that is known of what the chart is about. */
+const restOf = (lines, names) => {
+  const known = (lines[0]?.values ?? []).slice(0, names.length).findLastIndex(isKnown);
+  return known < 0 ? names.length - 1 : known;
+};
+
 function Reading({ lines, names, at, format }) {
-  const named = lines.filter(({ values }) => isKnown(values[at]));
+  const named = lines.filter(({ values, fixed }) => !fixed && isKnown(values[at]));
   return html`<p class="reading" aria-live="polite"><b>${names[at] ?? ""}</b>
     ${named.map(
       (line) => html`<span key=${line.name}
-      class=${line.kind}> ${lines.length > 1 && `${line.name} `}<b>${format(line.values[at])}</b></span>`,
+      class=${line.kind}> ${lines.length > 1 && html`<bdi>${line.name}</bdi> `}<b>${format(line.values[at])}</b></span>`,
     )}</p>`;
 }
 
@@ -45,6 +51,7 @@ function Numbers({ title, lines, names, format, first }) {
  * @property {string} name
  * @property {"plain" | "people" | "proxies" | "machines" | "before"} kind
  * @property {(number | null)[]} values null: nothing is known
+ * @property {boolean} [fixed] a limit, that says the same everywhere: drawn, and not told
  */
 
 /**
@@ -77,12 +84,13 @@ export function Chart({
 }) {
   const place = useRef(null);
   const plot = useRef(null);
-  const [at, setAt] = useState(names.length - 1);
+  const rest = restOf(lines, names);
+  const [at, setAt] = useState(rest);
   const scheme = useScheme();
   const content = JSON.stringify([names, short, lines, unfinished, height, most, scheme]);
   useEffect(() => {
-    setAt(names.length - 1);
-    plot.current = new Plot(place.current, { names, short, lines, unfinished, height, format, mark, most, look: setAt, zoom });
+    setAt(rest);
+    plot.current = new Plot(place.current, { names, short, lines, unfinished, height, format, mark, most, look: setAt, rest, zoom });
     const watch = new ResizeObserver(() => plot.current.fit());
     watch.observe(place.current);
     return () => {
@@ -106,6 +114,6 @@ export function Chart({
     <div class="chart-foot">
       ${zoom && names.length > 3 && html`<button class="plain" onClick=${middle}>${t("chart.in")}</button>`}
       ${widen && html`<button class="plain" onClick=${widen}>${t("chart.out")}</button>`}
-      <${Numbers} title=${title} lines=${lines} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
+      <${Numbers} title=${title} lines=${lines.filter(({ fixed }) => !fixed)} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
     </div></div>`;
 }

@@ -2,7 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
-import { ENOUGH, LINES, level, printed, share, trails, trend, trendRequest } from "../model/complaints.js";
+import { ENOUGH, LINES, level, printed, saysLittle, share, trails, trend, trendRequest } from "../model/complaints.js";
 import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { count, percent } from "../model/numbers.js";
 import { bucket } from "../model/times.js";
@@ -23,12 +23,12 @@ function Told({ counts, view, id, request }) {
   const of = t("deliverability.of", { count: count(counts.complained), of: count(counts.delivered) });
   return html`<${Figure} measure="complained" as="rate" counts=${counts} view=${view} id=${id} request=${request} />
     <span class="soft">${of}</span>
-    <span class=${reached === "far" ? "alarm" : "soft"}>${t(`deliverability.${reached}`)}</span>`;
+    <span class=${kindOf(counts) === "alarm" ? "alarm" : "soft"}>${t(`deliverability.${reached}`)}</span>`;
 }
 
 function kindOf(counts) {
-  if (level(counts) === "far") return "alarm";
-  return counts.delivered < ENOUGH ? "pale" : null;
+  if (saysLittle(counts)) return "pale";
+  return level(counts) === "far" ? "alarm" : null;
 }
 
 function scaleRows(rows, all, view, request) {
@@ -36,7 +36,7 @@ function scaleRows(rows, all, view, request) {
     key: "all",
     name: html`<b>${t("deliverability.all")}</b>`,
     value: share(all),
-    kind: level(all) === "far" ? "alarm" : null,
+    kind: kindOf(all),
     label: html`<${Told} counts=${all} view=${view} id="complained" request=${request} />`,
   };
   const providers = rows.map((row) => ({
@@ -69,10 +69,11 @@ export function Complaints({ rows, all, view, requests }) {
       complained: row.complained,
       percent: share(row),
     }));
+  const said = saysLittle(all) && all.complained ? "few" : level(all);
   const some = scaled.some(({ kind }) => kind === "pale");
   return html`<${Panel} title=${t("deliverability.complaints")} note=${t("deliverability.complaints.what")}
       requests=${requests} rows=${file} name="complaints">
-    <p class="sentence">${say(`deliverability.sentence.${level(all)}`, values)}</p>
+    <p class="sentence">${say(`deliverability.sentence.${said}`, values)}</p>
     <${Scale} rows=${scaled} most=${most} limits=${LINES} format=${(value) => (value ? percent(value) : "0")} />
     ${some && html`<p class="soft note">${t("deliverability.pale", { n: count(ENOUGH) })}</p>`}
   </${Panel}>`;
@@ -86,7 +87,7 @@ export function ComplaintsTrend({ view }) {
   const chart = ({ data }) => {
     const points = trend(data, view);
     const resolution = trails(view) ? "day" : view.period.resolution;
-    const limits = LINES.map((line) => ({ name: percent(line), kind: "before", values: points.map(() => line) }));
+    const limits = LINES.map((line) => ({ name: percent(line), kind: "before", values: points.map(() => line), fixed: true }));
     const complaints = { name: t("measure.complained"), kind: "plain", values: points.map(share) };
     const names = points.map(({ timestamp }) => bucket(timestamp, resolution, view.zone));
     return html`<${Chart} title=${title} names=${names} lines=${[complaints, ...limits]} height=${220}

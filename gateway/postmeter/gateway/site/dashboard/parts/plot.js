@@ -1,7 +1,7 @@
 /** uPlot as our charts use it: buckets side by side, a zero line, names at the ends of lines. */
 
 import { short } from "../model/numbers.js";
-import { colour } from "./scheme.js";
+import { colour, followPrints } from "./scheme.js";
 
 /** The page loads its script before any module. */
 const { uPlot } = globalThis;
@@ -61,9 +61,9 @@ export class Plot {
   /**
    * @param {HTMLElement} place
    * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, height: number, format: (n: number) => string,
-   *   look: (at: number) => void, zoom?: (first: number, last: number) => void,
+   *   look: (at: number) => void, rest: number, zoom?: (first: number, last: number) => void,
    *   mark?: (n: number) => string, most?: number}} given look: called with the bucket that
-   *   is pointed at. most: what the scale reaches to
+   *   is pointed at, or `rest` where none is. most: what the scale reaches to
    */
   constructor(place, given) {
     this.place = place;
@@ -75,6 +75,7 @@ export class Plot {
     this.marks = ticks(most || 1, whole);
     this.room = lines.length > 1 ? Math.min(widest(lines.map(({ name }) => name)), place.clientWidth * NAMES) : 0;
     this.plot = new uPlot(this.options(Math.max(this.room + BESIDE * 2, EDGE)), this.data(), place);
+    this.stop = followPrints(() => this.plot.redraw(false));
   }
 
   /** Follows its place's width. */
@@ -89,6 +90,7 @@ export class Plot {
   }
 
   destroy() {
+    this.stop();
     this.plot.destroy();
   }
 
@@ -111,7 +113,7 @@ export class Plot {
     const [, ...rows] = this.data();
     const styles = lines.flatMap(({ kind }) => {
       const { colour: name, width, dash } = STYLES[kind];
-      const line = { stroke: colour(name), width, dash };
+      const line = { stroke: () => colour(name), width, dash };
       const dotted = unfinished && kind !== "before" && this.last > 0;
       return dotted ? [line, { ...line, dash: DOTS }] : [line];
     });
@@ -121,8 +123,7 @@ export class Plot {
   }
 
   options(named) {
-    const soft = colour("soft");
-    const axis = { stroke: soft, font: FONT, ticks: { show: false } };
+    const axis = { stroke: () => colour("soft"), font: FONT, ticks: { show: false } };
     const numbers = this.marks.map(this.given.mark ?? short);
     return {
       width: this.place.clientWidth || 300,
@@ -149,7 +150,7 @@ export class Plot {
         },
         {
           ...axis,
-          grid: { stroke: colour("line"), width: 1 },
+          grid: { stroke: () => colour("line"), width: 1 },
           size: widest(numbers) + 14,
           gap: 6,
           splits: () => this.marks,
@@ -172,7 +173,7 @@ export class Plot {
 
   looked({ cursor }) {
     if (cursor.idx !== null && cursor.idx !== undefined && cursor.left >= 0) this.given.look(cursor.idx);
-    else if (cursor.left < 0) this.given.look(this.last);
+    else if (cursor.left < 0) this.given.look(this.given.rest);
   }
 
   selected(u) {
