@@ -5,7 +5,7 @@ import io
 import re
 import shlex
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +15,8 @@ from playwright.sync_api import expect
 from tests.acceptance.dashboard.readings import OPENS, counted, figure, number
 from tests.acceptance.dashboard_visits import Visiting
 from tests.acceptance.told_history import CAMPAIGNS, ToldHistory
+
+ARABIC = "\u0639\u0631\u0636 50 %"
 
 
 @pytest.mark.parametrize("who", OPENS)
@@ -63,6 +65,7 @@ def test_the_switch_changes_everything_at_once_and_is_in_the_address(world: Told
 @pytest.mark.parametrize("campaign", [campaign for campaign, *_ in CAMPAIGNS[-2:]])
 def test_a_campaign_s_numbers_are_those_of_another_api(world: ToldHistory, visiting: Visiting, campaign: str) -> None:
     page = visiting().to(f"/campaigns/{campaign}")
+    expect(page.get_by_role("link", name="Campaigns", exact=True)).to_have_attribute("aria-current", "true")
     workspace = world.product.ready["workspace"]
     answer = world.ask("GET", f"/api/v1/workspaces/{workspace}/campaigns/{campaign}/analytics?timeRange=90d")
     told = answer["data"]["summary"]
@@ -116,6 +119,15 @@ def test_explore_answers_what_the_address_asks(world: ToldHistory, visiting: Vis
     assert sum(int(row["sent"]) for row in hours) == counted(world)["sent"]
 
 
+def test_the_days_before_end_at_the_same_time_of_day(world: ToldHistory, visiting: Visiting) -> None:
+    visit = visiting()
+    visit.page.clock.set_fixed_time("2026-11-30T09:00:00Z")  # 10:00 there, as 08:00Z was until October
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.post_data or ""))
+    visit.to("/?period=90d&zone=Europe/Berlin")
+    assert any('"from":"2026-06-04","to":"2026-09-01T08:00:00.000Z"' in body for body in asked), asked
+
+
 @pytest.mark.parametrize("who", OPENS)
 def test_explore_follows_the_switch(world: ToldHistory, visiting: Visiting, who: str) -> None:
     page = visiting().to(f"/explore?metric=opens&who={who}")
@@ -141,13 +153,20 @@ def test_a_filter_that_is_added_narrows_everything(world: ToldHistory, visiting:
     page.locator("summary", has_text="Filter").click()
     page.locator(".filters .dropped select").select_option("mailbox_provider")
     page.locator("#filter-values option[value=gmail]").wait_for(state="attached")
-    page.get_by_label("Value, exactly").fill("gmail")
+    page.get_by_label("Value, exactly").fill("Gmail")  # as it is called, not as the API calls it
     page.get_by_role("button", name="Add").click()
     expect(page).to_have_url(re.compile("mailbox_provider=gmail"))
     told = counted(world, filters={"mailbox_provider": ["gmail"]})
     expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
     page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
     expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
+    page = visit.to("/?who=people&campaign=" + quote(ARABIC))
+    # Numbers beside it stay where they are.
+    chosen = page.get_by_role("link", name=f"Take away the filter Campaign: \u2068{ARABIC}\u2069")
+    page.emulate_media(media="print")  # where a number means nothing without what it counts
+    for link, is_printed in ((chosen, True), (page.get_by_role("link", name="People", exact=True), True)):
+        expect(link).to_be_visible(visible=is_printed)
+    expect(page.get_by_role("link", name="90 days")).to_be_hidden()
 
 
 def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldHistory, visiting: Visiting) -> None:
@@ -165,6 +184,10 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     assert sum(row["unique_opens"] for row in answer.json()["data"]) == told["unique_opens"]
     # Its address opens it for somebody else, and a message behind it has a screen.
     other = visiting().to(urlsplit(page.url).path + "?" + urlsplit(page.url).query)
+    page.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("explain"))
+    assert page.evaluate("history.state") is None  # no step is left of it
     other.get_by_role("dialog").locator("tbody th a").first.click()
     expect(other).to_have_url(re.compile("/messages/"))
     expect(other.locator(".life li").first).to_be_visible()

@@ -1,5 +1,5 @@
 /**
- * The page's address is its state: screen, period, zone, whom to count, filters, what is unfolded. What one person
+ * The page's address is its state: screen, period, zone, whom to count, filters, what is explained. What one person
  * sees, another one sees who opens the same address.
  */
 
@@ -44,6 +44,18 @@ export function to(path, changes = {}) {
 export function go(address, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", address);
   changed.dispatchEvent(new Event("change"));
+}
+
+/** Opens something over what is looked at, as a step of the history. */
+export function unfold(changes) {
+  history.pushState({ unfolded: true }, "", here(changes));
+  changed.dispatchEvent(new Event("change"));
+}
+
+/** Takes it away again by the way back, so that no step is left that changes nothing; whoever came by its address stays. */
+export function fold(changes) {
+  if (history.state?.unfolded) history.back();
+  else go(here(changes), { replace: true });
 }
 
 /** The present address, for a component that is to follow it: `[path, parameters]`. */

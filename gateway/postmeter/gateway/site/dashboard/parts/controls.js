@@ -78,19 +78,25 @@ function Filtering({ view, named }) {
   const body = { metrics: ["sent"], dimensions: [dimension], order_by: "-sent", limit: OFFERED };
   const answer = useAnswer(query({ ...viewed(view, body), filters: {} }));
   const values = (answer.value?.data ?? []).map((row) => row[dimension]).filter(Boolean);
+  const names = { campaign: named, mailbox_provider: mailboxName }[dimension];
   const add = (event) => {
     event.preventDefault();
-    const value = new FormData(event.target).get("value").trim();
-    go(here({ [dimension]: [...new Set([...(view.filters[dimension] ?? []), value])] }));
+    const typed = new FormData(event.target).get("value").trim();
+    // Who types the name that stands everywhere means what is called so.
+    const isCalled = (one) => names?.(one).toLowerCase() === typed.toLowerCase();
+    const called = values.includes(typed) ? [typed] : values.filter(isCalled);
+    go(here({ [dimension]: [...new Set([...(view.filters[dimension] ?? []), ...(called.length ? called : [typed])])] }));
     event.target.reset();
     event.target.closest("details").open = false;
   };
   return html`<form class="dropped" onSubmit=${add}>
     <label>${t("control.dimension")}<select value=${dimension} onChange=${(event) => setDimension(event.target.value)}>
       ${FILTERS.map((name) => html`<option value=${name}>${dimensionName(name)}</option>`)}</select></label>
-    <label>${t("control.value")}<input name="value" list="filter-values" maxlength="200" autocomplete="off" /></label>
-    <datalist id="filter-values">${values.map((value) => html`<option key=${value} value=${value}>${dimension === "campaign" ? named(value) : null}</option>`)}</datalist>
+    <label>${t("control.value")}<input name="value" list="filter-values" maxlength="200" autocomplete="off"
+      aria-describedby="filter-hint" /></label>
+    <datalist id="filter-values">${values.map((value) => html`<option key=${value} value=${value}>${names?.(value)}</option>`)}</datalist>
     <button>${t("control.add")}</button>
+    <p class="soft note" id="filter-hint">${t("control.value.hint")}</p>
   </form>`;
 }
 
@@ -105,7 +111,7 @@ function Filters({ view }) {
     ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
       href=${here({ [name]: filters[name].filter((one) => one !== value) })}
       aria-label=${t("control.unfilter", { name: dimensionName(name), value: words(name, value) })}>
-      ${dimensionName(name)}: ${words(name, value)} <span aria-hidden="true">×</span></a>`)}
+      ${dimensionName(name)}: <bdi>${words(name, value)}</bdi> <span aria-hidden="true">×</span></a>`)}
     <details class="drop" onToggle=${(event) => setOpen(event.target.open)}><summary>${t("control.filter")}</summary>
       ${open && html`<${Filtering} view=${view} named=${named} />`}</details>
   </div>`;

@@ -1,7 +1,7 @@
 /** A number that explains itself: opened, it says what it is, of what, and who is behind it. */
 
 import { html } from "../htm/standalone.module.js";
-import { go, here, parameters } from "../address.js";
+import { fold, parameters, unfold } from "../address.js";
 import { MEASURES, rateOf, valueOf, wholeOf } from "../model/measures.js";
 import { change, count } from "../model/numbers.js";
 import { t } from "../texts.js";
@@ -20,11 +20,11 @@ export function Figure({ measure, counts, view, request, id = measure, as = "cou
   const value = valueOf(measure, counts, view.who);
   const text = as === "rate" ? rateOf(measure, counts, view.who) : count(value);
   const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
-  return html`<button class="figure" onClick=${() => go(here({ explain: id }))} aria-label=${label}>${text}</button>
+  return html`<button class="figure" onClick=${() => unfold({ explain: id })} aria-label=${label}>${text}</button>
     ${
       parameters().get("explain") === id &&
       html`<${Explanation} measure=${measure} counts=${counts} view=${view}
-      request=${request} close=${() => go(here({ explain: null }), { replace: true })} />`
+      request=${request} close=${() => fold({ explain: null })} />`
     }`;
 }
 

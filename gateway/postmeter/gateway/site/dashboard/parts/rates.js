@@ -1,7 +1,7 @@
 /** One rate of several campaigns: which is ahead, how sure that is, and each with its interval on one axis. */
 
 import { html } from "../htm/standalone.module.js";
-import { go, here, to, useAddress } from "../address.js";
+import { fold, to, unfold, useAddress } from "../address.js";
 import { sureness } from "../model/comparison.js";
 import { count, percent, rate } from "../model/numbers.js";
 import { segment } from "../model/requests.js";
@@ -61,7 +61,7 @@ function Numbers({ metric, test, rows }) {
     },
   ];
   const title = t("compare.how", { what: t(`compare.${metric}`) });
-  return html`<${Dialog} title=${title} close=${() => go(here({ explain: null }))}>
+  return html`<${Dialog} title=${title} close=${() => fold({ explain: null })}>
     <${Verdict} metric=${metric} test=${test} rows=${rows} />
     <p class="formula">p ${test.p_value < 1e-6 ? "< 0.000001" : `= ${test.p_value}`}</p>
     <p>${t("compare.p.what")} ${t(rows.length > 2 ? "compare.p.several" : "compare.p.two")}</p>
@@ -111,7 +111,7 @@ export function ComparedRate({ metric, data, chosen, view }) {
     <h3>${title} <span class="soft">${t(`compare.${metric}.of`)}</span></h3>
     <${Verdict} metric=${metric} test=${test} rows=${rows}>${
       hasNumbers &&
-      html`<button class="plain" onClick=${() => go(here({ explain: metric }))}
+      html`<button class="plain" onClick=${() => unfold({ explain: metric })}
       aria-label=${t("compare.numbers.of", { what: title })}>${t("compare.numbers")}</button>`
     }</${Verdict}>
     <${Scale} rows=${scaled} most=${most} format=${mark} />

@@ -26,5 +26,6 @@ export function Split({ what, counts, who }) {
       ${t(`split.${kind}`)} <b>${count(value)}</b> <span
         class="soft">${rate(value, whole)}${counted ? "" : `, ${t("split.left_out")}`}</span></li>`,
     )}</ul>
+    ${parts.some(({ value, counted }) => value && !counted) && html`<p class="soft note">${t("split.of", { of: count(whole) })}</p>`}
   </div>`;
 }

@@ -2,6 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { here, useAddress } from "../address.js";
+import { count } from "../model/numbers.js";
 import { t } from "../texts.js";
 
 /** Rows as the address wants them: `sort=opens` ascending, `sort=-opens` descending. */
@@ -62,6 +63,7 @@ export function Table({ columns, rows, caption, sort, usual, most = 200, none })
   if (none && rows.length === 0) return html`<p class="soft">${none}</p>`;
   const order = sort ? (params.get(sort) ?? usual) : null;
   const listed = sorted(rows, columns, order);
+  const rest = listed.length - most;
   return html`<div class="table"><table class="rows"><caption class="hidden">${caption}</caption>
     <thead><tr>${columns.map(
       (column) => html`<${Head} key=${column.key} column=${column} order=${order}
@@ -77,5 +79,5 @@ export function Table({ columns, rows, caption, sort, usual, most = 200, none })
             : html`<td class=${kind}>${content}</td>`;
         })}</tr>`,
     )}</tbody></table>
-    ${listed.length > most && html`<p class="soft">${t("table.more", { n: listed.length - most })}</p>`}</div>`;
+    ${rest > 0 && html`<p class="soft">${t("table.more", { n: rest, count: count(rest) })}</p>`}</div>`;
 }

@@ -33,6 +33,12 @@ const ofOne = (request, campaign) =>
     filters: { ...request.body.filters, campaign: [campaign] },
   });
 
+/** Where the page is narrow: when it was sent, and what its rates are of. */
+function about(row, view) {
+  const sent = row.sent_at && ago(Date.parse(row.sent_at), view.zone);
+  return [sent, t("campaigns.delivered", { count: count(row.delivered) })].filter(Boolean).join(" · ");
+}
+
 function columns({ view, request, revenue }) {
   const figure = (measure, as, minor) => ({
     key: measure,
@@ -49,7 +55,8 @@ function columns({ view, request, revenue }) {
     {
       key: "name",
       title: t("dimension.campaign"),
-      cell: (row) => html`<a href=${to(`/campaigns/${segment(row.key)}`)}>${row.name}</a>`,
+      cell: (row) => html`<a href=${to(`/campaigns/${segment(row.key)}`)}>${row.name}</a>
+        <div class="soft note narrow">${about(row, view)}</div>`,
     },
     {
       key: "sent_at",

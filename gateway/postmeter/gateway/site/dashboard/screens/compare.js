@@ -12,11 +12,11 @@ import { Panel } from "../parts/panel.js";
 import { ComparedRate } from "../parts/rates.js";
 import { Hidden } from "../parts/seen.js";
 import { Answered, Empty, Failed, Loading } from "../parts/states.js";
-import { t } from "../texts.js";
+import { apart, t } from "../texts.js";
 
 /** A campaign's name with the day of its sending: names are used again. */
 function titleOf(campaign, zone) {
-  return campaign.sent_at ? `${campaign.name} · ${day(Date.parse(campaign.sent_at), zone)}` : campaign.name;
+  return campaign.sent_at ? `${apart(campaign.name)} · ${day(Date.parse(campaign.sent_at), zone)}` : campaign.name;
 }
 
 function Adding({ ids, list, view }) {

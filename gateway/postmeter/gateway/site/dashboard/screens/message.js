@@ -10,6 +10,7 @@ import { get, segment } from "../model/requests.js";
 import { exact } from "../model/times.js";
 import { Panel } from "../parts/panel.js";
 import { Answered } from "../parts/states.js";
+import { useTitle } from "../parts/title.js";
 import { t } from "../texts.js";
 
 function Event({ event, zone }) {
@@ -56,10 +57,12 @@ function Facts({ message, named }) {
 }
 
 function Told({ message, request, view }) {
+  const subject = message.subject || t("message.no_subject");
+  useTitle(subject);
   const { named } = useCampaigns();
   const zone = t("message.zone", { zone: view.zone.replaceAll("_", " ") });
   const events = message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`);
-  return html`<div class="title"><div><h1>${message.subject || t("message.no_subject")}</h1>
+  return html`<div class="title"><div><h1>${subject}</h1>
       <p class="soft">${t(`status.${message.status}`)} · ${zone}</p></div></div>
     <div class="desk">
       <div class="most"><${Panel} title=${t("message.life")} requests=${[request]} rows=${message.events} name="message">
