@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from postmeter.tracking.writes import messages
+from postmeter.tracking.writes import message_body
 
 
 async def test_hits_have_their_turns_while_the_recipients_of_a_list_are_looked_for() -> None:
@@ -19,7 +19,7 @@ async def test_hits_have_their_turns_while_the_recipients_of_a_list_are_looked_f
     long = "x" * 30_000
     items = [msgspec.Raw(b'{"html": "%s", "to": "r%d@mail.example"}' % (long.encode(), n)) for n in range(300)]
     others = asyncio.create_task(hits())
-    found = await messages._hashes([*items, msgspec.Raw(b'{"to": 5}')])
+    found = await message_body.recipient_hashes([*items, msgspec.Raw(b'{"to": 5}')])
     others.cancel()
     assert len(found) == 300
-    assert turns >= len(items) // messages.HASHED_AT_ONCE
+    assert turns >= len(items) // message_body.HASHED_AT_ONCE

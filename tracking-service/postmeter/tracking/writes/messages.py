@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -25,26 +22,18 @@ from postmeter.shared.apis.native import (
     Registered,
     Rejected,
     TrackedAt,
-    Tracking,
     Unsubscribe,
     Untracked,
 )
 from postmeter.shared.apis.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import FieldRefused, RequestError
+from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, json_bodies
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.anonymous_sources import source_of
-from postmeter.shared.privacy.levels import (
-    CLICK_LEVELS,
-    OPEN_LEVELS,
-    Decided,
-    Level,
-    Levels,
-)
+from postmeter.shared.privacy.levels import Decided, Level, Levels
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
 from postmeter.shared.stream.streams import slot_of
@@ -55,6 +44,7 @@ from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import fields
 from postmeter.tracking.requests.lists import OneOrMany
+from postmeter.tracking.writes import message_body
 from postmeter.tracking.writes.levels import Allowed, MessageLevels
 
 MAX_MESSAGES = 1000
@@ -66,17 +56,9 @@ MAX_ANSWER = 32 << 20
 """Bytes of all mails and links in one answer."""
 # Longer HTML is instrumented in a thread: hits must not wait for it.
 SHORT_HTML = 4096
-HASHED_AT_ONCE = 10
-"""Recipients of a list that are looked for before hits have their turn."""
-
-
-class _Recipient(msgspec.Struct):
-    to: str
 
 
 _one_or_many = OneOrMany(MessagesBody, "messages")
-_message_decoder = msgspec.json.Decoder(MessageBody)
-_recipient_decoder = msgspec.json.Decoder(_Recipient)
 
 
 def rejected(index: int, error: RequestError) -> Rejected:
@@ -118,13 +100,13 @@ class Messages:
             raise _too_many()
         items = _one_or_many.items(body)
         if items is None:
-            allowed = await self._levels.allowed(principal.workspace, partial(_hashes, [body]))
+            allowed = await self._levels.allowed(principal.workspace, partial(message_body.recipient_hashes, [body]))
             answer, record = await self._take(principal, body, allowed, MAX_ANSWER)
             await self._commit([record])
             return 201, MessageAnswer(msgspec.Raw(answer))
         if len(items) > MAX_MESSAGES:
             raise _too_many()
-        allowed = await self._levels.allowed(principal.workspace, partial(_hashes, items))
+        allowed = await self._levels.allowed(principal.workspace, partial(message_body.recipient_hashes, items))
         accepted: list[msgspec.Raw] = []
         refused: list[Rejected] = []
         records: list[Registration] = []
@@ -165,10 +147,10 @@ class Messages:
 
         full: a mail before it found no room, so this one's is not even read: hundreds might be, for nothing.
         """
-        given = json_bodies.decode(_message_decoder, body)
+        given = message_body.read(body)
         message = given.id or uuid7.new()
-        own = _own_levels(given)
-        record = _registration(principal, message.bytes, given)
+        own = message_body.own_levels(given)
+        record = message_body.registration(principal, message.bytes, given)
         decided = allowed.decide(record, own)
         record = msgspec.structs.replace(
             record,
@@ -229,34 +211,10 @@ class Messages:
         return answer, len(links)
 
 
-def _own_levels(given: MessageBody) -> Levels:
-    """The levels that the message itself asks for. Raises RequestError."""
-    said = given.tracking or Tracking()
-    return Levels(
-        fields.one_of("tracking.opens", said.opens, OPEN_LEVELS, Level.FULL),
-        fields.one_of("tracking.clicks", said.clicks, CLICK_LEVELS, Level.FULL),
-    )
-
-
 def _shown(levels: Levels, record: Registration) -> Levels:
     """At which levels pixel and links of ours are put into the mail: where others tell of its opens, none is."""
     carries = (record.tracks_opens, record.tracks_clicks)
     return Levels(*(level if ours else Level.OFF for level, ours in zip(levels, carries, strict=True)))
-
-
-async def _hashes(items: Sequence[bytes | msgspec.Raw]) -> set[str]:
-    """Of the recipients of messages; without those of items that will be refused.
-
-    To find a recipient a message's whole HTML is passed over, so hits have their turn after every few of them.
-    """
-    found = set()
-    for number, item in enumerate(items):
-        if number and number % HASHED_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        with suppress(RequestError, FieldRefused):
-            recipient, _ = fields.address("to", json_bodies.decode(_recipient_decoder, item).to)
-            found.add(recipients.hash_of(recipient))
-    return found
 
 
 class _Full(RequestError):
@@ -279,42 +237,6 @@ def _too_large(words: str, kind: type[RequestError] = RequestError) -> RequestEr
 
 def _offer(url: str) -> Unsubscribe:
     return Unsubscribe(url, {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": f"{FIELD}={VALUE}"})
-
-
-def _registration(principal: Principal, message: bytes, given: MessageBody) -> Registration:
-    """The record, but for its links and its mailbox provider."""
-    received = datetime.now(UTC)
-    sender, sender_domain = fields.address("from_address", given.from_address)
-    recipient, recipient_domain = fields.address("to", given.to)
-    if principal.confined_to is not None:
-        if sender_domain not in principal.confined_to:
-            raise RequestError(403, "FORBIDDEN", "from_address: this key is not for that domain", "from_address")
-        if given.id is not None:
-            # Whose message has it stands in Postgres, where only the aggregator looks.
-            raise RequestError(403, "FORBIDDEN", "id: a key that is confined to domains may not choose it", "id")
-    if given.honeypot and not given.track_clicks:
-        raise invalid("honeypot", "needs track_clicks: it leads where the first tracked link leads")
-    created, _ = fields.timestamp("created_at", given.created_at, received)
-    return Registration(
-        at=fields.micros(received),
-        workspace=principal.workspace,
-        message=message,
-        created=created,
-        campaign=fields.label("campaign_id", given.campaign_id, 200),
-        campaign_name=fields.text("campaign_name", given.campaign_name, 500),
-        from_address=sender,
-        from_domain=sender_domain,
-        to_hash=recipients.hash_of(recipient),
-        to_domain=recipient_domain,
-        subject=fields.text("subject", given.subject, 2000),
-        provider=fields.label("provider", given.provider, 50).strip().upper(),
-        provider_account=fields.text("provider_account_id", given.provider_account_id, 200),
-        provider_message=fields.bare_id(fields.text("provider_message_id", given.provider_message_id, 500)),
-        template=fields.label("template", given.template, 200),
-        tags=fields.labels("tags", given.tags),
-        confined=principal.confined_to is not None,
-        recipient_ref=fields.text("recipient_ref", given.recipient_ref, 200),
-    )
 
 
 def _inside(first: Rejected) -> dict[str, str]:
