@@ -55,7 +55,7 @@ def _run(command: Sequence[str]) -> int:
 
 
 def _started(command: Sequence[str], output: int | None = subprocess.PIPE) -> subprocess.Popen[str]:
-    """A tool at work; what it says goes to `output`, by default to who asks for it."""
+    """A running tool; what it prints goes to `output`, by default to the caller."""
     if not (ROOT / "pyproject.toml").exists():
         raise click.ClickException("this needs a clone of the repository: a wheel holds no tests")
     tool, *arguments = command

@@ -30,8 +30,8 @@ GROUPS = {
     "spool": ("spool", "spool_commands"),
     "secret": ("secrets", "secret_commands"),
 }
-"""Groups of commands: of each the module beside this one and its name there. Imported when it is called: a service that
-starts, or another command, loads nothing of them."""
+"""Groups of commands: for each the module beside this one, and its name there. A group is imported when it is called,
+so that neither a service nor another command loads any of it."""
 
 
 class _Group(click.Group):
@@ -67,7 +67,7 @@ def main() -> None:
 @local_options
 def up(data: Path, port: int, tracking_port: int) -> None:
     """Run the whole product on this machine, in the foreground."""
-    # Imported here: a single service shall not load what only local mode needs.
+    # Imported here so that a single service does not load what only local mode needs.
     from postmeter.cli.local.ready_file import FILE
     from postmeter.cli.local.supervisor import Supervisor
 
@@ -105,7 +105,7 @@ def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
 @click.argument("service", type=click.Choice(SERVICES))
 def run(service: str) -> None:
     """Run one service, configured by POSTMETER_* variables."""
-    # What is imported stays to the end: to look for garbage in it meanwhile, and later, is in vain.
+    # What is imported stays to the end, so looking for garbage in it, now or later, would be in vain.
     gc.disable()
     module = importlib.import_module(f"postmeter.{service}.service")
     gc.freeze()

@@ -77,7 +77,7 @@ def create_source(
     data: Path | None,
 ) -> None:
     """Create a source; prints its URL and, this once, its secret."""
-    # Imported here and below: a single service shall not load what only this command needs.
+    # Imported here and below so that a single service does not load what only this command needs.
     from postmeter.tracking.webhooks.sources import registry
 
     key, base = access.source_key(data), access.gateway_url(data)

@@ -29,7 +29,7 @@ def drain_spool(folder: Path) -> None:
 
     Ends with 0: DIR is empty. 1: it cannot be done, the message says why. 75: Redis does not take it; run it again.
     """
-    # Imported here: other commands shall not load what only this one needs.
+    # Imported here so that other commands do not load what only this one needs.
     from postmeter.tracking.durable import orphan
 
     redis = settings.load(settings.AppendSettings)

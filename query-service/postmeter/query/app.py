@@ -56,7 +56,7 @@ from postmeter.shared.storage.postgres import Pool
 MAX_HEAD = 1 << 20
 MESSAGES_PATH = "/v1/messages"
 REVALIDATED = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
-"""Whoever asked may keep an answer, and asks each time whether it is still good."""
+"""Callers may keep an answer, and ask each time whether it is still good."""
 
 
 def handlers(
@@ -121,8 +121,8 @@ def build(
 
 def runner(application: web.Application, clocks: Clocks, stop_timeout: float) -> AppRunner:
     """What serves the application. The gateway has bounded what comes from outside; what it adds may be long:
-    the principal of a domain_admin names all its domains. A caller who leaves takes the request along, and
-    its statement.
+    the principal of a domain_admin names all its domains. When a caller disconnects, the request is cancelled,
+    and its statement with it.
     """
     return AppRunner(
         application, clocks, shutdown_timeout=stop_timeout, handler_cancellation=True, line=MAX_HEAD, fields=MAX_HEAD
@@ -130,7 +130,7 @@ def runner(application: web.Application, clocks: Clocks, stop_timeout: float) ->
 
 
 def _served(endpoint: Endpoint, handler: Handler, limiter: ConnectionLimiter, cache: Cache) -> answerer.Handler:
-    """The handler, within its turn and behind what is kept."""
+    """The handler, behind the cache and within its workspace's turns."""
     assert endpoint.caching is not None, f"{endpoint.path}: its row does not say how long an answer is kept"
     clock = CLOCKS[endpoint.caching]
 
@@ -150,7 +150,7 @@ async def _compute(endpoint: Endpoint, handler: Handler, asked: Asked, limiter: 
         response = await handler(asked)
     body = response.body if isinstance(response, web.Response) else None
     assert isinstance(body, bytes)
-    assert response.status == 200  # what else there is to say is raised
+    assert response.status == 200  # anything else is raised
     return KeptAnswer(body, entity_tags.of(body))
 
 
@@ -172,7 +172,7 @@ def _turn(
     if caller is NOBODY:
         return nullcontext()  # download links: the exports have connections of their own
     if endpoint.streams:
-        return nullcontext()  # it takes turns for each look of its own
+        return nullcontext()  # it takes a turn for each look-up of its own
     search = endpoint.path == MESSAGES_PATH and bool(request.query.get("search"))
     return limiter.take(caller.workspace, search=search)
 

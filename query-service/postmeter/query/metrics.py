@@ -58,7 +58,7 @@ class AnswerMetrics:
             result=RESULTS,
         )  # fmt: skip
         self.evicted = Counter(
-            "postmeter_query_answers_evicted_total", "Kept answers that went for want of room.", registry=to
+            "postmeter_query_answers_evicted_total", "Kept answers removed for lack of room.", registry=to
         )
         self.bytes = Gauge("postmeter_query_answers_bytes", "Memory of kept answers.", registry=to)
 
@@ -78,6 +78,6 @@ class KeptDaysMetrics:
             "postmeter_query_kept_days_questions", "Questions of which what their days count is kept.", registry=to
         )
         self.evicted = Counter(
-            "postmeter_query_kept_days_evicted_total", "Questions forgotten for want of room.", registry=to
+            "postmeter_query_kept_days_evicted_total", "Questions forgotten for lack of room.", registry=to
         )
         self.bytes = Gauge("postmeter_query_kept_days_bytes", "Memory of kept days.", registry=to)

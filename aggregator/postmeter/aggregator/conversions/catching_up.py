@@ -32,7 +32,7 @@ class CatchingUp:
 
     async def wait(self, stop: asyncio.Event) -> bool | None:
         """True once everything is counted that the streams hold at the call. False: a shard stands still, and
-        purchases shall not wait for it for ever. None: `stop` was set. Raises what Redis and Postgres raise.
+        purchases must not wait for it for ever. None: `stop` was set. Raises what Redis and Postgres raise.
         """
         pause = PAUSES[0]
         wanted: dict[int, Position] | None = None

@@ -65,7 +65,7 @@ class UserAgents(Dictionary[bytes]):
 
 
 async def drop_unused(connection: Connection, today: date, months: int) -> None:
-    """Forget those that no history can name any more, where that is kept for so many months.
+    """Forget those that no history can name any more, given for how many months it is kept.
 
     A row's time lies at most MONTHS_AHEAD months behind the one in which it was written, and its partition ends with
     that month; one month more for a partition that was in use when its time was over.

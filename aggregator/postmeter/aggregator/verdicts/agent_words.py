@@ -132,7 +132,7 @@ ATTACKS = (
     b"burpcollaborator", b" oast ",
 )  # fmt: skip
 """Parts of lower-cased agents of those that try whether a service can be broken by one. Not every `<`: Citrix's browser
-for phones has a number of its own behind one, and who writes an agent by hand leaves some to be filled in."""
+for phones has a number of its own behind one, and agents written by hand leave some to be filled in."""
 COMPONENTS = (b"bsalsa.com",)
 """Addresses in people's agents: of the maker of EmbeddedWB, the Internet Explorer in other programs."""
 DEVICES = (

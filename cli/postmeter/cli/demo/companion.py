@@ -20,7 +20,7 @@ _SETTING = "POSTMETER_MAILBOX_PROVIDERS"
 
 
 def companion(people: int) -> Companion:
-    """The demo with so many people on the lists, where none was begun yet."""
+    """The demo, with this many people on the lists if none was begun yet."""
 
     def start(data: Path) -> Process:
         return spawn("demo", [sys.executable, "-m", "postmeter.cli.demo", data, str(people)])

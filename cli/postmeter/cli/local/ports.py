@@ -11,7 +11,7 @@ HOST = "127.0.0.1"
 class HeldPorts:
     """Ports that nobody else is given while this object lives, whether the service on them runs or not.
 
-    Each is bound by a socket that never listens: the kernel gives the port to nobody who asks for any, nor to a
+    Each is bound by a socket that never listens: the kernel then gives it to nobody who asks for any port, nor to a
     connection that goes out. A service may listen on it all the same, and again after it has died, for both sockets
     have SO_REUSEADDR; connections are refused while it does not. What is not kept out is a program that asks for just
     this port, with SO_REUSEADDR, at a moment when the service does not listen.

@@ -28,7 +28,7 @@ LIMIT_NUMBERS = {
 }
 TAG_HEADERS = {
     "ETag": "Of the answer's content, weak: to be sent back in `If-None-Match`.",
-    "Cache-Control": "`private, no-cache`: kept by who has it, and asked for anew each time.",
+    "Cache-Control": "`private, no-cache`: clients may keep it, and ask each time whether it is still good.",
 }
 LIMIT_HEADERS = LIMIT_FIELDS | LIMIT_NUMBERS
 

@@ -32,7 +32,7 @@ class Page:
         return cls(media, content, gzip.compress(content, 9, mtime=0), f'W/"{digest(content)}"', policy, caching)
 
     def answer(self, request: web.BaseRequest) -> web.Response:
-        """The page, packed for who takes that, or 304 for who has it."""
+        """The page, compressed for clients that accept it, or 304 for those that have it."""
         headers = {
             "Content-Security-Policy": self.policy,
             "Referrer-Policy": "no-referrer",

@@ -44,7 +44,7 @@ _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
      "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")
 )  # fmt: skip
-"""Headers of a webhook that mean something between a caller and us only; a signature may be in any other one."""
+"""Headers of a webhook that concern only the connection between its caller and us; a signature may be in any other."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Proxy:
 
 
 def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Hashable, ...]:
-    """Whose turn at the service a request takes; what many strangers may ask for is counted by whom it is about."""
+    """Whose turns at the service a request takes. What many strangers may ask for takes those of whom it is about."""
     if caller is not None:
         return (caller.workspace,)
     if endpoint.path == exports.DOWNLOAD_PATH:

@@ -55,7 +55,7 @@ class Store(Generic[T]):
         return found.value
 
     def put(self, workspace: int, version: int, key: Hashable, value: T, size: int) -> int:
-        """Keep a value of so many bytes, unless a later version is known. Returns how many others went for that."""
+        """Keep a value of `size` bytes, unless a later version is known. Returns how many others had to go for that."""
         held = self._held.get(workspace)
         if not self.fits(size) or (held is not None and held.version > version):
             return 0
@@ -76,7 +76,7 @@ class Store(Generic[T]):
         return (entry.value for held in self._held.values() for entry in held.entries.values())
 
     def fits(self, size: int) -> bool:
-        """Whether a value of so many bytes is not too large."""
+        """Whether a value of `size` bytes is not too large."""
         return self._largest * (size + OVERHEAD) <= self._most
 
     def _make_room(self) -> int:

@@ -86,7 +86,7 @@ class KeptDays:
         first = bisect.bisect_right(starts, kept.until) - 1
         days, since = await self._since(query, starts[first:], kept.until)
         if days != kept.days:
-            # The next who asks finds out which days there still are.
+            # The next query finds out which days there still are.
             self._put(workspace, key, _Kept(0.0, query.start))
             self._metrics.questions.labels("changed").inc()
             return None
@@ -131,7 +131,7 @@ def _nothing(until: datetime) -> _Kept:
 
 
 def cells_of(query: Query, found: list[asyncpg.Record], skipped: int = 0) -> Cells:
-    """The rows of `statement.write`, behind so many other columns."""
+    """The rows of `statement.write`, after `skipped` other columns."""
     names = skipped + 1
     metrics = names + len(query.dimensions)
     end = metrics + len(query.metrics)

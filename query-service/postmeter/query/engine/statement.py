@@ -24,7 +24,7 @@ _COARSE = (Resolution.TOTAL, Resolution.WEEK, Resolution.MONTH)
 def write(query: Query, buckets: list[datetime], first: First | None = None) -> tuple[str, list[object]]:
     """(SQL, parameters): its rows are the bucket's number from 1, the dimensions, the metrics.
 
-    With `first` only so many, in its order; each ends with the number of all rows and the bytes of their dimensions.
+    With `first` only that many, in its order; each ends with the number of all rows and the bytes of their dimensions.
     """
     sql, parameters = groups(query, buckets, MAX_ROWS + 1)
     if query.dimensions:

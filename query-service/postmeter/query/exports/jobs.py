@@ -141,7 +141,7 @@ class Jobs:
         return row is not None
 
     async def put_off(self, job: Job, reason: str, seconds: float) -> None:
-        """Let another attempt begin in so many seconds."""
+        """Let another attempt begin after a pause, in seconds."""
         await self._pool.execute(_QUERIES["put_off"], job.workspace, job.id, job.attempt, reason, seconds)
 
     async def give_back(self, job: Job) -> None:

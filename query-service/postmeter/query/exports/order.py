@@ -81,7 +81,7 @@ def read(body: ExportBody, workspace: str, scope: Scope, now: datetime) -> Order
 
 
 def _check_hours(chosen: Window) -> None:
-    """A heatmap is made of its window's hours. Raises RequestError 400 where the report would refuse so many."""
+    """A heatmap is made of its window's hours. Raises RequestError 400 where the report would refuse that many."""
     if (chosen.end_exclusive - chosen.start) > MAX_ROWS * timedelta(hours=1):
         days = MAX_ROWS // 24
         raise window.invalid(f"{window.BODY[1]}: an engagement_heatmap may span {days} days at most", window.BODY[1])

@@ -26,7 +26,7 @@ AT_ONCE = 2
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 RENEWALS = 4
-"""A lease is renewed so many times in its life."""
+"""How many times a lease is renewed in its life."""
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -203,7 +203,7 @@ def _keys(export_id: str, attempts: int, format_name: str) -> list[str]:
 
 
 async def _first(seconds: float, *waits: Coroutine[Any, Any, Any]) -> None:
-    """Return when the first of these is over, or after so many seconds."""
+    """Return when the first of these is done, or the time is over."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:

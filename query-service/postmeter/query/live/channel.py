@@ -34,7 +34,7 @@ LOOK_SECONDS = 3.0
 """How long a store may take for one look; then readers get a comment, and the next look comes."""
 LOOK_EVENTS = 1_000
 MOST_LOOKS = 6
-"""Events are read so many at a time, and so often in a second: each part is told, however long the next one takes."""
+"""How many events are read at a time, and how often a second: each part is sent on before the next one is read."""
 RING_BYTES = 1 << 20
 """Events that are kept here for readers that come again; fewer bytes than may wait for a reader."""
 MAX_SERIES = 10_000

@@ -86,7 +86,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_tag(self) -> bool:
-        """Whether its good answer has an ETag, and who has it already gets 304."""
+        """Whether its successful answer has an ETag, and a client that has it already gets 304."""
         return self.method == "GET" and self.caching not in (None, Caching.NEVER)
 
     @property

@@ -14,7 +14,7 @@ ADMINS = ("super_admin", "admin")
 MOST_DOMAINS = 1000
 MOST_MONTHS = 1200
 DENIED = ("off", "anonymous")
-"""The levels that may hold for who has refused."""
+"""The levels that may hold for recipients who have refused."""
 _OpenLevel = Annotated[str, one_of(*OPEN_LEVELS)]
 _ClickLevel = Annotated[str, one_of(*CLICK_LEVELS)]
 _DeniedLevel = Annotated[str, one_of(*DENIED)]
@@ -31,7 +31,7 @@ class LevelsChange(Struct, forbid_unknown_fields=True):
 
 
 class DeniedChange(Struct, forbid_unknown_fields=True):
-    """The same of who has refused."""
+    """The same for recipients who have refused."""
 
     opens: _DeniedLevel | UnsetType = UNSET
     clicks: _DeniedLevel | UnsetType = UNSET

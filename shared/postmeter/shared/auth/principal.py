@@ -33,4 +33,4 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
-"""Who asks an endpoint that is public."""
+"""The caller of a public endpoint."""

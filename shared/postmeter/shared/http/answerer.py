@@ -37,7 +37,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Asked:
-    """One request that may be answered. principal: NOBODY where none is asked for. source: of a webhook."""
+    """One request that has passed the checks. principal: NOBODY at a public endpoint. source: a webhook's, or None."""
 
     def __init__(
         self, request: web.Request, endpoint: Endpoint, who: Principal, source: SealedSource | None, turn: Turn
@@ -65,7 +65,7 @@ Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
 
 
 class Answerer:
-    """Makes routes of rows. requests: seconds by endpoint and status."""
+    """Makes routes of the table's rows. requests: the metric of seconds by endpoint and status."""
 
     def __init__(
         self, seals: Seals, requests: Histogram, explain: Explain | None = None, tracing: Traces = traces.OFF

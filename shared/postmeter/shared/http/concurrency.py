@@ -40,7 +40,7 @@ class ConcurrencyLimiter:
     async def take(
         self, held: AsyncExitStack, names: tuple[Hashable, ...], arriving: web.BaseRequest | None = None
     ) -> None:
-        """Take one for who has these names, the widest first; `held` gives it back. Raises TimeoutError.
+        """Take a turn for a caller of these names, the widest first; `held` gives it back. Raises TimeoutError.
 
         arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408.
         """

@@ -26,7 +26,7 @@ _TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def has_more_commas(body: bytes, most: int) -> bool:
-    """Whether there are more than so many between values: what is decoded from them takes a hundred times their bytes.
+    """Whether there are more than `most` between values: what is decoded from them takes a hundred times their bytes.
 
     Those within texts do not count. Linear, and no more of the body is looked at than it takes: JSON has a comma for
     every two texts at least, unless it is nested deeply, and a body of other texts has too many values in any case.

@@ -100,7 +100,7 @@ class Ceilings(NamedTuple):
     denied: Levels = NOTHING
 
     def of_recipient(self, choices: Choices) -> Levels:
-        """The ceiling of a recipient who has chosen so. A grant lifts none of the other ceilings."""
+        """The ceiling of a recipient who has made this choice. A grant lifts none of the other ceilings."""
         by_choice = {Choice.UNKNOWN: self.unknown, Choice.GRANTED: FULL, Choice.DENIED: self.denied}
         return Levels(by_choice[choices.opens].opens, by_choice[choices.clicks].clicks)
 

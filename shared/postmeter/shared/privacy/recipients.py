@@ -25,7 +25,7 @@ from postmeter.shared.text import addresses
 NAME = "POSTMETER_RECIPIENT_HASH_KEY"
 FINGERPRINT = "recipient-hash-key"
 KEY_CHARS = 16
-"""At least so many: the fingerprint of a shorter key could be tried out."""
+"""The least: the fingerprint of a shorter key could be found by trying."""
 CHECK_SECONDS = 3.0
 _HASH = re.compile("[0-9a-f]{64}")
 

@@ -23,11 +23,10 @@ def run(
 ) -> None:
     """Load the settings and run `serve(settings, stop)`; it returns soon after `stop` is set by a signal.
 
-    young: objects that are made before those that are left are looked through for cycles; Python's own 700 take a
-    tenth of a service's time.
+    young: how many new objects start a collection of garbage; Python's own 700 would cost a tenth of a service's time.
 
-    The first SIGTERM or SIGINT sets it; from then on both are ignored to the process's very end, so that a clean stop
-    is one however often it is asked for.
+    The first SIGTERM or SIGINT sets `stop`; from then on both are ignored to the process's very end, so that a stop
+    stays clean however often it is asked for.
     """
     try:
         settings = load(struct)
@@ -59,7 +58,7 @@ def run(
 
 
 async def stopping(settings: Settings, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
-    """Return when `stop` is set and whoever goes by /readyz has had stop_delay to see it.
+    """Return when `stop` is set and whoever watches /readyz has had stop_delay seconds to see it.
 
     Raises what ends one of the tasks before that.
     """

@@ -82,13 +82,13 @@ class _Readiness:
 
     def __init__(
         self,
-        figures: OpsMetrics,
+        metrics: OpsMetrics,
         checks: dict[str, Check],
         advice: Advice,
         stop: asyncio.Event | None,
         does_without: Collection[str],
     ) -> None:
-        self._figures, self._checks, self._advice, self._stop = figures, checks, advice, stop
+        self._metrics, self._checks, self._advice, self._stop = metrics, checks, advice, stop
         self._does_without = frozenset(does_without)
         self._passed: set[str] = set()
 
@@ -111,14 +111,14 @@ class _Readiness:
         reasons = await asyncio.gather(*map(_reason, self._checks.values()))
         told = dict(zip(self._checks, reasons, strict=True))
         for name, reason in told.items():
-            self._figures.ready.labels(name).set(reason is None)
+            self._metrics.ready.labels(name).set(reason is None)
         self._passed |= {name for name, reason in told.items() if reason is None}
         return {name: reason for name, reason in told.items() if reason is not None}
 
     def _warnings(self) -> dict[str, str]:
         told = self._advice.now()
         for name, text in told.items():
-            self._figures.warning.labels(name).set(text is not None)
+            self._metrics.warning.labels(name).set(text is not None)
         return {name: text for name, text in told.items() if text is not None}
 
     async def _look(self) -> None:

@@ -70,7 +70,7 @@ class RecordedTrace(Trace):
         _answered(self._span, status)
 
     def pass_on(self, headers: dict[str, str]) -> None:
-        """Add the traceparent, also of a request that is not recorded: query-service shall not record it either."""
+        """Add the traceparent, also of a request that is not recorded: query-service must not record it either."""
         _propagator.inject(headers, trace.set_span_in_context(self._span, Context()))
 
 

@@ -26,7 +26,7 @@ DEDUP_DAYS = 8
 
 @dataclass(frozen=True)
 class Partitioned:
-    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`); `back`: so many past ones are made."""
+    """A table cut into `month`s or `day`s of its key (`time` or message `uuid`); `back`: past ones that are made."""
 
     table: str
     width: str

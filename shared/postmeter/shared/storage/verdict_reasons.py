@@ -45,7 +45,7 @@ NAMES = (
 
 
 class StoredVerdict(IntEnum):
-    """Where in the number a verdict is: in so many bits, which these are."""
+    """The bits of the number that hold the verdict: how many, and their mask."""
 
     BITS = 2
     MASK = 3

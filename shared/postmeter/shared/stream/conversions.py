@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 KEPT_SECONDS = 60
-"""How long an answer can be read. It never changes, so who reads it late reads the same."""
+"""How long an answer can be read. It never changes, so a late reader reads the same."""
 
 
 class Attribution(msgspec.Struct, frozen=True):

@@ -71,6 +71,6 @@ class Mark(IntEnum):
 
     NONE = 0
     HEAD = 1
-    """A HEAD request. Never counted: it is kept in the history, for who asks so is a scanner's first look."""
+    """A HEAD request. Never counted: it is kept in the history, for it is often a scanner's first look."""
     HONEYPOT = 2
     """A click of the hidden link that no person sees."""

@@ -85,7 +85,7 @@ class Appender(asyncio.Protocol):
     async def ping(self) -> None:
         """Return once Redis has answered, and enough replicas have what this connection wrote last.
 
-        So what failed for want of replicas is not appended anew until they are back. Raises one of FAILURES.
+        So what failed for lack of replicas is not appended again until they are back. Raises one of FAILURES.
         """
         if self._replicas:
             await self._ask(self._wait, 1)

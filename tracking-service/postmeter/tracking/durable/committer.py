@@ -110,7 +110,7 @@ class Committer:
     ) -> None:
         self.hits = PendingBatch()
         self.redis_up = True
-        # What an append last failed for want of; of no meaning while Redis takes batches.
+        # What the last append failed for lack of; meaningless while Redis takes batches.
         self._lack: str | None = None
         self.trouble = asyncio.Event()
         self._writes: deque[PendingBatch] = deque()
@@ -134,7 +134,7 @@ class Committer:
 
     @property
     def lack(self) -> str | None:
-        """That batches are spooled for want of replicas, while they are."""
+        """Why batches are spooled, where it is for lack of replicas; else None."""
         return None if self.redis_up else self._lack
 
     @property

@@ -16,7 +16,7 @@ CONCURRENCY = 32
 CHUNK_SECONDS = 60.0
 """Look-ups of one chunk that have not begun by then are left for the next time."""
 PATIENCE = 5
-"""After so many failures in a row a zone is asked no more in this round."""
+"""After this many failures in a row a zone is not asked again in this round."""
 
 SILENT = "does not answer"
 REFUSING = "answers with an error code: it does not serve this resolver"

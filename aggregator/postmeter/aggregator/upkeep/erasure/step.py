@@ -22,7 +22,7 @@ class Step(IntEnum):
     """Tombstones: what comes late makes nothing anew."""
     FENCE = 1
     MESSAGES = 2
-    """When nobody works any longer who has not seen the tombstones."""
+    """Once every transaction that has not seen the tombstones is over."""
     SECOND_FENCE = 3
     LATE = 4
     """What was being counted of these messages while they lost their names."""

@@ -172,7 +172,7 @@ def _themed(theme: Theme, kind: Kind, links: Callable[[str], tuple[Link, ...]], 
 
 
 class Flow(NamedTuple):
-    """A campaign that never ends: so many mails a day, as a share of all people on the lists."""
+    """A campaign that never ends: its mails a day, as a share of all people on the lists."""
 
     campaign: Campaign
     daily: float

@@ -20,7 +20,7 @@ class ServerUser(msgspec.Struct, frozen=True):
 
 
 def server_user(data: Path, paths: Iterable[Path]) -> ServerUser:
-    """Return who shall run the server on a data folder, given every path that the server must reach.
+    """Return which user is to run the server on a data folder, given every path that the server must reach.
 
     As root: the folder's owner, else `nobody`. Where a path lies below a closed folder (/root is one), the
     user keeps a capability to enter folders, and no other. Raises LocalError when we have none to pass on.

@@ -35,7 +35,7 @@ class Origins:
         return said != "" and said.split(",")[-self._hops :][0].strip().lower() == "https"
 
     def base(self, request: web.BaseRequest) -> str:
-        """The gateway's URL as people know it, without a slash at its end; where nobody has said, as who asks does."""
+        """The gateway's URL as people know it, without a final slash; if none is configured, as this request has it."""
         if self._url:
             return self._url
         return f"{'https' if self.is_secure(request) else 'http'}://{request.host}"

@@ -95,7 +95,7 @@ class Provider:
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
     async def email(self, code: str, redirect_uri: str, nonce: str, verifier: str, issuer: str | None) -> str:
-        """The email, verified by the provider, of who has got `code` there.
+        """The email, verified by the provider, of the person who got `code` there.
 
         issuer: what came along with the code, where it did (RFC 9207). Raises NotSignedIn, ProviderAway.
         """

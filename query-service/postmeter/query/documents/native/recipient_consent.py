@@ -28,7 +28,7 @@ class RecipientConsents:
         self._pool = pool
 
     async def handle(self, asked: Asked) -> web.Response:
-        """What holds, and the latest choices; of who has never chosen, that nothing is known."""
+        """What holds, and the latest choices; for a recipient who has never chosen, that nothing is known."""
         if asked.scope.domains is not None:
             message = "What recipients choose is the workspace's; you are confined to domains."
             raise RequestError(403, "FORBIDDEN", message)

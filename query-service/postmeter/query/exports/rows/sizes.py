@@ -71,7 +71,7 @@ def limit(order: Order) -> int:
 
 
 def too_many(order: Order, rows: str) -> str:
-    """Why an export with so many rows is not made."""
+    """Why an export with that many rows is not made."""
     advice = "choose a shorter time range or fewer campaigns"
     if order.type == "campaign_performance" and order.include_time_series:
         advice += ", or leave include_time_series out"
@@ -87,7 +87,7 @@ async def how_many(pool: Pool, scope: Scope, order: Order) -> int:
 
 
 async def pages(pool: Pool, scope: Scope, order: Order) -> AsyncGenerator[dict[str, str], None]:
-    """Ids and names of these campaigns, so many at a time. One that was ordered and is unknown is called by its id."""
+    """Ids and names of these campaigns, _PAGE at a time. One that was ordered but is unknown is called by its id."""
     if order.campaign_ids:
         yield await campaigns.names(pool, scope, order.campaign_ids)
         return
