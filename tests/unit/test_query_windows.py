@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.query.documents.workspaces import window
-from postmeter.query.documents.workspaces.window import Window, between, preset, read
+from postmeter.query.documents import window
+from postmeter.query.documents.window import Window, between, preset, read
 from postmeter.query.requests.answers import stamp
 from postmeter.shared.errors import RequestError
 

@@ -8,9 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from aiohttp import web
 
 from postmeter.query import rates
-from postmeter.query.documents import campaigns
+from postmeter.query.documents import campaigns, window
 from postmeter.query.documents.campaigns import Campaign
-from postmeter.query.documents.workspaces import window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters, times

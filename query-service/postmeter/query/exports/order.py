@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from postmeter.query.documents.workspaces import window
-from postmeter.query.documents.workspaces.window import Window
+from postmeter.query.documents import window
+from postmeter.query.documents.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
 from postmeter.query.exports.files import parquet_file
 from postmeter.shared.apis.exports import DEFAULT_FORMAT, EXPORT_FORMATS, EXPORT_TYPES, ExportBody

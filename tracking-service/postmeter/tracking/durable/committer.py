@@ -25,7 +25,6 @@ from postmeter.tracking.durable.appender import Appender, TooFewReplicas
 from postmeter.tracking.durable.segment import Spooled
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool, SpoolFull
-from postmeter.tracking.hits.answers import marked
 from postmeter.tracking.metrics import TrackingMetrics
 
 Kind = Literal["open", "click", "head"]
@@ -51,6 +50,9 @@ class Client(Protocol):
 
     def send(self, answer: bytes, batch: PendingBatch) -> None:
         """Write one answer; a client with several in one batch gets them in order."""
+
+    def drop(self, answer: bytes, batch: PendingBatch, reason: str) -> None:
+        """Write the answer of a hit that is given up, marked with the reason; in the same order."""
 
     def proceed(self) -> None:
         """Called after the answers of a batch whose `followers` the client has joined."""
@@ -286,8 +288,7 @@ class Committer:
         # Beside what was stored and what was dropped a second account, by which both can be checked.
         (self._answered if error is None else self._marked).inc(batch.hits)
         if error is not None:
-            for index, (client, answer) in enumerate(batch.answers):
-                client.send(answer if index in batch.unrecorded else marked(answer, error.reason), batch)
+            _drop(batch, error.reason)
         else:
             for client, answer in batch.answers:
                 client.send(answer, batch)
@@ -303,3 +304,12 @@ class Committer:
                 done.set_exception(NotStored(error.reason))
         for follower in batch.followers:
             follower.proceed()
+
+
+def _drop(batch: PendingBatch, reason: str) -> None:
+    """Answer the hits of a batch that is given up, marked, and in their order what records nothing, as it is."""
+    for index, (client, answer) in enumerate(batch.answers):
+        if index in batch.unrecorded:
+            client.send(answer, batch)
+        else:
+            client.drop(answer, batch, reason)

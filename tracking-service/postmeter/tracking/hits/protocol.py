@@ -132,6 +132,10 @@ class HitProtocol(asyncio.Protocol):
         self._batch = None
         self._write(answer)
 
+    def drop(self, answer: bytes, batch: PendingBatch, reason: str) -> None:
+        """Write the answer of a hit that is given up, marked as such."""
+        self.send(answers.marked(answer, reason), batch)
+
     def proceed(self) -> None:
         """Serve what is in the buffer, as far as it is complete and nothing has to be waited for."""
         while self._buffer and not self._closing:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import formulas, lookups
-from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row, Scope
 from postmeter.query.requests.answers import stamp

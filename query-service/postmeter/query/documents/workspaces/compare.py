@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import formulas, lookups, significance
 from postmeter.query.documents.workspaces.significance import Sample
-from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.apis import workspaces as api

@@ -7,8 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from postmeter.query import rates
+from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import health, lookups
-from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
 from postmeter.query.requests.answers import stamp

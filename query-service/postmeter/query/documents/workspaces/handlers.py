@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from postmeter.query.documents.workspaces import lookups, window
+from postmeter.query.documents import window
+from postmeter.query.documents.workspaces import lookups
 from postmeter.query.documents.workspaces.campaign import CampaignReport
 from postmeter.query.documents.workspaces.compare import CompareReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from postmeter.query import rates
 from postmeter.query.documents import campaigns
+from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.campaign import time_range
-from postmeter.query.documents.workspaces.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
 from postmeter.shared.apis import workspaces as api
