@@ -13,7 +13,7 @@ from aiohttp import web
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, Clock, stamp
+from postmeter.query.requests.answers import Asked, Clock
 from postmeter.shared.apis.krafter import (
     STATUSES,
     ByStatus,
@@ -26,6 +26,7 @@ from postmeter.shared.apis.krafter import (
 )
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.rollups import CREATED
+from postmeter.shared.text.stamps import stamp
 
 PERIODS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 FALL_BACK = "7d"

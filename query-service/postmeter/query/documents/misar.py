@@ -13,13 +13,14 @@ from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters, times
-from postmeter.query.requests.answers import Asked, Clock, Handler, stamp
+from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS, SUMMED_BY
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "misar.sql")
 _HOURS = _QUERIES["hours"].format(campaign=1 + SUMMED_BY.index("campaign"))

@@ -13,7 +13,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.documents import vectis
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
@@ -23,6 +23,7 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live, streams
 from postmeter.shared.stream.live import LiveTotals
 from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _FIELDS = LiveTotals.__struct_fields__

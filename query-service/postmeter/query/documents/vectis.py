@@ -18,13 +18,14 @@ from aiohttp import web
 from postmeter.query import rates
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.query.requests.answers import Asked, Clock, stamp
+from postmeter.query.requests.answers import Asked, Clock
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _METRICS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")

@@ -19,12 +19,13 @@ from postmeter.query.exports.links import Links
 from postmeter.query.exports.order import Order
 from postmeter.query.exports.rows import sizes
 from postmeter.query.exports.storage import Download, Storage
-from postmeter.query.requests.answers import Asked, Clock, stamp
+from postmeter.query.requests.answers import Asked, Clock
 from postmeter.shared.apis import exports as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 _decoder = msgspec.json.Decoder(api.ExportBody)
 _GUESS_SECONDS = 2.0

@@ -1,4 +1,4 @@
-"""What a handler gets and what it gives back."""
+"""What a handler is given: the request and what its caller may see, and a clock."""
 
 from __future__ import annotations
 
@@ -31,9 +31,3 @@ class Asked:
 
 
 Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
-
-
-def stamp(instant: datetime) -> str:
-    """An instant as the documents print it: `2026-04-03T12:00:00Z`, or with the offset of another zone."""
-    text = instant.isoformat(timespec="seconds")
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

@@ -12,6 +12,7 @@ from postmeter.shared.apis.document import Document
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
+from postmeter.shared.text.stamps import stamp
 
 OPEN_PATH = "/api/v1/track/open/"
 CLICK_PATH = "/api/v1/track/click/"
@@ -26,7 +27,7 @@ class Meta(Struct):
     @classmethod
     def of(cls, request_id: str) -> Meta:
         """That of this moment."""
-        return cls(request_id, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return cls(request_id, stamp(datetime.now(UTC)))
 
 
 class StampedError(Struct):

@@ -6,13 +6,14 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.audit import AuditAnswer, AuditParameters, Entry
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "audit_log.sql")
 MAX_LIMIT = 1000

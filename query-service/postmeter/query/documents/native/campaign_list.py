@@ -6,11 +6,12 @@ from aiohttp import web
 
 from postmeter.query.documents import campaigns
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.native import Campaign, CampaignsAnswer, CampaignsParameters
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 MAX_LIMIT = 1000
 _IDENTITY = b"campaigns"

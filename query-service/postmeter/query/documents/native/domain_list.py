@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.domains import Domain, DomainsAnswer, DomainsParameters
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "domain_list.sql")
 MAX_LIMIT = 1000

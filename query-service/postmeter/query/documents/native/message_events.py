@@ -10,13 +10,14 @@ from uuid import UUID
 from aiohttp import web
 
 from postmeter.query.documents.native.message_search import STATUS
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import BounceType, EventType, State, Verdict
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_events.sql")
 MAX_EVENTS = 1_000

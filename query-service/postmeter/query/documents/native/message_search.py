@@ -18,7 +18,7 @@ from postmeter.query.documents.native.filters import Filters
 from postmeter.query.documents.native.stretches import Place, Wanted
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import Asked, Clock, stamp
+from postmeter.query.requests.answers import Asked, Clock
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.search import FoundMessage, SearchAnswer, SearchBody
 from postmeter.shared.http import json_bodies
@@ -29,6 +29,7 @@ from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, State
 from postmeter.shared.text import quoting
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_search.sql")
 DEFAULT_DAYS = 30

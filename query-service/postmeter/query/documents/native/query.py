@@ -23,13 +23,14 @@ from postmeter.query.engine.vocabulary import (
     metrics_of,
 )
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import Asked, Clock, stamp
+from postmeter.query.requests.answers import Asked, Clock
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.shared.apis.native import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import check_names, invalid
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, METRICS, Rollup
+from postmeter.shared.text.stamps import stamp
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000

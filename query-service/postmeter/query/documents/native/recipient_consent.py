@@ -8,7 +8,7 @@ import asyncpg
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, Told
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
@@ -16,6 +16,7 @@ from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.levels import Choice, Choices
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "recipient_consent.sql")
 MOST_TOLD = 1000

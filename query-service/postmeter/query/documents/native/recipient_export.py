@@ -13,7 +13,7 @@ from aiohttp import web
 from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis import recipients as api
 from postmeter.shared.apis.message_events import HistoryEvent
 from postmeter.shared.errors import RequestError
@@ -26,6 +26,7 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.records import Event
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "recipient_export.sql")
 FIRST = {

@@ -15,7 +15,7 @@ from postmeter.query.documents.optail.places import Chosen
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, stamp
+from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis.optail import (
     STATUSES,
     ListedMessage,
@@ -30,6 +30,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.stream.events import EventType, State, Verdict
+from postmeter.shared.text.stamps import stamp
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9

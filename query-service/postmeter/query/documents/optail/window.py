@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import stamp
 from postmeter.shared.apis.optail import SummaryParameters
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.text.stamps import stamp
 
 DEFAULT_DAYS = 30
 
