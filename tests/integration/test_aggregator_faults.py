@@ -242,6 +242,28 @@ async def retries(port: int) -> float:
     return 0.0
 
 
+async def test_a_full_redis_is_counted_empty(at: Bench) -> None:
+    """What is counted makes room, so nothing else that Redis refuses may stop the counting."""
+    await at.streams.append(0, registration(0), hit(0))
+    async with at.aggregator():
+        await at.counted()
+    await at.streams.append(0, *(hit(0, AT + n) for n in range(1, 100)))
+    await at.client.config_set("maxmemory", 1)
+    try:
+        async with at.aggregator():
+            await at.counted()
+            assert await at.value("SELECT sum(opens) FROM live_total") == 100
+            await at.client.config_set("maxmemory", 0)
+
+            async def published() -> bool:
+                shards: Any = await at.client.hgetall(streams.live(1))
+                return live.total(list(shards.values())).opens == 100
+
+            await until(published)
+    finally:
+        await at.client.config_set("maxmemory", 0)
+
+
 async def test_a_database_that_is_away_fills_no_log(at: Bench) -> None:
     port = free_port()
     outside = await asyncpg.connect(on_database(at.dsn, "postgres"))

@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.process import logs
 from postmeter.tracking.durable.appender import Appender
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +22,14 @@ def test_no_service_catches_redis_errors_by_a_list_of_its_own() -> None:
     assert len(files) > 200
     spelled = {file.name for file in files if re.search(r"\bRedisError\b", file.read_text())}
     assert spelled == OWN_LISTS
+
+
+def test_what_redis_said_is_in_the_log() -> None:
+    said = "command not allowed when used memory > 'maxmemory'."
+    assert said not in repr(OutOfMemoryError(said))
+    assert said in logs.words(OutOfMemoryError(said))
+    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    assert [file.name for file in files if re.search(r"\b(error|reason)=repr\(", file.read_text())] == []
 
 
 class Closed(asyncio.Transport):

@@ -39,7 +39,7 @@ class TroubleLog:
         if self._clock() < self._quiet_until:
             return
         if passes:
-            logs.get().warning(event, **self._fields, **fields, error=repr(error), times=self._unsaid)
+            logs.get().warning(event, **self._fields, **fields, error=logs.words(error), times=self._unsaid)
         else:
             logs.get().error(event, **self._fields, **fields, exc_info=error, times=self._unsaid)
         self._quiet_until = self._clock() + (QUIET_SECONDS if passes else TRACEBACK_QUIET_SECONDS)

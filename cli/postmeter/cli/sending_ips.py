@@ -40,8 +40,9 @@ def add_ips(ips: tuple[str, ...], workspace: str, data: Path | None) -> None:
 @data_option()
 def list_ips(workspace: str, data: Path | None) -> None:
     """List a workspace's IPs: address, last check, zones that list it."""
+    rows = access.with_connection(data, lambda connection: _listing(connection, workspace))
     click.echo("ip\tadded\tlast check\tlisted in")
-    for found in access.with_connection(data, lambda connection: _listing(connection, workspace)):
+    for found in rows:
         checked = f"{found.checked_at:%Y-%m-%dT%H:%M:%SZ}" if found.checked_at else "never"
         click.echo(f"{found.ip}\t{found.created_at:%Y-%m-%d}\t{checked}\t{','.join(found.listed_in) or '-'}")
 

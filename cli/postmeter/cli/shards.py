@@ -10,6 +10,7 @@ from postmeter.cli import access
 from postmeter.cli.options import data_option
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import redis_clients, shard_setting
@@ -32,8 +33,9 @@ def shard_commands() -> None:
 @data_option()
 def list_shards(data: Path | None) -> None:
     """List shards: number, whether an aggregator counts it, up to which entry it is counted."""
+    rows = access.with_connection(data, _listing)
     click.echo("shard\tcounted\tposition")
-    for row in access.with_connection(data, _listing):
+    for row in rows:
         click.echo(f"{row['shard']}\t{'yes' if row['held'] else 'no'}\t{row['position']}")
 
 
@@ -62,7 +64,7 @@ async def _say(url: Secret, number: int) -> None:
         await shard_setting.write(redis, number)
     except FAILURES as failure:
         raise NumberNotTaken(
-            f"Redis does not take the number, so nothing has changed; try again: {failure!r}"
+            f"Redis does not take the number, so nothing has changed; try again: {logs.words(failure)}"
         ) from failure
     finally:
         await redis.aclose()

@@ -121,6 +121,7 @@ async def _operations(parts: Parts, registry: CollectorRegistry, stop: asyncio.E
             {
                 "disk": disk_low,
                 "replicas": lambda: parts.durability.committer.lack,
+                "spool": lambda: parts.durability.committer.refused,
                 "trusted_hops": parts.hops.warning,
             },
         ),

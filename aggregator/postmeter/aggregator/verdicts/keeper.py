@@ -48,7 +48,9 @@ class ListKeeper(Generic[Known]):
             self.known = await asyncio.to_thread(self._read, text)
         except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
             self._refreshes.labels("failed").inc()
-            logs.get().error("a list of verdicts not read; that of before stays", place=self._place, error=repr(error))
+            logs.get().error(
+                "a list of verdicts not read; that of before stays", place=self._place, error=logs.words(error)
+            )
         else:
             self._refreshes.labels("read").inc()
 

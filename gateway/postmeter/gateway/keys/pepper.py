@@ -65,7 +65,9 @@ class Pepper:
         try:
             await self._keep()
         except AWAY as error:
-            logs.get().info("the pepper's fingerprint could not be kept; again with the next key", error=repr(error))
+            logs.get().info(
+                "the pepper's fingerprint could not be kept; again with the next key", error=logs.words(error)
+            )
             self._keeping = None
 
     async def _keep(self) -> None:

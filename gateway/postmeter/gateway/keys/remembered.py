@@ -20,7 +20,8 @@ GRACE_SECONDS = 60.0
 LOOK_UP_SECONDS = 5.0
 """What a look-up may take, with the wait for a connection. The caller waits for the service's answer after it."""
 RETRY_SECONDS = 1.0
-"""After a failed look-up, how long what is known is served without another attempt."""
+"""After a failed look-up, how long what is known is served without another attempt; then one tries, and the others are
+served meanwhile, too."""
 REMEMBERED = 10_000
 
 K = TypeVar("K", bound=Hashable)
@@ -54,6 +55,7 @@ class Remembered(Generic[K, V]):
         self._grace_seconds = grace_seconds
         self._known: OrderedDict[K, _Seen[V]] = OrderedDict()
         self._down_until = 0.0
+        self._failures = logs.Seldom(f"{what} cannot be looked up: Postgres does not answer")
 
     async def find(self, key: K) -> V | None:
         """The value, or None. Raises Unavailable when it cannot be looked up now."""
@@ -62,14 +64,17 @@ class Remembered(Generic[K, V]):
             now - known.at <= FRESH_SECONDS or (now < self._down_until and now - known.at <= self._grace_seconds)
         ):
             return known.value
+        if self._down_until and known is not None:
+            self._down_until = now + LOOK_UP_SECONDS
         try:
             value = await within(LOOK_UP_SECONDS, self._look_up(key))
         except AWAY as error:
-            logs.get().warning(f"{self._what} cannot be looked up: Postgres does not answer", error=repr(error))
+            self._failures.note(error=logs.words(error))
             self._down_until = self._now() + RETRY_SECONDS
             if known is not None and now - known.at <= self._grace_seconds:
                 return known.value
             raise Unavailable(f"{self._what} cannot be checked now; try again.", 1) from error
+        self._down_until = 0.0
         self._remember(key, value, now)
         return value
 

@@ -49,7 +49,7 @@ class Outage:
         if not self._is_told and now - self._since >= MOMENT_SECONDS:
             self._is_told = True
             logs.get().warning(
-                "requests pass without a limit: Redis does not answer", error=repr(error), **self._so_far()
+                "requests pass without a limit: Redis does not answer", error=logs.words(error), **self._so_far()
             )
 
     def answered(self) -> None:

@@ -39,6 +39,7 @@ class Throttle:
         self._redis = redis
         self._script = redis.register_script(_SCRIPT)
         self._pepper = pepper.reveal().encode()
+        self._failures = logs.Seldom("nobody may try to sign in: Redis does not answer")
 
     async def count(self, email: str, address: str) -> None:
         """Count a try, whether there is such an account or not. Raises RequestError 429, or 503 without Redis.
@@ -57,7 +58,7 @@ class Throttle:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 wait = await waiting
         except FAILURES as error:
-            logs.get().warning("nobody may try: Redis does not answer", error=repr(error))
+            self._failures.note(error=logs.words(error))
             message = f"{away}; try again, or use a link."
             raise RequestError(503, "UNAVAILABLE", message, None, {"Retry-After": "1"}) from None
         if wait:
@@ -77,7 +78,7 @@ class Throttle:
                 pair = self._name(email, network_of(address))
                 await self._redis.set(streams.known_sign_in(pair), b"", ex=KNOWN_SECONDS)
         except FAILURES as error:
-            logs.get().warning("who signs in stays a stranger: Redis does not answer", error=repr(error))
+            logs.get().warning("who signs in stays a stranger: Redis does not answer", error=logs.words(error))
 
     async def _wait(self, name: str, tries: int) -> int:
         """Seconds until one more try is let through; 0: this one is."""

@@ -45,6 +45,7 @@ class Upstream:
         self._limiter = limiter
         self._metrics = metrics
         self._body_seconds = body_seconds
+        self._failures = logs.Seldom(f"{service}-service does not answer")
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -103,7 +104,7 @@ class Upstream:
                     raise self._failure("timeout", 504, "GATEWAY_TIMEOUT", "The service took too long.") from None
                 never_left = isinstance(error, UNREACHED) and not (isinstance(payload, IncomingBody) and payload.begun)
                 if not (never_left or repeatable) or loop.time() + pause > give_up:
-                    logs.get().warning("a service does not answer", service=self._service, error=repr(error))
+                    self._failures.note(error=logs.words(error))
                     raise self._failure("connect", 502, "BAD_GATEWAY", "The service does not answer.") from None
                 repeatable = repeatable and never_left
             await asyncio.sleep(pause)

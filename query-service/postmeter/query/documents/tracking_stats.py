@@ -63,5 +63,5 @@ class TrackingStats:
                 found = await self._redis.hgetall(streams.live(workspace))
             return {int(shard): msgspec.json.decode(text, type=LiveTotals) for shard, text in found.items()}
         except (*FAILURES, ValueError) as error:
-            logs.get().warning("live totals not readable in Redis", error=repr(error))
+            logs.get().warning("live totals not readable in Redis", error=logs.words(error))
             return {}

@@ -64,7 +64,7 @@ class Worker:
                     await self._hold(job, stop)
                     continue
             except _AWAY as error:
-                logs.get().warning("exports cannot be worked on", error=repr(error))
+                logs.get().warning("exports cannot be worked on", error=logs.words(error))
                 pause = AWAY_SECONDS
             except Exception as error:
                 logs.get().error("work on an export broke off", exc_info=error)
@@ -133,7 +133,7 @@ class Worker:
                 if not await self.jobs.renew(job, int(100 * progress.done)):
                     return
             except _AWAY as error:
-                logs.get().warning("an export's lease cannot be renewed", export=job.id, error=repr(error))
+                logs.get().warning("an export's lease cannot be renewed", export=job.id, error=logs.words(error))
 
     async def _settle(self, job: Job, error: BaseException | None) -> None:
         """Write down how an attempt that came to its end has ended."""
@@ -163,7 +163,7 @@ class Worker:
             try:
                 await self.sweep()
             except Exception as error:
-                logs.get().warning("exports cannot be swept", error=repr(error))
+                logs.get().warning("exports cannot be swept", error=logs.words(error))
             await _first(self.sweep_seconds, stop.wait())
 
     async def sweep(self) -> None:
@@ -187,7 +187,7 @@ class Worker:
         try:
             await self.storage.remove(keys)
         except Exception as error:
-            logs.get().warning("an export's leftovers cannot be removed yet", keys=keys, error=repr(error))
+            logs.get().warning("an export's leftovers cannot be removed yet", keys=keys, error=logs.words(error))
 
     def _count(self, result: str) -> None:
         self.metrics.exports.labels(result).inc()

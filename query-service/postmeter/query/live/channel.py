@@ -96,7 +96,7 @@ class Channel:
         try:
             yield
         except (*FAILURES, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            logs.get().warning("live streams have a pause", what=what, error=repr(error))
+            logs.get().warning("live streams have a pause", what=what, error=logs.words(error))
         except Exception:
             logs.get().exception("live streams have a pause", what=what)
 

@@ -135,7 +135,7 @@ class Answerer:
             logs.get().error("a request failed", path=endpoint.path, request_id=request_id, exc_info=error)
             known = refusals.of_fault(500, error)
         elif known.status >= 500:
-            logs.get().warning("a request failed", path=endpoint.path, request_id=request_id, error=repr(error))
+            logs.get().warning("a request failed", path=endpoint.path, request_id=request_id, error=logs.words(error))
         response = refusals.answer(endpoint.document, known, request_id)
         if request.body_exists and not request.content.is_eof():
             response.force_close()  # the rest of the body is not worth reading

@@ -25,7 +25,9 @@ async def settled(work: Awaitable[T]) -> T:
         try:
             return await within(SECONDS, work)
         except AWAY as error:
-            logs.get().warning("what people asked for was not done", error=repr(error), is_known=not committed.sent)
+            logs.get().warning(
+                "what people asked for was not done", error=logs.words(error), is_known=not committed.sent
+            )
             took_too_long = isinstance(error, TimeoutError)
     if committed.sent:
         message = "The database did not answer in time. Whether this was done is not known: look before you ask again."

@@ -43,7 +43,7 @@ class Advice:
             try:
                 said = await asyncio.wait_for(look(), LOOK_SECONDS)
             except Exception as error:
-                logs.get().debug("a look could not be taken", look=name, error=repr(error))
+                logs.get().debug("a look could not be taken", look=name, error=logs.words(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if said is not None and said != self._said[name]:

@@ -130,6 +130,14 @@ def _text(value: str, limit: int = VALUE_CHARS) -> str:
     return quoting.clean(masking.masked(value, 2 * limit), limit)
 
 
+def words(error: BaseException) -> str:
+    """An error's kind and what it was raised with, for a line's `error`.
+
+    redis-py's errors have a repr() without what Redis said; str() of asyncpg's has details, with values of rows.
+    """
+    return BaseException.__repr__(error)
+
+
 def bind_request(request_id: str) -> None:
     """Put this id on every line that is logged from here on while the request is handled."""
     structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -120,7 +120,7 @@ async def _push(redis: Redis, source: str, found: dict[str, list[bytes]]) -> Non
                     pipeline.expire(key, KEPT_SECONDS)
             await pipeline.execute()
     except FAILURES as error:
-        logs.get().debug("a source's delivery is not remembered", source=source, error=repr(error))
+        logs.get().debug("a source's delivery is not remembered", source=source, error=logs.words(error))
 
 
 async def _read(redis: Redis, sources: Iterable[str], end: int) -> dict[str, History]:

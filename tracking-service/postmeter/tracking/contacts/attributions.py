@@ -69,7 +69,7 @@ class Attributions:
                         pipeline.get(key)
                     found = await pipeline.execute()
             except FAILURES as failure:
-                logs.get().debug("answers to purchases cannot be read", error=repr(failure))
+                logs.get().debug("answers to purchases cannot be read", error=logs.words(failure))
                 continue
             for key, value in zip(keys, found, strict=True):
                 for waiter in self._waiting.pop(key, ()) if value is not None else ():

@@ -112,8 +112,9 @@ class Committer:
     ) -> None:
         self.hits = PendingBatch()
         self.redis_up = True
-        # What the last append failed for lack of; meaningless while Redis takes batches.
+        # What the last append failed for lack of, and with; meaningless while Redis takes batches.
         self._lack: str | None = None
+        self._failure = ""
         self.trouble = asyncio.Event()
         self._writes: deque[PendingBatch] = deque()
         self._room = asyncio.Event()
@@ -138,6 +139,16 @@ class Committer:
     def lack(self) -> str | None:
         """Why batches are spooled, where it is for lack of replicas; else None."""
         return None if self.redis_up else self._lack
+
+    @property
+    def refused(self) -> str | None:
+        """That batches are spooled for another reason, while they are."""
+        if self.redis_up or self._lack is not None:
+            return None
+        return (
+            f"Redis takes no hits: {self._failure}; {self._spool.waiting} bytes wait in POSTMETER_SPOOL_DIR, not lost:"
+            " bring Redis back, or give it memory"
+        )
 
     @property
     def full(self) -> bool:
@@ -236,7 +247,7 @@ class Committer:
             error = NotStored("spool_full" if isinstance(failure, SpoolFull) else "spool_failed")
             hits = batch.hits
             self._metrics.dropped.labels(error.reason).inc(hits)
-            self._losses.note(hits, records=len(batch.records), reason=repr(failure))
+            self._losses.note(hits, records=len(batch.records), reason=logs.words(failure))
         try:
             self._answer(batch, error)
         finally:
@@ -266,12 +277,12 @@ class Committer:
                 await appender.append(parts)
             except FAILURES as failure:
                 self._metrics.append_failures.inc()
-                self._lack = None
+                self._lack, self._failure = None, logs.words(failure)
                 if isinstance(failure, TooFewReplicas):
                     self._metrics.unreplicated.inc()
                     self._lack = f"hits are spooled: {failure}; see which replica is away, or behind"
                 if self.redis_up:
-                    logs.get().warning("Redis does not take batches; spooling", error=repr(failure))
+                    logs.get().warning("Redis does not take batches; spooling", error=self._failure)
                 self.redis_up = False
             else:
                 self._metrics.append_seconds.observe(time.perf_counter() - began)

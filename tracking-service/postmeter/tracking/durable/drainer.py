@@ -78,9 +78,9 @@ class Drainer:
                     await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
             except Exception as failure:
                 if isinstance(failure, FAILURES):
-                    logs.get().debug("Redis is still away", error=repr(failure))
+                    logs.get().debug("Redis is still away", error=logs.words(failure))
                 else:
-                    self._faults.note(error=repr(failure))
+                    self._faults.note(error=logs.words(failure))
                 with self._disk(self._spool.root):
                     self._note()
                     await self._spool.set_aside()
@@ -113,7 +113,7 @@ class Drainer:
                 await self.drain()
         except Exception as failure:  # whatever it is, the service goes on to stop
             if self._spool.waiting:
-                logs.get().warning("hits stay in the spool", bytes=self._spool.waiting, error=repr(failure))
+                logs.get().warning("hits stay in the spool", bytes=self._spool.waiting, error=logs.words(failure))
 
     async def _ended(self, left_out: set[Path]) -> list[Path]:
         with self._disk(self._spool.folder):

@@ -36,7 +36,7 @@ class Tokens:
                 return
             known = await self._redis.get(name)
         except FAILURES as failure:
-            logs.get().warning("webhook tokens not looked up", error=repr(failure))
+            logs.get().warning("webhook tokens not looked up", error=logs.words(failure))
             raise Unavailable("The signature cannot be checked now; try again.", 5) from failure
         if known is not None and known != digest:
             raise refused("The signature's token was used for something else.")

@@ -105,7 +105,7 @@ class Events:
         try:
             known = await self._redis.mget([event_seen(workspace, key) for key in keys])
         except FAILURES as failure:
-            logs.get().warning("idempotency keys not looked up", error=repr(failure))
+            logs.get().warning("idempotency keys not looked up", error=logs.words(failure))
             return
         for key, digest in zip(keys, known, strict=True):
             if digest is not None:
@@ -121,7 +121,7 @@ class Events:
                     pipeline.set(event_seen(workspace, event.key), event.digest, ex=SEEN_SECONDS, nx=True)
                 await pipeline.execute(raise_on_error=False)
         except FAILURES as failure:
-            logs.get().warning("idempotency keys not kept", error=repr(failure))
+            logs.get().warning("idempotency keys not kept", error=logs.words(failure))
 
 
 async def _read(principal: Principal, items: list[Item], outcome: EventsAnswer, endpoint: Endpoint) -> _Reading:

@@ -49,7 +49,7 @@ class MessageLevels:
         try:
             self._said = await ceilings.read(pool)
         except Exception as error:  # whatever it is, of what was read before nothing has become wrong
-            logs.get().warning("levels of tracking cannot be read", error=repr(error))
+            logs.get().warning("levels of tracking cannot be read", error=logs.words(error))
 
     async def allowed(self, workspace: int, hashes: Callable[[], Awaitable[set[str]]]) -> Allowed:
         """What workspace and recipients allow. Raises RequestError 503 where that cannot be known now.
@@ -80,7 +80,7 @@ class MessageLevels:
         try:
             found = await ceilings.choices(self._pool, ((workspace, to_hash) for to_hash in hashes))
         except Exception as error:  # of the driver's and the event loop's, too, when a connection ends meanwhile
-            logs.get().warning("recipients' choices cannot be read", error=repr(error))
+            logs.get().warning("recipients' choices cannot be read", error=logs.words(error))
             raise _unknown() from None
         return {to_hash: chosen for (_, to_hash), chosen in found.items()}
 

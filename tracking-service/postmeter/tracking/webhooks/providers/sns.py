@@ -114,7 +114,7 @@ async def confirm(message: Message, topics: Sequence[str]) -> None:
     try:
         await sns_certificates.outside(f"https://{host}/?{query}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        logs.get().error("SNS subscription not confirmed", topic=message.topic_arn, error=repr(error))
+        logs.get().error("SNS subscription not confirmed", topic=message.topic_arn, error=logs.words(error))
         raise Unavailable("The subscription could not be confirmed; try again.") from None
 
 

@@ -75,7 +75,7 @@ async def _fetched(url: str) -> x509.Certificate:
     try:
         return await asyncio.shield(task)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        logs.get().error("SNS certificate not read", url=url, error=repr(error))
+        logs.get().error("SNS certificate not read", url=url, error=logs.words(error))
         raise Unavailable("The signing certificate cannot be read now; try again.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise refused("At the address of the signing certificate there is no certificate.") from None

@@ -1,0 +1,37 @@
+"""What the gateway remembers of Postgres while that is away."""
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from postmeter.gateway.keys.remembered import FRESH_SECONDS, RETRY_SECONDS, Remembered
+
+
+async def test_one_asks_a_hanging_postgres_and_the_others_are_served_meanwhile() -> None:
+    now, asked, tries, hangs = 0.0, 0, asyncio.Event(), asyncio.Event()
+
+    async def look_up(key: str) -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 1 or key == "another":
+            return key
+        if asked > 2:
+            tries.set()
+            await hangs.wait()
+        raise OSError("away")
+
+    known = Remembered("Keys", look_up, lambda: now)
+    with capture_logs() as lines:
+        assert await known.find("key") == "key"
+        now += FRESH_SECONDS + 1
+        assert await known.find("key") == "key"  # fails, and is served
+        now += RETRY_SECONDS + 1
+        trying = asyncio.create_task(known.find("key"))
+        await tries.wait()
+        assert [await known.find("key") for _ in range(10)] == ["key"] * 10
+        assert asked == 3
+        hangs.set()
+        assert await trying == "key"
+        now += RETRY_SECONDS + 1
+        assert await known.find("another") == "another"
+    assert [line["event"] for line in lines] == ["Keys cannot be looked up: Postgres does not answer"]
