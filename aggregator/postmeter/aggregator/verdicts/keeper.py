@@ -49,7 +49,7 @@ class ListKeeper(Generic[Known]):
         except (OSError, ValueError, aiohttp.ClientError, TimeoutError) as error:
             self._refreshes.labels("failed").inc()
             logs.get().error(
-                "a list of verdicts not read; that of before stays", place=self._place, error=logs.words(error)
+                "a list of verdicts not read; the previous one stays in use", place=self._place, error=logs.words(error)
             )
         else:
             self._refreshes.labels("read").inc()

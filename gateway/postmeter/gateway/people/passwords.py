@@ -42,7 +42,7 @@ def check(password: str, email: str, field: str = "password") -> None:
     if not len(password) >= LEAST or len(password.encode(errors="replace")) > MOST:
         raise invalid(field, f"at least {LEAST} characters, and {MOST} bytes at most")
     if password.strip().lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
-        raise invalid(field, "not the email, and not one character again and again")
+        raise invalid(field, "must not be the email, nor one character repeated")
 
 
 class Passwords:
@@ -73,7 +73,7 @@ class Passwords:
 
     async def _work(self, function: Callable[..., T], *arguments: object) -> T:
         if self._in_hand >= AT_ONCE + WAITING:
-            raise Unavailable("Too many sign in at this moment; try again.", 2)
+            raise Unavailable("Too many people are signing in at this moment; try again.", 2)
         self._in_hand += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)

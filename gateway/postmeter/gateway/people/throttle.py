@@ -78,7 +78,7 @@ class Throttle:
                 pair = self._name(email, network_of(address))
                 await self._redis.set(streams.known_sign_in(pair), b"", ex=KNOWN_SECONDS)
         except FAILURES as error:
-            logs.get().warning("who signs in stays a stranger: Redis does not answer", error=logs.words(error))
+            logs.get().warning("a sign-in is not remembered: Redis does not answer", error=logs.words(error))
 
     async def _wait(self, name: str, tries: int) -> int:
         """Seconds until one more try is let through; 0: this one is."""

@@ -87,7 +87,7 @@ class UserRoutes:
 
     async def _link(self, connection: Connection, request: web.BaseRequest, user: User) -> str:
         if user.disabled_at is not None:
-            raise RequestError(409, "CONFLICT", "A disabled user has no use for a link; enable the account first.")
+            raise RequestError(409, "CONFLICT", "A disabled user cannot use a link; enable the account first.")
         return links.url(self._origins.base(request), *await users.password_link(connection, user))
 
 

@@ -13,7 +13,7 @@ from postmeter.shared.http.concurrency import ConcurrencyLimiter
 
 AT_ONCE = 4
 OF_A_WORKSPACE = 2
-_BUSY = "There are as many large requests as are taken at once; try again in a second, or send smaller ones."
+_BUSY = "Too many large requests at once; try again in a second, or send smaller ones."
 
 
 class LargeBodies:

@@ -227,7 +227,7 @@ class Protocol(RequestHandler):
         try:
             super().data_received(data)
         except Exception as fault:  # the parser's own faults; the loop would log them with all that they hold
-            logs.get().warning("a connection is not understood", error=type(fault).__name__)
+            logs.get().warning("the parser failed on what a connection sent", error=type(fault).__name__)
             self._end(refusals.of_fault(400, None))
             return
         if self._busy or lingers:

@@ -150,4 +150,4 @@ class Job:
             if said:
                 logs.get().warning("DNSBL zone in trouble", zone=zone.shown, ip_version=version, reason=said)
             else:
-                logs.get().info("DNSBL zone is well again", zone=zone.shown, ip_version=version)
+                logs.get().info("DNSBL zone works again", zone=zone.shown, ip_version=version)

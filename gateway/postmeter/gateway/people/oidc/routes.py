@@ -153,7 +153,7 @@ class OidcRoutes:
 
     def _refused(self, reason: str, word: str = "refused") -> web.Response:
         self._sign_ins.labels("oidc", "refused").inc()
-        logs.get().info("a sign-in at the OpenID provider does not let in", reason=reason)
+        logs.get().info("a sign-in at the OpenID provider was refused here", reason=reason)
         return _back(word)
 
     def _away(self, error: ProviderAway) -> web.Response:
