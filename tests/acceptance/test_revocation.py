@@ -1,4 +1,4 @@
-"""A reader refuses on his page: mail that is out already is served as ever, and nothing of him is recorded any more."""
+"""A reader refuses on their page: mail that is out already is served as ever, and nothing more of them is recorded."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The namespace stays whole and the services stay apart (ADR 0001)."""
+"""The shape of the house: services apart, no circles, modules and tests of a size that can be read (ADR 0001)."""
 
 import ast
 import re
