@@ -161,7 +161,7 @@ async def test_no_more_counts_are_read_than_are_worth_it(api: Api, monkeypatch: 
         series = [
             row["id"] for row in await connection.fetch("SELECT id FROM series WHERE workspace = $1", api.workspace)
         ]
-        wanted = stretches.Wanted(api.workspace, series, None, NOW - timedelta(days=30), NOW)
+        wanted = stretches.Selection(api.workspace, series, None, NOW - timedelta(days=30), NOW)
         assert [(part.low, part.high) for part in await stretches.of(connection, wanted)] == [
             (wanted.start, wanted.end)
         ]

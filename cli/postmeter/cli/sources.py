@@ -82,7 +82,7 @@ def create_source(
 
     key, base = access.source_key(data), access.gateway_url(data)
 
-    async def create(connection: Connection) -> registry.Shown:
+    async def create(connection: Connection) -> registry.SavedSource:
         async with audit.change(connection):
             made = await registry.create(
                 connection,

@@ -33,7 +33,7 @@ def drain_spool(folder: Path) -> None:
     from postmeter.tracking.durable import orphan
 
     redis = settings.load(settings.AppendSettings)
-    moved = orphan.Moved()
+    moved = orphan.Drained()
     with orphan.taken(folder) as locks:
         logs.configure("spool drain", "auto", "warning")
         try:

@@ -19,7 +19,7 @@ from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_p
 from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits import answers
-from postmeter.tracking.hits.answers import Prepared
+from postmeter.tracking.hits.answers import PreparedAnswer
 from postmeter.tracking.hits.client import Clients
 from postmeter.tracking.hits.policy import HitPolicy
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
@@ -78,7 +78,7 @@ def _visitor(request: web.Request, clients: Clients) -> tuple[bool, bytes, str]:
     return prefetch, agent, clients.of(request)
 
 
-def _response(answer: Prepared, dropped: str | None = None) -> web.Response:
+def _response(answer: PreparedAnswer, dropped: str | None = None) -> web.Response:
     return web.Response(status=answer.status, headers=hits.marked(answer.headers, dropped), body=answer.body)
 
 

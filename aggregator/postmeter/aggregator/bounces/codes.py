@@ -72,7 +72,7 @@ DEFINITE: dict[tuple[int, int], Reason] = {
 """(subject, detail) of the codes that say exactly what it is: nothing else in the text counts beside one."""
 
 
-class Vague(NamedTuple):
+class VagueReason(NamedTuple):
     """What a code means that says less: `reason`, unless a phrase of one of `closer` tells more."""
 
     reason: Reason
@@ -95,29 +95,29 @@ _SECURITY = frozenset(
 )
 _VAGUE = {
     # Gmail also answers X.2.1 where a mailbox gets more mail than it may.
-    (2, 1): Vague(Reason.MAILBOX_DISABLED, frozenset({Reason.RATE_LIMITED})),
+    (2, 1): VagueReason(Reason.MAILBOX_DISABLED, frozenset({Reason.RATE_LIMITED})),
     # Microsoft's directory answers 5.4.1 for recipients that it does not know.
-    (4, 1): Vague(Reason.SERVER_UNAVAILABLE, frozenset({Reason.INVALID_RECIPIENT})),
+    (4, 1): VagueReason(Reason.SERVER_UNAVAILABLE, frozenset({Reason.INVALID_RECIPIENT})),
     # Given up after many attempts; what these met is often told behind it.
-    (4, 7): Vague(Reason.SERVER_UNAVAILABLE, _ANY),
+    (4, 7): VagueReason(Reason.SERVER_UNAVAILABLE, _ANY),
 }
 _SUBJECTS = {
-    1: Vague(Reason.INVALID_RECIPIENT, _ANY),
-    2: Vague(Reason.MAILBOX_DISABLED, _ANY),
-    3: Vague(Reason.SERVER_UNAVAILABLE, _ANY),
-    4: Vague(Reason.SERVER_UNAVAILABLE, _ANY),
-    5: Vague(Reason.MALFORMED_MESSAGE, _ANY),
-    6: Vague(Reason.MALFORMED_MESSAGE, _ANY),
-    7: Vague(Reason.POLICY, _SECURITY),
+    1: VagueReason(Reason.INVALID_RECIPIENT, _ANY),
+    2: VagueReason(Reason.MAILBOX_DISABLED, _ANY),
+    3: VagueReason(Reason.SERVER_UNAVAILABLE, _ANY),
+    4: VagueReason(Reason.SERVER_UNAVAILABLE, _ANY),
+    5: VagueReason(Reason.MALFORMED_MESSAGE, _ANY),
+    6: VagueReason(Reason.MALFORMED_MESSAGE, _ANY),
+    7: VagueReason(Reason.POLICY, _SECURITY),
 }
 _TRANSIENT = 4
 
 
-def vague(code: Code) -> Vague | None:
+def vague(code: Code) -> VagueReason | None:
     """What a code that is not in DEFINITE tells: its subject at least. None for subject 0, which tells nothing."""
     if code.kind == _TRANSIENT and code.subject == 7:
         # Refused for now: greylisting, unless it is told.
-        return Vague(Reason.TEMPORARY_FAILURE, _SECURITY)
+        return VagueReason(Reason.TEMPORARY_FAILURE, _SECURITY)
     return _VAGUE.get((code.subject, code.detail)) or _SUBJECTS.get(code.subject)
 
 

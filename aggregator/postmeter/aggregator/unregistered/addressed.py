@@ -39,16 +39,16 @@ _UNCLEAR = (
 
 
 @dataclass
-class Settled(Batch):
+class SettledEvents(Batch):
     """What waits no more. unclear: by source, those that are put aside because nobody can tell whose they are."""
 
     unclear: dict[str, list[source_log.Unread]] = field(default_factory=dict)
 
 
-async def settle(connection: Connection, most: int) -> Settled:
+async def settle(connection: Connection, most: int) -> SettledEvents:
     """Take out those whose message can be told now, with its name, and those of which it never will be, as rejected."""
     rows = await connection.fetch(_QUERIES["due"], min(most, MOST))
-    settled = Settled(b"")
+    settled = SettledEvents(b"")
     waiting: list[tuple[int, float, Event]] = []
     done: list[int] = []
     for row in rows:
@@ -100,7 +100,7 @@ async def _fitting(connection: Connection, events: list[Event]) -> list[list[Eve
     return found
 
 
-def _put_aside(settled: Settled, event: Event, fitting: int) -> None:
+def _put_aside(settled: SettledEvents, event: Event, fitting: int) -> None:
     kind, mail = EventType(event.type).name.lower(), event.mail
     assert mail is not None
     why = f"{kind} names only an address, and {_UNCLEAR[fitting]}"

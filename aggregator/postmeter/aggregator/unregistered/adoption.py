@@ -20,7 +20,7 @@ from postmeter.aggregator.fold.states import Key, is_seen
 from postmeter.aggregator.store import clicks as company
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
-from postmeter.aggregator.unregistered.provisional import Held, columns
+from postmeter.aggregator.unregistered.provisional import LockedMessage, columns
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -34,21 +34,21 @@ MOST = 1000
 
 
 @dataclass
-class Moved:
+class Adoption:
     """What a look at the unregistered messages found. more: there may be others to look at."""
 
     messages: int = 0
     more: bool = False
 
 
-async def adopt(connection: Connection, changes: Changes, policy: EngagementPolicy, most: int) -> Moved:
+async def adopt(connection: Connection, changes: Changes, policy: EngagementPolicy, most: int) -> Adoption:
     """Move messages that are registered by now, inside the caller's transaction; what changes is in `changes`.
 
     most: unregistered messages that are looked at.
     """
     visited = await connection.fetch(_UNREGISTERED["visit"], most)
     if not visited:
-        return Moved()
+        return Adoption()
     settled = {(row["workspace"], row["message"].bytes): row["settled"] for row in visited}
     found = await connection.fetch(_UNREGISTERED["registered"], *columns(settled))
     registered = {(row["workspace"], row["provisional"].bytes): row for row in found}
@@ -61,7 +61,7 @@ async def adopt(connection: Connection, changes: Changes, policy: EngagementPoli
     done = [key for key, is_settled in settled.items() if is_settled or key in registered]
     await connection.execute(_UNREGISTERED["forget"], *columns(done))
     await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
-    return Moved(len(moving), len(visited) == most)
+    return Adoption(len(moving), len(visited) == most)
 
 
 async def _move(
@@ -69,7 +69,7 @@ async def _move(
     changes: Changes,
     policy: EngagementPolicy,
     moving: dict[Key, asyncpg.Record],
-    held: dict[Key, Held],
+    held: dict[Key, LockedMessage],
 ) -> None:
     rows = [
         (

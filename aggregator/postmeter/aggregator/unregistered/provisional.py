@@ -31,7 +31,7 @@ Drafts = dict[Name, Registration]
 
 
 @dataclass
-class Held:
+class LockedMessage:
     """A message that nobody has registered, locked by this transaction."""
 
     series: int
@@ -103,7 +103,7 @@ async def make(
     horizon: Horizon,
     cohorts: Cohorts,
     said: Mapping[int, Ceilings],
-) -> dict[Key, Held]:
+) -> dict[Key, LockedMessage]:
     """Make messages from drafts; they are looked at again, for a registration may be on its way."""
     if not wanted:
         return {}
@@ -111,24 +111,26 @@ async def make(
     made, _ = await messages.register(connection, wanted, series, horizon, cohorts, said, nobody, Flag.PROVISIONAL)
     await connection.execute(QUERIES["watch"], *columns(made))
     created = {(r.workspace, r.message): horizon.place(r.created, r.at) for r in wanted}
-    return {key: Held(made[key].series, made[key].flags, at) for key, at in created.items()}
+    return {key: LockedMessage(made[key].series, made[key].flags, at) for key, at in created.items()}
 
 
-async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, Held]:
+async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, LockedMessage]:
     """Lock those of the messages that are there and that nobody has registered. One call per transaction."""
     wanted = set(keys)
     if not wanted:
         return {}
     rows = await connection.fetch(QUERIES["hold"], *columns(wanted))
     return {
-        (row["workspace"], row["id"].bytes): Held(
+        (row["workspace"], row["id"].bytes): LockedMessage(
             row["series"], row["flags"], row["created_at"], row["state"], row["sent_at"]
         )
         for row in rows
     }
 
 
-async def antedate(connection: Connection, held: dict[Key, Held], earliest: dict[Key, int], cohorts: Cohorts) -> None:
+async def antedate(
+    connection: Connection, held: dict[Key, LockedMessage], earliest: dict[Key, int], cohorts: Cohorts
+) -> None:
     """A message was created when the earliest that is told of it happened."""
     rows = []
     for key, at in earliest.items():

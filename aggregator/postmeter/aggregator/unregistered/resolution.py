@@ -12,7 +12,7 @@ from postmeter.aggregator.store import messages
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.aggregator.store.messages import Found, Name, Named
 from postmeter.aggregator.unregistered import provisional
-from postmeter.aggregator.unregistered.provisional import Drafts, Held, told_domain
+from postmeter.aggregator.unregistered.provisional import Drafts, LockedMessage, told_domain
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
@@ -101,7 +101,7 @@ async def _sources(connection: Connection, resolved: Resolved, hits: list[Hit]) 
 @dataclass
 class _Known:
     named: Named
-    held: dict[Key, Held]
+    held: dict[Key, LockedMessage]
     made: int
 
 
@@ -144,7 +144,9 @@ def _place(resolved: Resolved, events: list[Event], series_of: dict[Key, int], k
             resolved.events.append((key, event, series))
 
 
-async def _antedate(connection: Connection, changes: Changes, resolved: Resolved, held: dict[Key, Held]) -> None:
+async def _antedate(
+    connection: Connection, changes: Changes, resolved: Resolved, held: dict[Key, LockedMessage]
+) -> None:
     if not held:
         return
     earliest: dict[Key, int] = {}

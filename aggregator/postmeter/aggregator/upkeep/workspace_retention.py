@@ -38,7 +38,7 @@ _EARLIEST = -62_135_596_800 * MICROSECONDS
 _done = msgspec.json.Decoder(dict[str, date])
 
 
-class Over(NamedTuple):
+class Expired(NamedTuple):
     """What a workspace keeps no longer: all of before `oldest`, a first of a month."""
 
     workspace: int
@@ -57,7 +57,7 @@ class WorkspaceRetention:
         self._memory = memory
         self._metrics = metrics
         self._audit_months = audit_months
-        self._works: dict[str, Callable[[Connection, Over], Awaitable[int]]] = {
+        self._works: dict[str, Callable[[Connection, Expired], Awaitable[int]]] = {
             "history": self._history,
             "messages": self._messages,
             "contacts": self._contacts,
@@ -72,13 +72,13 @@ class WorkspaceRetention:
                 months = row[f"{kind}_months"]
                 if months is None:
                     continue
-                over = Over(row["workspace"], partitions.add_months(today, -months))
+                over = Expired(row["workspace"], partitions.add_months(today, -months))
                 if done.get(kind, date.min) < over.oldest:
                     await self._remove(connection, kind, over)
         oldest = _micros(partitions.add_months(today, -self._audit_months))
         self._count("audit", await _all(connection, "audit", oldest))
 
-    async def _remove(self, connection: Connection, kind: str, over: Over) -> None:
+    async def _remove(self, connection: Connection, kind: str, over: Expired) -> None:
         n = await self._works[kind](connection, over)
         self._count(kind, n)
         await connection.execute(_QUERIES["done"], over.workspace, kind, over.oldest)
@@ -89,7 +89,7 @@ class WorkspaceRetention:
     def _count(self, kind: str, n: int) -> None:
         self._metrics.retained.labels(kind).inc(n)
 
-    async def _history(self, connection: Connection, over: Over) -> int:
+    async def _history(self, connection: Connection, over: Expired) -> int:
         """Month by month: other partitions are not touched."""
         n = 0
         for row in await connection.fetch(_QUERIES["months"], "event", over.oldest):
@@ -98,7 +98,7 @@ class WorkspaceRetention:
             n += await _all(connection, "history", over.workspace, *bounds)
         return n
 
-    async def _messages(self, connection: Connection, over: Over) -> int:
+    async def _messages(self, connection: Connection, over: Expired) -> int:
         """They lose what identifies, as erased ones do: rollups are corrected by their series and state."""
         n, behind = 0, (_EARLIEST, _NOBODY)
         while True:
@@ -111,7 +111,7 @@ class WorkspaceRetention:
             await asyncio.sleep(time.monotonic() - began)
 
     async def _some_messages(
-        self, connection: Connection, over: Over, created: int, message: UUID
+        self, connection: Connection, over: Expired, created: int, message: UUID
     ) -> list[asyncpg.Record]:
         async with self._memory.transaction(connection) as held:
             rows: list[asyncpg.Record] = await connection.fetch(
@@ -123,11 +123,11 @@ class WorkspaceRetention:
                 await messages.strip(erasure, sorted(row["id"] for row in rows), provisional, links=False)
         return rows
 
-    async def _contacts(self, connection: Connection, over: Over) -> int:
+    async def _contacts(self, connection: Connection, over: Expired) -> int:
         cleared = await _all(connection, "purchases", over.workspace, over.at)
         return cleared + await _all(connection, "custom_events", over.workspace, over.at)
 
-    async def _consent(self, connection: Connection, over: Over) -> int:
+    async def _consent(self, connection: Connection, over: Expired) -> int:
         return await _all(connection, "consent", over.workspace, over.at)
 
 

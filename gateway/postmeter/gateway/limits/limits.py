@@ -28,7 +28,7 @@ _SCRIPT = resources.files("postmeter.gateway.limits").joinpath("limit.lua").read
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LimitState:
     """How a workspace stands in one class after a request. Times are whole seconds, rounded up.
 
     name: of the class. reset: until all of `limit` is free again. wait: until one more request is let through; 0: this
@@ -106,7 +106,7 @@ class Limits:
             raise RequestError(429, "RATE_LIMITED", message, None, headers)
         return standing.headers
 
-    async def _ask(self, workspace: int, limit: Limit, rate: int) -> Standing | None:
+    async def _ask(self, workspace: int, limit: Limit, rate: int) -> LimitState | None:
         if not self._outage.lets_ask():
             return None
         try:
@@ -117,4 +117,4 @@ class Limits:
             self._outage.failed(error)
             return None
         self._outage.answered()
-        return Standing(limit.value, rate, remaining, reset, 0 if passed else max(wait, 1))
+        return LimitState(limit.value, rate, remaining, reset, 0 if passed else max(wait, 1))

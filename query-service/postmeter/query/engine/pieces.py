@@ -30,7 +30,7 @@ class Piece:
     end: datetime
 
 
-class Rest(NamedTuple):
+class RestOfDay(NamedTuple):
     """What is left of the day that begins at `start`, in `table`, without these pieces of it."""
 
     table: str
@@ -38,7 +38,7 @@ class Rest(NamedTuple):
     without: list[Piece]
 
 
-class Moved(NamedTuple):
+class EdgeMove(NamedTuple):
     """[start, end) lies between an edge and its midnight: it counts `sign` times in the bucket of that number (from 1),
     and as often less in the one before.
     """
@@ -54,7 +54,7 @@ class WholeDays:
     """Read the range by `anchors` in place of its inner edges; then move what is in `moved`, which `table` has."""
 
     anchors: list[datetime]
-    moved: list[Moved]
+    moved: list[EdgeMove]
     table: str
 
 
@@ -74,7 +74,7 @@ def whole_days(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: l
     # At noon the midnight before: the next day's edge may be an hour earlier, and is to have a midnight of its own.
     anchors = [min(max(-(-(instant - day / 2) // day) * day, low), high) for instant in instants]
     moved = [
-        Moved(_instant(min(edge, anchor)), _instant(max(edge, anchor)), number, 1 if anchor > edge else -1)
+        EdgeMove(_instant(min(edge, anchor)), _instant(max(edge, anchor)), number, 1 if anchor > edge else -1)
         for number, (edge, anchor) in enumerate(zip(instants, anchors, strict=True), 2)
         if edge != anchor
     ]
@@ -95,7 +95,7 @@ def split(tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[d
 
 def last_day(
     tiers: tuple[Tier, ...], start: datetime, end: datetime, edges: list[datetime], now: datetime
-) -> Rest | None:
+) -> RestOfDay | None:
     """The last day of a range that ends inside of it, to be read whole but for what comes behind; None where that is
     not less, or where its hours may not be kept any more.
 
@@ -108,7 +108,7 @@ def last_day(
         return None
     if end.timestamp() - low < day / 2 and end < now:
         return None
-    return Rest(tiers[-1].table, _instant(low), _split(list(tiers), int(end.timestamp()), int(low + day)))
+    return RestOfDay(tiers[-1].table, _instant(low), _split(list(tiers), int(end.timestamp()), int(low + day)))
 
 
 def _split(tiers: list[Tier], start: int, end: int) -> list[Piece]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from postmeter.query.engine import conditions, pieces, sums
 from postmeter.query.engine.conditions import Parameters
-from postmeter.query.engine.pieces import Rest
+from postmeter.query.engine.pieces import RestOfDay
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, First, Query, Resolution
 from postmeter.query.engine.sums import Sums
 from postmeter.query.engine.vocabulary import DIMENSIONS, LINK, OF_ROLLUP, REVENUE, metrics_of
@@ -202,7 +202,7 @@ def _pieces(
 
 def _rest(
     query: Query,
-    rest: Rest,
+    rest: RestOfDay,
     number: str,
     chosen: dict[str, str],
     own: list[str],

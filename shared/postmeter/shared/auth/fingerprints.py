@@ -18,7 +18,7 @@ _BYTES = 16
 Database: TypeAlias = "Connection | Pool"
 
 
-class Kept(NamedTuple):
+class Fingerprint(NamedTuple):
     """A fingerprint that Postgres keeps. since: when it was first seen."""
 
     name: str
@@ -41,9 +41,9 @@ def shown(value: bytes) -> str:
     return value.hex()[:8]
 
 
-async def kept(database: Database) -> dict[str, Kept]:
+async def kept(database: Database) -> dict[str, Fingerprint]:
     """All that are kept, by name."""
-    return {row["name"]: Kept(**row) for row in await database.fetch(QUERIES["kept"])}
+    return {row["name"]: Fingerprint(**row) for row in await database.fetch(QUERIES["kept"])}
 
 
 async def keep(database: Database, name: str, value: bytes) -> None:

@@ -31,7 +31,7 @@ class RedisAway(PostmeterError):
 
 
 @dataclass
-class Moved:
+class Drained:
     """What is in Redis now. oldest: days since the first of its segments was written last. unread: why any are not."""
 
     segments: int = 0
@@ -70,7 +70,7 @@ def taken(root: Path) -> Iterator[dict[Path, int]]:
             holder.release(lock)
 
 
-async def drain(locks: dict[Path, int], settings: AppendSettings, moved: Moved) -> None:
+async def drain(locks: dict[Path, int], settings: AppendSettings, moved: Drained) -> None:
     """Append what the folders hold, under the ids that it has, and delete what is appended; `moved` counts it.
 
     In memory there is one segment at a time. Ended at any point and begun again it counts nothing twice, as long as the
@@ -91,7 +91,7 @@ async def drain(locks: dict[Path, int], settings: AppendSettings, moved: Moved) 
         await appender.close()
 
 
-async def _move(path: Path, appender: Appender, shards: int, moved: Moved) -> None:
+async def _move(path: Path, appender: Appender, shards: int, moved: Drained) -> None:
     written = await asyncio.to_thread(lambda: path.stat().st_mtime)
     try:
         with _redis():

@@ -22,7 +22,7 @@ REASONS = {
 }
 
 
-class Prepared:
+class PreparedAnswer:
     """One answer: a status, headers and a body. `wire` gives its bytes."""
 
     __slots__ = ("_head", "body", "headers", "status")
@@ -41,8 +41,8 @@ class Prepared:
         return self._head + tail if head else self._head + tail + self.body
 
 
-PIXEL = Prepared(200, pixel.HEADERS, pixel.GIF)
-REFUSED_CLICKS = {status: Prepared(*page) for status, page in hits.REFUSED.items()}
+PIXEL = PreparedAnswer(200, pixel.HEADERS, pixel.GIF)
+REFUSED_CLICKS = {status: PreparedAnswer(*page) for status, page in hits.REFUSED.items()}
 """What a ClickRefused is answered with, by its status."""
 
 
@@ -51,22 +51,22 @@ def marked(answer: bytes, reason: str) -> bytes:
     return answer.replace(b"\r\n", f"\r\n{pixel.DROPPED}: {reason}\r\n".encode("ascii"), 1)
 
 
-def redirect(location: str) -> Prepared:
+def redirect(location: str) -> PreparedAnswer:
     """302 to `location`, which postmeter.shared.links.destination has accepted."""
-    return Prepared(hits.REDIRECT_STATUS, hits.redirect_headers(location))
+    return PreparedAnswer(hits.REDIRECT_STATUS, hits.redirect_headers(location))
 
 
 # All but the location: a click's usual answer is made of bytes alone.
 _REDIRECT = redirect("").wire(b"").removesuffix(b"\r\n")
 
 
-def refusal(path: str, status: int, code: Code, message: str) -> Prepared:
+def refusal(path: str, status: int, code: Code, message: str) -> PreparedAnswer:
     """An error in the envelope of the document that `path` belongs to."""
     body = document_of(path).error_body(RequestError(status, code, message), "")
-    return Prepared(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
+    return PreparedAnswer(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
 
 
-def no_such_path(path: bytes) -> Prepared:
+def no_such_path(path: bytes) -> PreparedAnswer:
     """404 in the envelope of the path's document."""
     return refusal(path.decode("latin-1"), 404, "NOT_FOUND", "There is nothing at this path.")
 

@@ -12,7 +12,7 @@ from postmeter.shared.http import json_bodies
 T = TypeVar("T")
 
 
-class Anything(msgspec.Struct):
+class AnyObject(msgspec.Struct):
     """Any JSON object: its fields are looked at and not kept, however many they are."""
 
 
@@ -23,7 +23,7 @@ ITEM_BYTES = 1 << 20
 """Of one event: no provider sends as much, and what is read from it takes many times its size."""
 MOST_MENDED = 10_000
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-_object_decoder = msgspec.json.Decoder(Anything)
+_object_decoder = msgspec.json.Decoder(AnyObject)
 
 
 def of_list(body: bytes) -> list[bytes]:

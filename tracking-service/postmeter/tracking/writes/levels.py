@@ -18,7 +18,7 @@ OPEN_CEILINGS = Ceilings()
 """Of a workspace that has said nothing."""
 
 
-class Allowed(NamedTuple):
+class LevelCeilings(NamedTuple):
     """What a workspace has said, and what its recipients have chosen, by their hashes."""
 
     ceilings: Ceilings
@@ -51,13 +51,15 @@ class MessageLevels:
         except Exception as error:  # whatever it is, of what was read before nothing has become wrong
             logs.get().warning("levels of tracking cannot be read", error=logs.words(error))
 
-    async def allowed(self, workspace: int, hashes: Callable[[], Awaitable[set[str]]]) -> Allowed:
+    async def allowed(self, workspace: int, hashes: Callable[[], Awaitable[set[str]]]) -> LevelCeilings:
         """What workspace and recipients allow. Raises RequestError 503 where that cannot be known now.
 
         hashes: of the recipients; asked for only where anybody has said anything.
         """
         ceilings = await self._of(workspace)
-        return Allowed(ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, await hashes()))
+        return LevelCeilings(
+            ceilings, {} if ceilings is OPEN_CEILINGS else await self._choices(workspace, await hashes())
+        )
 
     async def _of(self, workspace: int) -> Ceilings:
         """What the workspace has said. Raises RequestError 503 where that has never been read."""

@@ -45,7 +45,7 @@ from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import fields
 from postmeter.tracking.requests.lists import OneOrMany
 from postmeter.tracking.writes import message_body
-from postmeter.tracking.writes.levels import Allowed, MessageLevels
+from postmeter.tracking.writes.levels import LevelCeilings, MessageLevels
 
 MAX_MESSAGES = 1000
 MAX_COMMAS = 100 * MAX_MESSAGES
@@ -141,7 +141,7 @@ class Messages:
         return slot_of(record.workspace, record.message), encode(named)
 
     async def _take(
-        self, principal: Principal, body: bytes | msgspec.Raw, allowed: Allowed, room: int, full: bool = False
+        self, principal: Principal, body: bytes | msgspec.Raw, allowed: LevelCeilings, room: int, full: bool = False
     ) -> tuple[bytes, Registration]:
         """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record.
 

@@ -32,7 +32,7 @@ MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Due:
+class DueIp:
     """An IP of a workspace that is to be looked up."""
 
     workspace: int
@@ -121,11 +121,11 @@ class Job:
         self._counters.dnsbl_round_seconds.set(time.monotonic() - begun)
         return looked_up
 
-    async def _due(self, connection: Connection, as_of: Any) -> list[Due]:
+    async def _due(self, connection: Connection, as_of: Any) -> list[DueIp]:
         rows = await connection.fetch(QUERIES["due"], as_of, self._interval, CHUNK)
-        return [Due(row["workspace"], row["ip"]) for row in rows]
+        return [DueIp(row["workspace"], row["ip"]) for row in rows]
 
-    async def _store(self, connection: Connection, due: list[Due], answers: list[Listing]) -> None:
+    async def _store(self, connection: Connection, due: list[DueIp], answers: list[Listing]) -> None:
         await connection.execute(
             QUERIES["store"],
             [item.workspace for item in due],

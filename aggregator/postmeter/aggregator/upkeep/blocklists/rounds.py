@@ -34,7 +34,7 @@ class Listing:
 
 
 @dataclass
-class Standing:
+class ZoneState:
     """How a zone does in this round, for addresses of one IP version. trouble: why it is of no use, or ''."""
 
     trouble: str = ""
@@ -68,7 +68,7 @@ class Round:
     """
 
     def __init__(self, resolver: dns.asyncresolver.Resolver, zones: Sequence[Zone]) -> None:
-        self.standings: dict[tuple[Zone, int], Standing] = {}
+        self.standings: dict[tuple[Zone, int], ZoneState] = {}
         self.skipped = 0
         self._resolver = resolver
         self._zones = zones
@@ -107,7 +107,7 @@ class Round:
         ]
         troubles = await asyncio.gather(*(self._trouble(*key) for key in untested))
         for key, trouble in zip(untested, troubles, strict=True):
-            self.standings[key] = Standing(trouble)
+            self.standings[key] = ZoneState(trouble)
 
     async def _trouble(self, zone: Zone, version: int) -> str:
         present, absent = TEST_ENTRIES[version]

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from postmeter.query.documents.native import filters, stretches
 from postmeter.query.documents.native.filters import Filters
-from postmeter.query.documents.native.stretches import Place, Wanted
+from postmeter.query.documents.native.stretches import Place, Selection
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.requests import times
 from postmeter.query.requests.answers import Asked, Clock
@@ -80,7 +80,7 @@ class MessageSearch:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             series = await self._series(connection, asked, chosen)
-            wanted = Wanted(asked.scope.workspace, series, STATES.get(body.engagement or ""), start, end, after)
+            wanted = Selection(asked.scope.workspace, series, STATES.get(body.engagement or ""), start, end, after)
             rows, place = await _page(connection, wanted, _condition(body.engagement), body.limit)
         cursor = None
         if place is not None:
@@ -119,7 +119,7 @@ class MessageSearch:
         return found
 
 
-async def _page(connection: Any, wanted: Wanted, condition: str, limit: int) -> tuple[list[Any], Place | None]:
+async def _page(connection: Any, wanted: Selection, condition: str, limit: int) -> tuple[list[Any], Place | None]:
     """The messages of a page, and where it ends if more may follow."""
     found: list[Any] = []
     parts = await stretches.of(connection, wanted)

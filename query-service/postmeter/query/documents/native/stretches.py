@@ -41,7 +41,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Messages of one workspace, of `series` and in `states` (None: any), created in [start, end), behind `after`."""
 
     workspace: int
@@ -61,7 +61,7 @@ class Stretch:
     high: datetime | UUID
 
 
-async def of(connection: Connection, wanted: Wanted) -> list[Stretch]:
+async def of(connection: Connection, wanted: Selection) -> list[Stretch]:
     """The stretches, disjoint, the latest first; together they hold every message that is wanted."""
     if wanted.series == [] or wanted.start >= wanted.end:
         return []
@@ -72,7 +72,7 @@ async def of(connection: Connection, wanted: Wanted) -> list[Stretch]:
     return [beside, *await _before(connection, wanted, wanted.after.at)]
 
 
-async def _before(connection: Connection, wanted: Wanted, end: datetime) -> list[Stretch]:
+async def _before(connection: Connection, wanted: Selection, end: datetime) -> list[Stretch]:
     start = wanted.start
     if start >= end:
         return []

@@ -11,7 +11,7 @@ import asyncpg
 from aiohttp import web
 
 from postmeter.query.documents.optail import places, subjects
-from postmeter.query.documents.optail.places import Chosen
+from postmeter.query.documents.optail.places import Selection
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
@@ -65,7 +65,7 @@ class Messages:
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            chosen = Chosen(asked.scope.workspace, states, await _series(connection, asked))
+            chosen = Selection(asked.scope.workspace, states, await _series(connection, asked))
             if given.search:
                 rows, total = await subjects.search(connection, chosen, given.search, skip, limit)
             else:
@@ -109,7 +109,7 @@ async def _series(connection: Connection, asked: Asked) -> list[int] | None:
     return found
 
 
-async def _page(connection: Connection, chosen: Chosen, skip: int, limit: int) -> Found:
+async def _page(connection: Connection, chosen: Selection, skip: int, limit: int) -> Found:
     place = await places.find(connection, chosen, skip, limit)
     if not place.spans:
         return [], place.total

@@ -17,7 +17,7 @@ from postmeter.shared.stream.events import State
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Selection:
     """Which messages are listed: of one workspace, in `states` (None: any), of `series` (None: any)."""
 
     workspace: int
@@ -43,7 +43,7 @@ class Place:
     total: int
 
 
-async def find(connection: Connection, chosen: Chosen, skip: int, limit: int) -> Place:
+async def find(connection: Connection, chosen: Selection, skip: int, limit: int) -> Place:
     """The place of `limit` messages after the first `skip`. Reads counts, so call it in the reader's snapshot."""
     *finer, days = CREATED.tiers
     rows = await connection.fetch(_sql("days", chosen, days), *_parameters(chosen))
@@ -74,7 +74,7 @@ def _window(spans: list[Span], skip: int, limit: int) -> tuple[list[Span], int]:
     return inside, skip - skipped
 
 
-async def _narrow(connection: Connection, chosen: Chosen, spans: list[Span], tier: Tier) -> list[Span]:
+async def _narrow(connection: Connection, chosen: Selection, spans: list[Span], tier: Tier) -> list[Span]:
     """The spans cut into a finer tier's buckets; one whose buckets are not kept any more stays as it is."""
     width = timedelta(seconds=tier.seconds)
     lows, highs = [span.low for span in spans], [span.high for span in spans]
@@ -89,14 +89,14 @@ async def _narrow(connection: Connection, chosen: Chosen, spans: list[Span], tie
     return found
 
 
-def _joined(spans: list[Span], chosen: Chosen) -> list[Span]:
+def _joined(spans: list[Span], chosen: Selection) -> list[Span]:
     """One span instead of many where nothing else lies between them."""
     if not spans or chosen.states is not None or chosen.series is not None:
         return spans
     return [Span(spans[-1].low, spans[0].high, sum(span.n for span in spans))]
 
 
-def _sql(name: str, chosen: Chosen, tier: Tier, place: int = 2) -> str:
+def _sql(name: str, chosen: Selection, tier: Tier, place: int = 2) -> str:
     counters = CREATED.counters if chosen.states is None else [state.name.lower() for state in chosen.states]
     series = f"series = ANY (${place}::bigint[])"
     if chosen.series is None:
@@ -104,5 +104,5 @@ def _sql(name: str, chosen: Chosen, tier: Tier, place: int = 2) -> str:
     return QUERIES[name].format(count=added(counters), table=tier.table, series=series)
 
 
-def _parameters(chosen: Chosen) -> list[object]:
+def _parameters(chosen: Selection) -> list[object]:
     return [chosen.workspace] if chosen.series is None else [chosen.workspace, chosen.series]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from postmeter.query.documents.optail.places import Chosen
+from postmeter.query.documents.optail.places import Selection
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Connection
@@ -20,7 +20,7 @@ MAX_KEYS = 1_000
 
 
 async def search(
-    connection: Connection, chosen: Chosen, part: str, skip: int, limit: int
+    connection: Connection, chosen: Selection, part: str, skip: int, limit: int
 ) -> tuple[list[asyncpg.Record], int]:
     """(`limit` of the chosen messages after the first `skip`, the newest first; the number of all).
 

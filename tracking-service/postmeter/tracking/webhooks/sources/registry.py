@@ -62,7 +62,7 @@ class StoredSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Shown:
+class SavedSource:
     """What somebody must be told after a change. secret: of our making, to be shown this once; else None.
 
     missing: nothing is taken before the provider's own secret is given.
@@ -94,7 +94,7 @@ async def create(
     secret: Secret | None = None,
     options: dict[str, str],
     engagement: str = sources.ENGAGEMENT[0],
-) -> Shown:
+) -> SavedSource:
     """Make a source of a workspace (public id). Raises SourceRefused, TooManySources."""
     of = _provider(provider)
     _check_engagement(engagement)
@@ -122,7 +122,7 @@ async def create(
         options=options,
         created_at=created_at,
     )
-    return Shown(source, made if secret is None and not missing else None, missing)
+    return SavedSource(source, made if secret is None and not missing else None, missing)
 
 
 async def listed(database: Database, workspace: str | None, *, revoked: bool = False) -> list[StoredSource]:
@@ -147,7 +147,7 @@ async def change(
     rotate: bool = False,
     options: dict[str, str] | None = None,
     engagement: str | None = None,
-) -> Shown:
+) -> SavedSource:
     """Change what is not None. Raises NoSuchSource, SourceRefused; SettingsError for a key that is not the source's."""
     row = await _row(database, workspace, source_id)
     source, of = _source(row), PROVIDERS[row["provider"]]
@@ -174,7 +174,7 @@ async def change(
         engagement=engagement or source.engagement,
     )
     missing = given is None and of.secret is SecretOrigin.THEIRS and _is_missing(row["secret"], key)
-    return Shown(changed, given if rotate else None, missing)
+    return SavedSource(changed, given if rotate else None, missing)
 
 
 async def revoke(connection: Connection, workspace: str | None, source_id: str, actor: str) -> datetime:

@@ -29,7 +29,7 @@ from postmeter.shared.text.stamps import stamp
 from postmeter.tracking.requests import fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks.sources import registry
-from postmeter.tracking.webhooks.sources.registry import NoSuchSource, Shown, SourceRefused, TooManySources
+from postmeter.tracking.webhooks.sources.registry import NoSuchSource, SavedSource, SourceRefused, TooManySources
 
 NAME_CHARS = 200
 SECRET_CHARS = 8_192
@@ -163,7 +163,7 @@ class SourceRoutes:
             "last_error": None if error is None else _failure(error),
         }
 
-    def _made(self, told: Shown, history: History) -> api.MadeSource:
+    def _made(self, told: SavedSource, history: History) -> api.MadeSource:
         return api.MadeSource(
             **self._shown(told.source, history),
             secret=None if told.secret is None else told.secret.reveal(),
