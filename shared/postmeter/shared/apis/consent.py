@@ -50,8 +50,11 @@ class ConsentParameters(Struct):
     to_hash: Annotated[str, described("As messages show it: 64 hexadecimal digits.")] = ""
 
 
-class Told(Struct):
-    """One choice as it was told; null: nothing of that. recorded_by: `key:ID`, `user:ID`, `command` or `recipient`."""
+class RecordedChoice(Struct):
+    """One choice as it was reported; null: it leaves that open.
+
+    recorded_by: `key:ID`, `user:ID`, `command` or `recipient`.
+    """
 
     opens: Choice | None
     clicks: Choice | None
@@ -68,7 +71,7 @@ class RecipientConsent(Struct):
 
     opens: Choice
     clicks: Choice
-    history: list[Told]
+    history: list[RecordedChoice]
 
 
 class ConsentAnswer(Struct):
@@ -80,7 +83,7 @@ class ConsentAnswer(Struct):
 PUT = native(
     "PUT",
     PATH,
-    "Tell what recipients have chosen",
+    "Report what recipients have chosen",
     ConsentsAnswer,
     service=Service.TRACKING,
     scope="privacy",

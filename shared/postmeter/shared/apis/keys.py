@@ -78,7 +78,7 @@ ENDPOINTS = (
     endpoint(
         "POST",
         PATH,
-        "Make an API key, of at most your own rights; it is shown this once",
+        "Make an API key with at most your own rights; it is shown only once",
         MadeKeyAnswer,
         max_body=_MAX_BODY,
         body=NewKey,

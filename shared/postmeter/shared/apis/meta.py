@@ -22,8 +22,8 @@ def _endpoint(path: str, summary: str, **more: Any) -> Endpoint:
 ENDPOINTS = (
     _endpoint(OPENAPI_PATH, "This document", answer=dict[str, Any]),
     _endpoint(DOCS_PATH, "A page to read and try all of this", media="text/html"),
-    _endpoint(LEADS_TO_DOCS, "Leads to that page", status=302),
-    _endpoint(DOCS_PATH + "/{file}", "What that page consists of", media="*/*"),
+    _endpoint(LEADS_TO_DOCS, "Redirects to that page", status=302),
+    _endpoint(DOCS_PATH + "/{file}", "The files of that page", media="*/*"),
 )
 
 SCREENS = tuple(

@@ -184,7 +184,7 @@ ENDPOINTS = (
     native(
         "POST",
         ERASE_PATH,
-        "Erase a recipient: what identifies goes, numbers stay",
+        "Erase a recipient: what identifies them is removed, numbers stay",
         OrderedAnswer,
         service=Service.GATEWAY,
         scope="privacy",

@@ -61,7 +61,7 @@ ENDPOINTS = (
     _endpoint(
         "GET",
         PATH,
-        "IPs that the workspace sends from, and the blocklists that have them",
+        "IPs that the workspace sends from, and the blocklists that list them",
         SendingIpsAnswer,
         scope="analytics",
         roles=_READERS,
@@ -77,5 +77,5 @@ ENDPOINTS = (
         status=201,
         failures=(409,),
     ),
-    _endpoint("DELETE", ONE_PATH, "Remove an IP: what blocklists say of it counts no more", RemovedIpAnswer),
+    _endpoint("DELETE", ONE_PATH, "Remove an IP: its listings no longer count", RemovedIpAnswer),
 )

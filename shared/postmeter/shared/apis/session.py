@@ -138,7 +138,7 @@ ENDPOINTS = (
         status=204,
         failures=(401, 403, 503),
     ),
-    _endpoint("GET", PATH, "Who asks", answer=SessionAnswer, failures=(401, 503)),
+    _endpoint("GET", PATH, "Who is signed in", answer=SessionAnswer, failures=(401, 503)),
     _endpoint("DELETE", PATH, "Sign out: the session of the cookie ends", status=204, failures=(403, 503)),
     _endpoint(
         "GET",
@@ -153,13 +153,13 @@ ENDPOINTS = (
     _endpoint(
         "POST",
         LINK_PATH,
-        "What a one-time link is for, and whose account; it stays as good as it was",
+        "What a one-time link is for, and for whose account; asking does not use it up",
         max_body=MAX_BODY,
         body=LinkQuestion,
         answer=GoodLinkAnswer,
         failures=(401, 403, 503),
     ),
-    _endpoint("GET", WAYS_PATH, "Ways to sign in beside a password", answer=WaysAnswer),
+    _endpoint("GET", WAYS_PATH, "Ways to sign in other than a password", answer=WaysAnswer),
     _endpoint("GET", OIDC_PATH, "Sign in at the OpenID provider", status=302, parameters=BeginParameters),
     _endpoint("GET", OIDC_CALLBACK_PATH, "Where that provider sends the browser back to", status=302),
 )

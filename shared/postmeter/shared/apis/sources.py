@@ -126,7 +126,7 @@ ENDPOINTS = (
     _endpoint(
         "POST",
         PATH,
-        "Make a webhook source; get its URL and, this once, its secret",
+        "Make a webhook source; get its URL and, only once, its secret",
         MadeAnswer,
         max_body=64 * 1024,
         body=NewSource,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from postmeter.query.requests import parameters
 from postmeter.query.requests.answers import Asked
-from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, Told
+from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, RecordedChoice
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import recipients
@@ -54,8 +54,8 @@ async def consent_of(
     return RecipientConsent(holds.opens.text, holds.clicks.text, [_told(row) for row in told])
 
 
-def _told(row: asyncpg.Record) -> Told:
-    return Told(
+def _told(row: asyncpg.Record) -> RecordedChoice:
+    return RecordedChoice(
         opens=None if row["opens"] is None else Choice(row["opens"]).text,
         clicks=None if row["clicks"] is None else Choice(row["clicks"]).text,
         method=row["method"],
