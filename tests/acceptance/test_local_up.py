@@ -1,6 +1,8 @@
 """`postmeter up` as a process: it starts, keeps everything running, stops in order, and leaves nothing behind."""
 
 import json
+import os
+import re
 import shutil
 import signal
 import socket
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.product import Product, as_installed, descendants, running, wait_for
+from tests.product import Product, as_installed, descendants, free_port, running, wait_for
 
 COMMAND = str(Path(sys.executable).with_name("postmeter"))
 SERVICES = ("gateway", "tracking", "query", "aggregator")
@@ -161,6 +163,33 @@ def test_a_process_that_dies_is_started_again(product: Product, words: str) -> N
 
     wait_for("the product to work again", works)
     assert "starting it again" in product.output.read_text()
+
+
+def test_status_says_what_is_wrong(product: Product, folder: Path) -> None:
+    def status(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return postmeter("status", "--data", str(product.data), *arguments)
+
+    def fails() -> str | None:
+        told = status()
+        return told.stdout if told.returncode == 1 else None
+
+    well = wait_for("all shards", lambda: told if "counting: 4 of 4 shards" in (told := status()).stdout else None)
+    assert (well.returncode, well.stderr) == (0, "")
+    assert [line.split() for line in well.stdout.splitlines()[:4]] == [[name, "ready"] for name in product.ready["ops"]]
+    redis = product.pid_of("valkey-server")
+    assert redis is not None
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        said = wait_for("a failure", fails)
+    finally:
+        os.kill(redis, signal.SIGCONT)
+    assert re.search(r"^aggregator  NOT READY\n +redis: .", said, re.MULTILINE)
+    away = status(f"http://127.0.0.1:{free_port()}", product.ready["ops"]["query"])
+    assert away.returncode == 1
+    assert "does not answer: ConnectionRefusedError" in away.stdout
+    nowhere = postmeter("status", "--data", str(folder))
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+    assert "`postmeter up` does not run on" in nowhere.stderr
 
 
 def test_a_directory_in_use_is_refused(product: Product) -> None:

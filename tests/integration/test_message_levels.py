@@ -167,11 +167,16 @@ async def test_what_recipients_allow_is_never_guessed_while_postgres_is_away(
         refused = service.post("/v1/messages", MESSAGE, theirs)
         assert (refused.status, refused.json()["error"]["code"]) == (503, "UNAVAILABLE")
         assert refused.headers["retry-after"] == "1"
+
+        async def warned() -> bool:
+            return "not currently accepting connections" in service.warnings().get("postgres", "")
+
+        await until(warned)
     finally:
         await admin.execute(f'ALTER DATABASE "{own}" ALLOW_CONNECTIONS true')
         await admin.close()
 
     async def answered() -> bool:
-        return bool(service.post("/v1/messages", MESSAGE, theirs).status == 201)
+        return bool(service.post("/v1/messages", MESSAGE, theirs).status == 201 and not service.warnings())
 
     await until(answered)

@@ -1,8 +1,6 @@
 """The master of Redis dies, and a replica takes over: with POSTMETER_WAIT_REPLICAS no answered hit is lost."""
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,13 +83,13 @@ def test_a_replica_that_is_silent_has_hits_spooled_and_says_so(servers: Sentinel
     visitors.more(100)
     servers.pause(replica)
     visitors.more(100)
-    wait_for("a warning", lambda: "POSTMETER_WAIT_REPLICAS is 1" in _warnings(service).get("replicas", ""))
+    wait_for("a warning", lambda: "POSTMETER_WAIT_REPLICAS is 1" in service.warnings().get("replicas", ""))
     assert service.metric("postmeter_unreplicated_batches_total") > 0
     answered = visitors.end()
     assert len(hits_of(servers.url_of(master), opened)) < answered
     servers.go_on(replica)
     wait_for("a drained spool", lambda: empty(service.spool))
-    assert "replicas" not in _warnings(service)
+    assert "replicas" not in service.warnings()
     assert len(hits_of(servers.url_of(master), opened)) == answered
 
 
@@ -133,9 +131,3 @@ async def test_a_connection_to_what_has_become_a_replica_is_made_anew(server: Re
 def test_a_command_finds_the_master_by_its_sentinels(servers: Sentinels) -> None:
     with redis_clients.blocking(Secret(servers.url), socket_timeout=5.0) as client:
         assert client.role()[0] == b"master"
-
-
-def _warnings(service: Service) -> dict[str, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.ops_port}/readyz", timeout=PATIENCE) as answer:
-        found: dict[str, str] = json.load(answer)["warnings"]
-    return found

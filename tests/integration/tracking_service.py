@@ -168,6 +168,12 @@ class Service:
         found = re.search(rf"^{re.escape(name + labels)} (\S+)$", text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
+    def warnings(self) -> dict[str, str]:
+        """What /readyz warns of."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ops_port}/readyz", timeout=PATIENCE) as answer:
+            found: dict[str, str] = json.load(answer)["warnings"]
+        return found
+
     def dropped(self, reason: str) -> float:
         return self.metric("postmeter_hits_dropped_total", f'{{reason="{reason}"}}')
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmeter.cli.local.errors import LocalError
-from postmeter.cli.options import data_option, local_options
+from postmeter.cli.options import DEFAULT_DATA, data_option, local_options
 from postmeter.shared.errors import PostmeterError
 
 if TYPE_CHECKING:
@@ -111,6 +111,22 @@ def run(service: str) -> None:
     gc.freeze()
     gc.enable()
     module.main()
+
+
+@main.command()
+@data_option(default=DEFAULT_DATA)
+@click.argument("urls", nargs=-1, metavar="[URL]...")
+def status(data: Path, urls: tuple[str, ...]) -> None:
+    """Say what works, what does not, and why.
+
+    Asks the services of `postmeter up`, or those whose ops ports (POSTMETER_OPS_PORT) are named, such as
+    http://127.0.0.1:9090. Ends with 0 if all of them are ready, else with 1.
+    """
+    from postmeter.cli import status as looking
+
+    found = looking.status(data, urls)
+    click.echo("\n".join(found.lines))
+    sys.exit(0 if found.is_ready else 1)
 
 
 @main.command()

@@ -122,6 +122,7 @@ async def _operations(parts: Parts, registry: CollectorRegistry, stop: asyncio.E
                 "disk": disk_low,
                 "replicas": lambda: parts.durability.committer.lack,
                 "spool": lambda: parts.durability.committer.refused,
+                "postgres": parts.levels.warning,
                 "trusted_hops": parts.hops.warning,
             },
         ),

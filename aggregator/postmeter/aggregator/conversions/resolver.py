@@ -70,17 +70,18 @@ class Resolver:
         """Attribute until `stop` is set. Failures are logged and tried again."""
         trouble = TroubleLog()
         stopping = asyncio.create_task(stop.wait())
+        again = AGAIN_SECONDS
         try:
             while not stop.is_set():
                 self._wake.clear()
                 try:
-                    done = await self._round(stop)
+                    pause = LOOK_SECONDS if await self._round(stop) else AGAIN_SECONDS
+                    again = AGAIN_SECONDS
                     trouble.over("purchases are attributed again")
                 except Exception as error:
                     trouble.failed("purchases wait, trying again", error)
-                    done = False
+                    pause, again = again, min(2 * again, LOOK_SECONDS)
                 woken = asyncio.create_task(self._wake.wait())
-                pause = LOOK_SECONDS if done else AGAIN_SECONDS
                 await asyncio.wait({woken, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 woken.cancel()
         finally:

@@ -83,9 +83,14 @@ def configure(service: str, log_format: str, log_level: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
     )
+
+    def named(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**line, "service": service}
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            named,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -95,7 +100,6 @@ def configure(service: str, log_format: str, log_level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lenient(sys.stderr))),
     )
-    structlog.contextvars.bind_contextvars(service=service)
     for name in _LIBRARIES:
         logging.getLogger(name).handlers = [_Libraries(logging.WARNING)]
 

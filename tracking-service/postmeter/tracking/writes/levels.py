@@ -36,6 +36,17 @@ class MessageLevels:
         self._pool = pool
         self._said: dict[int, Ceilings] | None = None
         self._reading = asyncio.Lock()
+        self._failure: str | None = None
+        self._failures = logs.Seldom("levels of tracking cannot be read")
+
+    def warning(self) -> str | None:
+        """That what workspaces allow cannot be read from Postgres, while it is so."""
+        if self._failure is None:
+            return None
+        return (
+            f"what workspaces allow to be kept cannot be read: {self._failure}; registrations of those that have said"
+            " anything are refused (503): bring Postgres back, or correct POSTMETER_POSTGRES_DSN"
+        )
 
     async def run(self) -> None:
         """Keep up to date until cancelled."""
@@ -48,8 +59,10 @@ class MessageLevels:
     async def _read(self, pool: Pool) -> None:
         try:
             self._said = await ceilings.read(pool)
+            self._failure = None
         except Exception as error:  # whatever it is, of what was read before nothing has become wrong
-            logs.get().warning("levels of tracking cannot be read", error=logs.words(error))
+            self._failure = logs.words(error)
+            self._failures.note(error=self._failure)
 
     async def allowed(self, workspace: int, hashes: Callable[[], Awaitable[set[str]]]) -> LevelCeilings:
         """What workspace and recipients allow. Raises RequestError 503 where that cannot be known now.

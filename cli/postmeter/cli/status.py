@@ -1,0 +1,137 @@
+"""The command `postmeter status`: what each service's ops port says, in words."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from postmeter.cli.local import ready_file
+from postmeter.cli.local.errors import DataDirectoryError
+from postmeter.cli.local.lock import held
+from postmeter.shared.errors import PostmeterError
+
+SECONDS = 5.0
+"""For an answer; a service's own checks take two at most."""
+
+
+class Readiness(msgspec.Struct):
+    """What /readyz answers: why the service is not ready, and what it warns of, each by name."""
+
+    failed: dict[str, str]
+    warnings: dict[str, str]
+
+
+class Answer(NamedTuple):
+    """What one service said. readiness: None where it said nothing, and `trouble` says why."""
+
+    readiness: Readiness | None
+    trouble: str
+
+
+class Figures:
+    """The metrics of all services that answered."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[Sample]] = {}
+
+    def read(self, text: str) -> None:
+        """Add what one service's /metrics answered. Raises ValueError."""
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                self._samples.setdefault(sample.name, []).append(sample)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._samples
+
+    def values(self, name: str, **labels: Collection[str]) -> list[float]:
+        """Of every series of a metric, or of those that have one of the values of each label."""
+        found = self._samples.get(name, ())
+        return [one.value for one in found if all(one.labels[label] in labels[label] for label in labels)]
+
+
+class Status(NamedTuple):
+    """What there is to say, line by line, and whether every service is ready."""
+
+    lines: list[str]
+    is_ready: bool
+
+
+def status(data: Path, urls: Sequence[str]) -> Status:
+    """Of the services of `postmeter up`, or of those whose ops ports are named.
+
+    Raises DataDirectoryError where none run, PostmeterError for what is no URL.
+    """
+    figures = Figures()
+    places = {url: url.rstrip("/") for url in urls} or _local(data.absolute())
+    answers = {name: _ask(url, figures) for name, url in places.items()}
+    width = max(map(len, answers))
+    lines = [line for name, answer in answers.items() for line in _lines(name.ljust(width), answer)]
+    is_ready = all(one.readiness is not None and not one.readiness.failed for one in answers.values())
+    return Status(lines + _numbers(figures), is_ready)
+
+
+def _local(data: Path) -> dict[str, str]:
+    """The ops ports of the services of a data directory. Raises DataDirectoryError where none run."""
+    try:
+        return ready_file.read(data).ops
+    except OSError:
+        doing = "starts, or stops" if held(data) else "does not run"
+        raise DataDirectoryError(f"`postmeter up` {doing} on {data}; other services are asked by URL") from None
+
+
+def _ask(url: str, figures: Figures) -> Answer:
+    try:
+        readiness = msgspec.json.decode(_get(f"{url}/readyz"), type=Readiness)
+        figures.read(_get(f"{url}/metrics").decode())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        return Answer(None, f"{type(reason).__name__}: {reason}")
+    return Answer(readiness, "")
+
+
+def _get(url: str) -> bytes:
+    if not url.startswith(("http://", "https://")):
+        raise PostmeterError(f"{url} is not the URL of an ops port, such as http://127.0.0.1:9090")
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as response:
+            return bytes(response.read())
+    except urllib.error.HTTPError as error:  # 503: not ready, and the body says why
+        return error.read()
+
+
+def _lines(name: str, answer: Answer) -> list[str]:
+    if answer.readiness is None:
+        return [f"{name}  does not answer: {answer.trouble}"]
+    failed, warnings = answer.readiness.failed, answer.readiness.warnings
+    return [
+        f"{name}  {'NOT READY' if failed else 'ready'}",
+        *(f"{' ' * len(name)}    {check}: {why}" for check, why in failed.items()),
+        *(f"{' ' * len(name)}    warning, {what}: {why}" for what, why in warnings.items()),
+    ]
+
+
+def _numbers(figures: Figures) -> list[str]:
+    """What the metrics say beside it, of the services that answered."""
+    lines = []
+    if "postmeter_shards" in figures:
+        counted, shards = sum(figures.values("postmeter_leases")), max(figures.values("postmeter_shards"))
+        behind = max(figures.values("postmeter_lag_seconds"), default=0.0)
+        lines.append(f"counting: {counted:.0f} of {shards:.0f} shards, {behind:.1f} seconds behind")
+    if "postmeter_spool_bytes" in figures:
+        waiting = sum(figures.values("postmeter_spool_bytes"))
+        lines.append(f"on disk, waiting for Redis: {waiting:.0f} bytes of hits")
+    dropped = figures.values("postmeter_hits_dropped_total", reason=("spool_full", "spool_failed"))
+    unanswered = figures.values("postmeter_gateway_hits_answered_total", outcome=("dropped", "unavailable"))
+    if lost := sum(dropped) + sum(unanswered):
+        lines.append(f"LOST since the services started: {lost:.0f} hits")
+    if dead := sum(figures.values("postmeter_dead_letters_total")):
+        lines.append(f"put aside since the aggregator started: {dead:.0f} records, which the table dead_letter has")
+    return lines
