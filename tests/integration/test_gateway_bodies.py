@@ -7,17 +7,20 @@ import json
 import re
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from postmeter.gateway.proxy import upstream
 from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.http import arrivals
 from postmeter.shared.http import concurrency as turns
-from postmeter.shared.http import server as http_server
+from postmeter.shared.storage import sources
 from tests.integration.gateway_calls import SCOPES, Door, before
-from tests.integration.running_gateway import echo, speak
+from tests.integration.running_gateway import bearer, echo, speak
 from tests.integration.running_query import workspaces
 from tests.product import PATIENCE
 from tests.waiting import until_so
@@ -168,7 +171,7 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
     looked_at, has_begun, go_on = 0, asyncio.Event(), asyncio.Event()
-    is_awaited = http_server.is_awaited
+    is_awaited = arrivals.is_awaited
 
     def spied(content: aiohttp.StreamReader) -> bool:
         nonlocal looked_at
@@ -180,7 +183,7 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
         await go_on.wait()
         return await echo(request)
 
-    monkeypatch.setattr(http_server, "is_awaited", spied)
+    monkeypatch.setattr(arrivals, "is_awaited", spied)
     async with before(shared_postgres_dsn, take, service_requests=1) as at, workspaces(shared_postgres_dsn) as here:
         size = 15 << 20  # more than the kernel keeps on the way
         key = await here.key(await here.workspace(), "admin", SCOPES)
@@ -194,6 +197,60 @@ async def test_who_waits_for_the_service_is_not_slow(shared_postgres_dsn: str, m
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         assert (await second)[0] == 200
         writer.close()
+
+
+async def test_of_a_body_that_waits_for_its_turn_only_the_beginning_is_taken(
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has the only turn, one waits, and for a third there is no room; bodies that come whole wait as ever."""
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    begins, size = upstream.KEPT + 600, 200_000
+    monkeypatch.setattr(turns, "WAITING_BYTES", turns.AT_ONCE + begins)
+    async with before(shared_postgres_dsn, echo, service_requests=1) as at:
+        small = asyncio.create_task(at.ask("POST", "/v1/query", data=bytes(upstream.KEPT)))
+        assert (await small)[0] == 200
+        bodies = [await begun_body(at, at.key, "/v1/query", size) for _ in range(3)]
+        for _, writer in bodies:
+            writer.write(bytes(begins - 1))
+        told = {asyncio.create_task(reader.readline()): (reader, writer) for reader, writer in bodies}
+        (refused,), others = await asyncio.wait(told, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        assert await refused == b"HTTP/1.1 503 Service Unavailable\r\n"
+        small = asyncio.create_task(at.ask("POST", "/v1/query", data=bytes(upstream.KEPT)))
+        for other in others:
+            told[other][1].write(bytes(size - begins))
+        assert [await other for other in others] == [b"HTTP/1.1 200 OK\r\n"] * 2
+        assert (await small)[0] == 200
+        for _, writer in bodies:
+            writer.close()
+
+
+async def test_who_knows_a_webhook_s_url_holds_up_nobody_else(
+    shared_postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, take = 0, turns.ConcurrencyLimiter.take
+
+    async def counted(limiter: turns.ConcurrencyLimiter, *given: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await take(limiter, *given)
+
+    monkeypatch.setattr(turns.ConcurrencyLimiter, "take", counted)
+    async with before(shared_postgres_dsn, echo, service_requests=8) as at, workspaces(shared_postgres_dsn) as here:
+        workspace = await here.workspace()
+        key = await here.key(workspace, "admin", SCOPES)
+        one, other = [sources.new_id() for _ in range(2)]
+        for source in (one, other):
+            await here.pool.execute(
+                "INSERT INTO webhook_source (id, workspace, provider, name, secret) VALUES ($1, $2, 'resend', '', '')",
+                source,
+                workspace,
+            )
+        flood = [await begun_body(at, "", f"/v1/webhooks/resend/{one}", 1 << 20) for _ in range(5)]
+        await until_so(lambda: asked == len(flood))
+        for path in ("/v1/events", "/v1/messages", f"/v1/webhooks/resend/{other}"):
+            assert (await at.ask("POST", path, data=b"{}", headers=bearer(key)))[0] == 200
+        for _, writer in flood:
+            writer.close()
 
 
 async def test_a_body_is_asked_for_only_when_it_is_welcome(shared_postgres_dsn: str) -> None:

@@ -28,6 +28,7 @@ from postmeter.shared.apis.table import Service
 from postmeter.shared.http import ports
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.large_bodies import LargeBodies
 from postmeter.shared.http.server import Server
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import tokens
@@ -42,7 +43,9 @@ from postmeter.shared.storage import migrate, postgres, stores
 KEY_SECONDS = 2.0
 """How long a key may take to be looked up."""
 WORKSPACE_SHARE = 4
-"""One workspace may hold this part of a service's turns: a quarter."""
+"""One workspace may hold this part of a service's turns: a quarter. So may, beside it, all its webhooks."""
+SOURCE_SHARE = 2
+"""One webhook source may hold a half of those."""
 DOWNLOADS = 64
 """Files of exports at once. They take as long as their readers: no other request waits for one of these turns."""
 LIVE = 1024
@@ -115,7 +118,8 @@ def _proxy(
         held.push_async_callback(made.close)
         return made
 
-    requests = settings.service_requests, max(1, settings.service_requests // WORKSPACE_SHARE)
+    share = max(1, settings.service_requests // WORKSPACE_SHARE)
+    requests = settings.service_requests, share, max(1, share // SOURCE_SHARE)
     return Proxy(
         routes=Routes(),
         callers=own.callers,
@@ -127,6 +131,7 @@ def _proxy(
         upstreams={service: upstream(service, *requests) for service in (Service.TRACKING, Service.QUERY)},
         downloads=upstream(Service.QUERY, DOWNLOADS, DOWNLOADS // WORKSPACE_SHARE, DOWNLOADS_OF_ONE),
         live=upstream(Service.QUERY, LIVE, LIVE // LIVE_SHARE),
+        large=LargeBodies(),
         secret=settings.internal_secret,
         metrics=metrics,
         hops=hops,

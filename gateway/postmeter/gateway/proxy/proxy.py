@@ -21,7 +21,7 @@ from postmeter.gateway.proxy.lifetimes import Lifetime
 from postmeter.gateway.proxy.media_types import require_media
 from postmeter.gateway.proxy.routes import Handler, Routes
 from postmeter.gateway.proxy.sources import SourceBook
-from postmeter.gateway.proxy.upstream import Upstream, target
+from postmeter.gateway.proxy.upstream import KEPT, Upstream, target
 from postmeter.shared.apis import exports, preferences, unsubscribe, webhooks
 from postmeter.shared.apis.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
@@ -31,6 +31,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import client_address, failures, request_ids
 from postmeter.shared.http.bodies import IncomingBody
+from postmeter.shared.http.large_bodies import LargeBodies
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import hits, tokens
@@ -61,6 +62,7 @@ class Proxy:
     upstreams: dict[Service, Upstream]
     downloads: Upstream
     live: Upstream
+    large: LargeBodies
     secret: Secret
     metrics: GatewayMetrics
     hops: TrustedHops
@@ -88,6 +90,7 @@ class Proxy:
                     response = await self._api(request, endpoint, request_id, trace)
                     trace.answered(response.status)
         except RequestError as error:
+            error.with_traceback(None).__context__ = None  # frames that hold the body, and the body may hold the error
             response = refusal(request.method, path, error, request_id)
             if error.status in (400, 408, 413, 415) and request.can_read_body:
                 response.force_close()  # the rest of the body is not worth reading
@@ -114,9 +117,8 @@ class Proxy:
                 return await self._own(request, endpoint, caller, request_id, counted)
             return await self._pass_on(request, endpoint, caller, request_id, counted, trace)
         except failures.ANSWERABLE as error:
-            told = failures.answered(error, endpoint)
-            told.headers = counted | told.headers
-            raise told from None
+            # No name for it here: this frame and it would hold each other, and the body with them.
+            raise _with_headers(failures.answered(error, endpoint), counted) from None
 
     async def _own(
         self,
@@ -132,8 +134,9 @@ class Proxy:
             response = self.pages.answer(request, endpoint)
         else:
             body = await self._body(request, endpoint)
-            read = await body.read() if body is not None else b""
-            response = await handler(request, caller, read)
+            async with self.large.of(None if caller is None else caller.workspace, request) as turn:
+                read = await body.read(turn, KEPT) if body is not None else b""
+                response = await handler(request, caller, read)
         response.headers.update(counted)
         finish(response, request_id)
         return response
@@ -170,7 +173,8 @@ class Proxy:
         if endpoint.path == webhooks.PATH:
             *_, provider, source_id = path.split("/")
             source = await self.sources.find(provider, source_id)
-            names = (source.workspace,)
+            # Who knows a source's URL needs no key: beside the workspace's own turns, and of its webhooks' only a part.
+            names = (("webhooks", source.workspace), source.id)
             named = msgspec.structs.replace(source, request_id=request_id)
             headers = _of_webhook(request) | headers
             headers[sources.HEADER] = self._seal(sources.HEADER, named, endpoint, request)
@@ -188,6 +192,11 @@ class Proxy:
 
     async def _caller(self, request: web.BaseRequest, endpoint: Endpoint, *, is_use: bool = True) -> Principal | None:
         return None if endpoint.is_public else await self.callers.require(request, endpoint, is_use=is_use)
+
+
+def _with_headers(error: RequestError, headers: dict[str, str]) -> RequestError:
+    error.headers = headers | error.headers
+    return error
 
 
 def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Hashable, ...]:

@@ -24,6 +24,8 @@ RESTART_SECONDS = 2.0
 """How long a service that refuses connections, as one that restarts does, is waited for."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
+KEPT = 16 << 10
+"""What is kept of such a body before the request has its turn: those that wait or are slow have little."""
 
 
 def target(raw_path: str) -> str:
@@ -71,15 +73,22 @@ class Upstream:
         Raises RequestError: 502, 503, 504, or the body's own.
         """
         payload: bytes | IncomingBody | None = body
-        arriving = None
-        if body is not None and endpoint.max_body <= BUFFERED:
-            payload = await body.read()
-        elif body is not None:
-            await body.begin()  # who sends none takes no turn, and nobody waits for it behind us
-            arriving = body.request
         async with AsyncExitStack() as held:
+
+            async def turn() -> None:
+                if body is None or body.ended:
+                    await self._limiter.take(held, names)
+                else:
+                    await self._limiter.take(held, names, body.request, body.kept)
+
             try:
-                await self._limiter.take(held, names, arriving)
+                if body is None:
+                    await turn()
+                elif endpoint.max_body > BUFFERED:
+                    await body.begin()  # who sends none takes no turn, and nobody waits for it behind us
+                    await turn()
+                elif len(payload := await body.read(turn, KEPT)) <= KEPT:
+                    await turn()
             except TimeoutError:
                 raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
             response = await self._send(endpoint, raw_path, headers, payload)

@@ -8,7 +8,7 @@ how long that took.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -94,14 +94,15 @@ class Answerer:
         with ExitStack() as held:
             trace = UNTRACED
             try:
-                who, source, workspace = NOBODY, None, 0
+                who, source = NOBODY, None
+                whose: Hashable = None
                 if endpoint.path == webhooks.PATH:
                     source = self._open(endpoint, request, sources.HEADER, SealedSource)
-                    request_id, workspace = source.request_id, source.workspace
+                    request_id, whose = source.request_id, ("webhooks", source.workspace)
                     logs.bind_request(request_id)
                 elif endpoint.scope is not None:
                     who = self._open(endpoint, request, principal.HEADER, Principal)
-                    request_id, workspace = who.request_id, who.workspace
+                    request_id, whose = who.request_id, who.workspace
                     logs.bind_request(request_id)
                     # Whoever reaches this port may send a traceparent; the gateway's comes with a seal that is genuine.
                     traceparent = request.headers.get(traces.HEADER)
@@ -110,10 +111,11 @@ class Answerer:
                     trace.belongs_to(who.workspace_id)
                     authorization.require(endpoint, who)
                 exemplar = {"request_id": request_id, **trace.exemplar} if request_id else {}
-                async with self._large.of(workspace, request) as turn:
+                async with self._large.of(whose, request) as turn:
                     response = await handler(Asked(request, endpoint, who, source, turn))
             except Exception as error:
                 response = self._failure(error, endpoint, request, request_id)
+                error.with_traceback(None).__context__ = None  # as in Server
             trace.answered(response.status)
         if not endpoint.streams or response.status != 200:
             seconds = time.perf_counter() - began

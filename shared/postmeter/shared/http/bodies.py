@@ -14,6 +14,7 @@ from postmeter.shared.http import refusals
 PIECE = 64 * 1024
 """Bytes of inflated text at once."""
 LARGE = 256 << 10
+"""A service keeps this much of a body before it takes a turn."""
 MOST_MEMBERS = 1000
 """Of one gzip stream: empty ones have twenty bytes, and beginning each takes as long as inflating kilobytes."""
 Turn = Callable[[], Awaitable[None]]
@@ -23,7 +24,8 @@ _GZIP = 16 + zlib.MAX_WBITS
 class IncomingBody:
     """The body of `request`, to be read once. Raises RequestError 413 or 415 for what its headers say already.
 
-    begun, ended: how far reading has come. error: what is wrong with it, found while it was read.
+    begun, ended: how far reading has come. kept: bytes of it that are in memory while a turn is awaited. error: what is
+    wrong with it, found while it was read.
     """
 
     def __init__(self, request: web.BaseRequest, limit: int) -> None:
@@ -36,6 +38,7 @@ class IncomingBody:
         self._first: bytes | None = None
         self.begun = False
         self.ended = False
+        self.kept = 0
         self.error: RequestError | None = None
         if (request.content_length or 0) > limit:
             raise self._too_large()
@@ -43,16 +46,18 @@ class IncomingBody:
     async def begin(self) -> None:
         """Wait for its first piece. Raises RequestError 400 or 408."""
         self._first = await self._received()
+        self.kept = len(self._first)
 
-    async def read(self, turn: Turn | None = None) -> bytes:
+    async def read(self, turn: Turn | None = None, kept: int = LARGE) -> bytes:
         """All of it. Raises RequestError 400, 408 or 413.
 
-        turn: awaited once, before more than LARGE bytes are kept. Whoever passes a body on does not say how long it
+        turn: awaited once, before more than `kept` bytes are kept. Whoever passes a body on does not say how long it
         is, so only what has come tells a large one, and a slow sender holds no turn before that.
         """
         body = bytearray()
         async for piece in self.pieces():
-            if turn is not None and len(body) + len(piece) > LARGE:
+            if turn is not None and len(body) + len(piece) > kept:
+                self.kept = len(body) + len(piece)
                 await turn()
                 turn = None
             body += piece

@@ -8,19 +8,23 @@ its turn goes on. While there are turns enough nobody is hurried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Hashable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from aiohttp import StreamReader, web
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import server as http_server
+from postmeter.shared.http import arrivals
 
 TURN_SECONDS = 5.0
 """How long a request waits for its turn when there is enough to do already."""
 PATIENCE_SECONDS = 2.0
 """How long it waits before a slow body is given up for it; and how long each body may take before it is one."""
+WAITING_BYTES = 64 << 20
+"""What bodies hold together while they wait for turns. One more that would have to wait is refused at once."""
+AT_ONCE = 256 << 10
+"""What comes of a body at once when it may go on, for all of those whose time to wait ends in the same moment."""
 
 
 class ConcurrencyLimiter:
@@ -36,19 +40,28 @@ class ConcurrencyLimiter:
         self._shares: WeakValueDictionary[tuple[Hashable, ...], asyncio.Semaphore] = WeakValueDictionary()
         self._arriving: dict[StreamReader, tuple[web.BaseRequest, float, int]] = {}
         """Bodies that are read during a turn: of which request, since when, and how many bytes had come by then."""
+        self._waiting = 0
 
     async def take(
-        self, held: AsyncExitStack, names: tuple[Hashable, ...], arriving: web.BaseRequest | None = None
+        self,
+        held: AsyncExitStack,
+        names: tuple[Hashable, ...],
+        arriving: web.BaseRequest | None = None,
+        kept: int = 0,
     ) -> None:
         """Take a turn for a caller of these names, the widest first; `held` gives it back. Raises TimeoutError.
 
-        arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408.
+        arriving: the request, if its body is read during the turn: whoever reads it may get a RequestError 408. kept:
+        bytes of it that are read already, and in memory.
         """
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._seconds or TURN_SECONDS):
-            # The narrowest share first: whoever waits in it holds nothing that others could use.
-            for depth in range(min(len(names), len(self._parts)), 0, -1):
-                share = self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
+        # The narrowest share first: whoever waits in it holds nothing that others could use.
+        shares = [
+            self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
+            for depth in range(min(len(names), len(self._parts)), 0, -1)
+        ]
+        async with self._room(arriving, kept, [*shares, self._all]), asyncio.timeout(self._seconds or TURN_SECONDS):
+            for share in shares:
                 await held.enter_async_context(share)
             hurry = loop.call_later(PATIENCE_SECONDS, self._hurry) if self._all.locked() else None
             try:
@@ -61,15 +74,35 @@ class ConcurrencyLimiter:
             self._arriving[body] = arriving, loop.time(), body.total_bytes
             held.callback(self._arriving.pop, body, None)
 
+    @asynccontextmanager
+    async def _room(
+        self, arriving: web.BaseRequest | None, kept: int, turns: Iterable[asyncio.Semaphore]
+    ) -> AsyncIterator[None]:
+        """What a body takes while it waits, and no more of it comes. Raises TimeoutError where that is too much."""
+        if arriving is None or not any(turn.locked() for turn in turns):
+            yield
+            return
+        size = kept + arrivals.unread(arriving.content)
+        if not arriving.content.is_eof():
+            size = max(size, AT_ONCE)
+        if self._waiting + size > WAITING_BYTES:
+            raise TimeoutError("there is no room to wait")
+        self._waiting += size
+        try:
+            with arrivals.paused(arriving):
+                yield
+        finally:
+            self._waiting -= size
+
     def _hurry(self) -> None:
         """Give up the slowest body; one whose bytes lie here unread waits for us and is not slow."""
         now = asyncio.get_running_loop().time()
         slow = [
             ((body.total_bytes - had) / (now - since), request)
             for body, (request, since, had) in self._arriving.items()
-            if now - since >= PATIENCE_SECONDS and http_server.is_awaited(body)
+            if now - since >= PATIENCE_SECONDS and arrivals.is_awaited(body)
         ]
         if slow:
             _, slowest = min(slow, key=lambda one: one[0])
             message = "The body came too slowly while others waited for their turn; send it again, or in smaller parts."
-            http_server.give_up(slowest, RequestError(408, "REQUEST_TIMEOUT", message))
+            arrivals.give_up(slowest, RequestError(408, "REQUEST_TIMEOUT", message))

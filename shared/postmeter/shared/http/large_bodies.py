@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
 from postmeter.shared.errors import Unavailable
-from postmeter.shared.http.bodies import Turn
+from postmeter.shared.http.bodies import LARGE, Turn
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 
 AT_ONCE = 4
@@ -23,16 +23,17 @@ class LargeBodies:
         self._limiter = ConcurrencyLimiter(AT_ONCE, OF_A_WORKSPACE)
 
     @asynccontextmanager
-    async def of(self, workspace: int, request: web.Request) -> AsyncIterator[Turn]:
+    async def of(self, workspace: Hashable, request: web.BaseRequest) -> AsyncIterator[Turn]:
         """What reading awaits once the body is a large one; its turn lasts until the block ends.
 
+        workspace: whose turns these are.
         Raises Unavailable, from the turn, if none comes free in time.
         """
         async with AsyncExitStack() as held:
 
             async def turn() -> None:
                 try:
-                    await self._limiter.take(held, (workspace,), request)
+                    await self._limiter.take(held, (workspace,), request, LARGE)
                 except TimeoutError:
                     raise Unavailable(_BUSY, 1) from None
 

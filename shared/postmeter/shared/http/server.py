@@ -16,7 +16,7 @@ from aiohttp.web_protocol import RequestHandler
 from yarl import URL
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import refusals, request_ids, request_lines
+from postmeter.shared.http import arrivals, refusals, request_ids, request_lines
 from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.ports import Clocks
 from postmeter.shared.process import logs
@@ -118,7 +118,7 @@ class Server(web.Server):
         timer: asyncio.TimerHandle | None = None
         if request.body_exists:
             late = RequestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.")
-            timer = self._loop.call_later(self.clocks.body, give_up, request, late)
+            timer = self._loop.call_later(self.clocks.body, arrivals.give_up, request, late)
             request.content.on_eof(timer.cancel)
         closes = True
         try:
@@ -347,21 +347,10 @@ class Protocol(RequestHandler):
         self.force_close()
 
 
-def give_up(request: web.BaseRequest, why: RequestError) -> None:
-    """Wait no longer for a body: whoever reads it gets the error, and the rest is not waited for either."""
-    request.protocol._lingering_time = 0.0
-    request.content.set_exception(why)
-
-
 def is_closing(request: web.BaseRequest) -> bool:
     """Whether the server that the request came to has begun to stop."""
     server = request.protocol._manager
     return server is None or cast("Server", server).closing
-
-
-def is_awaited(content: StreamReader) -> bool:
-    """Whether more of a body has to come, and all that has come is read."""
-    return not content.is_eof() and content.exception() is None and content._size == 0
 
 
 class AppRunner(web.AppRunner):
