@@ -20,7 +20,10 @@ K8S = ROOT / "deploy/k8s"
 KUBECTL = Path(sysconfig.get_path("scripts")) / "kubectl"
 OVERLAYS = ("small", "standard")
 COMPONENTS = ("gateway-api", "ingress", "prometheus-operator")
-"""What either overlay may have beside it; `standard` has autoscaling in it, and `small` cannot have it."""
+"""What either overlay may have beside it; `standard` has autoscaling in it, and `small` cannot have it.
+
+`sentinels` is for a Valkey of one's own, whose settings name them.
+"""
 
 
 def kustomize(folder: Path) -> str:
@@ -29,9 +32,12 @@ def kustomize(folder: Path) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def whole(overlay: str) -> Manifests:
-    """An overlay with all components, and what is applied beside it: `admin` and whatever else has its own folder."""
-    docs = [*rendered(overlay, *COMPONENTS).all()]
+def whole(overlay: str, *more: str) -> Manifests:
+    """An overlay with all components, and what is applied beside it: `admin` and whatever else has its own folder.
+
+    more: components beside these.
+    """
+    docs = [*rendered(overlay, *COMPONENTS, *more).all()]
     for folder in beside():
         docs += rendered_folder(folder).all()
     return Manifests(docs)

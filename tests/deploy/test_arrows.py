@@ -63,6 +63,17 @@ def test_pods_reach_what_their_settings_name_and_nothing_else(manifests: Manifes
     assert outside == {(one.owner, port) for one in everybody for port in tried if allows(manifests, one, None, port)}
 
 
+def test_who_reaches_the_master_reaches_its_sentinels_where_there_are_any() -> None:
+    """`redis+sentinel://` names port 26379, and they name the master."""
+    without, with_them = whole("standard"), whole("standard", "sentinels")
+    for group in groups(with_them):
+        for port in (25, 80, 443, 5432, 6379, 8080):
+            assert allows(with_them, group, None, port) == allows(without, group, None, port)
+        assert allows(with_them, group, None, 26379) == allows(without, group, None, 6379)
+        assert not allows(without, group, None, 26379)
+        assert not any(allows(with_them, group, other, 26379) for other in groups(with_them))
+
+
 def test_from_outside_come_hits_and_requests_and_from_prometheus_its_questions(manifests: Manifests) -> None:
     for group in groups(manifests):
         for name, port in group.ports.items():
