@@ -113,11 +113,11 @@ STORE = {
     ),
     "purchases": (
         "INSERT INTO purchase (workspace, contact, id, order_id, amount, currency, items, digest, at, received_at)"
-        " VALUES ($1, $2, $3::timestamptz::text, '', 1, 'EUR', '[]', '', $3, $3)"
+        " SELECT $1, $2, 'evt_' || count(*), '', 1, 'EUR', '[]', '', $3, $3 FROM purchase"
     ),
     "custom_events": (
         "INSERT INTO custom_event (workspace, contact, id, name, properties, at, received_at)"
-        " VALUES ($1, $2, $3::timestamptz::text, 'seen', '{}', $3, $3)"
+        " SELECT $1, $2, 'evt_' || count(*), 'seen', '{}', $3, $3 FROM custom_event"
     ),
     "waiting": "INSERT INTO waiting (workspace, to_hash, since, record) VALUES ($1, $2, $3, $4)",
     "put_aside": (
@@ -148,6 +148,33 @@ async def test_the_pages_of_a_list_hold_all_of_it(api: Api, monkeypatch: pytest.
     assert [one for page in pages for one in page] == [f"{one.replace(microsecond=0):%Y-%m-%dT%H:%M:%SZ}" for one in at]
 
 
+@pytest.mark.parametrize("name", ["messages", *STORE])
+async def test_a_second_that_no_page_holds_is_told_whole_by_next(
+    api: Api, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Seven of one second, of which pairs are of one moment, on pages of three."""
+    for bound, n in (("MOST_ROWS", 2), ("MOST_MESSAGES", 2), ("MOST_OF_A_SECOND", 1)):
+        monkeypatch.setattr(recipients, bound, n)
+    more = [records.encode(event(EventType.DEFERRED, None, provider="POSTMARK"))] if name == "waiting" else []
+    for n in range(7):
+        at = NOW + timedelta(milliseconds=n // 2)
+        if name == "messages":
+            await register(api.here, api.workspace, Mail(at, to_hash=HASH))
+        else:
+            await api.here.pool.execute(STORE[name], api.workspace, HASH, at, *more)
+    pages, asking = [], {"to": ADDRESS}
+    while True:
+        told = await export(api, asking)
+        pages.append((told["consent"]["history"] if name == "consent" else told[name], told["left_out"]))
+        if not told["next"]:
+            break
+        assert list(told["next"]) == ["before" if name == "messages" else f"{name}_before"]
+        asking |= told["next"]
+    assert [(len(found), left) for found, left in pages] == [(3, {name: 4}), (3, {name: 1}), (1, {})]
+    if name in ("messages", "purchases", "custom_events"):
+        assert len({one["id"] for found, _ in pages for one in found}) == 7
+
+
 async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> None:
     for body, field in (
         ({}, "to"),
@@ -156,6 +183,10 @@ async def test_what_is_wrong_is_said_and_who_may_not_is_refused(api: Api) -> Non
         ({"to_hash": "12"}, "to_hash"),
         ({"to": ADDRESS, "before": "soon"}, "before"),
         ({"to": ADDRESS, "put_aside_before": "2026-02-30"}, "put_aside_before"),
+        ({"to": ADDRESS, "before": "2026-05-20T10:20:30.000000Z/1"}, "before"),
+        ({"to": ADDRESS, "waiting_before": "2026-05-20T10:20:30.000000Z/9223372036854775808"}, "waiting_before"),
+        ({"to": ADDRESS, "consent_before": "2026-05-20T10:20:30.000000/1"}, "consent_before"),
+        ({"to": ADDRESS, "purchases_before": "2026-05-20T10:20:30.000000Z/\0"}, "purchases_before"),
     ):
         assert (await export(api, body, 400))["error"]["field"] == field
     assert (await export(api, {"to": ADDRESS}, 403, role="member"))["error"]["code"] == "FORBIDDEN"

@@ -15,7 +15,8 @@ ERASURE_PATH = "/v1/recipients/erasures/{id}"
 EXPORT_PATH = "/v1/recipients/export"
 MOST_MESSAGES, MOST_EVENTS, MOST_ROWS = 200, 200, 1000
 MOST_OF_A_SECOND = 800
-"""Of a list beyond its most, of the second at which a page ends: `before` is told to the second."""
+"""Of a list beyond its most, of the second at which a page ends: whoever goes on by the last time, which is told to the
+second, misses none of so many; by `next` nobody misses any."""
 ADMINS = ("super_admin", "admin")
 PROCESSING, COMPLETED = "processing", "completed"
 _Status = Annotated[str, one_of(PROCESSING, COMPLETED)]
@@ -73,16 +74,19 @@ class ErasureAnswer(Struct):
 
 
 class Befores(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where each list of POST /v1/recipients/export begins, for what was left out; without one, at its latest."""
+    """Where each list of POST /v1/recipients/export begins, for what was left out; without one, at its latest.
 
-    before: Annotated[Timestamp | UnsetType, described("Only messages that were created before it.")] = UNSET
+    Each takes a time, or what the answer before says for it in `next`.
+    """
+
+    before: Annotated[str | UnsetType, described("Only messages that were created before it.")] = UNSET
     consent_before: Annotated[
-        Timestamp | UnsetType, described("Of `consent.history` only choices whose `recorded_at` is before it.")
+        str | UnsetType, described("Of `consent.history` only choices whose `recorded_at` is before it.")
     ] = UNSET
-    purchases_before: Annotated[Timestamp | UnsetType, described("Only purchases whose `at` is before it.")] = UNSET
-    custom_events_before: Annotated[Timestamp | UnsetType, described("Only those whose `at` is before it.")] = UNSET
-    waiting_before: Annotated[Timestamp | UnsetType, described("Only those whose `since` is before it.")] = UNSET
-    put_aside_before: Annotated[Timestamp | UnsetType, described("Only those whose `at` is before it.")] = UNSET
+    purchases_before: Annotated[str | UnsetType, described("Only purchases whose `at` is before it.")] = UNSET
+    custom_events_before: Annotated[str | UnsetType, described("Only those whose `at` is before it.")] = UNSET
+    waiting_before: Annotated[str | UnsetType, described("Only those whose `since` is before it.")] = UNSET
+    put_aside_before: Annotated[str | UnsetType, described("Only those whose `at` is before it.")] = UNSET
 
 
 class KeptOfAddress(Befores, kw_only=True, forbid_unknown_fields=True):
@@ -160,7 +164,8 @@ class KeptAside(Struct):
 
 class Kept(Struct):
     """Everything that is kept of a recipient. left_out: how much more there is of each list, before what it has, where
-    that is more than one answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others.
+    that is more than one answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others. next: fields
+    to ask with for the rest of these lists.
     """
 
     to_hash: str
@@ -172,6 +177,7 @@ class Kept(Struct):
     waiting: list[KeptWaiting]
     put_aside: list[KeptAside]
     left_out: dict[str, int]
+    next: dict[str, str]
 
 
 class KeptAnswer(Struct):

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
-from postmeter.query.requests import times
+from postmeter.query.documents.native.recipient_pages import LISTS, Beginning
 from postmeter.query.requests.answers import Asked
 from postmeter.shared.apis import recipients as api
 from postmeter.shared.apis.message_events import HistoryEvent
@@ -35,16 +35,6 @@ FIRST = {
     Engagement.REPLY: "replied",
     Engagement.UNSUBSCRIBE: "unsubscribed",
 }
-_BEFORES = {
-    "messages": "before",
-    "consent": "consent_before",
-    "purchases": "purchases_before",
-    "custom_events": "custom_events_before",
-    "waiting": "waiting_before",
-    "put_aside": "put_aside_before",
-}
-"""The lists, and the field of the body that says where each one begins; in the order of `counts`."""
-_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +53,7 @@ class RecipientExport:
             raise RequestError(403, "FORBIDDEN", "A recipient is the workspace's; you are confined to domains.")
         given = json_bodies.decode(_decoder, await asked.read())
         to_hash = hash_asked_for(given.to, given.to_hash)
-        before = _befores(given)
+        begin = _beginnings(given)
         workspace = asked.scope.workspace
         async with self._pool.acquire() as connection:
             async with audit.change(connection):
@@ -71,24 +61,23 @@ class RecipientExport:
                 by = audit.actor_of(asked.principal)
                 await audit.record(connection, workspace, by, audit.Action.RECIPIENT_EXPORTED, "")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                found = await _kept(connection, workspace, to_hash, before)
+                found = await _kept(connection, workspace, to_hash, begin)
         return json(api.KeptAnswer(found))
 
 
-def _befores(given: api.Asked) -> dict[str, datetime]:
+def _beginnings(given: api.Asked) -> dict[str, Beginning]:
     """Where each list begins, by its name."""
-    befores = {}
-    for name, field in _BEFORES.items():
-        text = getattr(given, field)
-        befores[name] = times.instant(text, field, UTC, last=False) if isinstance(text, str) else _LATEST
-    return befores
+    begin = {}
+    for name, pages in LISTS.items():
+        text = getattr(given, pages.field)
+        begin[name] = pages.beginning(text) if isinstance(text, str) else Beginning()
+    return begin
 
 
-async def _kept(connection: Connection, workspace: int, to_hash: str, before: Mapping[str, datetime]) -> api.Kept:
+async def _kept(connection: Connection, workspace: int, to_hash: str, begin: Mapping[str, Beginning]) -> api.Kept:
     async def page(name: str, most: int) -> list[asyncpg.Record]:
-        return await connection.fetch(
-            QUERIES[name], workspace, to_hash, most, before[name], most + api.MOST_OF_A_SECOND
-        )
+        at, most_of_all = begin[name], most + api.MOST_OF_A_SECOND
+        return await connection.fetch(QUERIES[name], workspace, to_hash, most, at.at, most_of_all, at.id)
 
     rows = await page("messages", api.MOST_MESSAGES)
     ids = [row["id"] for row in rows]
@@ -98,12 +87,13 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, before: Ma
     first: dict[UUID, dict[str, str]] = {message: {} for message in ids}
     for row in await connection.fetch(QUERIES["engagements"], workspace, ids):
         first[row["message"]][FIRST[Engagement(row["kind"])]] = stamp(row["at"])
-    lists = {name: await page(name, api.MOST_ROWS) for name in _BEFORES if name != "messages"}
+    lists = {name: rows if name == "messages" else await page(name, api.MOST_ROWS) for name in LISTS}
     day = await connection.fetchval(QUERIES["last_open"], workspace, to_hash)
-    counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, *before.values(), ids)
+    befores = [at.at for at in begin.values()], [at.id for at in begin.values()]
+    counts = await connection.fetchrow(QUERIES["counts"], workspace, to_hash, *befores[0], *befores[1], ids)
     assert counts is not None
-    shown = {"messages": len(rows), "events": sum(map(len, events.values()))}
-    shown |= {name: len(found) for name, found in lists.items()}
+    shown = {"events": sum(map(len, events.values()))} | {name: len(found) for name, found in lists.items()}
+    more = [name for name, found in lists.items() if counts[name] > len(found)]
     return api.Kept(
         to_hash=to_hash,
         messages=[_message(row, events[row["id"]], first[row["id"]]) for row in rows],
@@ -114,6 +104,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, before: Ma
         waiting=_waiting(lists["waiting"]),
         put_aside=[api.KeptAside(stamp(row["at"]), row["reason"]) for row in lists["put_aside"]],
         left_out={name: counts[name] - n for name, n in shown.items() if counts[name] > n},
+        next={LISTS[name].field: LISTS[name].end(lists[name][-1]) for name in more},
     )
 
 
