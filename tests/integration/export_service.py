@@ -253,6 +253,10 @@ async def exporting(
         )
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
+            await here.pool.execute(
+                "INSERT INTO api_key (id, workspace, hmac, role, scopes) VALUES ('k', $1, '', 'admin', '{analytics}')",
+                number,
+            )
             worker = replace(made.worker, retry_seconds=retry_seconds)
             task = asyncio.create_task(worker.run(stop)) if work else None
             try:

@@ -1,6 +1,7 @@
 """Workspaces' exports over real HTTP: what is in them, who may have them, how they fail."""
 
 import re
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -274,6 +275,7 @@ async def test_a_link_opens_one_file_for_its_time(api: Api) -> None:
         link.replace(query["signature"][0], "0" * 64),
         link.replace(done["export_id"], other["export_id"]),
         link.replace(done["export_id"], "exp_unknown"),
+        link.replace("by=k", "by=l"),
         link.replace(NAME, "theirs"),
         link.partition("?")[0],
         link + "%00",
@@ -284,6 +286,46 @@ async def test_a_link_opens_one_file_for_its_time(api: Api) -> None:
             answers.add((answer.status, await answer.text()))
     assert [status for status, _ in answers] == [403]
     assert '"code":"INVALID_LINK"' in next(text for _, text in answers)
+
+
+async def test_a_link_ends_with_who_asked_for_it(api: Api) -> None:
+    """A key that is revoked; a user who is disabled, removed, or confined to less than the export holds."""
+    await message(api.here, api.workspace)
+    export_id = (await api.completed(export_type="messages"))["export_id"]
+    users = [uuid.uuid4() for _ in range(3)]
+    for user in users:
+        await api.here.pool.execute(
+            "INSERT INTO user_account (workspace, id, email, role) VALUES ($1, $2, $2::uuid::text, 'member')",
+            api.workspace,
+            user,
+        )
+    links = []
+    for asks in (api, *(api.seen_as(key_id=f"user:{user}") for user in users)):
+        link = (await asks.status(export_id))[1]["data"]["download_url"]
+        links.append(link.replace("https://gateway.example", api.url))
+
+    async def opened() -> list[int]:
+        statuses = []
+        for link in links:
+            async with api.session.get(link) as answer:
+                statuses.append(answer.status)
+        return statuses
+
+    assert await opened() == [200, 200, 200, 200]
+    for change, *values in (
+        ("UPDATE api_key SET revoked_at = now() WHERE id = 'k'",),
+        ("UPDATE user_account SET disabled_at = now() WHERE id = $1", users[0]),
+        ("UPDATE user_account SET domains = '{a.example}' WHERE id = $1", users[1]),
+        ("DELETE FROM user_account WHERE id = $1", users[2]),
+    ):
+        before = await opened()
+        await api.here.pool.execute(change, *values)
+        after = await opened()
+        assert sorted({*zip(before, after, strict=True)} - {(200, 200), (410, 410)}) == [(200, 410)]
+    assert after == [410] * 4
+    # Who may see it all the same gets a link of his own.
+    other = api.seen_as(key_id=f"user:{uuid.uuid4()}")
+    assert (await other.status(export_id))[1]["data"]["download_url"] is not None
 
 
 async def test_a_forged_host_is_in_no_link(api: Api) -> None:

@@ -21,6 +21,7 @@ _PASSED_BACK = (
     "Retry-After",
     "Allow",
     "Content-Disposition",
+    "Location",
     "Content-Security-Policy",
     "Referrer-Policy",
     "WWW-Authenticate",

@@ -102,9 +102,9 @@ class Jobs:
         """Rows of the latest exports of which the caller may see everything, the latest first."""
         return await self._pool.fetch(_QUERIES["latest"], scope.workspace, scope.domains, LATEST)
 
-    async def file(self, workspace_id: str, export_id: str) -> asyncpg.Record | None:
-        """Id, format and file of an export that may be downloaded now."""
-        return await self._pool.fetchrow(_QUERIES["file"], workspace_id, export_id)
+    async def file(self, workspace_id: str, export_id: str, by: str) -> asyncpg.Record | None:
+        """Format and file of an export that may be downloaded now, by a link that `by` (of a principal) asked for."""
+        return await self._pool.fetchrow(_QUERIES["file"], workspace_id, export_id, by)
 
     async def take(self) -> Job | None:
         """Lease a job, if there is one to work on. Of one workspace one job is at work at a time, whoever works."""

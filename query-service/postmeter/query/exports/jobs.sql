@@ -27,9 +27,13 @@ FROM export WHERE workspace = $1 AND ($2::text[] IS NULL OR domains <@ $2::text[
 ORDER BY created_at DESC, id LIMIT $3
 
 -- name: file
--- The file of export $2 of the workspace with the public id $1, while it may be downloaded.
-SELECT export.id, export.format, export.file FROM workspace JOIN export ON export.workspace = workspace.number
-WHERE workspace.id = $1 AND export.id = $2 AND export.status = 'completed' AND export.expires_at > now()
+-- The file of export $2 of the workspace with the public id $1, while it may be downloaded, and key or user $3 may see it.
+SELECT export.format, export.file FROM workspace w JOIN export ON export.workspace = w.number
+WHERE w.id = $1 AND export.id = $2 AND export.status = 'completed' AND export.expires_at > now() AND (
+    EXISTS (SELECT FROM api_key k WHERE k.id = $3 AND k.workspace = w.number AND k.revoked_at IS NULL)
+    OR EXISTS (
+        SELECT FROM user_account u WHERE u.workspace = w.number AND 'user:' || u.id = $3 AND u.disabled_at IS NULL
+            AND (u.domains IS NULL OR export.domains <@ u.domains)))
 
 -- name: taking
 -- Held to the end of the transaction by whoever takes a job, so that no two take jobs of one workspace.

@@ -85,23 +85,23 @@ class Exports:
             raise RequestError(404, "EXPORT_NOT_FOUND", message, "exportId")
         if row["status"] == "failed":
             raise RequestError(422, "EXPORT_FAILED", f"Failed to generate export: {row['error']}")
-        return json(api.ExportStatusAnswer(True, await self._status(workspace, row)))
+        return json(api.ExportStatusAnswer(True, self._status(asked, workspace, row)))
 
     async def latest(self, asked: Asked) -> web.Response:
         """The latest ones, and what can be ordered. The reason of a failure is beside it: one list, one good answer."""
         found = []
         for row in await self._jobs.latest(asked.scope):
-            status = msgspec.structs.asdict(await self._status(asked.principal.workspace_id, row))
+            status = msgspec.structs.asdict(self._status(asked, asked.principal.workspace_id, row))
             error = row["error"] if row["status"] == "failed" else None
             found.append(api.OrderedExport(**status, export_type=row["type"], error=error))
         return json(api.LatestAnswer(found, formats.available()))
 
-    async def _status(self, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
+    def _status(self, asked: Asked, workspace: str, row: asyncpg.Record) -> api.ExportStatus:
         status, link = row["status"], None
         if status == "completed" and row["expired"]:
             status = "expired"
         if status == "completed":
-            link = await self._storage.link(workspace, row["id"], row["file"], row["expires_at"])
+            link = self._links.link(workspace, row["id"], asked.principal.key_id, row["expires_at"])
         return api.ExportStatus(
             export_id=row["id"],
             status=status,
@@ -115,26 +115,26 @@ class Exports:
         )
 
     async def download(self, asked: Asked) -> web.StreamResponse:
-        """The file, to whoever has its link. Raises RequestError 403, or 410 when it has expired.
+        """The file, to whoever has its link, or the way to it. Raises RequestError 403, or 410 when it has expired.
 
         A signature that is not ours is answered before anything is looked up: it says nothing about the export.
         """
         path, query = asked.request.match_info, asked.request.query
-        workspace, export_id = path["workspaceId"], path["exportId"]
-        if not self._links.genuine(workspace, export_id, query.get("expires", ""), query.get("signature", "")):
+        workspace, export_id, by = path["workspaceId"], path["exportId"], query.get("by", "")
+        if not self._links.genuine(workspace, export_id, by, query.get("expires", ""), query.get("signature", "")):
             raise RequestError(403, "INVALID_LINK", "This is not a download link as an export's status gives it.")
-        row = await self._jobs.file(workspace, export_id)
-        file = None if row is None else self._storage.path(row["file"])
-        if row is None or file is None or not await asyncio.to_thread(file.is_file):
-            raise RequestError(410, "LINK_EXPIRED", "This download link has expired; order the export again.")
+        row = await self._jobs.file(workspace, export_id, by)
+        place = None if row is None else await self._storage.place(row["file"])
+        headers = {"Cache-Control": "private, no-store"}
+        if isinstance(place, str):
+            return web.Response(status=302, headers=headers | {"Location": place})
+        if row is None or place is None or not await asyncio.to_thread(place.is_file):
+            message = "This download link is over: it has expired, or who asked for it may not see the export any more."
+            raise RequestError(410, "LINK_EXPIRED", message)
         form = formats.FORMATS[row["format"]]
         download = Download(f"{export_id}.{form.extension}", form.media)
-        headers = {
-            "Content-Type": download.media,
-            "Content-Disposition": download.disposition,
-            "Cache-Control": "private, no-store",
-        }
-        return web.FileResponse(file, headers=headers)
+        headers |= {"Content-Type": download.media, "Content-Disposition": download.disposition}
+        return web.FileResponse(place, headers=headers)
 
 
 def _stamp(instant: datetime | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from postmeter.query.exports.failures import StorageRefused
-from postmeter.query.exports.storage import Download
+from postmeter.query.exports.storage import SECONDS, Download
 from postmeter.query.settings import QuerySettings
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class Bucket:
             except FileNotFoundError:
                 continue
 
-    async def link(self, workspace_id: str, export_id: str, key: str, expires_at: datetime) -> str:
+    async def place(self, key: str) -> str:
         """A presigned URL of the bucket."""
-        left = max(expires_at - datetime.now(UTC), timedelta(seconds=1))
-        return await obstore.sign_async(self._store, "GET", key, left)
-
-    def path(self, key: str) -> Path | None:
-        """None: the bucket gives files out itself."""
-        return None
+        return await obstore.sign_async(self._store, "GET", key, timedelta(seconds=SECONDS))

@@ -55,7 +55,7 @@ def build(settings: QuerySettings, pool: Pool, clock: Clock, metrics: ExportMetr
     except OSError as error:
         raise SettingsError(f"POSTMETER_EXPORT_DIR cannot be made: {error}") from None
     engine, links = Engine(pool), Links(settings.internal_secret, settings.gateway_base)
-    storage = _storage(settings, folder, links)
+    storage = _storage(settings, folder)
     jobs = Jobs(pool, settings.export_lease, settings.export_lifetime)
     limits = Limits(
         settings.export_file_bytes, settings.export_workspace_bytes, settings.export_free_bytes, settings.export_seconds
@@ -64,9 +64,9 @@ def build(settings: QuerySettings, pool: Pool, clock: Clock, metrics: ExportMetr
     return ExportService(Exports(jobs, pool, storage, links, worker.ordered, clock), worker)
 
 
-def _storage(settings: QuerySettings, folder: Path, links: Links) -> Storage:
+def _storage(settings: QuerySettings, folder: Path) -> Storage:
     if not settings.export_bucket:
-        return Folder(folder, links)
+        return Folder(folder)
     try:
         from postmeter.query.exports.s3_storage import Bucket
     except ImportError:

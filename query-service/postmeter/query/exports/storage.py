@@ -6,11 +6,11 @@ import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from postmeter.query.exports.links import Links
+SECONDS = 60
+"""What a bucket's own URL lasts: long enough to follow a redirect to it."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,15 @@ class Storage(Protocol):
     async def remove(self, keys: Iterable[str]) -> None:
         """Remove what there is of these."""
 
-    async def link(self, workspace_id: str, export_id: str, key: str, expires_at: datetime) -> str:
-        """An absolute URL that gives out the file until then, without an API key."""
-
-    def path(self, key: str) -> Path | None:
-        """Where the file lies, if we give it out ourselves."""
+    async def place(self, key: str) -> Path | str:
+        """Where the file lies: here, or at a URL that gives it out to anybody for SECONDS."""
 
 
 class Folder:
     """A local folder; query-services of one deployment share it. Work goes on in a folder inside it."""
 
-    def __init__(self, folder: Path, links: Links) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._links = links
 
     async def publish(self, file: Path, key: str, download: Download) -> None:
         """Rename the file to its place; it survives a power cut from then on."""
@@ -63,11 +59,7 @@ class Folder:
         for key in keys:
             await asyncio.to_thread((self._folder / key).unlink, missing_ok=True)
 
-    async def link(self, workspace_id: str, export_id: str, key: str, expires_at: datetime) -> str:
-        """A signed link to the gateway."""
-        return self._links.link(workspace_id, export_id, expires_at)
-
-    def path(self, key: str) -> Path | None:
+    async def place(self, key: str) -> Path:
         """Where the file lies."""
         return self._folder / key
 

@@ -91,6 +91,7 @@ class LatestAnswer(Struct):
 class DownloadParameters(Struct):
     """Query of a download link; all of it is signed."""
 
+    by: Annotated[str, described("Who asked for the link.")]
     expires: str
     signature: str
 
@@ -132,7 +133,7 @@ ENDPOINTS = (
         caching=Caching.NEVER,
         document=DOCUMENT,
         service=Service.QUERY,
-        summary="An export's file; the link in its status is signed and expires",
+        summary="An export's file, or a redirect to it; the link in its status is signed and expires",
         parameters=DownloadParameters,
         media="*/*",
         timeout=DOWNLOAD_SECONDS,

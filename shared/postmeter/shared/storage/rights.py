@@ -66,6 +66,8 @@ RIGHTS: dict[str, dict[str, tuple[str, ...]]] = {
             "dead_letter",
             *_COUNTED,
         ),
+        "SELECT (id, workspace, revoked_at)": ("api_key",),
+        "SELECT (id, workspace, domains, disabled_at)": ("user_account",),
         _KEEP: ("audit",),
         _WRITE: ("export",),
     },
