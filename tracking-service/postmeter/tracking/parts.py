@@ -71,7 +71,7 @@ class Parts:
 
     @classmethod
     async def made(cls, settings: TrackingSettings, registry: CollectorRegistry, producer: str) -> Self:
-        """All of it. Raises SettingsError for what cannot work."""
+        """Make all of it. Raises SettingsError for what cannot work."""
         metrics = TrackingMetrics(registry)
         AuditMetrics(registry)
         keys = KeyRing.parse(settings.token_keys)
@@ -98,7 +98,7 @@ class Parts:
         )
 
     async def close(self) -> None:
-        """Once nobody uses it any more."""
+        """Close all of it, once nobody uses it any more."""
         for appender in self.durability.appenders:
             await appender.close()
         if self.pool is not None:

@@ -163,7 +163,7 @@ class HitClient:
             raise NotSent(repr(error)) from None
 
     def _put_back(self, connection: _Connection) -> None:
-        """Only who asked gives a connection back, when done with it: until then nobody else can have it."""
+        """Only whoever took a connection gives it back, when done with it: until then nobody else can have it."""
         if connection.usable and not self._closed:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)

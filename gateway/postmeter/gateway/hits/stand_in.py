@@ -25,7 +25,7 @@ from postmeter.shared.links import click_url, hits, pixel, tokens
 from postmeter.shared.process import logs
 
 RESTART_SECONDS = 2.0
-"""How long a restarting tracking-service is waited for."""
+"""How long to wait for a restarting tracking-service."""
 ANSWER_SECONDS = 5.0
 _PASSED_BACK = frozenset(
     {

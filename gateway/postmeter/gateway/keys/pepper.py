@@ -19,7 +19,7 @@ RETRY_SECONDS = 2.0
 class Pepper:
     """Compares the pepper's fingerprint with the one that is kept, and keeps it once it is known to be right.
 
-    It is, where no key was stored before it, or as soon as a key has been verified under it.
+    It is right if no key was stored before, or as soon as a key has been verified under it.
     """
 
     def __init__(self, pool: Pool, pepper: Secret) -> None:
@@ -35,7 +35,7 @@ class Pepper:
                 await self._check()
 
     async def until_checked(self) -> None:
-        """Return when Postgres has told. Raises as `check`."""
+        """Return once Postgres has answered. Raises as `check`."""
         while not self._checked:
             await asyncio.sleep(RETRY_SECONDS)
             await self.check()

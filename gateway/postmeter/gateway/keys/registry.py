@@ -20,14 +20,14 @@ from postmeter.shared.text.quoting import quoted
 
 _QUERIES = Queries("postmeter.gateway.keys", "registry.sql")
 MOST = 1000
-"""Keys of a workspace that are good."""
+"""Valid keys that a workspace may have."""
 _LISTED = 100_000
 _ID_LENGTH = 16
 Database: TypeAlias = "Connection | Pool"
 
 
 class KeyRefused(PostmeterError):
-    """A key cannot be made so. field: what is to blame, by its name in the API."""
+    """A key cannot be made like this. field: what is wrong, by its name in the API."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)

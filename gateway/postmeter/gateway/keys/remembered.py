@@ -14,9 +14,9 @@ from postmeter.shared.process.deadlines import within
 from postmeter.shared.storage.postgres import AWAY
 
 FRESH_SECONDS = 2.0
-"""How long what was found is not looked up again."""
+"""How long a value is served before it is looked up again."""
 GRACE_SECONDS = 60.0
-"""Of a key or a session. What is unknown gets no grace."""
+"""How long a known key or session stays good while Postgres is away. What is unknown gets no grace."""
 LOOK_UP_SECONDS = 5.0
 """What a look-up may take, with the wait for a connection. The caller waits for the service's answer after it."""
 RETRY_SECONDS = 1.0

@@ -21,7 +21,7 @@ from postmeter.shared.stream import redis_clients, streams
 from postmeter.shared.stream.redis_failures import FAILURES
 
 DEADLINE_SECONDS = 0.5
-"""How long a request waits for Redis before it passes unchecked. A machine with much to do stands still for a tenth."""
+"""How long a request waits for Redis before it passes unchecked. A busy machine can stand still for a tenth."""
 CONNECTIONS = 32
 WINDOW_SECONDS = 60
 _SCRIPT = resources.files("postmeter.gateway.limits").joinpath("limit.lua").read_text()
@@ -54,7 +54,7 @@ class LimitState:
 
 
 def client(url: Secret, seconds: float | None = None) -> Redis:
-    """A client whose attempts are few and short (DEADLINE_SECONDS by default), and whose connections are bounded."""
+    """A Redis client that tries rarely and briefly (DEADLINE_SECONDS by default), with bounded connections."""
     seconds = seconds or DEADLINE_SECONDS
     return redis_clients.client(
         url,

@@ -9,9 +9,9 @@ from postmeter.shared.process import logs
 PAUSE_SECONDS = 1.0
 """After a failure, how long all requests but one pass without asking."""
 MOMENT_SECONDS = 2.0
-"""Failures that lie further apart are told: a machine that stood still for a moment is not an outage."""
+"""Failures over a longer time than this are logged: a machine that stood still for a moment is not an outage."""
 CALM_SECONDS = 10.0
-"""For so long Redis has answered when it is over: what fails again and again is one outage."""
+"""An outage is over once Redis has answered for this long: what fails again and again is a single outage."""
 
 
 class Outage:

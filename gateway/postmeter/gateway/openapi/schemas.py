@@ -27,7 +27,7 @@ class Schemas:
         self.responses: dict[str, Schema] = {}
 
     def response(self, phrase: str, response: Schema) -> Schema:
-        """A reference to `response`, kept under the words of `phrase`."""
+        """A reference to `response`, which is stored under a name made of `phrase`."""
         name = self._prefix + phrase.title().replace(" ", "")
         self.responses[name] = response
         return {"$ref": f"#/components/responses/{name}"}

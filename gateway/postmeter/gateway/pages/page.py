@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from aiohttp import web
 
 REVALIDATED = "no-cache"
-"""Asked for anew each time, and answered by 304 while it is the same."""
+"""Revalidated each time, and answered with 304 while it is the same."""
 FOR_EVER = "public, max-age=31536000, immutable"
-"""Never asked for again: for what lies at a path that changes with its content."""
+"""Never asked for again: for files whose path changes with their content."""
 
 
 @dataclass(frozen=True, slots=True)

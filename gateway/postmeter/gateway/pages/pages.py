@@ -55,7 +55,7 @@ class Pages:
 
 @cache
 def _all() -> dict[str, Page]:
-    """Every page by its path, read and packed once."""
+    """Every page by its path, read and compressed once."""
     ours = resources.files("postmeter.gateway") / "site"
     found = {
         OPENAPI_PATH: Page.of("application/json", msgspec.json.encode(document.build()), _POLICY),

@@ -16,7 +16,9 @@ CHECK_SECONDS = 2.0
 
 
 class Lifetime:
-    """began_as: whose stream it is. caller: who it would be now; raises RequestError as for a new request."""
+    """How long one stream lasts. began_as: whose it is. caller: who it would be now; raises RequestError as for a new
+    request.
+    """
 
     def __init__(
         self, request: web.BaseRequest, began_as: Principal | None, caller: Callable[[], Awaitable[Principal | None]]
@@ -27,7 +29,7 @@ class Lifetime:
         self._checked_at = asyncio.get_running_loop().time()
 
     async def ends(self) -> bytes | None:
-        """What the stream is to end with; None: it goes on."""
+        """The bytes with which the stream has to end; None: it goes on."""
         if is_closing(self._request):
             return b""  # the client comes again, to another gateway
         now = asyncio.get_running_loop().time()

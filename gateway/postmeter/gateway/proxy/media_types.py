@@ -9,7 +9,7 @@ from postmeter.shared.apis.table import Endpoint
 from postmeter.shared.errors import RequestError
 
 _UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
-"""What clients send that were told no media type: nothing, bytes, or curl's and urllib's default."""
+"""What clients send when nobody gave them a media type: nothing, bytes, or curl's and urllib's default."""
 
 
 def require_media(request: web.BaseRequest, endpoint: Endpoint) -> None:

@@ -19,9 +19,9 @@ from postmeter.shared.process import logs
 
 CONNECT_SECONDS = 1.0
 UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""Nobody there, or a node that is gone and says nothing: either way another replica may be reached."""
+"""Nobody is there, or a node is gone and silent: either way another replica may be reached."""
 RESTART_SECONDS = 2.0
-"""How long a service that refuses connections, as one that restarts does, is waited for."""
+"""How long to wait for a service that refuses connections, as a restarting one does."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
 KEPT = 16 << 10

@@ -15,7 +15,7 @@ from postmeter.query.requests.answers import Asked, Clock
 
 
 class KeptAnswer(NamedTuple):
-    """The body of a good answer, and the entity tag that names it."""
+    """The body of a successful answer, and its entity tag."""
 
     body: bytes
     tag: str

@@ -17,7 +17,7 @@ class _Flight(Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Computations by what they compute. One ends early when nobody waits for it any more."""
+    """Computations under way, by what they compute. One is cancelled when nobody waits for it any more."""
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 OVERHEAD = 500
-"""Bytes of an entry beside the answer's own, about."""
+"""About how many bytes an entry takes beside the answer itself."""
 LARGEST = 16
 """An answer that needs more than this part of the memory is not kept."""
 LEFT = 8
@@ -94,7 +94,7 @@ class Store(Generic[T]):
         return evicted
 
     def _fair_share(self, room: int) -> int:
-        """The bytes that each may hold so that all together have room, when who needs less leaves it to the others."""
+        """The bytes that each may hold so that all have room; whoever needs less leaves the rest to the others."""
         sizes = sorted(held.size for held in self._held.values())
         for place, size in enumerate(sizes):
             share = room // (len(sizes) - place)

@@ -47,6 +47,6 @@ class Versions:
 
 
 def _told(reading: asyncio.Task[dict[int, int]]) -> None:
-    """Those who wait for a reading get its error; where all of them have gone meanwhile it concerns nobody."""
+    """Those who wait for a reading get its error; if all of them have gone meanwhile, nobody needs it."""
     if not reading.cancelled():
         reading.exception()

@@ -32,17 +32,17 @@ Cells: TypeAlias = dict[tuple[int, tuple[str, ...]], tuple[Any, ...]]
 
 _FIRST_UNSETTLED = Queries("postmeter.query.engine", "kept_days.sql")["first_unsettled"]
 FEWEST = timedelta(hours=6)
-"""A range of which less than this is settled is read whole."""
+"""If less of a range than this is settled, it is read as a whole."""
 MOST_CELLS = 8_000
 """What has more is not kept: every answer adds to a copy of it."""
 LARGEST = 4
 """What needs more than this part of the memory is not kept."""
 CELL_BYTES, METRIC_BYTES = 300, 40
-"""What one takes in memory, about, beside the names."""
+"""About how much memory one takes, beside the names."""
 SECONDS = 3600.0
-"""After which it is read anew: more days may be settled."""
+"""After this long a part is read again: more days may be settled."""
 RETRY_SECONDS = 60.0
-"""After which it is looked again whether a range has settled days."""
+"""After this long a range is checked again for settled days."""
 
 
 class _Kept(NamedTuple):
@@ -160,7 +160,7 @@ def _is_dear(query: Query) -> bool:
 
 
 def _key(query: Query) -> bytes:
-    """All that decides what is counted, but when the last day of the range ends."""
+    """Everything that decides what is counted, except when the last day of the range ends."""
     filters, range_ = sorted(query.filters.items()), (query.start, _last_midnight(query))
     what = (query.rollup.name, query.metrics, query.dimensions, filters, query.scope.domains)
     text = repr((what, query.zone, query.resolution, range_))

@@ -18,7 +18,7 @@ DAY = 86_400
 RECENT = timedelta(days=28)
 """Hours are kept for the month before the present one at least, which may be as short."""
 FEW = 2
-"""Of fewer inner edges it is not worth it."""
+"""With fewer inner edges it is not worth it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RestOfDay(NamedTuple):
 
 class EdgeMove(NamedTuple):
     """[start, end) lies between an edge and its midnight: it counts `sign` times in the bucket of that number (from 1),
-    and as often less in the one before.
+    and minus `sign` times in the one before.
     """
 
     start: datetime

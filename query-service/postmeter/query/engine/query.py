@@ -20,7 +20,7 @@ MAX_TEXT = 8 << 20
 
 
 class Resolution(StrEnum):
-    """How wide a bucket is, in the query's own time zone. Weeks start on Monday."""
+    """How wide a bucket is, in the query's own time zone. Weeks begin on Monday."""
 
     TOTAL = "total"
     QUARTER_HOUR = "quarter_hour"

@@ -51,7 +51,7 @@ LINK_METRICS = ("clicks", "machine_clicks")
 INBOUND_METRICS = ("received", "spam", "size_bytes")
 """What is counted of mail that came in: it has a domain, and nothing else that mail has which was sent."""
 REVENUE = "revenue"
-"""Money: an exact decimal. Never summed up over currencies, which is for whoever asks to see to."""
+"""Money: an exact decimal. Never summed up over currencies: callers have to take care of that."""
 
 
 def metrics_of(rollup: Rollup) -> dict[str, tuple[str, ...]]:

@@ -36,7 +36,7 @@ LOOK_EVENTS = 1_000
 MOST_LOOKS = 6
 """How many events are read at a time, and how often a second: each part is sent on before the next one is read."""
 RING_BYTES = 1 << 20
-"""Events that are kept here for readers that come again; fewer bytes than may wait for a reader."""
+"""Bytes of events that are kept here for readers that reconnect; fewer than may wait for one reader."""
 MAX_SERIES = 10_000
 """Series whose names are remembered."""
 _MEANINGS = metrics_of(ACTIVITY)
@@ -65,7 +65,7 @@ class Channel:
         self._began = asyncio.Event()
 
     async def run(self) -> None:
-        """Ask and tell, once a second, until cancelled."""
+        """Ask the stores and send what is new, once a second, until cancelled."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         due = loop.time()
@@ -101,7 +101,7 @@ class Channel:
             logs.get().exception("live streams have a pause", what=what)
 
     async def join(self, reader: Reader, last: str | None) -> None:
-        """A reader more; one that comes again with the `last` id it had gets what it missed first."""
+        """Add a reader; one that reconnects with the `last` id it had first gets what it missed."""
         await self._began.wait()
         reader.offer(frames.RETRY)
         if reader.events and last is not None:

@@ -64,7 +64,7 @@ class Live:
         return response
 
     async def close(self) -> None:
-        """End every stream: readers come again, to another process."""
+        """End every stream: readers reconnect, to another process."""
         self._closed = True
         for reader in list(self._readers):
             reader.end()

@@ -16,7 +16,7 @@ PIECE = 32 * 1024
 
 
 class Reader:
-    """Nobody waits for a reader: what it is offered waits here, and one that takes too little is dropped."""
+    """Nothing waits for a reader: what it is offered is queued here, and one that takes too little is dropped."""
 
     def __init__(self, request: web.Request, *, events: bool) -> None:
         self.events = events
@@ -28,7 +28,7 @@ class Reader:
         self._sending_since: float | None = None
 
     def offer(self, data: bytes) -> None:
-        """More to send."""
+        """Queue more to send."""
         if data and not self._ended:
             self._pending.append(memoryview(data))
             self._size += len(data)

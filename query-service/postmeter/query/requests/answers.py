@@ -22,7 +22,7 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request. scope: what its key may see, nothing where it has none and needs none. read: gives its body."""
+    """One request. scope: what its caller may see; nothing at a public endpoint. read: returns its body."""
 
     request: web.Request
     principal: Principal

@@ -12,7 +12,7 @@ from postmeter.shared.auth.secret import Secret
 
 ROLES = ("super_admin", "admin", "member", "domain_admin")
 SCOPES = ("analytics", "track", "mail:read", "access", "privacy")
-"""access: who may come in, users and keys. privacy: levels, consent, erasure, audit."""
+"""access: users and keys, that is who may sign in. privacy: levels, consent, erasure, audit."""
 _KEY = re.compile(r"pm_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
 
 

@@ -27,7 +27,7 @@ class Fingerprint(NamedTuple):
 
 
 def of(name: str, secret: bytes) -> bytes:
-    """The fingerprint of the secret that is called so."""
+    """The fingerprint of the secret of this name."""
     return hmac.digest(secret, f"postmeter-fingerprint-1\0{name}".encode(), "sha256")[:_BYTES]
 
 
@@ -37,7 +37,7 @@ def of_token_key(key_id: int) -> str:
 
 
 def shown(value: bytes) -> str:
-    """As much of it as people need to tell two apart."""
+    """As much of a fingerprint as people need to tell two apart."""
     return value.hex()[:8]
 
 
@@ -52,5 +52,5 @@ async def keep(database: Database, name: str, value: bytes) -> None:
 
 
 async def forget(connection: Connection, name: str) -> bool:
-    """Forget one: the next secret of that name is taken for right. Returns whether there was one."""
+    """Forget one: the next secret of that name is accepted as the right one. Returns whether there was one."""
     return await connection.fetchval(QUERIES["forget"], name) is not None

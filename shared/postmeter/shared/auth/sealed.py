@@ -74,7 +74,7 @@ class Seals:
         *,
         repeatable: bool = False,
     ) -> T:
-        """What the header `name` of this request holds; of a write that is not repeatable each header opens once.
+        """What the header `name` of this request holds; the header of a write that is not repeatable opens only once.
 
         Raises RequestError 401 for every header that is not genuine, not of this request, too old or spent. Which
         writes were taken is remembered by this process: another one of the same service knows nothing of them.

@@ -13,9 +13,9 @@ from postmeter.shared.links import pixel
 
 METHODS = ("GET", "HEAD")
 PREFETCH_HEADERS = frozenset({b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
-"""By which browsers and mail clients say that nobody is looking yet (hostile-input.md 24)."""
+"""Headers by which browsers and mail clients say that nobody is looking yet (hostile-input.md 24)."""
 HEADERS = frozenset({b"user-agent", *PREFETCH_HEADERS})
-"""What is read of a hit beside its URL and its client's address."""
+"""The headers of a hit that are read, beside those with its client's address."""
 USER_AGENT_BYTES = 512
 REDIRECT_STATUS = HTTPStatus.FOUND.value
 
@@ -50,7 +50,7 @@ def is_prefetch(value: bytes) -> bool:
 
 
 def redirect_headers(location: str) -> dict[str, str]:
-    """Of a click's answer, which nobody may keep: the next click is another one."""
+    """The headers of a click's answer, which nobody may cache: the next click must come here, too."""
     return {"Cache-Control": "no-store", "Location": location}
 
 

@@ -11,7 +11,7 @@ HEADERS = {
     "Pragma": "no-cache",
     "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
 }
-"""What makes every opening a request of its own."""
+"""What makes every open a request of its own."""
 
 DROPPED = "Postmeter-Dropped"
 """Header of an answered pixel or redirect whose hit is in no statistics; its value is the reason."""

@@ -12,7 +12,7 @@ Look = Callable[[], Awaitable[str | None]]
 AGAIN_SECONDS = 300.0
 """Between two looks: what is looked at may change while a service runs."""
 RETRY_SECONDS = 2.0
-"""After a look that could not be taken, as when a store is away, which /readyz tells by its checks."""
+"""After a look that failed, as while a store is away, which /readyz reports by its checks."""
 LOOK_SECONDS = 10.0
 
 

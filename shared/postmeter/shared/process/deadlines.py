@@ -11,7 +11,7 @@ _given_up = set[asyncio.Future[Any]]()
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:
-    """What the work gives or raises. Raises TimeoutError once the time is over.
+    """What the work returns or raises. Raises TimeoutError once the time is over.
 
     It is cancelled then, and not waited for, unlike by `asyncio.timeout`: what uses Postgres has more to ask of it, to
     end a transaction and to give a connection back, and a server that hangs does not answer that either.
@@ -30,7 +30,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
 
 
 def _ended(task: asyncio.Future[Any]) -> None:
-    """What it still raises concerns nobody."""
+    """Whatever it still raises no longer matters to anybody."""
     _given_up.discard(task)
     if not task.cancelled():
         task.exception()

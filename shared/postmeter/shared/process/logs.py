@@ -24,7 +24,7 @@ _LIBRARIES = ("asyncio", "aiohttp", "asyncpg", "redis")
 
 
 class _Lenient:
-    """A stream whose failures concern nobody: what tells of a full disk must not fail where the disk is full."""
+    """A stream that never fails: what reports a full disk must not fail because the disk is full."""
 
     def __init__(self, to: TextIO) -> None:
         self._to = to
@@ -39,7 +39,7 @@ class _Lenient:
 
 
 class _Libraries(logging.Handler):
-    """What libraries say of their own accord, such as asyncio of a task that failed unseen: lines like ours."""
+    """What libraries log themselves, such as asyncio about a task that failed unseen, becomes lines like ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(Exception):  # logging must fail nobody
@@ -60,7 +60,7 @@ class Seldom:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, count: int = 1, **fields: object) -> None:
-        """It has happened. Needs a running event loop."""
+        """Count that it has happened. Needs a running event loop."""
         self._count += count
         self._fields = fields
         if self._timer is None:

@@ -19,7 +19,7 @@ from postmeter.shared.process import redis_url
 class Takes:
     """Beside a type: what a setting takes, in words, and the test of a value of that type.
 
-    The test may raise ValueError with words of its own, which tell nothing of a secret.
+    The test may raise ValueError with words of its own, which reveal nothing of a secret.
     """
 
     words: str

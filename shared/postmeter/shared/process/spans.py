@@ -39,7 +39,7 @@ from postmeter.shared.storage.postgres import ConnectionClass
 from postmeter.shared.text import quoting
 
 STOP_SECONDS = 2.0
-"""What a collector gets for the last spans when a service stops."""
+"""How long a stopping service waits for the collector to take its last spans."""
 PROTOCOL = "http/protobuf"
 _TRACEPARENT_BYTES = 128
 """Of a header that is looked at; version 00 has 55."""

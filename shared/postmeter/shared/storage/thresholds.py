@@ -10,7 +10,7 @@ from postmeter.shared.text.quoting import quoted
 
 
 class Thresholds(NamedTuple):
-    """0 switches a rule off; a workspace that has said nothing has these.
+    """0 switches a rule off; a workspace that has set nothing has these.
 
     burst_links: clicks of so many different links of a message, or burst_clicks: so many clicks (by default more than
     an impatient hand, a double click in every tab or a trial comes to), within `burst_milliseconds`. all_links: all

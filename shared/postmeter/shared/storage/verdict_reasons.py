@@ -69,5 +69,5 @@ def name_of(number: int | None) -> str | None:
 
 
 async def install(connection: Connection) -> None:
-    """Make the function that tells the name, or bring it up to date. Run by the owner."""
+    """Make the SQL function that gives a reason's name, or bring it up to date. Run by the owner."""
     await connection.execute(_QUERIES["name"].format(names=", ".join(f"'{name}'" for name in NAMES)))

@@ -26,7 +26,7 @@ class EventType(IntEnum):
 
 
 ADDRESSED = frozenset({EventType.BOUNCED, EventType.FAILED, EventType.COMPLAINED, EventType.UNSUBSCRIBED})
-"""Types of which providers may tell the recipient alone: reports that come late, by another mail, or from a list."""
+"""Types for which providers may name the recipient alone: reports that come late, by another mail, or from a list."""
 
 
 class BounceType(IntEnum):

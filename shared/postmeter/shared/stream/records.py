@@ -80,8 +80,8 @@ class Registration(msgspec.Struct, array_like=True, tag_field="record", tag=2, f
 
 
 class Mail(msgspec.Struct, array_like=True, frozen=True):
-    """What a provider's webhook tells about the message of an event, so that one that was never registered can be
-    made from it. source: the id of the webhook's source. Empty text means not told.
+    """What a provider's webhook says about the message of an event, so that one that was never registered can be
+    made from it. source: the id of the webhook's source. Empty text means not given.
     """
 
     source: str
@@ -97,7 +97,7 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=True):
-    """An event told by `POST /v1/events`, or by a provider's webhook (mail is set).
+    """An event reported by `POST /v1/events`, or by a provider's webhook (mail is set).
 
     at: the time it counts at; claimed: the time the sender gave where that was out of range, else None.
     message: 16 bytes, or empty where provider and provider_message name it, or for `received` (domain).
@@ -127,14 +127,14 @@ class Event(msgspec.Struct, array_like=True, tag_field="record", tag=3, frozen=T
 
 
 class WaitingHit(Hit, tag=8, frozen=True, gc=False):
-    """A hit that waits for its message: judged already, for of its client's address only the network is left."""
+    """A hit that waits for its message: judged already, for only the network is left of its client's address."""
 
     verdict: int = 0
     verdict_reason: str = ""
 
 
 class WaitingEvent(Event, tag=9, frozen=True):
-    """The same of an event; verdict is 0 but for opens and clicks."""
+    """An event that waits likewise; verdict is 0 except for opens and clicks."""
 
     verdict: int = 0
     verdict_reason: str = ""
@@ -154,7 +154,7 @@ class Refusal(msgspec.Struct, array_like=True, tag_field="record", tag=5, frozen
 
 
 class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4, frozen=True):
-    """What `PUT /v1/campaigns/{id}` said of a campaign at a time; None: nothing of that. Empty: take it back."""
+    """What `PUT /v1/campaigns/{id}` set, and when; None leaves a value as it is, empty removes it."""
 
     at: int
     workspace: int
@@ -164,7 +164,7 @@ class CampaignChange(msgspec.Struct, array_like=True, tag_field="record", tag=4,
 
 
 class Purchase(msgspec.Struct, array_like=True, tag_field="record", tag=6, frozen=True):
-    """A purchase told by `POST /api/v1/track/purchase`. Every repetition of an order goes through one shard.
+    """A purchase reported by `POST /api/v1/track/purchase`. Every repetition of an order goes through one shard.
 
     at, claimed: as an event's. id: the event_id that it is answered with; an order's follows from its order_id.
     contact: the address' hash, as of a message's recipient. digest: 8 bytes of what an order must not change.
@@ -185,7 +185,7 @@ class Purchase(msgspec.Struct, array_like=True, tag_field="record", tag=6, froze
 
 
 class CustomEvent(msgspec.Struct, array_like=True, tag_field="record", tag=7, frozen=True):
-    """An event told by `POST /api/v1/track/event`; its fields are as those of Purchase. properties: a JSON object."""
+    """An event reported by `POST /api/v1/track/event`; fields as those of Purchase. properties: a JSON object."""
 
     at: int
     received: int
@@ -198,10 +198,10 @@ class CustomEvent(msgspec.Struct, array_like=True, tag_field="record", tag=7, fr
 
 
 class Consent(msgspec.Struct, array_like=True, tag_field="record", tag=10, frozen=True):
-    """What a recipient has chosen, told by `PUT /v1/recipients/consent` or on the preferences page of a message.
+    """What a recipient has chosen, by `PUT /v1/recipients/consent` or on the preferences page of a message.
 
     at: when it was chosen. to_hash: whose; empty: the recipient of `message` (16 bytes, else empty). opens, clicks: a
-    postmeter.shared.privacy.levels.Choice; None: nothing was said of that. by: the key or user that told it.
+    postmeter.shared.privacy.levels.Choice; None: left open. by: the key or user that reported it.
     """
 
     at: int

@@ -26,7 +26,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process.redis_url import SentinelUrl, check, is_sentinel
 
 CONNECT_SECONDS = 5.0
-"""Where nothing else is said."""
+"""The default."""
 
 
 class _Master(SentinelManagedConnection):
@@ -51,7 +51,7 @@ class _Masters(SentinelConnectionPool):
 
 
 class _BoundedMasters(_Masters, BlockingConnectionPool):
-    """The same; who finds them all in use waits."""
+    """The same; whoever finds them all in use waits."""
 
 
 class _BlockingMasters(redis.sentinel.SentinelConnectionPool):
@@ -64,7 +64,7 @@ class _BlockingMasters(redis.sentinel.SentinelConnectionPool):
 
 
 def pool(url: Secret, *, bounded: bool = False, **options: Any) -> ConnectionPool:
-    """Connections that `options` (redis-py's) make. bounded: who finds max_connections in use waits for `timeout`.
+    """Connections that `options` (redis-py's) make. bounded: whoever finds max_connections in use waits for `timeout`.
 
     Raises ValueError for a URL that is not one of these.
     """
@@ -106,6 +106,6 @@ def _asking(at: SentinelUrl, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse(url: Secret) -> None:
-    """What redis-py would take for something else is named. Raises ValueError."""
+    """Name what redis-py would take for something else. Raises ValueError."""
     if not check(url):
         raise ValueError("it takes redis://, rediss:// or unix:// with the server's address, or redis+sentinel://")

@@ -11,7 +11,7 @@ KEY = "postmeter:shards"
 
 
 async def read(redis: Redis) -> int | None:
-    """The number; None where nobody has said any. Raises what Redis raises."""
+    """The number; None if none was set. Raises what Redis raises."""
     said = await redis.get(KEY)
     if said is None or not said.isdigit() or len(said) > 4:
         return None
@@ -19,5 +19,5 @@ async def read(redis: Redis) -> int | None:
 
 
 async def write(redis: Redis, shards: int) -> None:
-    """Say it. Raises what Redis raises."""
+    """Set it. Raises what Redis raises."""
     await redis.set(KEY, shards)

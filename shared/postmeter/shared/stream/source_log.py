@@ -29,7 +29,7 @@ _ITEM_CHARS = 2_000
 class Delivery(msgspec.Struct, frozen=True, array_like=True):
     """One call of a webhook. at: microseconds since 1970. error: why it was not taken; empty: it was.
 
-    events: how many it told of; unread: how many of its items were not understood.
+    events: how many it reported; unread: how many of its items were not understood.
     """
 
     at: int
@@ -60,7 +60,7 @@ class History(msgspec.Struct, frozen=True):
 
     @property
     def last_error(self) -> Delivery | Unread | None:
-        """What went wrong last."""
+        """What went wrong last; None if nothing has."""
         latest: list[Delivery | Unread] = [*self.refused[:1], *self.unread[:1]]
         return max(latest, key=lambda one: one.at, default=None)
 
@@ -105,7 +105,7 @@ def _shown(text: str, limit: int) -> str:
 
 
 def _without_clients(item: str) -> str:
-    """What a provider tells of readers has their addresses in it; nothing of these is kept here."""
+    """What a provider reports of readers holds their IP addresses; nothing of these is kept here."""
     return hosts.without_hosts(item.encode(), hosts.no_network).decode("utf-8", "replace")
 
 

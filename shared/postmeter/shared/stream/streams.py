@@ -19,7 +19,7 @@ def stream(shard: int) -> str:
 
 
 SLOTS = 256
-"""Parts into which messages fall, each of which lies in one shard whole, however many shards there are."""
+"""Parts into which messages fall; each lies in one shard as a whole, however many shards there are."""
 
 
 def shard_of(slot: int, shards: int) -> int:
@@ -28,22 +28,22 @@ def shard_of(slot: int, shards: int) -> int:
 
 
 def slot_of(workspace: int, message: bytes) -> int:
-    """The slot of a message (its 16 bytes), and so of everything that is told of it."""
+    """The slot of a message (its 16 bytes), and so of everything that is reported of it."""
     return zlib.crc32(message, workspace) % SLOTS
 
 
 def slot_of_name(workspace: int, provider: str, name: str) -> int:
-    """The same of what only tells a provider's name of the message, or only its recipient's hash."""
+    """The slot of what has only a provider's name of the message, or only its recipient's hash."""
     return slot_of_key(hashlib.blake2b(f"{workspace}\0{provider}\0{name}".encode(), digest_size=8).digest())
 
 
 def slot_of_key(key: bytes) -> int:
-    """The same of what is of no message, by a key (8 bytes of it, uniformly spread) that its repetitions share."""
+    """The slot of what belongs to no message, by a key (8 bytes of it, uniformly spread) that its repetitions share."""
     return int.from_bytes(key[:8], "big") % SLOTS
 
 
 def slot_of_event(event: Event) -> int | None:
-    """The slot of an event, by the first that it has of these three; None: any."""
+    """The slot of an event, by the first of these three that it has; None: any."""
     if event.message:
         return slot_of(event.workspace, event.message)
     if name := event.provider_message or (event.mail.to_hash if event.mail else ""):
@@ -61,7 +61,7 @@ def live(workspace: int) -> str:
 
 
 WATCHED = "postmeter:watched"
-"""Sorted set: workspaces whose events somebody looks at, each until when (seconds of Redis' own clock)."""
+"""Sorted set: workspaces whose events somebody is watching, and until when (seconds of Redis' own clock)."""
 
 
 def live_events(workspace: int) -> str:

@@ -29,7 +29,7 @@ def network(ip: str) -> str | None:
 
 
 def no_network(_: str) -> None:
-    """Where nothing of addresses is to be kept."""
+    """`network` where nothing of addresses is to be kept."""
 
 
 def without_hosts(raw: bytes, keep: Callable[[str], str | None]) -> bytes:
@@ -56,7 +56,7 @@ def without_hosts(raw: bytes, keep: Callable[[str], str | None]) -> bytes:
 
 @lru_cache(16384)
 def network_6(ip: str) -> str | None:
-    """The same of what is not IPv4."""
+    """`network` of what is not an IPv4 address."""
     try:
         address = ipaddress.IPv6Address(ip)
     except ValueError:

@@ -11,7 +11,7 @@ import re
 
 MASK = "***"
 SPAN = 320
-"""The longest address (RFC 5321: 64 and 255 octets). What cuts a text before it is masked leaves so much more of it."""
+"""The longest address (RFC 5321: 64 and 255 octets). Whatever cuts a text before masking keeps this much more of it."""
 WITHHELD = "(withheld: it is little but addresses)"
 _QUOTED = 140
 """A quoted local part, each of its characters escaped."""
@@ -44,7 +44,7 @@ def masked(text: str, limit: int) -> str:
 
 
 def masked_bytes(raw: bytes, limit: int) -> bytes:
-    """The same of bytes, whatever their encoding: what is not UTF-8 stays as it is."""
+    """The same for bytes of any encoding: what is not UTF-8 stays as it is."""
     text = raw[: limit + SPAN].decode("utf-8", "surrogateescape")
     found = _masked(text).encode("utf-8", "surrogateescape")
     return found[:limit] if len(raw) <= limit + SPAN else found[:-SPAN][:limit]

@@ -21,7 +21,7 @@ from postmeter.tracking.durable.segment import Spooled
 
 _PING = b"*1\r\n$4\r\nPING\r\n"
 _WAIT_SHARE = 0.8
-"""Of the deadline: the answer is to be here before it, and the connection is kept."""
+"""Part of the deadline for WAIT: its answer must come before the deadline, so that the connection is kept."""
 
 
 def _bulk(value: bytes) -> bytes:
@@ -39,7 +39,7 @@ def _wait(replicas: int, deadline: float) -> bytes:
 
 
 class TooFewReplicas(ResponseError):
-    """Redis has the batches, and fewer replicas than they are to be on. The message says how many."""
+    """Redis has the batches, but fewer replicas have them than should. The message says how many."""
 
 
 class Appender(asyncio.Protocol):

@@ -158,7 +158,7 @@ class Drainer:
             self._disk_faults.note(error=f"{path}: {error.strerror or repr(error)}")
 
     def _note(self) -> None:
-        """Tell how much waits, and for how long."""
+        """Set the metrics of how much waits, and for how long."""
         written = [at for folder in (self._spool.folder, *self._adopted) for at in segment.written(folder)]
         self._metrics.spool_age.set(time.time() - min(written) if written else 0)
         self._metrics.spool_bytes.set(self._spool.waiting)

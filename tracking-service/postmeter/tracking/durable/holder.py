@@ -28,7 +28,7 @@ from postmeter.shared.text import quoting
 LOCK = "lock"
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 3.0
-"""So long nothing must be heard of a process on another host before its folder is anybody's."""
+"""How long a process on another host must have been silent before its folder may be taken over."""
 _NOTE_BYTES = 512
 _FOLDER = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")

@@ -21,7 +21,7 @@ from postmeter.tracking.durable.segment import SegmentUnreadable
 
 WORK = "postmeter spool drain"
 APPEND_SECONDS = 30.0
-"""What Redis has for one batch: nobody waits for an answer here."""
+"""How long Redis may take for one batch: nobody waits for an answer here."""
 REMEMBERED_DAYS = 8
 """How long the aggregator knows which batches it has counted (ADR 0003)."""
 

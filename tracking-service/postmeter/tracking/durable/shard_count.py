@@ -14,7 +14,7 @@ LOOK_SECONDS = 2.0
 
 
 class ShardCount:
-    """Known since at most LOOK_SECONDS ago. Any number does: whoever counts a record holds its message's slot."""
+    """The number as it was at most LOOK_SECONDS ago. Any is safe: whoever counts a record holds its message's slot."""
 
     def __init__(self, configured: int) -> None:
         self.now = self._configured = configured

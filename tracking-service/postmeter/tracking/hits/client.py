@@ -15,7 +15,7 @@ ADDRESS_HEADERS = (HEADER.lower().encode(), *client_address.CLAIMS)
 
 
 class Clients:
-    """Who asks, of a request's own headers. `always`: whether also a request without any of them is looked at."""
+    """Who asks, by a request's own headers. `always`: whether requests without any of them are looked at, too."""
 
     def __init__(self, seals: Seals, hops: TrustedHops) -> None:
         self._seals = seals

@@ -21,7 +21,7 @@ _UNMARKED, _HEAD, _HONEYPOT = int(Mark.NONE), int(Mark.HEAD), int(Mark.HONEYPOT)
 
 
 class HitPolicy:
-    """Judges tracking URLs. It records nothing: that is the committer's part."""
+    """Judges tracking URLs. It records nothing: that is the committer's job."""
 
     def __init__(self, keys: KeyRing, metrics: TrackingMetrics) -> None:
         self._keys = keys

@@ -57,7 +57,7 @@ class Port:
         self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
 
     def admit(self, client: Client, peer: str) -> RequestError | None:
-        """Count a new connection in; what it is to be told where it is one too many."""
+        """Count a new connection in; the error to answer it with if it is one too many."""
         self._clients.add(client)
         self._empty.clear()
         return self._connections.admit(peer)

@@ -81,7 +81,7 @@ class Unsubscribes:
 
 
 def says_so(body: bytes) -> bool:
-    """Whether a form says List-Unsubscribe=One-Click; of which kind it is shows itself, its type may be wrong."""
+    """Whether a form says List-Unsubscribe=One-Click. Its bytes show its kind: the declared type may be wrong."""
     form = body.strip()
     value = _of_multipart(form) if form.startswith(b"--") else _of_pairs(form)
     return value.strip().lower() == VALUE.lower()

@@ -18,7 +18,7 @@ from postmeter.tracking.html.scanner import scan
 MOST_LISTED = 100
 """Links of one mail that are listed as not tracked."""
 LISTED_CHARS = 200
-"""What is told of the URL of such a link."""
+"""Characters of such a link's URL that are reported."""
 
 
 class Splice(msgspec.Struct, frozen=True):
