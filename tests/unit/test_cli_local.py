@@ -39,6 +39,16 @@ def test_backoff_grows_to_its_limit_and_starts_over_after_a_steady_life() -> Non
     assert backoff.after(STEADY_SECONDS) == FIRST_SECONDS
 
 
+def test_how_a_process_ended_is_said_in_words_and_where_its_log_is(tmp_path: Path) -> None:
+    said = list[str]()
+    watched = member.Member(
+        "redis", lambda: process.spawn("redis", ["/bin/sleep", "600"]), said.append, log=tmp_path / "redis.log"
+    )
+    watched.start().kill()
+    watched.watch()
+    assert said == [f"redis was ended by SIGKILL, see {tmp_path / 'redis.log'}; starting it again in 0.2 s"]
+
+
 def test_what_stays_wrong_is_said_once_and_tried_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis on a full disk: a line when it begins, not one for each attempt."""
     now, said, attempts = [0.0], list[str](), list[float]()

@@ -141,7 +141,8 @@ def _folder(data: Path | None) -> Path | None:
         (folder / vault.FILE).stat()
     except (FileNotFoundError, NotADirectoryError):
         raise DataDirectoryError(
-            f"{folder} holds no Postmeter data: name its directory with --data, or a server in {DSN}"
+            f"{folder} holds no Postmeter data: name its directory with --data, or a server in {DSN};"
+            " `postmeter up` makes a directory"
         ) from None
     except OSError as error:
         raise DataDirectoryError(f"cannot use the folder {folder}: {error.strerror}") from error

@@ -104,11 +104,11 @@ class Supervisor:
     def _start_stores(self, stores: Stores, secrets: vault.Vault) -> None:
         if stores.postgres is not None:
             with self._step("Postgres"):
-                self._add(Member("postgres", stores.postgres.start, self._say, signal.SIGINT))
+                self._add(Member("postgres", stores.postgres.start, self._say, signal.SIGINT, stores.postgres.log))
                 asyncio.run(database.ensure_database(stores.postgres, secrets))
         if stores.redis is not None:
             with self._step("Redis"):
-                self._add(Member("redis", stores.redis.start, self._say))
+                self._add(Member("redis", stores.redis.start, self._say, log=stores.redis.log))
 
     def _start_services(self, stores: Stores, chosen: services.Ports, secrets: vault.Vault) -> None:
         # It holds hits, with addresses and user agents of people.

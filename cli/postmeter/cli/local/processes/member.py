@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.local.processes.backoff import Backoff
@@ -10,7 +11,10 @@ from postmeter.cli.local.processes.process import Process
 
 
 class Member:
-    """A process that is started again, after a growing pause, whenever it ends by itself."""
+    """A process that is started again, after a growing pause, whenever it ends by itself.
+
+    log: the file that its output goes to; None: where ours goes.
+    """
 
     def __init__(
         self,
@@ -18,12 +22,14 @@ class Member:
         start: Callable[[], Process],
         say: Callable[[str], None],
         stop_signal: int = signal.SIGTERM,
+        log: Path | None = None,
     ) -> None:
         self.name = name
         self.process: Process | None = None
         self._start = start
         self._say = say
         self._stop_signal = stop_signal
+        self._log = log
         self._backoff = Backoff()
         self._started = 0.0
         self._due: float | None = None
@@ -42,13 +48,19 @@ class Member:
         if self._due is None:
             if self.process is not None and self.process.returncode is None:
                 return
-            status = "unknown" if self.process is None else str(self.process.returncode)
-            self._plan(f"{self.name} ended with status {status}", now)
+            self._plan(self._end() + (f", see {self._log}" if self._log else ""), now)
         elif now >= self._due:
             try:
                 self._say(f"{self.name} is running again, process {self.start().pid}")
             except LocalError as error:
                 self._plan(str(error), time.monotonic())
+
+    def _end(self) -> str:
+        """How it has ended."""
+        status = None if self.process is None else self.process.returncode
+        if status is not None and status < 0:
+            return f"{self.name} was ended by {signal.Signals(-status).name}"
+        return f"{self.name} ended with status {'unknown' if status is None else status}"
 
     def _plan(self, reason: str, now: float) -> None:
         delay = self._backoff.after(now - self._started)

@@ -44,7 +44,7 @@ class PostgresServer:
         self._binaries = binaries
         self._data = data.absolute()
         self._sockets = sockets.absolute() / "pg"
-        self._log = log.absolute()
+        self.log = log.absolute()
         self._password = password
         self._settings = {**_SETTINGS, **(settings or {}), "unix_socket_directories": str(self._sockets)}
         self.process: Process | None = None
@@ -71,7 +71,7 @@ class PostgresServer:
         user = server_user(self._data, (self._data, self._sockets, self._binaries / "postgres"))
         make_folder(self._sockets, 0o700, user.owner)
         if not (self._data / "PG_VERSION").exists():
-            postgres_cluster.initialise(self._binaries, self._data, user, self._password, self._log)
+            postgres_cluster.initialise(self._binaries, self._data, user, self._password, self.log)
         postgres_cluster.check_version(self._binaries, self._data)
         postgres_cluster.clear_stale_lock(self._data, timeout)
         self.process = self._spawn(user)
@@ -90,7 +90,7 @@ class PostgresServer:
 
     def _spawn(self, user: ServerUser) -> Process:
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             return spawn(
                 "postgres",
                 [str(self._binaries / "postgres"), "-D", str(self._data), *options],
@@ -109,8 +109,8 @@ class PostgresServer:
             if len(lines) > 7 and lines[0].strip() == str(process.pid) and lines[7].strip() == "ready":
                 return
             if process.returncode is not None:
-                raise StartError(f"Postgres did not start; the end of {self._log}:\n{log_tail(self._log)}")
+                raise StartError(f"Postgres did not start; the end of {self.log}:\n{log_tail(self.log)}")
             if time.monotonic() > deadline:
                 process.kill()
-                raise StartError(f"Postgres was not ready after {timeout:.0f} s, see {self._log}")
+                raise StartError(f"Postgres was not ready after {timeout:.0f} s, see {self.log}")
             time.sleep(0.02)

@@ -29,7 +29,7 @@ class RedisServer:
         self._binary = binary
         self._data = data.absolute()
         self._socket = sockets.absolute() / "redis.sock"
-        self._log = log.absolute()
+        self.log = log.absolute()
         self._memory = memory
         self._durable = durable
         self.process: Process | None = None
@@ -53,7 +53,7 @@ class RedisServer:
         make_folder(self._data, 0o700)
         self._refuse_full_disk()
         self._socket.unlink(missing_ok=True)
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             self.process = spawn("redis", [str(self._binary), *self._arguments()], output=output)
         self._wait_ready(timeout)
         return self.process
@@ -104,8 +104,8 @@ class RedisServer:
                 except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError):
                     pass
                 if self.process.returncode is not None:
-                    raise StartError(f"Redis did not start; the end of {self._log}:\n{log_tail(self._log)}")
+                    raise StartError(f"Redis did not start; the end of {self.log}:\n{log_tail(self.log)}")
                 if time.monotonic() > deadline:
                     self.process.kill()
-                    raise StartError(f"Redis was not ready after {timeout:.0f} s, see {self._log}")
+                    raise StartError(f"Redis was not ready after {timeout:.0f} s, see {self.log}")
                 time.sleep(0.02)
