@@ -4,6 +4,8 @@ import re
 from dataclasses import MISSING, fields
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
+
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
@@ -60,10 +62,19 @@ def test_every_default_is_the_setting_s_own() -> None:
     assert seen > 60
 
 
+NAMED = set(re.findall(r"postmeter_[a-z_]+[a-z]", PAGE))
+
+
+def test_every_metric_is_described() -> None:
+    metrics = [metric for metric in every_metric().values() if isinstance(metric, MetricWrapperBase)]
+    names = {f"{metric._name}_total" if metric._type == "counter" else metric._name for metric in metrics}
+    assert len(names) > 80
+    assert names - NAMED == set()
+
+
 def test_every_metric_that_is_named_exists() -> None:
-    named = set(re.findall(r"postmeter_[a-z_]+[a-z]", PAGE))
     roles = {"postmeter_owner", *map(rights.role, rights.RIGHTS)}
-    assert named - set(every_metric()) - roles == set()
+    assert NAMED - set(every_metric()) - roles == set()
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
