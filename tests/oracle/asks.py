@@ -118,7 +118,7 @@ def of_misar(asking: Asking, noise: random.Random) -> Iterator[Ask]:
 def of_misar_client(asking: Asking, noise: random.Random) -> Iterator[Ask]:
     path = "/mail/v1/analytics"
     yield get(path, path, partial(misar.client, asking))
-    for group_by in (None, "day", "campaign", "domain"):
+    for group_by in (None, noise.choice(misar.UNITS), "campaign", "domain"):
         start, end = instants(asking.now, noise)
         campaign = noise.choice([None, None, *asking.history.names, "nobody"])
         expected = partial(misar.client, asking, start, end, campaign, group_by)

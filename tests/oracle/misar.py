@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.oracle.asking import Asking, Refused, between, totals
+from tests.oracle.asking import Asking, Refused, apart, between, totals
 from tests.oracle.campaigns import first_sent, status
 from tests.oracle.numbers import fraction
-from tests.oracle.times import overridden, stamp, whole_days
+from tests.oracle.times import buckets, overridden, quarter, stamp, starts, whole_days
 
 HOUR = timedelta(hours=1)
+UNITS = ("hour", "day", "week", "month")
 
 
 def window(
@@ -65,14 +66,14 @@ def client(
         raise Refused(404, "CAMPAIGN_NOT_FOUND")
     counts = [c for c in between(asking.counts(), since, until) if campaign in (None, c.place.campaign)]
     found = {"success": True, "period": echo, "metrics": metrics(totals(counts))}
-    if group_by == "day":
-        days = {}
-        day = since.replace(hour=0, minute=0, second=0, microsecond=0)
-        while since < until and day < until:
-            # Like every series, the first and the last bucket may be clipped by the window.
-            days[stamp(day)] = metrics(totals(between(counts, day, day + 24 * HOUR)))
-            day += 24 * HOUR
-        found["groups"] = [{"group": name, "metrics": part} for name, part in days.items()]
+    if group_by in UNITS:
+        # Like every series, the first and the last bucket may be clipped by the window.
+        of = buckets(since, until, group_by)
+        inside = apart(counts, lambda count: of[quarter(count.at)])
+        found["groups"] = [
+            {"group": stamp(bucket), "metrics": metrics(totals(inside[bucket]))}
+            for bucket in starts(since, until, group_by)
+        ]
     elif group_by is not None:
         names = sorted({getattr(c.place, group_by) for c in counts}, key=str.encode)
         found["groups"] = [
