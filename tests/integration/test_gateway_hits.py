@@ -16,8 +16,8 @@ from postmeter.gateway.hits import stand_in as hits_module
 from postmeter.gateway.hits.client import NotSent
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth.sealed import Seals
-from postmeter.shared.http import client_address
-from postmeter.shared.http.client_address import Client
+from postmeter.shared.http.clients import client_address
+from postmeter.shared.http.clients.client_address import Client
 from postmeter.shared.links import pixel, tokens
 from postmeter.shared.stream.events import Mark
 from tests.integration.running_gateway import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak

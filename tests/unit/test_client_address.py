@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.http import client_address
+from postmeter.shared.http.clients import client_address
 
 PEER = "192.0.2.9"
 ADDRESSES = st.ip_addresses().filter(lambda one: isinstance(one, IPv4Address) or one.ipv4_mapped is None)

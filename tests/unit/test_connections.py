@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.connections import Connections
-from postmeter.shared.http.networks import read_networks
+from postmeter.shared.http.clients.connections import Connections
+from postmeter.shared.http.clients.networks import read_networks
 from postmeter.tracking.metrics import TrackingMetrics
 
 PEERS = ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1", "10.0.0.7",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from postmeter.shared.http.trusted_hops import REMEMBERED_SECONDS, TrustedHops
+from postmeter.shared.http.clients.trusted_hops import REMEMBERED_SECONDS, TrustedHops
 from postmeter.shared.process.metrics import HopsMetrics
 
 PRIVATE = ("10.0.0.7", "127.0.0.1", "::1", "fd00::1", "::ffff:192.168.1.1", "100.64.3.2", "fe80::1%eth0", "")

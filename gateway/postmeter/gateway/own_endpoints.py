@@ -32,7 +32,7 @@ from postmeter.gateway.workspace.sending_ip_routes import SendingIpRoutes
 from postmeter.gateway.workspace.verdict_routes import VerdictRoutes
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http.changes import settled
-from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.privacy.audit import AuditMetrics
 from postmeter.shared.storage import postgres
 from postmeter.shared.storage.postgres import Pool

@@ -26,11 +26,11 @@ from postmeter.gateway.proxy.upstream import Upstream
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.apis.table import Service
 from postmeter.shared.http import ports
+from postmeter.shared.http.clients.connections import Connections
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
-from postmeter.shared.http.connections import Connections
 from postmeter.shared.http.large_bodies import LargeBodies
 from postmeter.shared.http.server import Server
-from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.links import tokens
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.privacy import recipients

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.audit import AuditMetrics

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.http import ports
 from postmeter.shared.http.answerer import Answerer, Handler
-from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.server import AppRunner, Server
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing

@@ -18,9 +18,9 @@ from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth import sealed
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import ClickRefused
-from postmeter.shared.http import client_address
-from postmeter.shared.http.client_address import Client
-from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.http.clients import client_address
+from postmeter.shared.http.clients.client_address import Client
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.links import click_url, hits, pixel, tokens
 from postmeter.shared.process import logs
 

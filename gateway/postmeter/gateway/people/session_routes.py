@@ -22,7 +22,7 @@ from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import answers, json_bodies
-from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.storage.postgres import AWAY
 
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.networks import network_of
+from postmeter.shared.http.clients.networks import network_of
 from postmeter.shared.process import logs
 from postmeter.shared.stream import streams
 from postmeter.shared.stream.redis_failures import FAILURES

@@ -17,7 +17,7 @@ from yarl import URL
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import arrivals, refusals, request_ids, request_lines
-from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.ports import Clocks
 from postmeter.shared.process import logs
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.http.networks import PRIVATE, NetworksSetting
+from postmeter.shared.http.clients.networks import PRIVATE, NetworksSetting
 from postmeter.shared.http.ports import Clocks
 from postmeter.shared.process.setting_types import (
     NotNegative,

@@ -6,9 +6,9 @@ from aiohttp import web
 
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import client_address
-from postmeter.shared.http.client_address import HEADER, Client
-from postmeter.shared.http.trusted_hops import TrustedHops
+from postmeter.shared.http.clients import client_address
+from postmeter.shared.http.clients.client_address import HEADER, Client
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 
 ADDRESS_HEADERS = (HEADER.lower().encode(), *client_address.CLAIMS)
 """In the order that Clients.address takes them."""

@@ -7,7 +7,7 @@ import contextlib
 from typing import Protocol
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.connections import Connections
+from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.server import LAST_REQUESTS, Server
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.hits.answers import Clock

@@ -16,7 +16,7 @@ import httptools
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.http import refusals, request_lines
-from postmeter.shared.http.client_address import join, plain
+from postmeter.shared.http.clients.client_address import join, plain
 from postmeter.shared.http.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch

@@ -28,9 +28,9 @@ from postmeter.shared.apis import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http import answers
 from postmeter.shared.http.changes import settled
+from postmeter.shared.http.clients.networks import network_of
+from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
-from postmeter.shared.http.networks import network_of
-from postmeter.shared.http.trusted_hops import TrustedHops
 from postmeter.shared.process import logs
 from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Pool

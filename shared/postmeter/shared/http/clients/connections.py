@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from prometheus_client import Counter
 
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.networks import Network, client_of, read_networks
+from postmeter.shared.http.clients.networks import Network, client_of, read_networks
 from postmeter.shared.process.settings import PublicSettings
 
 

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.http import networks
+from postmeter.shared.http.clients import networks
 
 HEADER = "Postmeter-Client"
 """By which the gateway vouches for the client to tracking-service (sealed.py)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from postmeter.shared.http import client_address, networks
+from postmeter.shared.http.clients import client_address, networks
 from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import HopsMetrics
 
