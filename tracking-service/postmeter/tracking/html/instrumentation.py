@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from postmeter.shared.apis import native
+from postmeter.shared.apis import messages as api
 from postmeter.shared.apis.preferences import PREFERENCES_PATH
 from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
 from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
@@ -37,8 +37,8 @@ class Instrumented(msgspec.Struct, frozen=True):
     """
 
     html: str
-    links: list[native.Link]
-    untracked: list[native.Untracked]
+    links: list[api.Link]
+    untracked: list[api.Untracked]
     splices: list[Splice]
     honeypot_url: str | None
 
@@ -86,18 +86,18 @@ class Instrument:
         """
         opened, clicked = (source if level is Level.ANONYMOUS else message for level in levels)
         markup = scan(html)
-        tracked: dict[str, native.Link] = {}
-        untracked: dict[native.Untracked, None] = {}
+        tracked: dict[str, api.Link] = {}
+        untracked: dict[api.Untracked, None] = {}
         splices: list[Splice] = []
         for link in markup.links if levels.clicks is not Level.OFF else ():
             try:
                 url = self._rules.destination(html, link)
             except Untracked as left:
                 if len(untracked) < MOST_LISTED:
-                    untracked.setdefault(native.Untracked(_cut(left.url), left.reason))
+                    untracked.setdefault(api.Untracked(_cut(left.url), left.reason))
                 continue
             if url not in tracked:
-                tracked[url] = native.Link(url, self.click_url(workspace, clicked, url, levels.clicks))
+                tracked[url] = api.Link(url, self.click_url(workspace, clicked, url, levels.clicks))
             splices.append(Splice(link.start, link.end, tracked[url].tracking_url))
         links = list(tracked.values())
         wanted = honeypot and links and levels.clicks is Level.FULL
@@ -108,7 +108,7 @@ class Instrument:
         if levels.opens is not Level.OFF:
             open_url = self.open_url(workspace, opened, levels.opens)
             if markup.is_amp and not open_url.startswith("https://"):
-                untracked[native.Untracked(_cut(open_url), native.Reason.AMP_NEEDS_HTTPS)] = None
+                untracked[api.Untracked(_cut(open_url), api.Reason.AMP_NEEDS_HTTPS)] = None
             else:
                 splices.append(Splice(end, end, pixel(open_url, amp=markup.is_amp)))
         splices.sort(key=lambda splice: splice.start)

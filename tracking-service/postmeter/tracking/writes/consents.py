@@ -10,7 +10,7 @@ from aiohttp import web
 
 from postmeter.shared.apis.consent import ConsentBody, ConsentsAnswer, ConsentsBody
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.native import Rejected
+from postmeter.shared.apis.events import Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, json_bodies

@@ -12,7 +12,8 @@ import msgspec
 from aiohttp import web
 
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.native import (
+from postmeter.shared.apis.events import Rejected
+from postmeter.shared.apis.messages import (
     DecidedBy,
     Link,
     MessageAnswer,
@@ -20,7 +21,6 @@ from postmeter.shared.apis.native import (
     MessagesAnswer,
     MessagesBody,
     Registered,
-    Rejected,
     TrackedAt,
     Unsubscribe,
     Untracked,

@@ -25,7 +25,7 @@ from postmeter.query.engine.vocabulary import (
 from postmeter.query.requests import times
 from postmeter.query.requests.answers import Asked, Clock
 from postmeter.query.requests.cursor import Cursors, Position
-from postmeter.shared.apis.native import QueryAnswer, QueryBody, QueryUnderstood
+from postmeter.shared.apis.query import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import check_names, invalid
