@@ -71,6 +71,9 @@ def test_what_is_wrong_stands_at_its_field(office: SettingsVisits) -> None:
     expect(form.locator("fieldset .wrong")).to_have_text("Choose at least one.")
     users = setting(page, "Users")
     form = unfold(users, "Invite somebody")
+    form.get_by_role("button", name="Make the invitation").click()
+    expect(form.get_by_label("Email")).to_be_focused()
+    assert form.get_by_label("Email").evaluate("field => field.validity.valueMissing")  # which the browser says
     form.get_by_label("Email").fill("nobody")
     form.get_by_role("button", name="Make the invitation").click()
     expect(form.get_by_label("Email")).to_have_accessible_description(re.compile("'nobody' is not an email address"))

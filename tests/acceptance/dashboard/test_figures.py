@@ -119,6 +119,33 @@ def test_explore_answers_what_the_address_asks(world: ToldHistory, visiting: Vis
     assert sum(int(row["sent"]) for row in hours) == counted(world)["sent"]
 
 
+def test_who_comes_back_is_where_the_list_was_left(world: ToldHistory, visiting: Visiting) -> None:
+    visit = visiting(viewport={"width": 900, "height": 300})
+    page = visit.to("/campaigns")
+    last = page.locator("main tbody th a").last
+    last.scroll_into_view_if_needed()
+    left = page.evaluate("scrollY")
+    assert left > 0
+    last.click()
+    page.locator(".sentence").wait_for()
+    assert page.evaluate("scrollY") == 0
+    page.go_back()
+    for again in (lambda: None, page.reload):
+        again()
+        last.wait_for()
+        page.wait_for_function("left => Math.abs(scrollY - left) < 2", arg=left)
+
+
+def test_days_to_come_are_left_out(world: ToldHistory, visiting: Visiting) -> None:
+    today = datetime.now(ZoneInfo("UTC")).date()
+    first, last = today - timedelta(days=6), today + timedelta(days=30)
+    page = visiting().to(f"/?from={first}&to={last}&zone=UTC")
+    # As many days before as there were.
+    expect(page.locator(".title")).to_contain_text(f"\u2013 {today.day} {today:%b}")
+    expect(page.locator(".same tbody tr")).to_have_count(7)
+    expect(page.locator("input[name=to]")).to_have_attribute("max", today.isoformat())
+
+
 def test_the_days_before_end_at_the_same_time_of_day(world: ToldHistory, visiting: Visiting) -> None:
     visit = visiting()
     visit.page.clock.set_fixed_time("2026-11-30T09:00:00Z")  # 10:00 there, as 08:00Z was until October
@@ -187,7 +214,7 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     page.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
     expect(page).not_to_have_url(re.compile("explain"))
-    assert page.evaluate("history.state") is None  # no step is left of it
+    assert not page.evaluate("history.state?.unfolded")  # no step is left of it
     other.get_by_role("dialog").locator("tbody th a").first.click()
     expect(other).to_have_url(re.compile("/messages/"))
     expect(other.locator(".life li").first).to_be_visible()

@@ -5,6 +5,7 @@
 
 import { useEffect, useState } from "./htm/standalone.module.js";
 import { FILTERS } from "./model/declared.js";
+import { keepScrolling, scrollToTop } from "./scrolling.js";
 
 /** What goes along from screen to screen. */
 const SHARED = ["period", "from", "to", "zone", "who", ...FILTERS];
@@ -40,15 +41,21 @@ export function to(path, changes = {}) {
   return written(path, apply(kept, changes));
 }
 
+function push(state, address) {
+  keepScrolling();
+  history.pushState(state, "", address);
+}
+
 /** Goes to an address of this page. replace: without a step in the history. */
 export function go(address, { replace = false } = {}) {
-  history[replace ? "replaceState" : "pushState"](null, "", address);
+  if (replace) history.replaceState(history.state, "", address);
+  else push(null, address);
   changed.dispatchEvent(new Event("change"));
 }
 
 /** Opens something over what is looked at, as a step of the history. */
 export function unfold(changes) {
-  history.pushState({ unfolded: true }, "", here(changes));
+  push({ unfolded: true }, here(changes));
   changed.dispatchEvent(new Event("change"));
 }
 
@@ -83,6 +90,6 @@ export function followLinks() {
     const elsewhere = link.pathname !== location.pathname;
     event.preventDefault();
     go(link.pathname + link.search);
-    if (elsewhere) scrollTo(0, 0);
+    if (elsewhere) scrollToTop();
   });
 }

@@ -5,6 +5,7 @@ import { App } from "./app.js";
 import { followLinks } from "./address.js";
 import { session } from "./api.js";
 import { foldDrops } from "./parts/drops.js";
+import { followScrolling } from "./scrolling.js";
 import { resume } from "./signing_in.js";
 import { loadTexts } from "./texts.js";
 
@@ -16,6 +17,7 @@ async function start() {
   if (found) resume();
   followLinks();
   foldDrops();
+  followScrolling(place);
   render(html`<${App} session=${found} />`, place);
 }
 

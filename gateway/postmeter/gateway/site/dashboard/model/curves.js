@@ -2,7 +2,7 @@
 
 import { go, here } from "../address.js";
 import { valueOf } from "./measures.js";
-import { bucket, dayOf, mark, shifted } from "./times.js";
+import { bucket, dayOf, mark, shifted, startOf } from "./times.js";
 import { t } from "../texts.js";
 
 /** Whom each line counts: each audience holds the ones before it, so that the lines lie above each other. */
@@ -41,8 +41,13 @@ export function marksOf(rows, view) {
 
 const DAYS_OF = { week: 6, month: 27 };
 
-/** Makes the buckets from one to another the period that is looked at. */
+/** Whether the first bucket began before the period, so that it holds a part of a week or month. */
+export const isCut = ([first], { period, zone }) =>
+  Boolean(first) && Date.parse(first.timestamp) < Date.parse(startOf(period.first, zone));
+
+/** Makes the buckets from one to another the period that is looked at; a day is the least. */
 export function zoomed(rows, view) {
+  if (view.period.days === 1) return undefined;
   return (first, last) => {
     const from = dayOf(new Date(rows[first].timestamp), view.zone);
     const to = shifted(dayOf(new Date(rows[last].timestamp), view.zone), DAYS_OF[view.period.resolution] ?? 0);

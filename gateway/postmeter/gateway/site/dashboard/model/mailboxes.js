@@ -6,16 +6,32 @@ import { t } from "../texts.js";
 
 const NAMES = {
   aol: "AOL",
+  att: "AT&T",
+  bt: "BT",
+  centurylink: "CenturyLink",
   gmail: "Gmail",
   gmx: "GMX",
   google_workspace: "Google Workspace",
   icloud: "iCloud",
+  laposte: "La Poste",
+  mail_com: "mail.com",
   mail_ru: "Mail.ru",
+  mailbox_org: "mailbox.org",
   microsoft_365: "Microsoft 365",
+  netease: "NetEase",
   ovh: "OVH",
   qq: "QQ",
+  sfr: "SFR",
+  softbank: "SoftBank",
   t_online: "T-Online",
+  talktalk: "TalkTalk",
+  telus: "TELUS",
+  tim: "TIM",
+  uol: "UOL",
+  virgin_media: "Virgin Media",
   web_de: "WEB.DE",
+  wp: "WP",
+  yahoo_japan: "Yahoo Japan",
 };
 
 /** A provider's name; of one that is not known, that it is so. */

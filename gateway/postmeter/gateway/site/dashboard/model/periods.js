@@ -5,6 +5,8 @@ import { dayOf, daysBetween, earlier, isDay, shifted } from "./times.js";
 /** Periods that end now, with their days; today is one of them. */
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 const USUAL = "30d";
+/** Days; a query takes ten years. */
+const MOST = 3650;
 
 /** Buckets that are few enough for a curve and fine enough for its days. */
 function resolutionOf(days) {
@@ -24,8 +26,9 @@ export function periodOf(params, zone, now = Date.now()) {
   let name = params.get("period") ?? USUAL;
   let first = params.get("from");
   let last = params.get("to");
-  if (isDay(first ?? "") && isDay(last ?? "") && first <= last && daysBetween(first, last) < 3650) {
+  if (isDay(first ?? "") && isDay(last ?? "") && first <= last && first <= today && daysBetween(first, last) < MOST) {
     name = "custom";
+    if (last > today) last = today;
   } else {
     if (!Object.hasOwn(PERIODS, name)) name = USUAL;
     last = today;

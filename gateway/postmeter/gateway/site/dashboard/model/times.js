@@ -72,8 +72,11 @@ export function startOf(day, zone) {
   return new Date(Math.min(...(inside.length ? inside : starts))).toISOString();
 }
 
+/** Browsers take 30 February for 2 March. */
+const isOfCalendar = (text) => !Number.isNaN(Date.parse(text)) && shifted(text, 0) === text;
+
 /** Whether a text is a day, and not an instant. */
-export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && isOfCalendar(text);
 
 /** `12 minutes ago` up to a day, then the date and time. */
 export function ago(moment, zone, now = Date.now()) {

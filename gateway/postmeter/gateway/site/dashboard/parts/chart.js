@@ -61,6 +61,7 @@ function Numbers({ title, lines, names, format, first }) {
  * @param {string[]} [given.short] the same, as they are written beneath it
  * @param {Line[]} given.lines at most three, and those of before
  * @param {boolean} [given.unfinished] whether the last bucket is not over yet
+ * @param {boolean} [given.cut] whether the first bucket began before what is shown
  * @param {string} [given.first] what a bucket is
  * @param {(first: number, last: number) => void} [given.zoom] called with the buckets that somebody has drawn a span
  *   over, or chosen by the buttons
@@ -74,6 +75,7 @@ export function Chart({
   short = names,
   lines,
   unfinished = false,
+  cut = false,
   first,
   format = count,
   mark,
@@ -87,10 +89,10 @@ export function Chart({
   const rest = restOf(lines, names);
   const [at, setAt] = useState(rest);
   const scheme = useScheme();
-  const content = JSON.stringify([names, short, lines, unfinished, height, most, scheme]);
+  const content = JSON.stringify([names, short, lines, unfinished, cut, height, most, scheme]);
   useEffect(() => {
     setAt(rest);
-    plot.current = new Plot(place.current, { names, short, lines, unfinished, height, format, mark, most, look: setAt, rest, zoom });
+    plot.current = new Plot(place.current, { names, short, lines, unfinished, cut, height, format, mark, most, look: setAt, rest, zoom });
     const watch = new ResizeObserver(() => plot.current.fit());
     watch.observe(place.current);
     return () => {

@@ -9,7 +9,7 @@ import { mailboxName } from "../model/mailboxes.js";
 import { AUDIENCES } from "../model/measures.js";
 import { query, viewed } from "../model/requests.js";
 import { PERIODS } from "../model/periods.js";
-import { day } from "../model/times.js";
+import { day, dayOf } from "../model/times.js";
 import { t } from "../texts.js";
 
 const noon = (date) => new Date(`${date}T12:00:00Z`);
@@ -25,14 +25,15 @@ function chosenDays(event) {
   if (from && to) go(here({ period: null, from: from < to ? from : to, to: from < to ? to : from }));
 }
 
-function Period({ period }) {
+function Period({ period, zone }) {
+  const today = dayOf(Date.now(), zone);
   return html`<div class="group" role="group" aria-label=${t("control.period")}>
     ${Object.keys(PERIODS).map((name) => html`<a key=${name} href=${here({ period: name, from: null, to: null })}
       aria-current=${period.name === name ? "true" : null}>${t(`period.${name}`)}</a>`)}
     <details class="drop"><summary>${period.name === "custom" ? spanOf(period) : t("period.custom")}</summary>
       <form class="dropped" onSubmit=${chosenDays}>
-        <label>${t("control.from")}<input type="date" name="from" value=${period.first} required /></label>
-        <label>${t("control.to")}<input type="date" name="to" value=${period.last} required /></label>
+        <label>${t("control.from")}<input type="date" name="from" value=${period.first} max=${today} required /></label>
+        <label>${t("control.to")}<input type="date" name="to" value=${period.last} max=${today} required /></label>
         <button>${t("control.show")}</button>
       </form></details>
   </div>`;
@@ -122,7 +123,7 @@ export function Controls({ shown, view, again }) {
   if (!shown.length) return null;
   const has = (name) => shown.includes(name);
   return html`<section class="controls" aria-label=${t("control.all")}>
-    ${has("period") && html`<${Period} period=${view.period} />`}
+    ${has("period") && html`<${Period} period=${view.period} zone=${view.zone} />`}
     ${has("who") && html`<${Who} who=${view.who} />`}
     ${has("filters") && html`<${Filters} view=${view} />`}
     ${(has("period") || has("zone")) && html`<${Zone} zone=${view.zone} />`}

@@ -1,7 +1,7 @@
 /** uPlot as our charts use it: buckets side by side, a zero line, names at the ends of lines. */
 
 import { short } from "../model/numbers.js";
-import { colour, followPrints } from "./scheme.js";
+import { PRINTS, colour } from "./scheme.js";
 
 /** The page loads its script before any module. */
 const { uPlot } = globalThis;
@@ -60,7 +60,7 @@ export function ticks(most, whole) {
 export class Plot {
   /**
    * @param {HTMLElement} place
-   * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, height: number, format: (n: number) => string,
+   * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, cut: boolean, height: number, format: (n: number) => string,
    *   look: (at: number) => void, rest: number, zoom?: (first: number, last: number) => void,
    *   mark?: (n: number) => string, most?: number}} given look: called with the bucket that
    *   is pointed at, or `rest` where none is. most: what the scale reaches to
@@ -75,7 +75,8 @@ export class Plot {
     this.marks = ticks(most || 1, whole);
     this.room = lines.length > 1 ? Math.min(widest(lines.map(({ name }) => name)), place.clientWidth * NAMES) : 0;
     this.plot = new uPlot(this.options(Math.max(this.room + BESIDE * 2, EDGE)), this.data(), place);
-    this.stop = followPrints(() => this.plot.redraw(false));
+    this.redraw = () => this.plot.redraw(false);
+    for (const name of PRINTS) addEventListener(name, this.redraw);
   }
 
   /** Follows its place's width. */
@@ -90,32 +91,42 @@ export class Plot {
   }
 
   destroy() {
-    this.stop();
+    for (const name of PRINTS) removeEventListener(name, this.redraw);
     this.plot.destroy();
   }
 
-  /** Each line, and of one that is not over yet its last stretch apart, to be dotted. */
+  /** Whether a bucket's point is of a part of it: of the last one that is not over yet, of the first one that is cut. */
+  isPart(at) {
+    return (this.given.unfinished && at === this.last) || (this.given.cut && at === 0);
+  }
+
+  /** Whether a line has stretches to such points, which are lines of their own, to be dotted. */
+  isDotted(kind) {
+    return kind !== "before" && this.last > 0 && (this.isPart(0) || this.isPart(this.last));
+  }
+
+  /** Each line, and of one with points that are parts the stretches to these. */
   data() {
-    const { lines, names, unfinished } = this.given;
+    const { lines, names } = this.given;
     const rows = [names.map((_, at) => at)];
     for (const { values, kind } of lines) {
       const padded = names.map((_, at) => values[at] ?? null);
-      if (unfinished && kind !== "before" && this.last > 0) {
-        rows.push(padded.map((value, at) => (at === this.last ? null : value)));
-        rows.push(padded.map((value, at) => (at >= this.last - 1 ? value : null)));
+      if (this.isDotted(kind)) {
+        const isBeside = (at) => this.isPart(at) || this.isPart(at - 1) || this.isPart(at + 1);
+        rows.push(padded.map((value, at) => (this.isPart(at) ? null : value)));
+        rows.push(padded.map((value, at) => (isBeside(at) ? value : null)));
       } else rows.push(padded);
     }
     return rows;
   }
 
   series() {
-    const { lines, unfinished } = this.given;
+    const { lines } = this.given;
     const [, ...rows] = this.data();
     const styles = lines.flatMap(({ kind }) => {
       const { colour: name, width, dash } = STYLES[kind];
       const line = { stroke: () => colour(name), width, dash };
-      const dotted = unfinished && kind !== "before" && this.last > 0;
-      return dotted ? [line, { ...line, dash: DOTS }] : [line];
+      return this.isDotted(kind) ? [line, { ...line, dash: DOTS }] : [line];
     });
     // What is known of one bucket alone, as of a campaign that was just sent, is no line but a point.
     const isAlone = (row) => row.filter((value) => value !== null).length === 1;

@@ -19,15 +19,9 @@ export function useScheme() {
   return scheme;
 }
 
-/** On paper all is light (style/page.css), and what is drawn is drawn again for it: called before and after a print. */
-export function followPrints(redraw) {
-  const stop = new AbortController();
-  for (const event of ["beforeprint", "afterprint"]) addEventListener(event, redraw, { signal: stop.signal });
-  return () => stop.abort();
-}
-
-addEventListener("beforeprint", () => document.documentElement.classList.add("paper"));
-addEventListener("afterprint", () => document.documentElement.classList.remove("paper"));
+/** On paper all is light (style/page.css); what is drawn follows that event by event. */
+export const PRINTS = ["beforeprint", "afterprint"];
+for (const name of PRINTS) addEventListener(name, () => document.documentElement.classList.toggle("paper", name === PRINTS[0]));
 
 /** A colour by its name in style/page.css. */
 export function colour(name) {

@@ -4,7 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { marksOf, namesOf, zoomed } from "../model/curves.js";
+import { isCut, marksOf, namesOf, zoomed } from "../model/curves.js";
 import { METRICS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { count, money, short } from "../model/numbers.js";
@@ -124,7 +124,7 @@ function Charts({ rows, question, view, words, title }) {
   const drawn = charts.slice(0, CHARTS).map(([name, list, metric]) => {
     const lines = [{ name: nameOf(metric, view.who), kind: "plain", values: list.map((row) => row[metric]) }];
     const chart = html`<${Chart} title=${`${title}: ${name}`} names=${namesOf(list, seen)} short=${marksOf(list, seen)}
-      lines=${lines} height=${one ? 260 : 140} most=${most} unfinished=${view.period.endsNow}
+      lines=${lines} height=${one ? 260 : 140} most=${most} unfinished=${view.period.endsNow} cut=${isCut(list, seen)}
       format=${metric === "revenue" ? short : count} zoom=${one ? zoomed(list, seen) : undefined} />`;
     return one ? chart : html`<section key=${name}><h3>${name}</h3>${chart}</section>`;
   });

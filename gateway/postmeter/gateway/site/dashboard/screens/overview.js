@@ -5,7 +5,7 @@ import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { findings, outstanding, sentLast } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
+import { isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total } from "../model/measures.js";
@@ -110,7 +110,7 @@ function Curve({ rows, before, view, requests }) {
   return html`<${Panel} title=${title} requests=${requests} rows=${table} name=${`overview-${measure}`}>
     <div class="group" role="group" aria-label=${t("overview.curves")}>${choices}</div>
     <${Chart} title=${title} names=${names} short=${marksOf(rows, view)} lines=${lines}
-      unfinished=${view.period.endsNow} zoom=${zoomed(rows, view)} widen=${widened(view)} />
+      unfinished=${view.period.endsNow} cut=${isCut(rows, view)} zoom=${zoomed(rows, view)} widen=${widened(view)} />
   </${Panel}>`;
 }
 

@@ -26,7 +26,7 @@ function Password({ session, done }) {
   const shown = useMemo(() => (error?.status === 401 ? refused : error), [error]);
   return html`<${Form} send=${send} action=${t("account.change")} busy=${busy} error=${shown} fields=${["password", "new_password"]}>
     <input class="hidden" autocomplete="username" value=${session.email} readonly tabindex="-1" aria-hidden="true" />
-    <${Line} form="account" name="password" label=${t("account.present")} error=${shown} type="password" autocomplete="current-password" />
+    <${Line} form="account" name="password" label=${t("account.present")} error=${shown} type="password" autocomplete="current-password" required />
     <${Line} form="account" name="new_password" label=${t("login.new_password")} hint=${t("account.new.hint")} error=${shown} type="password" autocomplete="new-password" />
   </${Form}>`;
 }

@@ -40,7 +40,7 @@ function Add({ added }) {
     added(answer.data.map(({ ip }) => ip));
   };
   return html`<${Form} send=${send} action=${t("ips.add")} busy=${busy} error=${error} fields=${["ips"]}>
-    <${Line} form="ips" name="ips" label=${t("ips.field")} hint=${t("ips.hint")} error=${error} /></${Form}>`;
+    <${Line} form="ips" name="ips" label=${t("ips.field")} hint=${t("ips.hint")} error=${error} required /></${Form}>`;
 }
 
 /** What the blocklists say of an IP. */

@@ -55,8 +55,8 @@ function Order({ session, formats, ordered }) {
     )}
     ${
       range === "custom" &&
-      html`<${Line} form="exports" name="start_date" label=${t("control.from")} error=${error} type="date" />
-      <${Line} form="exports" name="end_date" label=${t("control.to")} error=${error} type="date" />`
+      html`<${Line} form="exports" name="start_date" label=${t("control.from")} error=${error} type="date" required />
+      <${Line} form="exports" name="end_date" label=${t("control.to")} error=${error} type="date" required />`
     }
   </${Form}>`;
 }

@@ -21,7 +21,7 @@ function Add({ told, added }) {
   const one = (kind) => html`<${LevelChoice} form="level-domains" group="" kind=${kind} value=${levels[kind]} error=${error}
     onChange=${(event) => choose({ ...levels, [kind]: event.target.value })} />`;
   return html`<${Form} send=${send} action=${t("settings.save")} busy=${busy} error=${error} fields=${["domains"]}>
-    <${Line} form="level-domains" name="domains" label=${t("dimension.domain")} error=${error} />${one("opens")}${one("clicks")}</${Form}>`;
+    <${Line} form="level-domains" name="domains" label=${t("dimension.domain")} error=${error} required />${one("opens")}${one("clicks")}</${Form}>`;
 }
 
 /** The setting. */

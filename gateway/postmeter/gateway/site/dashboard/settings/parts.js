@@ -122,7 +122,7 @@ export function Line({ form, name, label, hint, error, ...input }) {
 }
 
 /**
- * A form; the first field that is wrong gets the focus. send: called with its fields, by name (a list for several).
+ * A form; the first field that is wrong gets the focus. What is required and missing the browser says, in its language. send: called with its fields, by name (a list for several).
  * @param {{send: Function, action: string, busy: boolean, error: Failure | null, fields: string[], children: any}} given
  */
 export function Form({ send, action, busy, error, fields, children }) {
@@ -132,7 +132,9 @@ export function Form({ send, action, busy, error, fields, children }) {
   }, [error]);
   const submit = (event) => {
     event.preventDefault();
-    if (!busy) send(new FormData(event.target), event.target);
+    const missing = [...event.target.elements].find(({ validity }) => validity?.valueMissing);
+    if (missing) missing.reportValidity();
+    else if (!busy) send(new FormData(event.target), event.target);
   };
   return html`<form class="form" novalidate onSubmit=${submit} ref=${place}>${children}
     <${Refused} error=${error} fields=${fields} />

@@ -89,7 +89,7 @@ export function Recipient({ zone }) {
   };
   return html`<${Setting} id="recipient" said=${said}>
     <${Form} send=${send} action=${t("recipient.show")} busy=${busy} error=${error} fields=${["to"]}>
-      <${Line} form="recipient" name="to" label=${t("recipient.to")} hint=${t("recipient.to.hint")} error=${error} spellcheck="false" /></${Form}>
+      <${Line} form="recipient" name="to" label=${t("recipient.to")} hint=${t("recipient.to.hint")} error=${error} spellcheck="false" required /></${Form}>
     ${found && html`<${Found} key=${found.to_hash} found=${found} zone=${zone} erased=${erased} />`}
   </${Setting}>`;
 }

@@ -37,7 +37,7 @@ function Invitation({ session, made }) {
     made(answer.data);
   };
   return html`<${Form} send=${send} action=${t("users.invite")} busy=${busy} error=${error} fields=${FIELDS}>
-    <${Line} form="users" name="email" label=${t("login.email")} error=${error} type="email" />
+    <${Line} form="users" name="email" label=${t("login.email")} error=${error} type="email" required />
     <${Rights} form="users" session=${session} role=${role} domains=${session.domains ?? []} error=${error} setRole=${setRole} />
   </${Form}>`;
 }
