@@ -11,7 +11,7 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.stream import records
 from postmeter.shared.stream.streams import stream
 from postmeter.tracking import parts, service
-from postmeter.tracking.durable import committer
+from postmeter.tracking.durable import batch, committer
 from postmeter.tracking.settings import TrackingSettings
 from tests.integration.tracking_service import INTERNAL, SHARDS, click_target, hits_of, new_message
 from tests.product import free_port, reachable, wait_for
@@ -33,7 +33,8 @@ async def test_hits_of_many_connections_wait_for_the_next_batch(
 ) -> None:
     """Both appenders wait for Redis; every second connection is aiohttp's."""
     most = {"MAX_BYTES": LIMIT, "MAX_RECORDS": 12}[kept]
-    monkeypatch.setattr(committer, kept, most)
+    for module in (batch, committer):
+        monkeypatch.setattr(module, kept, most)
     port, stop, message = free_port(), asyncio.Event(), new_message()
     settings = TrackingSettings(
         port=port, redis_url=Secret(redis_url), shards=SHARDS, internal_secret=INTERNAL, token_keys=KEYS,

@@ -8,7 +8,7 @@ from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Event, Hit, Registration
 from postmeter.shared.stream.streams import slot_of
-from postmeter.tracking.durable.committer import Keyed
+from postmeter.tracking.durable.batch import Keyed
 from tests.simulation.outside import EPOCH
 
 SECOND = 1_000_000

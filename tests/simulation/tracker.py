@@ -12,7 +12,8 @@ from redis.backoff import NoBackoff
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.tracking.durable.appender import Appender
-from postmeter.tracking.durable.committer import Committer, Keyed, NotStored
+from postmeter.tracking.durable.batch import Keyed
+from postmeter.tracking.durable.committer import Committer, NotStored
 from postmeter.tracking.durable.drainer import Drainer
 from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool

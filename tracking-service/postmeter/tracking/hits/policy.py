@@ -11,7 +11,7 @@ from postmeter.shared.privacy.levels import Level
 from postmeter.shared.stream.events import Mark
 from postmeter.shared.stream.records import MARK_BITS, Hit, encode
 from postmeter.shared.stream.streams import slot_of
-from postmeter.tracking.durable.committer import Keyed
+from postmeter.tracking.durable.batch import Keyed
 from postmeter.tracking.metrics import TrackingMetrics
 
 _OPENS = (OPEN,)

@@ -21,7 +21,7 @@ from postmeter.shared.http.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEP
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch
 from postmeter.shared.process import logs
-from postmeter.tracking.durable.committer import Keyed, Kind, PendingBatch
+from postmeter.tracking.durable.batch import Keyed, Kind, PendingBatch
 from postmeter.tracking.hits import answers
 from postmeter.tracking.hits.client import ADDRESS_HEADERS
 from postmeter.tracking.hits.port import Port

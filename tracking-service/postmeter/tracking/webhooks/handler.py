@@ -18,7 +18,8 @@ from postmeter.shared.stream.records import Event
 from postmeter.shared.stream.streams import slot_of_event
 from postmeter.shared.text import quoting
 from postmeter.tracking.durable import outgoing
-from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.durable.batch import Keyed
+from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings

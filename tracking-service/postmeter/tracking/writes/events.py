@@ -23,7 +23,8 @@ from postmeter.shared.stream.records import Event
 from postmeter.shared.stream.redis_failures import FAILURES
 from postmeter.shared.stream.streams import event_seen, slot_of_event
 from postmeter.tracking.durable import outgoing
-from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.durable.batch import Keyed
+from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.requests import fields
 from postmeter.tracking.writes import event_batch, event_body

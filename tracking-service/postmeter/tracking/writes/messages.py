@@ -37,7 +37,8 @@ from postmeter.shared.privacy.levels import Decided, Level, Levels
 from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.records import Registration, encode
 from postmeter.shared.stream.streams import slot_of
-from postmeter.tracking.durable.committer import Committer, Keyed
+from postmeter.tracking.durable.batch import Keyed
+from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
 from postmeter.tracking.metrics import TrackingMetrics
