@@ -23,8 +23,8 @@ from postmeter.query.exports import service
 from postmeter.query.exports.service import ExportService
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import ExportMetrics, LiveMetrics, QueryMetrics
-from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
+from postmeter.query.requests.handler import system_clock
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import uuid7

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.query.exports import service
 from postmeter.query.metrics import ExportMetrics
-from postmeter.query.requests.answers import system_clock
+from postmeter.query.requests.handler import system_clock
 from tests.integration.export_service import Api
 from tests.integration.running_query import INTERNAL
 from tests.product import PATIENCE, answers, as_installed, free_port, wait_for

@@ -22,8 +22,8 @@ from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetrics, LiveMetrics, QueryMetrics
-from postmeter.query.requests.answers import Clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
+from postmeter.query.requests.handler import Clock
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal

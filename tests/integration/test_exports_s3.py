@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from postmeter.query.exports import s3_storage, service
 from postmeter.query.metrics import ExportMetrics
-from postmeter.query.requests.answers import system_clock
+from postmeter.query.requests.handler import system_clock
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from tests.integration.export_service import Api, exporting, fill, message, noon

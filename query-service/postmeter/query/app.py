@@ -34,9 +34,9 @@ from postmeter.query.engine.query import Scope
 from postmeter.query.exports.requests import Exports
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import QueryMetrics
-from postmeter.query.requests.answers import Asked, Clock, Handler
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
+from postmeter.query.requests.handler import Asked, Clock, Handler
 from postmeter.shared.apis import audit, consent, domains, recipients, vectis
 from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
 from postmeter.shared.apis.live import LIVE_ENDPOINT

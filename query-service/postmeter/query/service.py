@@ -14,8 +14,8 @@ from postmeter.query.engine.kept_days import KeptDays
 from postmeter.query.exports import service as exports
 from postmeter.query.live.live import Live
 from postmeter.query.metrics import AnswerMetrics, ExportMetrics, KeptDaysMetrics, LiveMetrics, QueryMetrics
-from postmeter.query.requests.answers import system_clock
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
+from postmeter.query.requests.handler import system_clock
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.http import ports
 from postmeter.shared.privacy import recipients

@@ -11,7 +11,7 @@ from postmeter.query.cache.questions import Hand, Question, Reader
 from postmeter.query.cache.store import Store
 from postmeter.query.cache.versions import Versions
 from postmeter.query.metrics import AnswerMetrics
-from postmeter.query.requests.answers import Asked, Clock
+from postmeter.query.requests.handler import Asked, Clock
 
 
 class KeptAnswer(NamedTuple):

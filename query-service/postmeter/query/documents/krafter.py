@@ -13,7 +13,7 @@ from aiohttp import web
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, Clock
+from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.krafter import (
     STATUSES,
     ByStatus,

@@ -13,7 +13,7 @@ from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters, times
-from postmeter.query.requests.answers import Asked, Clock, Handler
+from postmeter.query.requests.handler import Asked, Clock, Handler
 from postmeter.shared.apis import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json

@@ -13,7 +13,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from postmeter.query.documents import vectis
-from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json

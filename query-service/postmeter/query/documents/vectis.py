@@ -18,7 +18,7 @@ from aiohttp import web
 from postmeter.query import rates
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.query.requests.answers import Asked, Clock
+from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError

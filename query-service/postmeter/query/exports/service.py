@@ -14,7 +14,7 @@ from postmeter.query.exports.requests import Exports
 from postmeter.query.exports.storage import Folder, Storage
 from postmeter.query.exports.worker import Worker
 from postmeter.query.metrics import ExportMetrics
-from postmeter.query.requests.answers import Clock
+from postmeter.query.requests.handler import Clock
 from postmeter.query.settings import QuerySettings
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.storage import postgres

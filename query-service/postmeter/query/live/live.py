@@ -12,8 +12,8 @@ from postmeter.query.live.channel import Channel
 from postmeter.query.live.reader import Reader
 from postmeter.query.metrics import LiveMetrics
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.live import LiveParameters
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool

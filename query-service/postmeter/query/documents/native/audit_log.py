@@ -6,8 +6,8 @@ import msgspec
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.cursor import Cursors, Position
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.audit import AuditAnswer, AuditParameters, Entry
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from postmeter.query.documents import campaigns
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked
 from postmeter.query.requests.cursor import Cursors, Position
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.campaigns import Campaign, CampaignsAnswer, CampaignsParameters
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool

@@ -18,8 +18,8 @@ from postmeter.query.documents.native.filters import Filters
 from postmeter.query.documents.native.stretches import Place, Selection
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import Asked, Clock
 from postmeter.query.requests.cursor import Cursors, Position
+from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.search import FoundMessage, SearchAnswer, SearchBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json

@@ -23,8 +23,8 @@ from postmeter.query.engine.vocabulary import (
     metrics_of,
 )
 from postmeter.query.requests import times
-from postmeter.query.requests.answers import Asked, Clock
 from postmeter.query.requests.cursor import Cursors, Position
+from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.query import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json

@@ -8,7 +8,7 @@ import asyncpg
 from aiohttp import web
 
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, RecordedChoice
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json

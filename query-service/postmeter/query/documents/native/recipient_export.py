@@ -13,7 +13,7 @@ from aiohttp import web
 from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
 from postmeter.query.documents.native.recipient_pages import LISTS, Beginning
-from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis import recipients as api
 from postmeter.shared.apis.message_events import HistoryEvent
 from postmeter.shared.errors import RequestError

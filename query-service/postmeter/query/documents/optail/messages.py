@@ -15,7 +15,7 @@ from postmeter.query.documents.optail.places import Selection
 from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.optail import (
     STATUSES,
     ListedMessage,

@@ -10,7 +10,7 @@ from postmeter.query.documents.optail.window import Window
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, Clock
+from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.optail import (
     BreakdownAnswer,
     BreakdownParameters,

@@ -17,7 +17,7 @@ from postmeter.query.documents.workspaces.overview import OverviewReport
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Resolution
 from postmeter.query.requests import parameters
-from postmeter.query.requests.answers import Asked, Clock, Handler
+from postmeter.query.requests.handler import Asked, Clock, Handler
 from postmeter.shared.apis import workspaces as api
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json

@@ -8,7 +8,7 @@ from uuid import UUID
 from postmeter.query.documents import campaigns
 from postmeter.query.documents.campaigns import Campaign
 from postmeter.query.engine.query import Scope
-from postmeter.query.requests.answers import Asked
+from postmeter.query.requests.handler import Asked
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
