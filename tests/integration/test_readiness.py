@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from postmeter.aggregator import service as aggregator
 from postmeter.aggregator.settings import AggregatorSettings
@@ -130,5 +131,15 @@ async def test_a_check_without_an_answer_says_so_in_words(monkeypatch: pytest.Mo
         async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             told = json.loads(await answer.read())
         assert told["failed"] == {"postgres": "TimeoutError: no answer within 0.05 seconds"}
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_ops_port_that_nobody_has_set_is_told() -> None:
+    with capture_logs() as lines:
+        runner = await ops.start("127.0.0.1", 0, CollectorRegistry(), {})
+    try:
+        async with client() as http, http.get(f"http://127.0.0.1:{lines[0]['port']}/healthz") as answer:
+            assert answer.status == 200
     finally:
         await runner.cleanup()

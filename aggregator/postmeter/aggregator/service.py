@@ -55,7 +55,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     }
     advice = Advice({"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)})
     runner = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
-    logs.get().info("aggregator runs", shards=settings.shards, ops_port=settings.ops_port)
+    logs.get().info("aggregator runs", shards=settings.shards)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(shards.run(stop))

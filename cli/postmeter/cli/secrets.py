@@ -35,4 +35,4 @@ def forget_secret(name: str, data: Path | None) -> None:
     """
     if not access.with_connection(data, lambda connection: fingerprints.forget(connection, name)):
         raise CommandError(f"there is no fingerprint {name!r}; `postmeter secret list` shows all")
-    click.echo(f"{name} is forgotten")
+    click.echo(f"{name} is forgotten; what was made under it stays listed, and does not work")

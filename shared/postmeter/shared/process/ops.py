@@ -17,6 +17,7 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.http import ports
 from postmeter.shared.http.ports import Clocks
 from postmeter.shared.http.server import AppRunner
+from postmeter.shared.process import logs
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.metrics import OpsMetrics
 from postmeter.shared.text import quoting
@@ -69,6 +70,10 @@ async def start(
     except SettingsError:
         await runner.cleanup()
         raise
+    if not port:
+        logs.get().info(
+            "POSTMETER_OPS_PORT is not set: /readyz and /metrics are on any free port", port=runner.addresses[0][1]
+        )
     return runner
 
 
