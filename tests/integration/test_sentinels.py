@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 import redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 
 from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.gateway.limits import limits
 from postmeter.shared.auth.secret import Secret
-from postmeter.shared.stream import redis_clients
+from postmeter.shared.stream import redis_clients, streams
 from postmeter.tracking.durable import appender as appender_module
 from postmeter.tracking.durable.appender import Appender, TooFewReplicas
 from postmeter.tracking.durable.segment import Spooled
 from tests.aggregation import bench, message, registration
-from tests.integration.sentinels import Sentinels, sentinels
+from tests.integration.certificates import Authority
+from tests.integration.sentinels import PASSWORD, Sentinels, sentinels
 from tests.integration.tracking_service import (
     SHARDS,
     WORKSPACE,
@@ -131,3 +135,75 @@ async def test_a_connection_to_what_has_become_a_replica_is_made_anew(server: Re
 def test_a_command_finds_the_master_by_its_sentinels(servers: Sentinels) -> None:
     with redis_clients.blocking(Secret(servers.url), socket_timeout=5.0) as client:
         assert client.role()[0] == b"master"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls") / "ours")
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Sentinels]:
+    """Servers that speak TLS, and want a client's certificate."""
+    with sentinels(tmp_path_factory.mktemp("redis-tls"), authority) as made:
+        yield made
+
+
+async def test_sentinels_master_and_replica_are_spoken_to_by_tls(tls: Sentinels) -> None:
+    appender = Appender(Secret(tls.url), 60.0, 1)
+    await appender.append([Spooled(0, b"me-3", b"\x90")])
+    await appender.close()
+    async with limits.client(Secret(tls.url), PATIENCE) as client:
+        role, _, replicas = await client.role()
+        assert (role, len(replicas)) == (b"master", 1)
+        assert await client.xlen(streams.stream(0)) == 1
+    with redis_clients.blocking(Secret(tls.url), socket_timeout=5.0) as blocking:
+        assert blocking.role()[0] == b"master"
+
+
+async def test_what_is_wrong_with_certificates_is_said(tls: Sentinels, authority: Authority, tmp_path: Path) -> None:
+    """A wrong authority, none, no certificate of one's own, another name: whose and what, and no other settings."""
+    theirs = Authority(tmp_path / "theirs").certificate
+    for url, why in (
+        (tls.url.replace(quote_plus(str(authority.certificate)), quote_plus(str(theirs))), "certificate verify failed"),
+        (tls.url.partition("&ssl_ca_certs")[0], "certificate verify failed: self-signed certificate in"),
+        (tls.url.partition("&ssl_certfile")[0], f"127.0.0.1:{tls.sentinel}: Error"),
+        (tls.url.replace("127.0.0.1:", "localhost:"), "Hostname mismatch, certificate is not valid for 'localhost'"),
+        (tls.url.replace("rediss+", "redis+").partition("&ssl")[0], f"127.0.0.1:{tls.sentinel}: Error"),
+    ):
+        for said in (await _refused(url), _blocking_refused(url)):
+            assert said.startswith("no Sentinel names a master of 'hits': ")
+            assert f"127.0.0.1:{tls.nobody}: Error 111" in said.replace("localhost", "127.0.0.1")
+            assert why in said
+            assert PASSWORD not in said
+
+
+async def test_a_certificate_that_is_not_for_what_sentinel_calls_the_master(
+    tls: Sentinels, authority: Authority
+) -> None:
+    """It says addresses, unless it resolves names."""
+    master, _ = tls.roles()
+    with redis.Redis.from_url(tls.url_of(master)) as client:
+        for host, wrong in (("localhost", True), ("127.0.0.1", False)):
+            of = authority.vouch(host)
+            client.config_set("tls-cert-file", str(of.certificate), "tls-key-file", str(of.key))
+            if wrong:
+                for said in (await _refused(tls.url), _blocking_refused(tls.url)):
+                    assert f"connecting to 127.0.0.1:{master}. " in said
+                    assert "IP address mismatch, certificate is not valid for '127.0.0.1'" in said
+
+
+async def _refused(url: str) -> str:
+    async with redis_clients.client(Secret(url), socket_timeout=5.0, retry=Retry(NoBackoff(), 0)) as client:
+        with pytest.raises(redis.ConnectionError) as caught:
+            await client.role()
+    return str(caught.value)
+
+
+def _blocking_refused(url: str) -> str:
+    with (
+        redis_clients.blocking(Secret(url), socket_timeout=5.0) as client,
+        pytest.raises(redis.ConnectionError) as caught,
+    ):
+        client.role()
+    return str(caught.value)

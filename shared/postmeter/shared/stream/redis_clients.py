@@ -14,6 +14,7 @@ import redis.sentinel
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
+    MasterNotFoundError,
     Sentinel,
     SentinelConnectionPool,
     SentinelManagedConnection,
@@ -27,6 +28,46 @@ from postmeter.shared.process.redis_url import SentinelUrl, check, is_sentinel
 
 CONNECT_SECONDS = 5.0
 """The default."""
+
+
+class _Sentinels(Sentinel):
+    """They say why none names a master: redis-py's error shows its own settings, and not what went wrong."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Where it is; who knows it is asked first from now on. Raises MasterNotFoundError."""
+        told = []
+        for place, one in enumerate(self.sentinels):
+            try:
+                masters: Any = await one.sentinel_masters()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                told.append(f"{_place(one)}: {error}")
+                continue
+            state = masters.get(service_name)
+            if state and self.check_master_state(state, service_name):
+                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                return state["ip"], state["port"]
+            told.append(f"{_place(one)}: it knows none that is up")
+        raise _no_master(service_name, told)
+
+
+class _BlockingSentinels(redis.sentinel.Sentinel):
+    """The same for code that is not asyncio's."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """As that of _Sentinels."""
+        told = []
+        for place, one in enumerate(self.sentinels):
+            try:
+                masters: Any = one.sentinel_masters()
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                told.append(f"{_place(one)}: {error}")
+                continue
+            state = masters.get(service_name)
+            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
+                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                return state["ip"], state["port"]
+            told.append(f"{_place(one)}: it knows none that is up")
+        raise _no_master(service_name, told)
 
 
 class _Master(SentinelManagedConnection):
@@ -74,7 +115,7 @@ def pool(url: Secret, *, bounded: bool = False, **options: Any) -> ConnectionPoo
         return kind.from_url(url.reveal(), **options)
     at = SentinelUrl.parse(url)
     asked = _asking(at, options) | {"retry": Retry(NoBackoff(), 0)}
-    sentinel = Sentinel(at.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+    sentinel = _Sentinels(at.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     masters = _BoundedMasters if bounded else _Masters
     made = {"connection_class": _TlsMaster if at.is_tls else _Master}
     return masters(at.service, sentinel, **(options | at.master | made))  # type: ignore[no-untyped-call]
@@ -92,7 +133,7 @@ def blocking(url: Secret, **options: Any) -> redis.Redis:
         return redis.Redis.from_url(url.reveal(), **options)
     at = SentinelUrl.parse(url)
     asked = _asking(at, options) | {"retry": BlockingRetry(NoBackoff(), 0)}
-    sentinel = redis.sentinel.Sentinel(at.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
+    sentinel = _BlockingSentinels(at.sentinels, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     masters = _BlockingMasters(at.service, sentinel, ssl=at.is_tls, **(options | at.master))  # type: ignore[no-untyped-call]
     return redis.Redis.from_pool(masters)
 
@@ -103,6 +144,15 @@ def _asking(at: SentinelUrl, options: dict[str, Any]) -> dict[str, Any]:
     share = seconds / (len(at.sentinels) + 1)
     # As plain as can be: redis-py would try again by itself, for seconds.
     return {"socket_timeout": share, "socket_connect_timeout": share, "protocol": 2, "ssl": at.is_tls, **at.sentinel}
+
+
+def _place(sentinel: Redis | redis.Redis) -> str:
+    options = sentinel.connection_pool.connection_kwargs
+    return f"{options['host']}:{options['port']}"
+
+
+def _no_master(service: str, told: list[str]) -> MasterNotFoundError:
+    return MasterNotFoundError(f"no Sentinel names a master of {service!r}: {'; '.join(told)}")
 
 
 def _refuse(url: Secret) -> None:
