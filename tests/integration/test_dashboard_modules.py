@@ -20,6 +20,7 @@ from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
+from postmeter.query.documents.workspaces.significance import Sample, wilson
 from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.exports.files.cells import neutral
 from postmeter.shared.apis.meta import SCREENS
@@ -268,3 +269,12 @@ def test_a_campaign_sent_before_the_period_does_not_stand_out_by_the_opens_of_ol
         " { of: 3000, opened: 1050 }).map(({ row }) => row.campaign)"
     )
     assert evaluate("model/attention.js", expression, {"rows": rows, "list": listed}) == ["well", "badly"]
+
+
+def test_an_interval_is_the_report_s_before_it_is_rounded(evaluate: Evaluate) -> None:
+    counts = [(n, of) for of in (1, 7, 240, 1000, 1_000_003) for n in (0, 1, of // 3, of - 1, of, of + 2)]
+    given = [{"successes": n, "trials": of} for n, of in counts]
+    found = evaluate("model/comparison.js", "return given.map(m.between)", given)
+    for (n, of), ends in zip(counts, found, strict=True):
+        assert ends == pytest.approx([float(100 * end) for end in wilson(Sample(n, of))], abs=1e-9)
+    assert evaluate("model/comparison.js", "return m.between(given)", {"successes": 0, "trials": 0}) is None

@@ -150,10 +150,15 @@ def test_campaigns_are_compared_with_how_sure_that_is(world: ToldHistory, visiti
         page.keyboard.press("Escape")
 
 
-def test_what_is_equal_has_no_best(world: ToldHistory, visiting: Visiting) -> None:
+def test_what_is_equal_has_no_best_and_an_interval_s_ends_are_rounded_once(
+    world: ToldHistory, visiting: Visiting
+) -> None:
+    """They are 34.7487 and 40.7454 percent."""
+    rounded = {"successes": 377, "trials": 1000, "lower": 34.75, "upper": 40.75}
+
     def alike(route: Route) -> None:
         answer = route.fetch().json()
-        first = answer["data"]["comparison"][0]["intervals"]
+        first = answer["data"]["comparison"][0]["intervals"] | {"open_rate": rounded}
         for one in answer["data"]["comparison"]:
             one["intervals"] = first
         route.fulfill(json=answer)
@@ -161,7 +166,9 @@ def test_what_is_equal_has_no_best(world: ToldHistory, visiting: Visiting) -> No
     page = visiting().page
     page.route("**/analytics/compare", alike)
     page.goto(world.url + "/compare?campaign=march&campaign=june")
-    expect(page.get_by_role("region", name="Opened", exact=True).locator(".verdict")).to_contain_text("are the same")
+    opened = page.get_by_role("region", name="Opened", exact=True)
+    expect(opened.locator(".verdict")).to_contain_text("are the same")
+    expect(opened.locator(".scale .label").first).to_contain_text("34.7\N{EN DASH}40.7")
 
 
 def test_what_is_compared_is_in_the_address(world: ToldHistory, visiting: Visiting) -> None:

@@ -70,3 +70,21 @@ export function sureness({ p_value: p, is_significant: sure }, counts) {
   if (p > 0.4) return { kind: "alike", values: { n: count(Math.round(p * 10)) } };
   return { kind: sure ? "sure" : "unsure", values: { n: count(Math.round(1 / p)) } };
 }
+
+/** Of the standard normal distribution at 97.5 %. */
+const QUANTILE = 1.959963984540054;
+
+/**
+ * The ends of a rate's interval in percent, as the report reckons them (Wilson, 95 %), but not rounded yet; null without
+ * trials. More successes than trials are as many: docs/semantics.md.
+ * @param {{successes: number, trials: number}} counts
+ */
+export function between({ successes, trials }) {
+  if (!trials) return null;
+  const rate = Math.min(successes, trials) / trials;
+  const squared = QUANTILE ** 2;
+  const middle = rate + squared / (2 * trials);
+  const spread = QUANTILE * Math.sqrt((rate * (1 - rate)) / trials + squared / (4 * trials ** 2));
+  const whole = 1 + squared / trials;
+  return [Math.max((middle - spread) / whole, 0) * 100, Math.min((middle + spread) / whole, 1) * 100];
+}

@@ -2,7 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { fold, to, unfold, useAddress } from "../address.js";
-import { sureness } from "../model/comparison.js";
+import { between, sureness } from "../model/comparison.js";
 import { count, percent, rate } from "../model/numbers.js";
 import { segment } from "../model/requests.js";
 import { day } from "../model/times.js";
@@ -27,9 +27,10 @@ function rowsOf({ comparison }, metric) {
   }));
 }
 
-/** `48.8–52.7 %`, its sign once. */
-function span({ lower, upper }, digits) {
-  return lower === null ? "" : `${percent(lower, digits).slice(0, -2)}\u2013${percent(upper, digits)}`;
+/** `48.8–52.7 %`, its sign once; from the counts, as the rate: the report's ends are rounded already. */
+function span(counts, digits) {
+  const ends = between(counts);
+  return ends ? `${percent(ends[0], digits).slice(0, -2)}\u2013${percent(ends[1], digits)}` : "";
 }
 
 /** How sure the difference is, in words. children: the way to the numbers. */
