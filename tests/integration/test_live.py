@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from postmeter.aggregator.live import onlookers
 from postmeter.gateway.people import sessions, users
@@ -26,7 +27,7 @@ from postmeter.query.live import channel, reader
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.live_events import LiveEvent
-from tests import sealing
+from tests import sealing, waiting
 from tests.aggregation import Bench, bench, event, hit, registration
 from tests.integration.running_gateway import bearer, gateway
 from tests.integration.running_query import Workspaces, query_service, sealed, workspaces
@@ -372,6 +373,18 @@ async def test_who_may_not_look_on_is_told_so(place: Place) -> None:
             assert (answer.status, list((await answer.json())["error"])[:2]) == (status, ["code", "message"])
     async with place.looking("?events=yes") as answer:
         assert (answer.status, (await answer.json())["error"]["field"]) == (400, "events")
+
+
+async def test_who_leaves_is_no_trouble(place: Place) -> None:
+    with capture_logs() as lines:
+        async with place.looking("") as answer:
+            await until(answer, lambda one: True)
+
+        async def noticed() -> bool:
+            return any(line["event"] == "an answer broke off" for line in lines)
+
+        await waiting.until(noticed)
+    assert [line for line in lines if line["log_level"] != "debug"] == []
 
 
 async def test_nothing_is_added_where_nobody_looks(place: Place) -> None:

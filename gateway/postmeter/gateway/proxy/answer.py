@@ -68,7 +68,10 @@ async def pass_back(
         await _stream(request, answer, response, until)
     except (ClientError, ConnectionError, TimeoutError) as error:
         path = request.raw_path.partition("?")[0]  # a download's query opens it for everybody
-        logs.get().warning("an answer broke off", path=path, request_id=request_id, error=logs.words(error))
+        # A caller that leaves, as whoever closes a page with a live stream, is no trouble.
+        left = request.transport is None or request.transport.is_closing()
+        tell = logs.get().debug if left else logs.get().warning
+        tell("an answer broke off", path=path, request_id=request_id, error=logs.words(error))
         if not response.prepared:
             raise RequestError(502, "BAD_GATEWAY", "The service's answer broke off.") from None
         # The head has gone out: only a broken connection can tell the caller that the rest is missing.
