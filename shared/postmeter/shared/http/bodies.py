@@ -85,7 +85,7 @@ class IncomingBody:
             raise
 
     async def _received(self) -> bytes:
-        """The next bytes, empty at the end. The server that the request came to bounds the time (clocks.py)."""
+        """The next bytes, empty at the end. The server that the request came to bounds the time (ports.py)."""
         if self._first is not None:
             first, self._first = self._first, None
             return first
