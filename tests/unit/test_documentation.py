@@ -117,6 +117,16 @@ def test_every_page_that_the_code_names_exists() -> None:
     assert {name for name in named if not any(page.endswith(name) for page in pages)} == set()
 
 
+def test_every_module_that_code_or_a_page_names_exists() -> None:
+    """A docstring that points to a module must not outlive the module's name."""
+    modules = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    folders = ("shared", "gateway", "tracking-service", "aggregator", "query-service", "cli", "docs")
+    texts = [path for folder in folders for kind in ("*.py", "*.sql", "*.md") for path in (ROOT / folder).rglob(kind)]
+    named = {name for path in texts for name in re.findall(r"\b[a-z_]+\.py\b", path.read_text())}
+    assert {"streams.py", "own_endpoints.py"} <= named
+    assert named - modules == set()
+
+
 def test_every_decision_is_listed_and_a_number_without_one_is_named() -> None:
     folder = ROOT / "docs/adr"
     index = (folder / "README.md").read_text()
