@@ -14,7 +14,7 @@ TRACEBACK_QUIET_SECONDS = 60.0
 
 
 class TroubleLog:
-    """Of one thing that is tried again and again. `fields` are in each of its lines."""
+    """The log of one thing that is tried again and again. `fields` are in each of its lines."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, **fields: Any) -> None:
         self._clock = clock

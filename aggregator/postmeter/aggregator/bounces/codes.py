@@ -114,7 +114,7 @@ _TRANSIENT = 4
 
 
 def vague(code: Code) -> VagueReason | None:
-    """What a code that is not in DEFINITE tells: its subject at least. None for subject 0, which tells nothing."""
+    """What a code that is not in DEFINITE means: its subject at least. None for subject 0, which means nothing."""
     if code.kind == _TRANSIENT and code.subject == 7:
         # Refused for now: greylisting, unless it is told.
         return VagueReason(Reason.TEMPORARY_FAILURE, _SECURITY)

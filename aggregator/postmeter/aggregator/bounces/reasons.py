@@ -40,7 +40,7 @@ class Reason(StrEnum):
     DOMAIN_REPUTATION = "Blocked: domain reputation"
     """The sender's domain, or one that the message links to, is listed. Phrases within X.7.x."""
     POLICY = "Policy"
-    """Refused by a rule of the recipient's that is not told more closely: X.7.0, X.7.1, X.7.2."""
+    """Refused by a rule of the recipient's that is not specified any further: X.7.0, X.7.1, X.7.2."""
     AUTHENTICATION_FAILED = "Authentication failed"
     """SPF, DKIM, DMARC, ARC, reverse DNS or the sender's login: X.7.8, X.7.9, X.7.12 to X.7.14, X.7.20 to X.7.26,
     X.7.29."""

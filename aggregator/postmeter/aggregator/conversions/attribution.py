@@ -39,7 +39,7 @@ async def attribute(
     """Attribute those of the purchases that are open, in one transaction.
 
     One whose contact has an event that is about to be counted stays open, unless it is overdue; so does one that
-    somebody else attributes now.
+    somebody else is attributing now.
     """
     plain = await dimensions.resolve(connection, {of_domain(workspace, "") for workspace, _ in named})
     async with connection.transaction():

@@ -18,7 +18,7 @@ from postmeter.shared.stream import streams
 
 Position = tuple[int, int]
 STALL_SECONDS = 30.0
-"""A shard that has not moved for so long, by the database's clock, is waited for no longer."""
+"""A shard that has not moved for this long, by the database's clock, is no longer waited for."""
 PAUSES = (0.004, 0.05)
 
 

@@ -17,7 +17,7 @@ Named = tuple[int, str]
 
 @dataclass
 class Stored:
-    """What a flush found. purchases: new ones. repeated: those told again. custom: custom events."""
+    """What a flush found. purchases: new ones. repeated: those reported again. custom: custom events."""
 
     purchases: int = 0
     repeated: list[Named] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Stored:
 
 
 async def store(connection: Connection, found: list[Purchase], custom: list[CustomEvent], horizon: Horizon) -> Stored:
-    """Store what is new of these. An order's first purchase stays, whatever is told under its id later."""
+    """Store what is new of these. An order's first purchase stays, whatever is reported under its id later."""
     purchases: dict[Named, Purchase] = {}
     stored = Stored()
     for record in found:
@@ -45,7 +45,7 @@ async def store(connection: Connection, found: list[Purchase], custom: list[Cust
 
 
 async def _store_purchases(connection: Connection, purchases: dict[Named, Purchase], horizon: Horizon) -> list[Named]:
-    """Store those that are not; the others are taken out of `purchases`, and returned."""
+    """Store those that are not stored yet; the others are taken out of `purchases`, and returned."""
     rows = await connection.fetch(QUERIES["known_purchases"], *zip(*purchases, strict=True))
     known = [(row["workspace"], row["id"]) for row in rows]
     for named in known:

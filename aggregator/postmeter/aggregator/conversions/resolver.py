@@ -26,7 +26,7 @@ from postmeter.shared.stream.conversions import Attribution
 MOST = 500
 """Purchases of one transaction."""
 LOOK_SECONDS = 1.0
-"""Between looks for purchases that an aggregator which has died has left."""
+"""Between looks for purchases that an aggregator left behind when it died."""
 AGAIN_SECONDS = 0.05
 ASKED_SECONDS = 10.0
 """How long somebody may be waiting for an answer."""
@@ -58,7 +58,7 @@ class Resolver:
         self._dimensions.forget()
 
     def tell(self, repeated: Iterable[Named]) -> None:
-        """Purchases are committed that wait to be attributed, or were told again: somebody waits for the answer."""
+        """Note purchases that were committed and wait to be attributed, or were repeated: somebody waits for them."""
         self._ask(repeated)
         self._wake.set()
 

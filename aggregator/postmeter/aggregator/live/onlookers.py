@@ -18,7 +18,7 @@ from postmeter.shared.stream.redis_failures import FAILURES
 
 LOOK_SECONDS = 1.0
 MOST = 200
-"""Events of one workspace that one flush shows, the last ones: nobody reads more at once."""
+"""How many events of one workspace one flush shows, the last ones: nobody can read more at once."""
 TEXT_CHARS = 500
 Shown = dict[int, list[LiveEvent]]
 """Events by workspace."""
@@ -49,7 +49,7 @@ class Onlookers:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
 
     def of(self, changes: Changes, texts: Texts) -> Shown:
-        """What of the rows of the history is of workspaces that were watched when it was folded."""
+        """Those rows of the history whose workspaces were watched when they were folded."""
         shown: Shown = {}
         if changes.shown:
             for row in changes.history:

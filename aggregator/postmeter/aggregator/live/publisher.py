@@ -47,7 +47,7 @@ class Publisher:
         self._trouble = TroubleLog()
 
     def take(self, shard: int) -> None:
-        """It is published here from now on."""
+        """Publish this shard from now on."""
         self._again_at[shard] = time.monotonic() + LATE_SECONDS
 
     def suspect(self, shard: int) -> None:
@@ -55,7 +55,7 @@ class Publisher:
         self._complete.discard(shard)
 
     async def committed(self, shard: int, outcome: Outcome) -> None:
-        """Tell what was counted. shard: whose live totals have grown. Raises as `publish`."""
+        """Publish what was counted. shard: the one whose live totals have grown. Raises as `publish`."""
         self._measure(outcome)
         if outcome.contacts.purchases or outcome.contacts.repeated:
             self._resolver.tell(outcome.contacts.repeated)

@@ -16,7 +16,7 @@ _QUERIES = Queries("postmeter.aggregator.privacy", "last_opens.sql")
 
 
 async def write(connection: Connection, opened: Mapping[Key, int]) -> None:
-    """Messages were opened at these times (microseconds), the latest of each: their recipients' days."""
+    """Note the day of the last open of messages' recipients. opened: each message's latest open, in microseconds."""
     if opened:
         rows = [(workspace, UUID(message), _day(at)) for (workspace, message), at in sorted(opened.items())]
         await connection.execute(_QUERIES["note"], *zip(*rows, strict=True))

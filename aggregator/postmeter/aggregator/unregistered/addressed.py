@@ -24,11 +24,11 @@ _QUERIES = Queries("postmeter.aggregator.unregistered", "addressed.sql")
 MOST = 500
 """Events that are looked at in one transaction."""
 KEEP_SECONDS = 86_400.0
-"""For so long a message that fits may become known after its event."""
+"""How long after its event a message that fits may become known."""
 BEFORE = 5 * 86_400 * MICROSECONDS
-"""A message was made at most so long before its event: servers try for five days (RFC 5321, section 4.5.4.1)."""
+"""How long before its event a message was made at most: servers try for five days (RFC 5321, section 4.5.4.1)."""
 AFTER = 3_600 * MICROSECONDS
-"""Or so long after it, by another clock."""
+"""How long after it at most, by another clock."""
 
 _UNCLEAR = (
     "no message to it is known",

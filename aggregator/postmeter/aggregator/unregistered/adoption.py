@@ -157,7 +157,7 @@ def _add(changes: Changes, row: asyncpg.Record, series: int, n: int) -> None:
 
 
 def _rise(changes: Changes, row: asyncpg.Record) -> None:
-    """What the event means for its message: first engagements and how far it has come."""
+    """Apply what the event means for its message: first engagements, and the state that it has reached."""
     key, kind, effect = (row["workspace"], row["message"].bytes), EventType(row["type"]), _effect(row)
     if effect.engagement is not None:
         changes.engage(effect.engagement, key, row["at"], row["series"])

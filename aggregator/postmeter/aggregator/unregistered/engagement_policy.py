@@ -20,7 +20,7 @@ from postmeter.shared.stream.records import Event, Hit
 
 _QUERIES = Queries("postmeter.aggregator.unregistered", "engagement_policy.sql")
 CARRIES = {EventType.OPENED: Flag.TRACKS_OPENS, EventType.CLICKED: Flag.TRACKS_CLICKS}
-"""The flag of a message that carries what tells of such events."""
+"""The flag of a message that carries our pixel or links, which report such events."""
 
 
 class EngagementPolicy:
@@ -34,7 +34,7 @@ class EngagementPolicy:
         await self._providers.refresh(connection)
 
     def counts_theirs(self, kind: EventType, workspace: int, flags: int, provider: str) -> bool:
-        """Whether what the provider tells of such a message's opens or clicks counts."""
+        """Whether the provider's reports of such a message's opens or clicks count."""
         return not flags & CARRIES[kind] or provider in self._providers.now.get(workspace, ())
 
     async def kept(

@@ -65,7 +65,7 @@ async def drafts(connection: Connection, events: Iterable[Event], horizon: Horiz
 
 
 def told_domain(event: Event) -> str:
-    """The sender's domain as a webhook told it with the event; "" where it did not."""
+    """The sender's domain as a webhook gave it with the event; "" where it did not."""
     return event.mail.from_domain if event.mail is not None else ""
 
 
@@ -131,7 +131,7 @@ async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, LockedM
 async def antedate(
     connection: Connection, held: dict[Key, LockedMessage], earliest: dict[Key, int], cohorts: Cohorts
 ) -> None:
-    """A message was created when the earliest that is told of it happened."""
+    """Set the messages' creation to the earliest event that is reported of each."""
     rows = []
     for key, at in earliest.items():
         message = held[key]

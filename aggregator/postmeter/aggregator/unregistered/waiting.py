@@ -36,7 +36,7 @@ Place = tuple[int, int]
 """Since when an event waits, and its number: the sweep has seen all before it."""
 BEGINNING: Place = (0, 0)
 Early = Hit | Event | Consent
-"""What can come before its message."""
+"""The kinds of records that can come before their message."""
 
 
 class WaitingRoom:

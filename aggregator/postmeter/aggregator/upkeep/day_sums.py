@@ -27,7 +27,7 @@ SECONDS = 60.0
 MOST = 20
 """Days of one round."""
 FEWEST = 50
-"""Series that a day needs to have for its sums to be worth it."""
+"""How many series a day needs for its sums to be worth it."""
 FENCE_SECONDS = 10.0
 FENCE_STEP = 0.05
 _PARTITIONED = [partitions.Partitioned(tier.table, "month", "time") for tier in (*SUMS.values(), *LINK_SUMS.values())]

@@ -43,7 +43,7 @@ async def run(pool: Pool, settings: AggregatorSettings, workspaces: WorkspaceRet
 
 
 async def _today(connection: Connection) -> date:
-    """The earlier day of both clocks: one that is ahead, by years as it may be, is to drop nothing."""
+    """The earlier day of both clocks, so that one that is ahead, even by years, drops nothing."""
     theirs: date = await connection.fetchval(_QUERIES["today"])
     return min(theirs, datetime.now(UTC).date())
 

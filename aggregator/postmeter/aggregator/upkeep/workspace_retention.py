@@ -51,7 +51,7 @@ class Expired(NamedTuple):
 
 
 class WorkspaceRetention:
-    """Removes what is over of single workspaces, and of the audit log."""
+    """Removes what single workspaces no longer keep, and what is too old in the audit log."""
 
     def __init__(self, memory: Memory, metrics: ErasureMetrics, audit_months: int) -> None:
         self._memory = memory

@@ -38,7 +38,7 @@ FROZEN_AGENT = (
 """What Gmail fetches images ahead of the reader with, from Google's addresses."""
 _OWN = AgentNames((name, False, kind) for kind, names in NAMES for name in names)
 _BOT = re.compile(rb"(?<!ange)(?<!tweet)(?<!cu)bots?(?:[^a-z]|$)")
-"""A word that ends so names a robot; not the German `Angebot`, Tweetbot, with which people read, or CUBOT's phones."""
+"""A word that ends like this names a robot; not the German `Angebot`, the reader Tweetbot, or CUBOT's phones."""
 _ADDRESSES = (b"http:", b"https:", b"www.", b"//", b"mailto:", b"(at)")
 _MAIL_ADDRESS = re.compile(rb"[a-z0-9]@[a-z]")
 """Where the owner of a robot is found: a URL, a host or an address of mail."""

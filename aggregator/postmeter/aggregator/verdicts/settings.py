@@ -12,7 +12,7 @@ DEFAULTS = Thresholds()
 
 
 class VerdictSettings:
-    """What each workspace has said, as read lately."""
+    """What each workspace has set, as read lately."""
 
     def __init__(self) -> None:
         self._said = Refreshed[dict[int, Thresholds]]({}, _read)

@@ -32,7 +32,7 @@ class Attributions:
         return len(self._waiting) >= MOST
 
     async def known(self, workspace: int, event_id: str) -> Attribution | None:
-        """What has been said of a purchase; None also where Redis does not answer."""
+        """The answer to a purchase, if there is one; None also if Redis does not answer."""
         try:
             value = await self._redis.get(purchase_answer(workspace, event_id))
         except FAILURES:
@@ -40,7 +40,7 @@ class Attributions:
         return None if value is None else conversions.decode(value)
 
     async def wait(self, workspace: int, event_id: str, seconds: float) -> Attribution | None:
-        """What is said of a purchase within that time, or None."""
+        """The answer to a purchase that comes within that time, or None."""
         key = purchase_answer(workspace, event_id)
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, set()).add(waiter)

@@ -22,7 +22,7 @@ ORDER_CHARS = 200
 
 
 class Lines(msgspec.Struct):
-    """The items once more, with all their fields as they were written."""
+    """The items again, with all their fields as they were written."""
 
     items: list[dict[str, msgspec.Raw]] = []
 

@@ -80,7 +80,7 @@ class Preferences:
             return None
 
     async def _now(self, message: Message) -> Choices:
-        """What the recipient has chosen; nothing where that cannot be told at once."""
+        """What the recipient has chosen; nothing if that cannot be found at once."""
         if self._pool is None:
             return Choices()
         workspace, id_ = message

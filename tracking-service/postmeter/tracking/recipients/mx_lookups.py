@@ -88,7 +88,7 @@ class MxLookups:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     def _begun(self, domain: str) -> asyncio.Task[None] | None:
-        """The look-up of a domain that is due, one however many ask; None where it is not due or too many wait."""
+        """The look-up of a domain that is due, the same for all who ask; None if it is not due or too many wait."""
         known = self._used(domain)
         if known is not None and time.monotonic() < known.until:
             return None

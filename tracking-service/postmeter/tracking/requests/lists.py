@@ -8,7 +8,7 @@ from postmeter.shared.http import json_bodies
 
 
 class OneOrMany:
-    """Tells one thing from a list, which is decoded once; its items are left as they are written.
+    """Tells one thing from a list. A list is decoded once; its items are left as they are written.
 
     many: the struct of a list, whose one field `name` holds them.
     """
@@ -20,7 +20,7 @@ class OneOrMany:
         self._either = msgspec.json.Decoder(msgspec.defstruct("_Either", [(name, either, msgspec.UNSET)]))
 
     def items(self, body: bytes) -> list[msgspec.Raw] | None:
-        """The items of a list; None: the body is one thing. Raises RequestError or FieldRefused for no such list."""
+        """The items of a list; None: the body is one thing. Raises RequestError or FieldRefused for a bad list."""
         try:
             found = self._many.decode(body)
         except msgspec.ValidationError:  # by its first field, if it is one thing

@@ -94,7 +94,7 @@ def _mail(reading: Reading, source: WebhookSource) -> Mail:
 
 
 def _reason(reading: Reading) -> str:
-    """Why, or what happened if that is unknown; and the time as it was told if nobody can read it."""
+    """Why, or what happened if that is unknown; and the time as it was given if it cannot be read."""
     reason = reading.reason if reading.type is not EventType.UNKNOWN else reading.name
     if isinstance(reading.at, str):
         reason = f"{masking.masked(reason, 900)} (told time: {reading.at})".strip()

@@ -31,13 +31,13 @@ from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.tokens import Tokens
 
 SOURCES = 1000
-"""That have a label of their own in the metrics of a process."""
+"""How many sources have a label of their own in the metrics of a process."""
 OTHER = "other"
 TURN_WORK = 32 << 10
 """Bytes of items that are read before hits have their turn; of each item ITEM_WORK more, however small it is."""
 ITEM_WORK = 600
 REASON_CHARS = 300
-"""Of why an item could not be read, in the answer to its provider."""
+"""Characters of why an item could not be read, in the answer to its provider."""
 
 
 class Webhooks:

@@ -39,7 +39,7 @@ class JsonObject:
         return list(self._fields)[:MOST]
 
     def raw(self, name: str) -> bytes:
-        """A field as JSON; of no bytes if it is missing."""
+        """A field as JSON; empty if it is missing."""
         return bytes(self._fields.get(name, b""))
 
     def text(self, *names: str) -> str:
@@ -50,7 +50,7 @@ class JsonObject:
         return ""
 
     def word(self, *names: str) -> str:
-        """A text from a closed set of the provider's: trimmed, in small letters."""
+        """A text from a closed set of the provider's: trimmed, in lower case."""
         return self.text(*names).strip().lower()
 
     def yes(self, name: str) -> bool:
@@ -82,7 +82,7 @@ class FewFields:
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("FewFields", fields, rename=rename))
 
     def of(self, json: bytes, *, mend: bool = True) -> JsonObject:
-        """As object_of, of these fields."""
+        """As object_of, but only these fields."""
         found = _decoded(self._decoder, json, mend=mend) if json.lstrip()[:1] == b"{" else None
         raw = {name: getattr(found, field, msgspec.Raw()) for field, name in self._names.items()}
         return JsonObject({name: one for name, one in raw.items() if bytes(one)})

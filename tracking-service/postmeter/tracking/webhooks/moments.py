@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from postmeter.tracking.requests import fields
 
 At = int | str | None
-"""Microseconds since 1970; the text itself where it could not be read as a time; None where none was told."""
+"""Microseconds since 1970; the text itself where it could not be read as a time; None where none was given."""
 LONGEST = 40
 """Characters of a time; what is longer is not one."""
 _LATEST = 253_402_300_799

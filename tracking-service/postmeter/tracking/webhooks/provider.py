@@ -11,11 +11,11 @@ from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.reading import Reading
 
 MESSAGE_KEY = "postmeter_id"
-"""Metadata, custom argument, variable or tag in which a sender tells a provider our id of a message."""
+"""Metadata, custom argument, variable or tag in which a sender gives a provider our id of a message."""
 
 
 ID_HEADER = "x-postmeter-id"
-"""The mail's header (in small letters) that stands for it where a provider tells headers."""
+"""The mail's header (in lower case) that carries it where a provider reports headers."""
 
 
 class SecretOrigin(StrEnum):

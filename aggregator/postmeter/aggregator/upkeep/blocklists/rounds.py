@@ -14,7 +14,7 @@ from postmeter.aggregator.upkeep.blocklists.zones import Address, Zone
 
 CONCURRENCY = 32
 CHUNK_SECONDS = 60.0
-"""Look-ups of one chunk that have not begun by then are left for the next time."""
+"""Look-ups of one chunk that have not begun within this time are left for the next one."""
 PATIENCE = 5
 """After this many failures in a row a zone is not asked again in this round."""
 
@@ -52,7 +52,7 @@ class ZoneState:
         self.failures = self.failures + 1 if result is Result.FAILED else 0
 
     def said(self) -> str:
-        """What somebody should hear about the zone after the round; '' for nothing."""
+        """What is to be logged about the zone after the round; '' for nothing."""
         if self.trouble:
             return self.trouble
         if self.results[Result.ERROR]:

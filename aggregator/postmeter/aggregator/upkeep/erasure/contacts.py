@@ -9,7 +9,7 @@ MOST = 500
 
 
 async def clear(erasure: Erasure) -> bool:
-    """Purchases and custom events lose whose they are, once purchases are attributed; their sums stay."""
+    """Remove from purchases and custom events whose they are, once purchases are attributed; their sums stay."""
     cleared = await erasure.take("purchase", "clear_purchases", erasure.to_hash, MOST)
     cleared += await erasure.take("custom_event", "clear_custom_events", erasure.to_hash, MOST)
     if cleared:
@@ -21,7 +21,7 @@ async def clear(erasure: Erasure) -> bool:
 
 
 async def forget(erasure: Erasure) -> bool:
-    """What stands under the recipient's hash. The proof of choices goes, too: from now on the erasure is the proof."""
+    """Remove what is kept under the recipient's hash. The proof of choices goes, too: now the erasure is the proof."""
     to_hash = erasure.to_hash
     await erasure.take("last_open", "take_last_open", to_hash)
     await erasure.take("recipient_choice", "take_choice", to_hash)

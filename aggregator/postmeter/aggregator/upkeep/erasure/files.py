@@ -12,11 +12,11 @@ MOST_LINKS = 200
 EXPORTS = ("messages", "events")
 """Types of exports that hold single recipients."""
 CLOCKS_MS = 5_000
-"""Clocks of Postgres and Redis are apart by less."""
+"""More than the clocks of Postgres and Redis are apart."""
 
 
 async def clear_links(erasure: Erasure) -> bool:
-    """URLs that only erased people have followed. Their counts stay."""
+    """Remove URLs that only erased people have followed. Their counts stay."""
     row = await erasure.connection.fetchrow(QUERIES["clear_links"], erasure.workspace, MOST_LINKS)
     assert row is not None
     if row["cleared"]:
@@ -25,7 +25,7 @@ async def clear_links(erasure: Erasure) -> bool:
 
 
 async def end(erasure: Erasure, client: redis.asyncio.Redis) -> bool:
-    """Exports are over or begin anew. What is shown for a while to whoever looks goes whole: nothing counts on it."""
+    """End exports, or have them begin again. Live events and source logs go as a whole: no count depends on them."""
     await erasure.take("export", "end_exports", EXPORTS)
     rows = await erasure.connection.fetch(QUERIES["sources"], erasure.workspace)
     keys = [streams.source_log(str(row["id"]), kind) for row in rows for kind in source_log.KEPT if kind != "taken"]

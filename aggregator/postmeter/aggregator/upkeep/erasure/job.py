@@ -33,11 +33,11 @@ what they held, a minute and more, as many."""
 _removed = msgspec.json.Decoder(dict[str, int])
 
 Work = Callable[[Erasure], Awaitable[bool]]
-"""Some of a step. Returns whether the step is over."""
+"""Does some of a step. Returns whether the step is done."""
 
 
 class Erasures:
-    """One per aggregator."""
+    """The job of one aggregator."""
 
     def __init__(self, pool: Pool, client: redis.asyncio.Redis, memory: Memory, counters: ErasureMetrics) -> None:
         self._pool = pool
@@ -117,7 +117,7 @@ class Erasures:
 
 
 async def _bury(erasure: Erasure) -> bool:
-    """From now on what was told of the recipient before, and comes late, makes nothing."""
+    """From now on reports of the recipient from before that come late create nothing."""
     digest = erasures.of_recipient(erasure.workspace, erasure.to_hash)
     await erasure.connection.execute(QUERIES["bury"], [erasure.workspace], [digest], [erasure.requested_at], [None])
     return True

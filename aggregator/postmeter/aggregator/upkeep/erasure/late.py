@@ -54,7 +54,7 @@ class Erased:
         return erased is not None and at <= erased
 
     def message(self, event: Event) -> bytes | None:
-        """The nameless message that a provider means by the name."""
+        """The nameless message that a provider calls by this name."""
         if event.workspace not in self.workspaces or event.message or not event.provider_message:
             return None
         return self._message.get((event.workspace, _name(event)))
@@ -71,12 +71,12 @@ class Erased:
                 self._message[place] = row["message"].bytes
 
     def named_anew(self, names: Iterable[Digest]) -> None:
-        """These names are of new messages."""
+        """Note that these names belong to new messages."""
         for place in names:
             self._message.pop(place, None)
 
     def bury(self, name: Digest, message: bytes) -> None:
-        """This name is of a nameless message."""
+        """Note that this name belongs to a nameless message."""
         self._message[name] = message
 
 
@@ -149,7 +149,7 @@ def strip(resolved: Resolved, erased: Erased) -> None:
 
 
 async def _haunted(connection: Connection, workspaces: set[int]) -> set[int]:
-    """Those that have erased anything of late."""
+    """The workspaces that have erased anything lately."""
     if not workspaces:
         return set()
     return {row["workspace"] for row in await connection.fetch(QUERIES["haunted"], sorted(workspaces))}

@@ -16,11 +16,11 @@ MOST = 200
 """Messages of one step. Their slots are held for it, and counting waits."""
 FLAGS = levels.to_flags(levels.NOTHING) | Flag.ERASED
 SOUGHT_CHARS = 8
-"""A name of fewer is not looked for in other people's bytes: it would be found in those of anybody."""
+"""A shorter name is not searched for in other people's data: it would be found in anybody's."""
 
 
 async def make_nameless(erasure: Erasure) -> bool:
-    """Some of the recipient's messages; whether none is left."""
+    """Make some of the recipient's messages nameless; whether none is left."""
     connection, workspace = erasure.connection, erasure.workspace
     found = await connection.fetch(QUERIES["messages_of"], workspace, erasure.to_hash, MOST)
     if not found:

@@ -19,7 +19,7 @@ class Step(IntEnum):
     """In this order; the number is stored as that of what is done next."""
 
     BURY = 0
-    """Tombstones: what comes late makes nothing anew."""
+    """Tombstones: what comes late creates nothing."""
     FENCE = 1
     MESSAGES = 2
     """Once every transaction that has not seen the tombstones is over."""
@@ -37,7 +37,7 @@ class Step(IntEnum):
 
 @dataclass
 class Erasure:
-    """One that is worked, inside a transaction. removed: rows by table, in this transaction."""
+    """An erasure that is being worked on, inside a transaction. removed: rows by table, in this transaction."""
 
     held: Transaction
     workspace: int
