@@ -80,7 +80,7 @@ def test_what_goes_wrong_says_what_to_do(world: ToldHistory, visiting: Visiting)
         page.get_by_role("button", name="Refresh").click()
         expect(page.get_by_role("alert")).to_contain_text("Something went wrong.")
         expect(page.get_by_role("row", name=re.compile("June news"))).to_be_visible()  # what was there stays
-    page.goto(f"{world.url}/messages/{world.hostile}")
+    visit.settled()
     with answering(page, "/v1/campaigns?limit=1000", refusal(500, "INTERNAL_ERROR")):
         page.goto(world.url + "/campaigns/june")
         page.get_by_role("alert").get_by_role("button", name="Refresh").click()

@@ -73,6 +73,8 @@ def test_a_campaign_s_numbers_are_those_of_another_api(world: ToldHistory, visit
     for name, field in names.items():
         assert figure(page, name) == told[f"emails_{field}"], name
     assert figure(page, "Unsubscribes") == told["unsubscribes"]
+    curve = page.get_by_role("region", name="Opened since sending")
+    expect(curve.locator(".same tbody tr")).to_have_count(72)  # hours of three days
     links = world.ask(
         "POST",
         "/v1/query",
@@ -185,6 +187,8 @@ def test_a_filter_that_is_added_narrows_everything(world: ToldHistory, visiting:
     expect(page).to_have_url(re.compile("mailbox_provider=gmail"))
     told = counted(world, filters={"mailbox_provider": ["gmail"]})
     expect(page.locator(".figures .big button").first).to_have_text(str(told["delivered"]))
+    for words in ("Fewer than 200 messages were sent", "It takes two campaigns"):  # nothing is judged by so few
+        expect(page.locator("main")).to_contain_text(words)
     page.get_by_role("link", name=re.compile("Take away the filter Mailbox provider: Gmail")).click()
     expect(page.locator(".figures .big button").first).to_have_text(str(counted(world)["delivered"]))
     page = visit.to("/?who=people&campaign=" + quote(ARABIC))

@@ -16,7 +16,7 @@ const LIMITS = [
   { measure: "unsubscribed", metric: "unique_unsubscribed", of: "delivered", limit: 0.01 },
 ];
 /** Mail below which a rate says little, and how many make one: a single complaint may be anybody's. */
-const ENOUGH = 200;
+export const ENOUGH = 200;
 const LEAST = 2;
 /** A fall in volume to less than this part. */
 const FALL = 0.5;
@@ -83,7 +83,7 @@ export function findings(now, before, campaigns, providers) {
  * Campaigns that can be told apart by their opens: large enough to say something, and sent from `begin` on (milliseconds
  * since 1970), for of one that was sent before the period the opens of older mail would count as well. Each with its `sentAt`.
  */
-function comparable(campaigns, list, begin) {
+export function comparable(campaigns, list, begin) {
   const sentAt = new Map((list ?? []).map(({ id, sent_at }) => [id, sent_at ? Date.parse(sent_at) : 0]));
   return campaigns
     .filter((row) => row.campaign && row.delivered >= ENOUGH && sentAt.get(row.campaign) >= begin)

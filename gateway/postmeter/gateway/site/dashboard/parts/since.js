@@ -5,7 +5,7 @@ import { here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { percent, percentOf } from "../model/numbers.js";
 import { query } from "../model/requests.js";
-import { day, duration } from "../model/times.js";
+import { day, dayOf, duration, shifted } from "../model/times.js";
 import { apart, t } from "../texts.js";
 import { Chart } from "./chart.js";
 import { Panel } from "./panel.js";
@@ -20,16 +20,25 @@ const QUARTER = HOUR / 4;
 /** Beyond so many hours a bucket is a day. */
 const HOURLY = 168;
 
+/** The first buckets of a campaign: hours of the clock, the first that in which it was sent; or days, likewise. */
+function windowOf(sent, span, zone) {
+  if (span <= HOURLY) {
+    const from = Math.floor(sent / HOUR) * HOUR;
+    const now = Math.ceil(Date.now() / QUARTER) * QUARTER;
+    const to = Math.min(from + span * HOUR, Math.max(now, from + QUARTER));
+    return { from: new Date(from).toISOString(), to: new Date(to).toISOString(), timezone: "UTC", resolution: "hour" };
+  }
+  const from = dayOf(sent, zone);
+  const last = shifted(from, span / 24 - 1);
+  const to = last < dayOf(Date.now(), zone) ? last : undefined;
+  return { from, to, timezone: zone, resolution: "day" };
+}
+
 function requestOf(campaign, span, zone) {
-  const from = Math.floor(Date.parse(campaign.sent_at) / QUARTER) * QUARTER;
-  const now = Math.ceil(Date.now() / QUARTER) * QUARTER;
   return query({
     metrics: ["delivered", ...Object.values(WHAT)],
     filters: { campaign: [campaign.id] },
-    from: new Date(from).toISOString(),
-    to: new Date(Math.min(from + span * HOUR, Math.max(now, from + QUARTER))).toISOString(),
-    timezone: span <= HOURLY ? "UTC" : zone,
-    resolution: span <= HOURLY ? "hour" : "day",
+    ...windowOf(Date.parse(campaign.sent_at), span, zone),
   });
 }
 

@@ -3,12 +3,12 @@
 import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
-import { findings, outstanding, sentLast } from "../model/attention.js";
+import { ENOUGH, comparable, findings, outstanding, sentLast } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
-import { METRICS, total } from "../model/measures.js";
+import { METRICS, total, valueOf } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
@@ -58,7 +58,7 @@ function Headline({ measure, now, before, view, request }) {
     <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p>
     <p>${
       once
-        ? html`<${Figure} ...${values} measure=${once} /> ${t(words)}, <${Rate} measure=${once}
+        ? html`<${Figure} ...${values} measure=${once} /> ${t(words, { n: valueOf(once, now, view.who) })}, <${Rate} measure=${once}
           counts=${now} view=${view} />`
         : html`<${Rate} measure=${measure} counts=${now} view=${view} />`
     }</p></li>`;
@@ -124,7 +124,8 @@ function Attention({ now, before, campaigns, providers }) {
     return html`<li key=${one.text + one.value}><a href=${one.address}>${said}</a><div class="soft">${advice}</div>
       </li>`;
   });
-  return items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.calm")}</p>`;
+  if (items.length) return html`<ul class="list">${items}</ul>`;
+  return html`<p>${t(now.sent < ENOUGH ? "overview.little" : "overview.calm", { n: ENOUGH })}</p>`;
 }
 
 function Outstanding({ rows, now, seen, view }) {
@@ -139,12 +140,13 @@ function Outstanding({ rows, now, seen, view }) {
     ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
   );
   const last = sentLast(rows, list, begin);
+  const none = comparable(rows, list, begin).length < 2 ? "overview.single" : "overview.alike";
   return html`${
     last &&
     html`<p>${say("overview.last", { campaign: link(last) })} <span class="soft">${opened(last)}</span></p>
       <${HiddenPart} counts=${last} />`
   }
-    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t("overview.alike")}</p>`}`;
+    ${items.length ? html`<ul class="list">${items}</ul>` : html`<p>${t(none, { n: ENOUGH })}</p>`}`;
 }
 
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
