@@ -106,7 +106,7 @@ def redis_url(data: Path | None) -> Secret:
 
 
 def gateway_url(data: Path | None) -> str:
-    """Return the gateway's base URL as the outside knows it; a placeholder where nobody has said it."""
+    """Return the gateway's base URL as the outside knows it; a placeholder if it is not set."""
     named = os.environ.get(GATEWAY_URL)
     folder = _folder(data)
     if named or folder is None:

@@ -1,4 +1,4 @@
-"""The command `postmeter consent`: what recipients have chosen elsewhere, brought in from a file."""
+"""The command `postmeter consent`: imports from a file what recipients have chosen elsewhere."""
 
 import csv
 import hashlib
@@ -30,7 +30,7 @@ _MOST_SHOWN = 100
 
 @click.group(name="consent")
 def consent_commands() -> None:
-    """What recipients have chosen: docs/api/privacy.md."""
+    """Recipients' choices: docs/api/privacy.md."""
 
 
 @consent_commands.command(name="import")
@@ -38,11 +38,11 @@ def consent_commands() -> None:
 @click.argument("file", type=click.File(encoding="utf-8-sig", errors="surrogateescape"))
 @data_option()
 def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
-    """Bring in choices from FILE (-: standard input), CSV with a line of column names: to or to_hash, opens, clicks,
+    """Import choices from FILE (-: standard input), CSV with a line of column names: to or to_hash, opens, clicks,
     method, text_version, at, source, as of `PUT /v1/recipients/consent`.
 
-    Good rows are brought in, bad ones are shown with their lines, and the status is 1 if there are any. The same file
-    again, within a week, brings in nothing twice.
+    Good rows are imported, bad ones are shown with their lines, and the status is 1 if there are any. The same file
+    again, within a week, imports nothing twice.
     """
     number, shards = access.with_connection(data, lambda connection: _place(connection, workspace))
     streams = _Streams(access.redis_url(data), shards)

@@ -25,7 +25,7 @@ def key_commands() -> None:
 @click.option("--domain", "domains", multiple=True, help="Repeatable; the domains of a domain_admin.")
 @data_option()
 def create_key(workspace: str, role: str, scopes: tuple[str, ...], domains: tuple[str, ...], data: Path | None) -> None:
-    """Create a key and print it, this once."""
+    """Create a key and print it; it is shown only this once."""
     pepper = access.key_pepper(data)
 
     async def created(connection: Connection) -> str:

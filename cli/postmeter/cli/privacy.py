@@ -48,8 +48,8 @@ def show_privacy(workspace: str, data: Path | None) -> None:
 def set_privacy(workspace: str, settings: tuple[str, ...], data: Path | None) -> None:
     """Set what `show` shows, such as opens=anonymous, unknown.opens=off, domains.shop.example.clicks=pseudonymous,
     retention.history_months=13. `none` for months: as long as the installation keeps it; for a domain
-    (domains.shop.example=none): it has no ceiling of its own any more. opens and clicks act on mail that is out as
-    well; domains, unknown and denied on mail and choices from then on.
+    (domains.shop.example=none): it no longer has a ceiling of its own. opens and clicks also act on mail that is out
+    already; domains, unknown and denied act on mail and choices from then on.
     """
     given = _read(settings)
 
@@ -96,7 +96,7 @@ def _set_domain(domains: dict[str, dict[str, str]], path: str, name: str, value:
 
 
 def _normal(domain: str) -> str:
-    """In the one form, if it has one; else it is refused by name."""
+    """The domain in its normal form, if it has one; else as it is, to be refused by name."""
     try:
         return normal(domain)
     except ValueError:

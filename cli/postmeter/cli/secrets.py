@@ -12,7 +12,7 @@ from postmeter.shared.auth import fingerprints
 
 @click.group(name="secret")
 def secret_commands() -> None:
-    """Fingerprints by which services tell that a secret is another one than before; never the secrets."""
+    """Fingerprints by which services notice that a secret has changed; never the secrets themselves."""
 
 
 @secret_commands.command(name="list")
@@ -31,7 +31,7 @@ def list_secrets(data: Path | None) -> None:
 def forget_secret(name: str, data: Path | None) -> None:
     """Give up the secret NAME: what was made under it (API keys, links) never works again unless it is put back.
 
-    The next one of that name is taken for right.
+    The next secret of that name is accepted as the right one.
     """
     if not access.with_connection(data, lambda connection: fingerprints.forget(connection, name)):
         raise CommandError(f"there is no fingerprint {name!r}; `postmeter secret list` shows all")

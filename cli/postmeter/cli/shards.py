@@ -45,8 +45,8 @@ def list_shards(data: Path | None) -> None:
 def set_shards(number: int, data: Path | None) -> None:
     """Spread records over NUMBER shards from now on, while everything runs: nothing is lost, nothing counts twice.
 
-    Shards beyond NUMBER are counted to their end, and stay. POSTMETER_SHARDS holds where nobody has said this, or where
-    Redis was emptied.
+    Shards beyond NUMBER are counted to their end, and stay. POSTMETER_SHARDS holds until this is set, and after Redis
+    was emptied.
     """
     # Known to aggregators before anything is in them: attribution waits for all shards that are known.
     access.with_connection(data, lambda connection: connection.execute(_QUERIES["enlist"], number))

@@ -76,7 +76,7 @@ def create_source(
     engagement: str,
     data: Path | None,
 ) -> None:
-    """Create a source; prints its URL and, this once, its secret."""
+    """Create a source; prints its URL and, only once, its secret."""
     # Imported here and below so that a single service does not load what only this command needs.
     from postmeter.tracking.webhooks.sources import registry
 
@@ -152,7 +152,7 @@ def show_source(source: str, data: Path | None) -> None:
 @_secret_options("Holds the secret as the provider's console shows it; if absent, asked for or read from a pipe.")
 @data_option()
 def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> None:
-    """Say what a source's provider signs with; deliveries are checked with it within seconds."""
+    """Set the secret that a source's provider signs with; deliveries are checked with it within seconds."""
     from postmeter.tracking.webhooks.sources import registry
 
     key = access.source_key(data)
@@ -167,7 +167,7 @@ def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> No
 @click.argument("whose", type=click.Choice(sources.ENGAGEMENT))
 @data_option()
 def set_engagement(source: str, whose: str, data: Path | None) -> None:
-    """Say whose opens and clicks count from now on: our own, or the provider's."""
+    """Set whose opens and clicks count from now on: our own, or the provider's."""
     _change(data, access.source_key(data), source, engagement=whose)
     click.echo(f"source {source}: {whose} opens and clicks count")
 
@@ -196,7 +196,7 @@ def _change(data: Path | None, key: Secret, source: str, **given: Any) -> None:
 
 
 def _on_database(data: Path | None, work: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
-    """What `work` returns; `postmeter source list` is named to who names a source that is not there."""
+    """What `work` returns; an error for a source that is not there names `postmeter source list`."""
     from postmeter.tracking.webhooks.sources.registry import NoSuchSource
 
     try:

@@ -22,12 +22,12 @@ def spool_commands() -> None:
 @spool_commands.command(name="drain")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def drain_spool(folder: Path) -> None:
-    """Bring what waits in DIR to Redis, where no process runs on it any more.
+    """Move what waits in DIR to Redis, if no process works on it any more.
 
     DIR is what POSTMETER_SPOOL_DIR named. POSTMETER_REDIS_URL and POSTMETER_SHARDS are those of tracking-service. What
     is in Redis is deleted from DIR. It may be ended at any time and run again: nothing counts twice.
 
-    Ends with 0: DIR is empty. 1: it cannot be done, the message says why. 75: Redis does not take it; run it again.
+    Exit status 0: DIR is empty. 1: it cannot be done, the message says why. 75: Redis does not take it; run it again.
     """
     # Imported here so that other commands do not load what only this one needs.
     from postmeter.tracking.durable import orphan

@@ -44,7 +44,7 @@ async def run(data: Path, people: int) -> None:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print how far it is."""
     print(f"demo: {text}", file=sys.stderr, flush=True)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What is inside of groups: tasks that failed at once mostly failed of the same."""
+    """The first error inside exception groups: tasks that fail together mostly fail for the same reason."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -21,7 +21,7 @@ EVENTS_AT_ONCE = 2500
 REQUESTS_AT_ONCE = 4
 PURCHASES_AT_ONCE = 64
 PATIENCE = 60.0
-"""Seconds for which a request is sent again while the product is busy or a service of it is started again."""
+"""Seconds for which a request is retried while the product is busy or one of its services restarts."""
 _PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -46,7 +46,7 @@ class Feed:
         """How many of each were taken."""
 
     async def name(self, campaign: Campaign) -> None:
-        """Say a campaign's name and status."""
+        """Set a campaign's name and status."""
         await self._send("PUT", f"/v1/campaigns/{campaign.id}", {"name": campaign.name, "status": campaign.status})
 
     async def register(self, mails: Sequence[Mail]) -> None:
@@ -55,13 +55,13 @@ class Feed:
         self.mails += len(mails)
 
     async def tell(self, events: Iterable[dict[str, Any]]) -> None:
-        """Tell what happened, as `told` and `received` have it."""
+        """Report what happened, as `told` and `received` write it."""
         items = list(events)
         await self._all("/v1/events", "events", items, EVENTS_AT_ONCE)
         self.events += len(items)
 
     async def buy(self, purchases: Iterable[tuple[str, Purchase]]) -> None:
-        """Tell of purchases, after all that was told before them: they are attributed to clicks."""
+        """Report purchases, after everything that was reported before them: they are attributed to clicks."""
         async with asyncio.TaskGroup() as group:
             for order, purchase in purchases:
                 group.create_task(self._buy(order, purchase))

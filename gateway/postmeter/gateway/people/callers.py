@@ -16,7 +16,7 @@ from postmeter.shared.errors import RequestError
 
 
 class Callers:
-    """Knows them. A request with Authorization is the key's, whatever cookie comes along."""
+    """Finds out who calls. A request with Authorization is the key's, whatever cookie comes along."""
 
     def __init__(self, keys: Keys, sessions: Sessions, origins: Origins, metrics: GatewayMetrics) -> None:
         self._keys = keys

@@ -10,7 +10,7 @@ _BELOW = {
     "admin": {"admin", "member", "domain_admin"},
     "domain_admin": {"domain_admin"},
 }
-"""By role: those that it may give."""
+"""By role: the roles that it may give."""
 
 
 def may_give(caller: Principal, given: Principal) -> bool:

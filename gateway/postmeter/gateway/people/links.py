@@ -14,7 +14,7 @@ _QUERIES = Queries("postmeter.gateway.people", "links.sql")
 
 
 class Purpose(StrEnum):
-    """What a link is for: to sign in; to set a password, for the first time or anew."""
+    """What a link is for: to sign in; to set a first password, or a new one."""
 
     SIGN_IN = "sign-in"
     INVITATION = "invitation"
@@ -29,7 +29,7 @@ LIFETIMES = {
 
 
 async def make(connection: Connection, workspace: int, user: str, purpose: Purpose) -> str:
-    """The token of a new link; one that the user had before for the purpose is worthless. Run in a transaction."""
+    """The token of a new link; the user's earlier link for the purpose stops working. Run in a transaction."""
     token, digest = bearer_tokens.new(workspace)
     await connection.execute(_QUERIES["void"], workspace, user, purpose.value)
     await connection.execute(_QUERIES["make"], workspace, digest, user, purpose.value, LIFETIMES[purpose])
@@ -56,7 +56,7 @@ class Link:
 
 
 async def find(pool: Pool, token: str) -> Link | None:
-    """A link, and it stays good; None for one that is not (any more)."""
+    """A valid link, which stays valid; None for any other."""
     place = bearer_tokens.read(token)
     row = None if place is None else await pool.fetchrow(_QUERIES["find"], *place)
     if place is None or row is None:
@@ -74,5 +74,5 @@ async def use(connection: Connection, token: str) -> bool:
 
 
 async def void(connection: Connection, workspace: int, user: str) -> None:
-    """Make all links of a user worthless."""
+    """Void all links of a user."""
     await connection.execute(_QUERIES["void"], workspace, user, None)

@@ -23,7 +23,7 @@ from postmeter.shared.http.fields import invalid
 LEAST, MOST = 12, 1024
 """Characters of a password; bytes of it."""
 AT_ONCE = 2
-"""Each takes MEMORY, so that all take 38 MiB."""
+"""Hashes at a time. Each takes MEMORY, all together 38 MiB."""
 WAITING = 32
 """Further ones are turned away: a flood of sign-ins is not a queue."""
 MEMORY, TIME, LANES = 19 * 1024, 2, 1
@@ -58,7 +58,7 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def hash(self, password: str) -> str:
-        """What is kept of a password. Raises Unavailable when too many wait."""
+        """The hash that is stored of a password. Raises Unavailable when too many wait."""
         return await self._work(_HASHER.hash, _normal(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:

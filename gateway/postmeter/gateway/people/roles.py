@@ -19,7 +19,7 @@ _SCOPES: dict[str, tuple[str, ...]] = {
 def principal(
     user: str, workspace: int, workspace_id: str, role: str, domains: Sequence[str] | None = None
 ) -> Principal:
-    """Who the services see. user: its id. Whoever has domains is confined to them, whatever the role.
+    """The principal that the services see. user: its id. Whoever has domains is confined to them, whatever the role.
 
     A role of another release has no scopes, and so nothing.
     """

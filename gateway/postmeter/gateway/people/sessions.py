@@ -28,7 +28,7 @@ IDLE = timedelta(hours=24)
 SEEN_SECONDS = 60.0
 """How often the use of a session is noted."""
 SEEN_PATIENCE = 1.0
-"""What a request waits for that."""
+"""How long a request waits for that."""
 MOST = 100
 """Sessions of one user or API key; a further one ends the oldest."""
 Id = tuple[int, bytes]

@@ -24,7 +24,7 @@ from postmeter.shared.stream.redis_failures import FAILURES
 
 OF_ADDRESS = 100
 OF_ACCOUNT = 10
-"""Tries in WINDOW_SECONDS. All may come at once; then one in a WINDOW_SECONDS-th of so many."""
+"""Tries in WINDOW_SECONDS. All may come at once; after that one every WINDOW_SECONDS / OF_ACCOUNT."""
 WINDOW_SECONDS = 600
 KNOWN_SECONDS = 30 * 86400
 """How long an address is known to an account."""
@@ -72,7 +72,7 @@ class Throttle:
         return wait or await self._wait(pair if is_known else account, OF_ACCOUNT)
 
     async def succeeded(self, email: str, address: str) -> None:
-        """The one at the address is known to the account from now on."""
+        """Remember that the address has signed in to the account."""
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 pair = self._name(email, network_of(address))

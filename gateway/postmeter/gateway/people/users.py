@@ -30,7 +30,7 @@ _LISTED = 100_000
 
 
 class UserRefused(PostmeterError):
-    """A user cannot be made or changed so. field: what is to blame, by its name in the API."""
+    """A user cannot be made or changed like this. field: what is wrong, by its name in the API."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -151,7 +151,7 @@ async def hold(connection: Connection, workspace: int, user: str) -> User:
 
 
 async def change(connection: Connection, user: User) -> None:
-    """Store role, domains and disabled_at. Who may not come in any more is signed out. Run in a transaction."""
+    """Store role, domains and disabled_at. Users who may no longer sign in are signed out. Run in a transaction."""
     is_disabled = user.disabled_at is not None
     await connection.execute(_QUERIES["change"], *user.place, user.role, user.domains, is_disabled)
     if is_disabled:

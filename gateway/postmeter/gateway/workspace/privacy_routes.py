@@ -46,7 +46,7 @@ class PrivacyRoutes:
 
 
 def _unconfined(caller: Principal | None) -> Principal:
-    """Raises RequestError 403 for who is confined to domains."""
+    """Raises RequestError 403 for callers who are confined to domains."""
     assert caller is not None
     if caller.confined_to is not None:
         raise RequestError(403, "FORBIDDEN", "Privacy is the workspace's; you are confined to domains.")

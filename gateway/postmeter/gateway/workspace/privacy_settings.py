@@ -25,7 +25,7 @@ _Table: TypeAlias = Mapping[str, Level]
 
 
 class PrivacyRefused(PostmeterError):
-    """Something cannot be set so. field: what, by its path in the API."""
+    """Something cannot be set like this. field: what, by its path in the API."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class PrivacyRefused(PostmeterError):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a workspace has said, the defaults where it has said nothing. months: of api.Retention's fields."""
+    """What a workspace has set, the defaults where it has set nothing. months: of api.Retention's fields."""
 
     workspace: Levels = FULL
     unknown: Levels = FULL
@@ -53,7 +53,7 @@ async def number(database: Connection | Pool, workspace: str) -> int:
 
 
 async def shown(database: Connection | Pool, workspace: int) -> Settings:
-    """What a workspace has said."""
+    """What a workspace has set."""
     row = await database.fetchrow(_QUERIES["show"], workspace)
     rows = await database.fetch(_QUERIES["domains"], workspace, api.MOST_DOMAINS)
     named = {one["domain"]: _levels(one["opens"], one["clicks"]) for one in rows}

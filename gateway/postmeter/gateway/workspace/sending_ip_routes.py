@@ -63,7 +63,7 @@ class SendingIpRoutes:
 
 
 def _workspace(caller: Principal | None) -> int:
-    """Whose IPs it is about. Raises RequestError 403 for who is confined to domains: no IP is a domain's own."""
+    """Whose IPs it is about. Raises RequestError 403 for callers confined to domains: no IP is a domain's own."""
     assert caller is not None
     if caller.confined_to is not None:
         message = "Sending IPs are the workspace's; you are confined to domains."

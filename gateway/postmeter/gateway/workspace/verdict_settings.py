@@ -21,7 +21,7 @@ class NoSuchWorkspace(PostmeterError):
 
 
 async def shown(database: Connection | Pool, workspace: str) -> Thresholds:
-    """The thresholds of a workspace (public id), the defaults where it has said nothing. Raises NoSuchWorkspace."""
+    """The thresholds of a workspace (public id), the defaults where it has set nothing. Raises NoSuchWorkspace."""
     row = await database.fetchrow(_QUERIES["show"], workspace)
     if row is None:
         raise _unknown(workspace)

@@ -60,7 +60,7 @@ async def names(pool: Pool, scope: Scope, ids: Iterable[str]) -> dict[str, str]:
 
 
 def shown_status(said: str, sent_at: datetime | None) -> str:
-    """The status: what was said last; where nothing was, `sent` from its first sending on, `draft` before."""
+    """The status: as last set; if it never was, `sent` from the first sending on, `draft` before."""
     return said or ("draft" if sent_at is None else "sent")
 
 

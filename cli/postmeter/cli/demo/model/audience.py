@@ -22,7 +22,7 @@ _MISTYPED = 0.02
 DORMANTS = 0.55
 """Addresses of the neglected list, as a share of all people."""
 _DORMANT = ((BOUNCE, 0.13), (COMPLAIN, 0.07), (UNSUBSCRIBE, 0.011))
-"""How who of them leave, and how many."""
+"""How people of the neglected list leave, and how many."""
 _CAFES = 0.13
 _HABITS = {
     "early": (0.16, (6.6, 20.2)),

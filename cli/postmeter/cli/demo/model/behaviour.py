@@ -27,7 +27,7 @@ _MORE_CLICKS = 0.3
 _PASSED_ON = 0.01
 _CRAWLED = 0.002
 _LOYAL = 0.4
-"""How many of who leave had a look at that mail before."""
+"""How many of those who leave looked at that mail first."""
 
 
 class Letter(NamedTuple):
@@ -41,7 +41,7 @@ class Letter(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What `POST /v1/events` is told. more: the fields that its type has."""
+    """What `POST /v1/events` is sent. more: the fields that its type has."""
 
     at: int
     type: str
@@ -49,7 +49,7 @@ class Event(NamedTuple):
 
 
 class Purchase(NamedTuple):
-    """What `POST /api/v1/track/purchase` is told. items: (name, cents)."""
+    """What `POST /api/v1/track/purchase` is sent. items: (name, cents)."""
 
     at: int
     address: str
@@ -132,7 +132,7 @@ def _afterwards(noise: random.Random, letter: Letter, delivered: int) -> Iterato
 
 
 def _leaving(noise: random.Random, letter: Letter, delivered: int) -> Iterator[Event]:
-    """Somebody has enough of it; of those whose mailbox provider does not tell of complaints nothing is heard."""
+    """Somebody has enough of it; if their mailbox provider does not report complaints, nothing is heard of it."""
     at = read_at(noise, letter.person, delivered, False)
     kind = {COMPLAIN: "complained", "unsubscribe": "unsubscribed"}.get(letter.person.leaving)
     if kind is None or (kind == "complained" and letter.person.provider not in mailboxes.REPORTING):

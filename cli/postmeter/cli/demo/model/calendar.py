@@ -17,7 +17,7 @@ CAMPAIGNS = 40
 """In them, flows among them."""
 TUESDAY, WEDNESDAY, THURSDAY, SATURDAY = 1, 2, 3, 5
 _PROMOTION_HOURS = (10, 7, 16, 11, 18)
-"""Promotions try hours; so there is something to learn from when mail is opened."""
+"""Promotions try different hours, so that there is something to learn about when mail is opened."""
 
 
 class Sending(NamedTuple):

@@ -8,7 +8,7 @@ from postmeter.cli.demo.model.audience import Person
 from postmeter.cli.demo.model.moments import DAY, HOUR, MINUTE, offset
 
 _AT_ONCE = 0.2
-"""How many read a mail because their telephone told of it."""
+"""How many read a mail because their phone announced it."""
 _READ_DAYS = 5
 _SUNDAY, _SATURDAY = 6, 5
 _EPOCH_WEEKDAY = 3

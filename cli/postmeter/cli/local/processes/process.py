@@ -19,7 +19,7 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 POLL_SECONDS = 0.02
 UNKNOWN = 255
-"""The exit status of a child of which it is lost."""
+"""Stands for the exit status of a child whose status is lost."""
 
 
 class Process:

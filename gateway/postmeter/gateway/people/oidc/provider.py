@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REMEMBERED_SECONDS = 3600.0
 KEYS_SECONDS = 30.0
-"""How soon the keys are asked for again where a token names one that is not known."""
+"""How soon the keys may be fetched again if a token names one that is not known."""
 SECONDS = 10.0
 MOST = 1 << 20
 """Bytes of an answer."""
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class NotSignedIn(PostmeterError):
-    """The provider does not say who it is, or not so that it can be believed. The message is for the log."""
+    """The provider does not say who it is, or not in a way that can be believed. The message is for the log."""
 
 
 class ProviderAway(PostmeterError):

@@ -36,7 +36,7 @@ from postmeter.shared.storage.commits import transaction
 from postmeter.shared.storage.postgres import Pool
 
 LIFETIME = timedelta(minutes=10)
-"""That somebody has to sign in at the provider."""
+"""How long somebody may take to sign in at the provider."""
 AT_ONCE, OF_ONE = 8, 2
 """Sign-ins for which the provider is asked, in all and from one address: anybody can make up a code."""
 _BEGUN = re.compile(r"([A-Za-z0-9_-]{43})(?:\.([A-Za-z0-9_-]{1,64}))?", re.ASCII)

@@ -21,7 +21,7 @@ from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_events.sql")
 MAX_EVENTS = 1_000
-"""The latest ones; a message seldom has more than ten, but whoever likes may fetch its pixel for ever."""
+"""Of the latest; a message seldom has more than ten, but anybody may go on fetching its pixel for ever."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 

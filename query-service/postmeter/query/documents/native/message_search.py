@@ -36,7 +36,7 @@ DEFAULT_DAYS = 30
 MAX_LIMIT = 1000
 SECOND = timedelta(seconds=1)
 AHEAD = timedelta(hours=1)
-"""Mail may be dated so far ahead; without `to` it is found too."""
+"""How far ahead mail may be dated; without `to` that is found, too."""
 EXAMINED = 50_000
 """Messages that are read for one page, at most; beside them as many of the moment in which the page before ended."""
 ENGAGED = {
