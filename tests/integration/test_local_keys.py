@@ -42,6 +42,25 @@ def test_workspaces_are_listed_a_line_each(command: Commands) -> None:
     assert {row[2] for row in rows[1:]} == {str(row["day"]) for row in days}
 
 
+def test_a_workspace_gets_another_name_and_zone(command: Commands) -> None:
+    def stored() -> tuple[str, str]:
+        (row,) = command.rows("SELECT name, timezone FROM workspace")
+        return row["name"], row["timezone"]
+
+    assert command("workspace", "set", "acme", "--name", "Acme & Co").exit_code == 0
+    assert stored() == ("Acme & Co", "Asia/Kathmandu")
+    assert command("workspace", "set", "acme", "--timezone", "UTC").exit_code == 0
+    for words, message in (
+        (("acme", "--timezone", "Mars/Olympus"), "not an IANA time zone"),
+        (("other", "--name", "N"), "there is no workspace 'other'"),
+        (("acme",), "give --name, --timezone, or both"),
+    ):
+        refused = command("workspace", "set", *words)
+        assert refused.exit_code > 0
+        assert message in refused.output
+    assert stored() == ("Acme & Co", "UTC")
+
+
 @pytest.mark.parametrize(
     ("workspace", "timezone", "message"),
     [

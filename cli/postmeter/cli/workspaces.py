@@ -29,6 +29,21 @@ def create_workspace(workspace_id: str, name: str, timezone: str, data: Path | N
     click.echo(f"workspace {workspace_id} created")
 
 
+@workspace_commands.command(name="set")
+@click.argument("workspace_id", metavar="ID")
+@click.option("--name", help="What people call it from now on.")
+@click.option(
+    "--timezone", help="IANA name, such as Europe/Berlin: of the days that people see, not of what is stored."
+)
+@data_option()
+def set_workspace(workspace_id: str, name: str | None, timezone: str | None, data: Path | None) -> None:
+    """Change the name or the time zone of the workspace ID."""
+    if name is None and timezone is None:
+        raise click.UsageError("give --name, --timezone, or both")
+    access.with_connection(data, lambda connection: registry.change(connection, workspace_id, name, timezone))
+    click.echo(f"workspace {workspace_id} changed")
+
+
 @workspace_commands.command(name="list")
 @data_option()
 def list_workspaces(data: Path | None) -> None:
