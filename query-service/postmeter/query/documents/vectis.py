@@ -45,7 +45,7 @@ _FOREIGN = {
     for part in msgspec.structs.fields(endpoint.parameters)
     if part.encode_name not in _OWN
 }
-"""Names of parameters that other paths have: the first path of the table that does."""
+"""Names of parameters that only other paths have, each with the first path of the table that has it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

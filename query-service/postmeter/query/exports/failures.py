@@ -26,7 +26,7 @@ class TooManyExports(PostmeterError):
 
 
 class JobLost(PostmeterError):
-    """The lease of an export is somebody else's."""
+    """The lease of an export belongs to somebody else now."""
 
 
 class StorageRefused(PostmeterError):
@@ -34,7 +34,7 @@ class StorageRefused(PostmeterError):
 
 
 def reason(error: BaseException) -> str:
-    """What to tell of an error that another attempt may not meet."""
+    """What to say about an error that another attempt may not meet."""
     match error:
         case OSError() if error.errno in _FULL:
             return "the disk for exports is full; order it again later, or a smaller one"

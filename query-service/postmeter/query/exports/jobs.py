@@ -154,11 +154,11 @@ class Jobs:
         return [row["id"] for row in rows]
 
     async def expire(self) -> list[Leftover]:
-        """Exports whose time is over. They stay in this list until `removed` is told of them."""
+        """Exports whose time is over. They stay in this list until `removed` is called for them."""
         return [Leftover(*row) for row in await self._pool.fetch(_QUERIES["expire"], SWEEP)]
 
     async def removed(self, leftover: Leftover) -> None:
-        """The files are gone."""
+        """Note that the files are gone."""
         await self._pool.execute(_QUERIES["removed"], leftover.workspace, leftover.id)
 
     async def forget(self) -> None:

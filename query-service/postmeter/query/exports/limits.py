@@ -48,7 +48,7 @@ class Allowance:
     kept: int
 
     def check(self, room: Path) -> None:
-        """Looked at while an export is written: everything in its folder counts, also what is there for a while.
+        """Checked while an export is written: everything in its folder counts, temporary files too.
 
         Raises ExportFailed beyond the bounds, OSError where the disk is nearly full: that may be better soon.
         """

@@ -80,7 +80,7 @@ def _write(writer: Writer, rows: Sequence[Row], allowance: Allowance, room: Path
 
 
 class _Thread:
-    """A thread of one's own, one piece of work after the other."""
+    """A thread of its own that does one piece of work after the other."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="export")

@@ -77,7 +77,7 @@ class Exports:
         return size.seconds
 
     async def status(self, asked: Asked) -> web.Response:
-        """How far it is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""
+        """How far an export is. Raises RequestError 404 EXPORT_NOT_FOUND, 422 EXPORT_FAILED with the reason."""
         workspace, export_id = lookups.workspace(asked), asked.request.match_info["exportId"]
         row = None if "\0" in export_id else await self._jobs.find(asked.scope, export_id)
         if row is None:

@@ -41,7 +41,7 @@ class Worker:
     limits: Limits
     metrics: ExportMetrics
     ordered: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when somebody has ordered here, so that it begins at once."""
+    """Set when an export was ordered here, so that work begins at once."""
     retry_seconds: float = 5.0
     """How long a job waits after a failed attempt; after the second one twice as long."""
     sweep_seconds: float = 10.0
@@ -136,7 +136,7 @@ class Worker:
                 logs.get().warning("an export's lease cannot be renewed", export=job.id, error=logs.words(error))
 
     async def _settle(self, job: Job, error: BaseException | None) -> None:
-        """Write down how an attempt that came to its end has ended."""
+        """Store how an attempt that came to its end has ended."""
         log = logs.get().bind(export=job.id, attempt=job.attempt)
         match error:
             case None:
@@ -183,7 +183,7 @@ class Worker:
         logs.get().info("export's files removed", export=leftover.id)
 
     async def _remove(self, keys: list[str]) -> None:
-        """Remove files of other attempts now; what cannot be removed now is when the export expires."""
+        """Remove files of other attempts now; what cannot be removed now goes when the export expires."""
         try:
             await self.storage.remove(keys)
         except Exception as error:

@@ -18,7 +18,7 @@ NAME = "work"
 
 @contextmanager
 def workroom(folder: Path) -> Iterator[Path]:
-    """An empty folder of one's own below `folder`/work; removed at the end."""
+    """An empty folder of the attempt's own below `folder`/work; removed at the end."""
     while True:
         room = folder / NAME / secrets.token_hex(8)
         room.mkdir(parents=True)

@@ -49,7 +49,7 @@ class IncomingBody:
         self.kept = len(self._first)
 
     async def read(self, turn: Turn | None = None, kept: int = LARGE) -> bytes:
-        """All of it. Raises RequestError 400, 408 or 413.
+        """The whole body. Raises RequestError 400, 408 or 413.
 
         turn: awaited once, before more than `kept` bytes are kept. Whoever passes a body on does not say how long it
         is, so only what has come tells a large one, and a slow sender holds no turn before that.
@@ -64,7 +64,7 @@ class IncomingBody:
         return bytes(body)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """It piece by piece, inflated. Raises RequestError 400, 408 or 413, kept in `error` too."""
+        """The body piece by piece, inflated. Raises RequestError 400, 408 or 413, kept in `error` too."""
         self.begun = True
         received = inflated = 0
         try:
@@ -120,7 +120,7 @@ class _Inflater:
             raise _broken() from None
 
     def end(self) -> None:
-        """There is no more. Raises RequestError 400 where the last member is not whole."""
+        """End the stream. Raises RequestError 400 if the last member is not whole."""
         if not self._member.eof:
             raise _broken()
 

@@ -12,13 +12,13 @@ from postmeter.shared.storage import commits
 from postmeter.shared.storage.postgres import AWAY
 
 SECONDS = 10.0
-"""With the wait for a connection. Where a service answers, the gateway waits for it a little longer."""
+"""How long a change may take, with the wait for a connection. For a service's answer the gateway waits a bit longer."""
 
 T = TypeVar("T")
 
 
 async def settled(work: Awaitable[T]) -> T:
-    """What the work gives within SECONDS. Raises Unavailable where Postgres does not answer, or not in time, and
+    """What the work returns within SECONDS. Raises Unavailable where Postgres does not answer, or not in time, and
     nothing was changed; RequestError 504 where nobody knows whether anything was.
     """
     with commits.watched() as committed:

@@ -15,7 +15,7 @@ ANSWERABLE = (RequestError, *TRANSLATED)
 
 
 def answered(error: Answerable, endpoint: Endpoint) -> RequestError:
-    """What an error of an endpoint is answered with."""
+    """The RequestError with which an endpoint's error is answered."""
     match error:
         case FieldRefused():
             return RequestError(*endpoint.refusal, error.message, error.field)
@@ -30,7 +30,7 @@ def answered(error: Answerable, endpoint: Endpoint) -> RequestError:
 
 @contextmanager
 def translated(endpoint: Endpoint) -> Iterator[None]:
-    """What is raised inside, as a RequestError."""
+    """Raise errors from inside as RequestErrors."""
     try:
         yield
     except TRANSLATED as error:

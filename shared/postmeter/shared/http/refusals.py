@@ -18,7 +18,7 @@ FIELDS_LIMIT = 60 * 1024
 """Bytes of all headers: a browser may have 48 KB of cookies for our host's parent domain, and they are not ours."""
 HEADERS_LIMIT = 100
 LINE_KEPT = 128
-"""Bytes of a request line that tell whose envelope its refusal has."""
+"""Bytes of a request line that decide whose envelope its refusal has."""
 SERVER = "postmeter"
 """Nobody outside needs to know which versions run here."""
 _CODES: dict[int, Code] = {
@@ -82,12 +82,12 @@ def origin_form(target: str) -> str:
 
 
 def too_late() -> RequestError:
-    """Of a head; a body has its own."""
+    """The error of a head that is late; a body has its own."""
     return RequestError(408, "REQUEST_TIMEOUT", "The request's head did not arrive in time.")
 
 
 def not_expected() -> RequestError:
-    """Of an `Expect` that is not 100-continue."""
+    """The error of an `Expect` other than 100-continue."""
     return RequestError(417, _CODES[417], "Only 100-continue may be expected.")
 
 
@@ -111,12 +111,12 @@ def of_fault(status: int, fault: BaseException | None) -> RequestError:
 
 
 def malformed() -> RequestError:
-    """No HTTP, or none that is understood the same way by everybody."""
+    """The error of what is not HTTP, or not understood by everybody in the same way."""
     return RequestError(400, "BAD_REQUEST", "This is not a well-formed HTTP/1.1 request.")
 
 
 def broken_off() -> RequestError:
-    """Of a body that ended too early or is not framed as announced."""
+    """The error of a body that ended too early or is not framed as announced."""
     return RequestError(400, "BAD_REQUEST", "The body is not what its headers announced.")
 
 
@@ -127,20 +127,20 @@ def not_chunked() -> RequestError:
 
 
 def no_host() -> RequestError:
-    """RFC 9112, 3.2: none, or more than one."""
+    """The error of no Host header, or more than one (RFC 9112, 3.2)."""
     return RequestError(400, "BAD_REQUEST", "A request of HTTP/1.1 has one Host header.")
 
 
 def line_too_long() -> RequestError:
-    """Of the request line."""
+    """The error of a request line that is too long."""
     return RequestError(414, "URI_TOO_LONG", f"The URL may have {LINE_LIMIT} bytes at most.")
 
 
 def too_many() -> RequestError:
-    """Of the headers' number."""
+    """The error of too many headers."""
     return RequestError(431, "HEADERS_TOO_LARGE", f"A request may have {HEADERS_LIMIT} headers at most.")
 
 
 def too_large() -> RequestError:
-    """Of the headers together."""
+    """The error of headers that are too large together."""
     return RequestError(431, "HEADERS_TOO_LARGE", f"The headers may have {FIELDS_LIMIT} bytes at most.")

@@ -78,7 +78,7 @@ class Server(web.Server):
         return Protocol(self, loop=self._loop, **self._kwargs)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        """One fewer."""
+        """Count a connection out."""
         super().connection_lost(handler, exc)
         if not self.connections:
             self._empty.set()
@@ -156,7 +156,7 @@ class Server(web.Server):
 
 
 class Protocol(RequestHandler):
-    """One connection. Its clocks are looked at once a second; whose time has run out is told so, and closed."""
+    """One connection. Its clocks are checked once a second; when its time has run out it is told so, and closed."""
 
     __slots__ = (
         "_answered", "_begun", "_body", "_closing_since", "_deadline", "_ended", "_fresh", "_held", "_line", "_next",
@@ -249,7 +249,7 @@ class Protocol(RequestHandler):
         return request_lines.readable(data) if whole else b""
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes it, aiohttp's gives none
-        """Who closes its way out still gets its answers, unless here a request ends with whoever has asked it."""
+        """A client that closes its sending side still gets its answers, unless requests here end with their callers."""
         server = self._server
         if server is None or server.handler_cancellation or not self._busy:
             return False
@@ -335,7 +335,7 @@ class Protocol(RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """aiohttp's log of a connection that breaks: without what the client sent, and without a traceback.
 
-        That one is closed while the rest of a body is read which nobody wants is nothing to tell.
+        A connection that closes while the rest of an unwanted body is read is not worth a line.
         """
         if not self._wire.is_closing():
             logs.get().warning("a connection failed", error=type(kw.get("exc_info")).__name__)

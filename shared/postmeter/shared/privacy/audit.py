@@ -27,7 +27,7 @@ RECIPIENT = "recipient"
 
 
 class Action(StrEnum):
-    """What can be done that is worth an entry."""
+    """What is worth an entry."""
 
     PRIVACY_CHANGED = "privacy.changed"
     VERDICTS_CHANGED = "verdicts.changed"
@@ -60,7 +60,7 @@ _uncommitted: ContextVar[list[Action] | None] = ContextVar("uncommitted", defaul
 
 
 class AuditMetrics:
-    """gateway, tracking-service, query-service."""
+    """Of the audit log, in the gateway, tracking-service and query-service."""
 
     def __init__(self, to: CollectorRegistry) -> None:
         to.register(_ENTRIES)

@@ -17,7 +17,7 @@ Recipient = tuple[int, str]
 
 
 async def read(database: Connection | Pool) -> dict[int, Ceilings]:
-    """By workspace, what it has said; of one that is missing none of its recipients has chosen either."""
+    """By workspace, what it has set; if one is missing, none of its recipients has chosen either."""
     return {row["workspace"]: _ceilings(row) for row in await database.fetch(_QUERIES["ceilings"])}
 
 

@@ -49,7 +49,7 @@ NOTHING = Levels(Level.OFF, Level.OFF)
 
 
 class Choice(IntEnum):
-    """What a recipient has said about opens, or about clicks."""
+    """What a recipient has chosen for opens, or for clicks."""
 
     UNKNOWN = 0
     GRANTED = 1
@@ -89,7 +89,7 @@ class Decided(NamedTuple):
 
 
 class Ceilings(NamedTuple):
-    """What a workspace has said. domains: by name, in the one form of `shared/text/domains.py`.
+    """What a workspace has set. domains: by name, in the one form of `shared/text/domains.py`.
 
     unknown, denied: of recipients who have not chosen, or refused; `denied` is ANONYMOUS or OFF.
     """

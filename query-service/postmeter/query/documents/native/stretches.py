@@ -22,7 +22,7 @@ from postmeter.shared.stream.events import State
 _QUERIES = Queries("postmeter.query.documents.native", "message_search.sql")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAX_STRETCHES = 8
-"""What lies apart more often than that is one stretch from the last one on."""
+"""If messages lie apart more often than that, the last stretch takes all the rest."""
 CLOSELY = 8
 """The latest days with some messages of which the hours are looked up: about as many as there may be stretches."""
 MAX_SERIES = 1_000
@@ -100,7 +100,7 @@ async def _before(connection: Connection, wanted: Selection, end: datetime) -> l
 
 
 def _closely(days: dict[datetime, int], hours: Iterable[asyncpg.Record]) -> Iterator[tuple[datetime, datetime]]:
-    """The hours of these days; a day of which not all are counted, or too much, as it is."""
+    """The hours of these days; a day whose hours are not all counted, or hold too much, stays as it is."""
     found: dict[datetime, list[asyncpg.Record]] = {day: [] for day in days}
     for hour in hours:
         found[hour["day"]].append(hour)

@@ -38,7 +38,7 @@ MAX_EVENTS = 1_000
 """Events of a message's history, the latest ones."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _NOT_SHOWN = [EventType.QUEUED]
-"""The creation stands for it."""
+"""Left out of a history: the creation stands for it."""
 
 Found = tuple[list[asyncpg.Record], int]
 """(the page's messages, the number of all)"""

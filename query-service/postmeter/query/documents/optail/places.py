@@ -59,7 +59,7 @@ async def find(connection: Connection, chosen: Selection, skip: int, limit: int)
 
 
 def _window(spans: list[Span], skip: int, limit: int) -> tuple[list[Span], int]:
-    """Those of `spans` that hold messages [skip, skip + limit), and how many to skip in them."""
+    """The spans that hold messages [skip, skip + limit), and how many to skip in them."""
     inside: list[Span] = []
     before = 0  # messages before the span
     skipped = 0  # of these, in spans left out

@@ -16,7 +16,7 @@ _DEFAULT = "default"
 
 
 MAX_KEYS = 1_000
-"""Of more subjects, messages are not looked up one subject after the other: every message is read."""
+"""With more subjects than this, messages are not looked up subject by subject: every message is read."""
 
 
 async def search(

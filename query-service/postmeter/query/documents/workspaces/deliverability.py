@@ -112,7 +112,7 @@ class DeliverabilityReport:
         return api.BlacklistStatus(row["any_listed"], row["ips_checked"], stamp(checked) if checked else None)
 
     async def _sending_ips(self, scope: Scope) -> list[api.SendingIp]:
-        """The workspace's IPs, the listed ones first; none for who may see some domains only."""
+        """The workspace's IPs, the listed ones first; none for callers who may see only some domains."""
         if scope.domains is not None:
             return []
         rows = await self._pool.fetch(lookups.QUERIES["sending_ips"], scope.workspace, MOST_IPS)

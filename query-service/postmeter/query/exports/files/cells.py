@@ -28,7 +28,7 @@ def _guarded(run: re.Match[str]) -> str:
 
 
 def instant(moment: datetime) -> str:
-    """`2026-04-03T12:00:00.000000Z`: always as long, so that texts sort as times."""
+    """`2026-04-03T12:00:00.000000Z`: always of the same length, so that texts sort as times."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -35,7 +35,7 @@ class _Target(io.BufferedWriter):
         super().__init__(io.FileIO(path, "w"))
 
     def give_up(self) -> None:
-        """Close the file, whatever of it is there."""
+        """Close the file, however much of it is there."""
         self.is_given_up = True
         with suppress(OSError):
             self.close()

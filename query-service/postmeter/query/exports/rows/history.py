@@ -177,7 +177,7 @@ _SERIES_FIELDS = ("domain", "provider", "template", "mailbox_provider")
 
 
 def _name(kind: type[IntEnum], number: int | None) -> str | None:
-    """A number's name in every API; a number that a newer version has written is shown as it is."""
+    """A number's name in every API; a number that only a newer version knows is shown as it is."""
     if number is None:
         return None
     return _NAMES[kind].get(number, str(number))

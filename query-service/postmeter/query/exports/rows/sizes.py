@@ -24,7 +24,7 @@ _REASONS = 5
 _CELLS = 7 * 4
 _BEGIN_SECONDS = 2.0
 _REPORT_SECONDS = 0.02
-"""One report costs some queries."""
+"""What one report takes: some queries."""
 _ROWS_A_SECOND = 10_000
 
 

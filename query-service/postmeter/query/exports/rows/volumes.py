@@ -28,7 +28,7 @@ _EVENTS = (
 LARGE = 500_000
 """Rows that are sorted by one statement, roughly; days with more are cut into hours."""
 QUIET = timedelta(days=28)
-"""What one statement reads at most where there is little."""
+"""The longest time that one statement reads where there is little."""
 _HOURS = 24
 
 

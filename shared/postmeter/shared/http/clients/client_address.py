@@ -12,15 +12,15 @@ from aiohttp import web
 from postmeter.shared.http.clients import networks
 
 HEADER = "Postmeter-Client"
-"""By which the gateway vouches for the client to tracking-service (sealed.py)."""
+"""The header by which the gateway vouches for the client to tracking-service (sealed.py)."""
 CLAIMS = (b"x-forwarded-for", b"forwarded")
-"""What tells of the hops before us, in the order that `address` takes it."""
+"""The headers that name the hops before us, in the order that `address` takes them."""
 _READ = 4096
 """Bytes of the headers that are looked at, from their end: some dozen hops."""
 
 
 class Client(msgspec.Struct, frozen=True):
-    """Who has asked the gateway."""
+    """Who has called the gateway."""
 
     address: str
 

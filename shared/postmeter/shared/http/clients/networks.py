@@ -19,7 +19,7 @@ _IPV6_SITE = 64
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
-    """Networks separated by commas; `private` stands for all that are not of the internet. Raises ValueError."""
+    """Networks separated by commas; `private` stands for all that are not on the internet. Raises ValueError."""
     found: list[Network] = []
     for word in (part.strip() for part in text.split(",")):
         found += _PRIVATE if word.lower() == PRIVATE else [ip_network(word)]
@@ -28,7 +28,7 @@ def read_networks(text: str) -> tuple[Network, ...]:
 
 @lru_cache(maxsize=4096)
 def is_private(peer: str) -> bool:
-    """Whether an address is not of the internet; what is not an address, such as a Unix socket's, is not either."""
+    """Whether an address is not on the internet; what is not an address, such as a Unix socket's, is not either."""
     try:
         address = ip_address(peer.partition("%")[0])
     except ValueError:

@@ -14,7 +14,7 @@ from postmeter.shared.process import logs
 from postmeter.shared.process.metrics import HopsMetrics
 
 REMEMBERED_SECONDS = 600.0
-"""So long after the last such request /readyz warns."""
+"""How long after the last such request /readyz warns."""
 
 
 class TrustedHops:
@@ -43,7 +43,7 @@ class TrustedHops:
         return self._last if self._now() - self._seen < REMEMBERED_SECONDS else None
 
     def note(self, peer: str, entries: int) -> None:
-        """A request raises doubts: what client_address.address says of it."""
+        """Note a request that raises doubts, with what client_address.address found."""
         kind = "untrusted" if not self.hops else "few" if entries else "missing"
         self._doubts.labels(kind).inc()
         self._seen = self._now()
