@@ -36,6 +36,7 @@ class TrackingStats:
     def __init__(self, pool: Pool, redis: Redis) -> None:
         self._pool = pool
         self._redis = redis
+        self._failures = logs.Seldom("live totals not readable in Redis")
 
     async def handle(self, asked: Asked) -> web.Response:
         """The sum over all shards, and since when it is counted."""
@@ -63,5 +64,5 @@ class TrackingStats:
                 found = await self._redis.hgetall(streams.live(workspace))
             return {int(shard): msgspec.json.decode(text, type=LiveTotals) for shard, text in found.items()}
         except (*FAILURES, ValueError) as error:
-            logs.get().warning("live totals not readable in Redis", error=logs.words(error))
+            self._failures.note(error=logs.words(error))
             return {}

@@ -137,9 +137,9 @@ class Answerer:
             # Not the path as it came: a reader's own links have their token in it.
             logs.get().error("a request failed", path=endpoint.path, request_id=request_id, exc_info=error)
             known = refusals.of_fault(500, error)
-        elif known.status >= 500 and isinstance(error, failures.ANSWERABLE):
-            # On purpose, such as for want of room; callers come again, thousands of them at the same time.
-            self._refused.note(path=endpoint.path, status=known.status, reason=known.message)
+        elif known.status == 503:
+            # Callers come again, thousands of them at the same time.
+            self._refused.note(path=endpoint.path, request_id=request_id, error=logs.words(error))
         elif known.status >= 500:
             logs.get().warning("a request failed", path=endpoint.path, request_id=request_id, error=logs.words(error))
         response = refusals.answer(endpoint.document, known, request_id)

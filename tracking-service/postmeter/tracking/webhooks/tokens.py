@@ -22,6 +22,7 @@ class Tokens:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._failures = logs.Seldom("webhook tokens not looked up")
 
     async def claim(self, source: WebhookSource, token: str, content: bytes) -> None:
         """Take a token for `content`; again for the same is fine, for providers try again.
@@ -36,7 +37,7 @@ class Tokens:
                 return
             known = await self._redis.get(name)
         except FAILURES as failure:
-            logs.get().warning("webhook tokens not looked up", error=logs.words(failure))
+            self._failures.note(error=logs.words(failure))
             raise Unavailable("The signature cannot be checked now; try again.", 5) from failure
         if known is not None and known != digest:
             raise refused("The signature's token was used for something else.")

@@ -38,6 +38,7 @@ class MessageLevels:
         self._reading = asyncio.Lock()
         self._failure: str | None = None
         self._failures = logs.Seldom("levels of tracking cannot be read")
+        self._choice_failures = logs.Seldom("recipients' choices cannot be read")
 
     def warning(self) -> str | None:
         """That what workspaces allow cannot be read from Postgres, while it is so."""
@@ -95,7 +96,7 @@ class MessageLevels:
         try:
             found = await ceilings.choices(self._pool, ((workspace, to_hash) for to_hash in hashes))
         except Exception as error:  # of the driver's and the event loop's, too, when a connection ends meanwhile
-            logs.get().warning("recipients' choices cannot be read", error=logs.words(error))
+            self._choice_failures.note(error=logs.words(error))
             raise _unknown() from None
         return {to_hash: chosen for (_, to_hash), chosen in found.items()}
 
