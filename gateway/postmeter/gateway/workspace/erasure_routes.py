@@ -40,7 +40,7 @@ class ErasureRoutes:
         async with self._writes.acquire() as connection, audit.change(connection):
             await connection.execute(_QUERIES["order"], who.workspace, job, to_hash, by)
             await audit.record(connection, who.workspace, by, audit.Action.RECIPIENT_ERASED, str(job))
-        told = api.OrderedAnswer(api.Ordered(str(job), api.PROCESSING))
+        told = api.OrderedErasureAnswer(api.OrderedErasure(str(job), api.PROCESSING))
         return answers.json(told, 202)
 
     async def _show(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:

@@ -45,17 +45,17 @@ class Recipient(Struct, forbid_unknown_fields=True):
     to_hash: str | UnsetType = UNSET
 
 
-class Ordered(Struct):
+class OrderedErasure(Struct):
     """An erasure that was ordered."""
 
     id: Annotated[str, described("", format="uuid")]
     status: _Status
 
 
-class OrderedAnswer(Struct):
+class OrderedErasureAnswer(Struct):
     """POST /v1/recipients/erase."""
 
-    data: Ordered
+    data: OrderedErasure
 
 
 class Erasure(Struct):
@@ -73,7 +73,7 @@ class ErasureAnswer(Struct):
     data: Erasure
 
 
-class Befores(Struct, kw_only=True, forbid_unknown_fields=True):
+class ListStarts(Struct, kw_only=True, forbid_unknown_fields=True):
     """Where each list of POST /v1/recipients/export begins, for what was left out; without one, at its latest.
 
     Each takes a time, or what the answer before says for it in `next`.
@@ -89,27 +89,27 @@ class Befores(Struct, kw_only=True, forbid_unknown_fields=True):
     put_aside_before: Annotated[str | UnsetType, described("Only those whose `at` is before it.")] = UNSET
 
 
-class KeptOfAddress(Befores, kw_only=True, forbid_unknown_fields=True):
+class ExportByAddress(ListStarts, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /v1/recipients/export."""
 
     to: _Address
 
 
-class KeptOfHash(Befores, kw_only=True, forbid_unknown_fields=True):
+class ExportByHash(ListStarts, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /v1/recipients/export."""
 
     to_hash: _Hash
 
 
-class Asked(Befores, kw_only=True, forbid_unknown_fields=True):
-    """The same, as it is read."""
+class ExportBody(ListStarts, kw_only=True, forbid_unknown_fields=True):
+    """Either of both bodies, as it is read."""
 
     to: str | UnsetType = UNSET
     to_hash: str | UnsetType = UNSET
 
 
-class Engaged(Struct):
-    """When a message was first opened, clicked and so on, as far as it was."""
+class FirstEngagements(Struct):
+    """When a message was first opened, clicked and so on; null: never."""
 
     opened: Timestamp | None = None
     clicked: Timestamp | None = None
@@ -121,7 +121,7 @@ class KeptMessage(MessageHistory):
     """A message, what happened to it and when first. to_domain: of the address."""
 
     to_domain: str
-    first: Engaged
+    first: FirstEngagements
 
 
 class KeptPurchase(Struct):
@@ -145,7 +145,7 @@ class KeptCustomEvent(Struct):
     at: Timestamp
 
 
-class KeptWaiting(Struct):
+class WaitingEvent(Struct):
     """An event that waits for its message; of opens and clicks nobody knows yet whose they are, so there are none."""
 
     since: Timestamp
@@ -155,14 +155,14 @@ class KeptWaiting(Struct):
     reason: str | None
 
 
-class KeptAside(Struct):
+class PutAsideRecord(Struct):
     """What could not be counted and was put aside for a person to look at."""
 
     at: Timestamp
     reason: str
 
 
-class Kept(Struct):
+class RecipientData(Struct):
     """Everything that is kept of a recipient. left_out: how much more there is of each list, before what it has, where
     that is more than one answer holds: 200 messages, the latest, 200 events of each, 1,000 of the others. next: fields
     to ask with for the rest of these lists.
@@ -174,16 +174,16 @@ class Kept(Struct):
     last_open: Day | None
     purchases: list[KeptPurchase]
     custom_events: list[KeptCustomEvent]
-    waiting: list[KeptWaiting]
-    put_aside: list[KeptAside]
+    waiting: list[WaitingEvent]
+    put_aside: list[PutAsideRecord]
     left_out: dict[str, int]
     next: dict[str, str]
 
 
-class KeptAnswer(Struct):
+class RecipientDataAnswer(Struct):
     """POST /v1/recipients/export."""
 
-    data: Kept
+    data: RecipientData
 
 
 ENDPOINTS = (
@@ -191,7 +191,7 @@ ENDPOINTS = (
         "POST",
         ERASE_PATH,
         "Erase a recipient: what identifies them is removed, numbers stay",
-        OrderedAnswer,
+        OrderedErasureAnswer,
         service=Service.GATEWAY,
         scope="privacy",
         roles=ADMINS,
@@ -212,12 +212,12 @@ ENDPOINTS = (
         "POST",
         EXPORT_PATH,
         "Everything that is kept of a recipient",
-        KeptAnswer,
+        RecipientDataAnswer,
         service=Service.QUERY,
         scope="privacy",
         roles=ADMINS,
         max_body=16 * 1024,
-        body=KeptOfAddress | KeptOfHash,
+        body=ExportByAddress | ExportByHash,
         caching=Caching.NEVER,  # it leaves an entry in the audit log
     ),
 )

@@ -38,7 +38,7 @@ FIRST = {
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_decoder = msgspec.json.Decoder(api.Asked)
+_decoder = msgspec.json.Decoder(api.ExportBody)
 
 
 class RecipientExport:
@@ -62,10 +62,10 @@ class RecipientExport:
                 await audit.record(connection, workspace, by, audit.Action.RECIPIENT_EXPORTED, "")
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 found = await _kept(connection, workspace, to_hash, begin)
-        return json(api.KeptAnswer(found))
+        return json(api.RecipientDataAnswer(found))
 
 
-def _beginnings(given: api.Asked) -> dict[str, Beginning]:
+def _beginnings(given: api.ExportBody) -> dict[str, Beginning]:
     """Where each list begins, by its name."""
     begin = {}
     for name, pages in LISTS.items():
@@ -74,7 +74,9 @@ def _beginnings(given: api.Asked) -> dict[str, Beginning]:
     return begin
 
 
-async def _kept(connection: Connection, workspace: int, to_hash: str, begin: Mapping[str, Beginning]) -> api.Kept:
+async def _kept(
+    connection: Connection, workspace: int, to_hash: str, begin: Mapping[str, Beginning]
+) -> api.RecipientData:
     async def page(name: str, most: int) -> list[asyncpg.Record]:
         at, most_of_all = begin[name], most + api.MOST_OF_A_SECOND
         return await connection.fetch(QUERIES[name], workspace, to_hash, most, at.at, most_of_all, at.id)
@@ -94,7 +96,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, begin: Map
     assert counts is not None
     shown = {"events": sum(map(len, events.values()))} | {name: len(found) for name, found in lists.items()}
     more = [name for name, found in lists.items() if counts[name] > len(found)]
-    return api.Kept(
+    return api.RecipientData(
         to_hash=to_hash,
         messages=[_message(row, events[row["id"]], first[row["id"]]) for row in rows],
         consent=await consent_of(connection, workspace, to_hash, lists["consent"]),
@@ -102,7 +104,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, begin: Map
         purchases=[_purchase(row) for row in lists["purchases"]],
         custom_events=[_custom_event(row) for row in lists["custom_events"]],
         waiting=_waiting(lists["waiting"]),
-        put_aside=[api.KeptAside(stamp(row["at"]), row["reason"]) for row in lists["put_aside"]],
+        put_aside=[api.PutAsideRecord(stamp(row["at"]), row["reason"]) for row in lists["put_aside"]],
         left_out={name: counts[name] - n for name, n in shown.items() if counts[name] > n},
         next={LISTS[name].field: LISTS[name].end(lists[name][-1]) for name in more},
     )
@@ -110,7 +112,7 @@ async def _kept(connection: Connection, workspace: int, to_hash: str, begin: Map
 
 def _message(row: asyncpg.Record, events: list[HistoryEvent], first: Mapping[str, str]) -> api.KeptMessage:
     known = msgspec.structs.asdict(message_of(row, events))
-    return api.KeptMessage(**known, to_domain=row["to_domain"], first=api.Engaged(**first))
+    return api.KeptMessage(**known, to_domain=row["to_domain"], first=api.FirstEngagements(**first))
 
 
 def _purchase(row: asyncpg.Record) -> api.KeptPurchase:
@@ -130,12 +132,12 @@ def _custom_event(row: asyncpg.Record) -> api.KeptCustomEvent:
     return api.KeptCustomEvent(row["id"], row["name"], properties, stamp(row["at"]))
 
 
-def _waiting(rows: Sequence[asyncpg.Record]) -> list[api.KeptWaiting]:
+def _waiting(rows: Sequence[asyncpg.Record]) -> list[api.WaitingEvent]:
     found = []
     for row in rows:
         good, _ = records.decode_each(records.join([row["record"]]))
         found += [
-            api.KeptWaiting(
+            api.WaitingEvent(
                 since=stamp(row["since"]),
                 type=EventType(event.type).name.lower(),
                 at=stamp(_EPOCH + timedelta(microseconds=event.at)),
