@@ -1,4 +1,4 @@
-/** From what on clicks are a machine's: rules as sentences, whose numbers can be changed. */
+/** When clicks count as a machine's: the rules as sentences whose numbers can be changed. */
 
 import { html, useState } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
