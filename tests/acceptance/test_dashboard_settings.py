@@ -242,6 +242,9 @@ def test_nobody_is_shown_what_would_be_refused(
     if role in ("member", "domain_admin"):
         assert page.get_by_role("button", name="Save").count() == 0
         assert page.get_by_text("Add IPs").count() == 0
+    if domains:
+        page.get_by_role("link", name="Live", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("You look after some domains only")
     if role == "admin":
         # The first key is of a super_admin: an administrator may not end it.
         mine = page.get_by_role("button", name=re.compile("^Revoke: key ")).count()

@@ -177,6 +177,7 @@ def test_what_is_compared_is_in_the_address(world: ToldHistory, visiting: Visiti
     chosen = page.get_by_role("group", name="Campaigns that are compared").get_by_role("link")
     chosen.filter(has_text="May news").click()
     page.locator("main .choice select").select_option("march")
+    page.get_by_role("button", name="Add").click()
     expect(page).to_have_url(re.compile("campaign=march"))
     assert "campaign=may" not in page.url
     while chosen.count() > 1:

@@ -53,20 +53,30 @@ function zones(zone) {
   return [...new Set(["UTC", zone, ...known])];
 }
 
+/** Folds up what an element is in, and leaves the focus where it was unfolded. */
+function foldUp(element) {
+  const drop = element.closest("details");
+  drop.open = false;
+  drop.querySelector("summary").focus();
+}
+
 /** The choice is made when it is unfolded: it has hundreds of zones, of which each page would carry every one. */
 function Zone({ zone }) {
   const [open, setOpen] = useState(false);
   const words = (name) => name.replaceAll("_", " ");
   const choose = (event) => {
-    event.target.closest("details").open = false;
-    go(here({ zone: event.target.value }));
+    event.preventDefault();
+    const { zone: chosen } = Object.fromEntries(new FormData(event.target));
+    foldUp(event.target);
+    go(here({ zone: chosen }));
   };
   return html`<details class="drop" onToggle=${(event) => setOpen(event.target.open)}>
     <summary>${t("control.zone")}: ${words(zone)}</summary>
     ${
       open &&
-      html`<div class="dropped"><label>${t("control.zone")}<select value=${zone} onChange=${choose}>
-      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${words(name)}</option>`)}</select></label></div>`
+      html`<form class="dropped" onSubmit=${choose}><label>${t("control.zone")}<select name="zone" value=${zone}>
+      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${words(name)}</option>`)}</select></label>
+      <button>${t("control.show")}</button></form>`
     }</details>`;
 }
 
@@ -88,7 +98,7 @@ function Filtering({ view, named }) {
     const called = values.includes(typed) ? [typed] : values.filter(isCalled);
     go(here({ [dimension]: [...new Set([...(view.filters[dimension] ?? []), ...(called.length ? called : [typed])])] }));
     event.target.reset();
-    event.target.closest("details").open = false;
+    foldUp(event.target);
   };
   return html`<form class="dropped" onSubmit=${add}>
     <label>${t("control.dimension")}<select value=${dimension} onChange=${(event) => setDimension(event.target.value)}>
@@ -105,12 +115,14 @@ function Filters({ view }) {
   const { filters } = view;
   const [open, setOpen] = useState(false);
   const { named } = useCampaigns();
+  // What is taken away cannot keep the focus.
+  const toFilter = (event) => event.currentTarget.closest(".filters").querySelector("summary").focus();
   const chosen = FILTERS.flatMap((name) => (filters[name] ?? []).map((value) => [name, value]));
   const names = { campaign: named, mailbox_provider: mailboxName };
   const words = (name, value) => (names[name]?.(value) ?? value) || t("value.none");
   return html`<div class="group filters" role="group" aria-label=${t("control.filters")}>
     ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
-      href=${here({ [name]: filters[name].filter((one) => one !== value) })}
+      href=${here({ [name]: filters[name].filter((one) => one !== value) })} onClick=${toFilter}
       aria-label=${t("control.unfilter", { name: dimensionName(name), value: words(name, value) })}>
       ${dimensionName(name)}: <bdi>${words(name, value)}</bdi> <span aria-hidden="true">×</span></a>`)}
     <details class="drop" onToggle=${(event) => setOpen(event.target.open)}><summary>${t("control.filter")}</summary>

@@ -22,20 +22,26 @@ function titleOf(campaign, zone) {
 function Adding({ ids, list, view }) {
   if (ids.length >= MOST) return html`<span class="soft">${t("compare.most", { n: MOST })}</span>`;
   const rest = latestFirst(list.filter((one) => !ids.includes(one.id)));
-  const add = ({ target }) => target.value && go(here({ campaign: [...ids, target.value] }));
-  return html`<label class="choice"><span>${t("compare.add")}</span><select value="" onChange=${add}>
-    <option value="">${t("compare.choose")}</option>
+  const add = (event) => {
+    event.preventDefault();
+    go(here({ campaign: [...ids, new FormData(event.target).get("more")] }));
+    event.target.reset();
+  };
+  return html`<form class="group" onSubmit=${add}><label class="choice"><span>${t("compare.add")}</span><select
+    name="more" required><option value="">${t("compare.choose")}</option>
     ${rest.map((one) => html`<option key=${one.id} value=${one.id}>${titleOf(one, view.zone)}</option>`)}
-  </select></label>`;
+  </select></label><button>${t("control.add")}</button></form>`;
 }
 
 function Chosen({ ids, chosen, list, view }) {
+  // What is taken away cannot keep the focus.
+  const toRest = (event) => event.currentTarget.closest(".controls").focus();
   const campaign = (one) => {
     const name = titleOf(one, view.zone);
-    return html`<a key=${one.id} class="filter" href=${here({ campaign: ids.filter((id) => id !== one.id) })}
+    return html`<a key=${one.id} class="filter" href=${here({ campaign: ids.filter((id) => id !== one.id) })} onClick=${toRest}
       aria-label=${t("compare.remove", { name })}>${name} <span aria-hidden="true">×</span></a>`;
   };
-  return html`<div class="controls inner">
+  return html`<div class="controls inner" tabindex="-1">
     <div class="group filters" role="group" aria-label=${t("compare.chosen")}>${chosen.map(campaign)}</div>
     <${Adding} ids=${ids} list=${list} view=${view} /></div>`;
 }

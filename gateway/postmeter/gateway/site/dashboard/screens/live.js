@@ -7,7 +7,7 @@ import { TYPES, VERDICTS, useLive } from "../model/live.js";
 import { CampaignChoice, Choice } from "../parts/choice.js";
 import { Counters } from "../parts/counters.js";
 import { Stream } from "../parts/stream.js";
-import { Failed } from "../parts/states.js";
+import { Failed, Trouble } from "../parts/states.js";
 import { t } from "../texts.js";
 
 const STILL = "(prefers-reduced-motion: reduce)";
@@ -34,18 +34,23 @@ function Filter({ filter, list }) {
       list=${list} /></div>`;
 }
 
-/** The screen. */
-export default function Live({ view }) {
+function Told({ view, title }) {
   const [, params] = useAddress();
   const { list } = useCampaigns();
   const live = useLive();
   const filter = filterOf(params);
-  const title = html`<div class="title"><div><h1>${t("screen.live")}</h1>
-    <p class="soft">${t("live.question")}</p></div></div>`;
   if (live.state.kind === "failed") return html`${title}<${Failed} error=${live.state.error}
     again=${() => location.reload()} />`;
   return html`${title}
     <${Counters} live=${live} view=${view} />
     <${Filter} filter=${filter} list=${list} />
     <${Stream} live=${live} paused=${isPaused(params)} filter=${filter} view=${view} />`;
+}
+
+/** The screen. */
+export default function Live({ view, session }) {
+  const title = html`<div class="title"><div><h1>${t("screen.live")}</h1>
+    <p class="soft">${t("live.question")}</p></div></div>`;
+  if (session.domains) return html`${title}<${Trouble} title=${t("live.domains")} what=${t("live.domains.do")} />`;
+  return html`<${Told} view=${view} title=${title} />`;
 }
