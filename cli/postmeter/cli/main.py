@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from postmeter.cli import setting_names
 from postmeter.cli.local.errors import LocalError
 from postmeter.cli.options import DEFAULT_DATA, data_option, local_options
 from postmeter.shared.errors import PostmeterError
@@ -110,6 +112,8 @@ def run(service: str) -> None:
     module = importlib.import_module(f"postmeter.{service}.service")
     gc.freeze()
     gc.enable()
+    for said in setting_names.misspelt(service, os.environ, SERVICES):
+        click.echo(f"postmeter {service}: {said}", err=True)
     module.main()
 
 
