@@ -1,5 +1,6 @@
 """A recipient is erased: nothing that identifies stays, every sum does, and what comes late brings nothing back."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -15,9 +16,10 @@ from postmeter.aggregator import held
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.metrics import ErasureMetrics
+from postmeter.aggregator.store import dedup
 from postmeter.aggregator.store.memory import Memory
 from postmeter.aggregator.stream import reader
-from postmeter.aggregator.upkeep.erasure import job
+from postmeter.aggregator.upkeep.erasure import job, late
 from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.shared.storage import postgres
@@ -311,6 +313,44 @@ async def test_what_an_aggregator_remembers_of_it_does_not_count_for_others(at: 
     assert [row["url"].rstrip("0123456789") for row in rows] == ["(erased) ", SHARED_LINK]
     assert await at.total() == {"sent": 1, "human_clicks": 2, "unique_clicks": 2, "replies": 2, "unique_replies": 1}
     assert await at.value("SELECT sum(replied) FROM cohort_sent_15m WHERE series > 0") == 1
+
+
+@pytest.mark.parametrize(("module", "name"), [(dedup, "fresh"), (late, "withhold")], ids=["looked up", "held"])
+async def test_a_click_in_the_moment_in_which_its_link_loses_its_url(
+    at: Bench, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    """Whoever is first: it counts under the URL, which stays where somebody else has followed it by then."""
+    async with sides(at, 1) as (side,), erasures(at) as erasing:
+        await side.flush([of_ada(1), registration(2, to_hash=OTHER), hit(1, url=SHARED_LINK)])
+        job = await erase(at)
+
+        async def worked(step: Step) -> bool:
+            await erasing._round()
+            return bool(await at.value("SELECT step >= $2 FROM erasure WHERE id = $1", job, step))
+
+        await until(lambda: worked(Step.LINKS))
+        taking = list[asyncio.Task[bool]]()
+
+        async def is_done_or_waits() -> bool:
+            return taking[0].done() or await at.value("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0
+
+        async def meanwhile(*given: Any) -> Any:
+            if not taking:
+                taking.append(asyncio.create_task(worked(Step.FILES)))
+                await until(is_done_or_waits)
+            return await before(*given)
+
+        before = getattr(module, name)
+        monkeypatch.setattr(module, name, meanwhile)
+        found: list[Record] = [hit(2, url=SHARED_LINK)]
+        try:
+            await side.flush(found)
+        except OutOfStep:
+            await side.flush(found)
+        assert await taking[0]
+    rows = await at.db.fetch("SELECT url FROM link JOIN link_activity_1d ON link = id ORDER BY id")
+    assert rows[-1]["url"] == SHARED_LINK
+    assert await at.value("SELECT url FROM history WHERE type = $1", EventType.CLICKED) == SHARED_LINK
 
 
 async def test_one_that_fails_holds_up_no_other(at: Bench) -> None:

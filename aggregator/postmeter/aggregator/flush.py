@@ -145,7 +145,8 @@ class Flusher:
             try:
                 async with connection.transaction():
                     found = Intake(rejected=list(swept.rejected)).add(swept.records)
-                    outcome = await self._count(held, lease.shard, stay, found, Prepared())
+                    prepared = Prepared(clicks=late.of_haunted(await late.clicks(connection, found)))
+                    outcome = await self._count(held, lease.shard, stay, found, prepared)
             except Exception as error:
                 if most > 1 or not is_of_the_data(error):
                     raise
@@ -252,7 +253,7 @@ class Flusher:
         drafts = await provisional.drafts(connection, found.events, Horizon(self._months)) if found.events else {}
         series = await self._dimensions.prepare(connection, [*found.registrations, *drafts.values()], found.events)
         anonymous = await self._sources.prepare(connection, found.registrations)
-        return Prepared(series, drafts, anonymous)
+        return Prepared(series, drafts, anonymous, late.of_haunted(clicked))
 
     async def _count(
         self,
@@ -266,6 +267,7 @@ class Flusher:
     ) -> Outcome:
         """What is done with records that were never counted before, step by step; then shards are moved."""
         connection, changes = held.connection, self._changes()
+        await self._links.hold(connection, prepared.clicks)
         erased = await late.withhold(connection, found, prepared)
         outcome = Outcome.of(found)
         await self._register(held, changes, found, prepared, release=release)

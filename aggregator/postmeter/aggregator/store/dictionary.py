@@ -50,7 +50,7 @@ class Dictionary(ABC, Generic[T]):
 
     async def resolve(self, connection: Connection, wanted: set[tuple[int, T]]) -> dict[tuple[int, T], int]:
         """The same without remembering any."""
-        digests = {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
+        digests = self._digests(wanted)
         found = await self._find(connection, digests)
         shares = await self._room.shares(connection, wanted - found.keys())
         made = {one: digests[one] for share in shares for one in share.fitting}
@@ -58,6 +58,9 @@ class Dictionary(ABC, Generic[T]):
             await self._make(connection, made)
             found |= await self._find(connection, made)
         return found | {one: BEYOND for share in shares for one in share.beyond}
+
+    def _digests(self, wanted: Collection[tuple[int, T]]) -> Digests[T]:
+        return {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
 
     def remembered(self, number: int | None) -> T | None:
         """The text of a number, if it is remembered."""

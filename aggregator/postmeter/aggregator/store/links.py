@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold.changes import LinkClick
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.store import rollups
@@ -19,6 +20,8 @@ _QUERIES = Queries("postmeter.aggregator.store", "links.sql")
 Cells = dict[tuple[int, int, int, int], tuple[int, int]]
 """(workspace, bucket, series, link) to LINK_COUNTERS: clicks of people and of machines."""
 NO_CLICKS = (0, 0)
+LOCK = 0x706D6C6B
+"""Advisory lock, with a workspace's number: of whoever counts clicks, or takes URLs from links."""
 
 
 class Links(Dictionary[str]):
@@ -39,6 +42,21 @@ class Links(Dictionary[str]):
         wanted = {(hit.workspace, hit.url) for hit in hits if hit.url}
         wanted |= {(one.workspace, one.url) for one in events if one.type == EventType.CLICKED and one.url}
         await self.learn(connection, wanted, haunted)
+
+    async def hold(self, connection: Connection, clicks: Iterable[Told]) -> None:
+        """Until the transaction ends no erasure takes the URLs of these clicks, which are of workspaces that erase.
+
+        Raises OutOfStep where one was taken since the links were looked up; that is forgotten then.
+        """
+        wanted = {(one.workspace, one.url) for one in clicks if self.ids.get((one.workspace, one.url))}
+        if not wanted:
+            return
+        await connection.execute(_QUERIES["hold_links"], LOCK, sorted({workspace for workspace, _ in wanted}))
+        found = await self._find(connection, self._digests(wanted))
+        if stale := [one for one in wanted if found.get(one) != self.ids[one]]:
+            for one in stale:
+                del self.ids[one]
+            raise OutOfStep("links lost their URLs to an erasure since they were looked up")
 
     async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:
         """Add counts of clicks to every tier that keeps them, inside the caller's transaction."""

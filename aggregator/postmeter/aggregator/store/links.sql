@@ -11,6 +11,10 @@ SELECT * FROM unnest($1::int[], $2::bytea[], $3::text[]) AS n (workspace, digest
 ORDER BY workspace, digest
 ON CONFLICT DO NOTHING;
 
+-- name: hold_links
+-- Held to the end of the transaction, beside others who do the same, by whoever counts clicks of workspaces $2.
+SELECT pg_advisory_xact_lock_shared($1, n.workspace) FROM unnest($2::int[]) AS n (workspace);
+
 -- name: count_links
 -- How many links workspace $1 has, counted up to $2.
 SELECT count(*) FROM (SELECT FROM link WHERE workspace = $1 LIMIT $2) AS made;

@@ -21,11 +21,15 @@ from postmeter.shared.stream.records import MARK_BITS, Event, Hit, is_alone
 
 @dataclass
 class Prepared:
-    """What was made or drafted before the flush's transaction. anonymous: the sources that its messages' links name."""
+    """What was made or drafted before the flush's transaction. anonymous: the sources that its messages' links name.
+
+    clicks: those whose links may lose their URLs, for their workspaces have erased something of late.
+    """
 
     series: dict[Series, int] = field(default_factory=dict)
     drafts: Drafts = field(default_factory=dict)
     anonymous: list[Key] = field(default_factory=list)
+    clicks: list[Hit | Event] = field(default_factory=list)
 
 
 @dataclass

@@ -164,6 +164,10 @@ WITH gone AS (
     RETURNING 1)
 SELECT count(*) FROM gone;
 
+-- name: change_links
+-- Held to the end of the transaction by whoever takes URLs from links of workspace $2: nobody is counting clicks on them.
+SELECT pg_advisory_xact_lock($1, $2);
+
 -- name: clear_links
 -- Of up to $2 links of workspace $1 with erased clicks those that have no others lose their URL; how many. Rollups keep
 -- the link by its number.

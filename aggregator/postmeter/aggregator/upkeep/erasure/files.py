@@ -5,6 +5,7 @@ from __future__ import annotations
 import redis.asyncio
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.store.links import LOCK
 from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 from postmeter.shared.stream import source_log, streams
 
@@ -17,6 +18,8 @@ CLOCKS_MS = 5_000
 
 async def clear_links(erasure: Erasure) -> bool:
     """Remove URLs that only erased people have followed. Their counts stay."""
+    # Clicks that are counted in this moment are seen by the next statement: it begins when they are.
+    await erasure.connection.execute(QUERIES["change_links"], LOCK, erasure.workspace)
     row = await erasure.connection.fetchrow(QUERIES["clear_links"], erasure.workspace, MOST_LINKS)
     assert row is not None
     if row["cleared"]:

@@ -137,6 +137,11 @@ async def clicks(connection: Connection, found: Intake) -> Clicks:
     )
 
 
+def of_haunted(clicks: Clicks) -> list[Hit | Event]:
+    """Those whose links may lose their URLs."""
+    return [one for one in (*clicks.hits, *clicks.events) if one.workspace in clicks.haunted]
+
+
 def strip(resolved: Resolved, erased: Erased) -> None:
     """What is told of nameless messages counts without its texts; their opens and clicks are off (ADR 0059)."""
     if erased.late:
