@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,10 +86,15 @@ class Account:
 
 
 def normal(email: str) -> str:
-    """An email in the form in which it is stored and compared. Raises ValueError for what is not one."""
+    """An email in the form in which it is stored and compared. Raises ValueError for what is not one.
+
+    Nor is what only looks like another: a Kelvin sign, which in lower case is a `k`, full-width letters.
+    """
     local, _, domain = email.strip().rpartition("@")
     if not local or not local.isprintable() or " " in local or "@" in local or len(email) > EMAIL_CHARS:
         raise ValueError("not an email address")
+    if unicodedata.normalize("NFKC", local) != local:
+        raise ValueError("not an email address as it is written")
     return f"{local.lower()}@{domain_names.normal(domain)}"
 
 
