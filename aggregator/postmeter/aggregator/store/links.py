@@ -43,7 +43,7 @@ class Links(Dictionary[str]):
         wanted |= {(one.workspace, one.url) for one in events if one.type == EventType.CLICKED and one.url}
         await self.learn(connection, wanted, haunted)
 
-    async def hold(self, connection: Connection, clicks: Iterable[Told]) -> None:
+    async def hold(self, connection: Connection, clicks: Iterable[Hit | Event]) -> None:
         """Until the transaction ends no erasure takes the URLs of these clicks, which are of workspaces that erase.
 
         Raises OutOfStep where one was taken since the links were looked up; that is forgotten then.

@@ -139,7 +139,8 @@ async def clicks(connection: Connection, found: Intake) -> Clicks:
 
 def of_haunted(clicks: Clicks) -> list[Hit | Event]:
     """Those whose links may lose their URLs."""
-    return [one for one in (*clicks.hits, *clicks.events) if one.workspace in clicks.haunted]
+    told: list[Hit | Event] = [*clicks.hits, *clicks.events]
+    return [one for one in told if one.workspace in clicks.haunted]
 
 
 def strip(resolved: Resolved, erased: Erased) -> None:
