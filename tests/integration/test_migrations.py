@@ -11,13 +11,13 @@ import pytest
 
 from postmeter.aggregator.store.dimensions import Sender
 from postmeter.shared.errors import MigrationError
-from postmeter.shared.storage import index_builds, migrate, partitions, uuid7
+from postmeter.shared.storage import index_builds, migrate, partitions, rights, uuid7
 from postmeter.shared.storage.rollups import COUNTERS, DIMENSIONS, ROLLUPS, SUM_TIERS, SUMS, TIERS
 from postmeter.tracking.requests import fields
 from tests import schema
 from tests.older_schema import migrate_up_to
 from tests.product import PATIENCE
-from tests.roles import make_roles
+from tests.roles import make_roles, of_service
 
 
 async def columns(dsn: str, table: str) -> list[str]:
@@ -74,6 +74,20 @@ async def test_a_schema_that_lacks_one_is_not_current(
                 await migrate.require_current(connection)
         finally:
             await connection.close()
+
+
+async def test_a_role_without_rights_is_told_how_it_gets_them(postgres_dsn: str) -> None:
+    owner = await asyncpg.connect(postgres_dsn)
+    await owner.execute(f"REVOKE ALL ON migration FROM {rights.role('query')}")
+    await owner.close()
+    connection = await asyncpg.connect(of_service(postgres_dsn, "query"))
+    try:
+        with pytest.raises(MigrationError, match="permission denied for table migration: run `postmeter migrate` with"):
+            await migrate.require_current(connection)
+        await migrate.migrate(postgres_dsn)
+        await migrate.require_current(connection)
+    finally:
+        await connection.close()
 
 
 async def test_what_is_to_be_applied_is_told_and_a_changed_migration_refused(

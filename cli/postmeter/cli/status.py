@@ -124,7 +124,8 @@ def _numbers(figures: Figures) -> list[str]:
     if "postmeter_shards" in figures:
         counted, shards = sum(figures.values("postmeter_leases")), max(figures.values("postmeter_shards"))
         behind = max(figures.values("postmeter_lag_seconds"), default=0.0)
-        lines.append(f"counting: {counted:.0f} of {shards:.0f} shards, {behind:.1f} seconds behind")
+        so_far = f"{counted:.0f} of {shards:.0f} shards, {behind:.1f} seconds behind" if shards else "nothing yet"
+        lines.append(f"counting: {so_far}")
     if "postmeter_spool_bytes" in figures:
         waiting = sum(figures.values("postmeter_spool_bytes"))
         lines.append(f"on disk, waiting for Redis: {waiting:.0f} bytes of hits")

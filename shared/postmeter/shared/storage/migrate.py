@@ -45,7 +45,11 @@ async def require_current(connection: Connection | Pool) -> None:
     try:
         done = {row["name"] for row in await connection.fetch("/* migrations */ SELECT name FROM migration")}
     except asyncpg.UndefinedTableError:
-        done = set()
+        raise MigrationError("there is no schema yet: run `postmeter migrate`") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"{error.args[0]}: run `postmeter migrate` with the owner's DSN, which gives roles their rights"
+        ) from None
     if missing := {name for name, _ in files() if not name.endswith(AFTER)} - done:
         raise MigrationError(f"the schema lacks {', '.join(sorted(missing))}: run `postmeter migrate`")
 
