@@ -165,6 +165,26 @@ async def test_what_was_let_go_meanwhile_is_asked_for_anew(at: Bench) -> None:
     await other.close()
 
 
+async def test_of_two_look_ups_in_a_slot_the_first_says_since_when(at: Bench) -> None:
+    """Between them another transaction may have changed what the first one found."""
+    twin = next(n for n in range(2, 10_000) if slot_of(1, message(n)) == slot_of(*KEYS[0]))
+    async with at.aggregator():
+        await at.streams.append(0, registration(1), registration(twin))
+        await at.counted()
+    memory, key, other = Memory(100), KEYS[0], await asyncpg.connect(at.dsn)
+    await moments.prepare(other)
+    async with memory.transaction(other) as slow:
+        assert await slow.series([key]) != {}
+        async with memory.transaction(at.db) as quick:
+            assert await quick.series([key]) != {}
+            known = (await quick.hold([key], ()))[key]
+            known.engage(Engagement.OPEN, AT)
+            await quick.write_engagements([(*key, Engagement.OPEN, AT, known.series or 0)])
+        assert await slow.series([(1, message(twin))]) != {}
+        assert first_open((await slow.hold([key], ()))[key]) == AT
+    await other.close()
+
+
 async def test_whoever_counts_without_the_lock_is_noticed(at: Bench) -> None:
     """As an aggregator of a version that knows of no slots: then nothing is believed, and the flush is tried again."""
     async with at.aggregator():

@@ -295,7 +295,8 @@ class Flusher:
         held.also.update(slot_of_name(one.workspace, "", one.id) for one in found.purchases)
         # The first registration holds, and one of a message that is known slows down all of a flush: of those that are
         # repeated soon the message is remembered.
-        unknown = [one for one in found.registrations if self.memory.get((one.workspace, one.message)) is None]
+        known = self.memory.all_of((one.workspace, one.message) for one in found.registrations)
+        unknown = [one for one in found.registrations if (one.workspace, one.message) not in known]
         if not unknown:
             return
         connection = held.connection

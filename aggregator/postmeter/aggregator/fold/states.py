@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntFlag
+
+import msgspec
 
 from postmeter.aggregator.verdicts.company import Click
 from postmeter.shared.privacy.levels import LEVEL_BITS, SEEN, Ceilings, of_flags
@@ -51,8 +52,7 @@ def is_seen(flags: int, ceilings: Ceilings | None) -> bool:
     return bool(flags & Flag.TRACKS_OPENS) and levels.opens in SEEN
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """A message as it is committed; whoever holds its slot changes it in place to what it will be.
 
     series: None where nobody has registered it, and it is not to be remembered. slot, era: whose it is, and since when

@@ -12,10 +12,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from itertools import chain
 
 import asyncpg
+import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
@@ -75,26 +74,31 @@ class Memory:
 
     def get(self, key: Key) -> Known | None:
         """What is known of a message."""
-        known = self._young.get(key)
-        if known is None:
-            known = self._old.get(key)
+        return self.all_of((key,)).get(key)
+
+    def all_of(self, keys: Iterable[Key]) -> dict[Key, Known]:
+        """What is known of these messages."""
+        young, old, eras = self._young, self._old, self.eras
+        found: dict[Key, Known] = {}
+        for key in keys:
+            known = young.get(key)
             if known is None:
-                return None
-            known.clicks = None  # they have grown old: of those, no more than of messages are to be kept
-            self._young[key] = known  # so that what is asked for stays
-        return known if self.holds(known) else None
+                known = old.get(key)
+                if known is None:
+                    continue
+                known.clicks = None  # they have grown old: of those, no more than of messages are to be kept
+                young[key] = known  # so that what is asked for stays
+            if known.era == eras[known.slot]:
+                found[key] = known
+        return found
 
     def forget(self) -> None:
         """Nothing that is known now is believed any more."""
         self.eras[:] = [era + 1 for era in self.eras]
 
-    def holds(self, known: Known) -> bool:
-        """Whether that is still believed."""
-        return known.era == self.eras[known.slot]
-
-    def turn(self, slot: int) -> int | None:
-        """How often the slot was locked here; None: a transaction of this process holds it."""
-        return self._locked[slot] if self._holder[slot] is None else None
+    def turns(self) -> list[int | None]:
+        """By slot, how often it was locked here; None: a transaction of this process holds it."""
+        return [turn if holder is None else None for turn, holder in zip(self._locked, self._holder, strict=True)]
 
     async def lock(self, held: Transaction, slots: set[int]) -> None:
         """Hold these slots until the transaction ends. Slots are locked once in a transaction, in their order."""
@@ -163,30 +167,21 @@ class Transaction:
 
     async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The series of those messages that are registered. To be asked before any slot is held."""
-        get, created, known_of = self._memory.get, self._created, self._found
-        found: dict[Key, int] = {}
-        missing: dict[Key, None] = {}
-        for key in keys:
-            if key in found or key in missing:
-                continue
-            known = get(key)
-            if known is not None:
-                known_of[key] = known
-            else:
-                known = created.get(key)
-            if known is None:
-                missing[key] = None
-            elif known.series is not None:
-                found[key] = known.series
-                if known.flags != PLAIN:
-                    self.flags[key] = known.flags
+        wanted, created = set(keys), self._created
+        known = self._memory.all_of(wanted)
+        self._found |= known
+        if created:
+            known |= {key: created[key] for key in wanted.difference(known) if key in created}
+        missing = list(wanted.difference(known))
         if missing:
-            turn = self._memory.turn
-            self._loaded_at |= {slot: turn(slot) for slot in {slot_of(*key) for key in missing}}
-            self._loaded |= await load(self.connection, sorted(missing))
-            found |= {key: known.series for key, known in self._loaded.items() if known.series is not None}
-            self.flags |= {key: known.flags for key, known in self._loaded.items() if known.flags != PLAIN}
-        return found
+            turns = self._memory.turns()
+            loaded = await load(self.connection, missing)
+            for slot in {one.slot for one in loaded.values()}:
+                self._loaded_at.setdefault(slot, turns[slot])
+            self._loaded |= loaded
+            known |= loaded
+        self.flags |= {key: one.flags for key, one in known.items() if one.flags != PLAIN}
+        return {key: one.series for key, one in known.items() if one.series is not None}
 
     async def hold(self, keys: Collection[Key], also: Collection[Key]) -> dict[Key, Known]:
         """Hold the slots of these messages, and of all that were read or made; returns what is committed of the first.
@@ -197,31 +192,29 @@ class Transaction:
         # Of all that were looked up: their levels were believed. Who has lowered them is seen at the lock (ADR 0059).
         found_before, loaded, created = self._found, self._loaded, self._created
         wanted = {known.slot for of in (loaded, created, found_before) for known in of.values()} | self.also
-        wanted |= {
-            slot_of(*key)
-            for key in chain(keys, also)
-            if key not in found_before and key not in loaded and key not in created
-        }
+        wanted |= {slot_of(*key) for key in {*keys, *also}.difference(found_before, loaded, created)}
         if wanted:
             await self._memory.lock(self, wanted)
             self._doubt_what_was_let_go()
             await self._check_flags()
-        self.learnt |= self._created
-        sure = {slot for slot in {known.slot for known in loaded.values()} if self._still_holds(slot)}
-        self.learnt |= {key: known for key, known in loaded.items() if known.slot in sure}
+        self.learnt |= created
+        unsure = {slot for slot in {known.slot for known in loaded.values()} if not self._still_holds(slot)}
+        self.learnt |= {key: known for key, known in loaded.items() if known.slot not in unsure} if unsure else loaded
         learnt, eras = self.learnt, self._memory.eras
         found: dict[Key, Known] = {}
         missing: list[Key] = []
         for key in keys:
-            known = learnt.get(key) or found_before.get(key)
-            if known is None or (known.era != eras[known.slot] and key not in learnt):
-                known = self._memory.get(key)
+            known = learnt.get(key)
+            if known is None:
+                known = found_before.get(key)
+                if known is None or known.era != eras[known.slot]:
+                    known = self._memory.get(key)
             if known is None:
                 missing.append(key)
             else:
                 found[key] = known
         if missing:
-            now = await load(self.connection, sorted(missing))
+            now = await load(self.connection, missing)
             self.learnt |= now
             found |= {key: now.get(key) or Known(None, None, None, slot_of(*key)) for key in missing}
         return found
@@ -234,7 +227,7 @@ class Transaction:
             return
         for key, known in self._found.items():
             if self._memory.get(key) is not known:
-                self._found[key] = replace(known, era=FORGOTTEN)
+                self._found[key] = msgspec.structs.replace(known, era=FORGOTTEN)
 
     async def _check_flags(self) -> None:
         """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
