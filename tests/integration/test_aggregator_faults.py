@@ -355,7 +355,7 @@ async def test_what_postgres_does_not_call_counted_is_not_trimmed(at: Bench, mon
     await at.db.execute("UPDATE shard SET position = '1-0' WHERE shard = 1")
     lease.position = "2-0"
     resolver = Resolver(pool, at.client, at.settings, counters)
-    worker = Worker(pool, at.client, Flusher(at.settings, counters), at.settings, counters, resolver)
+    worker = Worker(pool, at.client, Flusher(at.settings, counters), at.settings, counters, resolver, asyncio.Event())
     await worker._look_after(held.Held(lease, counters))
     await pool.close()
     assert [entry for entry, _ in await at.client.xrange(name) or ()] == [b"2-0"]

@@ -8,6 +8,7 @@ from typing import Any
 import redis.asyncio
 
 from postmeter.aggregator.conversions.resolver import Resolver
+from postmeter.aggregator.crew import Crew
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.service import WORKERS
@@ -22,6 +23,7 @@ from tests.simulation.postgres.connection import Pool
 
 URL = "redis://redis:6379"
 LEASE_SECONDS = 1.0
+GATHER_SECONDS = 2.0
 
 
 class Aggregator:
@@ -48,11 +50,12 @@ class Aggregator:
         client = redis.asyncio.Redis.from_url(URL, protocol=2, socket_timeout=5.0)
         flusher = Flusher(settings, counters)
         resolver = Resolver(pool, client, settings, counters)
-        workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(WORKERS)]
-        shards = Shards(pool, settings, counters, workers, lambda: shard_setting.read(client))
+        behind = asyncio.Event()
+        workers = [Worker(pool, client, flusher, settings, counters, resolver, behind) for _ in range(WORKERS)]
+        crew = Crew(workers, behind, GATHER_SECONDS)
+        shards = Shards(pool, settings, counters, crew, lambda: shard_setting.read(client))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(shards.run(self.stop))
-            for worker in workers:
-                tasks.create_task(worker.run())
+            tasks.create_task(crew.run())
         await client.aclose()
         await pool.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from postmeter.aggregator.conversions.resolver import Resolver
+from postmeter.aggregator.crew import Crew
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.metrics import AggregatorMetrics, ErasureMetrics
@@ -25,7 +26,7 @@ from postmeter.shared.stream import redis_clients, shard_setting
 
 STATEMENT_SECONDS = 20.0
 WORKERS = 4
-"""At most. While Postgres works for some, another decodes and folds (ADR 0065)."""
+"""At most, where one falls behind. While Postgres works for some, another decodes and folds (ADR 0065)."""
 OTHER_CONNECTIONS = 6
 """Beside one for each worker: for leases, retention, sums of days, erasures, look-ups of sending IPs, purchases."""
 LEAST_WORKERS = 2
@@ -45,9 +46,11 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     flusher = Flusher(settings, counters)
     removed = ErasureMetrics(registry)
     resolver = Resolver(pool, client, settings, counters)
-    workers = [Worker(pool, client, flusher, settings, counters, resolver) for _ in range(count)]
+    behind = asyncio.Event()
+    workers = [Worker(pool, client, flusher, settings, counters, resolver, behind) for _ in range(count)]
+    crew = Crew(workers, behind)
     server.changed += [flusher.forget, resolver.forget, *(worker.doubt for worker in workers)]
-    shards = Shards(pool, settings, counters, workers, lambda: shard_setting.read(client))
+    shards = Shards(pool, settings, counters, crew, lambda: shard_setting.read(client))
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),
         "redis": client.ping,
@@ -59,8 +62,7 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(shards.run(stop))
-            for worker in workers:
-                tasks.create_task(worker.run())
+            tasks.create_task(crew.run())
             tasks.create_task(resolver.run(stop))
             tasks.create_task(flusher.networks.run(stop))
             tasks.create_task(flusher.agents.run(stop))

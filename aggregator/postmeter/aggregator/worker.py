@@ -26,6 +26,7 @@ from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 
 BLOCK_MS = 200
+LONG_SECONDS = 1.0
 BEGINNING = "0-0"
 
 
@@ -44,8 +45,11 @@ class Worker:
         settings: AggregatorSettings,
         counters: metrics.AggregatorMetrics,
         resolver: Resolver,
+        behind: asyncio.Event,
     ) -> None:
+        """behind: set where it leaves something in the streams, takes LONG_SECONDS for a flush, or fails."""
         self._pool = pool
+        self._behind = behind
         self._settings = settings
         self._counters = counters
         self._reader = StreamReader(client)
@@ -55,7 +59,7 @@ class Worker:
         self._sweeper = Sweeper(flusher, self._committed, counters)
         self._limit = settings.batch_records
         self._held: dict[int, Held] = {}
-        self._leaving: dict[int, asyncio.Future[None]] = {}
+        self._leaving: dict[int, asyncio.Future[bool]] = {}
         self._together = True
         self._in_doubt = False
         self._stopping = False
@@ -70,18 +74,21 @@ class Worker:
         """Since when and why each shard that stands still does."""
         return [said for held in self._held.values() if (said := held.stalled()) is not None]
 
-    def take(self, lease: Lease) -> None:
-        """Count this shard from its position on."""
-        self._held[lease.shard] = Held(lease, self._counters)
+    def take(self, lease: Lease, *, sure: bool = True) -> None:
+        """Count this shard from its position on; where that is not sure, from where Postgres says that it stands."""
+        self._held[lease.shard] = held = Held(lease, self._counters)
+        held.sound = sure
         self._publisher.take(lease.shard)
         self._changed.set()
 
-    async def give(self, shard: int) -> None:
-        """Count this shard no more; returns when no flush holds it."""
-        if shard in self._held:
-            self._leaving[shard] = asyncio.get_running_loop().create_future()
-            self._changed.set()
-            await self._leaving[shard]
+    async def give(self, shard: int) -> bool:
+        """Count this shard no more; returns when no flush holds it. False: its lease was lost before that."""
+        if shard not in self._held:
+            return False
+        left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._leaving[shard] = left
+        self._changed.set()
+        return await left
 
     def doubt(self) -> None:
         """Where Postgres stands is to be asked before anything else is read: it may have been set back."""
@@ -108,14 +115,14 @@ class Worker:
             self._let_go(list(self._held))
             await self._readings.close()
 
-    def _let_go(self, shards: Iterable[int]) -> None:
+    def _let_go(self, shards: Iterable[int], *, lost: bool = False) -> None:
         for shard in shards:
             if (held := self._held.pop(shard, None)) is not None:
                 held.close()
             self._reader.forget(shard)
             self._publisher.suspect(shard)
             if (left := self._leaving.pop(shard, None)) is not None:
-                left.set_result(None)
+                left.set_result(not lost)
 
     async def _try_each_alone(self) -> None:
         now = time.monotonic()
@@ -128,8 +135,9 @@ class Worker:
         elif not due:
             self._changed.clear()
             soonest = min(held.again_at for held in self._held.values())
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), max(0.0, soonest - now))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, soonest - now)):
+                    await self._changed.wait()
 
     async def _try(self, group: list[Held]) -> None:
         """One round of these shards. Of one that fails each is to be tried alone."""
@@ -143,7 +151,7 @@ class Worker:
             await self._round(group)
         except LeaseLost as error:
             logs.get().warning("lease lost", lease=str(error))
-            self._let_go([held.lease.shard for held in group if held.lease.shard in error.shards])
+            self._let_go([held.lease.shard for held in group if held.lease.shard in error.shards], lost=True)
             self._fail(group, error, alone=False)
         except StreamSetBack as error:
             await self._start_over(self._held[error.shard], error)
@@ -161,6 +169,7 @@ class Worker:
             held.fails(error, alone=alone)
             self._publisher.suspect(held.lease.shard)
         self._together = False
+        self._behind.set()
 
     async def _recover(self, failed: list[Held]) -> None:
         """Read on from where Postgres stands: that also tells whether a commit that was cut off took place."""
@@ -202,6 +211,7 @@ class Worker:
         leases = {held.lease.shard: held.lease for held in group}
         work = [(batch, leases[shard], position) for batch, shard, position in reading.entries]
         if reading.more:
+            self._behind.set()
             self._readings.read_ahead(reading.end(_positions(group)), self._limit)
         async with self._pool.acquire() as connection:
             await self._counting.count(connection, leases[min(leases)], work)
@@ -226,6 +236,8 @@ class Worker:
     def _size_next(self, size: int, seconds: float) -> None:
         """Let the next flush take about `flush_seconds`, judged by a full one; never below half of the most."""
         self._counters.flush_seconds.observe(seconds)
+        if seconds > LONG_SECONDS:
+            self._behind.set()
         most = self._settings.batch_records
         if size >= self._limit:
             self._limit = min(most, max(1, most // 2, int(size * self._settings.flush_seconds / seconds)))

@@ -1,0 +1,84 @@
+"""A process's workers: one counts, unless it falls behind; wherever shards are counted, each hit counts once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator import crew
+from postmeter.aggregator.conversions.resolver import Resolver
+from postmeter.aggregator.crew import Crew
+from postmeter.aggregator.flush import Flusher
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import AggregatorMetrics
+from postmeter.aggregator.stream.lease import Leases
+from postmeter.aggregator.worker import Worker
+from postmeter.shared.storage import postgres
+from postmeter.shared.stream import records, streams
+from tests.aggregation import Bench, batch, bench, hit, registration
+from tests.waiting import until_so
+
+SHARDS = WORKERS = 4
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def counting(at: Bench) -> AsyncIterator[tuple[Crew, list[Worker]]]:
+    """A crew that runs and holds all shards, and its workers."""
+    settings = replace(at.settings, batch_records=20, shards=SHARDS)
+    counters, behind = AggregatorMetrics(CollectorRegistry()), asyncio.Event()
+    pool = await postgres.connect(settings, "test", 10, moments.prepare, moments.PLANS)
+    leases = Leases(pool, "test", 600.0, counters)
+    await leases.enlist(SHARDS)
+    flusher, resolver = Flusher(settings, counters), Resolver(pool, at.client, settings, counters)
+    workers = [Worker(pool, at.client, flusher, settings, counters, resolver, behind) for _ in range(WORKERS)]
+    made = Crew(workers, behind)
+    for lease in await leases.acquire(SHARDS):
+        made.take(lease)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.run())
+        yield made, workers
+        await made.give(made.shards)
+        made.stop()
+    await pool.close()
+
+
+async def test_one_worker_counts_until_it_falls_behind(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "LOOK_SECONDS", 0.05)
+    async with at.aggregator(shards=SHARDS):
+        await at.streams.append(0, *(registration(n) for n in range(1, 21)))
+        await at.counted()
+    async with counting(at) as (found, workers):
+
+        def shares() -> list[int]:
+            return [len(worker.leases) for worker in workers]
+
+        async def trickle() -> None:
+            for n in range(2 * SHARDS):
+                await at.streams.append(n % SHARDS, hit(1 + n))
+
+        await trickle()
+        await at.counted()
+        assert shares() == [SHARDS, 0, 0, 0]
+        async with at.client.pipeline() as together:  # at once, so that nobody reads a part of it
+            for n in range(100):
+                together.xadd(
+                    streams.stream(n % SHARDS), {records.BATCH: f"b-{n}", records.RECORDS: batch([hit(1 + n % 20)])}
+                )
+            await together.execute()
+        await until_so(lambda: shares() == [1] * WORKERS)
+        await trickle()
+        found.gather_seconds = 0.0
+        await trickle()
+        await until_so(lambda: shares() == [SHARDS, 0, 0, 0])
+        await trickle()
+        await at.counted()
+        assert (await at.total())["human_opens"] == 4 * 2 * SHARDS + 100
