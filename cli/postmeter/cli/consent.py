@@ -38,7 +38,7 @@ def consent_commands() -> None:
 @click.argument("file", type=click.File(encoding="utf-8-sig", errors="surrogateescape"))
 @data_option()
 def import_consents(workspace: str, file: TextIO, data: Path | None) -> None:
-    """Import choices from FILE (-: standard input), CSV with a line of column names: to or to_hash, opens, clicks,
+    """Import choices from FILE. CSV with a line of column names (-: standard input): to or to_hash, opens, clicks,
     method, text_version, at, source, as of `PUT /v1/recipients/consent`.
 
     Good rows are imported, bad ones are shown with their lines, and the status is 1 if there are any. The same file

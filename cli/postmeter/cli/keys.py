@@ -15,7 +15,7 @@ from postmeter.shared.storage.postgres import Connection
 
 @click.group(name="key")
 def key_commands() -> None:
-    """API keys: shown once when they are created, stored only as an HMAC."""
+    """API keys: shown once, stored only as an HMAC."""
 
 
 @key_commands.command(name="create")

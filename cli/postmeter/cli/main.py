@@ -86,7 +86,7 @@ def up(data: Path, port: int, tracking_port: int) -> None:
     help="On the mailing lists; fewer are filled in sooner. Counts when a demo is begun.",
 )
 def demo(data: Path, port: int, tracking_port: int, people: int) -> None:
-    """Run the whole product with a workspace of made-up mail: 90 days of it, then live traffic."""
+    """Run the whole product with 90 days of made-up mail. Then live traffic, in a workspace of its own."""
     from postmeter.cli.demo import progress
     from postmeter.cli.demo.companion import companion
     from postmeter.cli.local.ready_file import FILE, Ready
@@ -138,7 +138,7 @@ def status(data: Path, urls: tuple[str, ...]) -> None:
 @click.option("--after", is_flag=True, help="Also do what may be done only once no older service runs.")
 @click.option("--check", is_flag=True, help="Only say what there is to do; the status is 1 if there is something.")
 def migrate(data: Path | None, after: bool, check: bool) -> None:
-    """Bring the database schema up to date: before services are replaced, and with --after once they all are."""
+    """Bring the database schema up to date. Before services are replaced, and with --after once they all are."""
     from postmeter.cli import access
     from postmeter.cli.local.database import named_errors
     from postmeter.shared.storage.migrate import migrate as apply

@@ -46,7 +46,7 @@ def show_privacy(workspace: str, data: Path | None) -> None:
 @click.argument("settings", nargs=-1, required=True, metavar="NAME=VALUE...")
 @data_option()
 def set_privacy(workspace: str, settings: tuple[str, ...], data: Path | None) -> None:
-    """Set what `show` shows, such as opens=anonymous, unknown.opens=off, domains.shop.example.clicks=pseudonymous,
+    """Set what `show` shows. For example opens=anonymous, unknown.opens=off, domains.shop.example.clicks=pseudonymous,
     retention.history_months=13. `none` for months: as long as the installation keeps it; for a domain
     (domains.shop.example=none): it no longer has a ceiling of its own. opens and clicks also act on mail that is out
     already; domains, unknown and denied act on mail and choices from then on.

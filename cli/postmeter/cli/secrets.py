@@ -12,7 +12,7 @@ from postmeter.shared.auth import fingerprints
 
 @click.group(name="secret")
 def secret_commands() -> None:
-    """Fingerprints by which services notice that a secret has changed; never the secrets themselves."""
+    """Fingerprints of secrets, by which a change is noticed. The secrets themselves are nowhere."""
 
 
 @secret_commands.command(name="list")
@@ -29,7 +29,7 @@ def list_secrets(data: Path | None) -> None:
 @click.argument("name")
 @data_option()
 def forget_secret(name: str, data: Path | None) -> None:
-    """Give up the secret NAME: what was made under it (API keys, links) never works again unless it is put back.
+    """Give up the secret NAME. What was made under it (API keys, links) never works again unless it is put back.
 
     The next secret of that name is accepted as the right one.
     """

@@ -16,7 +16,7 @@ from postmeter.shared.storage.postgres import Connection
 
 @click.group(name="sending-ip")
 def sending_ip_commands() -> None:
-    """IPs that a workspace sends from: the aggregator looks them up in blocklists (POSTMETER_DNSBL_ZONES)."""
+    """IPs that a workspace sends from. The aggregator looks them up in blocklists (POSTMETER_DNSBL_ZONES)."""
 
 
 _workspace = click.option("--workspace", required=True, help="Id of the workspace that sends from these IPs.")
@@ -28,7 +28,7 @@ _ips = click.argument("ips", metavar="IP...", nargs=-1, required=True)
 @_workspace
 @data_option()
 def add_ips(ips: tuple[str, ...], workspace: str, data: Path | None) -> None:
-    """Add public IPv4 or IPv6 addresses; they are looked up within a minute."""
+    """Add public IPv4 or IPv6 addresses. They are looked up within a minute."""
     addresses = _read(ips)
     new = access.with_connection(data, lambda connection: _add(connection, workspace, addresses))
     for address in addresses:

@@ -26,13 +26,13 @@ class NumberNotTaken(PostmeterError):
 
 @click.group(name="shards")
 def shard_commands() -> None:
-    """Shards: the streams that records are spread over, and counted from."""
+    """Shards: the streams that records are counted from."""
 
 
 @shard_commands.command(name="list")
 @data_option()
 def list_shards(data: Path | None) -> None:
-    """List shards: number, whether an aggregator counts it, up to which entry it is counted."""
+    """List shards: number, whether it is counted, up to which entry."""
     rows = access.with_connection(data, _listing)
     click.echo("shard\tcounted\tposition")
     for row in rows:
@@ -43,7 +43,7 @@ def list_shards(data: Path | None) -> None:
 @click.argument("number", type=click.IntRange(1, SLOTS))
 @data_option()
 def set_shards(number: int, data: Path | None) -> None:
-    """Spread records over NUMBER shards from now on, while everything runs: nothing is lost, nothing counts twice.
+    """Spread records over NUMBER shards from now on. Everything goes on: nothing is lost, nothing counts twice.
 
     Shards beyond NUMBER are counted to their end, and stay. POSTMETER_SHARDS holds until this is set, and after Redis
     was emptied.

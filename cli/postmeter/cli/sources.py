@@ -112,7 +112,7 @@ def create_source(
 @click.option("--workspace", help="Only the sources of this workspace.")
 @data_option()
 def list_sources(workspace: str | None, data: Path | None) -> None:
-    """List sources: id, workspace, provider, name, engagement, state."""
+    """List sources: a line each. Id, workspace, provider, name, engagement, state."""
     from postmeter.tracking.webhooks.sources import registry
 
     found = _on_database(data, lambda connection: registry.listed(connection, workspace, revoked=True))
@@ -127,7 +127,7 @@ def list_sources(workspace: str | None, data: Path | None) -> None:
 @click.argument("source", metavar="SOURCE_ID")
 @data_option()
 def show_source(source: str, data: Path | None) -> None:
-    """Show what a source brought last: deliveries, those not taken, and what was not understood, the latest first."""
+    """Show what a source brought last. Deliveries, those not taken, and what was not understood, the latest first."""
     from postmeter.tracking.webhooks.sources import registry
 
     found = _on_database(data, lambda connection: registry.find(connection, None, source))
@@ -152,7 +152,7 @@ def show_source(source: str, data: Path | None) -> None:
 @_secret_options("Holds the secret as the provider's console shows it; if absent, asked for or read from a pipe.")
 @data_option()
 def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> None:
-    """Set the secret that a source's provider signs with; deliveries are checked with it within seconds."""
+    """Set the secret that a source's provider signs with. Deliveries are checked with it within seconds."""
     from postmeter.tracking.webhooks.sources import registry
 
     key = access.source_key(data)
@@ -167,7 +167,7 @@ def set_secret(source: str, secret_file: TextIO | None, data: Path | None) -> No
 @click.argument("whose", type=click.Choice(sources.ENGAGEMENT))
 @data_option()
 def set_engagement(source: str, whose: str, data: Path | None) -> None:
-    """Set whose opens and clicks count from now on: our own, or the provider's."""
+    """Set whose opens and clicks count from now on. Our own, or the provider's."""
     _change(data, access.source_key(data), source, engagement=whose)
     click.echo(f"source {source}: {whose} opens and clicks count")
 

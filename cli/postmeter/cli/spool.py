@@ -16,13 +16,13 @@ class _TryAgain(click.ClickException):
 
 @click.group(name="spool")
 def spool_commands() -> None:
-    """Spools: hits that were answered while Redis was away, on tracking-service's disk."""
+    """Spools: hits on tracking-service's disk that wait for Redis."""
 
 
 @spool_commands.command(name="drain")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def drain_spool(folder: Path) -> None:
-    """Move what waits in DIR to Redis, if no process works on it any more.
+    """Move what waits in DIR to Redis. No process may work on it any more.
 
     DIR is what POSTMETER_SPOOL_DIR named. POSTMETER_REDIS_URL and POSTMETER_SHARDS are those of tracking-service. What
     is in Redis is deleted from DIR. It may be ended at any time and run again: nothing counts twice.

@@ -37,7 +37,7 @@ def user_commands() -> None:
 @click.option("--domain", "domains", multiple=True, help="Repeatable; confines the user to these.")
 @data_option()
 def create_user(workspace: str, email: str, role: str, domains: tuple[str, ...], data: Path | None) -> None:
-    """Create a user and print a link, good once and for seven days, to choose a password."""
+    """Create a user and print a link to choose a password. It is good once, for seven days."""
 
     async def made(connection: Connection) -> User:
         place = await users.create(connection, workspace, email, role, domains or None)
@@ -64,7 +64,7 @@ def list_users(workspace: str | None, data: Path | None) -> None:
 @user_commands.command(name="disable")
 @_email_of
 def disable_user(email: str, workspace: str | None, data: Path | None) -> None:
-    """Keep the user with this email out, and sign them out within seconds."""
+    """Keep the user with this email out. They are signed out within seconds."""
     _change(data, email, workspace, datetime.now(UTC))
     click.echo(f"user {email} disabled")
 
@@ -80,7 +80,7 @@ def enable_user(email: str, workspace: str | None, data: Path | None) -> None:
 @user_commands.command(name="reset")
 @_email_of
 def reset_user(email: str, workspace: str | None, data: Path | None) -> None:
-    """Print a link, good once, to choose a new password; taking it signs the user out elsewhere."""
+    """Print a link to choose a new password. It is good once; taking it signs the user out elsewhere."""
 
     async def found(connection: Connection) -> User:
         user = await users.of_email(connection, email, workspace)
