@@ -12,7 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.acceptance.dashboard.readings import OPENS, counted, figure, number
+from tests.acceptance.dashboard.readings import OPENS, counted, figure, number, percent
 from tests.acceptance.dashboard_visits import Visiting
 from tests.acceptance.told_history import CAMPAIGNS, ToldHistory
 
@@ -112,6 +112,10 @@ def test_explore_answers_what_the_address_asks(world: ToldHistory, visiting: Vis
     expect(page).to_have_url(re.compile("per=day"))
     expect(page.locator(".multiples section")).to_have_count(len(told))
     expect(page.locator("main")).to_contain_text("Drawn is Sent; the others are in the CSV file.")
+    page = visiting().to("/explore?metric=complained&metric=delivered")  # with what it is a part of, its share
+    whole = counted(world)
+    share = percent(whole["complained"], whole["delivered"], 2)
+    expect(page.locator("main tbody td").first).to_have_text(f"{whole['complained']} {share}")
     # More rows than the API has on a page; all that was told lies in the last of them.
     page = visiting().to("/explore?metric=sent&by=campaign&per=hour&period=90d")
     with page.expect_download() as download:

@@ -31,6 +31,23 @@ export const nameOf = (metric, who) =>
 /** What a metric counts; of opens and clicks also of whom. */
 export const meaningOf = (metric, who) => (MEASURES[metric]?.split ? whatOf(metric, who) : metricWhat(metric));
 
+/** What metrics are parts of. */
+const WHOLES = {
+  delivered: "sent",
+  bounced: "sent",
+  hard_bounced: "sent",
+  soft_bounced: "sent",
+  failed: "sent",
+  complained: "delivered",
+  unique_opens: "delivered",
+  unique_clicks: "delivered",
+  unique_replies: "delivered",
+  unique_unsubscribed: "delivered",
+};
+
+/** What a metric is a part of, if that is asked for beside it; else null. */
+export const wholeOf = (metric, metrics) => (metrics.includes(WHOLES[metric]) ? WHOLES[metric] : null);
+
 /** Rows of the API with what was asked for. */
 export function summed(rows, metrics, who) {
   const sum = (row, metric) => partsOf(metric, who).reduce((whole, part) => whole + row[part], 0);

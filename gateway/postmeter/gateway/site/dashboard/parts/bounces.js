@@ -37,7 +37,7 @@ export function Bounces({ report, request }) {
   };
   const reasons = found.top_bounce_reasons;
   const title = t("deliverability.reasons");
-  const where = to("/explore", { metric: ["hard_bounced", "soft_bounced"], by: "mailbox_provider" });
+  const where = to("/explore", { metric: ["hard_bounced", "soft_bounced", "sent"], by: "mailbox_provider" });
   return html`<${Panel} title=${title} note=${t("deliverability.reasons.what")} requests=${[request]}
       rows=${reasons} name="bounce-reasons">
     <p>${say("deliverability.bounces", values)}</p>

@@ -7,7 +7,7 @@ import { useCampaigns } from "../model/campaigns.js";
 import { isCut, marksOf, namesOf, zoomed } from "../model/curves.js";
 import { METRICS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
-import { count, money, short } from "../model/numbers.js";
+import { count, money, rate, short } from "../model/numbers.js";
 import {
   DIMENSIONS,
   MOST,
@@ -19,6 +19,7 @@ import {
   partsOf,
   questionOf,
   summed,
+  wholeOf,
 } from "../model/questions.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { Chart } from "../parts/chart.js";
@@ -83,6 +84,20 @@ function wordsOf(by, named) {
 
 const written = (metric, row) => (metric === "revenue" ? money(row.revenue, row.currency) : count(row[metric]));
 
+/** A metric's name, with what the share beside its number is of. */
+function titleOf(metric, metrics, who) {
+  const [what, of] = [nameOf(metric, who), wholeOf(metric, metrics)];
+  return of ? t("explore.share", { what, of: nameOf(of, who) }) : what;
+}
+
+/** Decimals of a share that is held against lines of 0.1 %. */
+const FINE = { complained: 2 };
+
+function shareOf(metric, metrics, row) {
+  const whole = wholeOf(metric, metrics);
+  return whole && html` <span class="soft">${rate(row[metric], row[whole], FINE[metric])}</span>`;
+}
+
 function Rows({ rows, question, view, words, title }) {
   const { metrics, by } = question;
   const most = Math.max(1, ...rows.map((row) => row[metrics[0]]));
@@ -103,9 +118,9 @@ function Rows({ rows, question, view, words, title }) {
       : [{ key: "whole", title: t("explore.days"), fixed: true, cell: () => spanOf(view.period) }]),
     ...metrics.map((metric) => ({
       key: metric,
-      title: nameOf(metric, view.who),
+      title: titleOf(metric, metrics, view.who),
       numeric: true,
-      cell: (row) => written(metric, row),
+      cell: (row) => html`${written(metric, row)}${shareOf(metric, metrics, row)}`,
     })),
   ];
   return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`}
@@ -146,7 +161,7 @@ function groups(rows, by, metric) {
 }
 
 const QUESTIONS = {
-  bounces: { metric: ["hard_bounced", "soft_bounced"], by: "mailbox_provider", per: null },
+  bounces: { metric: ["hard_bounced", "soft_bounced", "sent"], by: "mailbox_provider", per: null },
   machines: { metric: ["human_opens", "proxy_opens", "machine_opens"], by: null, per: "day" },
   links: { metric: ["clicks", "machine_clicks"], by: "link", per: null },
   hours: { metric: "clicks", by: null, per: "hour" },
