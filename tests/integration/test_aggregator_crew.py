@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +20,7 @@ from postmeter.aggregator.worker import Worker
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream import records, streams
 from tests.aggregation import Bench, batch, bench, hit, registration
-from tests.waiting import until_so
+from tests.waiting import until, until_so
 
 SHARDS = WORKERS = 4
 
@@ -51,6 +52,15 @@ async def counting(at: Bench) -> AsyncIterator[tuple[Crew, list[Worker]]]:
     await pool.close()
 
 
+async def append_at_once(at: Bench, number: int) -> None:
+    """So many hits, each in an entry of its own, of which nobody reads only a part."""
+    async with at.client.pipeline() as together:
+        for n in range(number):
+            hits = batch([hit(1 + n % 20)])
+            together.xadd(streams.stream(n % SHARDS), {records.BATCH: f"b-{n}", records.RECORDS: hits})
+        await together.execute()
+
+
 async def test_one_worker_counts_until_it_falls_behind(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "LOOK_SECONDS", 0.05)
     async with at.aggregator(shards=SHARDS):
@@ -68,12 +78,7 @@ async def test_one_worker_counts_until_it_falls_behind(at: Bench, monkeypatch: p
         await trickle()
         await at.counted()
         assert shares() == [SHARDS, 0, 0, 0]
-        async with at.client.pipeline() as together:  # at once, so that nobody reads a part of it
-            for n in range(100):
-                together.xadd(
-                    streams.stream(n % SHARDS), {records.BATCH: f"b-{n}", records.RECORDS: batch([hit(1 + n % 20)])}
-                )
-            await together.execute()
+        await append_at_once(at, 100)
         await until_so(lambda: shares() == [1] * WORKERS)
         await trickle()
         found.gather_seconds = 0.0
@@ -82,3 +87,23 @@ async def test_one_worker_counts_until_it_falls_behind(at: Bench, monkeypatch: p
         await trickle()
         await at.counted()
         assert (await at.total())["human_opens"] == 4 * 2 * SHARDS + 100
+
+
+async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench) -> None:
+    async with at.aggregator(shards=SHARDS, batch_records=20):
+        await at.streams.append(0, *(registration(n) for n in range(1, 21)))
+        await at.counted()
+        waits = "SELECT pid, query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
+        database = await at.value("SELECT current_database()")
+        other = await asyncpg.connect(at.dsn)
+        async with other.transaction():
+            await other.execute("SELECT FROM slot FOR UPDATE")
+            await append_at_once(at, 100)
+            await until(lambda: at.value(f"SELECT EXISTS ({waits})", database))
+            waiting, lease = await at.db.fetchrow(waits, database), await at.value("SELECT min(lease_until) FROM shard")
+            renewed = "SELECT min(lease_until) > $1::timestamptz + interval '2 seconds' FROM shard"
+            await until(lambda: at.value(renewed, lease))
+            assert await at.db.fetchrow(waits, database) == waiting
+        await other.close()
+        await at.counted()
+        assert (await at.total())["human_opens"] == 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from postmeter.aggregator.stream.lease import Lease
@@ -57,8 +57,10 @@ class Crew:
         worker.take(lease)
         self._counted_by[lease.shard] = worker
 
-    async def give(self, shards: Iterable[int]) -> None:
+    async def give(self, shards: Collection[int]) -> None:
         """Count these shards no more; returns when no flush holds them."""
+        if not shards:
+            return
         async with self._lock:
             await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in shards))
 
