@@ -26,6 +26,7 @@ SMALL = {
     "queries": ["--data", "FOLDER", "--events", "3000", "--requests", "2", "--crowd", "4", "--only", "Vectis"],
     "rollup": ["--messages", "100", "--hits", "200", "--rounds", "1", "--batch", "10", "--seconds", "1"],
     "screens": ["--data", "FOLDER", "--events", "3000", "--visits", "1", "--only", "Overview, 90 days, one"],
+    "trickle": ["--rates", "40", "--seconds", "0.5", "--messages", "10"],
     "verdicts": ["--letters", "30", "--shuffle", "1"],
     "webhooks": ["--events", "40", "--single", "4", "--rounds", "1"],
 }
