@@ -38,7 +38,7 @@ class GatewayMetrics:
         self.upstream_failures = counter(
             to, "postmeter_upstream_failures_total",
             "Requests a service did not answer, by service and cause.",
-            service=SERVICES, cause=("not_sent", "no_answer", "fault", "connect", "timeout", "busy"),
+            service=SERVICES, cause=("not_sent", "no_answer", "fault", "connect", "timeout", "busy", "refused"),
         )  # fmt: skip
         self.key_refusals = counter(
             to, "postmeter_key_refusals_total",

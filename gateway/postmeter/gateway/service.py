@@ -79,7 +79,7 @@ async def serve(settings: GatewaySettings, stop: asyncio.Event) -> None:
         await recipients.check(pool, settings.recipient_hash_key, keeps=True)
         with ports.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port, backlog=1024).start()
-        operations = await _operations(settings, registry, pool, ring, hops, stop)
+        operations = await _operations(settings, registry, pool, ring, proxy, stop)
         logs.get().info("gateway answers", port=settings.port)
         await lifecycle.stopping(settings, stop, checking)
         await runner.cleanup()
@@ -154,7 +154,7 @@ async def _operations(
     registry: CollectorRegistry,
     pool: postgres.Pool,
     ring: tokens.KeyRing | None,
-    hops: TrustedHops,
+    proxy: Proxy,
     stop: asyncio.Event,
 ) -> web.BaseRunner:
     """The port of /metrics and /readyz."""
@@ -164,7 +164,11 @@ async def _operations(
         "tracking": lambda: _reach(settings.tracking_url),
         "query": lambda: _reach(settings.query_url),
     }
-    advice = Advice(_looks(settings, pool, ring), {"trusted_hops": hops.warning})
+    known = {
+        "trusted_hops": proxy.hops.warning,
+        "internal_secret": lambda: next(filter(None, (one.warning() for one in proxy.upstreams.values())), None),
+    }
+    advice = Advice(_looks(settings, pool, ring), known)
     # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
     # but queries works.
     return await ops.start(

@@ -16,6 +16,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.process import logs
+from postmeter.shared.text import quoting
 
 CONNECT_SECONDS = 1.0
 UNREACHED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -24,6 +25,8 @@ RESTART_SECONDS = 2.0
 """How long to wait for a service that refuses connections, as a restarting one does."""
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
+REFUSAL = 1000
+"""Bytes that are read of a service's 401, which says why it does not know the gateway."""
 KEPT = 16 << 10
 """What is kept of such a body before the request has its turn: those that wait or are slow have little."""
 
@@ -48,6 +51,8 @@ class Upstream:
         self._metrics = metrics
         self._body_seconds = body_seconds
         self._failures = logs.Seldom(f"{service}-service does not answer")
+        self._refusals = logs.Seldom(f"{service}-service refuses what the gateway passes on")
+        self._refusal: str | None = None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -58,6 +63,15 @@ class Upstream:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+    def warning(self) -> str | None:
+        """That the service does not know this gateway, as it said last."""
+        if self._refusal is None:
+            return None
+        return (
+            f"{self._service}-service refuses what this gateway passes on ({self._refusal}), so callers get 502:"
+            " POSTMETER_INTERNAL_SECRET must be the same in both, and their clocks within half a minute of each other"
+        )
 
     @asynccontextmanager
     async def ask(
@@ -93,9 +107,20 @@ class Upstream:
                 raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
             response = await self._send(endpoint, raw_path, headers, payload)
             try:
+                if endpoint.scope is not None:
+                    await self._require_known(response)
                 yield response
             finally:
                 response.release()
+
+    async def _require_known(self, response: aiohttp.ClientResponse) -> None:
+        """Raise RequestError 502 where the service takes the gateway for a stranger; the caller is none."""
+        if response.status != 401:
+            self._refusal = None
+            return
+        self._refusal = quoting.quoted(await response.content.read(REFUSAL))
+        self._refusals.note(said=self._refusal)
+        raise self._failure("refused", 502, "BAD_GATEWAY", "The service behind this gateway does not know it.")
 
     async def _send(
         self, endpoint: Endpoint, raw_path: str, headers: Mapping[str, str], payload: bytes | IncomingBody | None

@@ -89,7 +89,9 @@ class Seals:
             raise _refused()
         now, expires = self._now(), int.from_bytes(body[_EXPIRES])
         if not now <= expires <= now + LIFETIME + TOLERANCE:
-            raise _refused()
+            raise _refused(
+                f"What the gateway said is {now - expires + LIFETIME:.0f} seconds old by the clock of this service."
+            )
         if not repeatable and method not in _READS:
             self._spend(mac, expires, now)
         try:
@@ -111,6 +113,6 @@ def _mac(name: str, body: bytes, secret: Secret, method: str, target: str) -> by
     return hmac.digest(secret.reveal().encode(), request + body, "sha256")
 
 
-def _refused() -> RequestError:
+def _refused(why: str = "This service answers requests that came through the gateway.") -> RequestError:
     # A new one each time: an exception that is raised again keeps the frames, and so the requests, of all times before.
-    return RequestError(401, "UNAUTHORIZED", "This service answers requests that came through the gateway.")
+    return RequestError(401, "UNAUTHORIZED", why)

@@ -1,0 +1,67 @@
+"""A gateway that the services behind it do not know: its operator is told, and its callers' keys are not to blame."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from postmeter.shared.auth import sealed
+from postmeter.shared.auth.secret import Secret
+from tests.integration.running_gateway import bearer, client, gateway
+from tests.integration.running_query import query_service, workspaces
+from tests.product import free_port
+from tests.sealing import INTERNAL
+
+
+@pytest.mark.parametrize(
+    ("secret", "clock", "reason"),
+    [
+        (Secret("another one"), time.time, "came through the gateway"),
+        (INTERNAL, lambda: time.time() - 120, "seconds old by the clock of this service"),
+    ],
+    ids=["secret", "clock"],
+)
+async def test_it_is_told(
+    postgres_dsn: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    secret: Secret,
+    clock: Callable[[], float],
+    reason: str,
+) -> None:
+    now, port = datetime.now(UTC), free_port()
+    async with (
+        workspaces(postgres_dsn) as here,
+        query_service(here, redis_url, now) as query,
+        gateway(postgres_dsn, query_url=query, internal_secret=secret, ops_port=port) as url,
+        client() as http,
+    ):
+        key = await here.key(await here.workspace())
+
+        async def asked() -> tuple[int, str]:
+            async with http.get(f"{url}/v1/campaigns", headers=bearer(key)) as answer:
+                return answer.status, (await answer.json()).get("error", {}).get("code", "")
+
+        async def warned() -> str:
+            async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                said: str = (await answer.json())["warnings"].get("internal_secret", "")
+                return said
+
+        with monkeypatch.context() as patched:
+            sealing = sealed.seal
+            patched.setattr(sealed, "seal", lambda *what: _sealed_at(sealing, clock(), *what))
+            assert await asked() == (502, "BAD_GATEWAY")
+            said = await warned()
+        assert reason in said
+        assert "POSTMETER_INTERNAL_SECRET must be the same in both, and their clocks" in said
+        if secret is INTERNAL:
+            assert await asked() == (200, "")
+            assert await warned() == ""
+
+
+def _sealed_at(seal: Callable[..., str], at: float, *what: object) -> str:
+    """What a gateway whose clock says `at` writes."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(time, "time", lambda: at)
+        return seal(*what)
