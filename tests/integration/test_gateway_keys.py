@@ -10,6 +10,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from postmeter.gateway.keys import holders as keys
 from postmeter.gateway.keys import remembered
@@ -33,7 +34,7 @@ class Door:
     workspace: int
     asked: list[web.Request] = field(default_factory=list)
 
-    async def get(self, path: str, headers: dict[str, str]) -> tuple[int, Any, Mapping[str, str]]:
+    async def get(self, path: str, headers: Mapping[str, str]) -> tuple[int, Any, Mapping[str, str]]:
         async with self.session.get(self.url + path, headers=headers) as answer:
             return answer.status, json.loads(await answer.read()), answer.headers
 
@@ -94,6 +95,7 @@ async def test_what_is_not_a_key_is_refused(door: Door) -> None:
         bearer(same_id),
         bearer("é"),
         {"X-Api-Key": key},
+        CIMultiDict([("Authorization", f"Bearer {key}"), ("Authorization", f"Bearer {other}")]),
     ):
         status, body, answered = await door.get("/api/v1/analytics", headers)
         assert (status, body["error"]["code"], list(body)) == (401, "UNAUTHORIZED", ["error", "meta"])
