@@ -57,6 +57,13 @@ def test_what_is_not_there_is_not_nothing(world: ToldHistory, visiting: Visiting
     attention.get_by_role("button", name="Refresh").click()
     expect(attention.get_by_role("alert")).to_have_count(0)
     expect(revenue.locator(".big")).to_have_text("0")
+    # Whether there was ever any mail is not known either.
+    page.route("**/v1/campaigns?*", lambda route: route.fulfill(**refusal(500, "INTERNAL_ERROR")))
+    visit.to("/?from=2020-01-01&to=2020-01-02")
+    expect(page.locator("main")).not_to_contain_text("Nothing has been sent yet.")
+    page.unroute("**/v1/campaigns?*")
+    page.get_by_role("alert").get_by_role("button", name="Refresh").click()
+    expect(page.locator(".empty")).to_contain_text("Nothing happened in these days.")
 
 
 def test_what_goes_wrong_says_what_to_do(world: ToldHistory, visiting: Visiting) -> None:

@@ -12,9 +12,18 @@ const PAGES = 10;
 const KEPT = 60_000;
 
 let last = { at: 0, list: null };
+/** What all who ask at once wait for. */
+let coming = null;
 
 async function all() {
   if (Date.now() - last.at < KEPT) return last.list;
+  coming ??= read().finally(() => {
+    coming = null;
+  });
+  return coming;
+}
+
+async function read() {
   const found = [];
   let cursor = null;
   for (let page = 0; page < PAGES; page++) {

@@ -13,8 +13,6 @@ const AXIS_HEIGHT = 26;
 const NAMES = 0.3;
 /** Pixels before and behind such a name. */
 const BESIDE = 6;
-/** Pixels beside the last bucket, whose name is written beneath it. */
-const EDGE = 24;
 /** From name to name: steps by which hours come to whole days. */
 const STEPS = [1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336];
 /** Pixels that are free between two names of buckets. */
@@ -74,7 +72,7 @@ export class Plot {
     const whole = lines.every(({ values }) => values.every((value) => value === null || Number.isInteger(value)));
     this.marks = ticks(most || 1, whole);
     this.room = lines.length > 1 ? Math.min(widest(lines.map(({ name }) => name)), place.clientWidth * NAMES) : 0;
-    this.plot = new uPlot(this.options(Math.max(this.room + BESIDE * 2, EDGE)), this.data(), place);
+    this.plot = new uPlot(this.options(Math.max(this.room + BESIDE * 2, Math.ceil(widest(given.short) / 2))), this.data(), place);
     this.redraw = () => this.plot.redraw(false);
     for (const name of PRINTS) addEventListener(name, this.redraw);
   }

@@ -16,7 +16,7 @@ import { Freshness } from "../parts/freshness.js";
 import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
-import { Answered, Empty } from "../parts/states.js";
+import { Answered, Empty, Failed, Loading } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
 
@@ -90,8 +90,9 @@ function Search({ text }) {
   return html`<label>${t("campaigns.find")}<input type="search" value=${text} onInput=${search} /></label>`;
 }
 
-function None({ list }) {
-  if (list?.length)
+function None({ list, error }) {
+  if (!list) return error ? html`<${Failed} error=${error} />` : html`<${Loading} />`;
+  if (list.length)
     return html`<${Empty} title=${t("campaigns.quiet")}
       what=${t("campaigns.quiet.do", { n: list.length, count: count(list.length) })} />`;
   const command = `curl -s -X PUT ${location.origin}/v1/campaigns/spring -H "Authorization: Bearer $KEY" \\
@@ -111,7 +112,7 @@ function filed(row) {
 /** The screen. */
 export default function Campaigns({ view }) {
   const [, params] = useAddress();
-  const { list, named } = useCampaigns();
+  const { list, named, error } = useCampaigns();
   const request = query(viewed(view, { metrics: ASKED, dimensions: ["campaign"], order_by: "-sent", limit: MOST }));
   const bought = query(viewed(view, { metrics: ["conversions", "revenue"], dimensions: ["campaign", "currency"] }));
   const answer = useAnswer(request);
@@ -128,7 +129,7 @@ export default function Campaigns({ view }) {
       const all = data
         .filter((row) => row.campaign)
         .map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), sent_at: sentAt.get(row.campaign) }));
-      if (!all.length) return html`<${None} list=${list} />`;
+      if (!all.length) return html`<${None} list=${list} error=${error} />`;
       const rows = all.filter(fits);
       // Of more campaigns than are asked for nobody knows how many did nothing.
       const rest = more ? 0 : (list?.length ?? all.length) - all.length;

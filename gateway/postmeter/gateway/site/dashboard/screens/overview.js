@@ -22,7 +22,7 @@ import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
-import { Answered, Failed } from "../parts/states.js";
+import { Answered, Failed, Loading } from "../parts/states.js";
 import { say, t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
@@ -129,7 +129,8 @@ function Attention({ now, before, campaigns, providers }) {
 }
 
 function Outstanding({ rows, now, seen, view }) {
-  const { list, named } = useCampaigns();
+  const { list, named, error } = useCampaigns();
+  if (!list) return error ? html`<${Failed} error=${error} />` : html`<${Loading} />`;
   const whole = isHidden(seen) ? seen.trackable : now.delivered;
   const overall = rate(now.unique_opens, whole);
   const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
