@@ -9,14 +9,16 @@ from postmeter.shared.process.setting_types import RedisUrl, read
 from postmeter.shared.stream import redis_clients
 
 PASSWORD = "hunter2"
-FULL = f"rediss+sentinel://app:{PASSWORD}%40@[::1]:1,s.example:65535/hits?db=3&sentinel_password={PASSWORD}&ssl_ca_certs=/ca"
+CA = __file__
+"""A file that can be read."""
+FULL = f"rediss+sentinel://app:{PASSWORD}%40@[::1]:1,s.example:65535/hits?db=3&sentinel_password={PASSWORD}&ssl_ca_certs={CA}"
 
 
 def test_what_it_says_of_the_master_and_of_the_sentinels() -> None:
     said = SentinelUrl.parse(Secret(FULL))
     assert (said.sentinels, said.service, said.is_tls) == ([("::1", 1), ("s.example", 65535)], "hits", True)
-    assert said.master == {"db": 3, "username": "app", "password": f"{PASSWORD}@", "ssl_ca_certs": "/ca"}
-    assert said.sentinel == {"password": PASSWORD, "ssl_ca_certs": "/ca"}
+    assert said.master == {"db": 3, "username": "app", "password": f"{PASSWORD}@", "ssl_ca_certs": CA}
+    assert said.sentinel == {"password": PASSWORD, "ssl_ca_certs": CA}
     assert PASSWORD not in repr(said)
 
 
@@ -53,6 +55,11 @@ def test_what_is_wrong_is_named_and_shows_no_secret(rest: str, message: str) -> 
         read(f"redis+sentinel://{rest}", RedisUrl)
     assert message in str(caught.value)
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named_before_anybody_is_asked() -> None:
+    with pytest.raises(ValueError, match="ssl_certfile names a file that cannot be read here"):
+        read(f"rediss+sentinel://h:1/hits?ssl_ca_certs={CA}&ssl_certfile={CA}.none", RedisUrl)
 
 
 @pytest.mark.parametrize("scheme", ["redis+cluster", "rediss+cluster"])

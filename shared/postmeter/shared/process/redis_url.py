@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -68,7 +69,10 @@ def is_sentinel(url: Secret) -> bool:
 def check(url: Secret) -> bool:
     """Whether it is a URL that redis_clients.py takes. Raises ValueError where it can be said what is wrong with it."""
     if is_sentinel(url):
-        SentinelUrl.parse(url)
+        given = SentinelUrl.parse(url).sentinel
+        for name in _TLS_FILES:
+            if name in given and not os.access(given[name], os.R_OK):
+                raise _wrong(f"{name} names a file that cannot be read here")
         return True
     if url.reveal().partition("://")[0] in _CLUSTER:
         raise ValueError(f"does not take redis+cluster:// yet: take one server (redis://), or {FORM}")
