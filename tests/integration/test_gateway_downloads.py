@@ -211,3 +211,15 @@ def dead_reader(url: str) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     made.connect((host, int(port)))
     return made
+
+
+async def test_a_file_in_a_bucket_is_shown_the_way_to(shared_postgres_dsn: str) -> None:
+    async def moved(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "https://bucket.example/e?a=1&b=%2F", "X-Own": "1"})
+
+    async with service(moved) as url, gateway(shared_postgres_dsn, query_url=url) as door, client() as session:
+        for method in ("GET", "HEAD"):
+            asked = session.request(method, door + link("w", "exp_1"), allow_redirects=False)
+            async with asked as told:
+                assert (told.status, told.headers["Location"]) == (302, "https://bucket.example/e?a=1&b=%2F")
+                assert "X-Own" not in told.headers
