@@ -1,6 +1,7 @@
 """Answers that come late, not at all or as a refusal."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Route, expect
 
@@ -32,6 +33,18 @@ def test_an_older_answer_that_comes_later_replaces_nothing(world: ToldHistory, v
         expect(cell).to_have_text(str(delivered))
         comes_late(page, held, {"data": [{"deferred": 7}]})
         expect(cell).to_have_text(str(delivered))
+
+
+def test_changes_stay_while_they_are_asked_for_again(visiting: Visiting) -> None:
+    """The days before end a minute later then, so that it is another question, about the same days."""
+    visit = visiting()
+    visit.page.clock.set_fixed_time(datetime.now(UTC) - timedelta(minutes=2))
+    page = visit.to("/?period=7d")
+    page.clock.set_fixed_time(datetime.now(UTC))
+    with held_back(page, "**/v1/query", lambda body: '"to":' in body):
+        with page.expect_request(lambda request: '"to":' in (request.post_data or "")):
+            page.get_by_role("button", name="Refresh").click()
+        assert "against" in page.locator(".figures").first.inner_text()
 
 
 def test_what_is_not_there_is_not_nothing(world: ToldHistory, visiting: Visiting) -> None:

@@ -25,12 +25,14 @@ const NOTHING = { of: null, value: null, at: null };
  * The answer to a request, which is asked again when it changes and at each round. Until a new answer is there, the one
  * before stays, so that nothing jumps.
  * @param {object | null} request null: nothing is asked
+ * @param {string} [about] what it is about, where the request says it otherwise each time; the request itself
  * @returns {{value: any, at: number | null, isStale: boolean, error: Failure | null, loading: boolean}} at: when it came.
- *   isStale: it is the answer to the request before
+ *   isStale: it is the answer to the request before, about something else
  */
-export function useAnswer(request) {
+export function useAnswer(request, about) {
   const round = useContext(Round);
   const key = request && JSON.stringify(request);
+  const of = about ?? key;
   const [state, setState] = useState({ ...NOTHING, error: null, loading: true });
   useEffect(() => {
     if (!key) return undefined;
@@ -38,7 +40,7 @@ export function useAnswer(request) {
     setState((now) => ({ ...now, ...kept.get(key), error: null, loading: true }));
     askWhole(request, stop.signal).then(
       (value) => {
-        const answer = { of: key, value, at: Date.now() };
+        const answer = { of, value, at: Date.now() };
         keep(key, answer);
         if (!stop.signal.aborted) setState({ ...answer, error: null, loading: false });
       },
@@ -50,5 +52,5 @@ export function useAnswer(request) {
     );
     return () => stop.abort();
   }, [key, round]);
-  return { ...state, isStale: state.of !== key };
+  return { ...state, isStale: state.of !== of };
 }
