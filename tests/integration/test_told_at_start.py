@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 import redis
+import redis.asyncio
 from click.testing import CliRunner, Result
 
 from postmeter.cli.local.servers.redis_server import RedisServer
@@ -23,6 +24,8 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.links import verifiable as links
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.storage import stores
+from postmeter.shared.stream import streams
+from postmeter.tracking.durable.uncounted import WAITING_SECONDS, uncounted
 from postmeter.tracking.webhooks.sources import registry
 from tests.integration.every_port import every_port
 from tests.integration.running_gateway import client, gateway_settings
@@ -215,6 +218,19 @@ def test_a_service_warns_in_its_readiness_its_log_and_its_metrics(
         assert service.metric("postmeter_forwarded_doubts_total", '{kind="untrusted"}') == 1
     finally:
         assert service.terminate() == 0
+
+
+async def test_entries_that_nobody_counts_are_told_of(redis_url: str) -> None:
+    """As where aggregators have another database of Redis than tracking-service: each is well, and no number moves."""
+    async with redis.asyncio.Redis.from_url(redis_url) as direct:
+        assert await uncounted(direct, 4) is None
+        await direct.xadd(streams.stream(1), {"r": b""})
+        assert await uncounted(direct, 4) is None
+        seconds, _ = await direct.time()
+        await direct.xadd(streams.stream(2), {"r": b""}, id=f"{(seconds - WAITING_SECONDS - 1) * 1000}-0")
+        said = await uncounted(direct, 4)
+    assert said is not None
+    assert "nobody counts what is in shard 2" in said
 
 
 async def test_every_service_looks_at_what_concerns_it(

@@ -27,6 +27,7 @@ from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.contacts.track import Track
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.spool import Spool
+from postmeter.tracking.durable.uncounted import uncounted
 from postmeter.tracking.hits.port import Port
 from postmeter.tracking.hits.protocol import HitProtocol
 from postmeter.tracking.hits.unsubscribe import Unsubscribes
@@ -171,7 +172,10 @@ def _disk_low(spool: Spool, least: int) -> str | None:
 
 
 def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None, keys: KeyRing) -> dict[str, Look]:
-    looks: dict[str, Look] = {"redis": lambda: stores.keeping(redis)}
+    looks: dict[str, Look] = {
+        "redis": lambda: stores.keeping(redis),
+        "aggregator": lambda: uncounted(redis, settings.shards),
+    }
     if pool is not None:
         looks["clock"] = lambda: stores.clocks(pool)
         looks["token_keys"] = lambda: links.verifiable(pool, keys, signs=True)
