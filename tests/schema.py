@@ -1,6 +1,6 @@
 """The tables as they are now, with what the migrations say of them: docs/schema.sql.
 
-`./.venv/bin/python -m tests.schema` writes it anew after a migration; `tests/integration/test_migrations.py` compares.
+`./.venv/bin/python -m tests.schema` writes it anew after a migration; `test_migrations.py` compares.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ from tests.integration.running_query import INTERNAL, workspaces
 from tests.integration.traced_product import traced
 from tests.product import PATIENCE, free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDERS = ("gateway", "query-service", "shared", "aggregator", "tracking-service", "cli")
 SQL_FILES = sorted(
     file for folder in FOLDERS for file in (ROOT / folder).rglob("*.sql") if "migrations" not in file.parts

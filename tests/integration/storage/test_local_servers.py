@@ -170,7 +170,7 @@ def test_full_redis_refuses_and_forgets_nothing(folder: Path) -> None:
 
 
 def test_nothing_is_left_when_the_parent_is_killed(folder: Path) -> None:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(folder), root], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "started\n"

@@ -74,7 +74,7 @@ async def test_there_is_no_other_file(url: str) -> None:
         (SITE / "swagger-ui", {"LICENSE", "NOTICE"}),
         (SITE / "htm", {"LICENSE", "LICENSE.preact"}),
         (SITE / "uplot", {"LICENSE"}),
-        (Path(__file__).parents[1] / "axe-core", {"LICENSE", "LICENSE-3RD-PARTY.txt"}),
+        (Path(__file__).parents[2] / "axe-core", {"LICENSE", "LICENSE-3RD-PARTY.txt"}),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

@@ -377,7 +377,7 @@ async def test_an_ordinary_open_takes_at_most_120_bytes(postgres_dsn: str, redis
 
 def test_each_reason_that_is_told_has_a_number() -> None:
     """Those of docs/verdicts.md, but for networks', which are whatever a list calls them."""
-    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "verdicts.md").read_text()
     table = page.partition("| reason | verdict |")[2].partition("\n\n")[0]
     first = [line.split("|")[1] for line in table.splitlines()[2:]]
     told = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}

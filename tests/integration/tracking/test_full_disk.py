@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.full_disk import DISK_BYTES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
 # Small disks that are there already, where we may not mount one: containers have the first, of 64 MB.
 SMALL = (Path("/dev/shm"), Path("/run/lock"), Path("/run"))

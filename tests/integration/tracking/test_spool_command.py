@@ -23,7 +23,7 @@ from postmeter.shared.links.pixel import GIF
 from tests.integration.tracking_service import SHARDS, Service, batches, hits_of, new_message, open_target
 from tests.product import as_installed
 
-JOB = Path(__file__).parents[2] / "deploy/k8s/drain/drain.yaml"
+JOB = Path(__file__).parents[3] / "deploy/k8s/drain/drain.yaml"
 DONE, IMPOSSIBLE, AWAY = 0, 1, 75
 
 

@@ -225,5 +225,5 @@ async def test_who_writes_it_cannot_change_it(office: AuditedWorkspace, postgres
 
 
 def test_every_action_is_explained() -> None:
-    page = (Path(__file__).parents[2] / "docs/api/privacy.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/api/privacy.md").read_text()
     assert [action for action in Action if f"`{action}`" not in page] == []

@@ -11,7 +11,7 @@ import requests
 
 from tests import services
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOCK = (ROOT / "requirements-services.lock").read_text()
 FOLDERS = ("shared", "tracking-service", "aggregator", "query-service", "gateway", "cli")
 ALONE = "from postmeter.cli.main import main; main()"
