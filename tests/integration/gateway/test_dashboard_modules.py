@@ -103,10 +103,11 @@ def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> No
     asked = [
         {"period": period, "zone": zone} for period in ("today", "7d", "30d", "90d", "12m", "nothing") for zone in ZONES
     ]
+    asked += [{"from": "2026-11-20", "to": "2026-12-24", "zone": "UTC"}]  # days to come are left out
     asked += [{"from": "2026-02-01", "to": "2026-03-31", "zone": "Europe/Berlin"}]
     asked += [
         {"from": "2026-03-31", "to": "2026-02-01", "zone": "UTC"},
-        {"from": "x", "to": "2026-02-30", "zone": "UTC"},
+        {"from": "2026-01-01", "to": "2026-02-30", "zone": "UTC"},
     ]
     expression = "return given.asked.map(({ zone, ...rest }) => m.periodOf(new URLSearchParams(rest), zone, given.now))"
     told = evaluate("model/periods.js", expression, {"asked": asked, "now": now.timestamp() * 1000})
@@ -116,8 +117,12 @@ def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> No
         assert date.fromisoformat(period["before"]["from"]) == first - timedelta(days=period["days"])
         if period["endsNow"]:
             assert last == now.astimezone(ZoneInfo(given["zone"])).date()
-            ended = datetime.fromisoformat(period["before"]["to"])
-            assert timedelta() <= now - timedelta(days=period["days"]) - ended < timedelta(minutes=1)
+            # At the same time of the day, which is no whole days ago where clocks were changed since.
+            here, ended = (
+                moment.astimezone(ZoneInfo(given["zone"])).replace(tzinfo=None)
+                for moment in (now, datetime.fromisoformat(period["before"]["to"]))
+            )
+            assert timedelta() <= here - timedelta(days=period["days"]) - ended < timedelta(minutes=1)
         else:
             assert date.fromisoformat(period["before"]["to"]) == first - timedelta(days=1)
     assert [period["name"] for period in told[-3:]] == ["custom", "30d", "30d"]
@@ -145,6 +150,19 @@ def test_rates_are_rounded_half_up_on_whole_numbers(evaluate: Evaluate) -> None:
     rows = [{"delivered": 2000, "unique_opens": 1001}, {"delivered": 0, "unique_opens": 1}]
     assert evaluate("parts/since.js", "return m.grown(given, 'unique_opens')", rows) == [50.1, 50.1]
     assert evaluate("model/complaints.js", "return m.share(given)", {"complained": 7, "delivered": 200_000}) == 0.004
+
+
+def test_a_single_complaint_needs_no_attention(evaluate: Evaluate) -> None:
+    counts = dict.fromkeys(METRICS, 0) | {"sent": 211, "delivered": 211}
+    asked = [counts | {"complained": complained} for complained in (0, 1, 2)]
+    expression = "return given.map((counts) => m.findings(counts, counts, [], []).map(({ text }) => text))"
+    assert evaluate("model/attention.js", expression, asked) == [[], [], ["complained"]]
+    little = [
+        {"complained": 1, "delivered": 999},
+        {"complained": 2, "delivered": 999},
+        {"complained": 1, "delivered": 1000},
+    ]
+    assert evaluate("model/complaints.js", "return given.map(m.saysLittle)", little) == [True, False, False]
 
 
 def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) -> None:
