@@ -199,6 +199,26 @@ class Place(NamedTuple):
 
 
 @contextmanager
+def stores(aggregators: int) -> Iterator[tuple[Place, Path]]:
+    """A Postgres and a Redis of its own, with the settings of local mode and empty tables, and a folder."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-"))
+    folder.chmod(0o711)
+    postgres = PostgresServer(
+        binaries=find_postgres(), data=folder / "postgres", sockets=folder, log=folder / "pg.log", password="bench"
+    )
+    broker = RedisServer(binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log")
+    try:
+        postgres.start()
+        broker.start()
+        asyncio.run(migrate(postgres.dsn()))
+        yield Place(postgres.dsn(), broker.url, postgres.pid, aggregators), folder
+    finally:
+        broker.stop()
+        postgres.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def counting(place: Place) -> Iterator[list[int]]:
     """The process ids of fresh aggregators that hold all shards."""
     environ = {
@@ -267,17 +287,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="for which nginx is asked")
     parser.add_argument("--batch", type=int, default=200, help="records per stream entry, about")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    folder.chmod(0o711)
-    postgres = PostgresServer(
-        binaries=find_postgres(), data=folder / "postgres", sockets=folder, log=folder / "pg.log", password="bench"
-    )
-    broker = RedisServer(binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log")
-    try:
-        postgres.start()
-        broker.start()
-        asyncio.run(migrate(postgres.dsn()))
-        place = Place(postgres.dsn(), broker.url, postgres.pid, options.aggregators)
+    with stores(options.aggregators) as (place, folder):
         alone = references.nginx_alone(folder, options.seconds)
         print(f"nginx, empty_gif on one core: {alone.rate:,.0f}/s, {alone.cpu:.1f} us a request")
         messages = [uuid7.new().bytes for _ in range(options.messages)]
@@ -299,11 +309,7 @@ def main() -> None:
         print(f"COPY alone of the same history: client {ours:.1f} us, Postgres {theirs:.1f} us a row")
         if theirs:  # ticks of a hundredth of a second; a run of some hundred hits may see none
             print(f"Postgres for a random hit: {median.postgres / theirs:.1f} times that")
-        print(asyncio.run(rows_of(postgres.dsn())))
-    finally:
-        broker.stop()
-        postgres.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        print(asyncio.run(rows_of(place.dsn)))
 
 
 if __name__ == "__main__":

@@ -8,24 +8,16 @@ file for what the figures mean.
 """
 
 import argparse
-import asyncio
 import itertools
 import random
-import shutil
-import tempfile
 import time
-from pathlib import Path
 
 import redis
 
-from postmeter.cli.local.servers.binaries import find_postgres, find_redis
-from postmeter.cli.local.servers.postgres_server import PostgresServer
-from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.shared.storage import uuid7
-from postmeter.shared.storage.migrate import migrate
 from postmeter.shared.stream import records, streams
 from postmeter.shared.stream.records import Hit
-from tests.bench.rollup import SHARDS, Place, counting, cpu_seconds, hits, measure, registrations
+from tests.bench.rollup import SHARDS, counting, cpu_seconds, hits, measure, registrations, stores
 
 STEP = 0.005
 
@@ -59,18 +51,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="of each rate")
     parser.add_argument("--messages", type=int, default=20_000)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="pm-"))
-    folder.chmod(0o711)
-    postgres = PostgresServer(
-        binaries=find_postgres(), data=folder / "postgres", sockets=folder, log=folder / "pg.log", password="bench"
-    )
-    broker = RedisServer(binary=find_redis(), data=folder / "redis", sockets=folder, log=folder / "redis.log")
-    try:
-        postgres.start()
-        broker.start()
-        asyncio.run(migrate(postgres.dsn()))
-        place = Place(postgres.dsn(), broker.url, postgres.pid, 1)
-        client, batches = redis.Redis.from_url(broker.url), itertools.count()
+    with stores(1) as (place, _):
+        client, batches = redis.Redis.from_url(place.url), itertools.count()
         messages = [uuid7.new().bytes for _ in range(options.messages)]
         with counting(place) as pids:
             measure(place, pids, registrations(messages), 200)
@@ -82,10 +64,6 @@ def main() -> None:
                 shares = (sum(map(cpu_seconds, pids)) - before[0], cpu_seconds(place.server) - before[1])
                 aggregator, server = (100 * share / seconds for share in shares)
                 print(f"{rate:,} hits a second: aggregator {aggregator:.0f} %, Postgres {server:.0f} % of a core")
-    finally:
-        broker.stop()
-        postgres.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

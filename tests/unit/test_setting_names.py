@@ -37,5 +37,5 @@ def test_no_name_that_is_used_anywhere_is_doubted(service: str) -> None:
 )
 def test_one_that_is_almost_right_is_named_with_the_right_one(service: str, wrong: str, right: str) -> None:
     assert misspelt(service, ["PATH", "POSTMETER_FLAVOUR", wrong], SERVICES) == [
-        f"{wrong} is no setting; is {right} meant?"
+        f"{wrong} is not a setting; is {right} meant?"
     ]

@@ -28,7 +28,7 @@ def misspelt(service: str, environ: Iterable[str], services: Collection[str]) ->
         return []
     # Only now: a service that starts shall not load the others' for nothing.
     known = {name for one in services for name in _names(one)}
-    return [f"{name} is no setting; is {one} meant?" for name, one in sorted(near.items()) if name not in known]
+    return [f"{name} is not a setting; is {one} meant?" for name, one in sorted(near.items()) if name not in known]
 
 
 def _names(service: str) -> set[str]:

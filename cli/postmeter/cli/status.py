@@ -67,7 +67,7 @@ class Status(NamedTuple):
 def status(data: Path, urls: Sequence[str]) -> Status:
     """Of the services of `postmeter up`, or of those whose ops ports are named.
 
-    Raises DataDirectoryError where none run, PostmeterError for what is no URL.
+    Raises DataDirectoryError where none run, PostmeterError for what is not a URL.
     """
     figures = Figures()
     places = {url: url.rstrip("/") for url in urls} or _local(data.absolute())
