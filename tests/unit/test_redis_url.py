@@ -1,6 +1,11 @@
 """What POSTMETER_REDIS_URL takes beside one server, and what is wrong with it in words that tell no secret."""
 
+import asyncio
+from typing import Any
+
 import pytest
+import redis
+from redis.asyncio import Redis
 from redis.asyncio.sentinel import SentinelManagedSSLConnection
 
 from postmeter.shared.auth.secret import Secret
@@ -79,3 +84,21 @@ async def test_a_connection_has_what_the_url_says() -> None:
     assert (asked["host"], asked["password"], asked["socket_connect_timeout"]) == ("::1", PASSWORD, pytest.approx(0.1))
     assert PASSWORD not in f"{pool!r} {connection!r} {first!r} {second!r}"
     await pool.aclose()
+
+
+async def test_two_who_look_for_the_master_at_once_lose_no_sentinel(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = redis_clients.pool(Secret("redis+sentinel://down:1,up:2,other:3/hits"))
+    manager = pool.sentinel_manager  # type: ignore[attr-defined]
+    known = set(manager.sentinels)
+
+    async def masters(sentinel: Redis) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        if sentinel.connection_pool.connection_kwargs["host"] == "down":
+            raise redis.ConnectionError("refused")
+        state = {"is_master": True, "is_sdown": False, "is_odown": False, "num-other-sentinels": 2}
+        return {"hits": {"ip": "m", "port": 4, **state}}
+
+    monkeypatch.setattr(Redis, "sentinel_masters", masters)
+    assert await asyncio.gather(*(manager.discover_master("hits") for _ in range(2))) == [("m", 4)] * 2
+    assert set(manager.sentinels) == known
+    assert manager.sentinels[0].connection_pool.connection_kwargs["host"] == "up"

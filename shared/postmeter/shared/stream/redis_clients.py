@@ -36,7 +36,7 @@ class _Sentinels(Sentinel):
     async def discover_master(self, service_name: str) -> tuple[str, int]:
         """Where it is; who knows it is asked first from now on. Raises MasterNotFoundError."""
         told = []
-        for place, one in enumerate(self.sentinels):
+        for one in self.sentinels:
             try:
                 masters: Any = await one.sentinel_masters()
             except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -44,7 +44,7 @@ class _Sentinels(Sentinel):
                 continue
             state = masters.get(service_name)
             if state and self.check_master_state(state, service_name):
-                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                self.sentinels = _first(one, self.sentinels)
                 return state["ip"], state["port"]
             told.append(f"{_place(one)}: it knows none that is up")
         raise _no_master(service_name, told)
@@ -56,7 +56,7 @@ class _BlockingSentinels(redis.sentinel.Sentinel):
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """As that of _Sentinels."""
         told = []
-        for place, one in enumerate(self.sentinels):
+        for one in self.sentinels:
             try:
                 masters: Any = one.sentinel_masters()
             except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -64,7 +64,7 @@ class _BlockingSentinels(redis.sentinel.Sentinel):
                 continue
             state = masters.get(service_name)
             if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
-                self.sentinels[0], self.sentinels[place] = one, self.sentinels[0]
+                self.sentinels = _first(one, self.sentinels)
                 return state["ip"], state["port"]
             told.append(f"{_place(one)}: it knows none that is up")
         raise _no_master(service_name, told)
@@ -144,6 +144,11 @@ def _asking(at: SentinelUrl, options: dict[str, Any]) -> dict[str, Any]:
     share = seconds / (len(at.sentinels) + 1)
     # As plain as can be: redis-py would try again by itself, for seconds.
     return {"socket_timeout": share, "socket_connect_timeout": share, "protocol": 2, "ssl": at.is_tls, **at.sentinel}
+
+
+def _first(one: Any, sentinels: list[Any]) -> list[Any]:
+    """A new list: two who look at the same time, and swap places in one, put one in twice and lose another for good."""
+    return [one, *(other for other in sentinels if other is not one)]
 
 
 def _place(sentinel: Redis | redis.Redis) -> str:
