@@ -1,10 +1,12 @@
-"""What stands in the log of tracking-service when deliveries are not taken."""
+"""What is said, and to whom, when deliveries are not taken."""
 
 import uuid
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
+from postmeter.shared.auth import sealed
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage import sources
 from tests.webhooks.accounts import Postmark, SendGrid
@@ -41,3 +43,17 @@ async def test_a_secret_stored_under_another_key_lets_the_provider_try_again(
         reasons = [line["reason"] for line in lines if line["event"] == "webhook not taken"]
         assert [reason.split()[0] for reason in reasons] == ["POSTMETER_SOURCE_KEY"]
         assert await post.bench.streams.ends() == {}
+
+
+async def test_a_gateway_that_tracking_service_does_not_know_lets_the_provider_try_again(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with posting(postgres_dsn, redis_url, tmp_path) as post:
+        account, seal = SendGrid(), sealed.seal
+        door = await post.source("sendgrid", account.secret, *account.options)
+        genuine = account.delivered(door, str(uuid.uuid4()))
+        with monkeypatch.context() as patched:
+            patched.setattr(sealed, "seal", lambda name, what, _, *of: seal(name, what, Secret("another"), *of))
+            status, body, _ = await post.post(door, genuine)
+        assert (status, body["error"]["code"]) == (502, "BAD_GATEWAY")
+        await post.take(door, genuine)

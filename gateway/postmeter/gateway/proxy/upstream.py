@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from postmeter.gateway.metrics import GatewayMetrics
+from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.table import Endpoint, Service
 from postmeter.shared.errors import RequestError
@@ -26,7 +27,9 @@ RESTART_SECONDS = 2.0
 BUFFERED = 1 << 20
 """Bodies up to this many bytes are read before they are passed on, so that they can be sent again."""
 REFUSAL = 1000
-"""Bytes that are read of a service's 401, which says why it does not know the gateway."""
+"""Bytes that are told of a service's 401, which says why it does not know the gateway."""
+SIGNATURE = b"WEBHOOK_REFUSED"
+"""The code of a 401 that is meant for the provider: its delivery's signature is wrong."""
 KEPT = 16 << 10
 """What is kept of such a body before the request has its turn: those that wait or are slow have little."""
 
@@ -107,18 +110,19 @@ class Upstream:
                 raise self._failure("busy", 503, "UNAVAILABLE", "The service has too much to do.") from None
             response = await self._send(endpoint, raw_path, headers, payload)
             try:
-                if endpoint.scope is not None:
-                    await self._require_known(response)
+                if endpoint.scope is not None or endpoint.path == webhooks.PATH:
+                    await self._require_known(endpoint, response)
                 yield response
             finally:
                 response.release()
 
-    async def _require_known(self, response: aiohttp.ClientResponse) -> None:
+    async def _require_known(self, endpoint: Endpoint, response: aiohttp.ClientResponse) -> None:
         """Raise RequestError 502 where the service takes the gateway for a stranger; the caller is none."""
-        if response.status != 401:
+        said = await response.read() if response.status == 401 else b""
+        if response.status != 401 or (endpoint.path == webhooks.PATH and SIGNATURE in said):
             self._refusal = None
             return
-        self._refusal = quoting.quoted(await response.content.read(REFUSAL))
+        self._refusal = quoting.quoted(said[:REFUSAL])
         self._refusals.note(said=self._refusal)
         raise self._failure("refused", 502, "BAD_GATEWAY", "The service behind this gateway does not know it.")
 
