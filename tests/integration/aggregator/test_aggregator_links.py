@@ -1,11 +1,16 @@
 """Clicks by link and bounces by reason: what the aggregator adds up is what the history holds."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
+from prometheus_client import Counter
 
+from postmeter.aggregator.errors import OutOfStep
+from postmeter.aggregator.store.links import Links
 from postmeter.shared.storage.rollups import LINKS
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.stream.records import Event, Record
@@ -185,3 +190,14 @@ async def test_a_bounce_that_waited_or_is_out_of_range_counts_where_the_activity
         " JOIN activity_1d a USING (workspace, bucket, series) ORDER BY r.bucket, r.series"
     )
     assert [tuple(row) for row in rows] == [("Mailbox full", 1, 1)] * 2 + [("Malware or attachment", 1, 1)] * 2
+
+
+async def test_two_flushes_find_at_once_that_a_link_has_lost_its_url(at: Bench) -> None:
+    found, click = Links(10, Counter("overflow", "Not looked at.", registry=None)), hit(1, url=URLS[0])
+    other = await asyncpg.connect(at.dsn)
+    await found.prepare(at.db, [click], [], ())
+    await at.db.execute("UPDATE link SET digest = digest || '!'")
+    both = (found.hold(connection, [click]) for connection in (at.db, other))
+    said = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(one) for one in said] == [OutOfStep, OutOfStep]
+    await other.close()

@@ -48,14 +48,15 @@ class Links(Dictionary[str]):
 
         Raises OutOfStep where one was taken since the links were looked up; that is forgotten then.
         """
-        wanted = {(one.workspace, one.url) for one in clicks if self.ids.get((one.workspace, one.url))}
+        ids = self.ids
+        wanted = {(one.workspace, one.url) for one in clicks if ids.get((one.workspace, one.url))}
         if not wanted:
             return
         await connection.execute(_QUERIES["hold_links"], LOCK, sorted({workspace for workspace, _ in wanted}))
         found = await self._find(connection, self._digests(wanted))
-        if stale := [one for one in wanted if found.get(one) != self.ids[one]]:
-            for one in stale:
-                del self.ids[one]
+        if stale := {one for one in wanted if found.get(one) != ids[one]}:
+            # In a dictionary of its own: other flushes have looked at this one.
+            self.ids = {one: number for one, number in self.ids.items() if one not in stale}
             raise OutOfStep("links lost their URLs to an erasure since they were looked up")
 
     async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:
