@@ -59,10 +59,13 @@ class Crew:
 
     async def give(self, shards: Collection[int]) -> None:
         """Count these shards no more; returns when no flush holds them."""
-        if not shards:
+        held = self.leases.keys() & set(shards)
+        for shard in set(shards) - held:
+            del self._counted_by[shard]
+        if not held:
             return
         async with self._lock:
-            await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in shards))
+            await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in held))
 
     async def run(self) -> None:
         """Count until `stop` is called."""
@@ -100,18 +103,19 @@ class Crew:
         active = self._active
         async with self._lock:
             due = {shard: active[n % len(active)] for n, shard in enumerate(self.shards)}
-            moves = [(shard, worker) for shard, worker in due.items() if self._counted_by[shard] is not worker]
+            moves = [(shard, self._counted_by[shard], to) for shard, to in due.items()]
+            moves = [(shard, worker, to) for shard, worker, to in moves if worker is not to]
             if moves and not self._stopping:
                 logs.get().info("shards are shared out anew", workers=len(active), shards=len(due))
-                await asyncio.gather(*(self._move(shard, worker) for shard, worker in moves))
+                await asyncio.gather(*(self._move(*move) for move in moves))
 
-    async def _move(self, shard: int, to: Worker) -> None:
-        lease = self._counted_by[shard].leases.get(shard)
+    async def _move(self, shard: int, worker: Worker, to: Worker) -> None:
+        lease = worker.leases.get(shard)
         if lease is None:
             return
         self._moving[shard] = lease
         try:
-            if await self._counted_by[shard].give(shard):
+            if await worker.give(shard):
                 to.take(lease, sure=False)
                 self._counted_by[shard] = to
         finally:

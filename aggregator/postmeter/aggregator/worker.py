@@ -128,8 +128,9 @@ class Worker:
         now = time.monotonic()
         due = [held for held in self._held.values() if held.again_at <= now]
         for held in due:
-            if not self._stopping and held.lease.shard not in self._leaving:
-                await self._try([held])
+            if self._stopping or self._leaving:
+                return  # whoever waits for a shard need not wait for the others
+            await self._try([held])
         if all(held.sound for held in self._held.values()):
             self._together = True
         elif not due:

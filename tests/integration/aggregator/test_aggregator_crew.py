@@ -12,8 +12,10 @@ from prometheus_client import CollectorRegistry
 from postmeter.aggregator import crew
 from postmeter.aggregator.conversions.resolver import Resolver
 from postmeter.aggregator.crew import Crew
+from postmeter.aggregator.errors import LeaseLost
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.fold import moments
+from postmeter.aggregator.held import Held
 from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.worker import Worker
@@ -107,3 +109,48 @@ async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench
         await other.close()
         await at.counted()
         assert (await at.total())["human_opens"] == 100
+
+
+async def test_a_shard_leaves_before_another_is_tried_alone(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def fail(_: Worker, group: list[Held]) -> None:
+        if len(group) == 1:
+            tried.append(group[0].lease.shard)
+            begun.set()
+            await end.wait()
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(Worker, "_round", fail)
+    async with counting(at) as (found, _):
+        found.gather_seconds = 0.0
+        await begun.wait()
+        giving = asyncio.create_task(found.give([3]))
+        await until_so(lambda: 3 not in found.shards)
+        end.set()
+        await giving
+        assert tried == [0]
+
+
+async def test_a_lost_shard_is_given_back_while_others_wait_for_a_flush_to_end(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = asyncio.Event()
+
+    async def fail(_: Worker, group: list[Held]) -> None:
+        if len(group) > 1:
+            raise LeaseLost({3})
+        await end.wait()
+
+    monkeypatch.setattr(Worker, "_round", fail)
+    async with counting(at) as (found, workers):
+        await until_so(lambda: 3 not in found.leases)
+        await until_so(lambda: bool(found._moving))
+        try:
+            async with asyncio.timeout(5):
+                await found.give([3])
+        finally:
+            end.set()
+        assert found.shards == [0, 1, 2]
+        await until_so(lambda: sorted(len(worker.leases) for worker in workers) == [0, 1, 1, 1])
