@@ -167,7 +167,8 @@ def test_a_process_that_dies_is_started_again(product: Product, words: str) -> N
 
 def test_status_says_what_is_wrong(product: Product, folder: Path) -> None:
     def status(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return postmeter("status", "--data", str(product.data), *arguments)
+        proxy = f"http://127.0.0.1:{free_port()}"  # that the environment names, and nobody is at
+        return postmeter("status", "--data", str(product.data), *arguments, http_proxy=proxy, no_proxy="")
 
     def fails() -> str | None:
         told = status()

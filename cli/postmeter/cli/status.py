@@ -20,6 +20,8 @@ from postmeter.shared.errors import PostmeterError
 
 SECONDS = 5.0
 """For an answer; a service's own checks take two at most."""
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Ops ports are at hand: a proxy that the environment names (http_proxy) does not reach them."""
 
 
 class Readiness(msgspec.Struct):
@@ -101,7 +103,7 @@ def _get(url: str) -> bytes:
     if not url.startswith(("http://", "https://")):
         raise PostmeterError(f"{url} is not the URL of an ops port, such as http://127.0.0.1:9090")
     try:
-        with urllib.request.urlopen(url, timeout=SECONDS) as response:
+        with _DIRECT.open(url, timeout=SECONDS) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as error:  # 503: not ready, and the body says why
         return error.read()
