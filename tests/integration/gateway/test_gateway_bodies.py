@@ -205,7 +205,7 @@ async def test_of_a_body_that_waits_for_its_turn_only_the_beginning_is_taken(
     """One has the only turn, one waits, and for a third there is no room; bodies that come whole wait as ever."""
     monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
     begins, size = upstream.KEPT + 600, 200_000
-    monkeypatch.setattr(turns, "WAITING_BYTES", turns.AT_ONCE + begins)
+    monkeypatch.setattr(turns, "WAITING_BYTES", turns.WAITING_SHARE * (turns.AT_ONCE + begins))
     async with before(shared_postgres_dsn, echo, service_requests=1) as at:
         small = asyncio.create_task(at.ask("POST", "/v1/query", data=bytes(upstream.KEPT)))
         assert (await small)[0] == 200
@@ -235,6 +235,8 @@ async def test_who_knows_a_webhook_s_url_holds_up_nobody_else(
         await take(limiter, *given)
 
     monkeypatch.setattr(turns.ConcurrencyLimiter, "take", counted)
+    monkeypatch.setattr(turns, "TURN_SECONDS", 60.0)
+    monkeypatch.setattr(turns, "WAITING_BYTES", 4 * turns.AT_ONCE)
     async with before(shared_postgres_dsn, echo, service_requests=8) as at, workspaces(shared_postgres_dsn) as here:
         workspace = await here.workspace()
         key = await here.key(workspace, "admin", SCOPES)
@@ -249,7 +251,12 @@ async def test_who_knows_a_webhook_s_url_holds_up_nobody_else(
         await until_so(lambda: asked == len(flood))
         for path in ("/v1/events", "/v1/messages", f"/v1/webhooks/resend/{other}"):
             assert (await at.ask("POST", path, data=b"{}", headers=bearer(key)))[0] == 200
-        for _, writer in flood:
+        own = [await begun_body(at, key, "/v1/messages", 100_000) for _ in range(3)]
+        await until_so(lambda: asked == len(flood) + 3 + len(own))
+        for _, writer in own:
+            writer.write(bytes(99_999))
+        assert [await reader.readline() for reader, _ in own] == [b"HTTP/1.1 200 OK\r\n"] * 3
+        for _, writer in flood + own:
             writer.close()
 
 

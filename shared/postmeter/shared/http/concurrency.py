@@ -8,6 +8,7 @@ its turn goes on. While there are turns enough nobody is hurried.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
@@ -23,6 +24,8 @@ PATIENCE_SECONDS = 2.0
 """How long it waits before a slow body is given up for it; and how long each body may take before it is one."""
 WAITING_BYTES = 64 << 20
 """What bodies hold together while they wait for turns. One more that would have to wait is refused at once."""
+WAITING_SHARE = 2
+"""Those of one caller, by the widest of its names, may hold this part of it: a half."""
 AT_ONCE = 256 << 10
 """What comes of a body at once when it may go on, for all of those whose time to wait ends in the same moment."""
 
@@ -40,7 +43,8 @@ class ConcurrencyLimiter:
         self._shares: WeakValueDictionary[tuple[Hashable, ...], asyncio.Semaphore] = WeakValueDictionary()
         self._arriving: dict[StreamReader, tuple[web.BaseRequest, float, int]] = {}
         """Bodies that are read during a turn: of which request, since when, and how many bytes had come by then."""
-        self._waiting = 0
+        self._waiting: Counter[Hashable] = Counter()
+        """Bytes of bodies that wait, by the widest name of whose they are."""
 
     async def take(
         self,
@@ -60,7 +64,8 @@ class ConcurrencyLimiter:
             self._shares.setdefault(names[:depth], asyncio.Semaphore(self._parts[depth - 1]))
             for depth in range(min(len(names), len(self._parts)), 0, -1)
         ]
-        async with self._room(arriving, kept, [*shares, self._all]), asyncio.timeout(self._seconds or TURN_SECONDS):
+        room = self._room(names[:1], arriving, kept, [*shares, self._all])
+        async with room, asyncio.timeout(self._seconds or TURN_SECONDS):
             for share in shares:
                 await held.enter_async_context(share)
             hurry = loop.call_later(PATIENCE_SECONDS, self._hurry) if self._all.locked() else None
@@ -76,7 +81,7 @@ class ConcurrencyLimiter:
 
     @asynccontextmanager
     async def _room(
-        self, arriving: web.BaseRequest | None, kept: int, turns: Iterable[asyncio.Semaphore]
+        self, whose: Hashable, arriving: web.BaseRequest | None, kept: int, turns: Iterable[asyncio.Semaphore]
     ) -> AsyncIterator[None]:
         """What a body takes while it waits, and no more of it comes. Raises TimeoutError where that is too much."""
         if arriving is None or not any(turn.locked() for turn in turns):
@@ -85,14 +90,17 @@ class ConcurrencyLimiter:
         size = kept + arrivals.unread(arriving.content)
         if not arriving.content.is_eof():
             size = max(size, AT_ONCE)
-        if self._waiting + size > WAITING_BYTES:
+        own = self._waiting[whose] + size
+        if own > WAITING_BYTES // WAITING_SHARE or self._waiting.total() + size > WAITING_BYTES:
             raise TimeoutError("there is no room to wait")
-        self._waiting += size
+        self._waiting[whose] += size
         try:
             with arrivals.paused(arriving):
                 yield
         finally:
-            self._waiting -= size
+            self._waiting[whose] -= size
+            if not self._waiting[whose]:
+                del self._waiting[whose]
 
     def _hurry(self) -> None:
         """Give up the slowest body; one whose bytes lie here unread waits for us and is not slow."""
