@@ -317,6 +317,8 @@ class Flusher:
             released = await self._waiting.release(
                 connection, [*learnt, *prepared.anonymous], [n for n in names if n in believed]
             )
+            waited = await late.clicks(connection, Intake().add(released.records))
+            await self._links.hold(connection, late.of_haunted(waited))
             found.add(released.records).rejected.extend(released.rejected)
 
     async def _fold(self, connection: Connection, changes: Changes, resolved: Resolved, prepared: Prepared) -> None:

@@ -48,15 +48,15 @@ class Links(Dictionary[str]):
 
         Raises OutOfStep where one was taken since the links were looked up; that is forgotten then.
         """
-        ids = self.ids
-        wanted = {(one.workspace, one.url) for one in clicks if ids.get((one.workspace, one.url))}
+        named = {(one.workspace, one.url) for one in clicks}
+        wanted = {one: number for one in named if (number := self.ids.get(one))}
         if not wanted:
             return
         await connection.execute(_QUERIES["hold_links"], LOCK, sorted({workspace for workspace, _ in wanted}))
         found = await self._find(connection, self._digests(wanted))
-        if stale := {one for one in wanted if found.get(one) != ids[one]}:
-            # In a dictionary of its own: other flushes have looked at this one.
-            self.ids = {one: number for one, number in self.ids.items() if one not in stale}
+        if stale := [one for one, number in wanted.items() if found.get(one) != number]:
+            for one in stale:
+                self.ids.pop(one, None)
             raise OutOfStep("links lost their URLs to an erasure since they were looked up")
 
     async def write(self, connection: Connection, clicks: Counter[LinkClick], horizon: Horizon) -> None:
@@ -65,11 +65,11 @@ class Links(Dictionary[str]):
             await rollups.add(connection, LINKS, await self._cells(connection, clicks), horizon)
 
     async def _cells(self, connection: Connection, counted: Counter[LinkClick]) -> Cells:
-        ids = self.ids
-        missing = {(workspace, url) for workspace, _, _, url, _ in counted} - ids.keys()
-        if missing:
+        named = {(workspace, url) for workspace, _, _, url, _ in counted}
+        ids = {one: number for one in named if (number := self.ids.get(one)) is not None}
+        if missing := named - ids.keys():
             # Clicks that waited for their message. What is made here may be rolled back: it is not remembered.
-            ids = ids | await self.resolve(connection, missing)
+            ids |= await self.resolve(connection, missing)
         cells: Cells = {}
         for (workspace, start, series, url, machine), n in counted.items():
             key = (workspace, start, series, ids[workspace, url])
