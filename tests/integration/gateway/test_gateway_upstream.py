@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from postmeter.gateway.proxy import upstream
 from tests.integration.gateway_calls import before, door
@@ -99,6 +100,21 @@ async def test_only_what_changes_nothing_is_sent_again(
     options = {"data": b"{}"} if method == "POST" else {}
     assert await dying(talk, shared_postgres_dsn, method, path, **options) == (502, "BAD_GATEWAY")
     assert len(received) == attempts
+
+
+async def test_the_log_of_what_is_no_answer_has_nothing_of_the_request(shared_postgres_dsn: str) -> None:
+    """As where a service's URL is the port of something else."""
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 another protocol\r\n\r\n")
+
+    async with raw_service(other) as url, door(shared_postgres_dsn, query_url=url) as at:
+        with capture_logs() as lines:
+            assert await at.error("GET", "/api/v1/analytics?x=private") == (502, "BAD_GATEWAY")
+    (line,) = [one for one in lines if one["event"] == "query-service does not answer"]
+    assert "another protocol" in line["error"]
+    assert not [word for word in ("private", "Postmeter-") if word in line["error"]]
 
 
 async def test_an_answer_that_breaks_off_never_looks_whole(shared_postgres_dsn: str) -> None:

@@ -137,8 +137,11 @@ def _text(value: str, limit: int = VALUE_CHARS) -> str:
 def words(error: BaseException) -> str:
     """An error's kind and what it was raised with, for a line's `error`.
 
-    redis-py's errors have a repr() without what Redis said; str() of asyncpg's has details, with values of rows.
+    redis-py's errors have a repr() without what Redis said; str() of asyncpg's has details, with values of rows; what
+    aiohttp says of an answer has the whole request, with its headers, and tokens in its URL.
     """
+    if hasattr(error, "request_info"):
+        return f"{type(error).__name__}({getattr(error, 'status', 0)}, {getattr(error, 'message', '')!r})"
     return BaseException.__repr__(error)
 
 
