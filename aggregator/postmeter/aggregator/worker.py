@@ -121,7 +121,8 @@ class Worker:
                 held.close()
             self._reader.forget(shard)
             self._publisher.suspect(shard)
-            if (left := self._leaving.pop(shard, None)) is not None:
+            left = self._leaving.pop(shard, None)
+            if left is not None and not left.done():  # whoever waited for it may have been cancelled
                 left.set_result(not lost)
 
     async def _try_each_alone(self) -> None:
