@@ -68,7 +68,7 @@ async def pass_back(
         await _stream(request, answer, response, until)
     except (ClientError, ConnectionError, TimeoutError) as error:
         path = request.raw_path.partition("?")[0]  # a download's query opens it for everybody
-        # A caller that leaves, as whoever closes a page with a live stream, is no trouble.
+        # Callers may leave, as whoever closes a page with a live stream does: nothing is wrong.
         left = request.transport is None or request.transport.is_closing()
         tell = logs.get().debug if left else logs.get().warning
         tell("an answer broke off", path=path, request_id=request_id, error=logs.words(error))
