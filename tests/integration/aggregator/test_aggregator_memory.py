@@ -22,8 +22,16 @@ from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
+from tests.waiting import until
 
 KEYS = [(1, message(n)) for n in range(1, 21)]
+COMMITS_LATE = """
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON message DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait()
+"""
+"""A transaction that changes messages waits in its commit for the advisory lock 1."""
 
 
 @pytest.fixture
@@ -182,6 +190,39 @@ async def test_of_two_look_ups_in_a_slot_the_first_says_since_when(at: Bench) ->
             await quick.write_engagements([(*key, Engagement.OPEN, AT, known.series or 0)])
         assert await slow.series([(1, message(twin))]) != {}
         assert first_open((await slow.hold([key], ()))[key]) == AT
+    await other.close()
+
+
+async def test_a_commit_whose_answer_is_lost_may_still_come(at: Bench) -> None:
+    """Its server may be at it when somebody else looks, who then waits for it at the lock."""
+    async with at.aggregator():
+        await at.streams.append(0, registration(1))
+        await at.counted()
+    await at.db.execute(COMMITS_LATE)
+    memory, key = Memory(100), KEYS[0]
+    lost, other = await asyncpg.connect(at.dsn), await asyncpg.connect(at.dsn)
+    await moments.prepare(other)
+    await at.db.execute("SELECT pg_advisory_lock(1)")
+
+    async def send() -> None:
+        async with memory.transaction(lost) as held:
+            await held.hold([key], ())
+            await lost.execute("UPDATE message SET sent_at = to_timestamp(1) WHERE id = $1", UUID(key[1]))
+
+    async def waits(n: int) -> bool:
+        return bool(n == await at.value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    sending = asyncio.create_task(send())
+    await until(lambda: waits(1))
+    lost.terminate()  # the commit has been sent
+    with pytest.raises(asyncpg.PostgresError):
+        await sending
+    async with memory.transaction(other) as held:
+        assert await held.series([key]) != {}
+        holding = asyncio.create_task(held.hold([key], ()))
+        await until(lambda: waits(2))
+        await at.db.execute("SELECT pg_advisory_unlock(1)")
+        assert (await holding)[key].sent_at == SECOND
     await other.close()
 
 

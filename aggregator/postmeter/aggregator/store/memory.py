@@ -44,7 +44,7 @@ class Memory:
         self.turnovers = 0
         self.eras = [0] * SLOTS
         self._locked = [0] * SLOTS
-        self._holder: list[Transaction | None] = [None] * SLOTS
+        self._in_hand = [False] * SLOTS
 
     @asynccontextmanager
     async def transaction(self, connection: Connection) -> AsyncIterator[Transaction]:
@@ -97,8 +97,8 @@ class Memory:
         self.eras[:] = [era + 1 for era in self.eras]
 
     def turns(self) -> list[int | None]:
-        """By slot, how often it was locked here; None: a transaction of this process holds it."""
-        return [turn if holder is None else None for turn, holder in zip(self._locked, self._holder, strict=True)]
+        """By slot, how often it was locked here; None: a transaction of this process holds it, or may still commit."""
+        return [None if in_hand else turn for turn, in_hand in zip(self._locked, self._in_hand, strict=True)]
 
     async def lock(self, held: Transaction, slots: set[int]) -> None:
         """Hold these slots until the transaction ends. Slots are locked once in a transaction, in their order."""
@@ -107,10 +107,10 @@ class Memory:
         if others:
             await held.connection.execute(_QUERIES["take"], others, self._writer)
         for slot in slots:
-            if self._holder[slot] is not None:
+            if self._in_hand[slot]:
                 self.eras[slot] += 1  # committed just now, or not; we have not heard yet
             self._locked[slot] += 1
-            self._holder[slot] = held
+            self._in_hand[slot] = True
             held.turns[slot] = self._locked[slot]
         for slot in others:
             self.eras[slot] += 1
@@ -121,8 +121,9 @@ class Memory:
         ours = {slot for slot, turn in held.turns.items() if self._locked[slot] == turn}
         self._clicks += held.remembered
         for slot in ours:
-            self._holder[slot] = None
-            if not committed:
+            if committed:
+                self._in_hand[slot] = False
+            else:  # and it stays in hand: where the commit's answer was lost, Postgres may be at it still
                 self.eras[slot] += 1
         if not committed:
             return
