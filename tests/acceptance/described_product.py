@@ -15,11 +15,15 @@ from urllib.parse import urlsplit
 
 import requests
 
-from postmeter.shared.apis import consent, recipients, sending_ips, session, webhooks
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint
-from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
-from postmeter.shared.apis.workspaces import BASE
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.workspaces import BASE
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.mail import webhooks
+from postmeter.shared.apis.mail.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.people import session
+from postmeter.shared.apis.privacy import consent, subject_requests
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
+from postmeter.shared.apis.workspace import sending_ips
 from tests.product import PATIENCE, Product, wait_for
 
 UNSUBSCRIBE = UNSUBSCRIBE_PATH + "{token}"
@@ -222,7 +226,7 @@ def filled(product: Product) -> DescribedProduct:
         "ip": "9.9.9.9",
         "opens": "granted",
     }
-    gone = world.ask("POST", recipients.ERASE_PATH, json={"to": "gone@c.example"}).json()["data"]
+    gone = world.ask("POST", subject_requests.ERASE_PATH, json={"to": "gone@c.example"}).json()["data"]
     world.ids = {
         "/v1/messages/{id}": first["id"],
         "/v1/messages/{id}/events": first["id"],
@@ -230,7 +234,7 @@ def filled(product: Product) -> DescribedProduct:
         "/v1/campaigns/{id}": "spring",
         "/v1/sources/{id}": world.made("/v1/sources/{id}"),
         "/v1/users/{id}": world.made("/v1/users/{id}"),
-        recipients.ERASURE_PATH: gone["id"],
+        subject_requests.ERASURE_PATH: gone["id"],
     }
     webhook, world.webhook = source(product)
     world.links = {

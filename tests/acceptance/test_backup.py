@@ -19,8 +19,10 @@ import redis
 import requests
 
 from postmeter.cli.local.servers.binaries import find_postgres, find_redis
-from postmeter.shared.apis import webhooks
-from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.mail import webhooks
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.acceptance.described_product import DOWNLOAD, DescribedProduct, filled, opens
 from tests.databases import on_database
 from tests.missing import need

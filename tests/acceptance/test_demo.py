@@ -23,7 +23,9 @@ from postmeter.cli.demo.model.history import History
 from postmeter.cli.demo.model.moments import DAY, MINUTE, SECOND, stamp
 from postmeter.cli.demo.play import now
 from postmeter.cli.demo.progress import Progress
-from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Service
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.product import Product, descendants, prepare, running, wait_for
 
 PEOPLE = 150

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.apis import session
-from postmeter.shared.apis.table import ENDPOINTS, OPEN_PATH, Endpoint, Limit
+from postmeter.shared.apis.documents.vectis import OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Limit
+from postmeter.shared.apis.people import session
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.acceptance.changed_bodies import EXACT, changed
 from tests.acceptance.described_product import DescribedProduct, filled
 from tests.product import running

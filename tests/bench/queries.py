@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import asyncpg
 
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 from tests.bench import dataset
 from tests.bench.cases.case import Case
 from tests.bench.cases.table import LEFT_OUT, cases

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from postmeter.shared.apis import exports
+from postmeter.shared.apis.documents import exports
 
 HIT = 'endpoint="/api/v1/track/open/"'
 API = 'endpoint="/v1/query"'

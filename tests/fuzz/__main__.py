@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 from tests.fuzz.run import fuzz
 from tests.product import running
 

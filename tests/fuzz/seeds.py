@@ -6,8 +6,9 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qsl
 
-from postmeter.shared.apis import session
-from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.people import session
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.acceptance.described_product import SITE, DescribedProduct, filled
 from tests.fuzz import hooks
 from tests.fuzz.drafts import Draft

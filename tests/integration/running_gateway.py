@@ -14,10 +14,8 @@ from multidict import CIMultiDict
 
 from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
-from postmeter.shared.apis.table import (
-    ENDPOINTS,
-    Endpoint,
-)
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_query import INTERNAL, PEPPER, listening
 from tests.product import PATIENCE, free_port, reachable

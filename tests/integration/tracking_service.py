@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth.principal import HEADER, Principal
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.storage import uuid7

@@ -3,7 +3,7 @@
 import pytest
 
 from postmeter.gateway.limits.rate_limits import DEFAULTS, parse
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 
 
 @pytest.mark.parametrize(

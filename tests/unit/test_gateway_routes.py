@@ -3,7 +3,9 @@
 import pytest
 
 from postmeter.gateway.proxy.routes import Routes
-from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Endpoint, Service
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
 from postmeter.shared.links import hits

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.links.tokens import CLICK, HONEYPOT, OPEN, KeyRing
 from postmeter.shared.privacy.levels import Level, Levels
 from postmeter.shared.storage import uuid7

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.shared.apis.messages import Reason, Untracked
+from postmeter.shared.apis.mail.messages import Reason, Untracked
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy.levels import FULL, Level, Levels
 from postmeter.tracking.html.instrumentation import LISTED_CHARS, MOST_LISTED, Instrument, Instrumented

@@ -9,10 +9,11 @@ import pytest
 from postmeter.gateway.openapi import document
 from postmeter.gateway.openapi.schemas import Schemas
 from postmeter.query.engine import vocabulary
-from postmeter.shared.apis import vectis
-from postmeter.shared.apis.endpoint import Caching, Service, described, one_of
-from postmeter.shared.apis.exports import DOWNLOAD_PATH, STATUS_PATH
-from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Document, Endpoint
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.documents import vectis
+from postmeter.shared.apis.documents.exports import DOWNLOAD_PATH, STATUS_PATH
+from postmeter.shared.apis.endpoint import Caching, Endpoint, Service, described, one_of
+from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage import rollups
 

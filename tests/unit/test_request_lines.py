@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.http.request_lines import readable
 
 HITS = st.sampled_from([OPEN_PATH.encode(), CLICK_PATH.encode(), b"http://t.example" + CLICK_PATH.encode()])

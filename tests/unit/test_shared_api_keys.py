@@ -3,8 +3,9 @@
 import itertools
 from importlib import resources
 
-from postmeter.shared.apis import vectis
-from postmeter.shared.apis.table import ENDPOINTS, NATIVE, document_of
+from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.documents import vectis
+from postmeter.shared.apis.table import ENDPOINTS, document_of
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.storage.rollups import TIERS

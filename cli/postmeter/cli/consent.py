@@ -76,7 +76,7 @@ async def _place(connection: Connection, workspace: str) -> tuple[int, int]:
 def _rows(file: TextIO, workspace: int) -> Iterator[tuple[str, Consent | str]]:
     """Each row's record, and all that it says by name; or what is wrong with it."""
     # Imported here so that other commands do not load what only this one needs.
-    from postmeter.shared.apis.consent import ConsentBody
+    from postmeter.shared.apis.privacy.consent import ConsentBody
     from postmeter.shared.privacy.audit import COMMAND
     from postmeter.tracking.writes.consents import consent_of
 

@@ -12,7 +12,7 @@ from postmeter.cli.errors import CommandError
 from postmeter.cli.options import data_option
 from postmeter.gateway.workspace import privacy_settings
 from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Settings
-from postmeter.shared.apis.privacy import MOST_MONTHS, PrivacyChange
+from postmeter.shared.apis.privacy.ceilings import MOST_MONTHS, PrivacyChange
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.text.domains import normal

@@ -12,7 +12,7 @@ from postmeter.cli import access
 from postmeter.cli.options import data_option
 from postmeter.gateway.people import links, users
 from postmeter.gateway.people.users import User
-from postmeter.shared.apis.users import ROLES
+from postmeter.shared.apis.people.users import ROLES
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import COMMAND, Action
 from postmeter.shared.storage.postgres import Connection

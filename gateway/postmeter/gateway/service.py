@@ -24,7 +24,7 @@ from postmeter.gateway.proxy.routes import Routes
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import Upstream
 from postmeter.gateway.settings import GatewaySettings
-from postmeter.shared.apis.table import Service
+from postmeter.shared.apis.endpoint import Service
 from postmeter.shared.http import ports
 from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.clients.trusted_hops import TrustedHops

@@ -37,10 +37,13 @@ from postmeter.query.metrics import QueryMetrics
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.cursor import Cursors
 from postmeter.query.requests.handler import Asked, Clock, Handler
-from postmeter.shared.apis import audit, consent, domains, recipients, vectis
-from postmeter.shared.apis.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
-from postmeter.shared.apis.live import LIVE_ENDPOINT
-from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.apis.documents import vectis
+from postmeter.shared.apis.documents.exports import DOWNLOAD_PATH, EXPORT_PATH, LATEST_PATH, STATUS_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.privacy import audit, consent, subject_requests
+from postmeter.shared.apis.queries.live import LIVE_ENDPOINT
+from postmeter.shared.apis.table import ENDPOINTS
+from postmeter.shared.apis.workspace import domains
 from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.auth.secret import Secret
@@ -88,7 +91,7 @@ def handlers(
         LIVE_ENDPOINT.path: live.handle,
         audit.PATH: AuditLog(pool, cursors).handle,
         consent.PATH: RecipientConsents(pool).handle,
-        recipients.EXPORT_PATH: RecipientExport(pool).handle,
+        subject_requests.EXPORT_PATH: RecipientExport(pool).handle,
         "/v1/workspace": WorkspaceShown(pool).handle,
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis.table import ENDPOINTS, Service
+from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.bench.cases import krafter, misar, native, optail, vectis, workspaces
 from tests.bench.cases.case import Case
 from tests.bench.dataset import Dataset

@@ -13,7 +13,8 @@ import pytest
 
 from postmeter.gateway.people import bearer_tokens
 from postmeter.gateway.people.links import Purpose
-from postmeter.shared.apis.table import ENDPOINTS, Endpoint
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.integration.people import (
     ADA,
     COOKIE,

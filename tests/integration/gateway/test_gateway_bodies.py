@@ -15,7 +15,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from postmeter.gateway.proxy import upstream
-from postmeter.shared.apis.table import ENDPOINTS, Endpoint, Service
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import arrivals
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.storage import sources

@@ -15,8 +15,8 @@ from yarl import URL
 
 from postmeter.gateway.proxy import answer, upstream
 from postmeter.gateway.service import DOWNLOADS, DOWNLOADS_OF_ONE, WORKSPACE_SHARE
-from postmeter.shared.apis.exports import DOWNLOAD_PATH
-from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.documents.exports import DOWNLOAD_PATH
+from postmeter.shared.apis.mail.unsubscribe import UNSUBSCRIBE_PATH
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.links.tokens import KeyRing, workspace_of
 from tests.integration.running_gateway import TOKEN_KEYS, bearer, client, gateway, service

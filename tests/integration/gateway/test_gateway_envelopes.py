@@ -16,19 +16,12 @@ from yarl import URL
 
 from postmeter.gateway.limits import limits
 from postmeter.gateway.proxy import routes, upstream
-from postmeter.shared.apis import krafter, misar, optail, vectis, webhooks, workspaces
-from postmeter.shared.apis.table import (
-    CLICK_PATH,
-    DOCUMENTS,
-    ENDPOINTS,
-    NATIVE,
-    OPEN_PATH,
-    Document,
-    Endpoint,
-    Limit,
-    Service,
-    document_of,
-)
+from postmeter.shared.apis.document import NATIVE, Document
+from postmeter.shared.apis.documents import krafter, misar, optail, vectis, workspaces
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Limit, Service
+from postmeter.shared.apis.mail import webhooks
+from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, document_of
 from postmeter.shared.auth.secret import Secret
 from tests.integration.running_gateway import NOWHERE, SCOPES, bearer, client, gateway, path_of, service, speak
 from tests.integration.running_query import workspaces as stored_workspaces

@@ -8,8 +8,10 @@ import pytest
 from aiohttp import web
 
 from postmeter.gateway.proxy.answer import WHOLE
-from postmeter.shared.apis import webhooks
-from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Endpoint, Service
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.mail import webhooks
+from postmeter.shared.apis.table import ENDPOINTS
 from tests.integration.running_gateway import SCOPES, bearer, gateway, line, path_of, service
 from tests.integration.running_query import workspaces
 

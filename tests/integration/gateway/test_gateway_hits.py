@@ -14,7 +14,7 @@ from yarl import URL
 from postmeter.gateway.hits import client as hit_client
 from postmeter.gateway.hits import stand_in as hits_module
 from postmeter.gateway.hits.client import NotSent
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.http.clients import client_address
 from postmeter.shared.http.clients.client_address import Client

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from postmeter.gateway.limits import limits, outage
 from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.metrics import GatewayMetrics
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream import streams

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from postmeter.query.exports.rows import sizes
-from postmeter.shared.apis.exports import EXPORT_TYPES
+from postmeter.shared.apis.documents.exports import EXPORT_TYPES
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon
 from tests.integration.running_query import Fact
 from tests.waiting import until

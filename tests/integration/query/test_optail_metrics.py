@@ -276,7 +276,7 @@ async def test_the_scope_is_needed(api: Api) -> None:
 
 async def test_every_metric_is_named_once() -> None:
     from postmeter.query.documents.optail import metrics
-    from postmeter.shared.apis.optail import Bucket, Group
+    from postmeter.shared.apis.documents.optail import Bucket, Group
 
     shown: Any = {"unique_opens": "opened", "unique_clicks": "clicked"}
     assert tuple(shown.get(name, name) for name in metrics.COUNTED) == Bucket.__struct_fields__[1:]

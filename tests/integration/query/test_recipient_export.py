@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from postmeter.shared.apis import recipients
+from postmeter.shared.apis.privacy import subject_requests
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
 from tests.aggregation import event
@@ -29,7 +29,7 @@ async def api(postgres_dsn: str, redis_url: str) -> AsyncIterator[Api]:
 
 async def export(api: Api, body: Any, status: int = 200, **changes: Any) -> Any:
     headers = sealed(api.workspace, scopes=["privacy"], key_id="0011", **changes)
-    async with api.session.post(f"{api.url}{recipients.EXPORT_PATH}", json=body, headers=headers) as answer:
+    async with api.session.post(f"{api.url}{subject_requests.EXPORT_PATH}", json=body, headers=headers) as answer:
         told = json.loads(await answer.read())
         assert answer.status == status, told
         return told.get("data", told)
@@ -85,8 +85,8 @@ async def test_all_that_is_kept_is_told_and_nothing_of_others(api: Api, monkeypa
     rows = await api.here.pool.fetch("SELECT actor, action, target, details::text FROM audit")
     assert [tuple(row) for row in rows] == [("key:0011", "recipient.exported", "", "{}")] * 2
 
-    monkeypatch.setattr(recipients, "MOST_MESSAGES", 2)
-    monkeypatch.setattr(recipients, "MOST_EVENTS", 2)
+    monkeypatch.setattr(subject_requests, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(subject_requests, "MOST_EVENTS", 2)
     told = await export(api, {"to": ADDRESS})
     assert told["left_out"] == {"messages": 1, "events": 1}
     assert [one["type"] for one in told["messages"][0]["events"]] == ["opened", "opened"]
@@ -97,7 +97,7 @@ async def test_all_that_is_kept_is_told_and_nothing_of_others(api: Api, monkeypa
 async def test_a_page_ends_between_two_seconds_as_the_next_one_begins(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recipients, "MOST_MESSAGES", 2)
+    monkeypatch.setattr(subject_requests, "MOST_MESSAGES", 2)
     ago = (timedelta(seconds=1), timedelta(seconds=1.2), timedelta(seconds=1.4), timedelta(seconds=3))
     await register(api.here, api.workspace, *(Mail(NOW - one, to_hash=HASH) for one in ago))
     told = await export(api, {"to": ADDRESS})
@@ -130,7 +130,7 @@ MOMENT = {"waiting": "since", "consent": "recorded_at"}
 
 @pytest.mark.parametrize("name", STORE)
 async def test_the_pages_of_a_list_hold_all_of_it(api: Api, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(recipients, "MOST_ROWS", 2)
+    monkeypatch.setattr(subject_requests, "MOST_ROWS", 2)
     at = [NOW - timedelta(seconds=n) for n in (0, 1.2, 1.4, 1.6, 3, 4, 5)]
     more = [records.encode(event(EventType.DEFERRED, None, provider="POSTMARK"))] if name == "waiting" else []
     for one in at:
@@ -154,7 +154,7 @@ async def test_a_second_that_no_page_holds_is_told_whole_by_next(
 ) -> None:
     """Seven of one second, of which pairs are of one moment, on pages of three."""
     for bound, n in (("MOST_ROWS", 2), ("MOST_MESSAGES", 2), ("MOST_OF_A_SECOND", 1)):
-        monkeypatch.setattr(recipients, bound, n)
+        monkeypatch.setattr(subject_requests, bound, n)
     more = [records.encode(event(EventType.DEFERRED, None, provider="POSTMARK"))] if name == "waiting" else []
     for n in range(7):
         at = NOW + timedelta(milliseconds=n // 2)

@@ -15,8 +15,10 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from postmeter.shared.apis import misar, vectis, workspaces
-from postmeter.shared.apis.table import ENDPOINTS, NATIVE, Document, Endpoint, Service, document_of
+from postmeter.shared.apis.document import NATIVE, Document
+from postmeter.shared.apis.documents import misar, vectis, workspaces
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.table import ENDPOINTS, document_of
 from tests.integration.endpoint_requests import OURS, get
 from tests.integration.two_tenants import TwoTenants, isolated_town
 

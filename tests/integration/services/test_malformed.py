@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.apis.table import CLICK_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH
 from postmeter.shared.http import refusals
 from postmeter.shared.stream.records import Event, Hit
 from tests.integration.every_port import Port, every_port

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared.apis.table import CLICK_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH
 from postmeter.shared.links.pixel import GIF
 from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import answer, connect, heard_of, says

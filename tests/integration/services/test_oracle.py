@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from postmeter.shared.apis.table import ENDPOINTS, Service
+from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.storage import uuid7
 from tests import sealing
 from tests.integration.running_query import Workspaces, query_service, sealed, workspaces

@@ -18,8 +18,9 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 from yarl import URL
 
-from postmeter.shared.apis import exports
-from postmeter.shared.apis.table import ENDPOINTS, Service
+from postmeter.shared.apis.documents import exports
+from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import spans, trace_setting

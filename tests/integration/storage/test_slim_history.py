@@ -15,7 +15,7 @@ import pytest
 
 from postmeter.aggregator.store import refreshed, user_agents
 from postmeter.query.exports.rows.history import _QUERIES as EXPORTS
-from postmeter.shared.apis import recipients
+from postmeter.shared.apis.privacy import subject_requests
 from postmeter.shared.auth import api_keys
 from postmeter.shared.storage import migrate, partitions, verdict_reasons
 from postmeter.shared.storage.rollups import CREATED, ROLLUPS, TOTAL, Rollup, Tier
@@ -190,7 +190,9 @@ async def answers(dsn: str, redis_url: str) -> list[Any]:
                 async with session.get(f"{url}/v1/messages?limit=4&page={page}", headers=ASKING) as answer:
                     said.append((f"page {page}", answer.status, await answer.json()))
         for one in (f"{0:064x}", f"{1:064x}", f"{2:064x}", f"{MESSAGES:064x}"):
-            async with session.post(url + recipients.EXPORT_PATH, json={"to_hash": one}, headers=ASKING) as answer:
+            async with session.post(
+                url + subject_requests.EXPORT_PATH, json={"to_hash": one}, headers=ASKING
+            ) as answer:
                 said.append((f"all of {one}", answer.status, await answer.json()))
         said += [await since(here, redis_url, n) for n in (0, 3, 8)]
         for query, parameters in (("messages", (None, None)), ("events", (None,))):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 from postmeter.shared.stream.records import Consent
 from postmeter.tracking.html.instrumentation import Instrument
 from postmeter.tracking.preferences import languages

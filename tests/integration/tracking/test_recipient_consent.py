@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from postmeter.cli.main import main
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.records import Consent
 from tests.aggregation import Bench, bench, registration

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
 from postmeter.shared.links import destination
 from postmeter.shared.links.pixel import GIF

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from postmeter.shared.apis import webhooks
+from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.auth import sealed
 from postmeter.shared.http import bodies
 from postmeter.shared.links.pixel import GIF

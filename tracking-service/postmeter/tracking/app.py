@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from postmeter.shared.apis import consent
-from postmeter.shared.apis.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
-from postmeter.shared.apis.table import CLICK_PATH, ENDPOINTS, OPEN_PATH, Service
-from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
-from postmeter.shared.apis.webhooks import PATH as WEBHOOK_PATH
+from postmeter.shared.apis.documents.misar import CLIENT_TRACK_EVENT, CLIENT_TRACK_PURCHASE, TRACK_EVENT, TRACK_PURCHASE
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.apis.mail.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.mail.webhooks import PATH as WEBHOOK_PATH
+from postmeter.shared.apis.privacy import consent
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import ClickRefused
 from postmeter.shared.http.answerer import Answerer, Handler
 from postmeter.shared.links import hits

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from postmeter.gateway.hits.client import HitAnswer, HitClient, NoAnswer, NotSent
 from postmeter.gateway.metrics import GatewayMetrics
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth import sealed
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import ClickRefused

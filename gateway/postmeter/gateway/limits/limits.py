@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from postmeter.gateway.limits.outage import Outage
 from postmeter.gateway.metrics import GatewayMetrics
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream import redis_clients, streams

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from postmeter.shared.apis.table import Limit
+from postmeter.shared.apis.endpoint import Limit
 from postmeter.shared.process.setting_types import Takes
 
 DEFAULTS = {

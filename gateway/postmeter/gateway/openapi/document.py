@@ -7,7 +7,8 @@ from typing import Any
 
 from postmeter.gateway.openapi.operations import BEARER, LIMIT_FIELDS, LIMIT_NUMBERS, SESSION, TAG_HEADERS, operation
 from postmeter.gateway.openapi.schemas import Schemas
-from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS, Endpoint
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.table import DOCUMENTS, ENDPOINTS
 
 VERSION = "3.1.0"
 _INFO = """Email tracking and analytics that you run yourself. Public analytics APIs and one of Postmeter's own,

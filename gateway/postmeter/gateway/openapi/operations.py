@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from postmeter.gateway.openapi.schemas import Schemas
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
-from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.mail.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 
 Part = dict[str, Any]
 BEARER = "bearer"

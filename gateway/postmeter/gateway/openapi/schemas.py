@@ -7,8 +7,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
+from postmeter.shared.apis.document import Document
 from postmeter.shared.apis.endpoint import READ_LATER, READ_LATER_STRUCTS
-from postmeter.shared.apis.table import Document
 
 Schema = dict[str, Any]
 _DECIMAL = {"type": "string", "format": "decimal"}

@@ -9,7 +9,7 @@ from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.people.browser.cookie import SESSION
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
-from postmeter.shared.apis.table import Endpoint
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.auth import authorization
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError

@@ -9,7 +9,7 @@ from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.keys.registry import Key, KeyRefused, NoSuchKey
 from postmeter.gateway.people import delegation
 from postmeter.gateway.proxy.routes import Handler
-from postmeter.shared.apis import keys as api
+from postmeter.shared.apis.people import keys as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError

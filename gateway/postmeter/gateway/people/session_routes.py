@@ -18,7 +18,7 @@ from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.proxy.routes import Handler
-from postmeter.shared.apis import session as api
+from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import answers, json_bodies

@@ -8,7 +8,7 @@ from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.gateway.people.links import Link, Purpose
 from postmeter.gateway.people.passwords import Passwords
 from postmeter.gateway.people.throttle import Throttle
-from postmeter.shared.apis.session import KeySignIn, LinkSignIn, PasswordSignIn
+from postmeter.shared.apis.people.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.storage.commits import transaction

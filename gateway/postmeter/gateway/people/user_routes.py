@@ -11,7 +11,7 @@ from postmeter.gateway.people import delegation, links, roles, users
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
 from postmeter.gateway.proxy.routes import Handler
-from postmeter.shared.apis import users as api
+from postmeter.shared.apis.people import users as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import answers, json_bodies

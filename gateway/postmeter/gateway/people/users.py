@@ -13,7 +13,7 @@ import msgspec
 
 from postmeter.gateway.people import links, roles, sessions
 from postmeter.gateway.people.links import Purpose
-from postmeter.shared.apis.users import ROLES
+from postmeter.shared.apis.people.users import ROLES
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.privacy import audit

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postmeter.shared.apis.endpoint import ANY_MEDIA
-from postmeter.shared.apis.table import Endpoint
+from postmeter.shared.apis.endpoint import ANY_MEDIA, Endpoint
 from postmeter.shared.errors import RequestError
 
 _UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")

@@ -22,9 +22,12 @@ from postmeter.gateway.proxy.media_types import require_media
 from postmeter.gateway.proxy.routes import Handler, Routes
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import KEPT, Upstream, target
-from postmeter.shared.apis import exports, preferences, unsubscribe, webhooks
-from postmeter.shared.apis.live import LIVE_ENDPOINT
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH, Endpoint, Service
+from postmeter.shared.apis.documents import exports
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.mail import unsubscribe, webhooks
+from postmeter.shared.apis.privacy import preferences
+from postmeter.shared.apis.queries.live import LIVE_ENDPOINT
 from postmeter.shared.auth import principal, sealed
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.meta import PAGES
-from postmeter.shared.apis.table import ENDPOINTS, Endpoint
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 

@@ -10,9 +10,9 @@ import aiohttp
 from yarl import URL
 
 from postmeter.gateway.metrics import GatewayMetrics
-from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.codes import Code
-from postmeter.shared.apis.table import Endpoint, Service
+from postmeter.shared.apis.endpoint import Endpoint, Service
+from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.bodies import IncomingBody
 from postmeter.shared.http.concurrency import ConcurrencyLimiter

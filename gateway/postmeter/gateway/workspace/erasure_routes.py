@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from postmeter.gateway.proxy.routes import Handler
-from postmeter.shared.apis import recipients as api
+from postmeter.shared.apis.privacy import subject_requests as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies

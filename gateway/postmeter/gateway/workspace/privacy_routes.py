@@ -8,7 +8,7 @@ from aiohttp import web
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.gateway.workspace import privacy_settings
 from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Settings
-from postmeter.shared.apis import privacy as api
+from postmeter.shared.apis.privacy import ceilings as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies

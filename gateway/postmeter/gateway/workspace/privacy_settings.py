@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
-from postmeter.shared.apis import privacy as api
+from postmeter.shared.apis.privacy import ceilings as api
 from postmeter.shared.errors import PostmeterError
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action

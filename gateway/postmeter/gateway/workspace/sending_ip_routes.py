@@ -10,7 +10,7 @@ from aiohttp import web
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.gateway.workspace import sending_ips
 from postmeter.gateway.workspace.sending_ips import Address, AddressRefused, NoSuchAddress, SendingIp, TooManyAddresses
-from postmeter.shared.apis import sending_ips as api
+from postmeter.shared.apis.workspace import sending_ips as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies

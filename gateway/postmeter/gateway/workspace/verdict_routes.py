@@ -7,7 +7,7 @@ from aiohttp import web
 
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.gateway.workspace import verdict_settings
-from postmeter.shared.apis import verdicts as api
+from postmeter.shared.apis.workspace import verdicts as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused
 from postmeter.shared.http import answers, json_bodies

@@ -14,7 +14,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis.krafter import (
+from postmeter.shared.apis.documents.krafter import (
     STATUSES,
     ByStatus,
     DailyAnswer,

@@ -14,7 +14,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters, times
 from postmeter.query.requests.handler import Asked, Clock, Handler
-from postmeter.shared.apis import misar as api
+from postmeter.shared.apis.documents import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from postmeter.query.documents import vectis
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis import vectis as api
+from postmeter.shared.apis.documents import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs

@@ -19,7 +19,7 @@ from postmeter.query import rates
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis import vectis as api
+from postmeter.shared.apis.documents import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json

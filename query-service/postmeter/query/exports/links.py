@@ -12,7 +12,7 @@ import hmac
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
-from postmeter.shared.apis.exports import DOWNLOAD_PATH
+from postmeter.shared.apis.documents.exports import DOWNLOAD_PATH
 from postmeter.shared.auth.secret import Secret
 
 

@@ -10,7 +10,7 @@ from postmeter.query.documents import window
 from postmeter.query.documents.window import Window
 from postmeter.query.engine.query import MAX_ROWS, Scope
 from postmeter.query.exports.files import parquet_file
-from postmeter.shared.apis.exports import DEFAULT_FORMAT, EXPORT_FORMATS, EXPORT_TYPES, ExportBody
+from postmeter.shared.apis.documents.exports import DEFAULT_FORMAT, EXPORT_FORMATS, EXPORT_TYPES, ExportBody
 from postmeter.shared.http.fields import invalid
 
 MAX_CAMPAIGNS = 1_000

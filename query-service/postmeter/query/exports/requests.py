@@ -20,7 +20,7 @@ from postmeter.query.exports.order import Order
 from postmeter.query.exports.rows import sizes
 from postmeter.query.exports.storage import Download, Storage
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis import exports as api
+from postmeter.shared.apis.documents import exports as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json

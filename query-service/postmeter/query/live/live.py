@@ -14,7 +14,7 @@ from postmeter.query.metrics import LiveMetrics
 from postmeter.query.requests import parameters
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.live import LiveParameters
+from postmeter.shared.apis.queries.live import LiveParameters
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Pool
 

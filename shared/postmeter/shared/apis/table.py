@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import (
-    audit,
-    campaigns,
-    consent,
-    domains,
-    events,
-    exports,
-    keys,
-    krafter,
-    live,
-    message_events,
-    messages,
-    meta,
-    misar,
-    optail,
-    preferences,
-    privacy,
-    query,
-    recipients,
-    search,
-    sending_ips,
-    session,
-    sources,
-    unsubscribe,
-    users,
-    vectis,
-    verdicts,
-    webhooks,
-    workspace,
-    workspaces,
-)
+from postmeter.shared.apis import meta
 from postmeter.shared.apis.document import NATIVE, Document
-from postmeter.shared.apis.endpoint import Endpoint, Limit, Service
-from postmeter.shared.apis.message_events import HISTORY
-from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
-
-__all__ = [
-    "CLICK_PATH",
-    "DOCUMENTS",
-    "ENDPOINTS",
-    "NATIVE",
-    "OPEN_PATH",
-    "Document",
-    "Endpoint",
-    "Limit",
-    "Service",
-    "document_of",
-]
+from postmeter.shared.apis.documents import exports, krafter, misar, optail, vectis, workspaces
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.mail import events, message_events, messages, sources, unsubscribe, webhooks
+from postmeter.shared.apis.mail.message_events import HISTORY
+from postmeter.shared.apis.people import keys, session, users
+from postmeter.shared.apis.privacy import audit, ceilings, consent, preferences, subject_requests
+from postmeter.shared.apis.queries import live, query, search
+from postmeter.shared.apis.workspace import campaigns, domains, sending_ips, verdicts, workspace
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *vectis.ENDPOINTS,
@@ -68,9 +30,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *domains.ENDPOINTS,
     *verdicts.ENDPOINTS,
     *sending_ips.ENDPOINTS,
-    *privacy.ENDPOINTS,
+    *ceilings.ENDPOINTS,
     *consent.ENDPOINTS,
-    *recipients.ENDPOINTS,
+    *subject_requests.ENDPOINTS,
     *audit.ENDPOINTS,
     *preferences.ENDPOINTS,
     live.LIVE_ENDPOINT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis.table import Endpoint
+from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 

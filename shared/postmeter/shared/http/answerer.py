@@ -16,8 +16,8 @@ import msgspec
 from aiohttp import web
 from prometheus_client import Histogram
 
-from postmeter.shared.apis import webhooks
 from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.auth import authorization, principal
 from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals

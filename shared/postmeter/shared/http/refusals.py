@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from postmeter.shared.apis.codes import Code
-from postmeter.shared.apis.table import Document, document_of
+from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.table import document_of
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import request_ids
 

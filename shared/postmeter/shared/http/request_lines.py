@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote_from_bytes
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.http.refusals import origin_form
 from postmeter.shared.links import hits
 

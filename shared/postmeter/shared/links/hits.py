@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import NamedTuple
 
-from postmeter.shared.apis.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.links import pixel
 
 METHODS = ("GET", "HEAD")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared.apis.misar import TrackEventBody
+from postmeter.shared.apis.documents.misar import TrackEventBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.privacy import recipients
 from postmeter.shared.storage import uuid7

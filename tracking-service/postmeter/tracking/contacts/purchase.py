@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared.apis.misar import Item, PurchaseBody
+from postmeter.shared.apis.documents.misar import Item, PurchaseBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import recipients

@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from postmeter.shared.apis.misar import PurchaseAnswer, TrackEventAnswer
+from postmeter.shared.apis.documents.misar import PurchaseAnswer, TrackEventAnswer
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json

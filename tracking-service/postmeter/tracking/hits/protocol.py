@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.http import refusals, request_lines
 from postmeter.shared.http.clients.client_address import join, plain

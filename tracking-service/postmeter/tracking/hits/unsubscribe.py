@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from postmeter.shared.apis.unsubscribe import FIELD, UNSUBSCRIBE_PATH, VALUE
+from postmeter.shared.apis.mail.unsubscribe import FIELD, UNSUBSCRIBE_PATH, VALUE
 from postmeter.shared.errors import TokenRejected
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.links import hits

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from postmeter.shared.apis import messages as api
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
-from postmeter.shared.apis.table import CLICK_PATH, OPEN_PATH
-from postmeter.shared.apis.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
+from postmeter.shared.apis.mail import messages as api
+from postmeter.shared.apis.mail.unsubscribe import UNSUBSCRIBE_PATH
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.shared.privacy.levels import Level, Levels
 from postmeter.tracking.html.link_rules import LinkRules, Untracked

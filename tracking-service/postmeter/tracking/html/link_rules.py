@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote_to_bytes
 
-from postmeter.shared.apis.messages import Reason
+from postmeter.shared.apis.mail.messages import Reason
 from postmeter.shared.errors import ClickRefused, DestinationRefused, PostmeterError, TokenRejected
 from postmeter.shared.links import click_url, destination
 from postmeter.shared.links.tokens import TOKEN_CHARS, WITHOUT_URL, KeyRing

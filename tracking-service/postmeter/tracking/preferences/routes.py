@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from asyncpg.pgproto.pgproto import UUID
 
-from postmeter.shared.apis.preferences import PREFERENCES_PATH
+from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 from postmeter.shared.errors import TokenRejected
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.links.hits import Page

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from redis.asyncio import Redis
 
-from postmeter.shared.apis.webhooks import DeliveryAnswer, RejectedItem
+from postmeter.shared.apis.mail.webhooks import DeliveryAnswer, RejectedItem
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process import logs
 from postmeter.shared.storage import sources

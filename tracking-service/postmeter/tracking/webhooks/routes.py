@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from postmeter.shared.apis import webhooks
+from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.http import failures
 from postmeter.shared.http.answerer import Asked

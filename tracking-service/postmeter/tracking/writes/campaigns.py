@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis.campaigns import CampaignBody, CampaignChangeAnswer
-from postmeter.shared.apis.campaigns import CampaignChange as Accepted
+from postmeter.shared.apis.workspace.campaigns import CampaignBody, CampaignChangeAnswer
+from postmeter.shared.apis.workspace.campaigns import CampaignChange as Accepted
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json

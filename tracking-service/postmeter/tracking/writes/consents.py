@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis.consent import ConsentBody, ConsentsAnswer, ConsentsBody
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.events import Rejected
+from postmeter.shared.apis.mail.events import Rejected
+from postmeter.shared.apis.privacy.consent import ConsentBody, ConsentsAnswer, ConsentsBody
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, json_bodies

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from postmeter.shared.apis.events import EventsBody
+from postmeter.shared.apis.mail.events import EventsBody
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.fields import invalid

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared.apis.events import EventBody
+from postmeter.shared.apis.mail.events import EventBody
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies

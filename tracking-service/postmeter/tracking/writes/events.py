@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.events import EventsAnswer, Rejected
+from postmeter.shared.apis.mail.events import EventsAnswer, Rejected
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from postmeter.shared.apis.messages import MessageBody, Tracking
+from postmeter.shared.apis.mail.messages import MessageBody, Tracking
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_bodies

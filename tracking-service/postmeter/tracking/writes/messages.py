@@ -12,8 +12,8 @@ import msgspec
 from aiohttp import web
 
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.events import Rejected
-from postmeter.shared.apis.messages import (
+from postmeter.shared.apis.mail.events import Rejected
+from postmeter.shared.apis.mail.messages import (
     DecidedBy,
     Link,
     MessageAnswer,
@@ -25,7 +25,7 @@ from postmeter.shared.apis.messages import (
     Unsubscribe,
     Untracked,
 )
-from postmeter.shared.apis.unsubscribe import FIELD, VALUE
+from postmeter.shared.apis.mail.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, json_bodies

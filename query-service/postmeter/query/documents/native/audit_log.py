@@ -8,7 +8,7 @@ from aiohttp import web
 from postmeter.query.requests import parameters
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.audit import AuditAnswer, AuditParameters, Entry
+from postmeter.shared.apis.privacy.audit import AuditAnswer, AuditParameters, Entry
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool

@@ -8,7 +8,7 @@ from postmeter.query.documents import campaigns
 from postmeter.query.requests import parameters
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.campaigns import Campaign, CampaignsAnswer, CampaignsParameters
+from postmeter.shared.apis.workspace.campaigns import Campaign, CampaignsAnswer, CampaignsParameters
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp

@@ -7,7 +7,7 @@ from aiohttp import web
 from postmeter.query.requests import parameters
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.domains import Domain, DomainsAnswer, DomainsParameters
+from postmeter.shared.apis.workspace.domains import Domain, DomainsAnswer, DomainsParameters
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from postmeter.query.documents.native.message_search import STATUS
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
+from postmeter.shared.apis.mail.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool

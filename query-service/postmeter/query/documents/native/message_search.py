@@ -20,7 +20,7 @@ from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.requests import times
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis.search import FoundMessage, SearchAnswer, SearchBody
+from postmeter.shared.apis.queries.search import FoundMessage, SearchAnswer, SearchBody
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid

@@ -25,7 +25,7 @@ from postmeter.query.engine.vocabulary import (
 from postmeter.query.requests import times
 from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis.query import QueryAnswer, QueryBody, QueryUnderstood
+from postmeter.shared.apis.queries.query import QueryAnswer, QueryBody, QueryUnderstood
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import check_names, invalid

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.consent import ConsentAnswer, ConsentParameters, RecipientConsent, RecordedChoice
+from postmeter.shared.apis.privacy.consent import ConsentAnswer, ConsentParameters, RecipientConsent, RecordedChoice
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import recipients

@@ -14,8 +14,8 @@ from postmeter.query.documents.native.message_events import event_of, message_of
 from postmeter.query.documents.native.recipient_consent import consent_of
 from postmeter.query.documents.native.recipient_pages import LISTS, Beginning
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis import recipients as api
-from postmeter.shared.apis.message_events import HistoryEvent
+from postmeter.shared.apis.mail.message_events import HistoryEvent
+from postmeter.shared.apis.privacy import subject_requests as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.workspace import Workspace, WorkspaceAnswer
+from postmeter.shared.apis.workspace.workspace import Workspace, WorkspaceAnswer
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries

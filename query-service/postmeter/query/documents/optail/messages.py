@@ -16,7 +16,7 @@ from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked
-from postmeter.shared.apis.optail import (
+from postmeter.shared.apis.documents.optail import (
     STATUSES,
     ListedMessage,
     Message,

@@ -11,7 +11,7 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked, Clock
-from postmeter.shared.apis.optail import (
+from postmeter.shared.apis.documents.optail import (
     BreakdownAnswer,
     BreakdownParameters,
     BreakdownQuery,

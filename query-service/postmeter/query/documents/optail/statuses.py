@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis.optail import STATUSES
+from postmeter.shared.apis.documents.optail import STATUSES
 from postmeter.shared.stream.events import State
 
 STATUS_OF = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.requests import times
-from postmeter.shared.apis.optail import SummaryParameters
+from postmeter.shared.apis.documents.optail import SummaryParameters
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.text.stamps import stamp
 

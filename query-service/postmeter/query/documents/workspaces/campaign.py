@@ -6,7 +6,7 @@ from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row, Scope
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.documents import workspaces as api
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 

@@ -10,7 +10,7 @@ from postmeter.query.documents.workspaces import formulas, lookups, significance
 from postmeter.query.documents.workspaces.significance import Sample
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.documents import comparison as api
 from postmeter.shared.http.fields import check_names, invalid
 from postmeter.shared.storage.postgres import Pool
 

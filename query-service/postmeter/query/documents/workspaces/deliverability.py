@@ -11,7 +11,7 @@ from postmeter.query.documents.window import Window
 from postmeter.query.documents.workspaces import health, lookups
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
-from postmeter.shared.apis import deliverability as api
+from postmeter.shared.apis.documents import deliverability as api
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.text.stamps import stamp
 

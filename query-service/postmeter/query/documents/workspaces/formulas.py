@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from postmeter.query import rates
-from postmeter.shared.apis import workspaces
+from postmeter.shared.apis.documents import comparison
 
 METRICS = (
     "sent",
@@ -32,7 +32,7 @@ RATES = {
 }
 """Rate: what happened, and out of what."""
 
-assert tuple(RATES) == workspaces.RATES
+assert tuple(RATES) == comparison.RATES
 
 Counts = Mapping[str, int]
 """METRICS and how often each was counted."""

@@ -18,7 +18,8 @@ from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Resolution
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked, Clock, Handler
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.documents import workspaces as api
+from postmeter.shared.apis.documents.comparison import DEFAULT_RATES
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.storage.postgres import Pool
@@ -89,7 +90,7 @@ class Analytics:
         lookups.workspace(asked)
         body = json_bodies.decode(_compare, await asked.read())
         days = window.read(body.time_range, body.start_date, body.end_date, self._clock(), window.BODY)
-        metrics = list(api.DEFAULT_RATES) if body.metrics is None else body.metrics
+        metrics = list(DEFAULT_RATES) if body.metrics is None else body.metrics
         return _answer(await self._compare.read(asked.scope, body.campaign_ids, metrics, days))
 
     def _window(self, given: api.OverviewParameters) -> window.Window:

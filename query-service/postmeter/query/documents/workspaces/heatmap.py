@@ -13,7 +13,7 @@ from postmeter.query.documents.workspaces import lookups
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
 from postmeter.query.requests import times
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.documents import heatmap as api
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import SENT, SENT_COUNTERS
 

@@ -9,7 +9,7 @@ from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.documents.workspaces.campaign import time_range
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Scope
-from postmeter.shared.apis import workspaces as api
+from postmeter.shared.apis.documents import workspaces as api
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import OTHER
 

@@ -21,8 +21,8 @@ from postmeter.query.engine.query import Resolution
 from postmeter.query.exports.files.columns import Column, Kind, Row, Table, Value, columns
 from postmeter.query.exports.rows import sizes
 from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
-from postmeter.shared.apis import workspaces as api
-from postmeter.shared.apis.deliverability import Deliverability
+from postmeter.shared.apis.documents import workspaces as api
+from postmeter.shared.apis.documents.deliverability import Deliverability
 
 _COUNTS = api.CampaignSummary.__struct_fields__
 _RATES = api.CampaignRates.__struct_fields__

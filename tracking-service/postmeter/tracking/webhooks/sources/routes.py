@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from redis.asyncio import Redis
 
-from postmeter.shared.apis import sources as api
+from postmeter.shared.apis.mail import sources as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError, SettingsError

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from postmeter.shared.apis.endpoint import Caching, Service, Timestamp, described, native, one_of, read_later
-from postmeter.shared.apis.events import Rejected
-from postmeter.shared.apis.privacy import ADMINS
+from postmeter.shared.apis.mail.events import Rejected
+from postmeter.shared.apis.privacy.ceilings import ADMINS
 from postmeter.shared.privacy.levels import CHOICES
 
 PATH = "/v1/recipients/consent"

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.deliverability import DeliverabilityAnswer
 from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.documents.comparison import DEFAULT_RATES, RATES, CompareAnswer
+from postmeter.shared.apis.documents.deliverability import DeliverabilityAnswer
+from postmeter.shared.apis.documents.heatmap import HeatmapAnswer
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
@@ -159,71 +161,6 @@ class OverviewAnswer(Struct):
     data: Overview
 
 
-class OptimalSendTime(Struct):
-    """The best hour of the week."""
-
-    day_of_week: str
-    hour: int
-    engagement_score: Decimal
-
-
-class HeatmapCell(Struct):
-    """One weekday and period of the day, by the messages' sending time."""
-
-    day_of_week: str
-    time_period: str
-    emails_sent: int
-    emails_opened: int
-    open_rate: Decimal
-    engagement_score: Decimal
-
-
-class HeatmapHour(Struct):
-    """One hour of the week in which mail was sent (our addition). compared: whether it can be the best one."""
-
-    day_of_week: str
-    hour: int
-    emails_sent: int
-    emails_opened: int
-    emails_clicked: int
-    emails_replied: int
-    open_rate: Decimal
-    engagement_score: Decimal
-    compared: bool
-
-
-class Heatmap(Struct):
-    """All 7 x 4 cells, Monday first. optimal_send_time: null where no hour is `compared`. hours: those with mail."""
-
-    workspace_id: str
-    timezone: str
-    optimal_send_time: OptimalSendTime | None
-    heatmap: list[HeatmapCell]
-    hours: list[HeatmapHour]
-
-
-class HeatmapAnswer(Struct):
-    """GET .../analytics/engagement-heatmap."""
-
-    success: bool
-    data: Heatmap
-
-
-RATES = (
-    "delivery_rate",
-    "open_rate",
-    "click_rate",
-    "click_to_open_rate",
-    "reply_rate",
-    "bounce_rate",
-    "spam_rate",
-    "unsubscribe_rate",
-)
-"""What campaigns can be compared by."""
-DEFAULT_RATES = ("open_rate", "click_rate", "reply_rate", "delivery_rate")
-"""What they are compared by unless metrics are named."""
-
-
 class CompareBody(Struct, forbid_unknown_fields=True):
     """Body of POST .../analytics/compare, and nothing else. start_date, end_date: with time_range `custom`. Null is as
     what is not there, but for campaign_ids.
@@ -236,47 +173,6 @@ class CompareBody(Struct, forbid_unknown_fields=True):
     ] = None
     start_date: Annotated[str | None, _START] = None
     end_date: Annotated[str | None, _END] = None
-
-
-class Interval(Struct):
-    """A rate's counts and its 95 % Wilson interval, in percent. Null where there were no trials."""
-
-    successes: int
-    trials: int
-    lower: Decimal | None
-    upper: Decimal | None
-
-
-class ComparedCampaign(Struct):
-    """One campaign's rates in percent, and what they were computed from."""
-
-    campaign_id: str
-    campaign_name: str
-    metrics: dict[str, Decimal]
-    intervals: dict[str, Interval]
-
-
-class Significance(Struct):
-    """Whether the winner's rate is higher by more than chance: the largest Holm-corrected p-value."""
-
-    metric: str
-    winner: str | None
-    p_value: Decimal | None
-    is_significant: bool
-
-
-class Comparison(Struct):
-    """Campaigns side by side."""
-
-    comparison: list[ComparedCampaign]
-    statistical_significance: list[Significance]
-
-
-class CompareAnswer(Struct):
-    """POST .../analytics/compare."""
-
-    success: bool
-    data: Comparison
 
 
 class FailedError(Struct):

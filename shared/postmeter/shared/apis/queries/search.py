@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, field
 
 from postmeter.shared.apis.document import NATIVE
 from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.query import NotLookedAt, Values
+from postmeter.shared.apis.queries.query import NotLookedAt, Values
 from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 
 ENGAGEMENTS = (

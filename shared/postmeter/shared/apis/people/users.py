@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from postmeter.shared.apis.endpoint import Timestamp, described, one_of
-from postmeter.shared.apis.keys import endpoint
+from postmeter.shared.apis.people.keys import endpoint
 
 PATH = "/v1/users"
 ONE_PATH = "/v1/users/{id}"

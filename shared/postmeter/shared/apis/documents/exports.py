@@ -7,8 +7,8 @@ from typing import Annotated
 from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
+from postmeter.shared.apis.documents.workspaces import BASE, DOCUMENT, endpoint
 from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.workspaces import BASE, DOCUMENT, endpoint
 
 EXPORT_TYPES = ("campaign_performance", "overview", "deliverability", "engagement_heatmap", "messages", "events")
 EXPORT_FORMATS = ("csv", "json", "xlsx", "parquet")

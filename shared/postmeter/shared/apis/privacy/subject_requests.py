@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-from postmeter.shared.apis.consent import RecipientConsent
 from postmeter.shared.apis.endpoint import Caching, Day, Service, Timestamp, described, native, one_of
-from postmeter.shared.apis.message_events import MessageHistory
+from postmeter.shared.apis.mail.message_events import MessageHistory
+from postmeter.shared.apis.privacy.consent import RecipientConsent
 
 ERASE_PATH = "/v1/recipients/erase"
 ERASURE_PATH = "/v1/recipients/erasures/{id}"

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from postmeter.shared.apis.document import NATIVE
 from postmeter.shared.apis.endpoint import Endpoint, Limit, Service, described, one_of, read_later
-from postmeter.shared.apis.events import Rejected
+from postmeter.shared.apis.mail.events import Rejected
 from postmeter.shared.privacy.levels import CLICK_LEVELS, OPEN_LEVELS, Ceiling
 
 

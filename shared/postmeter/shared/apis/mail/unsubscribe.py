@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis import vectis
+from postmeter.shared.apis.documents import vectis
 from postmeter.shared.apis.endpoint import ANY_MEDIA, Endpoint, Service, one_of
 
 UNSUBSCRIBE_PATH = "/api/v1/track/unsubscribe/"

@@ -1,0 +1,1 @@
+"""The five published documents: shapes and rows of each."""

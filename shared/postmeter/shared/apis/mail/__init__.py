@@ -1,0 +1,1 @@
+"""What is reported of mail: messages, events, webhooks, unsubscriptions."""

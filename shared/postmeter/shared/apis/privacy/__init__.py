@@ -1,0 +1,1 @@
+"""What may be kept of recipients, what they choose and ask for, and who changed what."""

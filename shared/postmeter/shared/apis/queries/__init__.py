@@ -1,0 +1,1 @@
+"""What can be asked for beside the documents' numbers."""

@@ -1,0 +1,1 @@
+"""A workspace: what it is called, its domains and campaigns, what it decides on verdicts and sending IPs."""
