@@ -246,7 +246,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize(
-    "reads", ["few messages", "all messages, for many subjects", "all messages, for lack of subjects"]
+    "reads", ["few messages", "all messages, for many subjects", "all messages, for lack of subjects", "those of domains"]
 )
 async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(
     api: Api, monkeypatch: pytest.MonkeyPatch, reads: str
@@ -256,6 +256,8 @@ async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(
     elif reads == "all messages, for lack of subjects":
         async with api.here.pool.acquire() as connection:
             await connection.execute("INSERT INTO subject_excess VALUES ($1)", api.workspace)
+    elif reads == "those of domains":
+        api = api.confined("example.com")
     subjects = [*(subject for found in FOUND.values() for subject in found), ""]
     await register(api.here, api.workspace, *(Mail(AT, subject=subject) for subject in set(subjects)))
     for search, found in FOUND.items():
@@ -272,6 +274,18 @@ async def test_a_search_reads_only_messages_with_the_subjects_that_it_finds(api:
     async with api.here.pool.acquire() as connection, connection.transaction():
         await connection.execute("LOCK TABLE message IN ACCESS EXCLUSIVE MODE")
         assert (await api.ok("/v1/messages?search=bye"))["pagination"]["total"] == 0
+
+
+async def test_a_confined_search_reads_no_subject_of_others(api: Api) -> None:
+    """Else the time that it takes would tell what they hold: it is the same work, whatever is searched for."""
+    mine = [Mail(AT - timedelta(days=n), domain="a.example", subject="Good-bye") for n in (0, 1, 2, 9)]
+    await register(api.here, api.workspace, *mine, *(Mail(AT, domain="b.example", subject="Good-bye") for _ in "abc"))
+    mine_only = api.confined("a.example")
+    async with api.here.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE subject IN ACCESS EXCLUSIVE MODE")
+        answer = await mine_only.ok("/v1/messages?search=bye&limit=3")
+    assert [row["id"] for row in answer["data"]] == [str(mail.id) for mail in mine[:3]]
+    assert answer["pagination"]["total"] == len(mine)
 
 
 async def test_an_empty_search_is_none(api: Api) -> None:

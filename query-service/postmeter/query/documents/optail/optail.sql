@@ -44,11 +44,22 @@ strpos(upper(subject COLLATE "{collation}"), upper($2::text COLLATE "{collation}
 -- A message's subject that has one of the keys $2: by the index on this expression.
 hashtextextended(subject, workspace) = ANY ($2::bigint[])
 
+-- name: of_series
+-- Messages of workspace $1 that are of series $6, read without a look at any subject: from the days in which some of these
+-- were created, those that follow each other as one.
+(SELECT min(bucket) AS low, max(bucket) + interval '24 hours' AS high FROM (
+    SELECT bucket, bucket - row_number() OVER (ORDER BY bucket) * interval '24 hours' AS stretch FROM (
+        SELECT bucket FROM cohort_created_1d WHERE workspace = $1 AND series = ANY ($6::bigint[])
+        GROUP BY bucket HAVING sum({count}) > 0) AS own) AS day GROUP BY stretch) AS days, LATERAL (
+    SELECT * FROM message AS one
+    WHERE one.workspace = $1 AND one.created_at >= days.low AND one.created_at < days.high
+        AND one.series = ANY ($6::bigint[]) OFFSET 0) AS message
+
 -- name: search
--- Messages of workspace $1 with the subjects ($2) wanted, after the first $3 up to $4, newest first, each row with the
--- number of all; $5 the states, $6 the series, null for all. At least one row, of nulls beside the number.
+-- Of {messages} those of workspace $1 with the subjects ($2) wanted, after the first $3 up to $4, newest first, each row with
+-- the number of all; $5 the states, $6 the series, null for all. At least one row, of nulls beside the number.
 WITH found AS MATERIALIZED (
-    SELECT id, created_at FROM message
+    SELECT id, created_at FROM {messages}
     WHERE workspace = $1 AND {wanted}
         AND ($5::smallint[] IS NULL OR state = ANY ($5)) AND ($6::bigint[] IS NULL OR series = ANY ($6))),
 chosen AS (SELECT id FROM found ORDER BY created_at DESC, id DESC OFFSET $3 LIMIT $4)
