@@ -61,12 +61,18 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
             raise SettingsError("POSTMETER_OIDC_ISSUER needs POSTMETER_OIDC_CLIENT_ID and POSTMETER_PUBLIC_GATEWAY_URL")
 
 
-def is_endpoint(url: str) -> bool:
-    """Whether tokens may be sent there: by https, or on this machine."""
+def is_endpoint(url: str, issuer: str | None = None) -> bool:
+    """Whether tokens may be sent there: by https, or on this machine.
+
+    issuer: whose endpoint it is to be. One that is elsewhere names none on this machine: it would have us ask what
+    listens here.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         return False
-    is_here = host in ("localhost", "127.0.0.1", "::1")
+    if not (url.isascii() and url.isprintable()) or " " in url:  # urlsplit overlooks line ends
+        return False
+    is_here = host in ("localhost", "127.0.0.1", "::1") and (issuer is None or urlsplit(issuer).scheme == "http")
     return host != "" and (parts.scheme == "https" or (parts.scheme == "http" and is_here))

@@ -17,6 +17,7 @@ from joserfc.jwk import KeySet
 
 from postmeter.gateway.people.oidc import provider, routes
 from postmeter.gateway.people.oidc.provider import NotSignedIn, Provider, ProviderAway
+from postmeter.gateway.settings import is_endpoint
 from postmeter.shared.http import concurrency as turns
 from tests.integration.identity_provider import EC, NONCE, Played, at, played, token
 from tests.integration.people import PeopleGateway, people_gateway
@@ -259,6 +260,14 @@ async def test_codes_that_a_stranger_makes_up_take_nobody_else_s_turn(postgres_d
     assert "given" in codes
 
 
+async def test_who_comes_back_with_nothing_a_hundred_times_is_told_once(
+    place: PeopleGateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url, cookies = f"{place.url}/session/oidc/callback?code=c&state=s", {"postmeter_oidc": "x" * 43}
+    assert {(await go(place, url, cookies)).to for _ in range(100)} == {"/login#oidc=refused"}
+    assert "".join(capfd.readouterr()).count("refused here") == 1
+
+
 async def test_an_email_that_is_in_userinfo_alone_is_found_there() -> None:
     async with played() as (acting, asking, _):
         acting.claims = {"email": None}
@@ -302,6 +311,8 @@ async def test_keys_that_change_are_asked_for_again_and_not_for_every_token() ->
         {"authorization_endpoint": "javascript:alert(1)"},
         {"token_endpoint": "https://["},
         {"token_endpoint": 1},
+        {"authorization_endpoint": "https://id.example/a\r\nSet-Cookie: a=b"},
+        {"jwks_uri": "https://id.example/a b"},
     ],
 )
 async def test_a_provider_that_describes_itself_wrongly_is_not_used(metadata: dict[str, Any]) -> None:
@@ -314,6 +325,13 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(metadata: di
         assert set(acting.asked) == {"/.well-known/openid-configuration"}
 
 
+def test_a_provider_elsewhere_does_not_have_us_ask_what_listens_here() -> None:
+    for url in ("http://127.0.0.1:6379/", "http://localhost/", "http://[::1]/jwks"):
+        assert is_endpoint(url, "http://localhost:1234")
+        assert not is_endpoint(url, "https://id.example")
+    assert is_endpoint("https://keys.example/jwks", "https://id.example")
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -322,6 +340,7 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(metadata: di
         (lambda: web.Response(text="<html>"), ProviderAway),
         (lambda: web.json_response([]), ProviderAway),
         (lambda: web.json_response({"id_token": 1}), ProviderAway),
+        (lambda: web.Response(body=b'{"more": ' + b"[" * 500_000), ProviderAway),
         (lambda: web.Response(body=b'{"id_token": "' + b"x" * (2 << 20) + b'"}'), ProviderAway),
         (lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), ProviderAway),
         (lambda: web.json_response({"id_token": "x.y.z"}), NotSignedIn),

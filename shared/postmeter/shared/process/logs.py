@@ -49,11 +49,13 @@ class _Libraries(logging.Handler):
 class Seldom:
     """One warning for what may happen a thousand times a second: at once, then every SELDOM_SECONDS at most.
 
-    Each line has `count`, how often it happened since the line before, and the fields of the last time.
+    Each line has `count`, how often it happened since the line before, and the fields of the last time. level: of
+    `logging`.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, level: int = logging.ERROR) -> None:
         self._message = message
+        self._level = level
         self._count = 0
         self._fields: dict[str, object] = {}
         self._said = -SELDOM_SECONDS
@@ -74,7 +76,7 @@ class Seldom:
         self._timer = None
         self._said = time.monotonic()
         count, self._count = self._count, 0
-        get().error(self._message, count=count, **self._fields)
+        get().log(self._level, self._message, count=count, **self._fields)
 
 
 def configure(service: str, log_format: str, log_level: str) -> None:

@@ -152,8 +152,8 @@ class Provider:
                 raise ProviderAway("what is at POSTMETER_OIDC_ISSUER calls itself by another name")
             needed = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
             for endpoint in (*needed, *filter(None, [found.userinfo_endpoint])):
-                if not is_endpoint(endpoint):
-                    raise ProviderAway(f"{endpoint} is not https")
+                if not is_endpoint(endpoint, self._issuer):
+                    raise ProviderAway(f"{endpoint!r} is not https")
             self._metadata = found, self._now()
         return self._metadata[0]
 
@@ -187,5 +187,5 @@ class Provider:
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderAway(f"an answer is not what it should be: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import AsyncIterator
@@ -66,6 +67,9 @@ class OidcRoutes:
         self._origins = origins
         self._sign_ins = metrics.sign_ins
         self._asking = ConcurrencyLimiter(AT_ONCE, OF_ONE)
+        # Anybody may come back with a code that they made up, as often as they like.
+        self._refusals = logs.Seldom("sign-ins at the OpenID provider were refused here", logging.INFO)
+        self._failures = logs.Seldom("the OpenID provider cannot be used now", logging.WARNING)
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
@@ -153,12 +157,12 @@ class OidcRoutes:
 
     def _refused(self, reason: str, word: str = "refused") -> web.Response:
         self._sign_ins.labels("oidc", "refused").inc()
-        logs.get().info("a sign-in at the OpenID provider was refused here", reason=reason)
+        self._refusals.note(reason=reason)
         return _back(word)
 
     def _away(self, error: ProviderAway) -> web.Response:
         self._sign_ins.labels("oidc", "unavailable").inc()
-        logs.get().warning("the OpenID provider cannot be used now", error=str(error))
+        self._failures.note(error=str(error))
         return _back("unavailable")
 
 
