@@ -268,6 +268,9 @@ async def test_a_body_is_asked_for_only_when_it_is_welcome(shared_postgres_dsn: 
         assert welcome == b"HTTP/1.1 100 Continue\r\n\r\n"
         refused = await speak(at.url, f"{head}\r\n".encode(), until_closed=False)
         assert refused.startswith(b"HTTP/1.1 401 ")
+        older = head.replace("HTTP/1.1", "HTTP/1.0")  # it would take that for the answer
+        told = await speak(at.url, f"{older}Authorization: Bearer {at.key}\r\n\r\n{{}}".encode())
+        assert told.startswith(b"HTTP/1.0 200 "), told
         strange = head.replace("100-continue", "200-ok")
         failed = await speak(at.url, f"{strange}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
         assert failed.startswith(b"HTTP/1.1 417 ")

@@ -113,6 +113,17 @@ async def test_nothing_malformed_gets_anything_but_an_answer_of_ours_on_any_port
     assert not [word for word in (CANARY.decode(), "aiohttp", "Traceback", "127.0.0.1") if word in logged], logged
 
 
+async def test_a_version_that_has_other_request_lines_is_refused(
+    postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with every_port(postgres_dsn, redis_url, tmp_path) as (ports, _):
+        for port in ports:
+            for version in (b"HTTP/0.9", b"HTTP/2.0"):
+                heard = await heard_of(port, says(port.get.replace(b"HTTP/1.1", version, 1)))
+                is_hit = b" /api/v1/track/" in port.get and heard.startswith(b"HTTP/1.1 200 ")  # never a broken image
+                assert is_hit or heard.split()[1] == b"400", (port.name, heard)
+
+
 async def test_a_proxy_s_absolute_target_is_its_path(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     """RFC 9112, 3.2.2; a click's URL byte for byte. Nothing is ever asked of the host that it names."""
     url = "https://shop.example/a?b=%20&c=://#d"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from postmeter.gateway.hits.stand_in import Hits, client_of
 from postmeter.gateway.limits.limits import Limits
@@ -230,8 +230,11 @@ def _of_webhook(request: web.BaseRequest) -> dict[str, str]:
 
 
 async def _continue(request: web.BaseRequest) -> None:
-    """Answer `Expect: 100-continue` once the head is accepted, so that refused bodies are never sent."""
-    if "Expect" not in request.headers:
+    """Answer `Expect: 100-continue` once the head is accepted, so that refused bodies are never sent.
+
+    A client of HTTP/1.0 would take that for the answer (RFC 9110, 10.1.1).
+    """
+    if "Expect" not in request.headers or request.version < HttpVersion11:
         return
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0

@@ -141,9 +141,9 @@ class Server(web.Server):
         return response
 
     def _check(self, request: web.BaseRequest) -> None:
-        if request.version < HttpVersion10:
+        if request.version not in (HttpVersion10, HttpVersion11):  # of 2.0 this is no request line (RFC 9113, 3.4)
             raise refusals.malformed()
-        if request.version >= HttpVersion11 and len(request.headers.getall("Host", ())) != 1:
+        if request.version == HttpVersion11 and len(request.headers.getall("Host", ())) != 1:
             raise refusals.no_host()
         codings = request.headers.getall("Transfer-Encoding", ())
         if codings and (request.version < HttpVersion11 or [*map(str.lower, codings)] != ["chunked"]):
