@@ -246,7 +246,8 @@ FOUND = {
 
 
 @pytest.mark.parametrize(
-    "reads", ["few messages", "all messages, for many subjects", "all messages, for lack of subjects", "those of domains"]
+    "reads",
+    ["few messages", "all messages, for many subjects", "all messages, for lack of subjects", "those of domains"],
 )
 async def test_search_takes_a_part_of_the_subject_as_it_is_in_any_case(
     api: Api, monkeypatch: pytest.MonkeyPatch, reads: str
