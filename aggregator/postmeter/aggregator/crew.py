@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
+from postmeter.aggregator.held import Held
 from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.process import logs
@@ -47,9 +48,10 @@ class Crew:
         held = [(shard, worker.leases.get(shard)) for shard, worker in self._counted_by.items()]
         return {shard: lease for shard, lease in held if lease is not None} | self._moving
 
-    def stalled(self) -> list[str]:
-        """Since when and why each shard that stands still does."""
-        return [said for worker in self._workers for said in worker.stalled()]
+    @property
+    def held(self) -> list[Held]:
+        """What is counted now, and how far each is."""
+        return [held for worker in self._workers for held in worker.held]
 
     def take(self, lease: Lease) -> None:
         """Count this shard from its position on."""
@@ -65,7 +67,9 @@ class Crew:
         if not held:
             return
         async with self._lock:
-            await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in held))
+            for left in await asyncio.gather(*(self._counted_by.pop(shard).give(shard) for shard in held)):
+                if left is not None:
+                    left.close()
 
     async def run(self) -> None:
         """Count until `stop` is called."""
@@ -115,8 +119,9 @@ class Crew:
             return
         self._moving[shard] = lease
         try:
-            if await worker.give(shard):
-                to.take(lease, sure=False)
+            if (left := await worker.give(shard)) is not None:
+                left.sound = False  # it goes on from where Postgres says that it stands
+                to.take_over(left)
                 self._counted_by[shard] = to
         finally:
             del self._moving[shard]

@@ -13,12 +13,17 @@ from postmeter.shared.process import logs
 
 BACKOFF_SECONDS = (0.05, 2.0)
 TRIM_SECONDS = 5.0
+SLOW_SECONDS = 5.0
+"""After so long /readyz warns of a shard that has got nowhere."""
 STALLED_SECONDS = 30.0
-"""A shard that has got nowhere for so long stands still: the log says so, and again after as long; so does /readyz."""
+"""After so long it stands still: the log says so, and again after as long, and /readyz answers 503."""
 
 
 class Held:
-    """A leased shard. sound: its position is as Postgres has it. again_at: not to be tried before."""
+    """A leased shard. sound: its position is as Postgres has it. again_at: not to be tried before.
+
+    Whichever workers count it one after the other, how far it is and since when it stands still goes on.
+    """
 
     def __init__(self, lease: Lease, counters: metrics.AggregatorMetrics) -> None:
         self.lease = lease
@@ -46,8 +51,15 @@ class Held:
 
     def stalled(self) -> str | None:
         """Since when and why it stands still; None unless it does."""
+        return self._nowhere_for(STALLED_SECONDS)
+
+    def slow(self) -> str | None:
+        """Since when and why it gets nowhere, from SLOW_SECONDS on."""
+        return self._nowhere_for(SLOW_SECONDS)
+
+    def _nowhere_for(self, least: float) -> str | None:
         seconds = self.stalled_seconds
-        if seconds < STALLED_SECONDS:
+        if seconds < least:
             return None
         return f"shard {self.lease.shard} has counted nothing for {seconds:.0f} s: {self._failure or 'it hangs'}"
 

@@ -56,7 +56,8 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         "redis": client.ping,
         "shards": shards.check,
     }
-    advice = Advice({"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)})
+    looks = {"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)}
+    advice = Advice(looks, {"shards": shards.warning})
     runner = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
     logs.get().info("aggregator runs", shards=settings.shards)
     try:

@@ -32,6 +32,7 @@ class Shards:
     ) -> None:
         """said: how many shards producers are told to use; None: as many as are configured."""
         self._settings = settings
+        self._pause = settings.lease_seconds / ROUNDS_PER_LEASE
         self._counters = counters
         self._crew = crew
         self._leases = Leases(pool, uuid.uuid4().hex, settings.lease_seconds, counters)
@@ -39,7 +40,6 @@ class Shards:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Share in the counting until `stop` is set."""
-        pause = self._settings.lease_seconds / ROUNDS_PER_LEASE
         trouble = TroubleLog()
         while not stop.is_set():
             try:
@@ -49,7 +49,7 @@ class Shards:
                 # Whatever it is, it must not stop the workers: commits are guarded without the leases.
                 trouble.failed("leases could not be renewed, trying again", error)
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                await asyncio.wait_for(stop.wait(), self._pause)
         await self._give_back(self._crew.shards)
         self._crew.stop()
         with suppress(*TROUBLE):
@@ -57,8 +57,13 @@ class Shards:
 
     async def check(self) -> None:
         """Raise ShardStalled while a shard held here stands still."""
-        if stalled := self._crew.stalled():
+        if stalled := [said for held in self._crew.held if (said := held.stalled())]:
             raise ShardStalled("; ".join(stalled))
+
+    def warning(self) -> str | None:
+        """Which shards held here get nowhere, and why; those that stand still fail `check`."""
+        slow = [said for held in self._crew.held if not held.stalled() and (said := held.slow())]
+        return "; ".join(slow) or None
 
     async def _round(self) -> None:
         await self._leases.enlist(max(self._settings.shards, await self._said_lately()))
@@ -86,9 +91,13 @@ class Shards:
         return 0
 
     async def _give_back(self, shards: list[int]) -> None:
-        """Let flushes in hand end, then release the leases."""
+        """Let flushes in hand end, then release the leases; however long they take, no lease runs out meanwhile."""
         given = self._crew.leases
-        await self._crew.give(shards)
+        giving = asyncio.create_task(self._crew.give(shards))
+        while not (await asyncio.wait([giving], timeout=self._pause))[0]:
+            with suppress(*TROUBLE):
+                await self._leases.renew()
+        await giving
         for shard in shards:
             if (lease := given.get(shard)) is not None:
                 with suppress(*TROUBLE):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import redis.asyncio
@@ -59,7 +59,7 @@ class Worker:
         self._sweeper = Sweeper(flusher, self._committed, counters)
         self._limit = settings.batch_records
         self._held: dict[int, Held] = {}
-        self._leaving: dict[int, asyncio.Future[bool]] = {}
+        self._leaving: dict[int, asyncio.Future[Held | None]] = {}
         self._together = True
         self._in_doubt = False
         self._stopping = False
@@ -70,22 +70,29 @@ class Worker:
         """What it counts now, by shard: without those that it has found to be lost."""
         return {shard: held.lease for shard, held in self._held.items()}
 
-    def stalled(self) -> list[str]:
-        """Since when and why each shard that stands still does."""
-        return [said for held in self._held.values() if (said := held.stalled()) is not None]
+    @property
+    def held(self) -> Collection[Held]:
+        """What it counts now, and how far each is."""
+        return self._held.values()
 
-    def take(self, lease: Lease, *, sure: bool = True) -> None:
-        """Count this shard from its position on; where that is not sure, from where Postgres says that it stands."""
-        self._held[lease.shard] = held = Held(lease, self._counters)
-        held.sound = sure
-        self._publisher.take(lease.shard)
+    def take(self, lease: Lease) -> None:
+        """Count this shard from its position on."""
+        self.take_over(Held(lease, self._counters))
+
+    def take_over(self, held: Held) -> None:
+        """Count a shard that another worker gave."""
+        self._held[held.lease.shard] = held
+        self._publisher.take(held.lease.shard)
         self._changed.set()
 
-    async def give(self, shard: int) -> bool:
-        """Count this shard no more; returns when no flush holds it. False: its lease was lost before that."""
+    async def give(self, shard: int) -> Held | None:
+        """Count this shard no more; returns when no flush holds it. None: its lease was lost before that.
+
+        Whoever gets it has it counted by another worker, or closes it.
+        """
         if shard not in self._held:
-            return False
-        left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            return None
+        left: asyncio.Future[Held | None] = asyncio.get_running_loop().create_future()
         self._leaving[shard] = left
         self._changed.set()
         return await left
@@ -117,13 +124,14 @@ class Worker:
 
     def _let_go(self, shards: Iterable[int], *, lost: bool = False) -> None:
         for shard in shards:
-            if (held := self._held.pop(shard, None)) is not None:
-                held.close()
+            held, left = self._held.pop(shard, None), self._leaving.pop(shard, None)
             self._reader.forget(shard)
             self._publisher.suspect(shard)
-            left = self._leaving.pop(shard, None)
-            if left is not None and not left.done():  # whoever waited for it may have been cancelled
-                left.set_result(not lost)
+            is_asked_for = left is not None and not left.done()  # whoever waited for it may have been cancelled
+            if held is not None and (lost or not is_asked_for):
+                held.close()
+            if left is not None and is_asked_for:
+                left.set_result(None if lost else held)
 
     async def _try_each_alone(self) -> None:
         now = time.monotonic()

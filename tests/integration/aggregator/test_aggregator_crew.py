@@ -1,8 +1,9 @@
 """A process's workers: one counts, unless it falls behind; wherever shards are counted, each hit counts once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import asyncpg
@@ -91,8 +92,9 @@ async def test_one_worker_counts_until_it_falls_behind(at: Bench, monkeypatch: p
         assert (await at.total())["human_opens"] == 4 * 2 * SHARDS + 100
 
 
-async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench) -> None:
-    async with at.aggregator(shards=SHARDS, batch_records=20):
+@pytest.mark.parametrize("leave", [False, True], ids=["to change their worker", "to leave for another aggregator"])
+async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench, leave: bool) -> None:
+    async with at.aggregator(shards=SHARDS, batch_records=20), AsyncExitStack() as held:
         await at.streams.append(0, *(registration(n) for n in range(1, 21)))
         await at.counted()
         waits = "SELECT pid, query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
@@ -102,6 +104,9 @@ async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench
             await other.execute("SELECT FROM slot FOR UPDATE")
             await append_at_once(at, 100)
             await until(lambda: at.value(f"SELECT EXISTS ({waits})", database))
+            if leave:
+                await held.enter_async_context(at.aggregator(shards=SHARDS))
+                await until(lambda: at.value("SELECT count(*) = 2 FROM aggregator"))
             waiting, lease = await at.db.fetchrow(waits, database), await at.value("SELECT min(lease_until) FROM shard")
             renewed = "SELECT min(lease_until) > $1::timestamptz + interval '2 seconds' FROM shard"
             await until(lambda: at.value(renewed, lease))
@@ -109,6 +114,32 @@ async def test_leases_are_renewed_while_shards_wait_for_a_flush_to_end(at: Bench
         await other.close()
         await at.counted()
         assert (await at.total())["human_opens"] == 100
+        await until(lambda: at.value("SELECT array_agg(DISTINCT epoch) = $1 FROM shard", [1, 2] if leave else [1]))
+
+
+async def test_who_slept_through_its_leases_counts_on_under_them(at: Bench) -> None:
+    pool = await postgres.connect(at.settings, "test", 10)
+    slept, other = (Leases(pool, owner, 0.0, AggregatorMetrics(CollectorRegistry())) for owner in ("slept", "other"))
+    await slept.enlist(SHARDS)
+    assert len(await slept.acquire(SHARDS)) == SHARDS
+    assert await slept.acquire(SHARDS) == []
+    assert await slept.renew() == dict.fromkeys(range(SHARDS), 1)
+    assert [lease.epoch for lease in await other.acquire(SHARDS)] == [2] * SHARDS
+    await pool.close()
+
+
+async def test_how_long_a_shard_has_stood_still_is_known_to_the_next_worker(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ConnectionError("away")
+
+    monkeypatch.setattr(Worker, "_round", fail)
+    async with counting(at) as (found, workers):
+        began = time.monotonic()
+        await until_so(lambda: [len(worker.leases) for worker in workers] == [1] * WORKERS)
+        waited = time.monotonic() - began
+        assert min(held.stalled_seconds for held in found.held) >= waited
 
 
 @pytest.mark.parametrize("gives_up", [False, True], ids=["waits", "gives up"])

@@ -53,7 +53,7 @@ def acquire(tx: Transaction, _: str, owner: str, seconds: float, most: int) -> R
     now = tx.store.clock()
 
     def is_free(row: dict[str, Any]) -> bool:
-        return row["owner"] is None or row["lease_until"] < now
+        return row["owner"] is None or (row["owner"] != owner and row["lease_until"] < now)
 
     found: Rows = []
     for shard, _row in sorted(tx.rows("shard"), key=lambda one: one[0]):

@@ -24,9 +24,10 @@ WHERE owner = $1 RETURNING shard, epoch;
 
 -- name: acquire
 -- Lease up to $3 shards that nobody holds to aggregator $1 for $2 seconds; each one's epoch rises.
+-- Its own, where the lease ran out because it slept, it counts already: `renew` keeps them.
 UPDATE shard SET owner = $1, epoch = shard.epoch + 1,
     lease_until = clock_timestamp() + $2::float8 * interval '1 second'
-FROM (SELECT shard, owner FROM shard WHERE owner IS NULL OR lease_until < clock_timestamp()
+FROM (SELECT shard, owner FROM shard WHERE owner IS NULL OR (owner <> $1 AND lease_until < clock_timestamp())
       ORDER BY shard LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
 WHERE shard.shard = free.shard
 RETURNING shard.shard, shard.epoch, shard.position, free.owner AS previous;
