@@ -270,7 +270,7 @@ class Flusher:
         await self._links.hold(connection, prepared.clicks)
         erased = await late.withhold(connection, found, prepared)
         outcome = Outcome.of(found)
-        await self._register(held, changes, found, prepared, release=release)
+        await self._register(held, changes, found, prepared, erased, release=release)
         taken = await consents.take(held, found.consents)
         changes.chosen = taken.chosen
         found.rejected += taken.nobodys
@@ -288,7 +288,14 @@ class Flusher:
         return outcome
 
     async def _register(
-        self, held: Transaction, changes: Changes, found: Intake, prepared: Prepared, *, release: bool
+        self,
+        held: Transaction,
+        changes: Changes,
+        found: Intake,
+        prepared: Prepared,
+        erased: late.Erased,
+        *,
+        release: bool,
     ) -> None:
         """Store messages; what waited for them is found too."""
         # Repetitions of an order that are counted at the same time follow each other.
@@ -317,6 +324,7 @@ class Flusher:
             released = await self._waiting.release(
                 connection, [*learnt, *prepared.anonymous], [n for n in names if n in believed]
             )
+            released.records = await late.withhold_released(connection, released.records, erased)
             waited = await late.clicks(connection, Intake().add(released.records))
             await self._links.hold(connection, late.of_haunted(waited))
             found.add(released.records).rejected.extend(released.rejected)

@@ -70,15 +70,14 @@ ON CONFLICT (workspace, link) DO UPDATE SET clicks = known.clicks + excluded.cli
 WITH gone AS (DELETE FROM engagement WHERE workspace = $1 AND message = ANY ($2::uuid[]) RETURNING 1)
 SELECT count(*) FROM gone;
 
--- name: take_waiting
--- Take out what waits for messages $2 of workspace $1, or for those that providers $3 call $4; how many.
-WITH by_id AS (
-    DELETE FROM waiting WHERE workspace = $1 AND message = ANY ($2::uuid[]) RETURNING 1),
-by_name AS (
-    DELETE FROM waiting w USING unnest($3::text[], $4::text[]) AS n (provider, provider_message)
-    WHERE w.workspace = $1 AND w.message IS NULL AND w.provider = n.provider AND w.provider_message = n.provider_message
-    RETURNING 1)
-SELECT (SELECT count(*) FROM by_id) + (SELECT count(*) FROM by_name);
+-- name: point_waiting
+-- What waits in workspace $1 for the messages that providers $2 call $3 waits for messages $4, which lose these names.
+UPDATE waiting w SET message = n.message FROM unnest($2::text[], $3::text[], $4::uuid[]) AS n (provider, name, message)
+WHERE w.workspace = $1 AND w.message IS NULL AND w.provider = n.provider AND w.provider_message = n.name;
+
+-- name: are_awaited
+-- Whether anything waits for messages $2 of workspace $1.
+SELECT EXISTS (SELECT FROM waiting WHERE workspace = $1 AND message = ANY ($2::uuid[]));
 
 -- name: take_waiting_of
 -- Take out events that wait in workspace $1 and name recipient $2, in whichever place; how many.

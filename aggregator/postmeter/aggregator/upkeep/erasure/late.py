@@ -117,6 +117,16 @@ async def withhold(connection: Connection, found: Intake, prepared: Prepared) ->
     return erased
 
 
+async def withhold_released(connection: Connection, released: list[Record], erased: Erased) -> list[Record]:
+    """The same for what waited for messages that the transaction has registered."""
+    told = [one for one in released if isinstance(one, Event) and one.workspace in erased.workspaces]
+    if not told:
+        return released
+    await erased.look_up(connection, {digest for one in told for digest in _digests(one)})
+    kept = (_event(one, erased) if isinstance(one, Event) else one for one in released)
+    return [one for one in kept if one is not None]
+
+
 async def clicks(connection: Connection, found: Intake) -> Clicks:
     """The clicks whose URLs may be stored: those of nameless messages are, who knows, made for one recipient."""
     hits = [hit for hit in found.hits if hit.url]
@@ -174,7 +184,7 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
     """Those of who was erased are stored without a name; one of a name that is erased is a new message."""
     kept: list[Registration] = []
     buried: list[tuple[int, bytes, int, UUID]] = []
-    waited_for: list[Registration] = []
+    named: list[tuple[int, str, str, UUID]] = []
     anew: list[Digest] = []
     for one in found.registrations:
         if not erased.recipient(one.workspace, one.to_hash, one.at):
@@ -185,7 +195,7 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
         kept.append(_nameless(one))
         if one.provider_message:
             buried.append((one.workspace, _name(one), one.at, UUID(one.message)))
-            waited_for.append(one)
+            named.append((one.workspace, one.provider, one.provider_message, UUID(one.message)))
     found.registrations = kept
     if anew:
         await connection.execute(QUERIES["named_anew"], *zip(*sorted(anew), strict=True))
@@ -194,9 +204,8 @@ async def _withhold_registrations(connection: Connection, found: Intake, erased:
         await connection.execute(QUERIES["bury"], *zip(*buried, strict=True))
         for workspace, digest, _, message in buried:
             erased.bury((workspace, digest), message.bytes)
-    for one in waited_for:  # what came before it and names it; there are seldom any
-        names = [one.provider], [one.provider_message]
-        await connection.fetchval(QUERIES["take_waiting"], one.workspace, [], *names)
+    for workspace, *name in named:  # what came before it and names it; there are seldom any
+        await connection.execute(QUERIES["point_waiting"], workspace, *([part] for part in name))
 
 
 async def _kept_consents(connection: Connection, found: list[Consent], erased: Erased) -> list[Consent]:

@@ -50,12 +50,12 @@ async def strip(
     await connection.execute(QUERIES["make_nameless"], workspace, ids, FLAGS)
     erasure.removed["message"] += len(ids)
     await take_told(erasure, ids, links=links)
-    names = [(provider, name) for provider, name, _ in named]
-    await erasure.take("waiting", "take_waiting", ids, [provider for provider, _ in names], [name for _, name in names])
     await erasure.take("unregistered", "take_unregistered", ids)
     await erasure.take("subject", "take_subjects", sorted({row["subject"] for row in told if row["subject"]}))
     if named:
-        # What is told of them by their providers' names is told of these messages still, and of nobody.
+        # What is told of them by their providers' names is told of these messages still, and of nobody; and what waits
+        # was parked before they were known, and is about to be counted.
+        await connection.execute(QUERIES["point_waiting"], workspace, *zip(*named, strict=True))
         await connection.execute(
             QUERIES["bury"],
             [workspace] * len(named),
@@ -73,9 +73,10 @@ async def look_again(erasure: Erasure) -> bool:
     if not rows:
         return True
     ids = [row["message"] for row in rows]
+    if await connection.fetchval(QUERIES["are_awaited"], workspace, ids):
+        return False  # parked before they were known: the sweep counts it without its texts, or puts it aside
     await hold(erasure, ids, ())
     await take_told(erasure, ids)
-    await erasure.take("waiting", "take_waiting", ids, [], [])
     await erasure.take("dead_letter", "take_dead_letters", _sought(ids, ()))
     await connection.execute(QUERIES["forget"], workspace, erasure.id, ids)
     return len(ids) < MOST

@@ -1,0 +1,67 @@
+"""What waits in the moment in which its message is erased: it is somebody's who is known by now, and counts."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from postmeter.aggregator.fold import moments
+from postmeter.aggregator.metrics import ErasureMetrics
+from postmeter.aggregator.store.memory import Memory
+from postmeter.aggregator.upkeep.erasure.job import Erasures
+from postmeter.aggregator.upkeep.erasure.step import Step
+from postmeter.shared.storage import postgres
+from postmeter.shared.stream.events import EventType
+from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.integration.flushes import sides
+
+SUBJECT = "Dear Ada Lovelace"
+ADA = registration(1, to_hash="ada0" * 16, subject=SUBJECT, provider_message="esp-name-of-ada")
+
+
+@pytest.fixture
+async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
+    async with bench(postgres_dsn, redis_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def erasures(at: Bench) -> AsyncIterator[Erasures]:
+    """The job of an aggregator that counts nothing."""
+    pool = await postgres.connect(at.settings, "aggregator", 60, moments.prepare, moments.PLANS)
+    yield Erasures(pool, at.client, Memory(100), ErasureMetrics(CollectorRegistry()))
+    await pool.close()
+
+
+async def test_what_waits_for_a_message_that_is_erased_counts(at: Bench) -> None:
+    """It was parked while the registration was not committed yet; the sweep had not come by."""
+    names = {"provider": ADA.provider, "provider_message": ADA.provider_message}
+    async with sides(at, 2) as (one, other), erasures(at) as erasing:
+        async with one.connection.transaction():
+            await one.flush([ADA])
+            await other.flush(
+                [
+                    event(EventType.REPLIED, 1, reason=SUBJECT),
+                    event(EventType.DELIVERED, None, AT + SECOND, reason=SUBJECT, **names),
+                    event(EventType.OPENED, None, AT + SECOND, **names),
+                    hit(1, url="https://a.example/for-ada"),
+                ]
+            )
+        assert await at.value("SELECT count(*) FROM waiting") == 4
+        query = "INSERT INTO erasure (workspace, id, to_hash, requested_by) VALUES (1, $1, $2, 'key:1')"
+        await at.db.execute(query, uuid.uuid4(), ADA.to_hash)
+
+        async def worked() -> int:
+            """Work as far as it gets; the step that is next."""
+            while await erasing._round():
+                pass
+            return int(await at.value("SELECT step FROM erasure"))
+
+        assert await worked() == Step.LATE
+        await other.sweep()
+        assert await worked() == Step.REST
+    assert await at.total() == {"replies": 1, "delivered": 1}
+    assert await at.value("SELECT count(*) FROM waiting") == 0
+    assert await at.value("SELECT count(*) FROM history WHERE reason <> '' OR url <> ''") == 0
