@@ -98,7 +98,7 @@ def test_a_day_begins_where_its_zone_says(evaluate: Evaluate) -> None:
         assert (local.date().isoformat(), before.date() < local.date()) == (day, True), (day, zone, start)
 
 
-def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> None:
+def test_periods_are_held_against_as_many_days_of_the_same_weekdays(evaluate: Evaluate) -> None:
     now = datetime(2026, 11, 29, 23, 30, 15, tzinfo=UTC)
     asked = [
         {"period": period, "zone": zone} for period in ("today", "7d", "30d", "90d", "12m", "nothing") for zone in ZONES
@@ -114,7 +114,11 @@ def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> No
     for given, period in zip(asked, told, strict=True):
         first, last = date.fromisoformat(period["first"]), date.fromisoformat(period["last"])
         assert (last - first).days + 1 == period["days"]
-        assert date.fromisoformat(period["before"]["from"]) == first - timedelta(days=period["days"])
+        past = {end: date.fromisoformat(period["before"][end]) for end in ("first", "last")}
+        back = first - past["first"]
+        assert back % timedelta(days=7) == timedelta(), period
+        assert past["last"] < first <= past["last"] + timedelta(days=7)
+        assert (period["before"]["from"], last - past["last"]) == (past["first"].isoformat(), back)
         if period["endsNow"]:
             assert last == now.astimezone(ZoneInfo(given["zone"])).date()
             # At the same time of the day, which is no whole days ago where clocks were changed since.
@@ -122,10 +126,29 @@ def test_periods_touch_the_days_before_and_are_as_long(evaluate: Evaluate) -> No
                 moment.astimezone(ZoneInfo(given["zone"])).replace(tzinfo=None)
                 for moment in (now, datetime.fromisoformat(period["before"]["to"]))
             )
-            assert timedelta() <= here - timedelta(days=period["days"]) - ended < timedelta(minutes=1)
+            assert timedelta() <= here - back - ended < timedelta(minutes=1)
         else:
-            assert date.fromisoformat(period["before"]["to"]) == first - timedelta(days=1)
+            assert period["before"]["to"] == past["last"].isoformat()
     assert [period["name"] for period in told[-3:]] == ["custom", "30d", "30d"]
+
+
+def test_hours_are_held_against_those_of_the_clock(evaluate: Evaluate) -> None:
+    """On 25 October 2026 clocks in Berlin showed 02:00 twice; a week before they did not."""
+    zone = ZoneInfo("Europe/Berlin")
+
+    def hours(day: int, count: int) -> list[dict[str, str]]:
+        midnight = datetime(2026, 10, day, tzinfo=zone).astimezone(UTC)
+        return [{"timestamp": (midnight + timedelta(hours=n)).isoformat()} for n in range(count)]
+
+    def clock(row: dict[str, str]) -> str:
+        return f"{datetime.fromisoformat(row['timestamp']).astimezone(zone):%H:%M}"
+
+    period = {"resolution": "hour", "first": "2026-10-25", "before": {"first": "2026-10-18"}}
+    rows = hours(25, 25)
+    given = {"rows": rows, "before": hours(18, 24), "view": {"period": period, "zone": zone.key}}
+    told = evaluate("model/curves.js", "return m.alongside(given.rows, given.before, given.view)", given)
+    assert [clock(row) for row in told] == [clock(row) for row in rows]
+    assert [clock(row) for row in told[1:5]] == ["01:00", "02:00", "02:00", "03:00"]
 
 
 def test_rates_are_rounded_half_up_on_whole_numbers(evaluate: Evaluate) -> None:

@@ -1,8 +1,8 @@
 /** Rows of a query as the lines of a chart. */
 
-import { go, here } from "../address.js";
+import { here } from "../address.js";
 import { valueOf } from "./measures.js";
-import { bucket, dayOf, mark, shifted, startOf } from "./times.js";
+import { bucket, dayOf, daysBetween, mark, shifted, startOf } from "./times.js";
 import { t } from "../texts.js";
 
 /** Whom each line counts: each audience holds the ones before it, so that the lines lie above each other. */
@@ -18,11 +18,25 @@ const LINES = {
   ],
 };
 
+/** What hour of which day a bucket is, by the clocks of a zone. */
+const hourOf = ({ timestamp }, first, zone) =>
+  daysBetween(first, dayOf(new Date(timestamp), zone)) + bucket(timestamp, "quarter_hour", zone);
+
+/**
+ * Rows of the days before, each beside the row that it is held against: by their order, and hours by the clock, for a day
+ * on which clocks are changed has one more or less. Where there is none, undefined.
+ */
+export function alongside(rows, before, { period, zone }) {
+  if (period.resolution !== "hour") return before;
+  const past = new Map(before.map((row) => [hourOf(row, period.before.first, zone), row]));
+  return rows.map((row) => past.get(hourOf(row, period.first, zone)));
+}
+
 /** Lines of a measure over its buckets, and of the days before. Opens and clicks have a line for each audience. */
 export function linesOf(measure, rows, before, who) {
   const audiences = ["people", "proxies", "all"];
   const split = (LINES[measure] ?? []).filter(([audience]) => audiences.indexOf(audience) <= audiences.indexOf(who));
-  const of = (list, audience) => list.map((row) => valueOf(measure, row, audience));
+  const of = (list, audience) => list.map((row) => (row ? valueOf(measure, row, audience) : null));
   const lines = split.length
     ? split.map(([audience, kind]) => ({ name: t(`line.${audience}`), kind, values: of(rows, audience) }))
     : [{ name: t("line.now"), kind: "plain", values: of(rows, who) }];
@@ -39,26 +53,26 @@ export function marksOf(rows, view) {
   return rows.map(({ timestamp }) => mark(timestamp, view.period.resolution, view.zone));
 }
 
-const DAYS_OF = { week: 6, month: 27 };
-
 /** Whether the first bucket began before the period, so that it holds a part of a week or month. */
 export const isCut = ([first], { period, zone }) =>
   Boolean(first) && Date.parse(first.timestamp) < Date.parse(startOf(period.first, zone));
 
-/** Makes the buckets from one to another the period that is looked at; a day is the least. */
+/** The address at which the buckets from one to another are the period that is looked at; a day is the least. */
 export function zoomed(rows, view) {
-  if (view.period.days === 1) return undefined;
+  const { period, zone } = view;
+  if (period.days === 1) return undefined;
   return (first, last) => {
-    const from = dayOf(new Date(rows[first].timestamp), view.zone);
-    const to = shifted(dayOf(new Date(rows[last].timestamp), view.zone), DAYS_OF[view.period.resolution] ?? 0);
-    go(here({ period: null, from, to: to < view.period.last ? to : view.period.last }));
+    const begin = dayOf(new Date(rows[first].timestamp), zone);
+    const next = rows[last + 1];
+    const to = next ? dayOf(Date.parse(next.timestamp) - 1, zone) : period.last;
+    return here({ period: null, from: begin > period.first ? begin : period.first, to });
   };
 }
 
-/** Makes the period twice as long, as far as today. */
+/** The address at which the period is twice as long, as far as today. */
 export function widened(view) {
   const { first, last, days } = view.period;
   const today = dayOf(Date.now(), view.zone);
   const to = shifted(last, Math.ceil(days / 2));
-  return () => go(here({ period: null, from: shifted(first, -Math.ceil(days / 2)), to: to < today ? to : today }));
+  return here({ period: null, from: shifted(first, -Math.ceil(days / 2)), to: to < today ? to : today });
 }

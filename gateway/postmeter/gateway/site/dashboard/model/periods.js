@@ -1,10 +1,11 @@
-/** Periods: which days are looked at, by which buckets, and which days came before. */
+/** Periods: which days are looked at, by which buckets, and which days before they are held against. */
 
 import { dayOf, daysBetween, earlier, isDay, shifted } from "./times.js";
 
 /** Periods that end now, with their days; today is one of them. */
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 const USUAL = "30d";
+const WEEK = 7;
 /** Days; a query takes ten years. */
 const MOST = 3650;
 
@@ -17,9 +18,10 @@ function resolutionOf(days) {
 
 /**
  * The period that an address asks for. `from` and `to` are as POST /v1/query takes them: days of the zone, or an
- * instant; the days before are as many, and where the period ends now they end at the same time of the day.
+ * instant. The days before are as many and begin on the same weekday, some whole weeks earlier: mail has its weekdays,
+ * and a peak is held against the same weekday's. Where the period ends now they end at the same time of the day.
  * @returns {{name: string, first: string, last: string, from: string, to: string | undefined, days: number,
- *   resolution: string, endsNow: boolean, before: {from: string, to: string}}}
+ *   resolution: string, endsNow: boolean, before: {from: string, to: string, first: string, last: string}}}
  */
 export function periodOf(params, zone, now = Date.now()) {
   const today = dayOf(now, zone);
@@ -37,10 +39,10 @@ export function periodOf(params, zone, now = Date.now()) {
   const days = daysBetween(first, last) + 1;
   const endsNow = last >= today;
   const minute = Math.floor(now / 60_000) * 60_000;
-  const before = {
-    from: shifted(first, -days),
-    to: endsNow ? new Date(earlier(minute, days, zone)).toISOString() : shifted(first, -1),
-  };
+  const back = Math.ceil(days / WEEK) * WEEK;
+  const past = { first: shifted(first, -back), last: shifted(last, -back) };
+  const to = endsNow ? new Date(earlier(minute, back, zone)).toISOString() : past.last;
+  const before = { ...past, from: past.first, to };
   return {
     name,
     first,

@@ -29,5 +29,6 @@ export function windowOf({ from, to, timezone = "UTC" }) {
 
 /** The same of the days before. */
 export function viewedBefore(view, more) {
-  return { ...viewed(view, more), ...view.period.before };
+  const { from, to } = view.period.before;
+  return { ...viewed(view, more), from, to };
 }

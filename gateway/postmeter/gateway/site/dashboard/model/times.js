@@ -112,22 +112,22 @@ function locale() {
 const BUCKETS = {
   quarter_hour: { hour: "2-digit", minute: "2-digit" },
   hour: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
-  day: { day: "numeric", month: "short" },
+  day: { weekday: "short", day: "numeric", month: "short" },
   week: { day: "numeric", month: "short" },
   month: { month: "short", year: "numeric" },
 };
 
-/** A bucket's name, by its first instant: `3 Apr`. */
+/** A bucket's name, by its first instant: `Fri 3 Apr`. */
 export function bucket(start, resolution, zone) {
   return formatOf("DateTimeFormat", locale(), { ...BUCKETS[resolution], timeZone: zone }).format(new Date(start));
 }
 
-/** The same beneath a curve, where there is little room: within a day only the time is told. */
+/** The same beneath a curve, where there is little room: of days the date alone, within a day the time. */
 export function mark(start, resolution, zone) {
   const moment = new Date(start);
   const time = formatOf("DateTimeFormat", locale(), { ...BUCKETS.quarter_hour, timeZone: zone }).format(moment);
-  if (resolution !== "hour" || time === "00:00") return bucket(start, resolution === "hour" ? "day" : resolution, zone);
-  return time;
+  if (resolution === "month") return bucket(start, resolution, zone);
+  return resolution === "hour" && time !== "00:00" ? time : bucket(start, "week", zone);
 }
 
 /** A duration: `36 hours`, `4 days`; narrow: `36h`. */

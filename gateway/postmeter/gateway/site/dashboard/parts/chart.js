@@ -1,10 +1,11 @@
 /**
  * A curve: zero line always, lines named where they end, machines dashed, the days before thin and grey, what is not
  * over yet dotted, a gap where nothing is known. Hovering, tapping and the arrow keys show the same; beneath it a table
- * that says the same.
+ * that says the same. A click and Enter lead to a bucket alone, as does its name in the table.
  */
 
 import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { go } from "../address.js";
 import { count } from "../model/numbers.js";
 import { t } from "../texts.js";
 import { Plot } from "./plot.js";
@@ -29,19 +30,19 @@ function Reading({ lines, names, at, format }) {
     )}</p>`;
 }
 
-function Numbers({ title, lines, names, format, first }) {
+function Numbers({ title, lines, names, format, first, zoom, notes }) {
   return html`<details class="same"><summary>${t("chart.table")}</summary><div class="table"><table class="rows">
     <caption class="hidden">${title}</caption>
     <thead><tr><th scope="col">${first}</th>${lines.map(
       ({ name }) => html`<th scope="col" class="number"
       key=${name}>${name}</th>`,
-    )}</tr></thead>
+    )}${notes && html`<th scope="col" class="text">${notes.title}</th>`}</tr></thead>
     <tbody>${names.map(
-      (name, at) => html`<tr key=${at}><th scope="row">${name}</th>
+      (name, at) => html`<tr key=${at}><th scope="row">${zoom ? html`<a href=${zoom(at, at)}>${name}</a>` : name}</th>
       ${lines.map(
         (line) => html`<td class="number"
         key=${line.name}>${isKnown(line.values[at]) ? format(line.values[at]) : ""}</td>`,
-      )}</tr>`,
+      )}${notes && html`<td class="text">${notes.links[at]}</td>`}</tr>`,
     )}</tbody>
   </table></div></details>`;
 }
@@ -63,9 +64,11 @@ function Numbers({ title, lines, names, format, first }) {
  * @param {boolean} [given.unfinished] whether the last bucket is not over yet
  * @param {boolean} [given.cut] whether the first bucket began before what is shown
  * @param {string} [given.first] what a bucket is
- * @param {(first: number, last: number) => void} [given.zoom] called with the buckets that somebody has drawn a span
- *   over, or chosen by the buttons
- * @param {() => void} [given.widen] the way back
+ * @param {(first: number, last: number) => string} [given.zoom] the address of what is from one bucket to another, for
+ *   somebody who has drawn a span over them, or chosen one
+ * @param {string} [given.widen] the address of the way back
+ * @param {{title: string, names: string[], links: any[]}} [given.notes] what else there was in each bucket, as text and for
+ *   the table; buckets in which something was have a mark
  * @param {number} [given.most] what the scale reaches to, where several charts are to have the same
  * @param {(n: number) => string} [given.mark] how a number is written beside a line of the grid
  */
@@ -83,16 +86,21 @@ export function Chart({
   height = 260,
   zoom,
   widen,
+  notes,
 }) {
   const place = useRef(null);
   const plot = useRef(null);
   const rest = restOf(lines, names);
   const [at, setAt] = useState(rest);
   const scheme = useScheme();
-  const content = JSON.stringify([names, short, lines, unfinished, cut, height, most, scheme]);
+  const marked = notes?.names.map(Boolean) ?? [];
+  const content = JSON.stringify([names, short, lines, unfinished, cut, height, most, scheme, marked]);
+  // A bucket alone is the same wherever it is chosen, and what it is may have changed since the chart was drawn.
+  const look = useRef(null);
+  look.current = zoom && ((from, to) => go(zoom(from, to)));
   useEffect(() => {
     setAt(rest);
-    plot.current = new Plot(place.current, { names, short, lines, unfinished, cut, height, format, mark, most, look: setAt, rest, zoom });
+    plot.current = new Plot(place.current, { names, short, lines, unfinished, cut, height, format, mark, most, marked, look: setAt, rest, zoom: zoom && ((from, to) => look.current(from, to)) });
     const watch = new ResizeObserver(() => plot.current.fit());
     watch.observe(place.current);
     return () => {
@@ -102,20 +110,24 @@ export function Chart({
   }, [content]);
   const turn = (event) => {
     const step = KEYS[event.key];
+    if (event.key === "Enter") look.current?.(at, at);
     if (step === undefined) return;
     event.preventDefault();
     const next = Math.min(Math.max(at + step, 0), names.length - 1);
     setAt(next);
     plot.current.point(next);
   };
-  const middle = () => zoom(Math.floor(names.length / 4), Math.ceil((names.length * 3) / 4) - 1);
+  // A finger's tap reads; who has a mouse has read already.
+  const chosen = (event) => event.pointerType === "mouse" && look.current?.(at, at);
+  const middle = zoom && names.length > 3 && zoom(Math.floor(names.length / 4), Math.ceil((names.length * 3) / 4) - 1);
   return html`<div class="chart">
     <${Reading} lines=${lines} names=${names} at=${Math.min(at, names.length - 1)} format=${format} />
-    <div class="plot" tabindex="0" role="group" aria-label=${t("chart.keys", { title })} onKeyDown=${turn} ref=${place}
-      style=${{ height: `${height}px` }}></div>
+    <div class=${zoom ? "plot zooms" : "plot"} tabindex="0" role="group" aria-label=${t(zoom ? "chart.keys.zoom" : "chart.keys", { title })}
+      onKeyDown=${turn} onClick=${chosen} ref=${place} style=${{ height: `${height}px` }}></div>
+    ${notes && html`<p class="notes" aria-live="polite">${notes.names[at] && html`${notes.title}: <b>${notes.names[at]}</b>`}</p>`}
     <div class="chart-foot">
-      ${zoom && names.length > 3 && html`<button class="plain" onClick=${middle}>${t("chart.in")}</button>`}
-      ${widen && html`<button class="plain" onClick=${widen}>${t("chart.out")}</button>`}
-      <${Numbers} title=${title} lines=${lines.filter(({ fixed }) => !fixed)} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
+      ${middle && html`<a class="plain" href=${middle}>${t("chart.in")}</a>`}
+      ${widen && html`<a class="plain" href=${widen}>${t("chart.out")}</a>`}
+      <${Numbers} zoom=${zoom} notes=${notes} title=${title} lines=${lines.filter(({ fixed }) => !fixed)} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
     </div></div>`;
 }

@@ -5,7 +5,7 @@ import { useAnswer } from "../answers.js";
 import { ENOUGH, LINES, level, printed, saysLittle, share, trails, trend, trendRequest } from "../model/complaints.js";
 import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { count, percent } from "../model/numbers.js";
-import { bucket } from "../model/times.js";
+import { bucket, mark } from "../model/times.js";
 import { say, t } from "../texts.js";
 import { Chart } from "./chart.js";
 import { Figure } from "./figure.js";
@@ -89,8 +89,8 @@ export function ComplaintsTrend({ view }) {
     const resolution = trails(view) ? "day" : view.period.resolution;
     const limits = LINES.map((line) => ({ name: percent(line), kind: "before", values: points.map(() => line), fixed: true }));
     const complaints = { name: t("measure.complained"), kind: "plain", values: points.map(share) };
-    const names = points.map(({ timestamp }) => bucket(timestamp, resolution, view.zone));
-    return html`<${Chart} title=${title} names=${names} lines=${[complaints, ...limits]} height=${220}
+    const named = (words) => points.map(({ timestamp }) => words(timestamp, resolution, view.zone));
+    return html`<${Chart} title=${title} names=${named(bucket)} short=${named(mark)} lines=${[complaints, ...limits]} height=${220}
       format=${(value) => percent(value, 2)} mark=${(value) => percent(value)} />`;
   };
   return html`<${Panel} title=${title} note=${t(`deliverability.trend.${trails(view) ? "days" : "buckets"}`)}

@@ -2,7 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { count, percent, short } from "../model/numbers.js";
-import { bucket } from "../model/times.js";
+import { bucket, mark } from "../model/times.js";
 import { t } from "../texts.js";
 import { Chart } from "./chart.js";
 import { Panel } from "./panel.js";
@@ -51,10 +51,11 @@ export function Health({ report, request }) {
 export function Reputation({ report, request }) {
   const days = report.reputation_trend;
   const title = t("deliverability.reputation");
+  const named = (words) => days.map(({ date }) => words(`${date}T12:00:00Z`, "day", "UTC"));
   const line = { name: t("deliverability.score"), kind: "plain", values: days.map(({ score }) => score) };
   return html`<${Panel} title=${title} note=${t("deliverability.reputation.what")} requests=${[request]}
       rows=${days} name="reputation">
-    <${Chart} title=${title} names=${days.map(({ date }) => bucket(`${date}T12:00:00Z`, "day", "UTC"))}
+    <${Chart} title=${title} names=${named(bucket)} short=${named(mark)}
       lines=${[line]} most=${100} height=${220} />
   </${Panel}>`;
 }

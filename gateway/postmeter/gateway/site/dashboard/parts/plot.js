@@ -26,6 +26,8 @@ const STYLES = {
   before: { colour: "before", width: 1 },
 };
 const DOTS = [2, 4];
+/** Pixels of half a mark's width, and of its height. */
+const MARK = 4;
 
 const rule = document.createElement("canvas").getContext("2d");
 
@@ -60,7 +62,7 @@ export class Plot {
    * @param {HTMLElement} place
    * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, cut: boolean, height: number, format: (n: number) => string,
    *   look: (at: number) => void, rest: number, zoom?: (first: number, last: number) => void,
-   *   mark?: (n: number) => string, most?: number}} given look: called with the bucket that
+   *   mark?: (n: number) => string, most?: number, marked?: boolean[]}} given marked: buckets with a mark. look: called with the bucket that
    *   is pointed at, or `rest` where none is. most: what the scale reaches to
    */
   constructor(place, given) {
@@ -167,7 +169,7 @@ export class Plot {
         },
       ],
       series: [{}, ...this.series()],
-      hooks: { setCursor: [(u) => this.looked(u)], setSelect: [(u) => this.selected(u)], draw: [(u) => this.names(u)] },
+      hooks: { setCursor: [(u) => this.looked(u)], setSelect: [(u) => this.selected(u)], draw: [(u) => this.names(u), (u) => this.markings(u)] },
     };
   }
 
@@ -191,6 +193,23 @@ export class Plot {
     const [first, last] = [u.posToIdx(left), u.posToIdx(left + width)];
     u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     if (last > first) this.given.zoom(first, last);
+  }
+
+  /** Draws a mark on the zero line in each bucket that has one. */
+  markings(u) {
+    const { ctx } = u;
+    const size = MARK * uPlot.pxRatio;
+    const floor = u.bbox.top + u.bbox.height;
+    ctx.fillStyle = colour("ink");
+    (this.given.marked ?? []).forEach((isMarked, at) => {
+      if (!isMarked) return;
+      const x = u.valToPos(at, "x", true);
+      ctx.beginPath();
+      ctx.moveTo(x - size, floor);
+      ctx.lineTo(x + size, floor);
+      ctx.lineTo(x, floor - 2 * size);
+      ctx.fill();
+    });
   }
 
   /** Writes the name of each line where it ends; names that would lie on each other are moved apart. */

@@ -5,14 +5,14 @@ import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { ENOUGH, comparable, findings, outstanding, sentLast } from "../model/attention.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
+import { alongside, isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total, valueOf } from "../model/measures.js";
 import { count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
-import { shifted } from "../model/times.js";
+import { sendings } from "../model/sendings.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Change, Figure, Rate } from "../parts/figure.js";
@@ -23,7 +23,7 @@ import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
 import { Answered, Failed, Loading } from "../parts/states.js";
-import { say, t } from "../texts.js";
+import { apart, say, t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
 const THEN = ["complained", "unsubscribed", "replied"];
@@ -97,14 +97,31 @@ function Numbers({ now, seen, before, view, request, children }) {
     <${Meaning} of=${["conversions", "revenue"].map((name) => [metricName(name), metricWhat(name)])} />`;
 }
 
-function Curve({ rows, before, view, requests }) {
+/** Names that are told of a bucket; the table has all of them. */
+const NAMED = 3;
+
+/** The campaigns that were sent in each bucket, as a chart takes them. */
+function notesOf(found) {
+  const names = (list) => list.map(({ name }) => apart(name));
+  const told = (list) => {
+    const rest = list.length - NAMED;
+    return [...names(list.slice(0, NAMED)), ...(rest > 0 ? [`+ ${rest}`] : [])].join(", ");
+  };
+  const link = ({ id, name }) => html`<a key=${id} href=${to(`/campaigns/${segment(id)}`)}>${name}</a> `;
+  return { title: t("overview.sent"), names: found.map(told), links: found.map((list) => list.map(link)) };
+}
+
+function Curve({ rows, before, view, requests, campaigns }) {
   const [, params] = useAddress();
+  const { list } = useCampaigns();
   const measure = CURVES.includes(params.get("curve")) ? params.get("curve") : CURVES[0];
-  const lines = linesOf(measure, rows, before, view.who);
+  const lines = linesOf(measure, rows, before && alongside(rows, before, view), view.who);
+  const sent = sendings(rows, campaigns, list);
   const names = namesOf(rows, view);
   const table = rows.map((row, at) => ({
     from: row.timestamp,
     ...Object.fromEntries(lines.map(({ name, values }) => [name, values[at] ?? ""])),
+    [t("overview.sent")]: sent[at].map(({ name }) => name).join("; "),
   }));
   const choices = CURVES.map((name) => {
     const chosen = name === measure ? "true" : null;
@@ -114,7 +131,8 @@ function Curve({ rows, before, view, requests }) {
   return html`<${Panel} title=${title} requests=${requests} rows=${table} name=${`overview-${measure}`}>
     <div class="group" role="group" aria-label=${t("overview.curves")}>${choices}</div>
     <${Chart} title=${title} names=${names} short=${marksOf(rows, view)} lines=${lines}
-      unfinished=${view.period.endsNow} cut=${isCut(rows, view)} zoom=${zoomed(rows, view)} widen=${widened(view)} />
+      unfinished=${view.period.endsNow} cut=${isCut(rows, view)} zoom=${zoomed(rows, view)} widen=${widened(view)}
+      notes=${notesOf(sent)} />
   </${Panel}>`;
 }
 
@@ -157,9 +175,8 @@ function Outstanding({ rows, now, seen, view }) {
 const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
 
 /** Which days the changes are against. */
-function daysBefore({ before, last, days, endsNow }) {
-  const span = spanOf({ first: before.from, last: shifted(last, -days) });
-  return t(endsNow ? "overview.before.now" : "overview.before", { days: span });
+function daysBefore({ before, endsNow }) {
+  return t(endsNow ? "overview.before.now" : "overview.before", { days: spanOf(before) });
 }
 
 /** The screen. */
@@ -182,7 +199,7 @@ export default function Overview({ view }) {
         <${Numbers} now=${now} seen=${seen} before=${before} view=${view} request=${requests.now}><${Revenue}
           rows=${beside(answers.revenue)} error=${answers.revenue.error} /></${Numbers}>
         <div class="desk">
-          <${Curve} rows=${data} before=${before && rowsBefore} view=${view}
+          <${Curve} rows=${data} before=${before && rowsBefore} view=${view} campaigns=${beside(answers.campaigns) ?? []}
             requests=${[requests.now, requests.before]} />
           <div class="half"><${Panel} title=${t("overview.attention")}>
             <${Answered} answer=${answers.campaigns}>${(campaigns) => html`<${Answered} answer=${answers.providers}>${(
