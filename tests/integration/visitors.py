@@ -3,7 +3,7 @@
 import threading
 from contextlib import closing
 
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from tests.integration.tracking_service import Service, open_target
 from tests.product import wait_for
 

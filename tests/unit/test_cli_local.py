@@ -20,7 +20,7 @@ from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own
 from postmeter.cli.local.lock import DirectoryLock, held
 from postmeter.cli.local.private_file import write_private
 from postmeter.cli.local.processes import member, process
-from postmeter.cli.local.processes.backoff import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
+from postmeter.cli.local.processes.member import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
 from postmeter.cli.local.processes.process import Process
 from postmeter.cli.local.servers import binaries
 from postmeter.cli.local.stores import Stores

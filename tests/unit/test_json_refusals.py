@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from postmeter.query.requests.parameters import LARGE, whole
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_bodies
-from postmeter.shared.http.json_refusals import refusal
+from postmeter.shared.http.json_bodies import refusal
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from postmeter.tracking.durable.appender import Appender
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("shared", "gateway", "tracking-service", "query-service", "aggregator")
-OWN_LISTS = {"redis_failures.py", "errors.py"}
+OWN_LISTS = {"redis_clients.py", "errors.py"}
 """The tuple itself, and the aggregator's, in which uvloop's words are told from errors of our own."""
 
 

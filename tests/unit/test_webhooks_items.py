@@ -15,9 +15,9 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.records import Event
 from postmeter.tracking.webhooks import events, items, lenient_json
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import ItemUnreadable
 from postmeter.tracking.webhooks.providers import PROVIDERS, mailersend
 from postmeter.tracking.webhooks.providers.ses_events import MAX_RECIPIENTS
-from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks import brevo, mailgun, resend, sendgrid, sparkpost
 from tests.webhooks import ses as ses
 from tests.webhooks.deliveries import NOW, delivery, source

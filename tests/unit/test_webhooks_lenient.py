@@ -15,8 +15,8 @@ from multidict import CIMultiDict
 
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Event
-from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import Delivery
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from tests.webhooks import (
     brevo,

@@ -11,8 +11,8 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import ItemUnreadable
 from postmeter.tracking.webhooks.providers.mailersend import PROVIDER
-from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks.deliveries import NOW, OUR_ID, delivery, micros, raw, reading, readings, refusal, source
 from tests.webhooks.mailersend import AT, EARLIER, EVENTS, Event, first, second
 

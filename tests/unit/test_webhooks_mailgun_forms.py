@@ -11,9 +11,8 @@ from multidict import CIMultiDict
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items
-from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.provider import Delivery, Reading
 from postmeter.tracking.webhooks.providers.mailgun import PROVIDER
-from postmeter.tracking.webhooks.reading import Reading
 from tests.webhooks.deliveries import NOW, OUR_ID, refusal, source
 from tests.webhooks.signatures import mailgun_signature
 

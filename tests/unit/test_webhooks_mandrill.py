@@ -13,8 +13,8 @@ import pytest
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import ItemUnreadable
 from postmeter.tracking.webhooks.providers.mandrill import PROVIDER
-from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks.deliveries import OUR_ID, delivery, reading, readings, refusal, source
 from tests.webhooks.mandrill import AT, EVENTS, event, form
 

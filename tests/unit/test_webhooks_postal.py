@@ -10,11 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
-from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.events import event_of
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import Delivery, ItemUnreadable
 from postmeter.tracking.webhooks.providers.postal import PROVIDER
-from postmeter.tracking.webhooks.reading import ItemUnreadable
 from tests.webhooks.deliveries import NOW, OUR_ID, delivery, raw, reading, refusal, source
 from tests.webhooks.postal import AT, CLICKED, DELAYED, EVENTS, HELD, LOADED, REFUSED, SENT, UUID, event, message
 

@@ -20,8 +20,8 @@ from postmeter.tracking.durable import outgoing
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import events, items, moments
 from postmeter.tracking.webhooks.handler import read
+from postmeter.tracking.webhooks.provider import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from tests.webhooks import mailgun, postmark, resend, sendgrid, sparkpost
 from tests.webhooks import ses as ses
 from tests.webhooks.deliveries import NOW, OUR_ID, delivery, raw, source

@@ -4,7 +4,7 @@ from structlog.testing import capture_logs
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.sources import SealedSource
-from postmeter.tracking.webhooks.refusals import QUIET_SECONDS, Refusals
+from postmeter.tracking.webhooks.routes import QUIET_SECONDS, Refusals
 
 
 def source_of(number: int) -> SealedSource:

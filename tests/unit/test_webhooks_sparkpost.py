@@ -6,8 +6,8 @@ import pytest
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.tracking.webhooks.provider import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.providers.sparkpost import PROVIDER
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from tests.webhooks.deliveries import NOW, OUR_ID, delivery, raw, reading, readings, refusal, source
 from tests.webhooks.signatures import basic
 from tests.webhooks.sparkpost import EVENTS, event

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from postmeter.shared.stream.events import EventType
 from postmeter.tracking.webhooks import events, subjects
+from postmeter.tracking.webhooks.provider import Reading
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import Reading
 from tests.webhooks.deliveries import source
 
 

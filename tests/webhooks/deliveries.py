@@ -9,9 +9,7 @@ from multidict import CIMultiDict
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import Provider
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import Delivery, Provider, Reading, WebhookSource
 
 NOW = 1_790_000_000
 """When deliveries of the unit tests come, in Unix seconds."""

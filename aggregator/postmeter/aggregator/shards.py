@@ -14,7 +14,7 @@ from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 ROUNDS_PER_LEASE = 5
 

@@ -14,7 +14,7 @@ from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import redis_clients, shard_setting
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.stream.streams import SLOTS
 
 _QUERIES = Queries("postmeter.cli", "shards.sql")

@@ -26,13 +26,12 @@ from postmeter.gateway.proxy.upstream import Upstream
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.apis.endpoint import Service
 from postmeter.shared.http import ports
+from postmeter.shared.http.bodies import LargeBodies
 from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
-from postmeter.shared.http.large_bodies import LargeBodies
 from postmeter.shared.http.server import Server
 from postmeter.shared.links import tokens
-from postmeter.shared.links import verifiable as links
 from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, ops, trace_setting
 from postmeter.shared.process.advice import Advice, Look
@@ -182,7 +181,7 @@ def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing 
         "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True),
     }
     if ring is not None:
-        looks["token_keys"] = lambda: links.verifiable(pool, ring, signs=False)
+        looks["token_keys"] = lambda: tokens.verifiable(pool, ring, signs=False)
     return looks
 
 

@@ -18,7 +18,8 @@ from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.http.clients import client_address
 from postmeter.shared.http.clients.client_address import Client
-from postmeter.shared.links import pixel, tokens
+from postmeter.shared.links import tokens
+from postmeter.shared.links.hits import GIF, PIXEL_HEADERS
 from postmeter.shared.stream.events import Mark
 from tests.integration.running_gateway import NOWHERE, TOKEN_KEYS, client, gateway, raw_service, service, speak
 from tests.integration.tracking_service import Service, click_target, hits_of, honeypot_target, new_message, open_target
@@ -189,7 +190,7 @@ async def test_hits_that_tracking_drops_carry_its_mark_here_too(shared_postgres_
     try:
         async with gateway(shared_postgres_dsn, tracking_url=f"http://127.0.0.1:{tracking.port}") as url:
             status, headers, body = await get(url, open_target(message))
-            assert (status, body, headers["Postmeter-Dropped"]) == (200, pixel.GIF, "spool_full")
+            assert (status, body, headers["Postmeter-Dropped"]) == (200, GIF, "spool_full")
             status, headers, _ = await get(url, click_target(message, DESTINATION, query))
             assert (status, headers["Location"], headers["Postmeter-Dropped"]) == (302, DESTINATION, "spool_full")
     finally:
@@ -226,8 +227,8 @@ async def get(url: str, path: str) -> tuple[int, Any, bytes]:
 
 def assert_dropped_pixel(answer: tuple[int, Any, bytes]) -> None:
     status, headers, body = answer
-    assert (status, body) == (200, pixel.GIF)
-    assert pixel.HEADERS.items() <= dict(headers).items()
+    assert (status, body) == (200, GIF)
+    assert PIXEL_HEADERS.items() <= dict(headers).items()
     assert headers["Postmeter-Dropped"]
     assert "Set-Cookie" not in headers
 

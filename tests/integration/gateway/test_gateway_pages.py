@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Request, Response, async_playwright
 
-from postmeter.gateway.pages import page
+from postmeter.gateway.pages import files
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.meta import SCREENS
 from postmeter.shared.apis.table import ENDPOINTS
 from tests import browser as chromium
 from tests.integration.running_gateway import client, gateway
 
-SITE = Path(page.__file__).parents[1] / "site"
+SITE = Path(files.__file__).parents[1] / "site"
 FILES = ("start.js", "style.css", "icon.svg", "swagger-ui-bundle.js", "swagger-ui.css")
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from postmeter.shared.apis.documents.vectis import CLICK_PATH
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import answer, connect, heard_of, says
 from tests.integration.tracking_service import KEYS, WORKSPACE, hits_of, new_message, open_target

@@ -21,8 +21,7 @@ from postmeter.gateway.keys import pepper
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
-from postmeter.shared.links import verifiable as links
-from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.links.tokens import KeyRing, verifiable
 from postmeter.shared.storage import stores
 from postmeter.shared.stream import streams
 from postmeter.tracking.durable.uncounted import WAITING_SECONDS, uncounted
@@ -132,18 +131,18 @@ async def test_links_that_no_key_verifies_any_more_are_told(postgres_dsn: str) -
     pool = await asyncpg.create_pool(of_service(postgres_dsn, "tracking"), min_size=0, max_size=2)
     first, second, other = KeyRing({1: KEY}), KeyRing({2: OLD_KEY, 1: KEY}), KeyRing({2: OLD_KEY, 1: b"x" * 32})
     try:
-        assert await links.verifiable(pool, second, signs=False) is None
+        assert await verifiable(pool, second, signs=False) is None
         assert sorted(await fingerprints.kept(pool)) == []
         for ring in (first, second):
-            assert await links.verifiable(pool, ring, signs=True) is None
+            assert await verifiable(pool, ring, signs=True) is None
         assert sorted(await fingerprints.kept(pool)) == ["token-key-1", "token-key-2"]
         for ring in (KeyRing({2: OLD_KEY}), other):
-            said = await links.verifiable(pool, ring, signs=True)
+            said = await verifiable(pool, ring, signs=True)
             assert said is not None
             assert f"token-key-1 ({first.fingerprints['token-key-1'].hex()[:8]}, since 20" in said
             assert "token-key-2" not in said
             assert "Put each back, behind the first key" in said
-        assert await links.verifiable(pool, second, signs=False) is None
+        assert await verifiable(pool, second, signs=False) is None
     finally:
         await pool.close()
 

@@ -15,8 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from postmeter.shared.apis.privacy.preferences import PREFERENCES_PATH
 from postmeter.shared.stream.records import Consent
 from postmeter.tracking.html.instrumentation import Instrument
-from postmeter.tracking.preferences import languages
-from postmeter.tracking.preferences.texts import TEXTS, VERSION
+from postmeter.tracking.preferences.texts import TEXTS, VERSION, wanted_language
 from tests import browser as browsers
 from tests.acceptance.dashboard_visits import AXE, RULES, barriers_of
 from tests.integration.tracking_service import FOREIGN_KEYS, KEYS, WORKSPACE, Service, new_message, once
@@ -162,7 +161,7 @@ def test_each_language_says_everything(service: Service, language: str) -> None:
     ],
 )
 def test_the_most_wanted_language_is_taken(header: str, expected: str) -> None:
-    assert languages.wanted(header, TEXTS, "en") == expected
+    assert wanted_language(header, TEXTS, "en") == expected
 
 
 def barriers(browser: Browser, url: str, language: str, scheme: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from postmeter.cli.local.servers.redis_server import RedisServer
 from postmeter.cli.main import main
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from tests.integration.tracking_service import SHARDS, Service, batches, hits_of, new_message, open_target
 from tests.product import as_installed
 

@@ -18,7 +18,8 @@ from iso4217 import Currency
 
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.stream.records import CustomEvent, Purchase
-from postmeter.tracking.contacts import custom_event, purchase, values
+from postmeter.tracking.contacts import purchase, values
+from postmeter.tracking.contacts.track import read_event
 from tests.integration.tracking_service import Reply, Service, once
 from tests.integration.tracking_writes import GZIP
 
@@ -257,7 +258,7 @@ def test_a_time_without_a_zone_is_utc() -> None:
 
 
 def test_null_is_as_what_is_not_given() -> None:
-    event = custom_event.read(1, json.dumps({**GOOD, "properties": None, "timestamp": None}).encode())
+    event = read_event(1, json.dumps({**GOOD, "properties": None, "timestamp": None}).encode())
     bought = purchase.read(1, json.dumps({**BOUGHT, "order_id": None, "items": None, "timestamp": None}).encode())
     assert (event.properties, bought.items, bought.order) == ("{}", "[]", "")
 

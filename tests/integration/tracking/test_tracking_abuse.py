@@ -10,7 +10,7 @@ import pytest
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import DestinationRefused
 from postmeter.shared.links import destination
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from postmeter.shared.stream.events import Mark
 from tests.integration.tracking_service import (
     FOREIGN_KEYS,

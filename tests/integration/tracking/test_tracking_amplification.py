@@ -10,7 +10,7 @@ import pytest
 from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.auth import sealed
 from postmeter.shared.http import bodies
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from postmeter.shared.storage import sources
 from postmeter.tracking.html.scanner import MAX_LINKS
 from postmeter.tracking.writes import event_batch, messages

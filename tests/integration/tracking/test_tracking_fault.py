@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from postmeter.shared.links.tokens import KeyRing
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.hits.policy import HitPolicy

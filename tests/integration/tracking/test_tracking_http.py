@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from postmeter.shared.stream.events import Mark
 from tests.integration.tracking_service import (
     Service,

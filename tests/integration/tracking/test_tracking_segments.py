@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from postmeter.cli.local.servers.redis_server import RedisServer
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import Mark
 from postmeter.tracking.durable import holder

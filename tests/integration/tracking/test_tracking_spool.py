@@ -13,7 +13,7 @@ from urllib.parse import quote
 import redis
 
 from postmeter.cli.local.servers.redis_server import RedisServer
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from tests.integration.tracking_service import (
     Reply,
     Service,

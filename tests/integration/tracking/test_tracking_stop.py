@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from postmeter.cli.local.servers.redis_server import RedisServer
-from postmeter.shared.links.pixel import GIF
+from postmeter.shared.links.hits import GIF
 from tests.integration.tracking_service import Service, hits_of, new_message, open_target
 from tests.product import wait_for
 

@@ -14,14 +14,13 @@ from postmeter.shared.http import ports
 from postmeter.shared.http.answerer import Answerer, Handler
 from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.server import AppRunner, Server
-from postmeter.shared.links import verifiable as links
-from postmeter.shared.links.tokens import KeyRing
+from postmeter.shared.links.tokens import KeyRing, verifiable
 from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, ops
 from postmeter.shared.process.advice import Advice, Look
 from postmeter.shared.process.metrics import new_registry
 from postmeter.shared.storage import postgres, stores
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.tracking import app
 from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.contacts.track import Track
@@ -178,7 +177,7 @@ def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None,
     }
     if pool is not None:
         looks["clock"] = lambda: stores.clocks(pool)
-        looks["token_keys"] = lambda: links.verifiable(pool, keys, signs=True)
+        looks["token_keys"] = lambda: verifiable(pool, keys, signs=True)
         looks["recipient_hash_key"] = lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True)
         if (key := settings.source_key) is not None:
             looks["source_key"] = lambda: sources_registry.opens(pool, key)

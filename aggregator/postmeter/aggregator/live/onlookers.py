@@ -14,7 +14,7 @@ from postmeter.aggregator.fold.changes import HISTORY, Changes
 from postmeter.shared.storage.verdict_reasons import StoredVerdict, name_of
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.live_events import LiveEvent
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 LOOK_SECONDS = 1.0
 MOST = 200

@@ -21,7 +21,8 @@ from postmeter.shared.errors import ClickRefused
 from postmeter.shared.http.clients import client_address
 from postmeter.shared.http.clients.client_address import Client
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
-from postmeter.shared.links import click_url, hits, pixel, tokens
+from postmeter.shared.links import click_url, hits, tokens
+from postmeter.shared.links.hits import GIF, PIXEL_HEADERS
 from postmeter.shared.process import logs
 
 RESTART_SECONDS = 2.0
@@ -110,7 +111,7 @@ class Hits:
         if request.raw_path.startswith(OPEN_PATH):
             self._metrics.dropped.labels("open").inc()
             self._dropped.inc()
-            return web.Response(body=pixel.GIF, headers=hits.marked(pixel.HEADERS, cause))
+            return web.Response(body=GIF, headers=hits.marked(PIXEL_HEADERS, cause))
         if self._ring is None:
             self._unavailable.inc()
             return _page(_LATER, cause)

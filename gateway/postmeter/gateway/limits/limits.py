@@ -18,7 +18,7 @@ from postmeter.shared.apis.endpoint import Limit
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream import redis_clients, streams
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 DEADLINE_SECONDS = 0.5
 """How long a request waits for Redis before it passes unchecked. A busy machine can stand still for a tenth."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from postmeter.gateway.pages.page import FOR_EVER, Page, digest
+from postmeter.gateway.pages.files import FOR_EVER, Page, digest
 from postmeter.shared.apis.meta import ASSETS_PATH
 from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS, METRICS
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from postmeter.gateway.openapi import document
 from postmeter.gateway.pages import dashboard
-from postmeter.gateway.pages.page import Page
+from postmeter.gateway.pages.files import Page
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.meta import DOCS_PATH, LEADS_TO_DOCS, OPENAPI_PATH
 from postmeter.shared.errors import RequestError

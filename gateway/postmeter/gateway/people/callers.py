@@ -10,8 +10,7 @@ from postmeter.gateway.people.browser.cookie import SESSION
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.sessions import Holder, Sessions
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.auth import authorization
-from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.principal import Principal, authorize
 from postmeter.shared.errors import RequestError
 
 
@@ -31,7 +30,7 @@ class Callers:
         """
         caller = (await self.holder(request, is_use=is_use)).principal
         try:
-            authorization.require(endpoint, caller)
+            authorize(endpoint, caller)
         except RequestError:
             self._refusals.labels("forbidden").inc()
             raise

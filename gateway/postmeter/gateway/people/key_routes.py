@@ -7,7 +7,7 @@ from aiohttp import web
 
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.keys.registry import Key, KeyRefused, NoSuchKey
-from postmeter.gateway.people import delegation
+from postmeter.gateway.people import roles
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.people import keys as api
 from postmeter.shared.auth.principal import Principal
@@ -15,9 +15,9 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.text.stamps import stamp
 
 
 class KeyRoutes:
@@ -50,7 +50,7 @@ class KeyRoutes:
                 if error.field == "workspace":
                     raise RequestError(409, "CONFLICT", refused.message, refused.field) from None
                 raise refused from None
-            delegation.require(caller, _rights(caller, made))
+            roles.require_may_give(caller, _rights(caller, made))
             await key_registry.note_created(connection, made, audit.actor_of(caller))
         shown = msgspec.structs.asdict(_shown(made))
         return _answer(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
@@ -58,7 +58,7 @@ class KeyRoutes:
     async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         found = await key_registry.listed(self._writes, caller.workspace_id)
-        return _answer(api.KeysAnswer([_shown(key) for key in found if delegation.sees(caller, _rights(caller, key))]))
+        return _answer(api.KeysAnswer([_shown(key) for key in found if roles.sees(caller, _rights(caller, key))]))
 
     async def _revoke(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
@@ -68,9 +68,9 @@ class KeyRoutes:
                 key = await key_registry.find(connection, caller.workspace_id, key_id)
             except NoSuchKey:
                 raise _no_such() from None
-            if not delegation.sees(caller, _rights(caller, key)):
+            if not roles.sees(caller, _rights(caller, key)):
                 raise _no_such()
-            delegation.require(caller, _rights(caller, key))
+            roles.require_may_give(caller, _rights(caller, key))
             _, revoked_at = await key_registry.revoke(connection, key.id, audit.actor_of(caller))
         return _answer(api.RevokedKeyAnswer(api.RevokedKey(key.id, stamp(revoked_at))))
 

@@ -16,8 +16,7 @@ from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.process.deadlines import within
-from postmeter.shared.storage.commits import transaction
-from postmeter.shared.storage.postgres import AWAY, Connection, Pool
+from postmeter.shared.storage.postgres import AWAY, Connection, Pool, transaction
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.gateway.people", "sessions.sql")

@@ -11,8 +11,7 @@ from postmeter.gateway.people.throttle import Throttle
 from postmeter.shared.apis.people.session import KeySignIn, LinkSignIn, PasswordSignIn
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.storage.commits import transaction
-from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.postgres import Connection, Pool, transaction
 
 
 class SignIn:

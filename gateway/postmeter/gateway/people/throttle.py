@@ -20,7 +20,7 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http.clients.networks import network_of
 from postmeter.shared.process import logs
 from postmeter.shared.stream import streams
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 OF_ADDRESS = 100
 OF_ACCOUNT = 10

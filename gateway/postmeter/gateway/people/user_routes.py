@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.people import delegation, links, roles, users
+from postmeter.gateway.people import links, roles, users
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
 from postmeter.gateway.proxy.routes import Handler
@@ -16,10 +16,10 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
-from postmeter.shared.text.stamps import stamp
 
 
 class UserRoutes:
@@ -44,7 +44,7 @@ class UserRoutes:
         try:
             domains = users.check(given.role, given.domains)
             wanted = roles.principal("", caller.workspace, caller.workspace_id, given.role, domains)
-            delegation.require(caller, wanted)  # before it is told whether there is one of that email
+            roles.require_may_give(caller, wanted)  # before it is told whether there is one of that email
             async with self._writes.acquire() as connection, audit.change(connection):
                 place = await users.create(connection, caller.workspace_id, given.email, given.role, domains)
                 user = await users.hold(connection, *place)
@@ -57,16 +57,16 @@ class UserRoutes:
     async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         found = await users.listed(self._writes, caller.workspace_id)
-        return _answer(api.UsersAnswer([_shown(one) for one in found if delegation.sees(caller, one.principal)]))
+        return _answer(api.UsersAnswer([_shown(one) for one in found if roles.sees(caller, one.principal)]))
 
     async def _change(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         given = json_bodies.decode(_changes, body)
         async with self._writes.acquire() as connection, audit.change(connection):
             before = await _hold(connection, caller, request)
-            delegation.require(caller, before.principal)
+            roles.require_may_give(caller, before.principal)
             after = _changed(before, given)
-            delegation.require(caller, after.principal)
+            roles.require_may_give(caller, after.principal)
             if after != before:
                 _require_other(caller, before)
                 await users.change(connection, after)
@@ -79,7 +79,7 @@ class UserRoutes:
         assert caller is not None
         async with self._writes.acquire() as connection, audit.change(connection):
             user = await _hold(connection, caller, request)
-            delegation.require(caller, user.principal)
+            roles.require_may_give(caller, user.principal)
             _require_other(caller, user)
             await users.remove(connection, user)
             await users.note(connection, user, Action.USER_REMOVED, audit.actor_of(caller))
@@ -97,7 +97,7 @@ async def _hold(connection: Connection, caller: Principal, request: web.BaseRequ
         user = await users.hold(connection, caller.workspace, user_id)
     except NoSuchUser:
         raise _no_such() from None
-    if not delegation.sees(caller, user.principal):
+    if not roles.sees(caller, user.principal):
         raise _no_such()
     return user
 

@@ -33,10 +33,9 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, request_ids
-from postmeter.shared.http.bodies import IncomingBody
+from postmeter.shared.http.bodies import IncomingBody, LargeBodies
 from postmeter.shared.http.clients import client_address
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
-from postmeter.shared.http.large_bodies import LargeBodies
 from postmeter.shared.http.refusals import finish, refusal
 from postmeter.shared.links import hits, tokens
 from postmeter.shared.process import traces

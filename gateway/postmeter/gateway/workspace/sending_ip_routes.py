@@ -15,9 +15,9 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import answers, json_bodies
 from postmeter.shared.http.fields import invalid
+from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
-from postmeter.shared.text.stamps import stamp
 
 
 class SendingIpRoutes:

@@ -26,7 +26,7 @@ from postmeter.shared.storage.rollups import ACTIVITY, added
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live_events, streams
 from postmeter.shared.stream.live_events import LiveEvent
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 _QUERIES = Queries("postmeter.query.live", "live.sql")
 POLL_SECONDS = 1.0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.errors import RequestError
+
 HEADER = "Postmeter-Principal"
 
 
@@ -34,3 +37,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 NOBODY = Principal(key_id="", workspace=0, workspace_id="", role="domain_admin", scopes=[], domains=[])
 """The caller of a public endpoint."""
+
+
+def authorize(endpoint: Endpoint, principal: Principal) -> None:
+    """Raises RequestError 403 that says which scope or role the caller lacks."""
+    if endpoint.scope is not None and endpoint.scope not in principal.scopes:
+        raise RequestError(403, "FORBIDDEN", f"This needs the scope {endpoint.scope}, which this key or session lacks.")
+    if endpoint.roles and principal.role not in endpoint.roles:
+        raise RequestError(
+            403, "FORBIDDEN", f"This needs the role {' or '.join(endpoint.roles)}, which this key or session lacks."
+        )

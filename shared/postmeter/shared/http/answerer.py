@@ -18,13 +18,12 @@ from prometheus_client import Histogram
 
 from postmeter.shared.apis.endpoint import Endpoint
 from postmeter.shared.apis.mail import webhooks
-from postmeter.shared.auth import authorization, principal
-from postmeter.shared.auth.principal import NOBODY, Principal
+from postmeter.shared.auth import principal
+from postmeter.shared.auth.principal import NOBODY, Principal, authorize
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, refusals
-from postmeter.shared.http.bodies import IncomingBody, Turn
-from postmeter.shared.http.large_bodies import LargeBodies
+from postmeter.shared.http.bodies import IncomingBody, LargeBodies, Turn
 from postmeter.shared.process import logs, traces
 from postmeter.shared.process.traces import UNTRACED, Traces
 from postmeter.shared.storage import sources
@@ -110,7 +109,7 @@ class Answerer:
                     resumed = self._tracing.resume(request.method, endpoint.path, request_id, traceparent)
                     trace = held.enter_context(resumed)
                     trace.belongs_to(who.workspace_id)
-                    authorization.require(endpoint, who)
+                    authorize(endpoint, who)
                 exemplar = {"request_id": request_id, **trace.exemplar} if request_id else {}
                 async with self._large.of(whose, request) as turn:
                     response = await handler(Asked(request, endpoint, who, source, turn))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPException
 
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import refusals
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
 
 PIECE = 64 * 1024
 """Bytes of inflated text at once."""
@@ -127,3 +129,34 @@ class _Inflater:
 
 def _broken() -> RequestError:
     return RequestError(400, "BAD_REQUEST", "The body is not a whole gzip stream.")
+
+
+AT_ONCE = 4
+OF_A_WORKSPACE = 2
+_BUSY = "Too many large requests at once; try again in a second, or send smaller ones."
+
+
+class LargeBodies:
+    """Large bodies take turns, for each needs several times its size in memory. These are the turns of one process, for
+    all endpoints that take such bodies.
+    """
+
+    def __init__(self) -> None:
+        self._limiter = ConcurrencyLimiter(AT_ONCE, OF_A_WORKSPACE)
+
+    @asynccontextmanager
+    async def of(self, workspace: Hashable, request: web.BaseRequest) -> AsyncIterator[Turn]:
+        """What reading awaits once the body is a large one; its turn lasts until the block ends.
+
+        workspace: whose turns these are.
+        Raises Unavailable, from the turn, if none comes free in time.
+        """
+        async with AsyncExitStack() as held:
+
+            async def turn() -> None:
+                try:
+                    await self._limiter.take(held, (workspace,), request, LARGE)
+                except TimeoutError:
+                    raise Unavailable(_BUSY, 1) from None
+
+            yield turn

@@ -8,8 +8,7 @@ from typing import TypeVar
 from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.deadlines import within
-from postmeter.shared.storage import commits
-from postmeter.shared.storage.postgres import AWAY
+from postmeter.shared.storage.postgres import AWAY, watched_commits
 
 SECONDS = 10.0
 """How long a change may take, with the wait for a connection. For a service's answer the gateway waits a bit longer."""
@@ -21,7 +20,7 @@ async def settled(work: Awaitable[T]) -> T:
     """What the work returns within SECONDS. Raises Unavailable where Postgres does not answer, or not in time, and
     nothing was changed; RequestError 504 where nobody knows whether anything was.
     """
-    with commits.watched() as committed:
+    with watched_commits() as committed:
         try:
             return await within(SECONDS, work)
         except AWAY as error:

@@ -9,7 +9,21 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
-from postmeter.shared.links import pixel
+
+GIF = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""A transparent image of one pixel in 43 bytes; the smallest PNG has 67."""
+
+PIXEL_HEADERS = {
+    "Content-Type": "image/gif",
+    "Cache-Control": "no-store, no-cache, must-revalidate, private, max-age=0",
+    "Pragma": "no-cache",
+    "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
+}
+"""What makes every open a request of its own."""
+
+DROPPED = "Postmeter-Dropped"
+"""Header of an answered pixel or redirect whose hit is in no statistics; its value is the reason."""
+
 
 METHODS = ("GET", "HEAD")
 PREFETCH_HEADERS = frozenset({b"purpose", b"sec-purpose", b"x-purpose", b"x-moz"})
@@ -56,7 +70,7 @@ def redirect_headers(location: str) -> dict[str, str]:
 
 def marked(headers: dict[str, str], dropped: str | None) -> dict[str, str]:
     """A hit's headers; those of one that is in no statistics name the reason."""
-    return headers if dropped is None else {**headers, pixel.DROPPED: dropped}
+    return headers if dropped is None else {**headers, DROPPED: dropped}
 
 
 def page_headers(*, forms: bool) -> dict[str, str]:

@@ -22,6 +22,7 @@ import struct
 from postmeter.shared.auth import fingerprints
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError, TokenRejected
+from postmeter.shared.storage.postgres import Pool
 
 VERSION = 1
 OPEN = 1
@@ -140,3 +141,24 @@ def workspace_of(token: bytes) -> int:
     except (binascii.Error, struct.error):
         return 0
     return workspace
+
+
+_KEYS = fingerprints.of_token_key(0).removesuffix("0")
+
+
+async def verifiable(pool: Pool, ring: KeyRing, *, signs: bool) -> str | None:
+    """Which keys that have signed links the ring lacks: a look for Advice. signs: its first key does, from now on."""
+    if signs:
+        await fingerprints.keep(pool, ring.signing, ring.fingerprints[ring.signing])
+    lost = [
+        f"{one.name} ({fingerprints.shown(one.value)}, since {one.since:%Y-%m-%d})"
+        for one in (await fingerprints.kept(pool)).values()
+        if one.name.startswith(_KEYS) and ring.fingerprints.get(one.name) != one.value
+    ]
+    if not lost:
+        return None
+    return (
+        f"POSTMETER_TOKEN_KEYS lacks keys that have signed links, or has others under their ids: {', '.join(lost)}."
+        " Links of these lead nowhere. Put each back, behind the first key; where none of its links is to work any"
+        f" more: `postmeter secret forget {lost[0].partition(' ')[0]}`"
+    )

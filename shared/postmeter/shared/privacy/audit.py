@@ -13,8 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.storage import commits
-from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.postgres import Connection, Pool, transaction
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.shared.privacy", "audit.sql")
@@ -77,7 +76,7 @@ async def change(connection: Connection) -> AsyncIterator[None]:
     around, entries = _uncommitted.get(), list[Action]()
     token = _uncommitted.set(entries)
     try:
-        async with commits.transaction(connection):
+        async with transaction(connection):
             yield
     finally:
         _uncommitted.reset(token)

@@ -1,9 +1,11 @@
-"""Connections to Postgres: pooled, with a time-out on every statement."""
+"""Connections to Postgres: pooled, with a time-out on every statement; and whether a commit has gone out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -65,3 +67,36 @@ async def close(pool: Pool) -> None:
             await pool.close()
     except AWAY:
         pool.terminate()
+
+
+class Commits:
+    """Of what is done under `watched_commits`. sent: one has gone out: from then until it is answered, nobody knows
+    whether something was changed.
+    """
+
+    sent = False
+
+
+_watching: ContextVar[Commits | None] = ContextVar("watching", default=None)
+
+
+@contextmanager
+def watched_commits() -> Iterator[Commits]:
+    """What is told of the transactions inside, and in tasks that are made inside."""
+    commits = Commits()
+    token = _watching.set(commits)
+    try:
+        yield commits
+    finally:
+        _watching.reset(token)
+
+
+@asynccontextmanager
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """A transaction, or a part of one, that is noted before it is committed."""
+    is_whole = not connection.is_in_transaction()
+    async with connection.transaction():
+        yield
+        commits = _watching.get()
+        if is_whole and commits is not None:
+            commits.sent = True

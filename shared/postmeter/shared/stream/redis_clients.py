@@ -21,11 +21,18 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry as BlockingRetry
 
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process.redis_url import SentinelUrl, check, is_sentinel
 
+FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a call fails with while Redis is away, for code that can do without it.
+
+uvloop raises RuntimeError for a connection that the other side has closed: redis-py writes on it before it has heard of
+that, and passes the error on.
+"""
 CONNECT_SECONDS = 5.0
 """The default."""
 

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.process import logs
 from postmeter.shared.stream import streams
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.text import hosts
 from postmeter.shared.text.masking import masked
 from postmeter.shared.text.quoting import clean

@@ -65,7 +65,7 @@ WATCHED = "postmeter:watched"
 
 
 def live_events(workspace: int) -> str:
-    """Stream: a watched workspace's last events (live_events.py)."""
+    """Stream: a watched workspace's last events (stream/live_events.py)."""
     return f"postmeter:live:{{{workspace}}}:events"
 
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from postmeter.shared.process import logs
 from postmeter.shared.stream import conversions
 from postmeter.shared.stream.conversions import Attribution
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.stream.streams import purchase_answer
 
 MOST = 512

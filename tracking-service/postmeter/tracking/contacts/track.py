@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
+import msgspec
 from aiohttp import web
 
-from postmeter.shared.apis.documents.misar import PurchaseAnswer, TrackEventAnswer
+from postmeter.shared.apis.documents.misar import PurchaseAnswer, TrackEventAnswer, TrackEventBody
 from postmeter.shared.errors import RequestError
+from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
+from postmeter.shared.privacy import recipients
+from postmeter.shared.storage import uuid7
 from postmeter.shared.stream.conversions import Attribution
-from postmeter.shared.stream.records import Purchase, encode
+from postmeter.shared.stream.records import CustomEvent, Purchase, encode
 from postmeter.shared.stream.streams import slot_of_key
-from postmeter.tracking.contacts import custom_event, purchase
+from postmeter.tracking.contacts import purchase, values
 from postmeter.tracking.contacts.attributions import Attributions
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.metrics import TrackingMetrics
+from postmeter.tracking.requests import fields
+
+_decoder = msgspec.json.Decoder(TrackEventBody)
+_NONE = (msgspec.UNSET, msgspec.Raw(b"null"))
+
+
+def read_event(workspace: int, body: bytes) -> CustomEvent:
+    """Check a body. Raises RequestError 400 for what is not JSON, else FieldRefused."""
+    given = json_bodies.decode(_decoder, body)
+    received = datetime.now(UTC)
+    at, claimed = values.timestamp(given.timestamp, received)
+    address, _ = fields.address("contact_email", given.contact_email)
+    return CustomEvent(
+        at=at,
+        received=fields.micros(received),
+        workspace=workspace,
+        id=f"evt_{uuid7.new().hex}",
+        name=values.event_name(given.event_name),
+        contact=recipients.hash_of(address),
+        properties="{}" if given.properties in _NONE else values.properties(given.properties),
+        claimed=claimed,
+    )
+
 
 ANSWER_SECONDS = 3.0
 _RETRY = {"Retry-After": "1"}
@@ -34,7 +62,7 @@ class Track:
 
     async def event(self, asked: Asked) -> web.Response:
         """Take a custom event. Raises RequestError 400, FieldRefused, NotStored."""
-        record = custom_event.read(asked.principal.workspace, await asked.text())
+        record = read_event(asked.principal.workspace, await asked.text())
         await self._committer.append([(None, encode(record))])
         self._note("custom", "accepted")
         return json(TrackEventAnswer(True, record.id))

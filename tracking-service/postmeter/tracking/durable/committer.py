@@ -18,7 +18,7 @@ from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
 from postmeter.shared.process.logs import Seldom
 from postmeter.shared.stream import records
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.tracking.durable.appender import Appender, TooFewReplicas
 from postmeter.tracking.durable.batch import KINDS, MAX_BYTES, MAX_RECORDS, Keyed, Kind, PendingBatch
 from postmeter.tracking.durable.segment import Spooled

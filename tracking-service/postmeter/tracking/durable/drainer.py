@@ -10,7 +10,7 @@ from pathlib import Path
 
 from postmeter.shared.process import logs
 from postmeter.shared.process.logs import Seldom
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.tracking.durable import segment
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer

@@ -13,7 +13,7 @@ from postmeter.shared.errors import PostmeterError
 from postmeter.shared.process.settings import AppendSettings
 from postmeter.shared.stream import records
 from postmeter.shared.stream.records import Hit
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.tracking.durable import drainer, holder, segment, spool
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.holder import SpoolTaken

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from postmeter.shared.process import logs
 from postmeter.shared.stream import shard_setting
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 
 LOOK_SECONDS = 2.0
 

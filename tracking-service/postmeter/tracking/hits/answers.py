@@ -8,7 +8,8 @@ from email.utils import formatdate
 from postmeter.shared.apis.codes import Code
 from postmeter.shared.apis.table import document_of
 from postmeter.shared.errors import RequestError
-from postmeter.shared.links import hits, pixel
+from postmeter.shared.links import hits
+from postmeter.shared.links.hits import DROPPED, GIF, PIXEL_HEADERS
 
 REASONS = {
     200: "OK",
@@ -41,14 +42,14 @@ class PreparedAnswer:
         return self._head + tail if head else self._head + tail + self.body
 
 
-PIXEL = PreparedAnswer(200, pixel.HEADERS, pixel.GIF)
+PIXEL = PreparedAnswer(200, PIXEL_HEADERS, GIF)
 REFUSED_CLICKS = {status: PreparedAnswer(*page) for status, page in hits.REFUSED.items()}
 """What a ClickRefused is answered with, by its status."""
 
 
 def marked(answer: bytes, reason: str) -> bytes:
     """A hit's answer, which says that the hit is in no statistics."""
-    return answer.replace(b"\r\n", f"\r\n{pixel.DROPPED}: {reason}\r\n".encode("ascii"), 1)
+    return answer.replace(b"\r\n", f"\r\n{DROPPED}: {reason}\r\n".encode("ascii"), 1)
 
 
 def redirect(location: str) -> PreparedAnswer:

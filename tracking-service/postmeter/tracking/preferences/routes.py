@@ -22,7 +22,8 @@ from postmeter.shared.stream.records import Consent, encode
 from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.metrics import TrackingMetrics
-from postmeter.tracking.preferences import languages, page, texts
+from postmeter.tracking.preferences import page, texts
+from postmeter.tracking.preferences.texts import wanted_language
 from postmeter.tracking.requests import fields
 
 METHOD = "preferences_page"
@@ -126,7 +127,7 @@ def _language(request: web.Request) -> str:
     asked = request.query.get("lang", "")
     if asked in texts.TEXTS:
         return asked
-    return languages.wanted(request.headers.get("Accept-Language", ""), texts.TEXTS, texts.DEFAULT)
+    return wanted_language(request.headers.get("Accept-Language", ""), texts.TEXTS, texts.DEFAULT)
 
 
 def _response(answer: Page) -> web.Response:

@@ -7,15 +7,43 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import dns.asyncresolver
 import dns.exception
+import dns.message
 import dns.name
+import dns.nameserver
 import dns.resolver
 
 from postmeter.tracking.metrics import TrackingMetrics
-from postmeter.tracking.recipients import datagrams
 from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers
+
+
+class Datagrams(dns.nameserver.Do53Nameserver):
+    """One nameserver, asked by UDP only. An answer that is too long for a datagram does not count.
+
+    By TCP it may have 64 KB, which take a tenth of a second to read: whoever owns a recipient's domain could keep the
+    event loop from answering hits. By UDP it has what a datagram holds that asks for no more (RFC 1035, 4.2.1).
+    """
+
+    async def async_query(self, *args: Any, **options: Any) -> dns.message.Message:
+        """Ask. Raises dns.message.Truncated instead of asking again by TCP, and what the network raises."""
+        by_tcp = options["max_size"] if "max_size" in options else args[4]
+        if by_tcp:
+            raise dns.message.Truncated
+        return await super().async_query(*args, **options)
+
+
+def by_datagrams(through: dns.asyncresolver.Resolver) -> dns.asyncresolver.Resolver:
+    """The same resolver, whose nameservers are asked so."""
+    through.nameservers = [
+        Datagrams(one, through.port) if isinstance(one, str) else Datagrams(one.address, one.port)
+        for one in through.nameservers
+        if isinstance(one, str | dns.nameserver.Do53Nameserver)
+    ]
+    return through
+
 
 TRY_SECONDS = 2.0
 """For one try of a look-up."""
@@ -58,7 +86,7 @@ class MxLookups:
         bounds: Bounds = Bounds(),
     ) -> None:
         self.bounds = bounds
-        self._resolver = datagrams.only(through)
+        self._resolver = by_datagrams(through)
         self._exchangers = exchangers
         self._metrics = metrics
         self._known: OrderedDict[str, _Known] = OrderedDict()

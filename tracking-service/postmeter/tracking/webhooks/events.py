@@ -18,9 +18,7 @@ from postmeter.shared.text.domains import normal
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import subjects
-from postmeter.tracking.webhooks.delivery import WebhookSource
-from postmeter.tracking.webhooks.provider import Provider
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
+from postmeter.tracking.webhooks.provider import ItemUnreadable, Provider, Reading, WebhookSource
 
 _OLDEST = int(fields.OLDEST / timedelta(microseconds=1))
 _NEWEST = int(fields.NEWEST / timedelta(microseconds=1))

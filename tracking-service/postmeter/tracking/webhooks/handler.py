@@ -24,10 +24,8 @@ from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks import events, items
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import Provider
+from postmeter.tracking.webhooks.provider import Delivery, ItemUnreadable, Provider, Reading, WebhookSource
 from postmeter.tracking.webhooks.providers import PROVIDERS
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
 from postmeter.tracking.webhooks.tokens import Tokens
 
 SOURCES = 1000

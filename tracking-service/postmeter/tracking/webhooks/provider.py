@@ -1,14 +1,82 @@
-"""What Postmeter knows about one email provider."""
+"""What an email provider is here, what it brings to us, and what that says in our words."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from postmeter.shared.errors import RequestError
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.reading import Reading
+import msgspec
+
+from postmeter.shared.auth.secret import Secret
+from postmeter.shared.errors import PostmeterError, RequestError
+from postmeter.shared.stream.events import BounceType, EventType
+from postmeter.tracking.webhooks import moments
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """body: the raw bytes, which signatures cover. headers: in any case. url: the source's own URL as it was given
+    out, never what a Host header says. received: microseconds since 1970.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    url: str
+    received: int
+
+    @property
+    def now(self) -> float:
+        """When it came, in seconds since 1970."""
+        return self.received / 1_000_000
+
+
+@dataclass(frozen=True)
+class WebhookSource:
+    """Where deliveries come from: one webhook at one provider. options: by name, such as the topics allowed.
+
+    secret: what signs them, or the password in the URL; of the provider's making or of ours.
+    """
+
+    id: str
+    workspace: int
+    provider: str
+    secret: Secret
+    options: Mapping[str, str]
+
+
+class ItemUnreadable(PostmeterError):
+    """An item of a delivery that cannot be read; the message says why. The others count."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as a provider tells it. Empty text: not told.
+
+    type: UNKNOWN for one that we do not know, `name` being the provider's own word for it. at: microseconds since
+    1970; None, and a text that could not be read as a time: when it was received. event_id: the provider's id of the
+    event; where it has none, the item's bytes stand for it. message: our id of the message, as the sender gave it to
+    the provider. provider_message: the provider's id of it. recipient: the address; only its hash is kept. bounce: of
+    BOUNCED only.
+    """
+
+    type: EventType
+    name: str
+    at: moments.At = None
+    event_id: str = ""
+    message: str = ""
+    provider_message: str = ""
+    recipient: str = ""
+    bounce: BounceType | None = None
+    reason: str = ""
+    url: str = ""
+    user_agent: str = ""
+    ip: str = ""
+    from_address: str = ""
+    subject: str = ""
+    campaign: str = ""
+    template: str = ""
+    tags: tuple[str, ...] = ()
+
 
 MESSAGE_KEY = "postmeter_id"
 """Metadata, custom argument, variable or tag in which a sender gives a provider our id of a message."""

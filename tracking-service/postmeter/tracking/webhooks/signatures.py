@@ -6,8 +6,7 @@ import base64
 import hashlib
 import hmac
 
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import refused
+from postmeter.tracking.webhooks.provider import Delivery, WebhookSource, refused
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Postmeter webhooks"'}
 """Who sends a password only when asked (RFC 9110 section 11.6.1), as SNS does, is asked by this."""

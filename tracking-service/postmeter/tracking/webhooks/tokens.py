@@ -8,10 +8,9 @@ from redis.asyncio import Redis
 
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.stream.streams import token_seen
-from postmeter.tracking.webhooks.delivery import WebhookSource
-from postmeter.tracking.webhooks.provider import refused
+from postmeter.tracking.webhooks.provider import WebhookSource, refused
 
 KEEP_SECONDS = 26 * 3600
 """Longer than any such signature is taken: twice the widest window, for its time may lie ahead of ours."""

@@ -20,7 +20,7 @@ from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
 from postmeter.shared.stream.records import Event
-from postmeter.shared.stream.redis_failures import FAILURES
+from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.stream.streams import event_seen, slot_of_event
 from postmeter.tracking.durable import outgoing
 from postmeter.tracking.durable.batch import Keyed

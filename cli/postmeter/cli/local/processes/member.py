@@ -1,13 +1,32 @@
 """One process under supervision: how it starts, how it is stopped, when it is started again."""
 
+from __future__ import annotations
+
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from postmeter.cli.local.errors import LocalError
-from postmeter.cli.local.processes.backoff import Backoff
 from postmeter.cli.local.processes.process import Process
+
+FIRST_SECONDS = 0.2
+LONGEST_SECONDS = 10.0
+STEADY_SECONDS = 30.0
+
+
+class Backoff:
+    """Waits grow while a process keeps dying young, and start over once it has lived a while."""
+
+    def __init__(self) -> None:
+        self._delay = FIRST_SECONDS
+
+    def after(self, lifetime: float) -> float:
+        """Return the seconds to wait before the next start, given how long the process lived."""
+        if lifetime >= STEADY_SECONDS:
+            self._delay = FIRST_SECONDS
+        delay, self._delay = self._delay, min(self._delay * 2, LONGEST_SECONDS)
+        return delay
 
 
 class Member:

@@ -33,8 +33,7 @@ from postmeter.shared.http.clients.networks import network_of
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.process import logs
-from postmeter.shared.storage.commits import transaction
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import Pool, transaction
 
 LIFETIME = timedelta(minutes=10)
 """How long somebody may take to sign in at the provider."""

@@ -12,8 +12,6 @@ from aiohttp import web
 
 from postmeter.query.documents.optail import places, subjects
 from postmeter.query.documents.optail.places import Selection
-from postmeter.query.documents.optail.queries import QUERIES
-from postmeter.query.documents.optail.statuses import STATES_OF, STATUS_OF
 from postmeter.query.requests import parameters
 from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.documents.optail import (
@@ -28,9 +26,27 @@ from postmeter.shared.apis.documents.optail import (
 )
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
+from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import EventType, State, Verdict
-from postmeter.shared.text.stamps import stamp
+
+_QUERIES = Queries("postmeter.query.documents.optail", "optail.sql")
+
+STATUS_OF = {
+    State.QUEUED: "QUEUED",
+    State.SENDING: "SENDING",
+    State.SENT: "SENT",
+    State.SOFT_BOUNCED: "BOUNCED",
+    State.DELIVERED: "DELIVERED",
+    State.FAILED: "FAILED",
+    State.HARD_BOUNCED: "BOUNCED",
+    State.COMPLAINED: "DELIVERED",
+}
+"""What Optail calls the states of messages (semantics.md): a complained message is DELIVERED there."""
+STATES_OF = {status: tuple(state for state in State if STATUS_OF[state] == status) for status in STATUSES}
+"""The states that each status stands for."""
+
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9
@@ -81,11 +97,11 @@ class Messages:
         message = UUID(text)
         workspace = asked.scope.workspace
         async with self._pool.acquire() as connection:
-            row = await connection.fetchrow(QUERIES["message"], workspace, message, asked.scope.domains)
+            row = await connection.fetchrow(_QUERIES["message"], workspace, message, asked.scope.domains)
             if row is None:
                 raise unknown
             events = await connection.fetch(
-                QUERIES["history"], workspace, message, MAX_EVENTS, _NOT_SHOWN, Verdict.MACHINE
+                _QUERIES["history"], workspace, message, MAX_EVENTS, _NOT_SHOWN, Verdict.MACHINE
             )
         history = [MessageEvent(EventType(event["type"]).name, stamp(event["at"])) for event in reversed(events)]
         return json(
@@ -105,7 +121,7 @@ class Messages:
 async def _series(connection: Connection, asked: Asked) -> list[int] | None:
     if asked.scope.domains is None:
         return None
-    found: list[int] = await connection.fetchval(QUERIES["series"], asked.scope.workspace, asked.scope.domains)
+    found: list[int] = await connection.fetchval(_QUERIES["series"], asked.scope.workspace, asked.scope.domains)
     return found
 
 
@@ -114,7 +130,7 @@ async def _page(connection: Connection, chosen: Selection, skip: int, limit: int
     if not place.spans:
         return [], place.total
     rows = await connection.fetch(
-        QUERIES["page"],
+        _QUERIES["page"],
         chosen.workspace,
         [span.low for span in place.spans],
         [span.high for span in place.spans],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
 from aiohttp import web
 
 from postmeter.query import rates
-from postmeter.query.documents.optail import window
-from postmeter.query.documents.optail.window import Window
+from postmeter.query.engine.buckets import ceil_quarter, floor_quarter
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution
-from postmeter.query.requests import parameters
+from postmeter.query.requests import parameters, times
 from postmeter.query.requests.handler import Asked, Clock
 from postmeter.shared.apis.documents.optail import (
     BreakdownAnswer,
@@ -26,6 +28,46 @@ from postmeter.shared.apis.documents.optail import (
     SummaryParameters,
 )
 from postmeter.shared.http.answers import json
+from postmeter.shared.http.fields import invalid
+from postmeter.shared.http.times import stamp
+
+DEFAULT_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Window:
+    """Optail's time range: `from` <= t < `to`, widened outward to quarter-hours (semantics.md, Time).
+
+    [start, end) is what is counted; `since` and `until` is the range as understood, printed in UTC.
+    """
+
+    start: datetime
+    end: datetime
+    since: str
+    until: str
+
+
+def read_window(given: SummaryParameters, now: datetime) -> Window:
+    """The range asked for at the moment `now`; what is not given is its default, whatever the other one is.
+
+    Raises FieldRefused.
+    """
+    start, end = now - timedelta(days=DEFAULT_DAYS), now
+    if given.start is not None:
+        start = times.instant(given.start, "from", UTC, last=False)
+    if given.end is not None:
+        end = times.instant(given.end, "to", UTC, last=True)
+    if start > end and given.start is None:
+        raise invalid("to", f"lies before the default of `from`, {DEFAULT_DAYS} days ago: give `from` too")
+    if start > end and given.end is None:
+        raise invalid("from", "lies after the default of `to`, now: give `to` too")
+    is_day = given.end is not None and times.is_date(given.end)
+    times.check_range(start, end, "from", "to", ends_a_day=is_day)
+    # The last instant of a day is printed as its last second.
+    until = end - timedelta(seconds=1) if is_day else end
+    empty = start == end
+    return Window(floor_quarter(start), floor_quarter(end) if empty else ceil_quarter(end), stamp(start), stamp(until))
+
 
 GROUPED = ("sent", "delivered", "unique_opens", "unique_clicks", "bounced", "complained")
 COUNTED = (*GROUPED, "unsubscribed")
@@ -51,7 +93,7 @@ class Metrics:
         given = parameters.read(asked.request, MetricsParameters)
         if given.granularity not in GRANULARITIES:
             raise parameters.invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}.")
-        asked_for = window.read(given, self._clock())
+        asked_for = read_window(given, self._clock())
         query = _query(asked, asked_for, COUNTED, resolution=GRANULARITIES[given.granularity])
         data = [Bucket(f"{row.start:%Y-%m-%d %H:%M:%S}", *row.values) for row in await self._engine.rows(query)]
         return json(MetricsAnswer(data, MetricsQuery(asked_for.since, asked_for.until, given.granularity)))
@@ -61,7 +103,7 @@ class Metrics:
         given = parameters.read(asked.request, BreakdownParameters)
         if given.group_by not in GROUPS:
             raise parameters.invalid("groupBy", f"must be one of {', '.join(GROUPS)}.")
-        asked_for = window.read(given, self._clock())
+        asked_for = read_window(given, self._clock())
         rows = await self._engine.rows(_query(asked, asked_for, GROUPED, dimensions=(given.group_by,)))
         groups: dict[str, tuple[int, ...]] = {}
         for row in rows:
@@ -75,7 +117,7 @@ class Metrics:
     async def summary(self, asked: Asked) -> web.Response:
         """The range's totals and rates."""
         given = parameters.read(asked.request, SummaryParameters)
-        asked_for = window.read(given, self._clock())
+        asked_for = read_window(given, self._clock())
         rows = await self._engine.rows(_query(asked, asked_for, COUNTED))
         counts = rows[0].values if rows else (0,) * len(COUNTED)  # an empty range has no bucket
         sent, delivered, opened, clicked, bounced, complained, unsubscribed = counts

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import CREATED, TOTAL, Tier, added
+from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import State
+
+_QUERIES = Queries("postmeter.query.documents.optail", "optail.sql")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _sql(name: str, chosen: Selection, tier: Tier, place: int = 2) -> str:
     series = f"series = ANY (${place}::bigint[])"
     if chosen.series is None:
         series = f"series {'=' if tier.has_total else '>'} {TOTAL}"
-    return QUERIES[name].format(count=added(counters), table=tier.table, series=series)
+    return _QUERIES[name].format(count=added(counters), table=tier.table, series=series)
 
 
 def _parameters(chosen: Selection) -> list[object]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncpg
 
 from postmeter.query.documents.optail.places import Selection
-from postmeter.query.documents.optail.queries import QUERIES
 from postmeter.shared.errors import RequestError
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import CREATED, added
+from postmeter.shared.storage.sql import Queries
+
+_QUERIES = Queries("postmeter.query.documents.optail", "optail.sql")
 
 # The database's own collation may know ASCII only. Which of these a Postgres has depends on its version and on
 # how it was built; the first also knows that SS is the upper case of ß.
@@ -29,20 +31,20 @@ async def search(
     reads every message, and of some series always theirs: how long it takes would tell what others' subjects hold.
     Raises RequestError 504 QUERY_TIMEOUT where that takes too long.
     """
-    collation = await connection.fetchval(QUERIES["collations"], _COLLATIONS) or _DEFAULT
-    holding = QUERIES["holding"].format(collation=collation)
+    collation = await connection.fetchval(_QUERIES["collations"], _COLLATIONS) or _DEFAULT
+    holding = _QUERIES["holding"].format(collation=collation)
     messages, reads, wanted = "message", holding, part
     try:
         if chosen.series is not None:
-            messages = QUERIES["of_series"].format(count=added(CREATED.counters))
+            messages = _QUERIES["of_series"].format(count=added(CREATED.counters))
         else:
-            subjects = QUERIES["subjects"].format(holding=holding)
+            subjects = _QUERIES["subjects"].format(holding=holding)
             found = await connection.fetchval(subjects, chosen.workspace, part, MAX_KEYS)
             if found == []:
                 return [], 0
             if found is not None and len(found) <= MAX_KEYS:
-                reads, wanted = QUERIES["keyed"], found
-        sql = QUERIES["search"].format(messages=messages, wanted=reads)
+                reads, wanted = _QUERIES["keyed"], found
+        sql = _QUERIES["search"].format(messages=messages, wanted=reads)
         rows = await connection.fetch(sql, chosen.workspace, wanted, skip, limit, chosen.states, chosen.series)
     except (asyncpg.QueryCanceledError, TimeoutError):
         raise RequestError(

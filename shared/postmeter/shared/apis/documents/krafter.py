@@ -6,9 +6,8 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.document import Document, PlainError
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described
-from postmeter.shared.apis.errors import PlainError
 
 DOCUMENT = Document(
     name="Krafter",

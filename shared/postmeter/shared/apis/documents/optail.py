@@ -7,9 +7,8 @@ from typing import Annotated
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.document import Document, PlainError
 from postmeter.shared.apis.endpoint import Caching, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.errors import PlainError
 
 _FROM = described("Start of the range: a timestamp with a zone, or a date. Default: 30 days ago.")
 _TO = described("End of the range, exclusive; a date is its last instant. Default: now.")

@@ -8,11 +8,10 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.document import Document, Problem
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
-from postmeter.shared.text.stamps import stamp
+from postmeter.shared.http.times import stamp
 
 OPEN_PATH = "/api/v1/track/open/"
 CLICK_PATH = "/api/v1/track/click/"

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Struct, field
 
-from postmeter.shared.apis.document import Document
+from postmeter.shared.apis.document import Document, Problem
 from postmeter.shared.apis.documents.comparison import DEFAULT_RATES, RATES, CompareAnswer
 from postmeter.shared.apis.documents.deliverability import DeliverabilityAnswer
 from postmeter.shared.apis.documents.heatmap import HeatmapAnswer
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
-from postmeter.shared.apis.errors import Problem
 from postmeter.shared.errors import RequestError
 
 _START = described("First day of a custom range, or its first instant.")

@@ -13,10 +13,8 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import Delivery, Provider, Reading, SecretOrigin, WebhookSource
 
 _TYPES = {
     "request": EventType.SENT,

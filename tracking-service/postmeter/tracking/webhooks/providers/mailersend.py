@@ -14,9 +14,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import Delivery, Provider, Reading, SecretOrigin, WebhookSource
 
 _PING = "webhook.test"
 _PING_SECRET = b"test_Am3L1GuOIc4blLUuHqAPxxwkZaJyEk8G"

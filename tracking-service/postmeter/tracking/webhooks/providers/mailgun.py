@@ -18,11 +18,17 @@ import msgspec
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.provider import (
+    MESSAGE_KEY,
+    Delivery,
+    Provider,
+    Reading,
+    SecretOrigin,
+    WebhookSource,
+    refused,
+)
 from postmeter.tracking.webhooks.providers import mailgun_forms
-from postmeter.tracking.webhooks.reading import Reading
 
 FRESH_SECONDS = 12 * 3600.0
 """Mailgun tries a delivery again for eight hours, and may do so with the signature of the first attempt."""

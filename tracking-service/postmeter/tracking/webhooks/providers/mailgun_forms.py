@@ -13,7 +13,7 @@ import msgspec
 from yarl import query_to_pairs
 
 from postmeter.tracking.webhooks import items
-from postmeter.tracking.webhooks.delivery import Delivery
+from postmeter.tracking.webhooks.provider import Delivery
 
 MAX_FIELDS = 1_000
 _URLENCODED = "application/x-www-form-urlencoded"

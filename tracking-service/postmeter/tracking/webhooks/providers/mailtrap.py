@@ -15,9 +15,7 @@ import msgspec
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Delivery, Provider, Reading, SecretOrigin, WebhookSource
 
 _TYPES = {
     "delivery": EventType.DELIVERED,

@@ -18,10 +18,16 @@ from yarl import query_to_pairs
 from postmeter.shared.errors import RequestError
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import (
+    MESSAGE_KEY,
+    Delivery,
+    Provider,
+    Reading,
+    SecretOrigin,
+    WebhookSource,
+    refused,
+)
 
 _FIELD = "mandrill_events"
 _MAX_FIELDS = 10

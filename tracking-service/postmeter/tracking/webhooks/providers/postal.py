@@ -18,10 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, marks, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import Delivery, Provider, Reading, SecretOrigin, WebhookSource, refused
 
 _TYPES = {
     "messagesent": EventType.DELIVERED,

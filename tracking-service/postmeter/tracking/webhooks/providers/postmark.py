@@ -11,10 +11,8 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Delivery, Provider, Reading, SecretOrigin
 
 _TYPES = {
     "delivery": EventType.DELIVERED,

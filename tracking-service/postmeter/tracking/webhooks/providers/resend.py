@@ -14,10 +14,17 @@ from collections.abc import Sequence
 
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, Provider, SecretOrigin, refused
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import (
+    ID_HEADER,
+    MESSAGE_KEY,
+    Delivery,
+    Provider,
+    Reading,
+    SecretOrigin,
+    WebhookSource,
+    refused,
+)
 
 _TYPES = {
     "email.scheduled": EventType.QUEUED,

@@ -22,10 +22,16 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.requests import fields
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin, refused
-from postmeter.tracking.webhooks.reading import Reading
+from postmeter.tracking.webhooks.provider import (
+    MESSAGE_KEY,
+    Delivery,
+    Provider,
+    Reading,
+    SecretOrigin,
+    WebhookSource,
+    refused,
+)
 
 _TYPES = {
     "processed": EventType.SENT,

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 from postmeter.shared.process import logs
 from postmeter.tracking.webhooks import items, signatures
-from postmeter.tracking.webhooks.delivery import Delivery, WebhookSource
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, refused
+from postmeter.tracking.webhooks.provider import Delivery, Provider, SecretOrigin, WebhookSource, refused
 from postmeter.tracking.webhooks.providers import sns
 from postmeter.tracking.webhooks.providers.ses_events import readings
 

@@ -14,8 +14,7 @@ from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.tracking.webhooks import lenient_json, moments
 from postmeter.tracking.webhooks.events import MOST_TAGS, REASON_CHARS
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
+from postmeter.tracking.webhooks.provider import ID_HEADER, MESSAGE_KEY, ItemUnreadable, Reading
 
 _TYPES = {
     "send": EventType.SENT,

@@ -15,10 +15,8 @@ from postmeter.shared.privacy import recipients
 from postmeter.shared.stream.events import BounceType, EventType
 from postmeter.shared.text import addresses
 from postmeter.tracking.webhooks import items, lenient_json, moments, signatures
-from postmeter.tracking.webhooks.delivery import Delivery
 from postmeter.tracking.webhooks.lenient_json import JsonObject
-from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Provider, SecretOrigin
-from postmeter.tracking.webhooks.reading import ItemUnreadable, Reading
+from postmeter.tracking.webhooks.provider import MESSAGE_KEY, Delivery, ItemUnreadable, Provider, Reading, SecretOrigin
 
 _TYPES = {
     "injection": EventType.SENT,

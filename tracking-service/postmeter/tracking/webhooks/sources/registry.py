@@ -20,8 +20,7 @@ from postmeter.shared.storage import sources
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.text.quoting import quoted
-from postmeter.tracking.webhooks import delivery
-from postmeter.tracking.webhooks.provider import Provider, SecretOrigin
+from postmeter.tracking.webhooks.provider import Provider, SecretOrigin, WebhookSource
 from postmeter.tracking.webhooks.providers import PROVIDERS
 
 _QUERIES = Queries("postmeter.tracking.webhooks.sources", "registry.sql")
@@ -289,9 +288,7 @@ def _check_secret(provider: Provider, secret: Secret, options: dict[str, str]) -
     if provider.check is None:
         return
     try:
-        provider.check(
-            delivery.WebhookSource(id="", workspace=0, provider=provider.slug, secret=secret, options=options)
-        )
+        provider.check(WebhookSource(id="", workspace=0, provider=provider.slug, secret=secret, options=options))
     except RequestError as error:
         where = f"docs/webhooks/{provider.slug}.md says where to find it"
         raise SourceRefused("options" if provider.options else "secret", f"{error.message} {where}") from None
