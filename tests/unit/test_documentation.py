@@ -9,6 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.query.settings import QuerySettings
+from postmeter.shared.process.advice import WARNINGS
 from postmeter.shared.storage import rights
 from postmeter.tracking.settings import TrackingSettings
 from tests.metric_names import every_metric
@@ -75,6 +76,11 @@ def test_every_metric_is_described() -> None:
 def test_every_metric_that_is_named_exists() -> None:
     roles = {"postmeter_owner", *map(rights.role, rights.RIGHTS)}
     assert NAMED - set(every_metric()) - roles == set()
+
+
+def test_every_warning_is_in_the_runbook() -> None:
+    runbook = PAGE.partition("### PostmeterWarns\n")[2].partition("\n#")[0]
+    assert set(WARNINGS) - set(re.findall(r"`([a-z_]+)`", runbook)) == set()
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:

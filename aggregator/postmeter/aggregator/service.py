@@ -56,8 +56,9 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
         "redis": client.ping,
         "shards": shards.check,
     }
-    looks = {"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)}
-    advice = Advice(looks, {"shards": shards.warning})
+    advice = Advice(
+        {"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)}, {"shards": shards.warning}
+    )
     runner = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
     logs.get().info("aggregator runs", shards=settings.shards)
     try:

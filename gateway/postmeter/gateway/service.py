@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
@@ -34,7 +35,7 @@ from postmeter.shared.http.server import Server
 from postmeter.shared.links import tokens
 from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, ops, trace_setting
-from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.advice import Advice, Look, Topic
 from postmeter.shared.process.metrics import HopsMetrics, new_registry
 from postmeter.shared.process.traces import Traces
 from postmeter.shared.storage import migrate, postgres, stores
@@ -163,7 +164,7 @@ async def _operations(
         "tracking": lambda: _reach(settings.tracking_url),
         "query": lambda: _reach(settings.query_url),
     }
-    known = {
+    known: dict[Topic, Callable[[], str | None]] = {
         "trusted_hops": proxy.hops.warning,
         "internal_secret": lambda: next(filter(None, (one.warning() for one in proxy.upstreams.values())), None),
     }
@@ -175,8 +176,8 @@ async def _operations(
     )
 
 
-def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing | None) -> dict[str, Look]:
-    looks: dict[str, Look] = {
+def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing | None) -> dict[Topic, Look]:
+    looks: dict[Topic, Look] = {
         "clock": lambda: stores.clocks(pool),
         "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=True),
     }

@@ -17,7 +17,7 @@ from postmeter.shared.http.server import AppRunner, Server
 from postmeter.shared.links.tokens import KeyRing, verifiable
 from postmeter.shared.privacy import recipients
 from postmeter.shared.process import lifecycle, logs, ops
-from postmeter.shared.process.advice import Advice, Look
+from postmeter.shared.process.advice import Advice, Look, Topic
 from postmeter.shared.process.metrics import new_registry
 from postmeter.shared.storage import postgres, stores
 from postmeter.shared.stream.redis_clients import FAILURES
@@ -170,8 +170,8 @@ def _disk_low(spool: Spool, least: int) -> str | None:
     )
 
 
-def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None, keys: KeyRing) -> dict[str, Look]:
-    looks: dict[str, Look] = {
+def _looks(settings: TrackingSettings, redis: Redis, pool: postgres.Pool | None, keys: KeyRing) -> dict[Topic, Look]:
+    looks: dict[Topic, Look] = {
         "redis": lambda: stores.keeping(redis),
         "aggregator": lambda: uncounted(redis, settings.shards),
     }

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Literal, get_args
 
 from postmeter.shared.process import logs
 
+Topic = Literal[
+    "aggregator",
+    "clock",
+    "disk",
+    "internal_secret",
+    "postgres",
+    "recipient_hash_key",
+    "redis",
+    "replicas",
+    "shards",
+    "source_key",
+    "spool",
+    "token_keys",
+    "trusted_hops",
+]
+"""What there may be to say something of; the runbook of PostmeterWarns (operating.md) says what each means."""
+WARNINGS: tuple[Topic, ...] = get_args(Topic)
 Look = Callable[[], Awaitable[str | None]]
 """Returns a sentence that says what is wrong and what to do, or None. Raises where it cannot be told now."""
 AGAIN_SECONDS = 300.0
@@ -22,12 +40,14 @@ class Advice:
     known: what needs no look, for it is known at any moment.
     """
 
-    def __init__(self, looks: Mapping[str, Look], known: Mapping[str, Callable[[], str | None]] | None = None) -> None:
+    def __init__(
+        self, looks: Mapping[Topic, Look], known: Mapping[Topic, Callable[[], str | None]] | None = None
+    ) -> None:
         self._looks = looks
         self._known = known or {}
-        self._said: dict[str, str | None] = dict.fromkeys(looks)
+        self._said: dict[Topic, str | None] = dict.fromkeys(looks)
 
-    def now(self) -> dict[str, str | None]:
+    def now(self) -> dict[Topic, str | None]:
         """By name, what there is to say at the moment."""
         return self._said | {name: tell() for name, tell in self._known.items()}
 
@@ -35,7 +55,7 @@ class Advice:
         """Look until cancelled."""
         await asyncio.gather(*(self._keep_looking(name, look) for name, look in self._looks.items()))
 
-    async def _keep_looking(self, name: str, look: Look) -> None:
+    async def _keep_looking(self, name: Topic, look: Look) -> None:
         task = asyncio.current_task()
         assert task is not None
         # Redis' client may make another error of a cancellation that meets a connection which is just closed.

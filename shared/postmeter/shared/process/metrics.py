@@ -11,6 +11,8 @@ import itertools
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from postmeter.shared.process.advice import WARNINGS
+
 BOUNDS = ("all", "client")
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -51,8 +53,7 @@ class OpsMetrics:
         )
         self.warning = Gauge(
             "postmeter_warning",
-            "Whether /readyz warns, by name (disk, redis, replicas, clock, token_keys, source_key, trusted_hops): 1"
-            " or 0, looked at every few seconds.",
+            f"Whether /readyz warns, by name ({', '.join(WARNINGS)}): 1 or 0, looked at every few seconds.",
             ["warning"],
             registry=to,
         )
