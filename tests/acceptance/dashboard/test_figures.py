@@ -226,8 +226,25 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     formula = visiting().to("/?period=90d&explain=opened.gmail").get_by_role("dialog").locator(".formula")
     expect(formula).to_contain_text(f"{gmail['unique_opens']} ÷ {gmail['delivered']}")
     day = (world.now.date() - timedelta(days=2)).isoformat()  # of opens of mail from the day before
-    beyond = visiting().to(f"/?from={day}&to={day}&zone=UTC&explain=opened").get_by_role("dialog")
+    page = visiting().to(f"/?from={day}&to={day}&zone=UTC&explain=opened")
+    beyond = page.get_by_role("dialog")
     expect(beyond).to_contain_text("may be of messages from before them")
+    expect(beyond.locator(".formula b")).to_have_text("\u2013")  # and not some hundred percent
+    opened = page.locator(".figures > li", has_text="messages opened")
+    expect(opened).to_contain_text("no rate: of older mail, too")
+    expect(page.locator("main")).to_contain_text("Rates hold what happened in these days")
+
+
+def test_a_campaign_sent_before_the_days_says_so(world: ToldHistory, visiting: Visiting) -> None:
+    day = (world.now.date() - timedelta(days=2)).isoformat()
+    page = visiting().to(f"/campaigns?from={day}&to={day}&zone=UTC")
+    june = page.get_by_role("row", name=re.compile("June news"))
+    expect(june).to_contain_text("Sent before these days")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr", has_text="Sent before these days")).to_have_count(1)
+    expect(page.locator("thead")).to_contain_text("Opened of delivered")
+    page = visiting().to("/campaigns?period=30d&zone=UTC")
+    expect(page.locator("tbody tr", has_text="Sent before these days")).to_have_count(0)
 
 
 def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: ToldHistory, visiting: Visiting) -> None:

@@ -33,10 +33,12 @@ export function percentOf(part, whole, digits = 1) {
   return whole ? Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps : null;
 }
 
-/** A rate: `34.2 %`; a dash where there is nothing to divide by. */
+/**
+ * A rate: `34.2 %`; a dash where there is nothing to divide by, and where more happened than the whole: of few days much is of
+ * mail from before them, and 293 % of what was delivered would be a part of nothing.
+ */
 export function rate(part, whole, digits = 1) {
-  const value = percentOf(part, whole, digits);
-  return value === null ? "\u2013" : percent(value, digits);
+  return whole && part <= whole ? percent(percentOf(part, whole, digits), digits) : "\u2013";
 }
 
 /** Money: `1 204.50 €`. */

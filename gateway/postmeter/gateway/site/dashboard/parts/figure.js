@@ -28,10 +28,11 @@ export function Figure({ measure, counts, view, request, id = measure, as = "cou
     }`;
 }
 
-/** `34.2 % of 4 900 delivered`; nothing where the measure has no rate. */
+/** `34.2 % of 4 900 delivered`; nothing where the measure has no rate, and why where it is of more than the whole. */
 export function Rate({ measure, counts, view }) {
   const whole = wholeOf(measure, counts);
   if (whole === null) return null;
+  if (whole && valueOf(measure, counts, view.who) > whole) return html`<span class="soft">${t("figure.beyond")}</span>`;
   return html`<span
     class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
 }

@@ -5,9 +5,9 @@ import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { metricWhat } from "../model/declared.js";
-import { METRICS, valueOf, wholeOf } from "../model/measures.js";
+import { MEASURES, METRICS, valueOf, wholeOf } from "../model/measures.js";
 import { count, money, percentOf } from "../model/numbers.js";
-import { query, segment, viewed } from "../model/requests.js";
+import { query, segment, viewed, windowOf } from "../model/requests.js";
 import { SEEN, seenOf } from "../model/seen.js";
 import { ago } from "../model/times.js";
 import { spanOf } from "../parts/controls.js";
@@ -40,9 +40,11 @@ function about(row, view) {
 }
 
 function columns({ view, request, revenue }) {
+  const begin = Date.parse(windowOf({ from: view.period.from, timezone: view.zone }).from);
+  const isEarlier = (row) => row.status !== "running" && Date.parse(row.sent_at) < begin;
   const figure = (measure, as, minor) => ({
     key: measure,
-    title: t(`measure.${measure}`),
+    title: html`${t(`measure.${measure}`)}${as === "rate" && html` <span class="of">${t(`of.${MEASURES[measure].of}`)}</span>`}`,
     numeric: true,
     minor,
     value: (row) =>
@@ -56,7 +58,8 @@ function columns({ view, request, revenue }) {
       key: "name",
       title: t("dimension.campaign"),
       cell: (row) => html`<a href=${to(`/campaigns/${segment(row.key)}`)}>${row.name}</a>
-        <div class="soft note narrow">${about(row, view)}</div>`,
+        <div class="soft note narrow">${about(row, view)}</div>
+        ${isEarlier(row) && html`<div class="soft note">${t("campaigns.earlier")}</div>`}`,
     },
     {
       key: "sent_at",
@@ -119,7 +122,7 @@ export default function Campaigns({ view }) {
   const purchases = useAnswer(bought).value?.data ?? [];
   const revenue = (campaign) => purchases.filter((row) => row.campaign === campaign);
   const text = params.get("q") ?? "";
-  const sentAt = new Map((list ?? []).map((one) => [one.id, one.sent_at]));
+  const known = new Map((list ?? []).map(({ id, sent_at, status }) => [id, { sent_at, status }]));
   const fits = (row) => `${row.name} ${row.key}`.toLowerCase().includes(text.toLowerCase());
   return html`<div class="title"><div><h1>${t("screen.campaigns")}</h1>
       <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
@@ -128,7 +131,7 @@ export default function Campaigns({ view }) {
     <${Answered} answer=${answer} lines=${16}>${({ data, next_cursor: more }) => {
       const all = data
         .filter((row) => row.campaign)
-        .map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), sent_at: sentAt.get(row.campaign) }));
+        .map((row) => ({ ...row, key: row.campaign, name: named(row.campaign), ...known.get(row.campaign) }));
       if (!all.length) return html`<${None} list=${list} error=${error} />`;
       const rows = all.filter(fits);
       // Of more campaigns than are asked for nobody knows how many did nothing.

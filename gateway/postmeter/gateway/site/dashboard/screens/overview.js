@@ -32,6 +32,8 @@ const CURVES = ["opens", "clicks", "sent", "delivered", "bounced", "complained"]
 const ONCE = { opens: "opened", clicks: "clicked" };
 const MAILBOXES = ["delivered", "opened", "bounced", "complained"];
 const GROUPS = 200;
+/** Days in which much happens to mail from before them. */
+const FEW = 2;
 const ASKED = [...new Set([...METRICS, ...SEEN])];
 
 function useOverview(view) {
@@ -93,6 +95,7 @@ function Numbers({ now, seen, before, view, request, children }) {
   const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
   return html`<ul class="figures">${large}</ul>
     <${Hidden} counts=${seen} />
+    ${view.period.days <= FEW && html`<p class="soft note">${t("overview.few")}</p>`}
     <ul class="figures small">${small}${children}</ul>
     <${Meaning} of=${["conversions", "revenue"].map((name) => [metricName(name), metricWhat(name)])} />`;
 }
