@@ -16,7 +16,7 @@ const wordsOf = (key, name) => (has(key) ? t(key) : name.replaceAll("_", " "));
 export const metricName = (name) => wordsOf(`metric.${name}`, name);
 
 /** Metrics that are what one of the page's measures counts, by its name. */
-const MEASURED = {
+export const MEASURED = {
   unique_opens: "opened",
   unique_clicks: "clicked",
   unique_replies: "replied",

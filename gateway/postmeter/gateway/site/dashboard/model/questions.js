@@ -1,8 +1,9 @@
 /** Questions of Explore: metrics by a dimension, in steps; which of them go together, and what the API calls them. */
 
 import { t } from "../texts.js";
-import { FILTERS, METRICS, metricName, metricWhat } from "./declared.js";
-import { MEASURES, whatOf } from "./measures.js";
+import { FILTERS, MEASURED, METRICS, metricName, metricWhat } from "./declared.js";
+import { MEASURES, METRICS as COUNTED, whatOf } from "./measures.js";
+import { query, viewed } from "./requests.js";
 
 const INBOUND = ["received", "spam", "size_bytes"];
 const BOUGHT = ["conversions", "revenue"];
@@ -30,6 +31,16 @@ export const nameOf = (metric, who) =>
 
 /** What a metric counts; of opens and clicks also of whom. */
 export const meaningOf = (metric, who) => (MEASURES[metric]?.split ? whatOf(metric, who) : metricWhat(metric));
+
+/** The measure of the page that a metric is; null: none. */
+export function measureOf(metric) {
+  const name = MEASURED[metric] ?? metric;
+  return Object.hasOwn(MEASURES, name) ? name : null;
+}
+
+/** The query of all that explains the numbers of one row: of one value of a dimension, or of everything. */
+export const ofRow = (view, by, value) =>
+  query(viewed(view, { metrics: COUNTED, filters: by ? { [by]: [value] } : {} }));
 
 /** What metrics are parts of. */
 const WHOLES = {

@@ -5,7 +5,7 @@ import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { isCut, marksOf, namesOf, zoomed } from "../model/curves.js";
-import { METRICS, dimensionName } from "../model/declared.js";
+import { FILTERS, METRICS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { count, money, rate, short } from "../model/numbers.js";
 import {
@@ -15,13 +15,16 @@ import {
   dimensionsOf,
   kindOf,
   meaningOf,
+  measureOf,
   nameOf,
+  ofRow,
   partsOf,
   questionOf,
   summed,
   wholeOf,
 } from "../model/questions.js";
 import { query, segment, viewed } from "../model/requests.js";
+import { Asked } from "../parts/asked.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Freshness } from "../parts/freshness.js";
@@ -101,10 +104,19 @@ function shareOf(metric, metrics, row) {
 function Rows({ rows, question, view, words, title }) {
   const { metrics, by } = question;
   const most = Math.max(1, ...rows.map((row) => row[metrics[0]]));
-  const link = (row) =>
-    by === "campaign" && row.campaign
-      ? html`<a href=${to(`/campaigns/${segment(row.campaign)}`)}>${words(row.campaign)}</a>`
-      : words(row[by]);
+  // A name leads to what is of it alone, under the same question; a campaign has its screen.
+  const alone = (row) => here({ [by]: row[by], by: null, sort: null });
+  const link = (row) => {
+    if (!FILTERS.includes(by)) return words(row[by]);
+    const address = by === "campaign" && row.campaign ? to(`/campaigns/${segment(row.campaign)}`) : alone(row);
+    return html`<a href=${address}>${words(row[by])}</a>`;
+  };
+  const number = (metric, row) => {
+    const [measure, text] = [measureOf(metric), written(metric, row)];
+    if (!measure || (by && !FILTERS.includes(by))) return text;
+    return html`<${Asked} measure=${measure} text=${text} view=${view} id=${by ? `${measure}.${row[by]}` : measure}
+      request=${ofRow(view, by, row[by])} />`;
+  };
   const columns = [
     ...(by
       ? [
@@ -120,7 +132,7 @@ function Rows({ rows, question, view, words, title }) {
       key: metric,
       title: titleOf(metric, metrics, view.who),
       numeric: true,
-      cell: (row) => html`${written(metric, row)}${shareOf(metric, metrics, row)}`,
+      cell: (row) => html`${number(metric, row)}${shareOf(metric, metrics, row)}`,
     })),
   ];
   return html`<${Table} columns=${columns} rows=${rows} caption=${title} sort="sort" usual=${`-${metrics[0]}`}
