@@ -1,5 +1,6 @@
 """What is odd in a stream: repetitions, garbage, records without their message, times and names out of bounds."""
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
@@ -61,6 +62,42 @@ async def test_a_key_of_an_earlier_day_is_remembered(at: Bench) -> None:
     await at.streams.append(0, hit(1), batch_id="b")
     await count(at)
     assert await at.total() == {}
+
+
+CLOCK = """
+CREATE SCHEMA night;
+CREATE FUNCTION night.now() RETURNS timestamptz STABLE LANGUAGE sql AS
+    $$ SELECT date_trunc('day', pg_catalog.now()) + current_setting('night.since')::interval $$;
+GRANT USAGE ON SCHEMA night TO PUBLIC
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("-1 second", "1 second"), ("1 second", "-1 second"), ("59 minutes", "61 minutes"), ("61 minutes", "59 minutes")],
+)
+async def test_what_comes_twice_at_once_around_midnight_counts_once(at: Bench, first: str, second: str) -> None:
+    """In two shards, as after a change of their number; each transaction has its own day."""
+    await at.db.execute(CLOCK)
+    async with sides(at, 2) as (one, other):
+        for side in (one, other):
+            await side.flush([registration(1), hit(1)])  # what they need is made, and known
+        for side, since in ((one, first), (other, second)):
+            await side.connection.execute("SET search_path = night, public, pg_catalog")
+            await side.connection.execute("SELECT set_config('night.since', $1, false)", since)
+        async with one.connection.transaction():
+            await one.flush([hit(1), keyed("a")], "spooled")
+            again = asyncio.create_task(other.flush([hit(1), keyed("a")], "spooled"))
+            waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1"
+
+            async def stands() -> bool:
+                return again.done() or bool(await at.value(waits, other.connection.get_server_pid()))
+
+            await until(stands)
+        await again
+        await other.flush([keyed("a"), keyed("a", b"two")])
+    assert await at.total() == {"human_opens": 3, "unique_opens": 1, "sent": 1}
+    assert await letters(at) == {"idempotency key repeated with another body": 1}
 
 
 async def test_a_key_with_another_body_is_put_aside(at: Bench) -> None:

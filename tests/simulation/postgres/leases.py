@@ -111,7 +111,7 @@ def take(tx: Transaction, _: str, slots: list[int], writer: str) -> None:
 
 @statement
 def claim(tx: Transaction, _: str, workspaces: list[int], keys: list[bytes], digests: list[bytes | None]) -> Rows:
-    # All of a world is in one day (UTC).
+    # All of a world is in one day (UTC), and not in its first hour.
     found = []
     for workspace, key, digest in sorted(zip(workspaces, keys, digests, strict=True), key=lambda one: one[:2]):
         if tx.get("dedup", (workspace, key)) is not None:

@@ -1,7 +1,6 @@
 """What was counted before: batch ids (under workspace 0) and idempotency keys.
 
-All repetitions of a key pass through one shard (ADR 0048), so looking in every day and then inserting under
-today has no race.
+Repetitions nearly always pass through one shard (ADR 0048), else two transactions at once meet in the row of a day.
 """
 
 from __future__ import annotations
