@@ -124,12 +124,22 @@ def test_of_a_tag_s_attributes_the_first_ones_say_what_its_link_is(service: Serv
     assert [one["url"] for one in answer.json()["data"]["links"]] == ["http://e.example/2"]
 
 
-def test_a_large_body_is_gone_once_it_is_refused(service: Service) -> None:
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"x": "%b"}', 400),
+        (b'{"from_address": "a@b.example", "to": "c@d.example", "html": "%b"}', 413),
+        (b'{"messages": [{"from_address": "a@b.example", "to": "c@d.example", "html": "%b"}]}', 413),
+    ],
+    ids=["as a whole", "for a mail", "for a mail of a list"],
+)
+def test_a_large_body_is_gone_once_it_is_refused(service: Service, body: bytes, status: int) -> None:
     """Not when the garbage collector next looks at all there is: until then a hundred may have come."""
-    assert service.post("/v1/messages", b'{"x": "' + b"y" * (15 << 20) + b'"}').status == 400
+    large = body % (b"y" * (15 << 20))
+    assert service.post("/v1/messages", large).status == status
     before = memory_bytes(service)
     for _ in range(8):
-        assert service.post("/v1/messages", b'{"x": "' + b"y" * (15 << 20) + b'"}').status == 400
+        assert service.post("/v1/messages", large).status == status
     assert memory_bytes(service) - before < 60 << 20
 
 

@@ -15,7 +15,9 @@ ANSWERABLE = (RequestError, *TRANSLATED)
 
 
 def answered(error: Answerable, endpoint: Endpoint) -> RequestError:
-    """The RequestError with which an endpoint's error is answered."""
+    """The RequestError with which an endpoint's error is answered, without a traceback: whoever keeps it would keep the
+    frames that it came through, and the body with them.
+    """
     match error:
         case FieldRefused():
             return RequestError(*endpoint.refusal, error.message, error.field)
@@ -25,7 +27,7 @@ def answered(error: Answerable, endpoint: Endpoint) -> RequestError:
             headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
             return RequestError(503, "UNAVAILABLE", error.message, None, headers)
         case RequestError():
-            return error
+            return error.with_traceback(None)
 
 
 @contextmanager

@@ -18,8 +18,8 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     """
     task = asyncio.ensure_future(work)
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
             raise TimeoutError(f"{seconds:g} seconds are over")
         return task.result()
     finally:
@@ -27,6 +27,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
             _given_up.add(task)  # the loop alone would let it be collected
             task.add_done_callback(_ended)
             task.cancel()
+        del task  # its error's traceback has this frame: they would hold each other, and what the frames below hold
 
 
 def _ended(task: asyncio.Future[Any]) -> None:
