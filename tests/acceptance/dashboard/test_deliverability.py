@@ -109,6 +109,7 @@ def test_the_week_s_hours_are_the_api_s(world: ToldHistory, visiting: Visiting, 
 
 def test_the_week_is_walked_by_the_keyboard(visiting: Visiting) -> None:
     page = visiting().to("/when?period=90d")
+    expect(page.locator("main")).to_contain_text("Not yet sure. Its score is")  # of some sixty messages each
     best = page.locator(".cell.best")
     expect(best).to_have_attribute("tabindex", "0")
     best.focus()

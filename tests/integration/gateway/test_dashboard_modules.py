@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import random
 import re
 import shlex
@@ -198,6 +199,37 @@ def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) 
         assert marks == sorted(set(marks))
         assert 2 <= len(marks) <= 6
         assert marks[-2] < most <= marks[-1] * (1 + 1e-9), (most, marks)
+
+
+def test_the_best_hour_is_sure_only_where_chance_would_not_make_it_so(evaluate: Evaluate) -> None:
+    asked = [0, 0.3, 1, 1.959963984540054, -2.5, 4, 9]
+    told = evaluate("model/sureness.js", "return given.map(m.chanceOf)", asked)
+    assert told == pytest.approx([math.erfc(abs(z) / math.sqrt(2)) for z in asked], abs=2e-7)
+
+    def hour(sent: int, opened: int, clicked: int, compared: bool = True) -> dict[str, Any]:
+        counts = {"emails_sent": sent, "emails_opened": opened, "emails_clicked": clicked, "emails_replied": 0}
+        return counts | {"compared": compared, "engagement_score": (30 * opened + 40 * clicked) / sent}
+
+    best, near, far, little = hour(2000, 1200, 300), hour(2000, 1150, 290), hour(2000, 700, 60), hour(4, 4, 2, False)
+
+    def rivals(hours: list[dict[str, Any]]) -> list[int]:
+        expression = "return m.rivals(given[0], given).map((hour) => given.indexOf(hour))"
+        found: list[int] = evaluate("model/sureness.js", expression, hours)
+        return found
+
+    assert rivals([best, near, far, little]) == [1]
+    assert rivals([best, far, little]) == []
+    # All of three messages is no certainty, and the nearer ones come first.
+    assert rivals([hour(3, 3, 1), hour(50, 20, 2), hour(50, 25, 2)]) == [2, 1]
+    # Of many hours that are really alike, one is ahead by luck: this one would be sure against a single other one.
+    ahead, other = hour(1000, 560, 100), hour(1000, 500, 95)
+    assert (rivals([ahead, other]), len(rivals([ahead, *[other] * 30]))) == ([], 30)
+    # The most that scores can vary: all clicks are of opened messages.
+    part, click = Fraction(1201, 2002), Fraction(301, 2002)
+    mean = Fraction(3, 10) * part + Fraction(4, 10) * click + Fraction(3, 10) * Fraction(1, 2002)
+    square = Fraction(9, 100) * (part - click) + Fraction(49, 100) * (click - Fraction(1, 2002)) + Fraction(1, 2002)
+    expected = 196 * math.sqrt((square - mean**2) / 2002)
+    assert evaluate("model/sureness.js", "return m.margin(given)", best) == pytest.approx(expected, rel=1e-4)
 
 
 def test_files_hold_what_a_spreadsheet_takes_for_text(evaluate: Evaluate) -> None:

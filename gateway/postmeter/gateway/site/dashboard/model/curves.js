@@ -22,10 +22,7 @@ const LINES = {
 const hourOf = ({ timestamp }, first, zone) =>
   daysBetween(first, dayOf(new Date(timestamp), zone)) + bucket(timestamp, "quarter_hour", zone);
 
-/**
- * Rows of the days before, each beside the row that it is held against: by their order, and hours by the clock, for a day
- * on which clocks are changed has one more or less. Where there is none, undefined.
- */
+/** Rows of the days before, each beside its row: hours by the clock, for a day may have 23 or 25. Undefined: there is none. */
 export function alongside(rows, before, { period, zone }) {
   if (period.resolution !== "hour") return before;
   const past = new Map(before.map((row) => [hourOf(row, period.before.first, zone), row]));

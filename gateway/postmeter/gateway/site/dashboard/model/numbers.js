@@ -34,8 +34,8 @@ export function percentOf(part, whole, digits = 1) {
 }
 
 /**
- * A rate: `34.2 %`; a dash where there is nothing to divide by, and where more happened than the whole: of few days much is of
- * mail from before them, and 293 % of what was delivered would be a part of nothing.
+ * A rate: `34.2 %`; a dash where there is nothing to divide by, and where more happened than the whole: in few days much is of
+ * mail from before them.
  */
 export function rate(part, whole, digits = 1) {
   return whole && part <= whole ? percent(percentOf(part, whole, digits), digits) : "\u2013";

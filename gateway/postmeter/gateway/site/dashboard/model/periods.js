@@ -18,8 +18,8 @@ function resolutionOf(days) {
 
 /**
  * The period that an address asks for. `from` and `to` are as POST /v1/query takes them: days of the zone, or an
- * instant. The days before are as many and begin on the same weekday, some whole weeks earlier: mail has its weekdays,
- * and a peak is held against the same weekday's. Where the period ends now they end at the same time of the day.
+ * instant. The days before are as many, whole weeks earlier, for mail has its weekdays; where the period ends now they end
+ * at the same time of the day.
  * @returns {{name: string, first: string, last: string, from: string, to: string | undefined, days: number,
  *   resolution: string, endsNow: boolean, before: {from: string, to: string, first: string, last: string}}}
  */

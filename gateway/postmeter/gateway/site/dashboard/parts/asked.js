@@ -1,4 +1,4 @@
-/** A number of a question that explains itself: what else its explanation holds is asked for when it is opened. */
+/** A number that explains itself, and asks for what its explanation holds when it is opened. */
 
 import { html } from "../htm/standalone.module.js";
 import { fold, unfold, useAddress } from "../address.js";
@@ -22,10 +22,10 @@ function Opened({ measure, view, request }) {
 /**
  * @param {object} given
  * @param {string} given.measure a name of MEASURES
- * @param {string} given.text the number as it stands there
- * @param {object} given.view what is looked at
- * @param {object} given.request the query of METRICS that it is among
- * @param {string} given.id which number of the screen it is, in the address
+ * @param {string} given.text the number
+ * @param {object} given.view
+ * @param {object} given.request the query of METRICS that has it
+ * @param {string} given.id which one it is, in the address
  */
 export function Asked({ measure, text, view, request, id }) {
   const [, params] = useAddress();

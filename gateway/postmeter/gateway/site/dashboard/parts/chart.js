@@ -64,11 +64,9 @@ function Numbers({ title, lines, names, format, first, zoom, notes }) {
  * @param {boolean} [given.unfinished] whether the last bucket is not over yet
  * @param {boolean} [given.cut] whether the first bucket began before what is shown
  * @param {string} [given.first] what a bucket is
- * @param {(first: number, last: number) => string} [given.zoom] the address of what is from one bucket to another, for
- *   somebody who has drawn a span over them, or chosen one
+ * @param {(first: number, last: number) => string} [given.zoom] the address of what is from one bucket to another
  * @param {string} [given.widen] the address of the way back
- * @param {{title: string, names: string[], links: any[]}} [given.notes] what else there was in each bucket, as text and for
- *   the table; buckets in which something was have a mark
+ * @param {{title: string, names: string[], links: any[]}} [given.notes] what else was in each bucket; it has a mark then
  * @param {number} [given.most] what the scale reaches to, where several charts are to have the same
  * @param {(n: number) => string} [given.mark] how a number is written beside a line of the grid
  */
@@ -95,7 +93,7 @@ export function Chart({
   const scheme = useScheme();
   const marked = notes?.names.map(Boolean) ?? [];
   const content = JSON.stringify([names, short, lines, unfinished, cut, height, most, scheme, marked]);
-  // A bucket alone is the same wherever it is chosen, and what it is may have changed since the chart was drawn.
+  // What buckets are may have changed since the chart was drawn.
   const look = useRef(null);
   look.current = zoom && ((from, to) => go(zoom(from, to)));
   useEffect(() => {

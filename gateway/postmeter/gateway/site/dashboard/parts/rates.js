@@ -16,6 +16,8 @@ const FINE = 4;
 /** Percent that an axis reaches to at least. */
 const SHORTEST = 0.5;
 const NONE = "\u2013";
+/** What rates are of that are not of what was delivered. */
+const OF = { click_to_open_rate: "opened", bounce_rate: "sent" };
 
 /** Rows of one metric: {key, name, value, interval}. */
 function rowsOf({ comparison }, metric) {
@@ -109,7 +111,7 @@ export function ComparedRate({ metric, data, chosen, view }) {
   const title = t(`compare.${metric}`);
   const hasNumbers = test.p_value !== null;
   return html`<section class="metric" aria-label=${title}>
-    <h3>${title} <span class="soft">${t(`compare.${metric}.of`)}</span></h3>
+    <h3>${title} <span class="soft">${t(`of.${OF[metric] ?? "delivered"}`)}</span></h3>
     <${Verdict} metric=${metric} test=${test} rows=${rows}>${
       hasNumbers &&
       html`<button class="plain" onClick=${() => unfold({ explain: metric })}

@@ -4,8 +4,9 @@ import { html } from "../htm/standalone.module.js";
 import { here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { count, rate } from "../model/numbers.js";
+import { count, percent, rate } from "../model/numbers.js";
 import { get, segment } from "../model/requests.js";
+import { margin, rivals } from "../model/sureness.js";
 import { SHOWN, clock, dayName, placeOf, points, weekOf, whole } from "../model/week.js";
 import { CampaignChoice } from "../parts/choice.js";
 import { Freshness } from "../parts/freshness.js";
@@ -25,11 +26,27 @@ const opened = (hour) => rate(hour.emails_opened, hour.emails_sent);
 const clicked = (hour) => rate(hour.emails_clicked, hour.emails_sent);
 const replied = (hour) => rate(hour.emails_replied, hour.emails_sent);
 
+/** Rivals of the best hour that are named. */
+const NAMED = 3;
+
 /** A cell in words. */
 function inWords(hour) {
   if (!hour) return t("when.no_mail");
-  const values = { opened: opened(hour), clicked: clicked(hour), score: points(hour) };
+  const score = hour.compared ? `${points(hour)}\u202f±\u202f${percent(margin(hour)).slice(0, -2)}` : points(hour);
+  const values = { opened: opened(hour), clicked: clicked(hour), score };
   return t(hour.compared ? "when.cell" : "when.cell.pale", { sent: count(hour.emails_sent), ...values });
+}
+
+/** How sure it is. */
+function Sureness({ best, hours }) {
+  const compared = hours.filter((hour) => hour.compared);
+  if (compared.length < 2) return html`<p>${t("when.alone")}</p>`;
+  const found = rivals(best, hours);
+  if (!found.length) return html`<p><b>${t("compare.sure")}</b> ${t("when.sure")}</p>`;
+  const name = (hour) => `${dayName(placeOf(hour)[0])} ${clock(hour.hour)} (${points(hour)})`;
+  const rest = found.length - NAMED;
+  const named = [...found.slice(0, NAMED).map(name), ...(rest > 0 ? [t("when.more", { n: rest })] : [])];
+  return html`<p><b>${t("compare.unsure")}</b> ${t("when.unsure", { score: points(best), hours: named.join(", ") })}</p>`;
 }
 
 function Best({ report, week }) {
@@ -42,7 +59,8 @@ function Best({ report, week }) {
   const bold = Object.fromEntries(Object.entries(when).map(([name, words]) => [name, html`<b>${words}</b>`]));
   const counts = { sent: count(best.emails_sent), opened: opened(best), clicked: clicked(best) };
   return html`<p class="sentence">${say("when.best", bold)}</p>
-    <p>${t("when.best.counts", { ...counts, all_opened: opened(all), all_clicked: clicked(all) })}</p>`;
+    <p>${t("when.best.counts", { ...counts, all_opened: opened(all), all_clicked: clicked(all) })}</p>
+    <${Sureness} best=${best} hours=${report.hours} />`;
 }
 
 function Hour({ row }) {
