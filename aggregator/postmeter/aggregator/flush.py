@@ -275,7 +275,7 @@ class Flusher:
         changes.chosen = taken.chosen
         found.rejected += taken.nobodys
         resolved = await resolve(held, changes, found.hits, found.events, prepared)
-        late.strip(resolved, erased)
+        await late.strip(connection, resolved, erased)
         await self._fold(connection, changes, resolved, prepared)
         found.rejected += await self._waiting.park(connection, [*resolved.unknown, *taken.early], changes)
         await tables.write_messages(held, changes)

@@ -14,6 +14,7 @@ from postmeter.aggregator.upkeep.erasure.job import Erasures
 from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.shared.storage import postgres
 from postmeter.shared.stream.events import EventType
+from postmeter.shared.stream.records import Mail
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
 from tests.integration.flushes import sides
 
@@ -35,6 +36,11 @@ async def erasures(at: Bench) -> AsyncIterator[Erasures]:
     await pool.close()
 
 
+async def erase(at: Bench) -> None:
+    query = "INSERT INTO erasure (workspace, id, to_hash, requested_by) VALUES (1, $1, $2, 'key:1')"
+    await at.db.execute(query, uuid.uuid4(), ADA.to_hash)
+
+
 async def test_what_waits_for_a_message_that_is_erased_counts(at: Bench) -> None:
     """It was parked while the registration was not committed yet; the sweep had not come by."""
     names = {"provider": ADA.provider, "provider_message": ADA.provider_message}
@@ -50,8 +56,7 @@ async def test_what_waits_for_a_message_that_is_erased_counts(at: Bench) -> None
                 ]
             )
         assert await at.value("SELECT count(*) FROM waiting") == 4
-        query = "INSERT INTO erasure (workspace, id, to_hash, requested_by) VALUES (1, $1, $2, 'key:1')"
-        await at.db.execute(query, uuid.uuid4(), ADA.to_hash)
+        await erase(at)
 
         async def worked() -> int:
             """Work as far as it gets; the step that is next."""
@@ -65,3 +70,19 @@ async def test_what_waits_for_a_message_that_is_erased_counts(at: Bench) -> None
     assert await at.total() == {"replies": 1, "delivered": 1}
     assert await at.value("SELECT count(*) FROM waiting") == 0
     assert await at.value("SELECT count(*) FROM history WHERE reason <> '' OR url <> ''") == 0
+    assert await at.value("SELECT url FROM link") == "(erased) " + str(await at.value("SELECT id FROM link"))
+
+
+async def test_a_url_that_only_waited_with_its_click_goes(at: Bench) -> None:
+    """The click names its recipient, and a message that never came; another URL has been followed by somebody else."""
+    mail = Mail("src", ADA.to_hash, "", "", "", "", campaign="", template="", tags=[])
+    urls = "https://a.example/for-ada", "https://a.example/for-all"
+    async with sides(at, 1) as (side,), erasures(at) as erasing:
+        await side.flush([event(EventType.CLICKED, 9, url=url, mail=mail) for url in urls])
+        await side.flush([registration(2), hit(2, url=urls[1])])
+        assert await at.value("SELECT count(*) FROM link") == 2
+        await erase(at)
+        while await erasing._round():
+            pass
+    assert await at.value("SELECT count(*) FROM waiting") == 0
+    assert [row["url"] for row in await at.db.fetch("SELECT url FROM link WHERE url LIKE 'https%'")] == [urls[1]]

@@ -27,6 +27,11 @@ Told = TypeVar("Told", Hit, Event)
 Digests = dict[tuple[int, T], bytes]
 
 
+def digest(text: str) -> bytes:
+    """By which a text is found."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).digest()
+
+
 class Dictionary(ABC, Generic[T]):
     """Remembers numbers across flushes and shards; forgets everything when that grows too much.
 
@@ -60,7 +65,7 @@ class Dictionary(ABC, Generic[T]):
         return found | {one: BEYOND for share in shares for one in share.beyond}
 
     def _digests(self, wanted: Collection[tuple[int, T]]) -> Digests[T]:
-        return {one: hashlib.md5(self.text(one[1]).encode(), usedforsecurity=False).digest() for one in wanted}
+        return {one: digest(self.text(one[1])) for one in wanted}
 
     def remembered(self, number: int | None) -> T | None:
         """The text of a number, if it is remembered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from postmeter.aggregator.unregistered.waiting import unpacked
+from postmeter.aggregator.upkeep.erasure import late
 from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 
 MOST = 500
@@ -26,6 +28,9 @@ async def forget(erasure: Erasure) -> bool:
     await erasure.take("last_open", "take_last_open", to_hash)
     await erasure.take("recipient_choice", "take_choice", to_hash)
     proofs = await erasure.take("consent", "take_consent", to_hash, MOST)
-    await erasure.take("waiting", "take_waiting_of", to_hash)
+    rows = await erasure.connection.fetch(QUERIES["take_waiting_of"], erasure.workspace, to_hash)
+    if rows:
+        erasure.removed["waiting"] += len(rows)
+        await late.suspect(erasure.connection, [one for row in rows for one in unpacked([row["record"]]).records])
     await erasure.take("dead_letter", "take_dead_letters", [to_hash.encode()])
     return proofs < MOST

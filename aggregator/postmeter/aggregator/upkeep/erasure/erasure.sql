@@ -65,6 +65,14 @@ INSERT INTO erased_clicks AS known (workspace, link, clicks, due)
 SELECT $1::int, link, clicks, true FROM unnest($2::bigint[], $3::bigint[]) AS n (link, clicks)
 ON CONFLICT (workspace, link) DO UPDATE SET clicks = known.clicks + excluded.clicks, due = true;
 
+-- name: suspect_links
+-- Links of workspaces $1 with digests $2 have clicks that are not counted after all, perhaps no others.
+INSERT INTO erased_clicks AS known (workspace, link, clicks, due)
+SELECT l.workspace, l.id, 0, true FROM (SELECT DISTINCT * FROM unnest($1::int[], $2::bytea[])) AS n (workspace, digest)
+JOIN link l ON l.workspace = n.workspace AND l.digest = n.digest
+ORDER BY l.workspace, l.id
+ON CONFLICT (workspace, link) DO UPDATE SET due = true;
+
 -- name: take_engagements
 -- Take out first engagements of messages $2 of workspace $1; how many.
 WITH gone AS (DELETE FROM engagement WHERE workspace = $1 AND message = ANY ($2::uuid[]) RETURNING 1)
@@ -80,11 +88,9 @@ WHERE w.workspace = $1 AND w.message IS NULL AND w.provider = n.provider AND w.p
 SELECT EXISTS (SELECT FROM waiting WHERE workspace = $1 AND message = ANY ($2::uuid[]));
 
 -- name: take_waiting_of
--- Take out events that wait in workspace $1 and name recipient $2, in whichever place; how many.
-WITH gone AS (
-    DELETE FROM waiting WHERE workspace = $1 AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0)
-    RETURNING 1)
-SELECT count(*) FROM gone;
+-- Take out events that wait in workspace $1 and name recipient $2, in whichever place.
+DELETE FROM waiting WHERE workspace = $1 AND (to_hash = $2 OR position(convert_to($2, 'UTF8') IN record) > 0)
+RETURNING record;
 
 -- name: take_dead_letters
 -- Take out dead letters of workspace $1 that hold one of $2 bytes; how many.

@@ -10,6 +10,7 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Flag, Key
+from postmeter.aggregator.store.dictionary import digest
 from postmeter.aggregator.stream.batches import Rejected
 from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.resolution import Prepared, Resolved
@@ -26,6 +27,8 @@ from postmeter.shared.stream.records import (
     Purchase,
     Record,
     Registration,
+    WaitingEvent,
+    WaitingHit,
     is_addressed,
 )
 
@@ -153,15 +156,26 @@ def of_haunted(clicks: Clicks) -> list[Hit | Event]:
     return [one for one in told if one.workspace in clicks.haunted]
 
 
-def strip(resolved: Resolved, erased: Erased) -> None:
+async def strip(connection: Connection, resolved: Resolved, erased: Erased) -> None:
     """What is told of nameless messages counts without its texts; their opens and clicks are off (ADR 0059)."""
     if erased.late:
         resolved.unknown = [one for one in resolved.unknown if id(one) not in erased.late]
     nameless = {key for key, flags in resolved.flags.items() if flags & Flag.ERASED}
     if nameless:
+        told = [*resolved.hits, *resolved.events]
+        waited = (one for key, one, _ in told if key in nameless and isinstance(one, WaitingHit | WaitingEvent))
+        await suspect(connection, waited)
         resolved.events = [
             (key, _without_texts(event) if key in nameless else event, series) for key, event, series in resolved.events
         ]
+
+
+async def suspect(connection: Connection, waited: Iterable[Record]) -> None:
+    """What waited is not counted after all: the links that were made for its URLs may be of nobody else."""
+    urls = sorted({(one.workspace, one.url) for one in waited if isinstance(one, Hit | Event) and one.url})
+    if urls:
+        digests = [digest(url) for _, url in urls]
+        await connection.execute(QUERIES["suspect_links"], [workspace for workspace, _ in urls], digests)
 
 
 async def _haunted(connection: Connection, workspaces: set[int]) -> set[int]:
