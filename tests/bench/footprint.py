@@ -101,7 +101,9 @@ class Bench:
         """Many messages while the aggregator hangs, so that it then has all of them to count."""
         aggregator = self.pids()["aggregator"]
         os.kill(aggregator, signal.SIGSTOP)
-        body = json.dumps({"messages": [GIVEN | {"track_clicks": False}] * BATCH}).encode()
+        size = min(BATCH, self._options.messages // 4)
+        requests = self._options.messages // size // 4
+        body = json.dumps({"messages": [GIVEN | {"track_clicks": False}] * size}).encode()
 
         async def client(count: int) -> None:
             for _ in range(count):
@@ -111,10 +113,10 @@ class Bench:
                 await self.ask("POST", "/v1/events", json.dumps({"events": events}).encode())
 
         try:
-            await all_of(client(self._options.messages // BATCH // 4) for _ in range(4))
+            await all_of(client(requests) for _ in range(4))
         finally:
             os.kill(aggregator, signal.SIGCONT)
-        wanted = self._options.messages // BATCH // 4 * 4 * BATCH
+        wanted = requests * 4 * size
         counted = 0
         while counted < wanted:
             answer = json.loads(await self.ask("GET", "/api/v1/analytics?period=24h"))

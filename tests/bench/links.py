@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 4_000_000], help="of HTML")
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 10, 100], help="of a newsletter")
+    parser.add_argument("--links", type=int, nargs="+", default=[12, 120], help="of a mail with hostile URLs")
     options = parser.parse_args()
     instrument = Instrument(KeyRing({1: b"k" * 32}), "https://t.example.net")
     message = uuid7.new().bytes
@@ -77,7 +78,7 @@ def main() -> None:
             row(name, len(html), best(partial(scan, html)))
     for name, piece in HOSTILE_URLS.items():
         url = ("https://a.example/" + piece * 8192)[:8180]
-        for copies in (12, 120):
+        for copies in options.links:
             html = "".join(f'<a href="{url}{copy:04}">' for copy in range(copies))
             row(name, len(html), best(partial(instrument.apply, html, 1, message, FULL)))
 

@@ -16,6 +16,9 @@ from tests.metric_names import every_metric
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operating.md").read_text()
+OURS = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")] + [ROOT / ".ci"]
+"""The folders of the repository, and not what is installed or runs beside them."""
+PAGES = [*ROOT.glob("*.md"), *(page for folder in OURS for page in folder.rglob("*.md"))]
 SERVICES = (AggregatorSettings, GatewaySettings, QuerySettings, TrackingSettings)
 
 
@@ -84,10 +87,9 @@ def test_every_warning_is_in_the_runbook() -> None:
 
 
 def test_every_link_to_a_file_leads_to_one() -> None:
-    pages = [page for page in ROOT.rglob("*.md") if not set(page.parts) & {".venv", "node_modules", ".postmeter"}]
     links = [
         (page.name, page.parent / target)
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", page.read_text())
     ]
     assert len(links) > 100
@@ -95,12 +97,11 @@ def test_every_link_to_a_file_leads_to_one() -> None:
 
 
 def test_every_link_to_a_heading_leads_to_one() -> None:
-    pages = [page for page in ROOT.rglob("*.md") if not set(page.parts) & {".venv", "node_modules", ".postmeter"}]
-    headings = {page.resolve(): re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE) for page in pages}
+    headings = {page.resolve(): re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE) for page in PAGES}
     anchors = {page: set(map(anchor, found)) for page, found in headings.items()}
     links = [
         ((page.parent / target if target else page).resolve(), name)
-        for page in pages
+        for page in PAGES
         for target, name in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text())
     ]
     assert len(links) > 50
@@ -118,14 +119,14 @@ def test_every_page_that_the_code_names_exists() -> None:
     folders = ("shared", "gateway", "tracking-service", "aggregator", "query-service", "cli", "tests")
     texts = [path for folder in folders for kind in ("*.py", "*.sql") for path in (ROOT / folder).rglob(kind)]
     named = {name for path in texts for name in re.findall(r"[\w./-]*[a-zA-Z]\.md\b", path.read_text())}
-    pages = {page.relative_to(ROOT).as_posix() for page in ROOT.rglob("*.md")}
+    pages = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert {"semantics.md", "hostile-input.md"} <= named
     assert {name for name in named if not any(page.endswith(name) for page in pages)} == set()
 
 
 def test_every_module_that_code_or_a_page_names_exists() -> None:
     """A docstring that points to a module must not outlive the module's name."""
-    modules = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    modules = {path.name for folder in OURS for path in folder.rglob("*.py")}
     folders = ("shared", "gateway", "tracking-service", "aggregator", "query-service", "cli", "docs")
     texts = [path for folder in folders for kind in ("*.py", "*.sql", "*.md") for path in (ROOT / folder).rglob(kind)]
     named = {name for path in texts for name in re.findall(r"\b[a-z_]+\.py\b", path.read_text())}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -16,9 +17,15 @@ PARTS = {
 }
 
 
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All of a file's syntax tree."""
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
 def imports_of(file: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -54,7 +61,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     }
     imports: dict[str, set[str]] = {name: set() for name in files}
     for name, file in files.items():
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes(file):
             if isinstance(node, ast.Import):
                 imports[name] |= {alias.name for alias in node.names} & set(files)
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -97,7 +104,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 def imported_from_tests(file: Path) -> set[str]:
     """The modules below `tests` that a file may mean: what it imports from, and what it imports from there."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
