@@ -16,6 +16,7 @@ from tests.metric_names import every_metric
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/operating.md").read_text()
+ADRS = (ROOT / "docs/adr/README.md").read_text()
 OURS = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")] + [ROOT / ".ci"]
 """The folders of the repository, and not what is installed or runs beside them."""
 PAGES = [*ROOT.glob("*.md"), *(page for folder in OURS for page in folder.rglob("*.md"))]
@@ -136,12 +137,27 @@ def test_every_module_that_code_or_a_page_names_exists() -> None:
 
 def test_every_decision_is_listed_and_a_number_without_one_is_named() -> None:
     folder = ROOT / "docs/adr"
-    index = (folder / "README.md").read_text()
     pages = {int(page.name[:4]): page.name for page in folder.glob("[0-9]*.md")}
-    assert set(re.findall(r"\]\(([0-9].*?)\)", index)) == set(pages.values())
-    named = {int(number) for line in re.findall(r"no page came of ([0-9, ]+)", index) for number in line.split(",")}
+    assert set(re.findall(r"\]\(([0-9].*?)\)", ADRS)) == set(pages.values())
+    named = {int(number) for line in re.findall(r"no page came of ([0-9, ]+)", ADRS) for number in line.split(",")}
     assert set(range(1, max(pages) + 1)) - set(pages) == named & set(range(1, max(pages) + 1))
     assert not named & set(pages)
+
+
+def test_the_list_of_decisions_says_what_their_pages_say() -> None:
+    """Their titles, and by which later ones they were changed."""
+    folder = ROOT / "docs/adr"
+    rows = re.findall(
+        r"^\| \[(\d+)\]\((.+?)\) \| (.+?)(?: \((?:changed|superseded) by (.+)\))? \|$", ADRS, re.MULTILINE
+    )
+    assert len(rows) == len([*folder.glob("[0-9]*.md")])
+    for number, name, title, later in rows:
+        heading, *head = (folder / name).read_text().partition("\n\n")[0].split("\n")
+        assert heading == f"# {number} {title}"
+        told = re.search(r"^(?:Changed|Superseded) .*?(?=\nCarries on|\Z)", "\n".join(head), re.MULTILINE | re.DOTALL)
+        assert re.findall(r"\[(\d+)\]", told[0] if told else "") == later.replace(" ", "").split(",") * bool(later), (
+            name
+        )
 
 
 def test_every_table_is_accounted_for_where_it_says_what_is_kept_of_recipients() -> None:
