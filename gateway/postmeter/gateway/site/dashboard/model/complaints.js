@@ -19,6 +19,15 @@ export const share = ({ complained, delivered }) => percentOf(complained, delive
 /** Whether a rate says little: of so little mail that a single complaint is beyond the first line, with no more than that. */
 export const saysLittle = ({ complained, delivered }) => delivered < ENOUGH && complained <= 1;
 
+/** Mailbox providers that report no complaint of a message to anybody who sends. */
+const SILENT = ["gmail", "google_workspace", "icloud"];
+
+/** What is to be said of a row: which line is reached, `none` of who reports nothing, `little` where a rate says little. */
+export function said(row) {
+  if (SILENT.includes(row.mailbox_provider) && !row.complained) return "none";
+  return saysLittle(row) ? "little" : level(row);
+}
+
 /** Which line is reached: `under`, `over` the first one, `far` over the second; exact counts decide. */
 export function level({ complained, delivered }) {
   const [first, second] = LINES.map((line) => complained * 1000 >= Math.round(line * 10) * delivered && complained > 0);

@@ -2,7 +2,7 @@
 
 import { html } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
-import { ENOUGH, LINES, level, printed, saysLittle, share, trails, trend, trendRequest } from "../model/complaints.js";
+import { ENOUGH, LINES, level, printed, said, saysLittle, share, trails, trend, trendRequest } from "../model/complaints.js";
 import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { count, percent } from "../model/numbers.js";
 import { bucket, mark } from "../model/times.js";
@@ -19,11 +19,10 @@ const AXIS = 1;
 
 /** A row's rate, which explains itself, its counts, and which line it has reached. */
 function Told({ counts, view, id, request }) {
-  const reached = level(counts);
   const of = t("deliverability.of", { count: count(counts.complained), of: count(counts.delivered) });
   return html`<${Figure} measure="complained" as="rate" counts=${counts} view=${view} id=${id} request=${request} />
     <span class="soft">${of}</span>
-    <span class=${kindOf(counts) === "alarm" ? "alarm" : "soft"}>${t(`deliverability.${reached}`)}</span>`;
+    <span class=${kindOf(counts) === "alarm" ? "alarm" : "soft"}>${t(`deliverability.${said(counts)}`)}</span>`;
 }
 
 function kindOf(counts) {
@@ -69,11 +68,11 @@ export function Complaints({ rows, all, view, requests }) {
       complained: row.complained,
       percent: share(row),
     }));
-  const said = saysLittle(all) && all.complained ? "few" : level(all);
+  const kind = saysLittle(all) ? (all.complained ? "few" : "little") : level(all);
   const some = scaled.some(({ kind }) => kind === "pale");
   return html`<${Panel} title=${t("deliverability.complaints")} note=${t("deliverability.complaints.what")}
       requests=${requests} rows=${file} name="complaints">
-    <p class="sentence">${say(`deliverability.sentence.${said}`, values)}</p>
+    <p class="sentence">${say(`deliverability.sentence.${kind}`, values)}</p>
     <${Scale} rows=${scaled} most=${most} limits=${LINES} format=${(value) => (value ? percent(value) : "0")} />
     ${some && html`<p class="soft note">${t("deliverability.pale", { n: count(ENOUGH) })}</p>`}
   </${Panel}>`;

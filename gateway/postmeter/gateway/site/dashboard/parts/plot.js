@@ -60,10 +60,8 @@ export function ticks(most, whole) {
 export class Plot {
   /**
    * @param {HTMLElement} place
-   * @param {{names: string[], short: string[], lines: object[], unfinished: boolean, cut: boolean, height: number, format: (n: number) => string,
-   *   look: (at: number) => void, rest: number, zoom?: (first: number, last: number) => void,
-   *   mark?: (n: number) => string, most?: number, marked?: boolean[]}} given marked: buckets with a mark. look: called with the bucket that
-   *   is pointed at, or `rest` where none is. most: what the scale reaches to
+   * @param {object} given as Chart has it, and marked: which buckets have a mark; look: called with the bucket that is pointed
+   *   at, or `rest` where none is; zoom: with the first and last that somebody drew over
    */
   constructor(place, given) {
     this.place = place;

@@ -40,7 +40,7 @@ function inWords(hour) {
 /** How sure it is. */
 function Sureness({ best, hours }) {
   const compared = hours.filter((hour) => hour.compared);
-  if (compared.length < 2) return html`<p>${t("when.alone")}</p>`;
+  if (compared.length < 2) return null;
   const found = rivals(best, hours);
   if (!found.length) return html`<p><b>${t("compare.sure")}</b> ${t("when.sure")}</p>`;
   const name = (hour) => `${dayName(placeOf(hour)[0])} ${clock(hour.hour)} (${points(hour)})`;
@@ -58,7 +58,8 @@ function Best({ report, week }) {
   const when = { day: dayName(day), from: clock(hour), to: clock(hour + 1) };
   const bold = Object.fromEntries(Object.entries(when).map(([name, words]) => [name, html`<b>${words}</b>`]));
   const counts = { sent: count(best.emails_sent), opened: opened(best), clicked: clicked(best) };
-  return html`<p class="sentence">${say("when.best", bold)}</p>
+  const isAlone = report.hours.filter((one) => one.compared).length < 2;
+  return html`<p class="sentence">${say(isAlone ? "when.alone" : "when.best", bold)}</p>
     <p>${t("when.best.counts", { ...counts, all_opened: opened(all), all_clicked: clicked(all) })}</p>
     <${Sureness} best=${best} hours=${report.hours} />`;
 }
