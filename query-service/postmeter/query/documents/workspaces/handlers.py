@@ -10,7 +10,7 @@ from aiohttp import web
 from postmeter.query.documents import window
 from postmeter.query.documents.workspaces import lookups
 from postmeter.query.documents.workspaces.campaign import CampaignReport
-from postmeter.query.documents.workspaces.compare import CompareReport
+from postmeter.query.documents.workspaces.comparison import ComparisonReport
 from postmeter.query.documents.workspaces.deliverability import DeliverabilityReport
 from postmeter.query.documents.workspaces.heatmap import HeatmapReport
 from postmeter.query.documents.workspaces.overview import OverviewReport
@@ -52,7 +52,7 @@ class Analytics:
         self._overview = OverviewReport(engine, pool)
         self._deliverability = DeliverabilityReport(engine, pool)
         self._heatmap = HeatmapReport(engine, pool)
-        self._compare = CompareReport(engine, pool)
+        self._compare = ComparisonReport(engine, pool)
 
     async def campaign(self, asked: Asked) -> web.Response:
         """GET .../campaigns/{campaignId}/analytics."""

@@ -19,7 +19,7 @@ _HUNDREDTHS = Decimal("0.01")
 _MILLIONTHS = Decimal("0.000001")
 
 
-class CompareReport:
+class ComparisonReport:
     """Which of several campaigns did best, and whether by more than chance."""
 
     def __init__(self, engine: Engine, pool: Pool) -> None:
