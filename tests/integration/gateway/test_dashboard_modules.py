@@ -133,6 +133,14 @@ def test_periods_are_held_against_as_many_days_of_the_same_weekdays(evaluate: Ev
     assert [period["name"] for period in told[-3:]] == ["custom", "30d", "30d"]
 
 
+def test_buckets_have_the_names_that_tell_them_apart(evaluate: Evaluate) -> None:
+    expression = "return given.map((resolution) => m.bucket('2026-11-30T00:00:00Z', resolution, 'UTC'))"
+    told = evaluate("model/times.js", expression, ["hour", "day", "week", "month"])
+    assert [re.sub("[, ]+", " ", name) for name in told] == ["30 Nov 00:00", "Mon 30 Nov", "30 Nov 2026", "Nov 2026"]
+    marks = evaluate("model/times.js", expression.replace("bucket", "mark"), ["hour", "day", "week", "month"])
+    assert marks == ["30 Nov", "30 Nov", "30 Nov", "Nov 2026"]
+
+
 def test_hours_are_held_against_those_of_the_clock(evaluate: Evaluate) -> None:
     """On 25 October 2026 clocks in Berlin showed 02:00 twice; a week before they did not."""
     zone = ZoneInfo("Europe/Berlin")

@@ -113,7 +113,8 @@ const BUCKETS = {
   quarter_hour: { hour: "2-digit", minute: "2-digit" },
   hour: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
   day: { weekday: "short", day: "numeric", month: "short" },
-  week: { day: "numeric", month: "short" },
+  week: { day: "numeric", month: "short", year: "numeric" },
+  date: { day: "numeric", month: "short" },
   month: { month: "short", year: "numeric" },
 };
 
@@ -127,7 +128,7 @@ export function mark(start, resolution, zone) {
   const moment = new Date(start);
   const time = formatOf("DateTimeFormat", locale(), { ...BUCKETS.quarter_hour, timeZone: zone }).format(moment);
   if (resolution === "month") return bucket(start, resolution, zone);
-  return resolution === "hour" && time !== "00:00" ? time : bucket(start, "week", zone);
+  return resolution === "hour" && time !== "00:00" ? time : bucket(start, "date", zone);
 }
 
 /** A duration: `36 hours`, `4 days`; narrow: `36h`. */
