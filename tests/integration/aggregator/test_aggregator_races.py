@@ -51,6 +51,18 @@ async def test_flushes_that_meet_on_a_message(at: Bench) -> None:
             raise AssertionError(name) from error
 
 
+async def test_a_server_whose_transactions_are_stricter_by_default_makes_no_difference(at: Bench) -> None:
+    """Else the second one does not see what it has waited for, and is refused again and again."""
+    name = await at.value("SELECT quote_ident(current_database())")
+    await at.db.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    found = [registration(1), *BEFORE["sent"]]
+    async with sides(at, 2, together=True) as (one, other):
+        await one.flush(found)
+        await meet(at, one, MEETING["sent earlier"], other, MEETING["open"])
+    model = Model([(r, "") for r in (*found, *MEETING["sent earlier"], *MEETING["open"])])
+    await check_tables(at.db, 1, model)
+
+
 MESSAGES = 40
 FLUSHES = 12
 

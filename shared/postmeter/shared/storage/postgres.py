@@ -51,6 +51,8 @@ async def connect(
             "statement_timeout": str(int(statement_timeout * 1000)),
             "idle_in_transaction_session_timeout": str(int(statement_timeout * 2000)),
             "timezone": "UTC",
+            # Whoever has waited for a lock must see what was committed meanwhile, whatever is the server's default.
+            "default_transaction_isolation": "read committed",
             **(options or {}),
         },
     )
