@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.query import rates
-from postmeter.shared.http import answers
+from postmeter.shared.http.answers import json
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,5 @@ def test_a_rate_is_the_exact_fraction_rounded_half_up(part: int, whole: int, dec
 
 
 def test_a_rate_is_written_as_a_number() -> None:
-    assert answers.json({"rate": rates.percent(23, 1542), "none": rates.percent(1, 0)}).body == (
-        b'{"rate":1.49,"none":0}'
-    )
+    assert json({"rate": rates.percent(23, 1542), "none": rates.percent(1, 0)}).body == (b'{"rate":1.49,"none":0}')
     assert Decimal("0.125").quantize(Decimal("0.01"), ROUND_HALF_UP) == rates.fraction(1, 8, 2)

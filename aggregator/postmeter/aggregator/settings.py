@@ -8,7 +8,7 @@ from postmeter.aggregator.upkeep.blocklists.zones import ZonesSetting
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.process.nameservers import NameserversSetting
 from postmeter.shared.process.setting_types import Interval, Keep, Pause, Positive, Seconds
-from postmeter.shared.process.settings import PostgresSettings, RedisSettings, Settings
+from postmeter.shared.process.settings import PostgresSettings, Settings, StreamSettings
 from postmeter.shared.storage.partitions import SECONDS_MONTHS
 from postmeter.shared.storage.rollups import LEAVING, ROLLUPS, SUM_TIERS, Rollup, Tier
 
@@ -18,7 +18,7 @@ _NO_ZONES = Secret("")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AggregatorSettings(Settings, PostgresSettings, RedisSettings):
+class AggregatorSettings(Settings, PostgresSettings, StreamSettings):
     """Beside the common ones:
 
     postgres_pool: with fewer than 10 connections fewer shards are counted at the same time.

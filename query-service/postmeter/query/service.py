@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
 
 from postmeter.query import app
 from postmeter.query.cache.cache import Cache
@@ -66,17 +68,7 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         await recipients.check(pool, settings.recipient_hash_key, keeps=False)
         with ports.named_errors(settings.host, settings.port):
             await web.TCPSite(runner, settings.host, settings.port).start()
-        checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
-        advice = Advice(
-            {
-                "clock": lambda: stores.clocks(pool),
-                "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=False),
-            }
-        )
-        # Without Redis it answers everything but live streams, and totals that are live are a moment older.
-        operations = await ops.start(
-            settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=("redis",)
-        )
+        operations = await _operations(settings, registry, pool, redis, stop)
         logs.get().info("query-service answers", port=settings.port)
         await export.worker.run(stop)
         await lifecycle.stopping(settings, stop)
@@ -88,6 +80,23 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
         await postgres.close(export_pool)
         await postgres.close(pool)
         await tracing.close()
+
+
+async def _operations(
+    settings: QuerySettings, registry: CollectorRegistry, pool: postgres.Pool, redis: Redis, stop: asyncio.Event
+) -> web.BaseRunner:
+    """The port of /metrics and /readyz."""
+    checks: dict[str, ops.Check] = {**migrate.checks(pool), "redis": redis.ping}
+    advice = Advice(
+        {
+            "clock": lambda: stores.clocks(pool),
+            "recipient_hash_key": lambda: recipients.another_key(pool, settings.recipient_hash_key, keeps=False),
+        }
+    )
+    # Without Redis it answers everything but live streams, and totals that are live are a moment older.
+    return await ops.start(
+        settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=("redis",)
+    )
 
 
 def main() -> None:

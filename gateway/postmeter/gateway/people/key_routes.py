@@ -13,7 +13,8 @@ from postmeter.shared.apis.people import keys as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
@@ -53,12 +54,12 @@ class KeyRoutes:
             roles.require_may_give(caller, _rights(caller, made))
             await key_registry.note_created(connection, made, audit.actor_of(caller))
         shown = msgspec.structs.asdict(_shown(made))
-        return _answer(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
+        return json(api.MadeKeyAnswer(api.MadeKey(**shown, key=key)), 201)
 
     async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         found = await key_registry.listed(self._writes, caller.workspace_id)
-        return _answer(api.KeysAnswer([_shown(key) for key in found if roles.sees(caller, _rights(caller, key))]))
+        return json(api.KeysAnswer([_shown(key) for key in found if roles.sees(caller, _rights(caller, key))]))
 
     async def _revoke(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
@@ -72,7 +73,7 @@ class KeyRoutes:
                 raise _no_such()
             roles.require_may_give(caller, _rights(caller, key))
             _, revoked_at = await key_registry.revoke(connection, key.id, audit.actor_of(caller))
-        return _answer(api.RevokedKeyAnswer(api.RevokedKey(key.id, stamp(revoked_at))))
+        return json(api.RevokedKeyAnswer(api.RevokedKey(key.id, stamp(revoked_at))))
 
 
 def _rights(caller: Principal, key: Key) -> Principal:
@@ -89,10 +90,6 @@ def _shown(key: Key) -> api.Key:
         domains=key.domains,
         created_at=stamp(key.created_at),
     )
-
-
-def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
-    return answers.json(told, status)
 
 
 def _no_such() -> RequestError:

@@ -15,7 +15,7 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import answers
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.times import stamp
 
 
@@ -38,7 +38,7 @@ class OwnSessionRoutes:
     async def _list(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         holder = await self._callers.holder(request)
         told = api.OwnSessionsAnswer([_shown(row, holder) for row in await self._sessions.own(holder)])
-        return answers.json(told)
+        return json(told)
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         holder = await self._callers.holder(request)

@@ -21,7 +21,8 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError, Unavailable
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
 from postmeter.shared.storage.postgres import AWAY
 
@@ -66,14 +67,14 @@ class SessionRoutes:
         holder = await self._callers.holder(request)
         who = holder.principal
         told = api.SessionAnswer(api.Session(holder.email, holder.role, who.workspace_id, who.scopes))
-        return answers.json(told)
+        return json(told)
 
     async def _show_link(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)
         given, address = json_bodies.decode(_question, body), client_of(request, self._hops).address
         link = await self._sign_in.look_at_link(given.link, address)
         told = api.GoodLinkAnswer(api.GoodLink(link.purpose.value, link.email, link.workspace))
-        return answers.json(told)
+        return json(told)
 
     async def _end(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         self._origins.require_own(request)

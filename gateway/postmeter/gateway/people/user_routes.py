@@ -14,7 +14,8 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.people import users as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
@@ -52,12 +53,12 @@ class UserRoutes:
                 link = await self._link(connection, request, user)
         except UserRefused as error:
             raise _refused(error) from None
-        return _answer(api.LinkedUserAnswer(_linked(user, link)), 201)
+        return json(api.LinkedUserAnswer(_linked(user, link)), 201)
 
     async def _list(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
         found = await users.listed(self._writes, caller.workspace_id)
-        return _answer(api.UsersAnswer([_shown(one) for one in found if roles.sees(caller, one.principal)]))
+        return json(api.UsersAnswer([_shown(one) for one in found if roles.sees(caller, one.principal)]))
 
     async def _change(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
@@ -73,7 +74,7 @@ class UserRoutes:
             if after != before or given.reset:
                 await users.note(connection, after, Action.USER_CHANGED, audit.actor_of(caller), reset=given.reset)
             link = await self._link(connection, request, after) if given.reset else None
-        return _answer(api.LinkedUserAnswer(_linked(after, link)))
+        return json(api.LinkedUserAnswer(_linked(after, link)))
 
     async def _remove(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         assert caller is not None
@@ -83,7 +84,7 @@ class UserRoutes:
             _require_other(caller, user)
             await users.remove(connection, user)
             await users.note(connection, user, Action.USER_REMOVED, audit.actor_of(caller))
-        return _answer(api.RemovedUserAnswer(api.RemovedUser(str(user.id))))
+        return json(api.RemovedUserAnswer(api.RemovedUser(str(user.id))))
 
     async def _link(self, connection: Connection, request: web.BaseRequest, user: User) -> str:
         if user.disabled_at is not None:
@@ -136,10 +137,6 @@ def _shown(user: User) -> api.User:
 
 def _linked(user: User, link: str | None) -> api.LinkedUser:
     return api.LinkedUser(**msgspec.structs.asdict(_shown(user)), link=link)
-
-
-def _answer(told: msgspec.Struct, status: int = 200) -> web.Response:
-    return answers.json(told, status)
 
 
 def _refused(error: UserRefused) -> RequestError | FieldRefused:

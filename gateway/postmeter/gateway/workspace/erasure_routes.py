@@ -11,7 +11,8 @@ from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.privacy import subject_requests as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.recipients import hash_asked_for
@@ -41,7 +42,7 @@ class ErasureRoutes:
             await connection.execute(_QUERIES["order"], who.workspace, job, to_hash, by)
             await audit.record(connection, who.workspace, by, audit.Action.RECIPIENT_ERASED, str(job))
         told = api.OrderedErasureAnswer(api.OrderedErasure(str(job), api.PROCESSING))
-        return answers.json(told, 202)
+        return json(told, 202)
 
     async def _show(self, request: web.BaseRequest, caller: Principal | None, body: bytes) -> web.Response:
         who = _unconfined(caller)
@@ -54,7 +55,7 @@ class ErasureRoutes:
         at = row["completed_at"]
         status = api.PROCESSING if at is None else api.COMPLETED
         told = api.Erasure(str(job), status, _removed.decode(row["removed"]), None if at is None else stamp(at))
-        return answers.json(api.ErasureAnswer(told))
+        return json(api.ErasureAnswer(told))
 
 
 def _unconfined(caller: Principal | None) -> Principal:

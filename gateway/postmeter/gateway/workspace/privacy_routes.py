@@ -11,7 +11,8 @@ from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Setting
 from postmeter.shared.apis.privacy import ceilings as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
@@ -54,7 +55,7 @@ def _unconfined(caller: Principal | None) -> Principal:
 
 
 def _answer(settings: Settings) -> web.Response:
-    return answers.json(privacy_settings.answer(settings))
+    return json(privacy_settings.answer(settings))
 
 
 _changes = msgspec.json.Decoder(api.PrivacyChange)

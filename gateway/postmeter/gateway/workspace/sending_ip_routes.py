@@ -13,7 +13,8 @@ from postmeter.gateway.workspace.sending_ips import Address, AddressRefused, NoS
 from postmeter.shared.apis.workspace import sending_ips as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
@@ -59,7 +60,7 @@ class SendingIpRoutes:
                 await sending_ips.remove(connection, workspace, [address], _actor(caller))
         except (AddressRefused, NoSuchAddress):
             raise RequestError(404, "NOT_FOUND", "The workspace has no such sending IP.") from None
-        return answers.json(api.RemovedIpAnswer(api.RemovedIp(str(address))))
+        return json(api.RemovedIpAnswer(api.RemovedIp(str(address))))
 
 
 def _workspace(caller: Principal | None) -> int:
@@ -95,7 +96,7 @@ def _answer(found: list[SendingIp], status: int = 200) -> web.Response:
             for one in found
         ]
     )
-    return answers.json(told, status)
+    return json(told, status)
 
 
 _new = msgspec.json.Decoder(api.NewSendingIps)

@@ -10,7 +10,8 @@ from postmeter.gateway.workspace import verdict_settings
 from postmeter.shared.apis.workspace import verdicts as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused
-from postmeter.shared.http import answers, json_bodies
+from postmeter.shared.http import json_bodies
+from postmeter.shared.http.answers import json
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.thresholds import LEAST, LIMITS, ThresholdRefused, Thresholds
@@ -46,7 +47,7 @@ class VerdictRoutes:
 
 def _answer(found: Thresholds) -> web.Response:
     told = api.ThresholdsAnswer(_shown(found), _shown(Thresholds()), _shown(LEAST), _shown(LIMITS))
-    return answers.json(told)
+    return json(told)
 
 
 def _shown(thresholds: Thresholds) -> api.Thresholds:

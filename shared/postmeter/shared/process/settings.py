@@ -85,14 +85,20 @@ class PostgresSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RedisSettings:
-    """redis_url: Redis 7 or Valkey 8, or newer. shards: streams that hits spread over (see streams.py)."""
+    """redis_url: Redis 7 or Valkey 8, or newer."""
 
     redis_url: RedisUrl
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings(RedisSettings):
+    """shards: streams that records are spread over (see streams.py)."""
+
     shards: Shards = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppendSettings(RedisSettings):
+class AppendSettings(StreamSettings):
     """wait_replicas: replicas of Redis that must have a batch before it is answered, or leaves the spool."""
 
     wait_replicas: Replicas = 0

@@ -27,7 +27,7 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.proxy.routes import Handler
 from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.http import answers
+from postmeter.shared.http.answers import json
 from postmeter.shared.http.changes import settled
 from postmeter.shared.http.clients.networks import network_of
 from postmeter.shared.http.clients.trusted_hops import TrustedHops
@@ -80,7 +80,7 @@ class OidcRoutes:
 
     async def _ways(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         told = None if self._provider is None else api.Oidc(self._label, api.OIDC_PATH)
-        return answers.json(api.WaysAnswer(api.Ways(oidc=told)))
+        return json(api.WaysAnswer(api.Ways(oidc=told)))
 
     async def _begin(self, request: web.BaseRequest, _: Principal | None, body: bytes) -> web.Response:
         if self._provider is None:
