@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from postmeter.query.documents import window
 from postmeter.query.documents.window import Window, between, preset, read
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.times import stamp
+from postmeter.shared.text.stamps import stamp
 
 NOW = datetime(2025, 11, 26, 10, 20, 30, tzinfo=UTC)
 

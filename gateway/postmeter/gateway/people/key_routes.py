@@ -16,9 +16,9 @@ from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 
 class KeyRoutes:

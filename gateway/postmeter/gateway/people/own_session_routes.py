@@ -16,7 +16,7 @@ from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
+from postmeter.shared.text.stamps import stamp
 
 
 class OwnSessionRoutes:

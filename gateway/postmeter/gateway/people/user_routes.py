@@ -17,10 +17,10 @@ from postmeter.shared.errors import FieldRefused, RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Connection, Pool
+from postmeter.shared.text.stamps import stamp
 
 
 class UserRoutes:

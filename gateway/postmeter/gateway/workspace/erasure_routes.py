@@ -13,12 +13,12 @@ from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.recipients import hash_asked_for
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.gateway.workspace", "erasures.sql")
 

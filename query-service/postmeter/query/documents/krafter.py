@@ -25,8 +25,8 @@ from postmeter.shared.apis.documents.krafter import (
     StatsParameters,
 )
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.rollups import CREATED
+from postmeter.shared.text.stamps import stamp
 
 PERIODS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90}
 FALL_BACK = "7d"

@@ -17,10 +17,10 @@ from postmeter.query.requests.handler import Asked, Clock, Handler
 from postmeter.shared.apis.documents import misar as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import CREATED, STATE_COUNTERS, SUMMED_BY
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "misar.sql")
 _HOURS = _QUERIES["hours"].format(campaign=1 + SUMMED_BY.index("campaign"))

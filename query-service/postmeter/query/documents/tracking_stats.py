@@ -17,13 +17,13 @@ from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.documents import vectis as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live, streams
 from postmeter.shared.stream.live import LiveTotals
 from postmeter.shared.stream.redis_clients import FAILURES
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _FIELDS = LiveTotals.__struct_fields__

@@ -23,9 +23,9 @@ from postmeter.shared.apis.documents import vectis as api
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents", "vectis.sql")
 _METRICS = ("sent", "received", "bounced", "spam", "failed", "size_bytes")

@@ -24,8 +24,8 @@ from postmeter.shared.apis.documents import exports as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 _decoder = msgspec.json.Decoder(api.ExportBody)
 _GUESS_SECONDS = 2.0

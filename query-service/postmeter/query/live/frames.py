@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from postmeter.shared.http.times import stamp
 from postmeter.shared.stream.events import BounceType, EventType, Verdict
 from postmeter.shared.stream.live_events import LiveEvent
+from postmeter.shared.text.stamps import stamp
 
 Position = tuple[int, int]
 _ID = re.compile(r"([0-9]{1,15})-([0-9]{1,10})(?:\.[0-9]{1,15})?", re.ASCII)

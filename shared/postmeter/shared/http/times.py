@@ -1,4 +1,4 @@
-"""Times as callers write them, where nothing is guessed (hostile-input.md 36-39), and as the APIs show them."""
+"""Times as callers write them; nothing is guessed (hostile-input.md 36-39)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,3 @@ def has_no_zone(text: str) -> bool:
     """Whether a text is a timestamp but for its zone."""
     match = _TIMESTAMP.fullmatch(text)
     return match is not None and match[5] is None
-
-
-def stamp(at: datetime) -> str:
-    """RFC 3339, to the second: `2026-04-03T12:00:00Z`, or with the offset of another zone than UTC."""
-    text = at.isoformat(timespec="seconds")
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

@@ -11,9 +11,9 @@ from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.privacy.audit import AuditAnswer, AuditParameters, Entry
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "audit_log.sql")
 MAX_LIMIT = 1000

@@ -10,8 +10,8 @@ from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.workspace.campaigns import Campaign, CampaignsAnswer, CampaignsParameters
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 MAX_LIMIT = 1000
 _IDENTITY = b"campaigns"

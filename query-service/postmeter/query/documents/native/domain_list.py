@@ -9,9 +9,9 @@ from postmeter.query.requests.cursor import Cursors, Position
 from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.workspace.domains import Domain, DomainsAnswer, DomainsParameters
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "domain_list.sql")
 MAX_LIMIT = 1000

@@ -14,10 +14,10 @@ from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.mail.message_events import HistoryEvent, MessageEventsAnswer, MessageHistory
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import BounceType, EventType, State, Verdict
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_events.sql")
 MAX_EVENTS = 1_000

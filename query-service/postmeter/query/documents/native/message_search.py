@@ -24,12 +24,12 @@ from postmeter.shared.apis.queries.search import FoundMessage, SearchAnswer, Sea
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, State
 from postmeter.shared.text import quoting
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "message_search.sql")
 DEFAULT_DAYS = 30

@@ -29,8 +29,8 @@ from postmeter.shared.apis.queries.query import QueryAnswer, QueryBody, QueryUnd
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import check_names, invalid
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.rollups import ACTIVITY, CONVERSIONS, METRICS, Rollup
+from postmeter.shared.text.stamps import stamp
 
 DEFAULT_DAYS = 30
 MAX_LIMIT = 10_000

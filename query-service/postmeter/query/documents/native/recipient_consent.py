@@ -12,11 +12,11 @@ from postmeter.query.requests.handler import Asked
 from postmeter.shared.apis.privacy.consent import ConsentAnswer, ConsentParameters, RecipientConsent, RecordedChoice
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import recipients
 from postmeter.shared.privacy.levels import Choice, Choices
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.native", "recipient_consent.sql")
 MOST_TOLD = 1000

@@ -19,7 +19,6 @@ from postmeter.shared.apis.privacy import subject_requests as api
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import json_bodies
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.recipients import hash_asked_for
 from postmeter.shared.storage.postgres import Connection, Pool
@@ -27,6 +26,7 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import records
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.records import Event
+from postmeter.shared.text.stamps import stamp
 
 QUERIES = Queries("postmeter.query.documents.native", "recipient_export.sql")
 FIRST = {

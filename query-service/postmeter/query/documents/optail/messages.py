@@ -26,10 +26,10 @@ from postmeter.shared.apis.documents.optail import (
 )
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http.answers import json
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Connection, Pool
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import EventType, State, Verdict
+from postmeter.shared.text.stamps import stamp
 
 _QUERIES = Queries("postmeter.query.documents.optail", "optail.sql")
 

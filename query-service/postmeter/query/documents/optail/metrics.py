@@ -29,7 +29,7 @@ from postmeter.shared.apis.documents.optail import (
 )
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.http.times import stamp
+from postmeter.shared.text.stamps import stamp
 
 DEFAULT_DAYS = 30
 

@@ -7,8 +7,8 @@ from postmeter.query.documents.workspaces import formulas, lookups
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Row, Scope
 from postmeter.shared.apis.documents import workspaces as api
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 
 class CampaignReport:

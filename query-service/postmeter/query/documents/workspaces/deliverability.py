@@ -12,8 +12,8 @@ from postmeter.query.documents.workspaces import health, lookups
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Query, Resolution, Scope
 from postmeter.shared.apis.documents import deliverability as api
-from postmeter.shared.http.times import stamp
 from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.text.stamps import stamp
 
 TOP_REASONS = 5
 MOST_IPS = 100

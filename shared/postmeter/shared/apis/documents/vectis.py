@@ -11,7 +11,7 @@ from msgspec import Struct
 from postmeter.shared.apis.document import Document, Problem
 from postmeter.shared.apis.endpoint import Caching, Day, Endpoint, Limit, Service, Timestamp, described, one_of
 from postmeter.shared.errors import RequestError
-from postmeter.shared.http.times import stamp
+from postmeter.shared.text.stamps import stamp
 
 OPEN_PATH = "/api/v1/track/open/"
 CLICK_PATH = "/api/v1/track/click/"

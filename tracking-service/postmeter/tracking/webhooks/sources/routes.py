@@ -19,13 +19,13 @@ from postmeter.shared.http.answerer import Asked, Handler
 from postmeter.shared.http.answers import json
 from postmeter.shared.http.changes import settled
 from postmeter.shared.http.fields import invalid
-from postmeter.shared.http.times import stamp
 from postmeter.shared.privacy import audit
 from postmeter.shared.privacy.audit import Action
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.stream import source_log
 from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.stream.source_log import Delivery, History, Unread
+from postmeter.shared.text.stamps import stamp
 from postmeter.tracking.requests import fields
 from postmeter.tracking.settings import TrackingSettings
 from postmeter.tracking.webhooks.sources import registry
