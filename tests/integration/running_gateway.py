@@ -33,9 +33,15 @@ NO_REDIS = "redis://127.0.0.1:1"
 
 @asynccontextmanager
 async def service(handler: Handler) -> AsyncIterator[str]:
-    """A service that answers every path with `handler`."""
+    """A service that answers every path with `handler`; what the gateway asks to know it, by itself (neighbour.py)."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            raise web.HTTPMethodNotAllowed("OPTIONS", ["GET"])
+        return await handler(request)
+
     app = web.Application(client_max_size=64 << 20)
-    app.router.add_route("*", "/{rest:.*}", handler)
+    app.router.add_route("*", "/{rest:.*}", answer)
     async with listening(web.AppRunner(app, access_log=None, shutdown_timeout=0.1)) as url:
         yield url
 
@@ -147,9 +153,9 @@ def path_of(endpoint: Endpoint) -> str:
 
 
 def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
-    ops_port = free_port()
-    # Its own ops port stands in for the services: something that takes connections.
-    services = f"http://127.0.0.1:{ops_port}"
+    port = free_port()
+    # It stands in for the services itself: it knows their paths.
+    services = f"http://127.0.0.1:{port}"
     return GatewaySettings(
         postgres_dsn=Secret(of_service(dsn, "gateway")),
         redis_url=Secret(NO_REDIS),
@@ -157,8 +163,8 @@ def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
         key_pepper=Secret(own_pepper),
         tracking_url=services,
         query_url=services,
-        ops_port=ops_port,
-        port=free_port(),
+        ops_port=free_port(),
+        port=port,
     )
 
 

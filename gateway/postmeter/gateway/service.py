@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -20,6 +19,7 @@ from postmeter.gateway.limits.limits import Limits
 from postmeter.gateway.metrics import GatewayMetrics
 from postmeter.gateway.own_endpoints import OwnEndpoints
 from postmeter.gateway.pages.pages import Pages
+from postmeter.gateway.proxy import neighbour
 from postmeter.gateway.proxy.proxy import Proxy
 from postmeter.gateway.proxy.routes import Routes
 from postmeter.gateway.proxy.sources import SourceBook
@@ -161,8 +161,8 @@ async def _operations(
     # Not Redis: without it requests pass unlimited, and every gateway misses it at once.
     checks: dict[str, ops.Check] = {
         **migrate.checks(pool),
-        "tracking": lambda: _reach(settings.tracking_url),
-        "query": lambda: _reach(settings.query_url),
+        "tracking": lambda: neighbour.check(Service.TRACKING, settings.tracking_url),
+        "query": lambda: neighbour.check(Service.QUERY, settings.query_url),
     }
     known: dict[Topic, Callable[[], str | None]] = {
         "trusted_hops": proxy.hops.warning,
@@ -184,12 +184,6 @@ def _looks(settings: GatewaySettings, pool: postgres.Pool, ring: tokens.KeyRing 
     if ring is not None:
         looks["token_keys"] = lambda: tokens.verifiable(pool, ring, signs=False)
     return looks
-
-
-async def _reach(url: str) -> None:
-    parts = urlsplit(url)
-    _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    writer.close()
 
 
 def main() -> None:

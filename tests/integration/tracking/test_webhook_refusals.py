@@ -4,6 +4,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
 from postmeter.shared.auth import sealed
@@ -57,3 +58,19 @@ async def test_a_gateway_that_tracking_service_does_not_know_lets_the_provider_t
             status, body, _ = await post.post(door, genuine)
         assert (status, body["error"]["code"]) == (502, "BAD_GATEWAY")
         await post.take(door, genuine)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["the right one last", "the right one first"])
+async def test_of_two_equal_headers_neither_counts_alone(
+    postgres_dsn: str, redis_url: str, tmp_path: Path, order: int
+) -> None:
+    """Whoever stands before us may have looked at the other one."""
+    async with posting(postgres_dsn, redis_url, tmp_path) as post:
+        account = Postmark()
+        door = await post.source("postmark", account.secret, *account.options)
+        body, headers = account.delivered(door, str(uuid.uuid4()))
+        of_another = {"Authorization": "Basic b3RoZXI6b3RoZXI="}
+        both = [*of_another.items(), *headers.items()][::order]
+        async with post.session.post(door.url, data=body, headers=CIMultiDict(both)) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (401, "WEBHOOK_REFUSED")
+        await post.take(door, (body, headers))

@@ -45,9 +45,11 @@ LIVE_PATH = LIVE_ENDPOINT.path
 _PASSED_ON = ("Content-Type", "Accept", "Accept-Language", "User-Agent", "Last-Event-ID", "If-None-Match")
 _HELD_BACK = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect", "cookie",
-     "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id")
+     "content-length", "content-encoding", "accept-encoding", "x-forwarded-for", "forwarded", "x-request-id",
+     *map(str.lower, _PASSED_ON))
 )  # fmt: skip
-"""Headers of a webhook that concern only the connection between its caller and us; a signature may be in any other."""
+"""Headers of a webhook that concern only the connection between its caller and us, or are passed on of every request;
+a signature may be in any other."""
 
 
 @dataclass(frozen=True)
@@ -219,12 +221,9 @@ def _names(endpoint: Endpoint, caller: Principal | None, path: str) -> tuple[Has
 
 
 def _of_webhook(request: web.BaseRequest) -> dict[str, str]:
-    """All headers that may sign a delivery."""
-    return {
-        name: value
-        for name, value in request.headers.items()
-        if name.lower() not in _HELD_BACK and not name.lower().startswith("postmeter-")
-    }
+    """All headers that may sign a delivery; of two that are equal both are told, as of two Authorization headers."""
+    names = {name.lower() for name in request.headers} - _HELD_BACK
+    return {name: ", ".join(request.headers.getall(name)) for name in names if not name.startswith("postmeter-")}
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -118,7 +118,11 @@ class Upstream:
 
     async def _require_known(self, endpoint: Endpoint, response: aiohttp.ClientResponse) -> None:
         """Raise RequestError 502 where the service takes the gateway for a stranger; the caller is none."""
-        said = await response.read() if response.status == 401 else b""
+        try:
+            said = await response.read() if response.status == 401 else b""
+        except (TimeoutError, aiohttp.ClientError) as error:  # whose 401 it was is not known
+            self._failures.note(error=logs.words(error))
+            raise self._failure("connect", 502, "BAD_GATEWAY", "The service's answer broke off.") from None
         if response.status != 401 or (endpoint.path == webhooks.PATH and SIGNATURE in said):
             self._refusal = None
             return

@@ -1,0 +1,36 @@
+"""Whether a service that the gateway needs answers at its URL, and not another one."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from postmeter.shared.apis.endpoint import Service
+
+KNOWN = {Service.TRACKING: "/v1/events", Service.QUERY: "/v1/metrics"}
+"""A path that this service knows, in every version, and the other one does not."""
+UNKNOWN = b"404"
+"""What a service answers OPTIONS of a path that it does not know; of one that it knows it answers 405."""
+
+
+class WrongService(Exception):
+    """Something else answers at the URL of a service."""
+
+
+async def check(service: Service, url: str) -> None:
+    """Raise OSError where nobody is there, WrongService where somebody else is; wait where nobody answers."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/") + KNOWN[service]
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    try:
+        writer.write(f"OPTIONS {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.readline()
+    finally:
+        writer.close()
+    if not answer:
+        raise ConnectionError("the connection was closed without an answer")
+    if UNKNOWN in answer:
+        raise WrongService(
+            f"what answers at POSTMETER_{service.upper()}_URL is not {service}-service: it does not know"
+            f" {KNOWN[service]}. Are POSTMETER_TRACKING_URL and POSTMETER_QUERY_URL exchanged?"
+        )
