@@ -193,6 +193,18 @@ def test_status_says_what_is_wrong(product: Product, folder: Path) -> None:
     assert "`postmeter up` does not run on" in nowhere.stderr
 
 
+def test_clients_reach_the_stores(product: Product, folder: Path) -> None:
+    data = ("--data", str(product.data))
+    asked = postmeter("psql", *data, "-Atc", "SELECT current_user, count(*) FROM workspace")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "postmeter_owner|1\n", "")
+    assert postmeter("psql", *data, "-c", "SELECT nonsense").returncode == 1
+    client = folder / "redis-cli"  # not every machine has one
+    client.write_text("#!/bin/sh\necho $*\n")
+    client.chmod(0o755)
+    said = postmeter("redis-cli", *data, "INFO", "memory", PATH=str(folder)).stdout.split()
+    assert (said[0], Path(said[1]).is_socket(), said[2:]) == ("-s", True, ["INFO", "memory"])
+
+
 def test_a_directory_in_use_is_refused(product: Product) -> None:
     second = postmeter("up", "--data", str(product.data), "--port", "0", "--tracking-port", "0")
     assert second.returncode == 1

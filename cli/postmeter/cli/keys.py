@@ -20,7 +20,9 @@ def key_commands() -> None:
 
 @key_commands.command(name="create")
 @click.option("--workspace", required=True, help="Id of the workspace that the key belongs to.")
-@click.option("--role", required=True, type=click.Choice(ROLES))
+@click.option(
+    "--role", required=True, type=click.Choice(ROLES), help="What it may do within its scopes: docs/semantics.md."
+)
 @click.option("--scope", "scopes", required=True, multiple=True, type=click.Choice(SCOPES), help="Repeatable.")
 @click.option("--domain", "domains", multiple=True, help="Repeatable; the domains of a domain_admin.")
 @data_option()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from postmeter.cli.local.ready_file import Ready
 
 SERVICES = ("gateway", "tracking", "query", "aggregator")
-GROUPS = {
+COMMANDS = {
     "workspace": ("workspaces", "workspace_commands"),
     "key": ("keys", "key_commands"),
     "user": ("users", "user_commands"),
@@ -31,23 +31,25 @@ GROUPS = {
     "sending-ip": ("sending_ips", "sending_ip_commands"),
     "spool": ("spool", "spool_commands"),
     "secret": ("secrets", "secret_commands"),
+    "psql": ("clients", "psql_command"),
+    "redis-cli": ("clients", "redis_cli_command"),
 }
-"""Groups of commands: for each the module beside this one, and its name there. A group is imported when it is called,
-so that neither a service nor another command loads any of it."""
+"""Commands and groups of them: for each the module beside this one, and its name there. It is imported when it is
+called, so that neither a service nor another command loads any of it."""
 
 
 class _Group(click.Group):
-    """Has GROUPS, too. Shows errors that were raised on purpose as one clear line."""
+    """Has COMMANDS, too. Shows errors that were raised on purpose as one clear line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*self.commands, *GROUPS])
+        return sorted([*self.commands, *COMMANDS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in GROUPS:
+        if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module, group = GROUPS[cmd_name]
-        found = getattr(importlib.import_module(f"postmeter.cli.{module}"), group)
-        assert isinstance(found, click.Group)
+        module, name = COMMANDS[cmd_name]
+        found = getattr(importlib.import_module(f"postmeter.cli.{module}"), name)
+        assert isinstance(found, click.Command)
         return found
 
     def invoke(self, ctx: click.Context) -> object:

@@ -55,7 +55,9 @@ def source_commands() -> None:
 
 @source_commands.command(name="create")
 @click.option("--workspace", required=True, help="Id of the workspace whose mail it tells about.")
-@click.option("--provider", required=True, type=click.Choice(sorted(sources.PROVIDERS)))
+@click.option(
+    "--provider", required=True, type=click.Choice(sorted(sources.PROVIDERS)), help="Who sends: docs/webhooks."
+)
 @click.option("--name", default="", help="What people call it.")
 @_secret_options("Holds what the provider signs with, where its console shows it already; -: standard input.")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Repeatable; the provider's page says.")

@@ -32,8 +32,8 @@ def user_commands() -> None:
 
 @user_commands.command(name="create")
 @click.option("--workspace", required=True, help="Id of the workspace that the user belongs to.")
-@click.option("--email", required=True)
-@click.option("--role", required=True, type=click.Choice(ROLES))
+@click.option("--email", required=True, help="The address that they sign in with; nothing is mailed to it.")
+@click.option("--role", required=True, type=click.Choice(ROLES), help="What they may do: docs/people.md.")
 @click.option("--domain", "domains", multiple=True, help="Repeatable; confines the user to these.")
 @data_option()
 def create_user(workspace: str, email: str, role: str, domains: tuple[str, ...], data: Path | None) -> None:
