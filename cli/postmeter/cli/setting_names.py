@@ -17,7 +17,7 @@ _NOT_OF_SERVICES = ("POSTGRES_BIN", "REDIS_BIN", "TEST_")
 
 def misspelt(service: str, environ: Iterable[str], services: Collection[str]) -> list[str]:
     """A sentence for each name in the environment that looks like a setting of the service and is none of any."""
-    own = {name.removeprefix(PREFIX) for name in _names(service)}
+    own = {name.removeprefix(PREFIX) for name in names(service)}
     near: dict[str, str] = {}
     for name in environ:
         short = name.removeprefix(PREFIX)
@@ -27,10 +27,11 @@ def misspelt(service: str, environ: Iterable[str], services: Collection[str]) ->
     if not near:
         return []
     # Only now: a service that starts shall not load the others' for nothing.
-    known = {name for one in services for name in _names(one)}
+    known = {name for one in services for name in names(one)}
     return [f"{name} is not a setting; is {one} meant?" for name, one in sorted(near.items()) if name not in known]
 
 
-def _names(service: str) -> set[str]:
+def names(service: str) -> set[str]:
+    """The names of all settings of a service."""
     module = importlib.import_module(f"postmeter.{service}.settings")
     return {PREFIX + field.name.upper() for field in fields(getattr(module, f"{service.capitalize()}Settings"))}
