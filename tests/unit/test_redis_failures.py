@@ -28,6 +28,7 @@ def test_what_redis_said_is_in_the_log() -> None:
     said = "command not allowed when used memory > 'maxmemory'."
     assert said not in repr(OutOfMemoryError(said))
     assert said in logs.words(OutOfMemoryError(said))
+    assert logs.words(ConnectionError(OutOfMemoryError(said))) == f'ConnectionError(OutOfMemoryError("{said}"))'
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     assert [file.name for file in files if re.search(r"\b(error|reason)=repr\(", file.read_text())] == []
 

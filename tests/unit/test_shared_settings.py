@@ -72,6 +72,14 @@ def test_what_was_wrong_in_a_secret_is_not_shown() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+def test_of_several_hosts_the_primary_is_asked_for() -> None:
+    """Postgres calls no server `read-write` to a session that only reads, as some of ours do."""
+    several = "postgresql://u:p@a,b/d?target_session_attrs="
+    assert load(Example, {**GIVEN, "POSTMETER_POSTGRES_DSN": f"{several}primary"})
+    with pytest.raises(SettingsError, match="with several hosts target_session_attrs=primary"):
+        load(Example, {**GIVEN, "POSTMETER_POSTGRES_DSN": f"{several}read-write"})
+
+
 @pytest.mark.parametrize("url", ["redis://h", "redis://:p@h:1/2", "rediss://h", "unix:///run/redis.sock?db=1"])
 def test_what_redis_understands_is_taken(url: str) -> None:
     assert load(Example, {**GIVEN, "POSTMETER_REDIS_URL": url}).redis_url.reveal() == url

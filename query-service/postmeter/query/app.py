@@ -188,9 +188,11 @@ def _explain(error: Exception) -> RequestError | None:
         case TimeoutError():  # of the whole request: its query is slow, it had to wait, or Postgres hangs
             message = "The database did not answer in time: try again, or narrow the query's range or filters."
             return RequestError(504, "QUERY_TIMEOUT", message)
-        case OSError() | asyncpg.InterfaceError() | asyncpg.PostgresConnectionError() | asyncpg.CannotConnectNowError():
+        case OSError() | asyncpg.InterfaceError() | asyncpg.InternalClientError() | asyncpg.PostgresConnectionError():
             return _away()
-        case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError() | asyncpg.TooManyConnectionsError():
+        case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError() | asyncpg.CannotConnectNowError():
+            return _away()
+        case asyncpg.InsufficientResourcesError() | asyncpg.ReadOnlySQLTransactionError():  # full, or no primary
             return _away()
         case _:
             return None

@@ -40,18 +40,26 @@ def _query(dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path) -
 def _gateway(
     dsn: str, redis: str, port: int, stop: asyncio.Event, folder: Path, *, query_port: int = 0
 ) -> "asyncio.Task[None]":
+    own = free_port()
     settings = GatewaySettings(
         postgres_dsn=Secret(dsn),
         redis_url=Secret(redis),
         internal_secret=SECRET,
         key_pepper=SECRET,
-        # Its own ops port stands in for the services: something that takes connections.
-        tracking_url=f"http://127.0.0.1:{port}",
-        query_url=f"http://127.0.0.1:{query_port or port}",
+        # It stands in for the services itself: it knows their paths.
+        tracking_url=f"http://127.0.0.1:{own}",
+        query_url=f"http://127.0.0.1:{query_port or own}",
         ops_port=port,
-        port=free_port(),
+        port=own,
     )
     return asyncio.create_task(gateway.serve(settings, stop))
+
+
+async def _known(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What a service answers OPTIONS of a path that it knows."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")
+    writer.close()
 
 
 @pytest.mark.parametrize("start", [_aggregator, _query, _gateway])
@@ -75,6 +83,22 @@ async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, re
         await task
 
 
+@pytest.mark.parametrize("start", [_aggregator, _query, _gateway])
+async def test_it_waits_for_a_primary(start: Start, postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
+    """None of several hosts is what is asked for, as while another one is promoted."""
+    port, stop = free_port(), asyncio.Event()
+    dsn = f"{postgres_dsn}{'&' if '?' in postgres_dsn else '?'}target_session_attrs=standby"
+    task = start(dsn, redis_url, port, stop, tmp_path)
+    try:
+        await reachable(port, task)
+        async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            assert answer.status == 503
+            assert "None of the hosts match" in (await answer.json())["failed"]["postgres"]
+    finally:
+        stop.set()
+        await task
+
+
 async def test_a_gateway_waits_for_a_service_once(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     port, query_port, stop = free_port(), free_port(), asyncio.Event()
     task = _gateway(postgres_dsn, redis_url, port, stop, tmp_path, query_port=query_port)
@@ -90,7 +114,7 @@ async def test_a_gateway_waits_for_a_service_once(postgres_dsn: str, redis_url: 
                 return status, set(told["failed"]), set(told["warnings"]), up
 
             assert await asked() == (503, {"query"}, set(), False)
-            server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", query_port)
+            server = await asyncio.start_server(_known, "127.0.0.1", query_port)
             assert await asked() == (200, set(), set(), True)
             server.close()
             # Every gateway misses it now: were none ready, nobody would take hits or events either.
@@ -125,13 +149,21 @@ async def test_a_query_service_that_has_had_redis_once_is_ready_without(
 
 async def test_a_check_without_an_answer_says_so_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops, "CHECK_SECONDS", 0.05)
-    port = free_port()
-    runner = await ops.start("127.0.0.1", port, CollectorRegistry(), {"postgres": lambda: asyncio.sleep(60)})
+    port, answered = free_port(), asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await answered.wait()  # as asyncpg does, which tells the server that it is cancelled
+
+    runner = await ops.start("127.0.0.1", port, CollectorRegistry(), {"postgres": hangs})
     try:
         async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             told = json.loads(await answer.read())
         assert told["failed"] == {"postgres": "TimeoutError: no answer within 0.05 seconds"}
     finally:
+        answered.set()
         await runner.cleanup()
 
 

@@ -16,7 +16,7 @@ from postmeter.gateway.people.links import Purpose
 from postmeter.gateway.workspace import registry as workspace_registry
 from postmeter.shared.storage import rights
 from postmeter.shared.storage.migrate import migrate
-from postmeter.shared.storage.postgres import Connection
+from postmeter.shared.storage.postgres import AWAY, Connection
 from postmeter.shared.storage.sql import Queries
 
 _QUERIES = Queries("postmeter.cli.local", "database.sql")
@@ -42,7 +42,7 @@ def named_errors() -> Iterator[None]:
     """Raise what a connection may raise as a LocalError that says it was Postgres."""
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AWAY as error:
         raise LocalError(f"Postgres: {str(error) or type(error).__name__}") from error
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from postmeter.query.exports import failures, workroom
 from postmeter.query.exports.failures import ExportFailed, JobLost
 from postmeter.query.exports.files.formats import FORMATS
@@ -20,6 +18,7 @@ from postmeter.query.exports.production import Production, Progress
 from postmeter.query.exports.storage import Download, Storage
 from postmeter.query.metrics import ExportMetrics
 from postmeter.shared.process import logs
+from postmeter.shared.storage.postgres import AWAY
 
 AT_ONCE = 2
 """Exports that one query-service works on at the same time."""
@@ -27,7 +26,6 @@ POLL_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 RENEWALS = 4
 """How many times a lease is renewed in its life."""
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Worker:
                 if job is not None:
                     await self._hold(job, stop)
                     continue
-            except _AWAY as error:
+            except AWAY as error:
                 logs.get().warning("exports cannot be worked on", error=logs.words(error))
                 pause = AWAY_SECONDS
             except Exception as error:
@@ -132,7 +130,7 @@ class Worker:
             try:
                 if not await self.jobs.renew(job, int(100 * progress.done)):
                     return
-            except _AWAY as error:
+            except AWAY as error:
                 logs.get().warning("an export's lease cannot be renewed", export=job.id, error=logs.words(error))
 
     async def _settle(self, job: Job, error: BaseException | None) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import asyncpg
 import msgspec
 from redis.asyncio import Redis
 
@@ -21,7 +20,7 @@ from postmeter.query.metrics import LiveMetrics
 from postmeter.query.requests.connection_limiter import ConnectionLimiter
 from postmeter.shared.errors import Unavailable
 from postmeter.shared.process import logs
-from postmeter.shared.storage.postgres import Pool
+from postmeter.shared.storage.postgres import AWAY, Pool
 from postmeter.shared.storage.rollups import ACTIVITY, added
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream import live_events, streams
@@ -95,7 +94,7 @@ class Channel:
         """Whatever happens to one look, the next one comes."""
         try:
             yield
-        except (*FAILURES, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*FAILURES, Unavailable, *AWAY) as error:
             logs.get().warning("live streams have a pause", what=what, error=logs.words(error))
         except Exception:
             logs.get().exception("live streams have a pause", what=what)

@@ -144,6 +144,8 @@ def words(error: BaseException) -> str:
     """
     if hasattr(error, "request_info"):
         return f"{type(error).__name__}({getattr(error, 'status', 0)}, {getattr(error, 'message', '')!r})"
+    if len(error.args) == 1 and isinstance(error.args[0], BaseException):  # redis-py, of what fails while it connects
+        return f"{type(error).__name__}({words(error.args[0])})"
     return BaseException.__repr__(error)
 
 

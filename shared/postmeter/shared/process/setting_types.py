@@ -86,7 +86,12 @@ Interval = Annotated[float, Takes("seconds from 60 to 604800", _between(60, 6048
 """Between two rounds of a job that asks servers of others."""
 Pause = Annotated[float, Takes("seconds from 0 to 86400", _between(0, 86400))]
 PostgresDsn = Annotated[
-    Secret, Takes("postgresql://user:password@host:port/database", _url_of("postgresql", "postgres"))
+    Secret,
+    # Of sessions that only read, a server is never called `read-write`.
+    Takes(
+        "postgresql://user:password@host:port/database; with several hosts target_session_attrs=primary",
+        lambda dsn: _url_of("postgresql", "postgres")(dsn) and "target_session_attrs=read-write" not in dsn.reveal(),
+    ),
 ]
 RedisUrl = Annotated[
     Secret, Takes(f"redis://, rediss:// or unix:// with the server's address, or {redis_url.FORM}", redis_url.check)

@@ -18,8 +18,9 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 ConnectionClass: TypeAlias = "type[asyncpg.Connection[asyncpg.Record]]"
 CONNECT_SECONDS = 5.0
 """What a new connection may take. A server that hangs takes connections and says nothing, for the driver's minute."""
-AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""What is asked of Postgres fails with one of these while it is away; for whoever has an answer without it."""
+AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What is asked of Postgres fails with one of these while it is away, or none of several is the primary; for whoever
+has an answer without it."""
 
 
 async def connect(

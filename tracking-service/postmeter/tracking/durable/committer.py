@@ -78,6 +78,12 @@ class Committer:
         """Why batches are spooled, where it is for lack of replicas; else None."""
         return None if self.redis_up else self._lack
 
+    def note(self, failure: BaseException) -> None:
+        """Why Redis does not take batches now: after a fail-over it is another reason than before."""
+        self._lack, self._failure = None, logs.words(failure)
+        if isinstance(failure, TooFewReplicas):
+            self._lack = f"hits are spooled: {failure}; see which replica is away, or behind"
+
     @property
     def refused(self) -> str | None:
         """That batches are spooled for another reason, while they are."""
@@ -85,7 +91,7 @@ class Committer:
             return None
         return (
             f"Redis takes no hits: {self._failure}; {self._spool.waiting} bytes wait in POSTMETER_SPOOL_DIR, not lost:"
-            " bring Redis back, or give it memory"
+            " bring Redis back, give it memory, or correct POSTMETER_REDIS_URL"
         )
 
     @property
@@ -215,10 +221,9 @@ class Committer:
                 await appender.append(parts)
             except FAILURES as failure:
                 self._metrics.append_failures.inc()
-                self._lack, self._failure = None, logs.words(failure)
                 if isinstance(failure, TooFewReplicas):
                     self._metrics.unreplicated.inc()
-                    self._lack = f"hits are spooled: {failure}; see which replica is away, or behind"
+                self.note(failure)
                 if self.redis_up:
                     logs.get().warning("Redis does not take batches; spooling", error=self._failure)
                 self.redis_up = False

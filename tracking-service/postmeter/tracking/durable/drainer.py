@@ -78,6 +78,7 @@ class Drainer:
                     await asyncio.wait_for(self._committer.trouble.wait(), ADOPT_EVERY)
             except Exception as failure:
                 if isinstance(failure, FAILURES):
+                    self._committer.note(failure)
                     logs.get().debug("Redis is still away", error=logs.words(failure))
                 else:
                     self._faults.note(error=logs.words(failure))
