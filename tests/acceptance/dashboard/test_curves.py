@@ -28,6 +28,8 @@ def test_days_are_held_against_the_same_weekdays(visiting: Visiting, period: str
     visit.page.on("request", lambda request: asked.append(request.post_data or ""))
     visit.to(f"/?period={period}&zone=Europe/Berlin")
     assert any('"from":"{}","to":"{}"'.format(*before) in body for body in asked), asked
+    visit.page.locator(".title a").click()  # the days that changes are against
+    expect(visit.page).to_have_url(re.compile(f"from={before[0]}&to={before[1][:10]}$"))
 
 
 def test_campaigns_stand_on_the_curve_where_they_were_sent(world: ToldHistory, visiting: Visiting) -> None:

@@ -232,7 +232,7 @@ def test_a_number_explains_itself_with_its_messages_and_its_command(world: ToldH
     expect(beyond.locator(".formula b")).to_have_text("\u2013")  # and not some hundred percent
     opened = page.locator(".figures > li", has_text="messages opened")
     expect(opened).to_contain_text("no rate: of older mail, too")
-    expect(page.locator("main")).to_contain_text("Rates hold what happened in these days")
+    expect(page.locator("main")).to_contain_text("Rates are of what was delivered in these days")
 
 
 def test_a_campaign_sent_before_the_days_says_so(world: ToldHistory, visiting: Visiting) -> None:

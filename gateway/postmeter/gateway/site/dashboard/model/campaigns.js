@@ -74,8 +74,8 @@ export function predecessors(list, campaign, most) {
 }
 
 /**
- * The campaigns that were sent in each bucket of a curve, the earliest first. Only those that sent some of the mail that is looked at; what is sent
- * for ever, such as a welcome, belongs to no bucket.
+ * The campaigns that were sent in each bucket of a curve, the earliest first: of those that sent some of what is looked at.
+ * What is sent for ever, such as a welcome, belongs to no bucket.
  * @param {{timestamp: string}[]} rows
  * @param {object[]} counts by campaign, of the same mail
  * @param {object[] | null} list all campaigns

@@ -4,6 +4,7 @@ import { latestFirst } from "./campaigns.js";
 import { count } from "./numbers.js";
 import { query, segment } from "./requests.js";
 import { SEEN, isHidden } from "./seen.js";
+import { QUANTILE } from "./sureness.js";
 
 export const LEAST = 2;
 export const MOST = 5;
@@ -71,8 +72,6 @@ export function sureness({ p_value: p, is_significant: sure }, counts) {
   return { kind: sure ? "sure" : "unsure", values: { n: count(Math.round(1 / p)) } };
 }
 
-/** Of the standard normal distribution at 97.5 %. */
-const QUANTILE = 1.959963984540054;
 
 /**
  * The ends of a rate's interval in percent, as the report reckons them (Wilson, 95 %), but not rounded yet; null without

@@ -2,7 +2,7 @@
 
 const WEIGHTS = { emails_opened: 0.3, emails_clicked: 0.4, emails_replied: 0.3 };
 /** Of the standard normal distribution at 97.5 %. */
-const QUANTILE = 1.959963984540054;
+export const QUANTILE = 1.959963984540054;
 /** The p-value below which a difference is sure. */
 const SURE = 0.05;
 

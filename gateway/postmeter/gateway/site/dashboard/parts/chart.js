@@ -1,7 +1,7 @@
 /**
  * A curve: zero line always, lines named where they end, machines dashed, the days before thin and grey, what is not
- * over yet dotted, a gap where nothing is known. Hovering, tapping and the arrow keys show the same; beneath it a table
- * that says the same. A click and Enter lead to a bucket alone, as does its name in the table.
+ * over yet dotted, a gap where nothing is known. Hovering, tapping, the arrow keys and the table beneath show the same. A
+ * click, Enter and a name in the table lead to a bucket.
  */
 
 import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";

@@ -1,12 +1,13 @@
 /** Explore: any other question, as a sentence that can be edited; its address is the saved view. */
 
 import { html } from "../htm/standalone.module.js";
-import { go, here, to, useAddress } from "../address.js";
+import { fold, go, here, to, unfold, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { isCut, marksOf, namesOf, zoomed } from "../model/curves.js";
 import { FILTERS, METRICS, dimensionName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
+import { total } from "../model/measures.js";
 import { count, money, rate, short } from "../model/numbers.js";
 import {
   DIMENSIONS,
@@ -24,9 +25,10 @@ import {
   wholeOf,
 } from "../model/questions.js";
 import { query, segment, viewed } from "../model/requests.js";
-import { Asked } from "../parts/asked.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
+import { Dialog } from "../parts/dialog.js";
+import { Explanation } from "../parts/explanation.js";
 import { Freshness } from "../parts/freshness.js";
 import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
@@ -101,10 +103,29 @@ function shareOf(metric, metrics, row) {
   return whole && html` <span class="soft">${rate(row[metric], row[whole], FINE[metric])}</span>`;
 }
 
+/** An explanation, whose counts are asked for when it is opened. */
+function Opened({ measure, view, request }) {
+  const answer = useAnswer(request);
+  const close = () => fold({ explain: null });
+  // The explanation is a dialog of its own.
+  if (!answer.value || answer.isStale)
+    return html`<${Dialog} title=${t(`measure.${measure}`)} close=${close}><${Answered} answer=${answer} lines=${12}>${() => null}</${Answered}>
+      </${Dialog}>`;
+  return html`<${Explanation} measure=${measure} counts=${total(answer.value.data)} view=${view} request=${request} close=${close} />`;
+}
+
+/** A number that explains itself. request: the query of METRICS that has it. id: which one it is, in the address. */
+function Asked({ measure, text, view, request, id }) {
+  const [, params] = useAddress();
+  const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
+  return html`<button class="figure" onClick=${() => unfold({ explain: id })} aria-label=${label}>${text}</button>
+    ${params.get("explain") === id && html`<${Opened} measure=${measure} view=${view} request=${request} />`}`;
+}
+
 function Rows({ rows, question, view, words, title }) {
   const { metrics, by } = question;
   const most = Math.max(1, ...rows.map((row) => row[metrics[0]]));
-  // A name leads to what is of it alone, under the same question; a campaign has its screen.
+  // A campaign has its screen; other names lead to what is of them, under the same question.
   const alone = (row) => here({ [by]: row[by], by: null, sort: null });
   const link = (row) => {
     if (!FILTERS.includes(by)) return words(row[by]);

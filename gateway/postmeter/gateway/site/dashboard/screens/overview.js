@@ -85,7 +85,7 @@ function Revenue({ rows, error }) {
   const sums = rows.map((row) => html`<span key=${row.currency} class="sum">${money(row.revenue, row.currency)}</span>${" "}`);
   return html`<li><h2>${t("overview.revenue")}</h2>
     <p class="big">${rows.length ? sums : "0"}</p>
-    <p class="soft">${t("overview.purchases", { n: purchases, count: count(purchases) })}</p></li>`;
+    <p><a href=${to("/explore", { metric: "conversions", by: "campaign" })}>${t("overview.purchases", { n: purchases, count: count(purchases) })}</a></p></li>`;
 }
 
 function Numbers({ now, seen, before, view, request, children }) {
@@ -178,7 +178,9 @@ const isIdle = (counts) => METRICS.every((metric) => counts[metric] === 0);
 
 /** Which days the changes are against. */
 function daysBefore({ before, endsNow }) {
-  return t(endsNow ? "overview.before.now" : "overview.before", { days: spanOf(before) });
+  const { first: from, last: to } = before;
+  const days = html`<a href=${here({ period: null, from, to })}>${spanOf(before)}</a>`;
+  return say(endsNow ? "overview.before.now" : "overview.before", { days });
 }
 
 /** The screen. */
