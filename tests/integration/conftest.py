@@ -12,6 +12,7 @@ from postmeter.gateway.proxy import routes, upstream
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.storage import postgres
+from tests.integration.commands import Commands
 from tests.integration.own_redis import own_redis
 from tests.integration.people import PeopleGateway, people_gateway
 from tests.integration.tracking_service import Service
@@ -52,6 +53,14 @@ def impatient_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs of endpoints that are short, and longer than requests sent at the same time are on their way here."""
     quick = tuple(msgspec.structs.replace(endpoint, timeout=2.0) for endpoint in ENDPOINTS)
     monkeypatch.setattr(routes.Routes.__init__, "__defaults__", (quick,))
+
+
+@pytest.fixture
+def command(postgres_dsn: str) -> Commands:
+    """Postmeter's commands, in a database that has the workspace `acme`."""
+    commands = Commands(postgres_dsn)
+    assert commands("workspace", "create", "acme", "--name", "Acme", "--timezone", "UTC").exit_code == 0
+    return commands
 
 
 @pytest.fixture

@@ -1,24 +1,12 @@
 """`postmeter sending-ip`: the IPs that a workspace sends from."""
 
-from collections.abc import Callable
-
 import pytest
-from click.testing import CliRunner, Result
 
-from postmeter.cli.main import main
 from tests.integration.blocklists import ONE, SIX, TWO
+from tests.integration.commands import Commands
 
 
-@pytest.fixture
-def command(postgres_dsn: str) -> Callable[..., Result]:
-    def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, arguments, env={"POSTMETER_POSTGRES_DSN": postgres_dsn})
-
-    assert run("workspace", "create", "acme", "--name", "Acme").exit_code == 0
-    return run
-
-
-def test_sending_ips_are_added_listed_and_removed(command: Callable[..., Result]) -> None:
+def test_sending_ips_are_added_listed_and_removed(command: Commands) -> None:
     added = command("sending-ip", "add", "--workspace", "acme", ONE, "2A00:1450:0::8A", f"::ffff:{TWO}", ONE)
     assert added.output.splitlines() == [f"{ONE} added", f"{SIX} added", f"{TWO} added"]
     again = command("sending-ip", "add", "--workspace", "acme", ONE, "9.9.9.9")
@@ -58,9 +46,7 @@ def test_sending_ips_are_added_listed_and_removed(command: Callable[..., Result]
         ("::ffff:10.0.0.1", "is not public"),
     ],
 )
-def test_other_addresses_are_refused_and_nothing_is_stored(
-    command: Callable[..., Result], ip: str, message: str
-) -> None:
+def test_other_addresses_are_refused_and_nothing_is_stored(command: Commands, ip: str, message: str) -> None:
     refused = command("sending-ip", "add", "--workspace", "acme", ONE, ip)
     assert refused.exit_code == 1
     assert message in refused.output
@@ -68,7 +54,7 @@ def test_other_addresses_are_refused_and_nothing_is_stored(
 
 
 @pytest.mark.parametrize("action", ["add", "list", "remove"])
-def test_an_unknown_workspace_is_named(command: Callable[..., Result], action: str) -> None:
+def test_an_unknown_workspace_is_named(command: Commands, action: str) -> None:
     refused = command("sending-ip", action, "--workspace", "other", *([] if action == "list" else [ONE]))
     assert refused.exit_code == 1
     assert "there is no workspace 'other'" in refused.output

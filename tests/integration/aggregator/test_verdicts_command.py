@@ -1,27 +1,11 @@
 """The command `postmeter verdicts`, on a real database."""
 
 import pytest
-from click.testing import CliRunner, Result
 
-from postmeter.cli.main import main
 from postmeter.shared.storage.thresholds import Thresholds
+from tests.integration.commands import Commands
 
 DEFAULTS = [f"{name}={value}" for name, value in Thresholds()._asdict().items()]
-
-
-class Commands:
-    def __init__(self, dsn: str) -> None:
-        self._environ = {"POSTMETER_POSTGRES_DSN": dsn}
-
-    def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(main, arguments, env=self._environ)
-
-
-@pytest.fixture
-def command(postgres_dsn: str) -> Commands:
-    commands = Commands(postgres_dsn)
-    assert commands("workspace", "create", "acme", "--name", "Acme", "--timezone", "UTC").exit_code == 0
-    return commands
 
 
 def test_what_is_set_is_shown_and_the_rest_stays(command: Commands) -> None:

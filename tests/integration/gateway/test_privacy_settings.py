@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from postmeter.cli.main import main
+from tests.integration.commands import Commands
 from tests.integration.people import PeopleGateway, Seen, people_gateway
 
 DEFAULTS: dict[str, Any] = {
@@ -126,21 +125,6 @@ async def test_who_may(place: PeopleGateway, rights: dict[str, Any], reads: int,
     key = await place.here.key(place.workspace, **{"scopes": ALL} | rights)
     assert (await ask(place, "GET", key=key)).status == reads
     assert (await ask(place, "PUT", {"opens": "off"}, key=key)).status == writes
-
-
-class Commands:
-    def __init__(self, dsn: str) -> None:
-        self._environ = {"POSTMETER_POSTGRES_DSN": dsn}
-
-    def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(main, arguments, env=self._environ)
-
-
-@pytest.fixture
-def command(postgres_dsn: str) -> Commands:
-    commands = Commands(postgres_dsn)
-    assert commands("workspace", "create", "acme", "--name", "Acme", "--timezone", "UTC").exit_code == 0
-    return commands
 
 
 def test_by_command(command: Commands) -> None:
