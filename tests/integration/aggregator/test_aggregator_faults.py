@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -36,10 +34,10 @@ from postmeter.shared.storage import postgres
 from postmeter.shared.stream import live, streams
 from tests.aggregation import AT, Bench, batch, bench, hit, registration
 from tests.databases import on_database
-from tests.product import as_installed, free_port
+from tests.integration.aggregator_process import process
+from tests.product import free_port
 from tests.waiting import until
 
-RUN = "from postmeter.aggregator.service import main; main()"
 MESSAGES = 50
 
 
@@ -106,23 +104,6 @@ async def test_connections_cut_at_random_statements(at: Bench) -> None:
     await check(at, hits)
 
 
-@contextlib.contextmanager
-def process(at: Bench) -> Iterator[subprocess.Popen[bytes]]:
-    environ = as_installed() | {
-        "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
-        "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
-        "POSTMETER_SHARDS": "3",
-        "POSTMETER_LEASE_SECONDS": "1",
-        "POSTMETER_LOG_LEVEL": "critical",
-    }
-    running = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
 async def holds_shards(at: Bench, epochs: int) -> None:
     """Wait until the shards have been leased anew since their epochs summed up to that."""
 
@@ -136,7 +117,7 @@ async def test_killed_processes_are_taken_over(at: Bench) -> None:
     loading = asyncio.create_task(load(at, 600))
     epochs = 0
     for _ in range(3):
-        with process(at) as running:
+        with process(at, 3) as running:
             await holds_shards(at, epochs)
             before = await at.value("SELECT count(*) FROM event")
 

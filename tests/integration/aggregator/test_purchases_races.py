@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,14 +33,13 @@ from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
 from postmeter.tracking.metrics import TrackingMetrics
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, registration
+from tests.integration.aggregator_process import process
 from tests.integration.contact_records import purchase
 from tests.integration.flushes import sides
 from tests.integration.shop import Shop, open_shop, shop
 from tests.integration.tracking_service import SHARDS
-from tests.product import PATIENCE, as_installed
+from tests.product import PATIENCE
 from tests.waiting import until
-
-RUN = "from postmeter.aggregator.service import main; main()"
 
 
 async def noise(here: Shop, done: asyncio.Event) -> None:
@@ -79,24 +76,6 @@ async def test_under_load_over_several_shards_and_aggregators(
         assert await conversions(here) == (120, 120)
 
 
-@contextlib.contextmanager
-def process(at: Bench) -> Iterator["subprocess.Popen[bytes]"]:
-    """An aggregator that can be killed."""
-    environ = as_installed() | {
-        "POSTMETER_POSTGRES_DSN": at.settings.postgres_dsn.reveal(),
-        "POSTMETER_REDIS_URL": at.settings.redis_url.reveal(),
-        "POSTMETER_SHARDS": str(SHARDS),
-        "POSTMETER_LEASE_SECONDS": "1",
-        "POSTMETER_LOG_LEVEL": "critical",
-    }
-    running = subprocess.Popen([sys.executable, "-c", RUN], env=environ)
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.wait()
-
-
 async def test_aggregators_killed_in_between(postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
     """Also in the middle of an attribution, and until another one takes the shards over."""
     async with shop(postgres_dsn, redis_url, tmp_path) as here:
@@ -108,7 +87,7 @@ async def test_aggregators_killed_in_between(postgres_dsn: str, redis_url: str, 
 
         shopping = asyncio.create_task(asyncio.wait_for(buyers(buyer), PATIENCE))
         for kill in range(4):
-            with process(here.at) as running:
+            with process(here.at, SHARDS) as running:
                 wanted = await conversions(here)
 
                 async def moves(before: tuple[int, int] = wanted) -> bool:
