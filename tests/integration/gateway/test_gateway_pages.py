@@ -15,7 +15,7 @@ from playwright.async_api import Request, Response, async_playwright
 
 from postmeter.gateway.pages import files
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.meta import SCREENS
+from postmeter.shared.apis.pages import SCREENS
 from postmeter.shared.apis.table import ENDPOINTS
 from tests import browser as chromium
 from tests.integration.running_gateway import client, gateway

@@ -15,7 +15,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from postmeter.gateway.pages.files import FOR_EVER, Page, digest
-from postmeter.shared.apis.meta import ASSETS_PATH
+from postmeter.shared.apis.pages import ASSETS_PATH
 from postmeter.shared.storage.rollups import MESSAGE_DIMENSIONS, METRICS
 
 POLICY = "; ".join(

@@ -17,7 +17,7 @@ from postmeter.gateway.openapi import document
 from postmeter.gateway.pages import dashboard
 from postmeter.gateway.pages.files import Page
 from postmeter.shared.apis.endpoint import Endpoint
-from postmeter.shared.apis.meta import DOCS_PATH, LEADS_TO_DOCS, OPENAPI_PATH
+from postmeter.shared.apis.pages import DOCS_PATH, LEADS_TO_DOCS, OPENAPI_PATH
 from postmeter.shared.errors import RequestError
 
 _POLICY = "; ".join(

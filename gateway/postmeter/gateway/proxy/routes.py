@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from postmeter.shared.apis.endpoint import ANY_MEDIA, Endpoint
-from postmeter.shared.apis.meta import PAGES
+from postmeter.shared.apis.pages import PAGES
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmeter.shared.apis import meta
+from postmeter.shared.apis import pages
 from postmeter.shared.apis.document import NATIVE, Document
 from postmeter.shared.apis.documents import exports, krafter, misar, optail, vectis, workspaces
 from postmeter.shared.apis.endpoint import Endpoint
@@ -42,7 +42,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *session.ENDPOINTS,
     *users.ENDPOINTS,
     *keys.ENDPOINTS,
-    *meta.ENDPOINTS,
+    *pages.ENDPOINTS,
 )
 
 DOCUMENTS: tuple[Document, ...] = (
