@@ -4,7 +4,7 @@
  *
  * controls: what of the head it takes: the period, whom to count (`who`), the filters, the zone alone.
  * inMenu: stands in the menu.
- * The same paths stand in shared/apis/meta.py.
+ * The same paths stand in shared/apis/pages.py.
  */
 
 const ALL = ["period", "who", "filters"];
