@@ -79,7 +79,7 @@ class Instrument:
     ) -> Instrumented:
         """Instrument a mail. Links that must not be tracked, or lead nowhere we redirect to, stay as they are.
 
-        Raises TooManyLinks.
+        Raises TooManyLinks, TooMuchMarkup.
 
         levels: OFF: no pixel, links untouched; ANONYMOUS: they name `source` instead of the message.
         honeypot: add a link that no person sees. It leads where the first tracked link does; without one there is none.

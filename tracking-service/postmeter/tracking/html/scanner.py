@@ -44,12 +44,19 @@ SPACE = " \t\n\f\r"
 MAX_LINKS = 1000
 """Of one mail, tracked or not: a tracked one makes a hundred bytes and more of its own twice, so that links alone
 would make an answer ten times as large as what was sent."""
+MAX_PIECES = 100_000
+"""Tags, comments, attributes, and references in those of links: each takes microseconds, a mail of nothing else ten
+seconds, and other mails wait for it."""
 # What a tag may say about its link stands among the first; a tag may have a million of them.
 MAX_ATTRIBUTES = 100
 
 
 class TooManyLinks(PostmeterError):
     """A mail has more than MAX_LINKS links."""
+
+
+class TooMuchMarkup(PostmeterError):
+    """A mail has more than MAX_PIECES pieces of markup."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -68,12 +75,20 @@ class Markup(msgspec.Struct):
     """What a scan found.
 
     place: where every reader shows what is put in: before the last `</body`, else at the end, but never inside
-    something that hides it or that is never closed. is_amp: whether it is the AMP part of a mail.
+    something that hides it or that is never closed. is_amp: whether it is the AMP part of a mail. pieces: of
+    markup, so far.
     """
 
     links: list[Link]
     place: int
     is_amp: bool = False
+    pieces: int = 0
+
+    def count(self, pieces: int = 1) -> None:
+        """Count so many more. Raises TooMuchMarkup."""
+        self.pieces += pieces
+        if self.pieces > MAX_PIECES:
+            raise TooMuchMarkup
 
 
 def unescape(value: str) -> str:
@@ -99,12 +114,13 @@ def _resolve(match: re.Match[str]) -> str:
 
 
 def scan(html: str) -> Markup:
-    """Find all links, and a place that every reader shows. Raises TooManyLinks as soon as there are too many."""
+    """Find all links, and a place that every reader shows. Raises TooManyLinks or TooMuchMarkup as soon as it is."""
     markup = Markup([], 0)
     surroundings = Surroundings(html)
     position = 0
     while (match := _MARKUP.search(html, position)) is not None:
         start = match.start()
+        markup.count()
         if match.group("comment"):
             end = _after_comment(html, start, surroundings)
         elif match.group("bogus"):
@@ -146,6 +162,8 @@ def _tag(html: str, match: re.Match[str], markup: Markup, surroundings: Surround
     position = match.end()
     for attribute, start, end, after in _attributes(html, match.end()):
         position = after
+        if attribute:
+            markup.count(1 + html.count("&", start, end) if is_link else 1)
         if is_link and attribute == "href":
             href = href or (start, end)
         elif is_link and len(attributes) < MAX_ATTRIBUTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -27,10 +28,11 @@ from postmeter.shared.apis.mail.messages import (
 )
 from postmeter.shared.apis.mail.unsubscribe import FIELD, VALUE
 from postmeter.shared.auth.principal import Principal
-from postmeter.shared.errors import RequestError
+from postmeter.shared.errors import RequestError, Unavailable
 from postmeter.shared.http import failures, json_bodies
 from postmeter.shared.http.answerer import Asked
 from postmeter.shared.http.answers import json
+from postmeter.shared.http.concurrency import ConcurrencyLimiter
 from postmeter.shared.http.fields import invalid
 from postmeter.shared.privacy.anonymous_sources import source_of
 from postmeter.shared.privacy.levels import Decided, Level, Levels
@@ -40,7 +42,7 @@ from postmeter.shared.stream.streams import slot_of
 from postmeter.tracking.durable.batch import Keyed
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.html.instrumentation import Instrument
-from postmeter.tracking.html.scanner import MAX_LINKS, TooManyLinks
+from postmeter.tracking.html.scanner import MAX_LINKS, MAX_PIECES, TooManyLinks, TooMuchMarkup
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailboxes import Mailboxes
 from postmeter.tracking.requests import fields
@@ -57,6 +59,8 @@ MAX_ANSWER = 32 << 20
 """Bytes of all mails and links in one answer."""
 # Longer HTML is instrumented in a thread: hits must not wait for it.
 SHORT_HTML = 4096
+TURN_SECONDS = 20.0
+"""How long a mail waits for its turn there. The gateway waits for half as long again."""
 
 
 _one_or_many = OneOrMany(MessagesBody, "messages")
@@ -83,8 +87,10 @@ class Messages:
         self._instrument = instrument
         self._committer = committer
         self._metrics = metrics
-        # One for all: two would only take turns, and take them from the event loop as well.
+        # One for all: two would only take turns, and take them from the event loop as well. Each workspace has one mail
+        # there at a time, so that the mails of one wait behind each other, and those of others do not.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="instrument")
+        self._turns = ConcurrencyLimiter(1, 1, seconds=TURN_SECONDS)
 
     async def handle(self, asked: Asked) -> web.Response:
         """POST /v1/messages: registers one message or a list."""
@@ -169,7 +175,12 @@ class Messages:
             answer, links = self._answer(record, message, given, decided, room)
         else:
             work = partial(self._answer, record, message, given, decided, room)
-            answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            async with AsyncExitStack() as held:
+                try:
+                    await self._turns.take(held, (principal.workspace,))
+                except TimeoutError:
+                    raise Unavailable("Too many long mails at once; try again in a second.", 1) from None
+                answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         return answer, msgspec.structs.replace(record, links=links)
 
     def _answer(
@@ -186,6 +197,9 @@ class Messages:
                 raise invalid("html", "half surrogate pairs are not text")
             try:
                 done = instrument.apply(html, workspace, message.bytes, levels, source=source, honeypot=given.honeypot)
+            except TooMuchMarkup:
+                words = f"at most {MAX_PIECES} tags, attributes and references. Send the mail in parts"
+                raise _too_large(words) from None
             except TooManyLinks:
                 raise RequestError(
                     400,
