@@ -162,8 +162,7 @@ def _tag(html: str, match: re.Match[str], markup: Markup, surroundings: Surround
     position = match.end()
     for attribute, start, end, after in _attributes(html, match.end()):
         position = after
-        if attribute:
-            markup.count(1 + html.count("&", start, end) if is_link else 1)
+        markup.count(bool(attribute) + is_link * html.count("&", start, end))
         if is_link and attribute == "href":
             href = href or (start, end)
         elif is_link and len(attributes) < MAX_ATTRIBUTES:
