@@ -248,9 +248,8 @@ async def exporting(
         limiter = ConnectionLimiter(here.pool.get_max_size(), settings.statement_timeout)
         live = Live(here.pool, redis, limiter, LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, system_clock)
-        application = app.build(
-            here.pool, Engine(here.pool), redis, INTERNAL, system_clock, measured, made.requests, live, limiter, cache
-        )
+        by_path = app.handlers(here.pool, Engine(here.pool), redis, INTERNAL, system_clock, made.requests, live)
+        application = app.build(by_path, INTERNAL, measured, limiter, cache)
         async with listening(app.runner(application, settings.clocks, 1.0)) as url:
             number = await here.workspace(NAME)
             await here.pool.execute(

@@ -179,9 +179,8 @@ async def query_service(
         live = Live(here.pool, redis, limiter, LiveMetrics(CollectorRegistry()))
         cache = kept_answers(here.pool, clock, answer_cache, registry, version_seconds)
         engine = Engine(here.pool, KeptDays(here.pool, answer_cache, KeptDaysMetrics(CollectorRegistry())))
-        application = app.build(
-            here.pool, engine, redis, INTERNAL, clock, measured, export.requests, live, limiter, cache
-        )
+        by_path = app.handlers(here.pool, engine, redis, INTERNAL, clock, export.requests, live)
+        application = app.build(by_path, INTERNAL, measured, limiter, cache)
         try:
             async with listening(app.runner(application, Clocks(), 1.0)) as url:
                 yield url

@@ -43,7 +43,7 @@ from postmeter.shared.apis.endpoint import Endpoint, Service
 from postmeter.shared.apis.privacy import audit, consent, subject_requests
 from postmeter.shared.apis.queries.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import ENDPOINTS
-from postmeter.shared.apis.workspace import domains
+from postmeter.shared.apis.workspace import domains, workspace
 from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.auth.secret import Secret
@@ -92,26 +92,20 @@ def handlers(
         audit.PATH: AuditLog(pool, cursors).handle,
         consent.PATH: RecipientConsents(pool).handle,
         subject_requests.EXPORT_PATH: RecipientExport(pool).handle,
-        "/v1/workspace": WorkspaceShown(pool).handle,
+        workspace.PATH: WorkspaceShown(pool).handle,
         "/v1/query": NativeQuery(engine, cursors, clock).handle,
     }
 
 
 def build(
-    pool: Pool,
-    engine: Engine,
-    redis: Redis,
+    by_path: dict[str, Handler],
     secret: Secret,
-    clock: Clock,
     metrics: QueryMetrics,
-    exports: Exports,
-    live: Live,
     limiter: ConnectionLimiter,
     cache: Cache,
     tracing: Traces = traces.OFF,
 ) -> web.Application:
-    """The application: every endpoint of the table that this service answers."""
-    by_path = handlers(pool, engine, redis, secret, clock, exports, live)
+    """The application: every endpoint of the table that this service answers. by_path: `handlers`."""
     rows = [endpoint for endpoint in ENDPOINTS if endpoint.service is Service.QUERY]
     app = web.Application()
     app.add_routes(

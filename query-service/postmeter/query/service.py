@@ -60,8 +60,9 @@ async def serve(settings: QuerySettings, stop: asyncio.Event) -> None:
     for_days = settings.answer_cache // DAYS_SHARE
     cache = Cache(Versions(pool), system_clock, settings.answer_cache - for_days, AnswerMetrics(registry))
     engine = Engine(pool, KeptDays(pool, for_days, KeptDaysMetrics(registry)))
-    secret, made = settings.internal_secret, export.requests
-    application = app.build(pool, engine, redis, secret, system_clock, metrics, made, live, limiter, cache, tracing)
+    secret = settings.internal_secret
+    by_path = app.handlers(pool, engine, redis, secret, system_clock, export.requests, live)
+    application = app.build(by_path, secret, metrics, limiter, cache, tracing)
     runner = app.runner(application, settings.clocks, settings.stop_timeout)
     await runner.setup()
     try:
