@@ -80,7 +80,7 @@ def screens(ready: dict[str, Any], first: str) -> dict[str, Shown]:
     calendar = Calendar(date.fromisoformat(first))
     star = calendar.sendings(calendar.star)[0].campaign.id
     return {
-        "overview": Shown("/?period=30d", 860),
+        "overview": Shown("/?period=30d", 980),
         "campaign": Shown(f"/campaigns/{star}", 900),
         "deliverability": Shown("/deliverability?period=30d", 900),
         "message": Shown(f"/messages/{told_much(ready, star)}", 760),
