@@ -84,16 +84,26 @@ async def test_it_waits_for_the_schema(start: Start, empty_postgres_dsn: str, re
 
 
 @pytest.mark.parametrize("start", [_aggregator, _query, _gateway])
-async def test_it_waits_for_a_primary(start: Start, postgres_dsn: str, redis_url: str, tmp_path: Path) -> None:
-    """None of several hosts is what is asked for, as while another one is promoted."""
+@pytest.mark.parametrize(
+    ("dsn", "reason"),
+    [
+        # None of several hosts is what is asked for, as while another one is promoted.
+        ("{postgres}{also}target_session_attrs=standby", "None of the hosts match"),
+        ("postgresql://u:p@/d?host={folder}", "ConnectionRefusedError: nobody listens on the socket of Postgres"),
+    ],
+    ids=["no primary", "no socket"],
+)
+async def test_it_starts_without_postgres_and_says_why_it_waits(
+    start: Start, dsn: str, reason: str, postgres_dsn: str, redis_url: str, tmp_path: Path
+) -> None:
     port, stop = free_port(), asyncio.Event()
-    dsn = f"{postgres_dsn}{'&' if '?' in postgres_dsn else '?'}target_session_attrs=standby"
-    task = start(dsn, redis_url, port, stop, tmp_path)
+    also = "&" if "?" in postgres_dsn else "?"
+    task = start(dsn.format(postgres=postgres_dsn, also=also, folder=tmp_path), redis_url, port, stop, tmp_path)
     try:
         await reachable(port, task)
         async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 503
-            assert "None of the hosts match" in (await answer.json())["failed"]["postgres"]
+            assert reason in (await answer.json())["failed"]["postgres"]
     finally:
         stop.set()
         await task

@@ -42,6 +42,7 @@ async def connect(
         settings.postgres_dsn.reveal(),
         min_size=0,
         max_size=settings.postgres_pool,
+        connect=_connected,
         init=init,
         connection_class=connection_class or asyncpg.Connection,
         timeout=CONNECT_SECONDS,
@@ -57,6 +58,16 @@ async def connect(
             **(options or {}),
         },
     )
+
+
+async def _connected(*given: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """A connection; where a socket or a certificate is missing, an error that says so: the system's names neither."""
+    try:
+        return await asyncpg.connect(*given, **options)
+    except FileNotFoundError:
+        raise ConnectionRefusedError(
+            "nobody listens on the socket of Postgres, or a file that its DSN names is missing"
+        ) from None
 
 
 async def _leave(connection: asyncpg.Connection[asyncpg.Record]) -> None:
