@@ -61,7 +61,7 @@ class _Group(click.Group):
             raise click.ClickException(str(error) or type(error).__name__) from error
 
 
-@click.group(cls=_Group)
+@click.group(cls=_Group, epilog="In a clone `./postmeter extras` installs what parquet, S3 buckets and traces need.")
 @click.version_option(package_name="postmeter")
 def main() -> None:
     """Postmeter: email tracking and analytics that you run yourself."""
