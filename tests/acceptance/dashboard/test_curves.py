@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.acceptance.dashboard.readings import counted, figure, number
 from tests.acceptance.dashboard_visits import Visiting
@@ -30,6 +30,26 @@ def test_days_are_held_against_the_same_weekdays(visiting: Visiting, period: str
     assert any('"from":"{}","to":"{}"'.format(*before) in body for body in asked), asked
     visit.page.locator(".title a").click()  # the days that changes are against
     expect(visit.page).to_have_url(re.compile(f"from={before[0]}&to={before[1][:10]}$"))
+
+
+def test_purchases_are_held_against_those_days_too(visiting: Visiting) -> None:
+    visit = visiting()
+
+    def bought(route: Route) -> None:
+        if "conversions" not in (body := route.request.post_data or ""):
+            return route.continue_()
+        count = 40 if '"to":' in body else 50
+        return route.fulfill(
+            json={"data": [{"currency": "EUR", "conversions": count, "revenue": 9.5}], "next_cursor": None}
+        )
+
+    visit.page.route("**/v1/query", bought)
+    revenue = visit.to("/?period=7d").locator(".figures li", has_text="Revenue")
+    expect(revenue).to_contain_text("50 purchases")
+    expect(revenue).to_contain_text("against 40 before")
+    revenue.get_by_role("link", name="50 purchases").click()
+    expect(visit.page).to_have_url(re.compile("/explore\\?.*metric=conversions&by=campaign"))
+    expect(visit.page.locator("h1")).to_have_text("Explore")
 
 
 def test_campaigns_stand_on_the_curve_where_they_were_sent(world: ToldHistory, visiting: Visiting) -> None:

@@ -9,7 +9,7 @@ import { alongside, isCut, linesOf, marksOf, namesOf, widened, zoomed } from "..
 import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total, valueOf } from "../model/measures.js";
-import { count, money, rate } from "../model/numbers.js";
+import { change, count, money, rate } from "../model/numbers.js";
 import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
 import { Chart } from "../parts/chart.js";
@@ -33,6 +33,7 @@ const MAILBOXES = ["delivered", "opened", "bounced", "complained"];
 const GROUPS = 200;
 /** Days in which much happens to mail from before them. */
 const FEW = 2;
+const BOUGHT = { metrics: ["conversions", "revenue"], dimensions: ["currency"] };
 const ASKED = [...new Set([...METRICS, ...SEEN])];
 
 function useOverview(view) {
@@ -44,12 +45,13 @@ function useOverview(view) {
     before: query(viewedBefore(view, { metrics: METRICS, resolution })),
     campaigns: by("campaign"),
     providers: by("mailbox_provider"),
-    revenue: query(viewed(view, { metrics: ["conversions", "revenue"], dimensions: ["currency"] })),
+    revenue: query(viewed(view, BOUGHT)),
+    revenueBefore: query(viewedBefore(view, BOUGHT)),
   };
   // The days before end at another minute each time, and are those before the same days.
   const about = JSON.stringify(requests.now);
   const answers = Object.fromEntries(
-    Object.entries(requests).map(([name, request]) => [name, useAnswer(request, name === "before" ? about : undefined)]),
+    Object.entries(requests).map(([name, request]) => [name, useAnswer(request, /before$/i.test(name) ? about : undefined)]),
   );
   return { requests, answers };
 }
@@ -76,16 +78,20 @@ function Small({ measure, now, before, view, request }) {
     <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p></li>`;
 }
 
-/** rows: null where they are not there. */
-function Revenue({ rows, error }) {
+const sold = (rows) => rows.reduce((sum, row) => sum + row.conversions, 0);
+
+/** rows, before: null where they are not there. */
+function Revenue({ rows, before, error }) {
   if (!rows)
     return html`<li><h2>${t("overview.revenue")}</h2><p class="big">\u2013</p>
       <p class="soft">${t(error ? "failure.other" : "state.loading")}</p></li>`;
-  const purchases = rows.reduce((sum, row) => sum + row.conversions, 0);
+  const purchases = sold(rows);
+  const changed = before && change(purchases, sold(before));
   const sums = rows.map((row) => html`<span key=${row.currency} class="sum">${money(row.revenue, row.currency)}</span>${" "}`);
   return html`<li><h2>${t("overview.revenue")}</h2>
     <p class="big">${rows.length ? sums : "0"}</p>
-    <p><a href=${to("/explore", { metric: "conversions", by: "campaign" })}>${t("overview.purchases", { n: purchases, count: count(purchases) })}</a></p></li>`;
+    <p><a href=${to("/explore", { metric: "conversions", by: "campaign" })}>${t("overview.purchases", { n: purchases, count: count(purchases) })}</a></p>
+    ${changed && html`<p class="soft">${changed.text} ${t("figure.against", { before: count(sold(before)) })}</p>`}</li>`;
 }
 
 function Numbers({ now, seen, before, view, request, children }) {
@@ -201,7 +207,7 @@ export default function Overview({ view }) {
       if (isIdle(now) && sumBefore && !before) return html`<${Nothing} />`;
       return html`${answers.before.error && html`<${Failed} error=${answers.before.error} />`}
         <${Numbers} now=${now} seen=${seen} before=${before} view=${view} request=${requests.now}><${Revenue}
-          rows=${beside(answers.revenue)} error=${answers.revenue.error} /></${Numbers}>
+          rows=${beside(answers.revenue)} before=${beside(answers.revenueBefore)} error=${answers.revenue.error} /></${Numbers}>
         <div class="desk">
           <${Curve} rows=${data} before=${before && rowsBefore} view=${view} campaigns=${beside(answers.campaigns) ?? []}
             requests=${[requests.now, requests.before]} />
