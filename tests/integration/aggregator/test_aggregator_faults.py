@@ -27,7 +27,7 @@ from postmeter.aggregator.service import serve
 from postmeter.aggregator.store import server_run
 from postmeter.aggregator.stream import reader
 from postmeter.aggregator.stream.batches import Batch
-from postmeter.aggregator.stream.lease import Leases, Move
+from postmeter.aggregator.stream.lease import Leases, Move, advance
 from postmeter.aggregator.worker import Worker
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.storage import postgres
@@ -154,6 +154,22 @@ async def test_a_stale_owner_cannot_commit(at: Bench) -> None:
             await flusher.flush(connection, [Move(lease, "6-0")], [Batch(b"two", [hit(1)])])
     await pool.close()
     assert await at.total() == {"human_opens": 1, "unique_opens": 1}
+
+
+async def test_leases_are_renewed_while_another_aggregator_hangs_in_its_commit(at: Bench) -> None:
+    """Its shard's row is locked for as long; the others' shards are looked after, and taken over, all the same."""
+    counters = AggregatorMetrics(CollectorRegistry())
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    hanging, quick = Leases(pool, "hanging", 0.0, counters), Leases(pool, "quick", 600.0, counters)
+    await quick.enlist(3)
+    (own,) = await quick.acquire(1)
+    moving, other = await hanging.acquire(2)
+    async with asyncio.timeout(5), pool.acquire() as connection, connection.transaction():
+        await advance(connection, [Move(moving, "5-0")])
+        await quick.enlist(4)
+        assert await quick.renew() == {own.shard: own.epoch}
+        assert {lease.shard for lease in await quick.acquire(4)} == {other.shard, 3}
+    await pool.close()
 
 
 async def test_aggregators_share_the_shards_and_give_them_back(at: Bench) -> None:

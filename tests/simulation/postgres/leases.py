@@ -15,7 +15,8 @@ SECOND = 1_000_000
 def enlist(tx: Transaction, _: str, shards: int) -> None:
     for shard in range(shards):
         row = {"shard": shard, "position": "0-0", "epoch": 0, "owner": None, "lease_until": None}
-        tx.insert("shard", shard, row)
+        if tx.get("shard", shard) is None:
+            tx.insert("shard", shard, row)
 
 
 @statement

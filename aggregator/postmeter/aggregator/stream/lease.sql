@@ -1,6 +1,7 @@
 -- name: enlist
--- Make the rows of $1 shards that are not there yet.
-INSERT INTO shard (shard) SELECT generate_series(0, $1::int - 1) ON CONFLICT DO NOTHING;
+-- Make the rows of $1 shards that are not there yet. For one that is there ON CONFLICT would wait for whoever is just moving it.
+INSERT INTO shard (shard) SELECT n FROM generate_series(0, $1::int - 1) AS n
+WHERE NOT EXISTS (SELECT FROM shard s WHERE s.shard = n) ON CONFLICT DO NOTHING;
 
 -- name: heartbeat
 -- Aggregator $1 lives.
