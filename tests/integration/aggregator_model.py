@@ -12,7 +12,7 @@ from postmeter.shared.storage.partitions import add_months
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, SENT, TOTAL, Rollup
 from postmeter.shared.storage.thresholds import Thresholds
-from postmeter.shared.stream import live, records, streams
+from postmeter.shared.stream import live_totals, records, streams
 from postmeter.shared.stream.events import BounceType, EventType, Mark, State
 from postmeter.shared.stream.records import Event, Hit, Record, Registration
 from tests.aggregation import SECOND, Bench, batch
@@ -250,7 +250,7 @@ async def check_live(at: Bench, workspace: int, model: Model) -> None:
     sums: Counter[str] = Counter()
     for (_, _, _, name), n in model.activity.items():
         sums[name] += n
-    expected = live.LiveTotals(
+    expected = live_totals.LiveTotals(
         opens=sums["human_opens"] + sums["proxy_opens"],
         unique_opens=sums["unique_opens"],
         machine_opens=sums["machine_opens"],
@@ -261,6 +261,6 @@ async def check_live(at: Bench, workspace: int, model: Model) -> None:
 
     async def published() -> bool:
         shards: Any = await at.client.hgetall(streams.live(workspace))
-        return live.total(list(shards.values())) == expected
+        return live_totals.total(list(shards.values())) == expected
 
     await until(published)

@@ -8,7 +8,7 @@ from typing import Any
 
 from postmeter.aggregator.fold.moments import NEVER
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT, TOTAL, Rollup
-from postmeter.shared.stream import live, records, streams
+from postmeter.shared.stream import live_totals, records, streams
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Record, Registration
 from tests.integration.aggregator_model import Counts, Model
@@ -231,7 +231,7 @@ def unshown(store: Store, redis: Redis) -> Iterator[str]:
     """Live totals that Redis does not show as they are."""
     for row in store.rows("live_total"):
         said = redis.hashes.get(streams.live(row["workspace"]).encode(), {}).get(str(row["shard"]).encode())
-        told = None if said is None else live.total([said])
+        told = None if said is None else live_totals.total([said])
         if told is None or any(getattr(told, name) != row[name] for name in LIVE):
             yield f"the live totals of workspace {row['workspace']}, shard {row['shard']}, to be published"
 

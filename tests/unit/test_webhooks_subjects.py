@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.shared.stream.events import EventType
-from postmeter.tracking.webhooks import events, subjects
+from postmeter.tracking.webhooks import events
+from postmeter.tracking.webhooks.events import decoded_subject
 from postmeter.tracking.webhooks.provider import Reading
 from postmeter.tracking.webhooks.providers import PROVIDERS
 from tests.webhooks.deliveries import source
@@ -30,12 +31,12 @@ from tests.webhooks.deliveries import source
     ],
 )
 def test_a_subject_is_decoded_or_stays_what_it_is(told: str, read: str) -> None:
-    assert subjects.decoded(told) == read
+    assert decoded_subject(told) == read
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=60))
 def test_what_is_encoded_is_decoded(text: str) -> None:
-    assert subjects.decoded(Header(text, "utf-8", maxlinelen=10_000).encode()) == text
+    assert decoded_subject(Header(text, "utf-8", maxlinelen=10_000).encode()) == text
 
 
 @given(
@@ -57,6 +58,6 @@ def test_no_subject_costs_its_event(subject: str) -> None:
 
 def test_a_subject_that_never_ends_takes_little() -> None:
     hostile = "=?utf-8?q?" * 100_000 + "?="
-    assert subjects.decoded(hostile) is hostile
+    assert decoded_subject(hostile) is hostile
     many = "=?utf-8?q?x?=" * 100
-    assert subjects.decoded(many) is many
+    assert decoded_subject(many) is many

@@ -47,7 +47,7 @@ from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.stream import source_log
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream.live_totals import LiveTotals
 from postmeter.shared.stream.streams import slot_of_name
 from postmeter.shared.text import hosts
 

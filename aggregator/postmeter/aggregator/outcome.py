@@ -11,7 +11,7 @@ from postmeter.aggregator.stream.intake import Intake
 from postmeter.aggregator.unregistered.waiting import Place
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.stream import source_log
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream.live_totals import LiveTotals
 
 
 @dataclass

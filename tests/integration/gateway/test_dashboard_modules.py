@@ -23,7 +23,7 @@ from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
 from postmeter.query.documents.workspaces.significance import Sample, wilson
 from postmeter.query.engine.vocabulary import DIMENSIONS
-from postmeter.query.exports.files.cells import neutral
+from postmeter.query.exports.files.columns import neutral
 from postmeter.shared.apis.pages import SCREENS
 from postmeter.shared.storage.rollups import METRICS
 from tests import browser as chromium

@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
 from postmeter.query.exports.files import parquet_file, xlsx_file
-from postmeter.query.exports.files.cells import neutral
-from postmeter.query.exports.files.columns import Column, Kind, Row
+from postmeter.query.exports.files.columns import Column, Kind, Row, neutral
 from postmeter.query.exports.files.formats import FORMATS
 from postmeter.query.exports.production import SOURCES
 from tests.integration.export_service import Api, exporting, message, noon

@@ -12,8 +12,8 @@ import pytest_asyncio
 import redis
 
 from postmeter.shared.auth import principal
-from postmeter.shared.stream import live, streams
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream import live_totals, streams
+from postmeter.shared.stream.live_totals import LiveTotals
 from tests.integration import query_api
 from tests.integration.running_query import Fact, query_service, sealed
 
@@ -286,7 +286,7 @@ async def test_the_live_totals(api: Api, shared_redis_url: str) -> None:
             totals = LiveTotals(
                 opens=10, unique_opens=4, clicks=3, unique_clicks=2, machine_opens=7, machine_clicks=shard
             )
-            client.hset(streams.live(workspace), str(shard), live.encode(totals))
+            client.hset(streams.live(workspace), str(shard), live_totals.encode(totals))
     data = await api.data("/api/v1/tracking/stats", sealed(workspace))
     assert list(data.items()) == [
         ("opens", 20),
@@ -311,7 +311,7 @@ async def test_live_totals_outlive_a_lost_redis(api: Api, shared_redis_url: str)
     await commit_live(api, 1, 6)
     assert (await api.data("/api/v1/tracking/stats"))["opens"] == 11
     with redis.Redis.from_url(shared_redis_url) as client:  # came back, and one shard was published since
-        client.hset(streams.live(api.workspace), "1", live.encode(LiveTotals(opens=8)))
+        client.hset(streams.live(api.workspace), "1", live_totals.encode(LiveTotals(opens=8)))
         assert (await api.data("/api/v1/tracking/stats"))["opens"] == 13
         client.hset(streams.live(api.workspace), "1", b"not ours")
         assert (await api.data("/api/v1/tracking/stats"))["opens"] == 11

@@ -16,8 +16,8 @@ from postmeter.aggregator.store.tables import live_totals
 from postmeter.aggregator.trouble_log import TroubleLog
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
-from postmeter.shared.stream import live, source_log, streams
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream import source_log, streams
+from postmeter.shared.stream.live_totals import LiveTotals, encode
 
 _QUERIES = Queries("postmeter.aggregator.live", "publisher.sql")
 LATE_SECONDS = 20.0
@@ -90,7 +90,7 @@ class Publisher:
     async def _write(self, shard: int, totals: dict[int, LiveTotals]) -> None:
         async with self._client.pipeline(transaction=False) as pipeline:
             for workspace, total in totals.items():
-                pipeline.hset(streams.live(workspace), str(shard), live.encode(total))
+                pipeline.hset(streams.live(workspace), str(shard), encode(total))
             await pipeline.execute()
 
     def _measure(self, outcome: Outcome) -> None:

@@ -22,7 +22,7 @@ from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import ACTIVITY, CREATED, LINKS, REASONS, SENT
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream.live_totals import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.store", "tables.sql")
 

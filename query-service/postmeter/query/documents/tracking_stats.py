@@ -20,8 +20,8 @@ from postmeter.shared.http.answers import json
 from postmeter.shared.process import logs
 from postmeter.shared.storage.postgres import Pool
 from postmeter.shared.storage.sql import Queries
-from postmeter.shared.stream import live, streams
-from postmeter.shared.stream.live import LiveTotals
+from postmeter.shared.stream import live_totals, streams
+from postmeter.shared.stream.live_totals import LiveTotals
 from postmeter.shared.stream.redis_clients import FAILURES
 from postmeter.shared.text.stamps import stamp
 
@@ -53,7 +53,7 @@ class TrackingStats:
                 known = shards.get(row["shard"], LiveTotals())
                 highest = {name: max(getattr(known, name), row[name]) for name in _FIELDS}
                 shards[row["shard"]] = LiveTotals(**highest)
-        totals = live.total([live.encode(shard) for shard in shards.values()])
+        totals = live_totals.total([live_totals.encode(shard) for shard in shards.values()])
         counts = {name: getattr(totals, name) for name in _FIELDS}
         data = api.TrackingStats(**counts, since=stamp(committed[0]["created_at"]))
         return json(api.TrackingStatsAnswer(data, api.Meta.of(asked.principal.request_id)))

@@ -54,7 +54,7 @@ def slot_of_event(event: Event) -> int | None:
 def live(workspace: int) -> str:
     """Hash of a workspace's live totals, written by the aggregator after each commit.
 
-    Field `SHARD` holds JSON: the shard's totals since the workspace began (see live.py). Totals are
+    Field `SHARD` holds JSON: the shard's totals since the workspace began (see live_totals.py). Totals are
     absolute, so writing them twice changes nothing.
     """
     return f"postmeter:live:{{{workspace}}}"

@@ -170,7 +170,7 @@ _MOST = 20
 
 
 def wanted_language(header: str, known: Collection[str], default: str) -> str:
-    """The first of the known languages by Accept-Language (RFC 9110, 12.5.4), the most wanted_language first."""
+    """The first of the known languages by Accept-Language (RFC 9110, 12.5.4), the most wanted first."""
     offers: list[tuple[float, int, str]] = []
     for place, part in enumerate(header.split(",")[:_MOST]):
         name, *parameters = part.strip().lower().split(";")

@@ -7,8 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from postmeter.query.exports.files.cells import instant, neutral, texts
-from postmeter.query.exports.files.columns import Row, Table, Value
+from postmeter.query.exports.files.columns import Row, Table, Value, instant, neutral, texts
 
 
 class CsvFile:

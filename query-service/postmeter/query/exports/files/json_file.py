@@ -8,8 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from postmeter.query.exports.files.cells import instant
-from postmeter.query.exports.files.columns import Row, Table, Value
+from postmeter.query.exports.files.columns import Row, Table, Value, instant
 
 
 class JsonFile:

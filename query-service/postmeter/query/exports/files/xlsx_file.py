@@ -12,8 +12,7 @@ from typing import Any
 
 import xlsxwriter
 
-from postmeter.query.exports.files.cells import neutral, texts
-from postmeter.query.exports.files.columns import Kind, Row, Table, Value
+from postmeter.query.exports.files.columns import Kind, Row, Table, Value, neutral, texts
 
 MAX_ROWS = 1_048_575
 """Rows that a sheet takes below its header."""
