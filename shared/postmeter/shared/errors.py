@@ -19,14 +19,14 @@ PostmeterError
 ├── KeyRefused, NoSuchKey
 ├── UserRefused, NoSuchUser
 │   └── UserExists             a UserRefused
-├── NotSignedIn, ProviderAway
+├── NotSignedIn, ProviderAway, WrongService
 ├── AddressRefused, TooManyAddresses, NoSuchAddress, NoSuchWorkspace, WorkspaceRefused
 │
 │   of tracking-service
 ├── SpoolFull, SpoolTaken, SegmentUnreadable, RedisAway
 ├── ItemUnreadable             of a webhook's delivery
 ├── SourceRefused, NoSuchSource, TooManySources
-├── TooManyLinks, Untracked
+├── TooManyLinks, TooMuchMarkup, Untracked
 │
 │   of query-service
 ├── ExportFailed, ExportTooLarge, TooManyExports, StorageRefused, JobLost

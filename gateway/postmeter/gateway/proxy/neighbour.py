@@ -6,6 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from postmeter.shared.apis.endpoint import Service
+from postmeter.shared.errors import PostmeterError
 
 KNOWN = {Service.TRACKING: "/v1/events", Service.QUERY: "/v1/metrics"}
 """A path that this service knows, in every version, and the other one does not."""
@@ -13,7 +14,7 @@ UNKNOWN = b"404"
 """What a service answers OPTIONS of a path that it does not know; of one that it knows it answers 405."""
 
 
-class WrongService(Exception):
+class WrongService(PostmeterError):
     """Something else answers at the URL of a service."""
 
 
