@@ -21,6 +21,7 @@ from postmeter.shared.stream.events import Mark, Verdict
 from postmeter.shared.stream.records import Hit
 from tests.aggregation import AT, SECOND, hit, message
 from tests.company import Seen, company
+from tests.packed_rows import click_of, engagement_of
 
 KEY = (1, message(1))
 SERIES = 7
@@ -64,7 +65,7 @@ class Counted:
         states = {KEY: self.known}
         settled = settle(changes, states)
         found = engagements.fold(changes, states, self.said.early_seconds * SECOND, settled.corrected)
-        for *_, at in [one[:4] for one in found.new] + found.moved:
+        for at in [engagement_of(row)["at"] for row in found.new] + [at for *_, at in found.moved]:
             self.engaged = at
         self._write(changes)
         for (at, agent, was), reason in settled.older.get(KEY, {}).items():
@@ -82,10 +83,10 @@ class Counted:
     def _write(self, changes: Changes) -> None:
         urls = {n: one for (_, one), n in LINKS.items()}
         agents = {n: one.decode() for (_, one), n in NUMBERS.items()}
-        for _, _, at, _, _, verdict, agent, _, link in changes.plain:
-            self.rows.append((at, urls[link], agents[agent], verdict, True))
-        for row in changes.history:
-            told = dict(zip(HISTORY, row, strict=True))
+        for row in map(click_of, changes.plain_clicks):
+            self.rows.append((row["at"], urls[row["link"]], agents[row["user_agent_id"]], row["verdict"], True))
+        for values in changes.history:
+            told = dict(zip(HISTORY, values, strict=True))
             url, by = told["url"] or urls[told["link"]], told["user_agent"] or agents[told["user_agent_id"]]
             self.rows.append((told["at"], url, by, told["verdict"], told["counted"] is not False))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -51,6 +52,8 @@ from postmeter.shared.stream.live_totals import LiveTotals
 from postmeter.shared.stream.streams import slot_of_name
 from postmeter.shared.text import hosts
 
+_KEY = attrgetter("workspace", "message")
+
 
 class Flusher:
     """Counts batches. Shared by all shards of the process; what it remembers is committed."""
@@ -67,7 +70,7 @@ class Flusher:
         self.onlookers = Onlookers()
         self._judge = Judge(lambda: self.networks.known, lambda: self.agents.known)
         self._network = hosts.network if settings.keep_networks else hosts.no_network
-        self._stored_network = texts.stored_network if settings.keep_networks else texts.no_stored_network
+        self._keeps_networks = settings.keep_networks
         self._counters = counters
         self._unsaid = metrics.AggregatorMetrics(CollectorRegistry())
         self._campaigns = Campaigns()
@@ -221,12 +224,11 @@ class Flusher:
         return Changes(
             Horizon(self._months, leaving=self._leaving.now),
             self._judge,
-            self._network,
-            self._stored_network,
-            self._links.ids,
-            self._user_agents.ids,
-            self._verdicts.of,
-            self._ceilings.now,
+            keeps_networks=self._keeps_networks,
+            link_ids=self._links.ids,
+            user_agent_ids=self._user_agents.ids,
+            thresholds=self._verdicts.of,
+            said=self._ceilings.now,
             shown=self.onlookers.watched,
         )
 
@@ -302,8 +304,12 @@ class Flusher:
         held.also.update(slot_of_name(one.workspace, "", one.id) for one in found.purchases)
         # The first registration holds, and one of a message that is known slows down all of a flush: of those that are
         # repeated soon the message is remembered.
-        known = self.memory.all_of((one.workspace, one.message) for one in found.registrations)
-        unknown = [one for one in found.registrations if (one.workspace, one.message) not in known]
+        known = self.memory.all_of(map(_KEY, found.registrations))
+        unknown = (
+            [one for one in found.registrations if (one.workspace, one.message) not in known]
+            if known
+            else (found.registrations)
+        )
         if not unknown:
             return
         connection = held.connection
@@ -320,9 +326,8 @@ class Flusher:
         held.create(learnt)
         await provisional.notice(connection, names)
         if release:
-            believed = messages.believed(unknown)
             released = await self._waiting.release(
-                connection, [*learnt, *prepared.anonymous], [n for n in names if n in believed]
+                connection, [*learnt, *prepared.anonymous], messages.believed(names, unknown)
             )
             released.records = await late.withhold_released(connection, released.records, erased)
             waited = await late.clicks(connection, Intake().add(released.records))
@@ -333,7 +338,7 @@ class Flusher:
         """Add all events whose message is known to `changes`."""
         changes.flags = resolved.flags
         ours, theirs = await self._engagement.kept(connection, resolved.hits, resolved.events)
-        full, less = restricted.split(resolved.hits, resolved.flags, changes.said)
+        full, less = restricted.split(resolved.hits, resolved.flags, changes.said, levels=resolved.levels)
         if ours:
             changes.add_hits(hit for hit in full if hit[0] not in ours)
             changes.add_hits((hit for hit in full if hit[0] in ours), counted=False)

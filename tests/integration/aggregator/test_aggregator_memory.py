@@ -22,6 +22,7 @@ from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
+from tests.packed_rows import engagement
 from tests.waiting import until
 
 KEYS = [(1, message(n)) for n in range(1, 21)]
@@ -143,7 +144,7 @@ async def test_two_transactions_of_a_process_follow_each_other(at: Bench) -> Non
             await looked.wait()
             assert (before.sent_at, before.first) == (AT, None)
             before.engage(Engagement.OPEN, AT + SECOND)
-            await first.write_engagements([(*key, Engagement.OPEN, AT + SECOND, before.series or 0)])
+            await first.write_engagements([engagement(key, Engagement.OPEN, AT + SECOND, before.series or 0)])
             assert not task.done()
         assert first_open(await task) == AT + SECOND
     finally:
@@ -168,7 +169,7 @@ async def test_what_was_let_go_meanwhile_is_asked_for_anew(at: Bench) -> None:
             assert await quick.series([key]) != {}
             known = (await quick.hold([key], ()))[key]
             known.engage(Engagement.OPEN, AT)
-            await quick.write_engagements([(*key, Engagement.OPEN, AT, known.series or 0)])
+            await quick.write_engagements([engagement(key, Engagement.OPEN, AT, known.series or 0)])
         assert first_open((await slow.hold([key], ()))[key]) == AT
     await other.close()
 
@@ -187,7 +188,7 @@ async def test_of_two_look_ups_in_a_slot_the_first_says_since_when(at: Bench) ->
             assert await quick.series([key]) != {}
             known = (await quick.hold([key], ()))[key]
             known.engage(Engagement.OPEN, AT)
-            await quick.write_engagements([(*key, Engagement.OPEN, AT, known.series or 0)])
+            await quick.write_engagements([engagement(key, Engagement.OPEN, AT, known.series or 0)])
         assert await slow.series([(1, message(twin))]) != {}
         assert first_open((await slow.hold([key], ()))[key]) == AT
     await other.close()
@@ -237,7 +238,7 @@ async def test_whoever_counts_without_the_lock_is_noticed(at: Bench) -> None:
         async with memory.transaction(at.db) as held:
             opened = first_open((await held.hold([key], ()))[key])
             if opened is None:
-                await held.write_engagements([(*key, Engagement.OPEN, AT + SECOND, 1)])
+                await held.write_engagements([engagement(key, Engagement.OPEN, AT + SECOND, 1)])
         return opened
 
     await learn(memory, at, {key: 1})

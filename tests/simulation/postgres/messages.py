@@ -141,7 +141,8 @@ def copy_message(tx: Transaction, _: str, rows: list[Any], columns: tuple[str, .
 
 
 @statement
-def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
+def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID], *bounds: UUID) -> Rows:
+    assert bounds == (min(ids), max(ids))
     found: dict[str, list[Any]] = {
         name: [] for name in ("place", "series", "sent_at", "delivered_at", "flags", "links", "engaged", "kind", "at")
     }
@@ -175,7 +176,9 @@ def visit(tx: Transaction, _: str, most: int) -> Rows:
 
 
 @statement
-def raise_messages(tx: Transaction, _: str, *columns: Any) -> Rows:
+def raise_messages(tx: Transaction, _: str, *given: Any) -> Rows:
+    *columns, low, high = given
+    assert (low, high) == (min(columns[1]), max(columns[1]))
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for workspace, message, state, sent, delivered in zip(*columns, strict=True):
         place = (workspace, ident(message))
@@ -251,7 +254,9 @@ def engagements_of(tx: Transaction, _: str, workspaces: list[int], ids: list[UUI
 
 
 @statement
-def move_engagements(tx: Transaction, _: str, *columns: Any) -> None:
+def move_engagements(tx: Transaction, _: str, *given: Any) -> None:
+    *columns, low, high = given
+    assert (low, high) == (min(columns[1]), max(columns[1]))
     for workspace, message, kind, at in zip(*columns, strict=True):
         tx.change("engagement", (workspace, ident(message), int(kind)), lambda _: True, at=at)
 

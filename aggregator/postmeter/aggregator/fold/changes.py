@@ -25,15 +25,17 @@ from postmeter.aggregator.fold.effects import (
     Effect,
 )
 from postmeter.aggregator.fold.horizon import Horizon
-from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.fold.moments import NEVER, UNTIL_2000
+from postmeter.aggregator.fold.rows import CLICK_ROW, OPEN_ROW, with_verdict
 from postmeter.aggregator.fold.states import ERASED, PLAIN, Key, is_seen
+from postmeter.aggregator.verdicts.agents import Judgement
 from postmeter.aggregator.verdicts.company import HEAD, HONEYPOT, Click
-from postmeter.aggregator.verdicts.judge import Judge
+from postmeter.aggregator.verdicts.judge import Judge, Told, told_of
 from postmeter.aggregator.verdicts.networks import number_4
 from postmeter.shared.privacy.levels import Ceilings, Level
 from postmeter.shared.storage.rollups import COUNTERS
 from postmeter.shared.storage.thresholds import Thresholds
-from postmeter.shared.storage.verdict_reasons import SHIFTED, stored
+from postmeter.shared.storage.verdict_reasons import stored
 from postmeter.shared.stream.events import Engagement, EventType, Mark, State, Verdict
 from postmeter.shared.stream.records import Event, Hit, WaitingEvent, WaitingHit
 from postmeter.shared.text import hosts
@@ -62,18 +64,13 @@ HISTORY = (
 """Columns of `event`, in the order of the rows in `Changes.history`."""
 VERDICT = HISTORY.index("verdict")
 
-Plain = tuple[int, bytes, int, int, int, int, int, int, int]
-"""An ordinary open or click as a row of `event`, in which nothing else stands: (workspace, message, at, type, series,
-verdict with its reason's number, user agent's number, network, link's number or 0)."""
-
-
 OWN_COUNTS = "own_tracking_counts"
 PROVIDER_COUNTS = "provider_tracking_counts"
 """Why an open or click is history only, as its verdict's reason (ADR 0020)."""
 
 Place = tuple[int, int, str]
-"""Where a click's row of the history is, in `Changes.plain`, or where that is negative, ~place, in `Changes.history`;
-the click's series and URL."""
+"""Where a click's row of the history is, in `Changes.plain_clicks`, or where that is negative, ~place, in
+`Changes.history`; the click's series and URL."""
 
 LinkClick = tuple[int, int, int, str, bool]
 """(workspace, the quarter-hour's start in microseconds, series, URL, whether a machine's)"""
@@ -111,14 +108,14 @@ class Changes:
     be kept, by level. last_opens: when messages were opened of which only the recipient's day is kept. judged: clicks
     of which their company changed the verdict, by reason. cohorts: new messages; what else moves messages is known when
     first engagements and states are written. said: what workspaces have said of levels. link_ids,
-    user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself. history, plain: rows of the
-    history; plain are those of ordinary hits, but for workspaces in `shown`, whose rows are all told in full.
+    user_agent_ids: numbers of texts; one that has none, or 0, stands in the history itself. keeps_networks: those of
+    addresses are kept. history, plain_opens, plain_clicks: rows of the history, the latter of ordinary hits, packed
+    (`rows`), but for workspaces in `shown`, whose rows are all told in full.
     """
 
     horizon: Horizon
     judge: Judge
-    network: Callable[[str], str | None] = hosts.network
-    stored_network: Callable[[str, int | None], tuple[int | None, str | None]] = texts.stored_network
+    keeps_networks: bool = True
     link_ids: Mapping[tuple[int, str], int] = field(default_factory=dict)
     user_agent_ids: Mapping[tuple[int, bytes], int] = field(default_factory=dict)
     thresholds: Callable[[int], Thresholds] = lambda _: Thresholds()
@@ -139,7 +136,8 @@ class Changes:
     last_opens: dict[Key, int] = field(default_factory=dict)
     judged: Counter[str] = field(default_factory=Counter)
     history: list[tuple[Any, ...]] = field(default_factory=list)
-    plain: list[Plain] = field(default_factory=list)
+    plain_opens: list[bytes] = field(default_factory=list)
+    plain_clicks: list[bytes] = field(default_factory=list)
     shown: frozenset[int] = frozenset()
     chosen: Chosen | None = None
 
@@ -184,89 +182,108 @@ class Changes:
         Those that are not `counted` are history only: their provider's count. company: clicks are judged by what is
         near them.
         """
-        low, high, now = self.horizon.low, self.horizon.high, self.horizon.now
-        judge, network, shifted, machine = self.judge.now(), self.stored_network, SHIFTED, Verdict.MACHINE
-        links, agents, shown, plain = self.link_ids, self.user_agent_ids, self.shown, self.plain.append
-        row_of, write, click = self.activity.get, self.history.append, self.links.append
-        kinds = tuple(
+        low, high, now, kept = self.horizon.low, self.horizon.high, self.horizon.now, self.horizon.oldest["event"]
+        judge, machine, since, width = self.judge.now(), Verdict.MACHINE, UNTIL_2000, BUCKET
+        links, agents, shown, keeps = self.link_ids.get, self.user_agent_ids.get, self.shown, self.keeps_networks
+        row_of, click = self.activity.get, self.links.append
+        pack_open, add_open, pack_click = OPEN_ROW.pack, self.plain_opens.append, CLICK_ROW.pack
+        opened, clicked = (
             (kind, self.first[engagement], HIT_COUNTERS_OF[kind]) for kind, engagement in HIT_ENGAGEMENTS.items()
         )
         for key, hit, series in hits:
             workspace, message = key
-            at, claimed = (hit.at, None) if low <= hit.at < high else (now, hit.at)
-            url = hit.url or None
-            kind, first, counters = kinds[url is not None]
-            number = number_4(hit.ip)
-            if type(hit) is WaitingHit:
-                verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
+            at, claimed = hit.at, None
+            if not low <= at < high:
+                at, claimed = now, at
+            url, user_agent, ip = hit.url, hit.user_agent, hit.ip
+            kind, first, counters = clicked if url else opened
+            number = number_4(ip)
+            if type(hit) is Hit and counted and not hit.mark:
+                verdict, why, stored_as = judge(kind, user_agent, hit.prefetch, ip, number)
+                told = True
             else:
-                verdict, why = judge(kind, hit.user_agent, hit.prefetch, hit.ip, number)
-            told = True
-            if hit.mark or not counted:
-                verdict, why, told = self._mark(key, hit, at, series, verdict, counted=counted)
+                (verdict, why, stored_as), told = self._mark(key, hit, at, series, kind, counted=counted)
             if told:
-                bucket = (workspace, at - at % BUCKET, series)
+                start = at - at % width
+                bucket = (workspace, start, series)
                 row = row_of(bucket) or counts_of(self.activity, bucket, len(COUNTERS))
                 row[counters[verdict]] += 1
-                if verdict is not machine:
-                    known = first.get(key)
-                    if known is None or at < known[0]:
-                        first[key] = (at, series)
+                if verdict is not machine and ((known := first.get(key)) is None or at < known[0]):
+                    first[key] = (at, series)
                 if url:
-                    click((*bucket, url, verdict is machine))
-            link = links.get((workspace, url)) or None if url else None
-            agent = agents.get((workspace, hit.user_agent)) or None
-            reason = shifted.get(why)
-            network_4, address = network(hit.ip, number)
+                    click((workspace, start, series, url, verdict is machine))
+            agent = agents((workspace, user_agent))
+            link = links((workspace, url)) if url else None
             if (
-                agent and network_4 is not None and reason is not None and (link or not url)
-                and told and claimed is None and workspace not in shown
+                agent and (link or not url) and stored_as is not None and number is not None and keeps
+                and told and claimed is None and at >= kept and workspace not in shown
             ):  # fmt: skip
-                place = len(self.plain)
-                plain((workspace, message, at, kind, series, verdict | reason, agent, network_4, link or 0))
+                if url:
+                    place = len(self.plain_clicks)
+                    self.plain_clicks.append(
+                        pack_click(
+                            9, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, stored_as,
+                            4, agent, 4, number >> 8, 8, link,
+                        )
+                    )  # fmt: skip
+                else:
+                    add_open(
+                        pack_open(
+                            8, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, stored_as,
+                            4, agent, 4, number >> 8,
+                        )
+                    )  # fmt: skip
             else:
                 place = ~len(self.history)
-                write(
-                    (
-                        workspace,
-                        UUID(message),
-                        at,
-                        None,
-                        kind,
-                        series,
-                        None,
-                        verdict if reason is None else verdict | reason,
-                        why if reason is None else None,
-                        None,
-                        link,
-                        None if link else url,
-                        agent,
-                        None if agent else texts.user_agent(hit.user_agent),
-                        network_4,
-                        address,
-                        claimed,
-                        None if told else False,
-                        None,
-                    )
-                )
+                self._tell(hit, series, at, claimed, kind, (verdict, why), told=told)
             if url and company and told and verdict is not machine:
-                self._keep(key, Click(at, hash(url), texts.user_agent(hit.user_agent), None), place, series, url)
+                self._keep(key, Click(at, hash(url), texts.user_agent(user_agent), None), place, series, url)
 
-    def _mark(
-        self, key: Key, hit: Hit, at: int, series: int, verdict: Verdict, *, counted: bool
-    ) -> tuple[Verdict, str, bool]:
-        """(verdict, reason, whether it counts) of a hit that its provider counts, or that only machines make.
+    def _tell(
+        self, hit: Hit, series: int, at: int, claimed: int | None, kind: EventType, said: Judgement, *, told: bool
+    ) -> None:
+        """Add a hit to the history in full. told: it counts."""
+        workspace = hit.workspace
+        link = self.link_ids.get((workspace, hit.url)) or None
+        agent = self.user_agent_ids.get((workspace, hit.user_agent)) or None
+        self.history.append(
+            (
+                workspace,
+                UUID(hit.message),
+                at,
+                None,
+                kind,
+                series,
+                None,
+                *stored(*said),
+                None,
+                link,
+                None if link else hit.url or None,
+                agent,
+                None if agent else texts.user_agent(hit.user_agent),
+                *self._stored_network(hit.ip),
+                claimed,
+                None if told else False,
+                None,
+            )
+        )
 
-        The latter says something of others nearby.
+    def _mark(self, key: Key, hit: Hit, at: int, series: int, kind: EventType, *, counted: bool) -> tuple[Told, bool]:
+        """What is told, and whether it counts, of a hit that was judged before, that its provider counts, or that only
+        machines make. The latter says something of others nearby.
         """
+        if type(hit) is WaitingHit:
+            verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
+        else:
+            verdict, why = self.judge(kind, hit.user_agent, hit.prefetch, hit.ip)
         if not hit.mark:
-            return verdict, PROVIDER_COUNTS, False
+            return told_of((verdict, why if counted else PROVIDER_COUNTS)), counted
         reason = HEAD if hit.mark == Mark.HEAD else HONEYPOT
         self.clicks.setdefault(key, []).append(Click(at, hash(hit.url), texts.user_agent(hit.user_agent), reason))
         self.first[Engagement.CLICK].setdefault(key, (NEVER, series))
         if hit.mark == Mark.HEAD:
-            return Verdict.MACHINE, HEAD, False
-        return Verdict.MACHINE, HONEYPOT, counted
+            return told_of((Verdict.MACHINE, HEAD)), False
+        return told_of((Verdict.MACHINE, HONEYPOT)), counted
 
     def _keep(self, key: Key, one: Click, place: int, series: int, url: str) -> None:
         """A click that is a person's, for all that is known, and the place of its row."""
@@ -288,8 +305,7 @@ class Changes:
                 row = self.history[~place]
                 self.history[~place] = (*row[:VERDICT], *verdict, *row[VERDICT + 2 :])
             else:
-                plain = self.plain[place]
-                self.plain[place] = (*plain[:5], verdict[0], *plain[6:])
+                self.plain_clicks[place] = with_verdict(self.plain_clicks[place], verdict[0])
 
     def add_event(
         self, key: Key | None, event: Event, series: int, *, counted: bool = True, company: bool = True
@@ -345,7 +361,7 @@ class Changes:
                 None if link else event.url or None,
                 agent,
                 None if agent else texts.user_agent(event.user_agent),
-                *self.stored_network(event.ip, number_4(event.ip)),
+                *self._stored_network(event.ip),
                 claimed,
                 None if counted else False,
                 event.mail.source if event.mail else None,
@@ -362,6 +378,15 @@ class Changes:
             verdict, why = self.judge(kind, event.user_agent, False, event.ip)
         engagement = None if verdict is Verdict.MACHINE else HIT_ENGAGEMENTS[kind]
         return Effect(HIT_COUNTERS[kind, verdict], engagement), verdict, why
+
+    def network(self, ip: str) -> str | None:
+        """What is kept of an address."""
+        return hosts.network(ip) if self.keeps_networks else None
+
+    def _stored_network(self, ip: str) -> tuple[int | None, str | None]:
+        """The same as it is stored: the first 24 bits of an IPv4 address as a number, anything else as its text."""
+        number = number_4(ip) if self.keeps_networks else None
+        return (None, self.network(ip)) if number is None else (number >> 8, None)
 
     def rise(self, key: Key, kind: EventType, state: State | None, at: int) -> None:
         """Note how far an event brings its message."""

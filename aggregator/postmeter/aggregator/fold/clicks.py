@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from operator import attrgetter
 
 from postmeter.aggregator.fold.changes import Changes
@@ -41,9 +42,10 @@ def settle(changes: Changes, states: dict[Key, Known]) -> Settled:
     engagements are folded.
     """
     settled = Settled()
-    for key, (_, series) in list(changes.first[Engagement.CLICK].items()):
+    of_click, oldest, thresholds = Engagement.CLICK, changes.horizon.oldest["event"], cache(changes.thresholds)
+    for key, (_, series) in list(changes.first[of_click].items()):
         known, new = states[key], changes.clicks.get(key, [])
-        if known.series is not None and (known.first is None or known.first[Engagement.CLICK] is None):
+        if known.series is not None and (known.first is None or known.first[of_click] is None):
             known.clicks = []
         if key in changes.unclear or known.clicks is None or len(known.clicks) + len(new) > MOST:
             known.clicks = None
@@ -53,9 +55,9 @@ def settle(changes: Changes, states: dict[Key, Known]) -> Settled:
         if known.links is None or not is_full(known.flags) or key[0] in changes.said:
             continue
         settled.messages.add(key)
-        said = changes.thresholds(key[0])
+        said = thresholds(key[0])
         if company.may_decide(known.clicks, known.links, said) or said.early_seconds:
-            found = _judged(known, stretches(new, said, changes.horizon.oldest["event"]), said)
+            found = _judged(known, stretches(new, said, oldest), said)
             if found:
                 _correct(changes, settled, key, older, found)
                 known.clicks = corrected(known.clicks, found)

@@ -18,6 +18,7 @@ SENT_BUCKET = SENT.tiers[0].seconds * MICROSECONDS
 """The finest buckets, in microseconds."""
 
 _PLACES = {int(state): STATE_COUNTERS.index(state.name.lower()) for state in State}
+_QUEUED = _PLACES[State.QUEUED]
 MAILED = SENT_COUNTERS.index("mailed")
 ENGAGED = {
     Engagement.OPEN: SENT_COUNTERS.index("opened"),
@@ -36,7 +37,8 @@ class Cohorts:
 
     def register(self, workspace: int, created: int, series: int) -> None:
         """A new message, queued."""
-        self.add(workspace, created, series, State.QUEUED, 1)
+        bucket = (workspace, created - created % CREATED_BUCKET, series)
+        counts_of(self.created, bucket, len(STATE_COUNTERS))[_QUEUED] += 1
 
     def add(self, workspace: int, created: int, series: int, state: int, n: int) -> None:
         """`n` messages more that were created at that time and are in that state; negative: they are gone."""

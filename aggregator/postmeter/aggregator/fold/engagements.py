@@ -6,22 +6,25 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from postmeter.aggregator.fold.changes import Changes
-from postmeter.aggregator.fold.effects import UNIQUES
-from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.fold.deltas import counts_of
+from postmeter.aggregator.fold.effects import BUCKET, UNIQUES
+from postmeter.aggregator.fold.moments import NEVER, UNTIL_2000
+from postmeter.aggregator.fold.rows import ENGAGEMENT_ROW
 from postmeter.aggregator.fold.states import Key, Known
+from postmeter.shared.storage.rollups import COUNTERS
 from postmeter.shared.stream.events import Engagement
 
 
 @dataclass
 class Engagements:
-    """What is to be written: new rows (workspace, message, kind, at, series), and rows that
-    move, nearly always to an earlier time.
+    """What is to be written: new rows, packed (`rows`), in the order of their keys, and (workspace, message, kind, at)
+    of rows that move, nearly always to an earlier time.
 
     alone: messages on which a click is the first that is known of anybody, and that were not delivered just before it
     (ADR 0023).
     """
 
-    new: list[tuple[int, bytes, int, int, int]] = field(default_factory=list)
+    new: list[bytes] = field(default_factory=list)
     moved: list[tuple[int, bytes, int, int]] = field(default_factory=list)
     alone: set[Key] = field(default_factory=set)
 
@@ -33,27 +36,38 @@ def fold(changes: Changes, states: dict[Key, Known], early: int, corrected: Coll
     whose first click in `changes` is what holds, even where an earlier one was known.
     """
     found = Engagements()
+    row_of, pack, width, since = changes.activity.get, ENGAGEMENT_ROW.pack, BUCKET, UNTIL_2000
     for kind, first in changes.first.items():
         new, counter, is_click = found.new.append, UNIQUES[kind], kind is Engagement.CLICK
+        has_cohort = kind is not Engagement.UNSUBSCRIBE
         for key, (at, series) in first.items():
             known = states[key]
-            was = None if known.first is None else known.first[kind]
+            engaged = known.first
+            was = None if engaged is None else engaged[kind]
+            workspace, message = key
+            has, had = at != NEVER, False
             if was is None:
-                new((*key, kind, at, series))
-                if is_click and at != NEVER and not _is_early(at, known.delivered_at, early):
+                new(pack(5, 4, workspace, 16, message, 2, kind, 8, at - since, 8, series))
+                if is_click and has and not _is_early(at, known.delivered_at, early):
                     found.alone.add(key)
             elif at < was or (is_click and at > was and key in corrected):
-                found.moved.append((*key, kind, at))
+                found.moved.append((workspace, message, kind, at))
+                had = was != NEVER
+                if had:
+                    changes.count(workspace, was, series, counter, -1)
             else:
                 continue
-            known.engage(kind, at)
-            if at != NEVER:
-                changes.count(key[0], at, series, counter)
-            if was is not None and was != NEVER:
-                changes.count(key[0], was, series, counter, -1)
-            has, had = at != NEVER, was is not None and was != NEVER
-            if has is not had and known.sent_at is not None and kind is not Engagement.UNSUBSCRIBE:
-                changes.cohorts.engage(key[0], known.sent_at, series, kind, 1 if has else -1)
+            if engaged is None:
+                known.engage(kind, at)
+            else:
+                engaged[kind] = at
+            if has:
+                bucket = (workspace, at - at % width, series)
+                row = row_of(bucket) or counts_of(changes.activity, bucket, len(COUNTERS))
+                row[counter] += 1
+            if has is not had and known.sent_at is not None and has_cohort:
+                changes.cohorts.engage(workspace, known.sent_at, series, kind, 1 if has else -1)
+    found.new.sort()
     return found
 
 

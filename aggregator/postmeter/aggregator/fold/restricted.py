@@ -22,10 +22,13 @@ Counted = tuple[Key, Hit, int]
 
 
 def split(
-    hits: list[Counted], flags: Mapping[Key, int], said: Mapping[int, Ceilings]
+    hits: list[Counted], flags: Mapping[Key, int], said: Mapping[int, Ceilings], *, levels: bool
 ) -> tuple[list[Counted], list[tuple[Counted, Level]]]:
-    """(hits of which everything is kept, the others and their levels). flags: of the messages that are not plain."""
-    if not flags and not said and max([hit.mark for _, hit, _ in hits], default=0) <= MARK_MASK:
+    """(hits of which everything is kept, the others and their levels). flags: of the messages that are not plain.
+
+    levels: links of some hits say one.
+    """
+    if not (flags or said or levels):
         return hits, []
     full: list[Counted] = []
     less: list[tuple[Counted, Level]] = []

@@ -47,7 +47,7 @@ class AnonymousSources:
         """Make the sources that these messages' links name. Returns them, new or not."""
         wanted: dict[Key, Series] = {}
         for one in registrations:
-            if Level.ANONYMOUS in (one.opens, one.clicks):
+            if (one.opens or one.clicks) and Level.ANONYMOUS in (one.opens, one.clicks):
                 key = (one.workspace, source_of(one.workspace, one.campaign, one.from_domain, confined=one.confined))
                 told = Series(one.workspace, one.campaign, one.from_domain, one.provider, one.template)
                 wanted[key] = _shared(wanted.get(key, told), told)

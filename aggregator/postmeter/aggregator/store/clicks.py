@@ -77,7 +77,8 @@ async def deliveries(connection: Connection, changes: Changes) -> list[Stretch]:
 
 def early(changes: Changes) -> int:
     """The longest time in seconds after its delivery in which any of these clicks would be a machine's."""
-    return max((changes.thresholds(workspace).early_seconds for workspace, _ in changes.clicks), default=0)
+    workspaces = {workspace for workspace, _ in changes.clicks}
+    return max((changes.thresholds(workspace).early_seconds for workspace in workspaces), default=0)
 
 
 async def correct(held: Transaction, changes: Changes, older: Mapping[Key, Judged]) -> None:

@@ -36,15 +36,17 @@ REMEMBERED = 200_000
 
 _FIELDS = ["from_domain" if name == "domain" else name for name in Series._fields]
 _fields_of = attrgetter(*_FIELDS)
+_DOMAIN = attrgetter("workspace", "from_domain")
+_CAMPAIGN_OF_DOMAIN = attrgetter("workspace", "campaign", "from_domain")
+_UNNAMED = (-1, "")
 _TAGS_PLACE = Series._fields.index("tags")
 
 
 def of_message(registration: Registration) -> Series:
     """The series of a message."""
-    values = list(_fields_of(registration))
-    tags = values[_TAGS_PLACE]
-    values[_TAGS_PLACE] = tuple(sorted(set(tags))) if tags else ()
-    return Series._make(values)
+    workspace, campaign, domain, provider, template, tags, mailbox_provider = _fields_of(registration)
+    tags = tuple(sorted(set(tags))) if tags else ()
+    return Series(workspace, campaign, domain, provider, template, tags, mailbox_provider)
 
 
 def of_domain(workspace: int, domain: str) -> Series:
@@ -89,7 +91,7 @@ class Dimensions:
         if len(self._series) + len(self._domains) + len(self._campaigns) > REMEMBERED:
             self.forget()
         received = {(e.workspace, e.domain) for e in events if is_alone(e)}
-        domains = received | {(r.workspace, r.from_domain) for r in registrations}
+        domains = received.union(map(_DOMAIN, registrations))
         await self._make_domains(connection, {domain for domain in domains if domain[1]})
         await self._make_campaigns(connection, registrations)
         await _claim_campaigns(connection, [r for r in registrations if r.confined and r.campaign])
@@ -113,8 +115,9 @@ class Dimensions:
                 # What a confined key calls a campaign is its own name for it.
                 name = "" if r.confined else r.campaign_name
                 key, naming = (r.workspace, r.campaign), (r.at if name else 0, name)
-                if naming > max(self._campaigns.get(key, (-1, "")), named.get(key, (-1, ""))):
+                if naming > named.get(key, _UNNAMED):
                     named[key] = naming
+        named = {key: naming for key, naming in named.items() if naming > self._campaigns.get(key, _UNNAMED)}
         if named:
             rows = [(*key, name, at) for key, (at, name) in sorted(named.items())]
             await connection.execute(_QUERIES["make_campaigns"], *zip(*rows, strict=True))
@@ -183,7 +186,7 @@ async def _claim_campaigns(connection: Connection, confined: list[Registration])
 
 async def _admit_campaigns(connection: Connection, others: list[Registration]) -> None:
     """When their series are there, so that nobody claims the campaign any more."""
-    admitted = sorted({(r.workspace, r.campaign, r.from_domain) for r in others})
+    admitted = sorted(set(map(_CAMPAIGN_OF_DOMAIN, others)))
     if admitted:
         await connection.execute(_QUERIES["admit_campaigns"], *zip(*admitted, strict=True))
 

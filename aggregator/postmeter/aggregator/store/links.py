@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from operator import attrgetter, itemgetter
 
 from postmeter.aggregator.errors import OutOfStep
 from postmeter.aggregator.fold.changes import LinkClick
@@ -20,6 +21,7 @@ _QUERIES = Queries("postmeter.aggregator.store", "links.sql")
 Cells = dict[tuple[int, int, int, int], tuple[int, int]]
 """(workspace, bucket, series, link) to LINK_COUNTERS: clicks of people and of machines."""
 NO_CLICKS = (0, 0)
+_LINK = attrgetter("workspace", "url")
 LOCK = 0x706D6C6B
 """Advisory lock, with a workspace's number: of whoever counts clicks, or takes URLs from links."""
 
@@ -27,13 +29,15 @@ LOCK = 0x706D6C6B
 class Links(Dictionary[str]):
     """The URLs of clicks. Link 0 stands for all URLs beyond the workspace's limit."""
 
-    def unknown(self, told: Iterable[Told], haunted: Collection[int]) -> list[Told]:
+    def unknown(self, told: Collection[Told], haunted: Collection[int]) -> list[Told]:
         """Those of these clicks whose URLs are not remembered for sure.
 
         haunted: workspaces that have erased anything of late: a link may have lost its URL, which then needs another.
         """
-        ids = self.ids
-        return [one for one in told if (one.workspace, one.url) not in ids or one.workspace in haunted]
+        missing = set(map(_LINK, told)) - self.ids.keys()
+        if not (missing or haunted):
+            return []
+        return [one for one in told if (one.workspace, one.url) in missing or one.workspace in haunted]
 
     async def prepare(
         self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event], haunted: Collection[int]
@@ -65,7 +69,7 @@ class Links(Dictionary[str]):
             await rollups.add(connection, LINKS, await self._cells(connection, clicks), horizon)
 
     async def _cells(self, connection: Connection, counted: Counter[LinkClick]) -> Cells:
-        named = {(workspace, url) for workspace, _, _, url, _ in counted}
+        named = set(map(itemgetter(0, 3), counted))
         ids = {one: number for one in named if (number := self.ids.get(one)) is not None}
         if missing := named - ids.keys():
             # Clicks that waited for their message. What is made here may be rolled back: it is not remembered.

@@ -12,12 +12,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from itertools import chain
+from operator import attrgetter
 
 import asyncpg
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.errors import OutOfStep
+from postmeter.aggregator.fold.rows import ENGAGEMENT
 from postmeter.aggregator.fold.states import FORGOTTEN, PLAIN, Key, Known, asked
 from postmeter.aggregator.store import packing
 from postmeter.aggregator.store.messages import Made
@@ -26,6 +29,7 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.streams import SLOTS, slot_of
 
 _QUERIES = Queries("postmeter.aggregator.store", "memory.sql")
+_SERIES, _SLOT, _FLAGS = attrgetter("series"), attrgetter("slot"), attrgetter("flags")
 
 
 class Memory:
@@ -127,10 +131,12 @@ class Memory:
                 self.eras[slot] += 1
         if not committed:
             return
-        for key, known in held.learnt.items():
-            if known.slot in ours and known.series is not None:
-                known.era = self.eras[known.slot]
-                self._young[key] = known
+        learnt, eras = held.learnt, self.eras
+        if len(ours) < len(held.turns) or None in map(_SERIES, learnt.values()):
+            learnt = {key: one for key, one in learnt.items() if one.slot in ours and one.series is not None}
+        for known in learnt.values():
+            known.era = eras[known.slot]
+        self._young.update(learnt)
         if len(self._young) > self._size or self._clicks > self._size:
             self._young, self._old, self._clicks = {}, self._young, 0
             self.turnovers += 1
@@ -164,7 +170,8 @@ class Transaction:
     def create(self, made: Mapping[Key, Made]) -> None:
         """These messages were made by this transaction."""
         for key, of in made.items():
-            self._created[key] = Known(of.series, None, None, slot_of(*key), flags=asked(of.flags), links=of.links)
+            series, flags, links = of
+            self._created[key] = Known(series, None, None, slot_of(*key), FORGOTTEN, asked(flags), None, links)
 
     async def series(self, keys: Iterable[Key]) -> dict[Key, int]:
         """The series of those messages that are registered. To be asked before any slot is held."""
@@ -177,12 +184,14 @@ class Transaction:
         if missing:
             turns = self._memory.turns()
             loaded = await load(self.connection, missing)
-            for slot in {one.slot for one in loaded.values()}:
+            for slot in set(map(_SLOT, loaded.values())):
                 self._loaded_at.setdefault(slot, turns[slot])
             self._loaded |= loaded
             known |= loaded
-        self.flags |= {key: one.flags for key, one in known.items() if one.flags != PLAIN}
-        return {key: one.series for key, one in known.items() if one.series is not None}
+        if set(map(_FLAGS, known.values())) != {PLAIN}:
+            self.flags |= {key: one.flags for key, one in known.items() if one.flags != PLAIN}
+        series = dict(zip(known, map(_SERIES, known.values()), strict=True))
+        return {key: one for key, one in series.items() if one is not None} if None in series.values() else series
 
     async def hold(self, keys: Collection[Key], also: Collection[Key]) -> dict[Key, Known]:
         """Hold the slots of these messages, and of all that were read or made; returns what is committed of the first.
@@ -192,14 +201,14 @@ class Transaction:
         """
         # Of all that were looked up: their levels were believed. Who has lowered them is seen at the lock (ADR 0059).
         found_before, loaded, created = self._found, self._loaded, self._created
-        wanted = {known.slot for of in (loaded, created, found_before) for known in of.values()} | self.also
+        wanted = set(map(_SLOT, chain(loaded.values(), created.values(), found_before.values()))) | self.also
         wanted |= {slot_of(*key) for key in {*keys, *also}.difference(found_before, loaded, created)}
         if wanted:
             await self._memory.lock(self, wanted)
             self._doubt_what_was_let_go()
             await self._check_flags()
         self.learnt |= created
-        unsure = {slot for slot in {known.slot for known in loaded.values()} if not self._still_holds(slot)}
+        unsure = {slot for slot in set(map(_SLOT, loaded.values())) if not self._still_holds(slot)}
         self.learnt |= {key: known for key, known in loaded.items() if known.slot not in unsure} if unsure else loaded
         learnt, eras = self.learnt, self._memory.eras
         found: dict[Key, Known] = {}
@@ -234,7 +243,7 @@ class Transaction:
         """Whoever else wrote in a slot may have lowered the levels of its messages (ADR 0059)."""
         eras = self._memory.eras
         doubtful = {key: known for key, known in self._found.items() if known.era != eras[known.slot]}
-        if unsure := {slot for slot in {known.slot for known in self._loaded.values()} if not self._still_holds(slot)}:
+        if unsure := {slot for slot in set(map(_SLOT, self._loaded.values())) if not self._still_holds(slot)}:
             doubtful |= {key: known for key, known in self._loaded.items() if known.slot in unsure}
         if not doubtful:
             return
@@ -247,13 +256,13 @@ class Transaction:
         then = self._loaded_at[slot]
         return slot not in self.others and then is not None and self.turns[slot] == then + 1
 
-    async def write_engagements(self, rows: list[tuple[int, bytes, int, int, int]]) -> None:
-        """Store first engagements (workspace, message, kind, at, series) of messages that had none of the kind.
+    async def write_engagements(self, rows: list[bytes]) -> None:
+        """Store first engagements, packed, of messages that had none of the kind.
 
         Raises OutOfStep where one was there all the same: what is known of these messages is then forgotten.
         """
         try:
-            await packing.copy(self.connection, "engagement", packing.ENGAGEMENT, packing.engagements(rows))
+            await packing.copy(self.connection, "engagement", ENGAGEMENT, rows)
         except asyncpg.UniqueViolationError as error:
             raise OutOfStep(f"somebody else counted first engagements of the same messages: {error}") from error
 
@@ -261,8 +270,11 @@ class Transaction:
         """First engagements (workspace, message, kind, at) turn out to be earlier than was known."""
         if not rows:
             return
-        ordered = [(workspace, UUID(message), *rest) for workspace, message, *rest in sorted(rows)]
-        await self.connection.execute(_QUERIES["move_engagements"], *zip(*ordered, strict=True))
+        workspaces, messages, kinds, times = zip(*sorted(rows), strict=True)
+        bounds = UUID(min(messages)), UUID(max(messages))
+        await self.connection.execute(
+            _QUERIES["move_engagements"], workspaces, list(map(UUID, messages)), kinds, times, *bounds
+        )
 
     def forget(self, keys: Iterable[Key]) -> None:
         """What is known of these does not hold any more."""
@@ -285,8 +297,9 @@ class Transaction:
 
 async def load(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
     """Those of the messages that are there."""
-    workspaces, ids = [workspace for workspace, _ in keys], [UUID(message) for _, message in keys]
-    row = await connection.fetchrow(_QUERIES["messages"], workspaces, ids)
+    workspaces, messages = zip(*keys, strict=True)
+    bounds = UUID(min(messages)), UUID(max(messages))
+    row = await connection.fetchrow(_QUERIES["messages"], workspaces, list(map(UUID, messages)), *bounds)
     assert row is not None
     found: dict[Key, Known] = {}
     names = ("place", "series", "sent_at", "delivered_at", "flags", "links")

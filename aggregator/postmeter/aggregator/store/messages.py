@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from itertools import product
+from operator import attrgetter
 from typing import NamedTuple
 
 import asyncpg
@@ -27,6 +29,7 @@ _QUERIES = Queries("postmeter.aggregator.store", "messages.sql")
 Name = tuple[int, str, str]
 """(workspace, provider, the provider's id of the message)"""
 REPEATER_SECONDS = 60.0
+_LEVELS = attrgetter("opens", "clicks")
 
 
 class Made(NamedTuple):
@@ -165,9 +168,7 @@ async def register(
     A time of creation out of range becomes the time of receipt, as an event's does: every message has its place
     in the cohorts.
     """
-    unique: dict[Key, Registration] = {}
-    for r in registrations:
-        unique.setdefault((r.workspace, r.message), r)
+    unique: dict[Key, Registration] = {(r.workspace, r.message): r for r in reversed(registrations)}
     lower = await _lower_levels(connection, unique, said)
     rows = []
     for key, r in unique.items():
@@ -176,18 +177,19 @@ async def register(
     fresh: dict[Key, Made] = {}
     names: list[Name] = []
     for row in await _store(connection, rows, repeaters):
-        fresh[row.workspace, row.message] = Made(row.series, row.flags, row.links)
-        cohorts.register(row.workspace, row.created, row.series)
+        workspace, message, number = row[:3]
+        fresh[workspace, message] = Made(number, row.flags, row.links)
+        cohorts.register(workspace, row.created, number)
         if row.provider_message:
-            names.append((row.workspace, unique[row.workspace, row.message].provider, row.provider_message))
+            names.append((workspace, unique[workspace, message].provider, row.provider_message))
     return fresh, names
 
 
 async def _store(connection: Connection, rows: list[Row], repeaters: Repeaters) -> list[Row]:
     """Those of the messages that were not known before. That is nearly always all of them, so it is tried first."""
     slow = repeaters.now()
-    stored = [row for row in rows if row.workspace not in slow]
-    one_by_one = [row for row in rows if row.workspace in slow]
+    stored = [row for row in rows if row.workspace not in slow] if slow else rows
+    one_by_one = [row for row in rows if row.workspace in slow] if slow else []
     try:
         async with connection.transaction():
             await packing.copy(connection, "message", packing.MESSAGE, packing.messages(stored))
@@ -209,7 +211,9 @@ async def _lower_levels(
     """The levels of messages, where these are not full, as `message.flags` holds them: as they were decided, or lower
     where workspace or recipient have said less since.
     """
-    asked = {key: r for key, r in registrations.items() if r.workspace in said} if said else {}
+    if not said and set(map(_LEVELS, registrations.values())) == {(Level.FULL, Level.FULL)}:
+        return {}
+    asked = {key: r for key, r in registrations.items() if r.workspace in said}
     decided = {
         key: Levels(Level(r.opens), Level(r.clicks))
         for key, r in registrations.items()
@@ -222,34 +226,35 @@ async def _lower_levels(
     return {key: to_flags(levels) for key, levels in decided.items()}
 
 
-def believed(registrations: Iterable[Registration]) -> set[Name]:
-    """The providers' names that were told by keys which may tell of every domain."""
-    return {(r.workspace, r.provider, r.provider_message) for r in registrations if not r.confined}
+def believed(names: list[Name], registrations: list[Registration]) -> list[Name]:
+    """Those of these registrations' names that were told by keys which may tell of every domain."""
+    if not any(map(attrgetter("confined"), registrations)):
+        return names
+    told = {(r.workspace, r.provider, r.provider_message) for r in registrations if not r.confined}
+    return [name for name in names if name in told]
 
 
 # As numbers: what is done with a Flag takes twenty times as long.
-_TRACKS_OPENS, _TRACKS_CLICKS, _CONFINED = int(Flag.TRACKS_OPENS), int(Flag.TRACKS_CLICKS), int(Flag.CONFINED)
-_PROVISIONAL, _ERASED = int(Flag.PROVISIONAL), int(Flag.ERASED)
+_CONFINED, _PROVISIONAL, _ERASED = int(Flag.CONFINED), int(Flag.PROVISIONAL), int(Flag.ERASED)
+_FLAGS = {
+    (opens, clicks, confined): int(opens * Flag.TRACKS_OPENS | clicks * Flag.TRACKS_CLICKS | confined * Flag.CONFINED)
+    for opens, clicks, confined in product((False, True), repeat=3)
+}
+"""Of what tracks opens, tracks clicks, and was registered by a confined key."""
 
 
 def _row(
     r: Registration, of: Series, series: int, created: int, also: int, senders: Mapping[int, Sender] | None
 ) -> Row:
     """of: the series that fits. series: its number, or that of the one beyond the limit, which has no sender."""
-    flags = also
-    if r.tracks_opens:
-        flags |= _TRACKS_OPENS
-    if r.tracks_clicks:
-        flags |= _TRACKS_CLICKS
-    if r.confined:
-        flags |= _CONFINED
+    flags = also | _FLAGS[r.tracks_opens, r.tracks_clicks, r.confined]
     if not r.to_hash and not also & _PROVISIONAL:
         flags |= _ERASED  # who registers names the recipient, unless that was erased since
     sender = digest = None
     if senders is not None:
         sender, digest = senders.get(series), _digest(r.to_hash)
     is_whole = sender is None
-    return Row(
+    row = (
         r.workspace,
         r.message,
         series,
@@ -270,6 +275,7 @@ def _row(
         r.recipient_ref,
         digest,
     )
+    return tuple.__new__(Row, row)  # what `Row` calls, but for every message of a flush
 
 
 def _digest(to_hash: str) -> bytes | None:

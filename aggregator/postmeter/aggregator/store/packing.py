@@ -1,7 +1,5 @@
-"""Rows in the binary format of COPY, packed many at a time: a quarter of what each value by itself costs.
-
-Only row shapes that are written often are packed. A row is the number of its columns, then each value after its length
-in bytes.
+"""Messages in the binary format of COPY (`fold.rows`), packed many at a time: a quarter of what each value by itself
+costs.
 """
 
 from __future__ import annotations
@@ -11,24 +9,17 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from struct import Struct
 from typing import Any
 
-from postmeter.aggregator.fold.changes import Plain
 from postmeter.aggregator.fold.moments import UNTIL_2000
 from postmeter.shared.storage.postgres import Connection
 
 _BEGINNING = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 
-OPEN = ("workspace", "message", "at", "type", "series", "verdict", "user_agent_id", "network")
-CLICK = (*OPEN, "link")
-ENGAGEMENT = ("workspace", "message", "kind", "at", "series")
 MESSAGE = (
     *("workspace", "id", "series", "campaign", "from_address", "to_hash", "to_domain", "subject", "provider"),
     *("provider_account", "provider_message", "template", "tags", "created_at", "flags", "links", "domain"),
     *("recipient_ref", "to_digest"),
 )
-_OPEN = Struct(">h ii i16s iq ih iq ih ii ii")
-_CLICK = Struct(">h ii i16s iq ih iq ih ii ii iq")
-_ENGAGEMENT = Struct(">h ii i16s ih iq iq")
 _MESSAGE, _TIME, _NUMBERS = Struct(">hii i16s iq"), Struct(">iq"), Struct(">ihii")
 _NULL = b"\xff\xff\xff\xff"
 _TEXT = 25
@@ -36,48 +27,27 @@ _TEXT = 25
 _NO_TEXTS = struct.pack(">4i", 12, 0, 0, _TEXT)
 
 
-def opens(rows: Iterable[Plain]) -> list[bytes]:
-    """Rows of the history: those of the plain ones that have no link."""
-    pack, since = _OPEN.pack, UNTIL_2000
-    return [
-        pack(8, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, verdict, 4, agent, 4, network)
-        for workspace, message, at, kind, series, verdict, agent, network, link in rows
-        if not link
-    ]
-
-
-def clicks(rows: Iterable[Plain]) -> list[bytes]:
-    """Rows of the history: those of the plain ones that have a link."""
-    pack, since = _CLICK.pack, UNTIL_2000
-    return [
-        pack(9, 4, workspace, 16, message, 8, at - since, 2, kind, 8, series, 2, verdict, 4, agent, 4, network, 8, link)
-        for workspace, message, at, kind, series, verdict, agent, network, link in rows
-        if link
-    ]
-
-
-def engagements(rows: Iterable[tuple[int, bytes, int, int, int]]) -> list[bytes]:
-    """First engagements (workspace, message, kind, at, series), in the order of their keys."""
-    pack, since = _ENGAGEMENT.pack, UNTIL_2000
-    # Numbers that are never negative and bytes, packed: they are in order where the keys are.
-    return sorted(
-        [
-            pack(5, 4, workspace, 16, message, 2, kind, 8, at - since, 8, series)
-            for workspace, message, kind, at, series in rows
-        ]
-    )
-
-
 def messages(rows: Iterable[Sequence[Any]]) -> list[bytes]:
     """Messages, column by column, in the order of their keys."""
     head, created, numbers, texts, since = _MESSAGE.pack, _TIME.pack, _NUMBERS.pack, _Texts(), UNTIL_2000
     packed = []
-    for workspace, message, series, *said, tags, at, flags, links, domain, recipient_ref, digest in rows:
+    for (
+        workspace, message, series, campaign, from_address, to_hash, to_domain, subject, provider, account, name,
+        template, tags, at, flags, links, domain, recipient_ref, digest,
+    ) in rows:  # fmt: skip
         packed.append(
             b"".join(
                 (
                     head(19, 4, workspace, 16, message, 8, series),
-                    *[texts[text] for text in said],
+                    texts[campaign],
+                    texts[from_address],
+                    texts[to_hash],
+                    texts[to_domain],
+                    texts[subject],
+                    texts[provider],
+                    texts[account],
+                    texts[name],
+                    texts[template],
                     _NULL if tags is None else _array(tags, texts) if tags else _NO_TEXTS,
                     created(8, at - since),
                     numbers(2, flags, 4, links),

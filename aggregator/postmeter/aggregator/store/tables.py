@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -14,6 +17,7 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.deltas import Bucket, Cells
 from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.aggregator.fold.rows import CLICK, OPEN
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.privacy import last_opens
 from postmeter.aggregator.store import clicks, consents, packing, rollups
@@ -25,6 +29,7 @@ from postmeter.shared.stream.events import Engagement
 from postmeter.shared.stream.live_totals import LiveTotals
 
 _QUERIES = Queries("postmeter.aggregator.store", "tables.sql")
+_WORKSPACE = itemgetter(0)
 
 
 async def write_messages(held: Transaction, changes: Changes) -> None:
@@ -72,9 +77,11 @@ async def _raise_states(held: Transaction, changes: Changes) -> None:
         return
     progress = [
         (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
-        for (workspace, message), p in changes.progress.items()
+        for (workspace, message), p in sorted(changes.progress.items())
     ]
-    groups = await held.connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
+    ids = [message for _, message in changes.progress]
+    bounds = UUID(min(ids)), UUID(max(ids))
+    groups = await held.connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5), *bounds)
     await _move_messages(held.connection, changes.cohorts, groups)
     for key, p in changes.progress.items():
         held.date(key, p.sent_at, p.delivered_at)
@@ -104,13 +111,11 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[Sequence[ob
 async def _write_history(connection: Connection, changes: Changes) -> None:
     oldest = changes.horizon.oldest["event"]
     rows = changes.history
-    plain = changes.plain
     if oldest > changes.horizon.low:
         at = HISTORY.index("at")
         rows = [row for row in rows if row[at] >= oldest]
-        plain = [row for row in plain if row[2] >= oldest]
-    await packing.copy(connection, "event", packing.OPEN, packing.opens(plain))
-    await packing.copy(connection, "event", packing.CLICK, packing.clicks(plain))
+    await packing.copy(connection, "event", OPEN, changes.plain_opens)
+    await packing.copy(connection, "event", CLICK, changes.plain_clicks)
     if rows:
         await connection.copy_records_to_table("event", records=rows, columns=HISTORY)
 
@@ -134,22 +139,22 @@ def _touched(cells: Cells) -> Iterator[Bucket]:
 
 async def _raise_versions(connection: Connection, changes: Changes) -> None:
     """Of every workspace that any table of these changes has rows of: what is kept of its answers is old (ADR 0046)."""
-    touched = {row[0] for row in changes.history}
-    for deltas in (changes.activity, changes.cohorts.created, changes.cohorts.sent, changes.progress):
-        touched.update(key[0] for key in deltas)
-    touched.update(key[0] for first in changes.first.values() for key in first)
-    touched.update(key[0] for key in changes.clicks)
+    sums: list[Iterable[tuple[Any, ...]]] = [changes.activity, changes.cohorts.created, changes.cohorts.sent]
+    of_messages: list[Iterable[tuple[Any, ...]]] = [*changes.first.values(), changes.progress, changes.clicks]
+    touched = set(map(_WORKSPACE, chain(changes.history, *sums, *of_messages)))
     await connection.execute(_QUERIES["raise_versions"], sorted(touched))
 
 
 async def _write_live(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:
-    grown: dict[int, list[int]] = {}
+    by_workspace: dict[int, list[list[int]]] = {}
     for (workspace, _, _), counts in changes.activity.items():
-        totals = grown.setdefault(workspace, [0] * len(LIVE))
-        for place, counters in enumerate(_LIVE_COUNTERS):
-            for counter in counters:
-                totals[place] += counts[counter]
-    rows = [(workspace, *totals) for workspace, totals in sorted(grown.items()) if any(totals)]
+        by_workspace.setdefault(workspace, []).append(counts)
+    rows = []
+    for workspace, found in sorted(by_workspace.items()):
+        sums = list(map(sum, zip(*found, strict=True)))
+        totals = [sum(sums[counter] for counter in counters) for counters in _LIVE_COUNTERS]
+        if any(totals):
+            rows.append((workspace, *totals))
     if not rows:
         return {}
     workspaces, *columns = zip(*rows, strict=True)

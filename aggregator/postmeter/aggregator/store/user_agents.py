@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
+from operator import attrgetter
 
 from postmeter.aggregator.fold import texts
 from postmeter.aggregator.store.dictionary import Dictionary, Digests, Told
@@ -13,6 +14,7 @@ from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Event, Hit
 
 _QUERIES = Queries("postmeter.aggregator.store", "user_agents.sql")
+_AGENT = attrgetter("workspace", "user_agent")
 
 
 class UserAgents(Dictionary[bytes]):
@@ -23,14 +25,14 @@ class UserAgents(Dictionary[bytes]):
 
     _month = date.min
 
-    def unknown(self, told: Iterable[Told]) -> list[Told]:
+    def unknown(self, told: Collection[Told]) -> list[Told]:
         """Those of these opens and clicks whose user agents are not remembered in this month."""
         month = datetime.now(UTC).date().replace(day=1)
         if month != self._month:
             self.forget()
             self._month = month
-        ids = self.ids
-        return [one for one in told if one.user_agent and (one.workspace, one.user_agent) not in ids]
+        missing = {agent for agent in set(map(_AGENT, told)) - self.ids.keys() if agent[1]}
+        return [one for one in told if (one.workspace, one.user_agent) in missing] if missing else []
 
     async def prepare(self, connection: Connection, hits: Iterable[Hit], events: Iterable[Event]) -> None:
         """Learn those of these opens and clicks."""

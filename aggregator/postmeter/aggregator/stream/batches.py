@@ -46,13 +46,13 @@ def unpack(entry: Entry) -> Batch:
         batch.rejected = [
             Rejected(f"unreadable: {reason}", packed, batch.id, shard=entry.shard) for packed, reason in unreadable
         ]
-    refusals = [record for record in found if type(record) is Refusal]
-    if refusals:
+    if Refusal in set(map(type, found)):
+        refusals = [record for record in found if type(record) is Refusal]
         batch.rejected += [
             Rejected(f"{r.origin}: {r.reason}", r.body, batch.id, r.workspace, entry.shard) for r in refusals
         ]
         found = [record for record in found if type(record) is not Refusal]
-    batch.records = [record for record in found if checks.fault(record) is None]
+    batch.records = checks.sound(found)
     if len(batch.records) < len(found):
         batch.rejected += [
             reject(r, reason, batch.id, entry.shard) for r in found if (reason := checks.fault(r)) is not None

@@ -151,5 +151,5 @@ async def notice(connection: Connection, names: list[Name]) -> None:
     providers = sorted({name[:2] for name in names})
     rows = await connection.fetch(QUERIES["with_unregistered"], *zip(*providers, strict=True))
     having = {(row["workspace"], row["provider"]) for row in rows}
-    if told := sorted(name for name in names if name[:2] in having):
+    if having and (told := sorted(name for name in names if name[:2] in having)):
         await connection.execute(QUERIES["notice"], *zip(*told, strict=True))

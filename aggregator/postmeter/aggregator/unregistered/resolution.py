@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
+from operator import attrgetter
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.states import Key, asked
@@ -16,7 +16,9 @@ from postmeter.aggregator.unregistered.provisional import Drafts, LockedMessage,
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
-from postmeter.shared.stream.records import MARK_BITS, Event, Hit, is_alone
+from postmeter.shared.stream.records import MARK_BITS, MARK_MASK, Event, Hit, is_alone
+
+_MARK, _KEY = attrgetter("mark"), attrgetter("workspace", "message")
 
 
 @dataclass
@@ -36,8 +38,8 @@ class Prepared:
 class Resolved:
     """Events with their messages and these messages' series. alone: those that need no message.
 
-    anonymous: hits of anonymous sources, whose `providers` are told too. flags: of messages that are not PLAIN. made:
-    how many messages were made from events.
+    anonymous: hits of anonymous sources, whose `providers` are told too. flags: of messages that are not PLAIN. levels:
+    of some hits less than everything is kept, as their links say. made: how many messages were made from events.
     """
 
     hits: list[tuple[Key, Hit, int]] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Resolved:
     anonymous: list[tuple[Key, Hit, int]] = field(default_factory=list)
     providers: dict[Key, str] = field(default_factory=dict)
     flags: dict[Key, int] = field(default_factory=dict)
+    levels: bool = False
     unknown: list[Hit | Event] = field(default_factory=list)
     made: int = 0
 
@@ -67,18 +70,22 @@ async def resolve(
     resolved = Resolved(alone=[event for event in events if is_alone(event)])
     if resolved.alone:
         events = [event for event in events if not is_alone(event)]
-    anonymous = [hit for hit in hits if hit.mark >> MARK_BITS == Level.ANONYMOUS]
-    if anonymous:
-        hits = [hit for hit in hits if hit.mark >> MARK_BITS != Level.ANONYMOUS]
-        await _sources(connection, resolved, anonymous)
-    hit_keys = [(hit.workspace, hit.message) for hit in hits]
+    if max(map(_MARK, hits), default=0) > MARK_MASK:
+        resolved.levels = True
+        if anonymous := [hit for hit in hits if hit.mark >> MARK_BITS == Level.ANONYMOUS]:
+            hits = [hit for hit in hits if hit.mark >> MARK_BITS != Level.ANONYMOUS]
+            await _sources(connection, resolved, anonymous)
+    hit_keys: list[Key] = list(map(_KEY, hits))
     event_keys = [(event.workspace, event.message) for event in events if event.message]
-    series_of = await held.series(chain(hit_keys, event_keys))
+    wanted = {*hit_keys, *event_keys}
+    series_of = await held.series(wanted)
     resolved.flags = held.flags
-    found = list(zip(hit_keys, hits, map(series_of.get, hit_keys), strict=True))
-    resolved.hits = [(key, hit, series) for key, hit, series in found if series is not None]
-    if len(resolved.hits) < len(found):
-        resolved.unknown += [hit for _, hit, series in found if series is None]
+    if len(series_of) == len(wanted):
+        resolved.hits = list(zip(hit_keys, hits, map(series_of.__getitem__, hit_keys), strict=True))
+    else:
+        found = zip(hit_keys, hits, map(series_of.get, hit_keys), strict=True)
+        resolved.hits = [(key, hit, series) for key, hit, series in found if series is not None]
+        resolved.unknown += [hit for key, hit in zip(hit_keys, hits, strict=True) if key not in series_of]
     if events:
         unlisted = {key for key in event_keys if key not in series_of}
         known = await _named(connection, changes, prepared, events, unlisted)

@@ -7,6 +7,8 @@ same time cannot see each other; what slips through there is found by the sweep.
 from __future__ import annotations
 
 import time
+from itertools import chain
+from operator import itemgetter
 
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
@@ -79,7 +81,7 @@ class WaitingRoom:
     async def release(self, connection: Connection, messages: list[Key], names: list[Name]) -> Batch:
         """Take out what waits for messages that have just been registered: a batch without an id."""
         packed: list[bytes] = []
-        workspaces = {key[0] for key in messages} | {name[0] for name in names}
+        workspaces = set(map(itemgetter(0), chain[Key | Name](messages, names)))
         rows = await connection.fetch(_QUERIES["awaited"], sorted(workspaces)) if workspaces else []
         by_id = {row["workspace"] for row in rows if row["by_id"]}
         by_name = {row["workspace"] for row in rows if row["by_name"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from postmeter.aggregator.fold.moments import MICROSECONDS
@@ -23,6 +24,7 @@ RANK = {None: 0, EARLY: 1, AFTER_HEAD: 2, NEAR_HONEYPOT: 3, ALL_LINKS: 4, BURST:
 they come does not matter; `early` alone depends on nothing but the delivery."""
 JOINT = [reason for reason in RANK if reason is not None]
 _MILLISECOND = 1000
+_REASON = attrgetter("reason")
 
 _Crowded = Callable[[int, int], bool]
 
@@ -54,7 +56,7 @@ def may_decide(clicks: Sequence[Click], links: int, said: Thresholds) -> bool:
         0 < said.burst_clicks <= number
         or 0 < said.burst_links <= number
         or 0 < said.all_links <= links <= number
-        or any(click.reason is not None for click in clicks)
+        or any(map(_REASON, clicks))
     )
 
 
@@ -69,9 +71,10 @@ def judged(clicks: Sequence[Click], links: int, delivered: int | None, said: Thr
     reasons: list[str | None] = [_early(click.at, delivered, said) for click in clicks]
     scan = said.scan_seconds * MICROSECONDS
     if scan:
-        for place in _near(clicks, HEAD, scan):
+        evidence = set(map(_REASON, clicks))
+        for place in _near(clicks, HEAD, scan) if HEAD in evidence else ():
             reasons[place] = AFTER_HEAD
-        for place in _near(clicks, HONEYPOT, scan):
+        for place in _near(clicks, HONEYPOT, scan) if HONEYPOT in evidence else ():
             reasons[place] = NEAR_HONEYPOT
         if 0 < said.all_links <= links:
             for places in _by_agent(clicks):
@@ -115,7 +118,7 @@ def _near(clicks: Sequence[Click], evidence: str, scan: int) -> Iterator[int]:
     for click in clicks:
         if click.reason == evidence:
             times.setdefault(click.agent, []).append(click.at)
-    for place, click in enumerate(clicks) if times else ():
+    for place, click in enumerate(clicks):
         found = times.get(click.agent, [])
         after = bisect_left(found, click.at - scan)
         if after < len(found) and found[after] <= click.at + scan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -101,7 +102,8 @@ async def withhold(connection: Connection, found: Intake, prepared: Prepared) ->
         *(found.registrations, found.events, found.purchases, found.custom, found.consents),
         [one.record for one in found.rejected if one.workspace is not None and 0 < one.workspace < INT4],
     )
-    workspaces = {one.workspace for records in told for one in records if not isinstance(one, bytes)}
+    workspaces = {one.workspace for records in told[1:] for one in records if not isinstance(one, bytes)}
+    workspaces.update(map(attrgetter("workspace"), found.registrations))
     erased.workspaces = await _haunted(connection, workspaces)
     if not erased.workspaces:
         return erased
@@ -132,7 +134,7 @@ async def withhold_released(connection: Connection, released: list[Record], eras
 
 async def clicks(connection: Connection, found: Intake) -> Clicks:
     """The clicks whose URLs may be stored: those of nameless messages are, who knows, made for one recipient."""
-    hits = [hit for hit in found.hits if hit.url]
+    hits = list(filter(attrgetter("url"), found.hits))
     events = [event for event in found.events if event.url and event.type == EventType.CLICKED]
     told_of: list[Hit | Event] = [*hits, *events]
     erased = Erased(await _haunted(connection, {one.workspace for one in told_of}))
@@ -152,6 +154,8 @@ async def clicks(connection: Connection, found: Intake) -> Clicks:
 
 def of_haunted(clicks: Clicks) -> list[Hit | Event]:
     """Those whose links may lose their URLs."""
+    if not clicks.haunted:
+        return []
     told: list[Hit | Event] = [*clicks.hits, *clicks.events]
     return [one for one in told if one.workspace in clicks.haunted]
 
