@@ -176,9 +176,7 @@ def visit(tx: Transaction, _: str, most: int) -> Rows:
 
 
 @statement
-def raise_messages(tx: Transaction, _: str, *given: Any) -> Rows:
-    *columns, low, high = given
-    assert (low, high) == (min(columns[1]), max(columns[1]))
+def raise_messages(tx: Transaction, _: str, *columns: Any) -> Rows:
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for workspace, message, state, sent, delivered in zip(*columns, strict=True):
         place = (workspace, ident(message))
@@ -254,9 +252,7 @@ def engagements_of(tx: Transaction, _: str, workspaces: list[int], ids: list[UUI
 
 
 @statement
-def move_engagements(tx: Transaction, _: str, *given: Any) -> None:
-    *columns, low, high = given
-    assert (low, high) == (min(columns[1]), max(columns[1]))
+def move_engagements(tx: Transaction, _: str, *columns: Any) -> None:
     for workspace, message, kind, at in zip(*columns, strict=True):
         tx.change("engagement", (workspace, ident(message), int(kind)), lambda _: True, at=at)
 

@@ -271,10 +271,7 @@ class Transaction:
         if not rows:
             return
         workspaces, messages, kinds, times = zip(*sorted(rows), strict=True)
-        bounds = UUID(min(messages)), UUID(max(messages))
-        await self.connection.execute(
-            _QUERIES["move_engagements"], workspaces, list(map(UUID, messages)), kinds, times, *bounds
-        )
+        await self.connection.execute(_QUERIES["move_engagements"], workspaces, list(map(UUID, messages)), kinds, times)
 
     def forget(self, keys: Iterable[Key]) -> None:
         """What is known of these does not hold any more."""

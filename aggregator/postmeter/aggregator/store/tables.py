@@ -79,9 +79,7 @@ async def _raise_states(held: Transaction, changes: Changes) -> None:
         (workspace, UUID(message), p.state, p.sent_at, p.delivered_at)
         for (workspace, message), p in sorted(changes.progress.items())
     ]
-    ids = [message for _, message in changes.progress]
-    bounds = UUID(min(ids)), UUID(max(ids))
-    groups = await held.connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5), *bounds)
+    groups = await held.connection.fetch(_QUERIES["raise_messages"], *_columns(progress, 5))
     await _move_messages(held.connection, changes.cohorts, groups)
     for key, p in changes.progress.items():
         held.date(key, p.sent_at, p.delivered_at)

@@ -1,8 +1,8 @@
 -- numbers: postmeter.shared.stream.events.Engagement
 
 -- name: raise_messages
--- Messages whose slots are held: $1 workspaces, $2 ids, from $6 to $7; $3 states only rise, $4 sent_at and $5 delivered_at
--- only become earlier.
+-- Messages whose slots are held: $1 workspaces, $2 ids; $3 states only rise, $4 sent_at and $5 delivered_at only become
+-- earlier.
 -- Returns groups of `n` messages created in `at` that changed from `was_state` and, if they are in `messages`, from
 -- the bucket of sending `was`.
 WITH raised AS (
@@ -12,8 +12,8 @@ WITH raised AS (
         SELECT n.*, o.state AS was_state, o.sent_at AS was_sent_at, o.delivered_at AS was_delivered_at
         FROM unnest($1::int[], $2::uuid[], $3::smallint[], $4::timestamptz[], $5::timestamptz[])
             AS n (workspace, message, state, sent_at, delivered_at)
-        JOIN message o ON o.workspace = n.workspace AND o.id = n.message AND o.id BETWEEN $6 AND $7) AS l
-    WHERE m.workspace = l.workspace AND m.id = l.message AND m.id BETWEEN $6 AND $7 AND (l.state > l.was_state
+        JOIN message o ON o.workspace = n.workspace AND o.id = n.message) AS l
+    WHERE m.workspace = l.workspace AND m.id = l.message AND (l.state > l.was_state
         OR l.sent_at < coalesce(l.was_sent_at, 'infinity')
         OR l.delivered_at < coalesce(l.was_delivered_at, 'infinity'))
     RETURNING m.workspace, m.id, m.series, date_trunc('second', m.created_at) AS created, l.was_state, m.state,
