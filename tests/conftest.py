@@ -36,8 +36,8 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
-    return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 1
+    """Two more than there are cores, for tests also wait; one where all would share a Redis that each test empties."""
+    return 1 if os.environ.get("POSTMETER_TEST_REDIS_URL") else len(os.sched_getaffinity(0)) + 2
 
 
 ONE_PRODUCT = ("tests/acceptance/dashboard/",)

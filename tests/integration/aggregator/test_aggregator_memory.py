@@ -19,6 +19,7 @@ from postmeter.aggregator.store.messages import Made
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
+from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import Engagement, EventType
 from postmeter.shared.stream.streams import SLOTS, slot_of
 from tests.aggregation import AT, SECOND, Bench, bench, event, hit, message, registration
@@ -46,6 +47,22 @@ async def learn(memory: Memory, at: Bench, series: dict[tuple[int, bytes], int])
     async with memory.transaction(at.db) as held:
         held.create({key: Made(of, PLAIN) for key, of in series.items()})
         await held.hold((), series)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_look_up_begins_with_its_keys_also_in_a_month_without_statistics(at: Bench, mode: str) -> None:
+    """Postgres takes such a month for empty: to begin with it is to compare all of its rows with all of the keys."""
+    for name, value in moments.PLANS.items():
+        await at.db.execute(f"SET {name} = {value}")
+    await at.db.execute(f"SET plan_cache_mode = {mode}")
+    text = Queries("postmeter.aggregator.store", "memory.sql")["messages"]
+    await at.db.execute(f"PREPARE look_up (int[], uuid[], uuid, uuid) AS {text}")
+    ids = sorted(str(UUID(one)) for _, one in KEYS)
+    keys = f"'{{{', '.join('1' for _ in ids)}}}', '{{{', '.join(ids)}}}', '{ids[0]}', '{ids[-1]}'"
+    plan = "\n".join(line for (line,) in await at.db.fetch(f"EXPLAIN EXECUTE look_up ({keys})"))
+    assert "message_" in plan
+    assert "engagement_" in plan
+    assert "Join Filter" not in plan
 
 
 def first_open(known: Known) -> int | None:
