@@ -211,6 +211,26 @@ async def test_what_the_history_does_not_reach_stays_where_it_is(at: Bench) -> N
     assert [row["state"] for row in states] == [5, 3], "what comes after the registration is the registered one's"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "INSERT INTO privacy_setting (workspace, history_months) VALUES (1, 1)",
+        "INSERT INTO retention_done (workspace, kind, until) VALUES (1, 'history', now()::date - 60)",
+    ],
+)
+async def test_nor_is_moved_what_the_history_of_a_workspace_does_not_reach(at: Bench, said: str) -> None:
+    """Its uniques would be taken back, and never added again."""
+    async with sides(at, 1) as (side,):
+        await side.flush([told(EventType.SENT, AT - 100 * DAY), told(EventType.OPENED, AT - 100 * DAY)])
+        before = await at.total()
+        await at.db.execute(said)
+        await at.db.execute("DELETE FROM event")  # as the workspace's retention does
+        await side.flush([registered()])
+        await settled(at, side)
+        assert await at.total() == before
+        assert len(await messages(at)) == 2
+
+
 async def test_another_choice_is_for_what_comes_then(at: Bench, two: list[Side]) -> None:
     await at.db.execute(
         "INSERT INTO workspace (number, id, name) OVERRIDING SYSTEM VALUE VALUES (1, 'ws-1', '') ON CONFLICT DO NOTHING"

@@ -8,6 +8,7 @@ and nothing is added to it afterwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
@@ -15,7 +16,8 @@ from asyncpg.pgproto.pgproto import UUID
 from postmeter.aggregator.fold import restricted
 from postmeter.aggregator.fold.changes import OWN_COUNTS, Changes
 from postmeter.aggregator.fold.effects import BUCKET, EFFECTS, HIT_COUNTERS, HIT_ENGAGEMENTS, TRACKABLE, UNIQUES, Effect
-from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.fold.horizon import Horizon
+from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
 from postmeter.aggregator.fold.states import Key, is_seen
 from postmeter.aggregator.store import clicks as company
 from postmeter.aggregator.unregistered import provisional
@@ -54,14 +56,24 @@ async def adopt(connection: Connection, changes: Changes, policy: EngagementPoli
     registered = {(row["workspace"], row["provisional"].bytes): row for row in found}
     held = await provisional.hold(connection, registered)
     # What is older than the history cannot be moved exactly; it stays what it is.
-    oldest = changes.horizon.oldest["event"]
-    moving = {key: registered[key] for key, message in held.items() if message.created >= oldest}
+    oldest = await _oldest(connection, {workspace for workspace, _ in held}, changes.horizon)
+    moving = {key: registered[key] for key, message in held.items() if message.created >= oldest[key[0]]}
     if moving:
         await _move(connection, changes, policy, moving, held)
     done = [key for key, is_settled in settled.items() if is_settled or key in registered]
     await connection.execute(_UNREGISTERED["forget"], *columns(done))
     await connection.execute(_UNREGISTERED["fence"], *columns(settled.keys() - set(done)))
     return Adoption(len(moving), len(visited) == most)
+
+
+async def _oldest(connection: Connection, workspaces: set[int], horizon: Horizon) -> dict[int, int]:
+    """From when on each of the workspaces has its history: the installation's horizon, or a later one of its own."""
+    oldest = dict.fromkeys(workspaces, horizon.oldest["event"])
+    if workspaces:
+        month = datetime.fromtimestamp(horizon.now / MICROSECONDS, UTC).date().replace(day=1)
+        for row in await connection.fetch(_QUERIES["shorter_histories"], sorted(workspaces), month):
+            oldest[row["workspace"]] = max(oldest[row["workspace"]], row["oldest"])
+    return oldest
 
 
 async def _move(

@@ -1,6 +1,15 @@
 -- numbers: postmeter.shared.stream.events.EventType
 -- numbers: postmeter.shared.storage.verdict_reasons.StoredVerdict
 
+-- name: shorter_histories
+-- From when on those of workspaces $1 keep history that say for how long, in months beside the one that begins on $2, and
+-- those that have said so before: what was removed then is gone.
+SELECT n.workspace, greatest(d.until, ($2::date - s.history_months * interval '1 month')::date)::timestamp AT TIME ZONE 'UTC' AS oldest
+FROM unnest($1::int[]) AS n (workspace)
+LEFT JOIN privacy_setting s ON s.workspace = n.workspace
+LEFT JOIN retention_done d ON d.workspace = n.workspace AND d.kind = 'history'
+WHERE s.history_months IS NOT NULL OR d.until IS NOT NULL;
+
 -- name: move_history
 -- The history of messages $2 of workspaces $1 becomes that of messages $3 of series $4; whether opens ($5) and clicks
 -- ($6) that a webhook told count there. $7: the reason of those that do not, as it is stored beside a verdict.
