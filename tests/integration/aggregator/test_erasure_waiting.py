@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -86,3 +87,24 @@ async def test_a_url_that_only_waited_with_its_click_goes(at: Bench) -> None:
             pass
     assert await at.value("SELECT count(*) FROM waiting") == 0
     assert [row["url"] for row in await at.db.fetch("SELECT url FROM link WHERE url LIKE 'https%'")] == [urls[1]]
+
+
+@pytest.mark.parametrize("to_hash", [ADA.to_hash, ""])
+async def test_a_message_that_a_webhook_told_of_first_is_one_before_it_is_erased(at: Bench, to_hash: str) -> None:
+    """Whether the webhook names the recipient or not: nameless, neither finds the other again."""
+    mail = Mail("src", to_hash, "", "", "", "", campaign="", template="", tags=[])
+    names: dict[str, Any] = {"provider": ADA.provider, "provider_message": ADA.provider_message, "mail": mail}
+    async with sides(at, 1) as (side,), erasures(at) as erasing:
+        await side.flush([event(kind, None, **names) for kind in (EventType.SENT, EventType.REPLIED)])
+        await side.flush([ADA])
+        await erase(at)
+        while await erasing._round():
+            pass
+        assert await at.value("SELECT step FROM erasure") == Step.MESSAGES
+        await side.adopt()
+        while await erasing._round():
+            pass
+    assert await at.value("SELECT count(*) FROM message") == 1
+    assert await at.value("SELECT count(*) FROM mail WHERE provider_message <> '' OR flags & 1024 = 0") == 0
+    assert await at.value("SELECT count(*) FROM event") == 0
+    assert await at.total() == {"sent": 1, "replies": 1, "unique_replies": 1}

@@ -40,6 +40,14 @@ ON CONFLICT (workspace, digest) DO UPDATE SET at = greatest(known.at, excluded.a
 SELECT id, flags & {Flag.PROVISIONAL} <> 0 AS is_provisional FROM mail
 WHERE workspace = $1 AND to_hash = $2 AND hashtextextended(to_hash, workspace) = hashtextextended($2, $1) LIMIT $3;
 
+-- name: unregistered_of
+-- The messages that webhooks have made under the names of messages $2 of workspace $1, and that are to be looked at still.
+SELECT p.id FROM mail m
+JOIN message p ON p.workspace = m.workspace AND p.provider = m.provider AND p.provider_message = m.provider_message
+    AND p.flags & {Flag.PROVISIONAL} <> 0
+JOIN unregistered u ON u.workspace = p.workspace AND u.message = p.id
+WHERE m.workspace = $1 AND m.id = ANY ($2::uuid[]) AND m.provider_message <> '';
+
 -- name: told_of
 -- What tells of messages $2 of workspace $1 whose they are.
 SELECT id, provider, provider_message, recipient_ref, subject FROM mail WHERE workspace = $1 AND id = ANY ($2::uuid[]);

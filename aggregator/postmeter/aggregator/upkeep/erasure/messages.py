@@ -11,6 +11,7 @@ from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 from postmeter.shared.privacy import erasures, levels
+from postmeter.shared.storage.postgres import Connection
 
 MOST = 200
 """Messages of one step. Their slots are held for it, and counting waits."""
@@ -25,6 +26,8 @@ async def make_nameless(erasure: Erasure) -> bool:
     found = await connection.fetch(QUERIES["messages_of"], workspace, erasure.to_hash, MOST)
     if not found:
         return True
+    if await _are_moving(connection, workspace, [row["id"] for row in found]):
+        return False  # in a moment each is one message; nameless, it would stay two
     told = await strip(
         erasure, sorted(row["id"] for row in found), (row["id"] for row in found if row["is_provisional"])
     )
@@ -64,6 +67,12 @@ async def strip(
             [message for _, _, message in named],
         )
     return told
+
+
+async def _are_moving(connection: Connection, workspace: int, ids: list[UUID]) -> bool:
+    """Whether what webhooks told of any of these messages before it was registered is about to move (ADR 0020)."""
+    made = [row["id"] for row in await connection.fetch(QUERIES["unregistered_of"], workspace, ids)]
+    return bool(made and await connection.fetch(provisional.QUERIES["registered"], [workspace] * len(made), made))
 
 
 async def look_again(erasure: Erasure) -> bool:
