@@ -10,11 +10,11 @@ from postmeter.shared.stream.events import Engagement
 
 
 def click_of(row: bytes) -> dict[str, Any]:
-    return _values(CLICK, CLICK_ROW, row)
+    return values(CLICK, CLICK_ROW, row)
 
 
 def engagement_of(row: bytes) -> dict[str, Any]:
-    return _values(ENGAGEMENT, ENGAGEMENT_ROW, row)
+    return values(ENGAGEMENT, ENGAGEMENT_ROW, row)
 
 
 def engagement(key: Key, kind: Engagement, at: int, series: int) -> bytes:
@@ -22,7 +22,8 @@ def engagement(key: Key, kind: Engagement, at: int, series: int) -> bytes:
     return ENGAGEMENT_ROW.pack(5, 4, workspace, 16, message, 2, kind, 8, at - UNTIL_2000, 8, series)
 
 
-def _values(columns: tuple[str, ...], row: Struct, packed: bytes) -> dict[str, Any]:
+def values(columns: tuple[str, ...], row: Struct, packed: bytes) -> dict[str, Any]:
+    """What a row says, by column; times since 1970."""
     number, *parts = row.unpack(packed)
     assert number == len(columns)
     values = dict(zip(columns, parts[1::2], strict=True))

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
 import msgspec
@@ -31,6 +31,7 @@ from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dimensions import Dimensions, of_message
+from postmeter.aggregator.store.messages import believed
 from postmeter.aggregator.store.rollups import statement
 from postmeter.aggregator.stream import checks
 from postmeter.aggregator.stream.batches import unpack
@@ -39,11 +40,12 @@ from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
 from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.shared.auth.secret import Secret
+from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage import partitions
 from postmeter.shared.storage.rollups import ROLLUPS, TOTAL, Series
 from postmeter.shared.storage.sql import name_of
 from postmeter.shared.stream import records
-from postmeter.shared.stream.events import BounceType, Engagement, EventType, Verdict
+from postmeter.shared.stream.events import BounceType, Engagement, EventType, Mark, Verdict
 from postmeter.shared.stream.records import Mail
 from postmeter.shared.text import hosts
 from tests.aggregation import AT, event, hit, message, registration
@@ -130,6 +132,39 @@ def _texts(record: msgspec.Struct) -> list[str]:
 )
 def test_a_text_that_cannot_be_stored_is_a_fault(record: records.Record) -> None:
     assert checks.fault(record) == "text"
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda workspace, at, message, mark, url: hit(
+                1, at, workspace=workspace, message=message, mark=mark, url=url
+            ),
+            st.sampled_from([1, 2**31 - 1, 2**31, 0, -1]),
+            st.sampled_from([AT, 0, -1, checks._LATEST - 1, checks._LATEST]),
+            st.sampled_from([message(1), b"", bytes(17)]),
+            st.sampled_from(
+                [0, Mark.HEAD, Mark.HONEYPOT, 3, int(Level.OFF) << records.MARK_BITS, 15 << records.MARK_BITS]
+            ),
+            st.sampled_from(["", "https://a.example/", "\0"]),
+        )
+        | st.sampled_from([registration(1), registration(1, links=-1), event(EventType.SENT)]),
+        max_size=4,
+    )
+)
+def test_what_is_sound_has_no_fault(found: list[records.Record]) -> None:
+    assert checks.sound(found) == [one for one in found if checks.fault(one) is None]
+
+
+def test_every_kind_of_record_is_checked() -> None:
+    kinds = set(get_args(records.Record)) | {records.WaitingHit, records.WaitingEvent}
+    assert checks._FAULT_OF.keys() == kinds - {records.Refusal}
+
+
+def test_names_that_only_confined_keys_have_told_are_not_believed() -> None:
+    names = [(1, "SENDGRID", f"sg-{n}") for n in (1, 2)]
+    assert believed(names, [registration(1), registration(2)]) == names
+    assert believed(names, [registration(1), registration(2, confined=True)]) == names[:1]
 
 
 def test_where_a_time_counts() -> None:

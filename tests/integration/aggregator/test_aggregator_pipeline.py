@@ -6,6 +6,7 @@ import pytest
 
 from postmeter.shared.stream.events import EventType, State
 from tests.aggregation import AT, Bench, bench, event, hit, registration
+from tests.integration.flushes import sides
 from tests.waiting import until
 
 
@@ -43,6 +44,20 @@ async def test_registered_messages_and_their_hits_are_counted(at: Bench) -> None
         assert await at.total(table) == expected
     assert await at.value("SELECT count(*) FROM event") == 7
     assert await at.value("SELECT state FROM message WHERE sent_at IS NOT NULL") == State.DELIVERED
+
+
+async def test_of_registrations_of_one_message_in_one_flush_the_first_holds(at: Bench) -> None:
+    """Its series is that of the message, of the cohorts, and of what counts; its provider's name is the message's."""
+    other = registration(1, campaign="autumn", provider_message="sg-other")
+    names = [{"provider": "SENDGRID", "provider_message": name} for name in ("sg-1", "sg-other")]
+    async with sides(at, 1) as (side,):
+        await side.flush([registration(1), other, hit(1)])
+        await side.flush([hit(1), *(event(EventType.DELIVERED, None, AT, **name) for name in names)])
+    assert await at.value("SELECT count(*) FROM message") == 1
+    assert await at.value("SELECT count(*) FROM waiting WHERE provider_message = 'sg-other'") == 1
+    of_first = "SELECT sum({}) FROM {} JOIN series ON series = id WHERE campaign = 'spring'"
+    assert await at.value(of_first.format("human_opens", "activity_1d")) == 2
+    assert await at.value(of_first.format("delivered", "cohort_created_1d")) == 1
 
 
 async def test_tags_are_kept_as_sent_and_their_order_makes_no_series(at: Bench) -> None:
