@@ -75,18 +75,20 @@ export function predecessors(list, campaign, most) {
 
 /**
  * The campaigns that were sent in each bucket of a curve, the earliest first: of those that sent some of what is looked at.
- * What is sent for ever, such as a welcome, belongs to no bucket.
+ * What is sent for ever, such as a welcome, belongs to no bucket, nor does what was sent before the period.
  * @param {{timestamp: string}[]} rows
+ * @param {number} begin when the period begins, in milliseconds since 1970: the first bucket may begin before it
  * @param {object[]} counts by campaign, of the same mail
  * @param {object[] | null} list all campaigns
  */
-export function sendings(rows, counts, list) {
-  const starts = rows.map(({ timestamp }) => Date.parse(timestamp));
+export function sendings(rows, begin, counts, list) {
+  const starts = rows.map(({ timestamp }) => Math.max(Date.parse(timestamp), begin));
   const sent = new Set(counts.filter((row) => row.sent > 0).map((row) => row.campaign));
   const found = rows.map(() => []);
   const campaigns = (list ?? []).filter(({ id, sent_at: at, status }) => at && status !== "running" && sent.has(id));
   for (const one of campaigns.sort((a, b) => a.sent_at.localeCompare(b.sent_at))) {
-    found[starts.findLastIndex((start) => start <= Date.parse(one.sent_at))]?.push(one);
+    const at = Date.parse(one.sent_at);
+    found[starts.findLastIndex((start) => start <= at)]?.push(one);
   }
   return found;
 }

@@ -2,7 +2,8 @@
 
 import { here } from "../address.js";
 import { valueOf } from "./measures.js";
-import { bucket, dayOf, daysBetween, mark, shifted, startOf } from "./times.js";
+import { MOST, beginOf } from "./periods.js";
+import { bucket, dayOf, daysBetween, mark, shifted } from "./times.js";
 import { t } from "../texts.js";
 
 /** Whom each line counts: each audience holds the ones before it, so that the lines lie above each other. */
@@ -51,8 +52,8 @@ export function marksOf(rows, view) {
 }
 
 /** Whether the first bucket began before the period, so that it holds a part of a week or month. */
-export const isCut = ([first], { period, zone }) =>
-  Boolean(first) && Date.parse(first.timestamp) < Date.parse(startOf(period.first, zone));
+export const isCut = ([first], view) =>
+  Boolean(first) && Date.parse(first.timestamp) < beginOf(view);
 
 /** The address at which the buckets from one to another are the period that is looked at; a day is the least. */
 export function zoomed(rows, view) {
@@ -66,10 +67,12 @@ export function zoomed(rows, view) {
   };
 }
 
-/** The address at which the period is twice as long, as far as today. */
+/** The address at which the period is twice as long, as far as today and as a query takes it. */
 export function widened(view) {
   const { first, last, days } = view.period;
-  const today = dayOf(Date.now(), view.zone);
-  const to = shifted(last, Math.ceil(days / 2));
-  return here({ period: null, from: shifted(first, -Math.ceil(days / 2)), to: to < today ? to : today });
+  const half = Math.ceil(days / 2);
+  const [today, later] = [dayOf(Date.now(), view.zone), shifted(last, half)];
+  const to = later < today ? later : today;
+  const [from, earliest] = [shifted(first, -half), shifted(to, 1 - MOST)];
+  return here({ period: null, from: from > earliest ? from : earliest, to });
 }

@@ -1,13 +1,18 @@
 /** Periods: which days are looked at, by which buckets, and which days before they are held against. */
 
-import { dayOf, daysBetween, earlier, isDay, shifted } from "./times.js";
+import { dayOf, daysBetween, earlier, isDay, shifted, startOf } from "./times.js";
 
 /** Periods that end now, with their days; today is one of them. */
 export const PERIODS = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 const USUAL = "30d";
 const WEEK = 7;
+/** No mail is older, and days before it still have years of four digits. */
+const EARLIEST = "1970-01-01";
 /** Days; a query takes ten years. */
-const MOST = 3650;
+export const MOST = 3650;
+
+/** When the period that is looked at begins, in milliseconds since 1970. */
+export const beginOf = ({ period, zone }) => Date.parse(startOf(period.first, zone));
 
 /** Buckets that are few enough for a curve and fine enough for its days. */
 function resolutionOf(days) {
@@ -28,7 +33,8 @@ export function periodOf(params, zone, now = Date.now()) {
   let name = params.get("period") ?? USUAL;
   let first = params.get("from");
   let last = params.get("to");
-  if (isDay(first ?? "") && isDay(last ?? "") && first <= last && first <= today && daysBetween(first, last) < MOST) {
+  const areDays = isDay(first ?? "") && isDay(last ?? "") && EARLIEST <= first;
+  if (areDays && first <= last && first <= today && daysBetween(first, last) < MOST) {
     name = "custom";
     if (last > today) last = today;
   } else {

@@ -10,7 +10,8 @@ import { metricName, metricWhat } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { METRICS, total, valueOf } from "../model/measures.js";
 import { change, count, money, rate } from "../model/numbers.js";
-import { query, segment, viewed, viewedBefore, windowOf } from "../model/requests.js";
+import { beginOf } from "../model/periods.js";
+import { query, segment, viewed, viewedBefore } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
 import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
@@ -124,7 +125,7 @@ function Curve({ rows, before, view, requests, campaigns }) {
   const { list } = useCampaigns();
   const measure = CURVES.includes(params.get("curve")) ? params.get("curve") : CURVES[0];
   const lines = linesOf(measure, rows, before && alongside(rows, before, view), view.who);
-  const sent = sendings(rows, campaigns, list);
+  const sent = sendings(rows, beginOf(view), campaigns, list);
   const names = namesOf(rows, view);
   const table = rows.map((row, at) => ({
     from: row.timestamp,
@@ -166,7 +167,7 @@ function Outstanding({ rows, now, seen, view }) {
   const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
   const opened = (row) =>
     t("overview.stands", { rate: rate(row.unique_opens, row.delivered), of: count(row.delivered), overall });
-  const begin = Date.parse(windowOf({ from: view.period.from, timezone: view.zone }).from);
+  const begin = beginOf(view);
   const items = outstanding(rows, list, begin, { opened: now.unique_opens, of: whole }).map(
     ({ row }) => html`<li key=${row.campaign}>${link(row)}<div class="soft">${opened(row)}</div></li>`,
   );
