@@ -24,8 +24,12 @@ function estimate(hour) {
   return { mean, variance: Math.max(0, square - mean ** 2) / n };
 }
 
-/** How far an hour's score may be from the true one, in points, with 95 % certainty. */
-export const margin = (hour) => QUANTILE * Math.sqrt(estimate(hour).variance) * 100;
+/** Between which points an hour's true score is, with 95 % certainty: of few messages it lies beside the one that was counted. */
+export function range(hour) {
+  const { mean, variance } = estimate(hour);
+  const reach = QUANTILE * Math.sqrt(variance);
+  return [Math.max(mean - reach, 0) * 100, Math.min(mean + reach, 1) * 100];
+}
 
 /** The two-sided p-value of a z (Abramowitz and Stegun 7.1.26: within 2e-7). */
 export function chanceOf(z) {

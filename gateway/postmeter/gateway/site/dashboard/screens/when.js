@@ -6,7 +6,7 @@ import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { count, percent, rate } from "../model/numbers.js";
 import { get, segment } from "../model/requests.js";
-import { margin, rivals } from "../model/sureness.js";
+import { range, rivals } from "../model/sureness.js";
 import { SHOWN, clock, dayName, placeOf, points, weekOf, whole } from "../model/week.js";
 import { CampaignChoice } from "../parts/choice.js";
 import { Freshness } from "../parts/freshness.js";
@@ -32,7 +32,8 @@ const NAMED = 3;
 /** A cell in words. */
 function inWords(hour) {
   if (!hour) return t("when.no_mail");
-  const score = hour.compared ? `${points(hour)}\u202f±\u202f${percent(margin(hour)).slice(0, -2)}` : points(hour);
+  const [low, high] = range(hour).map((end) => percent(end).slice(0, -2));
+  const score = hour.compared ? `${points(hour)} (${low}\u2013${high})` : points(hour);
   const values = { opened: opened(hour), clicked: clicked(hour), score };
   return t(hour.compared ? "when.cell" : "when.cell.pale", { sent: count(hour.emails_sent), ...values });
 }
