@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.dashboard.readings import OPENS, counted, figure, number, percent
 from tests.acceptance.dashboard_visits import Visiting
@@ -245,6 +245,39 @@ def test_a_campaign_sent_before_the_days_says_so(world: ToldHistory, visiting: V
     expect(page.locator("thead")).to_contain_text("Opened of delivered")
     page = visiting().to("/campaigns?period=30d&zone=UTC")
     expect(page.locator("tbody tr", has_text="Sent before these days")).to_have_count(0)
+
+
+def test_campaigns_are_sorted_by_what_can_be_held_against_each_other(world: ToldHistory, visiting: Visiting) -> None:
+    """Amounts of several currencies cannot, and more opens than mail that was delivered are no rate."""
+    page = visiting().page
+    bought = [("may", "JPY", 1, 500), ("may", "EUR", 2, 300.5), ("march", "EUR", 4, 100), ("april", "JPY", 3, 9000)]
+
+    def told(route: Route) -> None:
+        body = route.request.post_data or ""
+        answer = route.fetch().json()
+        if "conversions" in body:
+            names = ("campaign", "currency", "conversions", "revenue")
+            answer["data"] = [dict(zip(names, row, strict=True)) for row in bought]
+        for row in answer["data"]:
+            if row.get("campaign") == "march":
+                row |= {"unique_opens": 900, "delivered": 9}
+        route.fulfill(json=answer)
+
+    page.route("**/v1/query", told)
+    page.goto(f"{world.url}/campaigns?period=90d&sort=-revenue")
+    expect(page.get_by_role("columnheader", name="Revenue sorted by EUR")).to_be_visible()
+    rows = page.locator("main tbody tr")
+    expect(rows.nth(0)).to_contain_text("\u20ac300.50, \u00a5500")
+    expect(rows.nth(1)).to_contain_text("March news")
+    page.get_by_role("columnheader", name="Opened of delivered").get_by_role("link").click()
+    expect(rows.last).to_contain_text("March news")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("^CSV")).click()
+    shares = {
+        row["campaign"]: row["opened_percent"] for row in csv.DictReader(download.value.path().read_text().splitlines())
+    }
+    assert shares["march"] == ""
+    assert shares["june"]
 
 
 def test_a_message_s_life_is_told_with_verdicts_and_reasons(world: ToldHistory, visiting: Visiting) -> None:

@@ -85,6 +85,12 @@ export function rateOf(name, counts, who) {
   return rate(valueOf(name, counts, who), wholeOf(name, counts), MEASURES[name].digits);
 }
 
+/** The same as a number to sort by, null where there is no rate. */
+export function fractionOf(name, counts, who) {
+  const [value, whole] = [valueOf(name, counts, who), wholeOf(name, counts)];
+  return whole && value <= whole ? value / whole : null;
+}
+
 /** What the measure's rate is of in a row of counts, or null where it has none. */
 export function wholeOf(name, counts) {
   const { of } = MEASURES[name];

@@ -27,18 +27,19 @@ export function percent(value, digits = 1) {
   return `${thin({ minimumFractionDigits: digits, maximumFractionDigits: digits }, value)}${THIN}%`;
 }
 
-/** A part in percent: 34.2, rounded half-up on whole numbers; null where there is nothing to divide by. */
+/**
+ * A part in percent: 34.2, rounded half-up on whole numbers; null where there is nothing to divide by, and where more happened
+ * than the whole: in few days much is of mail from before them.
+ */
 export function percentOf(part, whole, digits = 1) {
   const steps = 10 ** digits;
-  return whole ? Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps : null;
+  return whole && part <= whole ? Math.floor((part * 200 * steps + whole) / (2 * whole)) / steps : null;
 }
 
-/**
- * A rate: `34.2 %`; a dash where there is nothing to divide by, and where more happened than the whole: in few days much is of
- * mail from before them.
- */
+/** A rate: `34.2 %`; a dash where there is none. */
 export function rate(part, whole, digits = 1) {
-  return whole && part <= whole ? percent(percentOf(part, whole, digits), digits) : "\u2013";
+  const value = percentOf(part, whole, digits);
+  return value === null ? "\u2013" : percent(value, digits);
 }
 
 /** Money: `1 204.50 €`. */

@@ -3,7 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { here } from "../address.js";
 import { mailboxName, ofProvider } from "../model/mailboxes.js";
-import { valueOf, wholeOf } from "../model/measures.js";
+import { fractionOf } from "../model/measures.js";
 import { t } from "../texts.js";
 import { Figure, Whole } from "./figure.js";
 import { Panel } from "./panel.js";
@@ -30,7 +30,7 @@ function rateColumn(measure, view, minor) {
     cell: (row) =>
       html`<${Told} measure=${measure} as="rate" row=${row} view=${view} />${" "}
         <${Whole} measure=${measure} counts=${row} />`,
-    value: (row) => valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1),
+    value: (row) => fractionOf(measure, row, view.who),
   };
 }
 

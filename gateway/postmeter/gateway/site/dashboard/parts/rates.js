@@ -15,7 +15,6 @@ import { Table } from "./table.js";
 const FINE = 4;
 /** Percent that an axis reaches to at least. */
 const SHORTEST = 0.5;
-const NONE = "\u2013";
 /** What rates are of that are not of what was delivered. */
 const OF = { click_to_open_rate: "opened", bounce_rate: "sent" };
 
@@ -59,7 +58,7 @@ function Numbers({ metric, test, rows }) {
       key: "value",
       title: t("compare.rate"),
       numeric: true,
-      cell: ({ value, interval }) => html`${interval.trials ? percent(value, 2) : NONE}
+      cell: ({ interval }) => html`${rate(interval.successes, interval.trials, 2)}
         <div class="soft">${span(interval, 2)}</div>`,
     },
   ];

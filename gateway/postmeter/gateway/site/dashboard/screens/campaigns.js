@@ -5,9 +5,10 @@ import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { metricWhat } from "../model/declared.js";
-import { MEASURES, METRICS, valueOf, wholeOf } from "../model/measures.js";
+import { MEASURES, METRICS, fractionOf, valueOf } from "../model/measures.js";
 import { count, money, percentOf } from "../model/numbers.js";
-import { query, segment, viewed, windowOf } from "../model/requests.js";
+import { beginOf } from "../model/periods.js";
+import { query, segment, viewed } from "../model/requests.js";
 import { SEEN, seenOf } from "../model/seen.js";
 import { ago } from "../model/times.js";
 import { spanOf } from "../parts/controls.js";
@@ -39,16 +40,38 @@ function about(row, view) {
   return [sent, t("campaigns.delivered", { count: count(row.delivered) })].filter(Boolean).join(" · ");
 }
 
-function columns({ view, request, revenue }) {
-  const begin = Date.parse(windowOf({ from: view.period.from, timezone: view.zone }).from);
+/** Revenue by campaign and currency, sorted in the currency of most purchases: what is of several has no sum, and no order. */
+function revenueColumn(purchases) {
+  const bought = {};
+  for (const { currency, conversions } of purchases) bought[currency] = (bought[currency] ?? 0) + conversions;
+  const [first, ...others] = Object.keys(bought).sort((a, b) => bought[b] - bought[a] || a.localeCompare(b));
+  const sums = (row) =>
+    purchases
+      .filter(({ campaign }) => campaign === row.key)
+      .sort((a, b) => (b.currency === first) - (a.currency === first));
+  const title = t("overview.revenue");
+  return {
+    key: "revenue",
+    title: others.length ? html`${title} <span class="of">${t("campaigns.sorted", { currency: first })}</span>` : title,
+    numeric: true,
+    minor: true,
+    value: (row) => sums(row).find(({ currency }) => currency === first)?.revenue,
+    cell: (row) =>
+      sums(row)
+        .map((one) => money(one.revenue, one.currency))
+        .join(", "),
+  };
+}
+
+function columns({ view, request, purchases }) {
+  const begin = beginOf(view);
   const isEarlier = (row) => row.status !== "running" && Date.parse(row.sent_at) < begin;
   const figure = (measure, as, minor) => ({
     key: measure,
     title: html`${t(`measure.${measure}`)}${as === "rate" && html` <span class="of">${t(`of.${MEASURES[measure].of}`)}</span>`}`,
     numeric: true,
     minor,
-    value: (row) =>
-      as === "rate" ? valueOf(measure, row, view.who) / (wholeOf(measure, row) || 1) : valueOf(measure, row, view.who),
+    value: (row) => (as === "rate" ? fractionOf : valueOf)(measure, row, view.who),
     cell: (row) =>
       html`<${Figure} measure=${measure} as=${as} counts=${row} view=${view} id=${`${measure}.${row.key}`}
         request=${ofOne(request, row.key)} />${measure === "opened" && html`<${HiddenPart} counts=${row} />`}`,
@@ -74,17 +97,7 @@ function columns({ view, request, revenue }) {
     figure("clicked", "rate"),
     figure("opens", "count", true),
     figure("bounced", "rate", true),
-    {
-      key: "revenue",
-      title: t("overview.revenue"),
-      numeric: true,
-      minor: true,
-      value: (row) => revenue(row.key).reduce((sum, one) => sum + one.revenue, 0),
-      cell: (row) =>
-        revenue(row.key)
-          .map((one) => money(one.revenue, one.currency))
-          .join(", "),
-    },
+    revenueColumn(purchases),
   ];
 }
 
@@ -120,7 +133,6 @@ export default function Campaigns({ view }) {
   const bought = query(viewed(view, { metrics: ["conversions", "revenue"], dimensions: ["campaign", "currency"] }));
   const answer = useAnswer(request);
   const purchases = useAnswer(bought).value?.data ?? [];
-  const revenue = (campaign) => purchases.filter((row) => row.campaign === campaign);
   const text = params.get("q") ?? "";
   const known = new Map((list ?? []).map(({ id, sent_at, status }) => [id, { sent_at, status }]));
   const fits = (row) => `${row.name} ${row.key}`.toLowerCase().includes(text.toLowerCase());
@@ -140,7 +152,7 @@ export default function Campaigns({ view }) {
         requests=${[request, bought]} rows=${rows.map(filed)} name="campaigns">
         <${Search} text=${text} />
         <${Hidden} counts=${seenOf(rows)} />
-        <${Table} columns=${columns({ view, request, revenue })} rows=${rows} caption=${t("screen.campaigns")}
+        <${Table} columns=${columns({ view, request, purchases })} rows=${rows} caption=${t("screen.campaigns")}
           sort="sort" usual="-sent_at" />
         <${Meaning} of=${[[t("overview.revenue"), metricWhat("revenue")]]} />
         ${rest > 0 && html`<p class="soft note">${t("campaigns.rest", { n: rest, count: count(rest) })}</p>`}
