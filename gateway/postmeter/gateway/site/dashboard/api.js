@@ -19,7 +19,6 @@ const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds 
  * Sends a request and gives its answer's JSON, null where it has none. A 429 or 503 that says how long to wait is sent
  * again after that. Throws a Failure; after a 401 the page is on its way to /login.
  * @param {{method: string, path: string, body?: object}} request
- * @param {AbortSignal} [signal]
  */
 export async function ask(request, signal) {
   for (let tried = 1; ; tried++) {
@@ -51,9 +50,7 @@ export async function askWhole(request, signal) {
 
 /**
  * Opens a stream: its answer, whose body comes as it comes. Throws a Failure.
- * @param {string} path
  * @param {string | null} last the id of the last event that was seen; none: from now on
- * @param {AbortSignal} signal
  */
 export async function open(path, last, signal) {
   const answer = await send({ method: "GET", path }, signal, last === null ? {} : { "Last-Event-ID": last });

@@ -1,4 +1,4 @@
-/** All words of the page, from one file for each language. */
+/** All words of the page, from one file for each language, and how the browser writes numbers and dates. */
 
 /** Languages that there is a file of, each by its own name. */
 export const LANGUAGES = { en: "English", de: "Deutsch" };
@@ -45,6 +45,9 @@ export function chooseLanguage(name) {
 /** Whether there is such a text. */
 export const has = (key) => Object.hasOwn(texts, key);
 
+/** A name of the API in words, by the text below a key; one that there is no text for is called as the API calls it. */
+export const wordsOf = (key, name) => (has(`${key}.${name}`) ? t(`${key}.${name}`) : name.replaceAll("_", " "));
+
 function pattern(key, n) {
   const found = texts[key] ?? key;
   return typeof found === "string" ? found : (found[plural.select(n ?? 0)] ?? found.other);
@@ -65,4 +68,16 @@ export function say(key, values) {
   return pattern(key, values.n)
     .split(/(\{\w+\})/)
     .map((part) => (part.startsWith("{") && part.endsWith("}") ? values[part.slice(1, -1)] : part));
+}
+
+const made = new Map();
+
+/**
+ * A format of Intl, each made once: to make one takes longer than to use it a hundred times.
+ * @param {"NumberFormat" | "DateTimeFormat" | "RelativeTimeFormat"} kind
+ */
+export function formatOf(kind, locale, options) {
+  const key = `${kind} ${locale} ${JSON.stringify(options)}`;
+  if (!made.has(key)) made.set(key, new Intl[kind](locale, options));
+  return made.get(key);
 }

@@ -30,11 +30,8 @@ function beyond(counts, limit) {
 const words = (counts, { measure, of }) => ({ rate: rateOf(measure, counts), of: count(counts[of]) });
 
 /**
- * Findings, the worst of their kind first: {text, values, address}; `text` is a text below `attention.`.
- * @param {object} now counts of the period
- * @param {object} before counts of the days before
- * @param {object[]} campaigns counts by campaign
- * @param {object[]} providers counts by mailbox provider
+ * Findings, the worst of their kind first: {text, values, address}; `text` is a text below `attention.`. Of counts of the
+ * period, of the days before, and of the period by campaign and by mailbox provider.
  */
 export function findings(now, before, campaigns, providers) {
   const found = [];

@@ -67,10 +67,8 @@ export const latestFirst = (list) => [...list].sort((a, b) => (b.sent_at ?? "").
 
 /** The campaigns that were sent before one, the latest first. */
 export function predecessors(list, campaign, most) {
-  return list
-    .filter((one) => one.id !== campaign.id && one.sent_at && one.sent_at < campaign.sent_at)
-    .sort((a, b) => b.sent_at.localeCompare(a.sent_at))
-    .slice(0, most);
+  const earlier = list.filter((one) => one.id !== campaign.id && one.sent_at && one.sent_at < campaign.sent_at);
+  return latestFirst(earlier).slice(0, most);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Names of the API, which the gateway writes into the page: what it counts, and by what. */
 
-import { has, t } from "../texts.js";
+import { has, t, wordsOf } from "../texts.js";
+import { mailboxName } from "./mailboxes.js";
 import { whatOf } from "./measures.js";
 
 const declared = (name) => document.querySelector(`meta[name=${name}]`).content.split(" ");
@@ -10,10 +11,8 @@ export const METRICS = declared("metrics");
 /** Dimensions that everything can be filtered by. */
 export const FILTERS = declared("dimensions");
 
-const wordsOf = (key, name) => (has(key) ? t(key) : name.replaceAll("_", " "));
-
-/** A metric in words; one that a language has none for is called as the API calls it. */
-export const metricName = (name) => wordsOf(`metric.${name}`, name);
+/** A metric in words. */
+export const metricName = (name) => wordsOf(has(`metric.${name}`) ? "metric" : "measure", name);
 
 /** Metrics that are what one of the page's measures counts, by its name. */
 export const MEASURED = {
@@ -28,5 +27,11 @@ export function metricWhat(name) {
   return has(`metric.${name}.what`) ? t(`metric.${name}.what`) : whatOf(MEASURED[name] ?? name);
 }
 
-/** A dimension in words, likewise. */
-export const dimensionName = (name) => wordsOf(`dimension.${name}`, name);
+/** A dimension in words. */
+export const dimensionName = (name) => wordsOf("dimension", name);
+
+/** A value of a dimension in words. named: gives a campaign's name. */
+export function valueName(dimension, value, named) {
+  if (dimension === "mailbox_provider") return mailboxName(value);
+  return (dimension === "campaign" ? named(value) : value) || t("value.none");
+}

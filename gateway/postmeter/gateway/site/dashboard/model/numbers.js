@@ -1,7 +1,6 @@
 /** Numbers as they are printed: thousands apart by a thin space, rates with one decimal, money with its currency. */
 
-import { language } from "../texts.js";
-import { formatOf } from "./formats.js";
+import { formatOf, language } from "../texts.js";
 
 const THIN = "\u202f";
 

@@ -1,7 +1,6 @@
 /** Times as they are printed: relative up to a day, then dates in the zone that is looked at. */
 
-import { language } from "../texts.js";
-import { formatOf } from "./formats.js";
+import { formatOf, language } from "../texts.js";
 
 const DAY = 86_400_000;
 const STEPS = [
@@ -9,6 +8,9 @@ const STEPS = [
   ["minute", 60_000],
   ["second", 1000],
 ];
+
+/** A zone as it is printed: `America/New York`. */
+export const zoneName = (zone) => zone.replaceAll("_", " ");
 
 /** Whether a browser knows the zone. */
 export function isZone(zone) {

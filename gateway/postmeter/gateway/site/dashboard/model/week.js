@@ -1,7 +1,6 @@
 /** The hours of the week, as the heatmap's report has them. */
 
-import { language } from "../texts.js";
-import { formatOf } from "./formats.js";
+import { formatOf, language } from "../texts.js";
 import { count, percent, percentOf } from "./numbers.js";
 
 /** Days as the report names them, in its order. */

@@ -3,18 +3,16 @@
 import { html } from "../htm/standalone.module.js";
 import { to } from "../address.js";
 import { count, percent } from "../model/numbers.js";
-import { has, say, t } from "../texts.js";
+import { say, t, wordsOf } from "../texts.js";
 import { Panel } from "./panel.js";
 import { Table } from "./table.js";
 
-/** A reason's name in words; reasons are a closed list, and what is not on it is shown as it is. */
-const reasonOf = (reason) => (has(`bounce.${reason}`) ? t(`bounce.${reason}`) : reason);
-
-const COLUMNS = () => [
+/** Columns of reasons, and of how many bounces had each. */
+export const reasonColumns = () => [
   {
     key: "reason",
     title: t("deliverability.reason"),
-    cell: (row) => html`${reasonOf(row.reason)}
+    cell: (row) => html`${wordsOf("bounce", row.reason)}
       <span class="share" style=${{ width: `${row.percentage}%` }}></span>`,
   },
   {
@@ -41,7 +39,7 @@ export function Bounces({ report, request }) {
   return html`<${Panel} title=${title} note=${t("deliverability.reasons.what")} requests=${[request]}
       rows=${reasons} name="bounce-reasons">
     <p>${say("deliverability.bounces", values)}</p>
-    <${Table} columns=${COLUMNS()} rows=${reasons} caption=${title} none=${t("deliverability.no_reasons")} />
+    <${Table} columns=${reasonColumns()} rows=${reasons} caption=${title} none=${t("deliverability.no_reasons")} />
     <p class="note"><a href=${where}>${t("deliverability.where")}</a></p>
   </${Panel}>`;
 }

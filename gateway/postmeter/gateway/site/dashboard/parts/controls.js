@@ -4,12 +4,12 @@ import { html, useState } from "../htm/standalone.module.js";
 import { go, here } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { FILTERS, dimensionName } from "../model/declared.js";
+import { FILTERS, dimensionName, valueName } from "../model/declared.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { AUDIENCES } from "../model/measures.js";
 import { query, viewed } from "../model/requests.js";
 import { PERIODS } from "../model/periods.js";
-import { day, dayOf } from "../model/times.js";
+import { day, dayOf, zoneName } from "../model/times.js";
 import { t } from "../texts.js";
 
 const noon = (date) => new Date(`${date}T12:00:00Z`);
@@ -18,6 +18,9 @@ const noon = (date) => new Date(`${date}T12:00:00Z`);
 export function spanOf({ first, last }) {
   return first === last ? day(noon(first), "UTC") : `${day(noon(first), "UTC")} \u2013 ${day(noon(last), "UTC")}`;
 }
+
+/** The days that a view is of, and whose they are. */
+export const daysOf = ({ period, zone }) => t("overview.days", { days: spanOf(period), zone: zoneName(zone) });
 
 function chosenDays(event) {
   event.preventDefault();
@@ -63,7 +66,6 @@ function foldUp(element) {
 /** The choice is made when it is unfolded: it has hundreds of zones, of which each page would carry every one. */
 function Zone({ zone }) {
   const [open, setOpen] = useState(false);
-  const words = (name) => name.replaceAll("_", " ");
   const choose = (event) => {
     event.preventDefault();
     const { zone: chosen } = Object.fromEntries(new FormData(event.target));
@@ -71,11 +73,11 @@ function Zone({ zone }) {
     go(here({ zone: chosen }));
   };
   return html`<details class="drop" onToggle=${(event) => setOpen(event.target.open)}>
-    <summary>${t("control.zone")}: ${words(zone)}</summary>
+    <summary>${t("control.zone")}: ${zoneName(zone)}</summary>
     ${
       open &&
       html`<form class="dropped" onSubmit=${choose}><label>${t("control.zone")}<select name="zone" value=${zone}>
-      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${words(name)}</option>`)}</select></label>
+      ${zones(zone).map((name) => html`<option key=${name} value=${name}>${zoneName(name)}</option>`)}</select></label>
       <button>${t("control.show")}</button></form>`
     }</details>`;
 }
@@ -118,8 +120,7 @@ function Filters({ view }) {
   // What is taken away cannot keep the focus.
   const toFilter = (event) => event.currentTarget.closest(".filters").querySelector("summary").focus();
   const chosen = FILTERS.flatMap((name) => (filters[name] ?? []).map((value) => [name, value]));
-  const names = { campaign: named, mailbox_provider: mailboxName };
-  const words = (name, value) => (names[name]?.(value) ?? value) || t("value.none");
+  const words = (name, value) => valueName(name, value, named);
   return html`<div class="group filters" role="group" aria-label=${t("control.filters")}>
     ${chosen.map(([name, value]) => html`<a key=${name + value} class="filter"
       href=${here({ [name]: filters[name].filter((one) => one !== value) })} onClick=${toFilter}

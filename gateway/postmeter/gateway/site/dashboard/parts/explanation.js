@@ -3,19 +3,16 @@
 import { html } from "../htm/standalone.module.js";
 import { curl } from "../api.js";
 import { useCampaigns } from "../model/campaigns.js";
-import { FILTERS, dimensionName, metricName } from "../model/declared.js";
-import { mailboxName } from "../model/mailboxes.js";
+import { FILTERS, dimensionName, metricName, valueName } from "../model/declared.js";
 import { MEASURES, rateOf, valueOf, whatOf, wholeOf } from "../model/measures.js";
 import { count } from "../model/numbers.js";
 import { search, windowOf } from "../model/requests.js";
-import { day, exact, isDay } from "../model/times.js";
+import { day, exact, isDay, zoneName } from "../model/times.js";
 import { t } from "../texts.js";
 import { Command } from "./command.js";
 import { Dialog } from "./dialog.js";
 import { Messages, foundBy } from "./messages.js";
 import { Split } from "./split.js";
-
-const place = (zone) => zone.replaceAll("_", " ");
 
 /** An end of a window in words: a day as a day, an instant in its zone. */
 const end = (text, zone) => (isDay(text) ? day(Date.parse(text), "UTC") : exact(Date.parse(text), zone));
@@ -44,13 +41,12 @@ function Counts({ measure, counts, who }) {
 
 function Window({ body }) {
   const { named } = useCampaigns();
-  const names = { campaign: named, mailbox_provider: mailboxName };
-  const words = (name) => body.filters[name].map((value) => (names[name]?.(value) ?? value) || t("value.none"));
+  const words = (name) => body.filters[name].map((value) => valueName(name, value, named));
   const chosen = FILTERS.filter((name) => body.filters?.[name]?.length);
   const filters = chosen.map((name) => `${dimensionName(name)}: ${words(name).join(", ")}`);
   const zone = body.timezone ?? "UTC";
   const until = body.to ? end(body.to, zone) : t("explain.now");
-  return html`<p>${t("explain.window", { from: end(body.from, zone), to: until, zone: place(zone) })}
+  return html`<p>${t("explain.window", { from: end(body.from, zone), to: until, zone: zoneName(zone) })}
     ${" "}${filters.length ? filters.join("; ") : t("explain.no_filter")}</p>`;
 }
 

@@ -7,6 +7,16 @@ import { change, count } from "../model/numbers.js";
 import { t } from "../texts.js";
 import { Explanation } from "./explanation.js";
 
+/** A number, and what explains it where the address asks for that; children: gives the explanation. */
+export function Explained({ measure, text, id, children }) {
+  const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
+  return html`<button class="figure" onClick=${() => unfold({ explain: id })} aria-label=${label}>${text}</button>
+    ${parameters().get("explain") === id && children()}`;
+}
+
+/** Closes an explanation. */
+export const close = () => fold({ explain: null });
+
 /**
  * @param {object} given
  * @param {string} given.measure a name of MEASURES
@@ -19,13 +29,8 @@ import { Explanation } from "./explanation.js";
 export function Figure({ measure, counts, view, request, id = measure, as = "count" }) {
   const value = valueOf(measure, counts, view.who);
   const text = as === "rate" ? rateOf(measure, counts, view.who) : count(value);
-  const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
-  return html`<button class="figure" onClick=${() => unfold({ explain: id })} aria-label=${label}>${text}</button>
-    ${
-      parameters().get("explain") === id &&
-      html`<${Explanation} measure=${measure} counts=${counts} view=${view}
-      request=${request} close=${() => fold({ explain: null })} />`
-    }`;
+  return html`<${Explained} measure=${measure} text=${text} id=${id}>${() => html`<${Explanation}
+    measure=${measure} counts=${counts} view=${view} request=${request} close=${close} />`}</${Explained}>`;
 }
 
 /** `34.2 % of 4 900 delivered`; nothing where the measure has no rate, and why where it is of more than the whole. */
@@ -34,7 +39,7 @@ export function Rate({ measure, counts, view }) {
   if (whole === null) return null;
   if (whole && valueOf(measure, counts, view.who) > whole) return html`<span class="soft">${t("figure.beyond")}</span>`;
   return html`<span
-    class="soft">${t(`measure.${measure}.rate`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
+    class="soft">${t(`rate.${MEASURES[measure].of}`, { rate: rateOf(measure, counts, view.who), of: count(whole) })}</span>`;
 }
 
 /** What a rate is of, behind it, where a column says of what: `of 4 900`. */

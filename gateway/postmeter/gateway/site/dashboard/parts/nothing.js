@@ -4,7 +4,7 @@ import { html } from "../htm/standalone.module.js";
 import { here } from "../address.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { say, t } from "../texts.js";
-import { Empty, Failed, Loading } from "./states.js";
+import { Empty, Missing } from "./states.js";
 
 /** The command that registers a first message. */
 export const firstMessage = () => `curl -s ${location.origin}/v1/messages -H "Authorization: Bearer $KEY" \\
@@ -15,7 +15,7 @@ export const firstMessage = () => `curl -s ${location.origin}/v1/messages -H "Au
 /** longer: the period that a click chooses. */
 export function Nothing({ longer = "12m" }) {
   const { list, error } = useCampaigns();
-  if (!list) return error ? html`<${Failed} error=${error} />` : html`<${Loading} />`;
+  if (!list) return html`<${Missing} error=${error} />`;
   const link = html`<a href=${here({ period: longer, from: null, to: null })}>${t(`period.${longer}`)}</a>`;
   if (list.length)
     return html`<${Empty} title=${t("overview.quiet")}

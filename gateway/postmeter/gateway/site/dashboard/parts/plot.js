@@ -29,6 +29,9 @@ const DOTS = [2, 4];
 /** Pixels of half a mark's width, and of its height. */
 const MARK = 4;
 
+/** Whether there is a number. */
+export const isKnown = (value) => value !== null && value !== undefined;
+
 const rule = document.createElement("canvas").getContext("2d");
 
 /** A text's width in pixels. */
@@ -216,7 +219,7 @@ export class Plot {
     if (lines.length < 2) return;
     const ratio = uPlot.pxRatio;
     const ends = lines.flatMap(({ name, kind, values }) => {
-      const at = values.slice(0, this.last + 1).findLastIndex((value) => value !== null && value !== undefined);
+      const at = values.slice(0, this.last + 1).findLastIndex(isKnown);
       return at < 0 ? [] : [{ name, kind, y: u.valToPos(values[at], "y", true) }];
     });
     ends.sort((a, b) => a.y - b.y);

@@ -10,6 +10,9 @@ export function Loading({ lines = 4 }) {
   return html`<div class="loading" role="status" style=${{ minHeight: `${lines * 24}px` }}>${t("state.loading")}</div>`;
 }
 
+/** What stands in the place of what there is not: it could not be had, or it is on its way. */
+export const Missing = ({ error, lines }) => (error ? html`<${Failed} error=${error} />` : html`<${Loading} lines=${lines} />`);
+
 /** Nothing is there yet: what would fill it, with the command. */
 export function Empty({ title, what, command }) {
   return html`<div class="empty"><p class="lead">${title}</p><p>${what}</p>

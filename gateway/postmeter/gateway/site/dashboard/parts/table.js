@@ -6,7 +6,7 @@ import { count } from "../model/numbers.js";
 import { t } from "../texts.js";
 
 /** Rows as the address wants them: `sort=opens` ascending, `sort=-opens` descending. */
-export function sorted(rows, columns, order) {
+function sorted(rows, columns, order) {
   const name = order?.replace(/^-/, "");
   const column = columns.find(({ key }) => key === name);
   if (!column) return rows;

@@ -9,9 +9,10 @@ import { METRICS, total } from "../model/measures.js";
 import { count, money } from "../model/numbers.js";
 import { get, query, search, segment, viewed } from "../model/requests.js";
 import { SEEN } from "../model/seen.js";
-import { ago, exact } from "../model/times.js";
+import { ago, exact, zoneName } from "../model/times.js";
+import { reasonColumns } from "../parts/bounces.js";
 import { Figure, Rate } from "../parts/figure.js";
-import { Freshness } from "../parts/freshness.js";
+import { Heading, useTitle } from "../parts/heading.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Meaning } from "../parts/meaning.js";
 import { allMessages, foundBy, Messages } from "../parts/messages.js";
@@ -19,10 +20,9 @@ import { Panel } from "../parts/panel.js";
 import { Hidden, Seen } from "../parts/seen.js";
 import { Since } from "../parts/since.js";
 import { Split } from "../parts/split.js";
-import { Answered, Empty, Failed, Loading, Trouble } from "../parts/states.js";
+import { Answered, Empty, Missing, Trouble } from "../parts/states.js";
 import { Table } from "../parts/table.js";
-import { useTitle } from "../parts/title.js";
-import { has, say, t } from "../texts.js";
+import { say, t } from "../texts.js";
 
 const LISTS = ["opened", "clicked", "not_opened", "not_clicked", "replied", "bounced", "complained", "unsubscribed"];
 const PREDECESSORS = 3;
@@ -95,21 +95,14 @@ function Providers({ life }) {
     measures=${["opened", "clicked", "bounced"]} />`;
 }
 
-/** A reason's name in words; reasons are a closed list, and what is not on it is shown as it is. */
-const reasonOf = (reason) => (has(`bounce.${reason}`) ? t(`bounce.${reason}`) : reason.replaceAll("_", " "));
-
 function Reasons({ campaign, session }) {
   const workspace = `/api/v1/workspaces/${segment(session.workspace)}`;
   const request = get(`${workspace}/analytics/deliverability?timeRange=90d&campaignId=${segment(campaign.id)}`);
   const answer = useAnswer(request);
   const rows = answer.value?.data.bounce_analysis.top_bounce_reasons ?? [];
-  const columns = [
-    { key: "reason", title: t("campaign.reason"), cell: (row) => reasonOf(row.reason) },
-    { key: "count", title: t("measure.bounced"), numeric: true, cell: (row) => count(row.count) },
-  ];
   return html`<${Panel} title=${t("campaign.reasons")} note=${t("campaign.reasons.days")} requests=${[request]}
     rows=${rows} name="bounce-reasons">
-    <${Answered} answer=${answer}>${() => html`<${Table} columns=${columns} rows=${rows}
+    <${Answered} answer=${answer}>${() => html`<${Table} columns=${reasonColumns()} rows=${rows}
       caption=${t("campaign.reasons")} none=${t("campaign.no_reasons")} />`}</${Answered}></${Panel}>`;
 }
 
@@ -154,11 +147,10 @@ function Parts({ campaign, list, view, session }) {
   const request = query(viewed(life, { metrics: [...new Set([...METRICS, ...SEEN])] }));
   const answer = useAnswer(request);
   const sent = campaign.sent_at ? Date.parse(campaign.sent_at) : null;
-  const zone = view.zone.replaceAll("_", " ");
-  return html`<div class="title"><div><h1>${campaign.name}</h1>
-      <p class="soft">${sent ? t("campaign.sent", { when: whenOf(sent, view.zone), zone }) : t("campaign.unsent")}
-        ${campaign.status !== "sent" && ` · ${campaign.status}`}</p></div>
-      <${Freshness} at=${answer.at} /></div>
+  const values = { when: sent && whenOf(sent, view.zone), zone: zoneName(view.zone) };
+  const about = html`${t(sent ? "campaign.sent" : "campaign.unsent", values)}
+    ${campaign.status !== "sent" && ` · ${campaign.status}`}`;
+  return html`<${Heading} name=${campaign.name} about=${about} at=${answer.at} />
     <${Answered} answer=${answer} lines=${12}>${({ data }) => {
       const counts = total(data);
       if (METRICS.every((metric) => counts[metric] === 0))
@@ -182,8 +174,7 @@ function Parts({ campaign, list, view, session }) {
 /** The screen. */
 export default function Campaign({ view, id, session }) {
   const { list, error } = useCampaigns();
-  if (error) return html`<${Failed} error=${error} />`;
-  if (!list) return html`<${Loading} lines=${24} />`;
+  if (!list) return html`<${Missing} error=${error} lines=${24} />`;
   const campaign = list.find((one) => one.id === id);
   if (!campaign)
     return html`<${Trouble} title=${t("campaign.unknown")} what=${t("campaign.unknown.do")}><a

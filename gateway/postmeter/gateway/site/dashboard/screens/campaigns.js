@@ -11,13 +11,13 @@ import { beginOf } from "../model/periods.js";
 import { query, segment, viewed } from "../model/requests.js";
 import { SEEN, seenOf } from "../model/seen.js";
 import { ago } from "../model/times.js";
-import { spanOf } from "../parts/controls.js";
+import { daysOf } from "../parts/controls.js";
 import { Figure } from "../parts/figure.js";
-import { Freshness } from "../parts/freshness.js";
+import { Heading } from "../parts/heading.js";
 import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
-import { Answered, Empty, Failed, Loading } from "../parts/states.js";
+import { Answered, Empty, Missing } from "../parts/states.js";
 import { Table } from "../parts/table.js";
 import { t } from "../texts.js";
 
@@ -107,7 +107,7 @@ function Search({ text }) {
 }
 
 function None({ list, error }) {
-  if (!list) return error ? html`<${Failed} error=${error} />` : html`<${Loading} />`;
+  if (!list) return html`<${Missing} error=${error} />`;
   if (list.length)
     return html`<${Empty} title=${t("campaigns.quiet")}
       what=${t("campaigns.quiet.do", { n: list.length, count: count(list.length) })} />`;
@@ -136,10 +136,7 @@ export default function Campaigns({ view }) {
   const text = params.get("q") ?? "";
   const known = new Map((list ?? []).map(({ id, sent_at, status }) => [id, { sent_at, status }]));
   const fits = (row) => `${row.name} ${row.key}`.toLowerCase().includes(text.toLowerCase());
-  return html`<div class="title"><div><h1>${t("screen.campaigns")}</h1>
-      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}</p>
-        </div>
-      <${Freshness} at=${answer.at} /></div>
+  return html`<${Heading} name=${t("screen.campaigns")} about=${daysOf(view)} at=${answer.at} />
     <${Answered} answer=${answer} lines=${16}>${({ data, next_cursor: more }) => {
       const all = data
         .filter((row) => row.campaign)

@@ -6,12 +6,12 @@ import { useAnswer } from "../answers.js";
 import { latestFirst, useCampaigns } from "../model/campaigns.js";
 import { LEAST, MOST, RATES, areUnlike, compared, proposed, seenOfThem, young } from "../model/comparison.js";
 import { ago, day } from "../model/times.js";
-import { Freshness } from "../parts/freshness.js";
+import { Heading } from "../parts/heading.js";
 import { firstMessage } from "../parts/nothing.js";
 import { Panel } from "../parts/panel.js";
 import { ComparedRate } from "../parts/rates.js";
 import { Hidden } from "../parts/seen.js";
-import { Answered, Empty, Failed, Loading } from "../parts/states.js";
+import { Answered, Empty, Missing } from "../parts/states.js";
 import { apart, t } from "../texts.js";
 
 /** A campaign's name with the day of its sending: names are used again. */
@@ -102,11 +102,8 @@ export default function Compare({ view, session }) {
   const chosen = ids.map((id) => list?.find((one) => one.id === id) ?? { id, name: id });
   const request = list && ids.length >= LEAST ? compared(session.workspace, ids, chosen) : null;
   const answer = useAnswer(request);
-  if (error) return html`<${Failed} error=${error} />`;
-  if (!list || proposal) return html`<${Loading} lines=${24} />`;
-  const title = html`<div class="title"><div><h1>${t("screen.compare")}</h1>
-      <p class="soft">${t("compare.question", { least: LEAST, most: MOST })}</p></div>
-      <${Freshness} at=${answer.at} /></div>`;
+  if (!list || proposal) return html`<${Missing} error=${error} lines=${24} />`;
+  const title = html`<${Heading} name=${t("screen.compare")} about=${t("compare.question")} at=${answer.at} />`;
   if (list.length < LEAST) {
     return html`${title}<${Empty} title=${t("compare.few")} what=${t("compare.few.do")} command=${firstMessage()} />`;
   }

@@ -8,8 +8,8 @@ import { day } from "../model/times.js";
 import { Blocklists } from "../parts/blocklists.js";
 import { Bounces } from "../parts/bounces.js";
 import { Complaints, ComplaintsTrend } from "../parts/complaints.js";
-import { spanOf } from "../parts/controls.js";
-import { Freshness } from "../parts/freshness.js";
+import { daysOf } from "../parts/controls.js";
+import { Heading } from "../parts/heading.js";
 import { Health, Reputation } from "../parts/health.js";
 import { Nothing } from "../parts/nothing.js";
 import { Answered } from "../parts/states.js";
@@ -57,10 +57,7 @@ export default function Deliverability({ view, session }) {
   const report = useAnswer(request);
   const complaints = (rows, all) =>
     html`<${Complaints} rows=${rows} all=${all} view=${view} requests=${[whole, byProvider]} />`;
-  const days = { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") };
-  return html`<div class="title"><div><h1>${t("screen.deliverability")}</h1>
-      <p class="soft">${t("overview.days", days)}</p></div>
-      <${Freshness} at=${answer.at} /></div>
+  return html`<${Heading} name=${t("screen.deliverability")} about=${daysOf(view)} at=${answer.at} />
     <${Answered} answer=${answer} lines=${24}>${({ data }) => {
       const all = total(data);
       if (all.sent === 0 && all.delivered === 0) return html`<${Nothing} />`;

@@ -1,12 +1,11 @@
 /** Explore: any other question, as a sentence that can be edited; its address is the saved view. */
 
 import { html } from "../htm/standalone.module.js";
-import { fold, go, here, to, unfold, useAddress } from "../address.js";
+import { go, here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { useCampaigns } from "../model/campaigns.js";
 import { isCut, marksOf, namesOf, zoomed } from "../model/curves.js";
-import { FILTERS, METRICS, dimensionName } from "../model/declared.js";
-import { mailboxName } from "../model/mailboxes.js";
+import { FILTERS, METRICS, dimensionName, valueName } from "../model/declared.js";
 import { total } from "../model/measures.js";
 import { count, money, rate, short } from "../model/numbers.js";
 import {
@@ -29,7 +28,8 @@ import { Chart } from "../parts/chart.js";
 import { spanOf } from "../parts/controls.js";
 import { Dialog } from "../parts/dialog.js";
 import { Explanation } from "../parts/explanation.js";
-import { Freshness } from "../parts/freshness.js";
+import { Explained, close } from "../parts/figure.js";
+import { Heading } from "../parts/heading.js";
 import { Meaning } from "../parts/meaning.js";
 import { Panel } from "../parts/panel.js";
 import { Answered, Empty, Loading } from "../parts/states.js";
@@ -79,14 +79,6 @@ function Question({ question, view }) {
   return html`<p class="question">${say("explore.question", values)}</p>`;
 }
 
-function wordsOf(by, named) {
-  return (value) => {
-    if (by === "mailbox_provider") return mailboxName(value);
-    if (!value) return t("value.none");
-    return by === "campaign" ? named(value) : value;
-  };
-}
-
 const written = (metric, row) => (metric === "revenue" ? money(row.revenue, row.currency) : count(row[metric]));
 
 /** A metric's name, with what the share beside its number is of. */
@@ -106,20 +98,11 @@ function shareOf(metric, metrics, row) {
 /** An explanation, whose counts are asked for when it is opened. */
 function Opened({ measure, view, request }) {
   const answer = useAnswer(request);
-  const close = () => fold({ explain: null });
   // The explanation is a dialog of its own.
   if (!answer.value || answer.isStale)
     return html`<${Dialog} title=${t(`measure.${measure}`)} close=${close}><${Answered} answer=${answer} lines=${12}>${() => null}</${Answered}>
       </${Dialog}>`;
   return html`<${Explanation} measure=${measure} counts=${total(answer.value.data)} view=${view} request=${request} close=${close} />`;
-}
-
-/** A number that explains itself. request: the query of METRICS that has it. id: which one it is, in the address. */
-function Asked({ measure, text, view, request, id }) {
-  const [, params] = useAddress();
-  const label = t("figure.explain", { number: text, what: t(`measure.${measure}`) });
-  return html`<button class="figure" onClick=${() => unfold({ explain: id })} aria-label=${label}>${text}</button>
-    ${params.get("explain") === id && html`<${Opened} measure=${measure} view=${view} request=${request} />`}`;
 }
 
 function Rows({ rows, question, view, words, title }) {
@@ -135,8 +118,9 @@ function Rows({ rows, question, view, words, title }) {
   const number = (metric, row) => {
     const [measure, text] = [measureOf(metric), written(metric, row)];
     if (!measure || (by && !FILTERS.includes(by))) return text;
-    return html`<${Asked} measure=${measure} text=${text} view=${view} id=${by ? `${measure}.${row[by]}` : measure}
-      request=${ofRow(view, by, row[by])} />`;
+    const request = ofRow(view, by, row[by]);
+    return html`<${Explained} measure=${measure} text=${text} id=${by ? `${measure}.${row[by]}` : measure}>${() =>
+      html`<${Opened} measure=${measure} view=${view} request=${request} />`}</${Explained}>`;
   };
   const columns = [
     ...(by
@@ -219,11 +203,11 @@ export default function Explore({ view }) {
   const request = query(viewed(view, { metrics: parts, dimensions: by ? [by] : [], resolution: per }));
   const answer = useAnswer(request);
   const lines = per !== "total" ? 14 : by ? 16 : 3;
-  const words = wordsOf(by, named);
+  const words = (value) => valueName(by, value, named);
   const title = metrics.map((metric) => nameOf(metric, view.who)).join(", ");
   // The answer to the question before does not fit this one.
   const rows = answer.isStale ? [] : summed(answer.value.data, metrics, view.who);
-  return html`<div class="title"><h1>${t("screen.explore")}</h1><${Freshness} at=${answer.at} /></div>
+  return html`<${Heading} name=${t("screen.explore")} at=${answer.at} />
     <${Question} question=${question} view=${view} />
     <div class="desk"><${Panel} title=${title} requests=${[request]} rows=${rows} name="explore">
       <${Answered} answer=${answer} lines=${lines}>${() => {

@@ -7,10 +7,10 @@ import { useCampaigns } from "../model/campaigns.js";
 import { KINDS, happened, reasonOf, verdictOf } from "../model/events.js";
 import { mailboxName } from "../model/mailboxes.js";
 import { get, segment } from "../model/requests.js";
-import { exact } from "../model/times.js";
+import { exact, zoneName } from "../model/times.js";
+import { Heading, useTitle } from "../parts/heading.js";
 import { Panel } from "../parts/panel.js";
 import { Answered } from "../parts/states.js";
-import { useTitle } from "../parts/title.js";
 import { t } from "../texts.js";
 
 function Event({ event, zone }) {
@@ -60,10 +60,9 @@ function Told({ message, request, view }) {
   const subject = message.subject || t("message.no_subject");
   useTitle(subject);
   const { named } = useCampaigns();
-  const zone = t("message.zone", { zone: view.zone.replaceAll("_", " ") });
+  const zone = t("message.zone", { zone: zoneName(view.zone) });
   const events = message.events.map((event, place) => html`<${Event} key=${place} event=${event} zone=${view.zone} />`);
-  return html`<div class="title"><div><h1>${subject}</h1>
-      <p class="soft">${t(`status.${message.status}`)} · ${zone}</p></div></div>
+  return html`<${Heading} name=${subject} about=${`${t(`status.${message.status}`)} · ${zone}`} />
     <div class="desk">
       <div class="most"><${Panel} title=${t("message.life")} requests=${[request]} rows=${message.events} name="message">
         <ol class="life">

@@ -6,23 +6,22 @@ import { useAnswer } from "../answers.js";
 import { ENOUGH, comparable, findings, outstanding, sentLast } from "../model/attention.js";
 import { sendings, useCampaigns } from "../model/campaigns.js";
 import { alongside, isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
-import { metricName, metricWhat } from "../model/declared.js";
-import { mailboxName } from "../model/mailboxes.js";
+import { metricName, metricWhat, valueName } from "../model/declared.js";
 import { METRICS, total, valueOf } from "../model/measures.js";
 import { change, count, money, rate } from "../model/numbers.js";
 import { beginOf } from "../model/periods.js";
 import { query, segment, viewed, viewedBefore } from "../model/requests.js";
 import { SEEN, isHidden, seenOf } from "../model/seen.js";
 import { Chart } from "../parts/chart.js";
-import { spanOf } from "../parts/controls.js";
+import { daysOf, spanOf } from "../parts/controls.js";
 import { Change, Figure, Rate } from "../parts/figure.js";
-import { Freshness } from "../parts/freshness.js";
+import { Heading } from "../parts/heading.js";
 import { Meaning } from "../parts/meaning.js";
 import { Nothing } from "../parts/nothing.js";
 import { Mailboxes } from "../parts/mailboxes.js";
 import { Panel } from "../parts/panel.js";
 import { Hidden, HiddenPart } from "../parts/seen.js";
-import { Answered, Failed, Loading } from "../parts/states.js";
+import { Answered, Failed, Missing } from "../parts/states.js";
 import { apart, say, t } from "../texts.js";
 
 const FIRST = ["delivered", "opens", "clicks", "bounced"];
@@ -72,13 +71,6 @@ function Headline({ measure, now, before, view, request }) {
     }</p></li>`;
 }
 
-function Small({ measure, now, before, view, request }) {
-  return html`<li><h2>${t(`measure.${measure}`)}</h2>
-    <p class="big"><${Figure} measure=${measure} counts=${now} view=${view} request=${request} /></p>
-    <p><${Rate} measure=${measure} counts=${now} view=${view} /></p>
-    <p><${Change} measure=${measure} now=${now} before=${before} view=${view} /></p></li>`;
-}
-
 const sold = (rows) => rows.reduce((sum, row) => sum + row.conversions, 0);
 
 /** rows, before: null where they are not there. */
@@ -96,13 +88,12 @@ function Revenue({ rows, before, error }) {
 }
 
 function Numbers({ now, seen, before, view, request, children }) {
-  const given = { now, before, view, request };
-  const large = FIRST.map((measure) => html`<${Headline} key=${measure} measure=${measure} ...${given} />`);
-  const small = THEN.map((measure) => html`<${Small} key=${measure} measure=${measure} ...${given} />`);
-  return html`<ul class="figures">${large}</ul>
+  const headline = (measure) => html`<${Headline} key=${measure} measure=${measure} now=${now} before=${before} view=${view}
+    request=${request} />`;
+  return html`<ul class="figures">${FIRST.map(headline)}</ul>
     <${Hidden} counts=${seen} />
     ${view.period.days <= FEW && html`<p class="soft note">${t("overview.few")}</p>`}
-    <ul class="figures small">${small}${children}</ul>
+    <ul class="figures small">${THEN.map(headline)}${children}</ul>
     <${Meaning} of=${["conversions", "revenue"].map((name) => [metricName(name), metricWhat(name)])} />`;
 }
 
@@ -148,9 +139,8 @@ function Curve({ rows, before, view, requests, campaigns }) {
 function Attention({ now, before, campaigns, providers }) {
   const { named } = useCampaigns();
   const found = findings(now, before, campaigns, providers);
-  const where = ({ dimension, value }) => (dimension === "campaign" ? named(value) : mailboxName(value));
   const items = found.map((one) => {
-    const said = t(`attention.${one.text}`, { ...one.values, where: where(one) });
+    const said = t(`attention.${one.text}`, { ...one.values, where: valueName(one.dimension, one.value, named) });
     const advice = t(`attention.${one.text.replace(/\.in$/, "")}.do`);
     return html`<li key=${one.text + one.value}><a href=${one.address}>${said}</a><div class="soft">${advice}</div>
       </li>`;
@@ -161,7 +151,7 @@ function Attention({ now, before, campaigns, providers }) {
 
 function Outstanding({ rows, now, seen, view }) {
   const { list, named, error } = useCampaigns();
-  if (!list) return error ? html`<${Failed} error=${error} />` : html`<${Loading} />`;
+  if (!list) return html`<${Missing} error=${error} />`;
   const whole = isHidden(seen) ? seen.trackable : now.delivered;
   const overall = rate(now.unique_opens, whole);
   const link = ({ campaign }) => html`<a href=${to(`/campaigns/${segment(campaign)}`)}>${named(campaign)}</a>`;
@@ -193,10 +183,8 @@ function daysBefore({ before, endsNow }) {
 /** The screen. */
 export default function Overview({ view }) {
   const { requests, answers } = useOverview(view);
-  return html`<div class="title"><div><h1>${t("screen.overview")}</h1>
-      <p class="soft">${t("overview.days", { days: spanOf(view.period), zone: view.zone.replaceAll("_", " ") })}.
-        ${" "}${daysBefore(view.period)}</p></div>
-      <${Freshness} at=${answers.now.at} /></div>
+  const about = html`${daysOf(view)}. ${daysBefore(view.period)}`;
+  return html`<${Heading} name=${t("screen.overview")} about=${about} at=${answers.now.at} />
     <${Answered} answer=${answers.now} lines=${24}>${({ data }) => {
       const now = total(data);
       const seen = seenOf(data);

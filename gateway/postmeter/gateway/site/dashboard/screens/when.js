@@ -8,8 +8,9 @@ import { count, percent, rate } from "../model/numbers.js";
 import { get, segment } from "../model/requests.js";
 import { range, rivals } from "../model/sureness.js";
 import { SHOWN, clock, dayName, placeOf, points, weekOf, whole } from "../model/week.js";
+import { zoneName } from "../model/times.js";
 import { CampaignChoice } from "../parts/choice.js";
-import { Freshness } from "../parts/freshness.js";
+import { Heading } from "../parts/heading.js";
 import { Nothing } from "../parts/nothing.js";
 import { Panel } from "../parts/panel.js";
 import { Answered, Empty } from "../parts/states.js";
@@ -128,10 +129,8 @@ export default function When({ view, session }) {
   const path = `/api/v1/workspaces/${segment(session.workspace)}/analytics/engagement-heatmap`;
   const request = get(`${path}?${new URLSearchParams(asked)}`);
   const answer = useAnswer(request);
-  const values = { days: WINDOWS[window], zone: view.zone.replaceAll("_", " ") };
-  return html`<div class="title"><div><h1>${t("screen.when")}</h1>
-      <p class="soft">${t(campaign ? "when.of_one" : "when.of_all", values)}</p></div>
-      <${Freshness} at=${answer.at} /></div>
+  const about = t(campaign ? "when.of_one" : "when.of_all", { days: WINDOWS[window], zone: zoneName(view.zone) });
+  return html`<${Heading} name=${t("screen.when")} about=${about} at=${answer.at} />
     <${Choices} window=${window} campaign=${campaign} list=${list} />
     <${Answered} answer=${answer} lines=${24}>${({ data }) => {
       if (data.hours.length) return html`<${Report} report=${data} request=${request} />`;

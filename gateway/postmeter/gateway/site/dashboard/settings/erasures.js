@@ -1,6 +1,6 @@
 /** An erasure: how far it is, and its proof. The address names it by its number, which says nothing of whom. */
 
-import { html, useEffect } from "../htm/standalone.module.js";
+import { html } from "../htm/standalone.module.js";
 import { go, here, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
 import { count } from "../model/numbers.js";
@@ -8,13 +8,8 @@ import { get, segment } from "../model/requests.js";
 import { exact } from "../model/times.js";
 import { Command } from "../parts/command.js";
 import { Answered } from "../parts/states.js";
-import { has, t } from "../texts.js";
-import { Form, Line, Setting } from "./parts.js";
-
-/** Milliseconds after which one at work is looked at again. */
-const SOON = 2000;
-
-const tableName = (table) => (has(`erased.${table}`) ? t(`erased.${table}`) : table.replaceAll("_", " "));
+import { t, wordsOf } from "../texts.js";
+import { Form, Line, Setting, useProgress } from "./parts.js";
 
 function Proof({ erasure, zone }) {
   const tables = Object.entries(erasure.removed);
@@ -22,7 +17,7 @@ function Proof({ erasure, zone }) {
   return html`<p class="lead" role="status">${done ? t("erasures.done", { at: exact(Date.parse(erasure.completed_at), zone) }) : t("erasures.working")}</p>
     ${
       tables.length
-        ? html`<dl class="facts">${tables.map(([table, n]) => html`<dt key=${table}>${tableName(table)}</dt><dd>${count(n)}</dd>`)}</dl>`
+        ? html`<dl class="facts">${tables.map(([table, n]) => html`<dt key=${table}>${wordsOf("erased", table)}</dt><dd>${count(n)}</dd>`)}</dl>`
         : html`<p>${t(done ? "erasures.nothing" : "erasures.yet")}</p>`
     }
     <${Command} text=${erasure.id} label=${t("erasures.id")} /><p class="soft note">${t("erasures.keep")}</p>`;
@@ -35,12 +30,7 @@ export function Erasures({ zone, again }) {
   const request = id && get(`/v1/recipients/erasures/${segment(id)}`);
   const answer = useAnswer(request);
   const erasure = answer.isStale ? null : answer.value?.data;
-  const working = erasure?.status === "processing";
-  useEffect(() => {
-    if (!working || answer.loading) return undefined;
-    const timer = setTimeout(again, SOON);
-    return () => clearTimeout(timer);
-  }, [working, answer.loading, answer.at]);
+  useProgress(erasure?.status === "processing", answer, again);
   const send = (data) => go(here({ erasure: data.get("id").trim() || null }));
   const rows = erasure && Object.entries(erasure.removed).map(([table, removed]) => ({ erasure: erasure.id, table, removed }));
   return html`<${Setting} id="erasures" requests=${request ? [request] : []} rows=${rows}>

@@ -1,21 +1,19 @@
 /** Exports: order one, see how far it is, fetch its file. */
 
-import { html, useEffect, useState } from "../htm/standalone.module.js";
+import { html, useState } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
 import { short } from "../model/numbers.js";
 import { get, segment } from "../model/requests.js";
 import { ago, exact } from "../model/times.js";
 import { Answered } from "../parts/states.js";
 import { t } from "../texts.js";
-import { Choice, Form, Line, Row, Setting, Unfold, useWrite } from "./parts.js";
+import { Choice, Form, Line, Row, Setting, Unfold, useProgress, useWrite } from "./parts.js";
 
 const ALL = get("/v1/exports");
 const FIELDS = ["export_type", "format", "time_range", "start_date", "end_date"];
 const TYPES = ["messages", "events", "campaign_performance", "overview", "deliverability", "engagement_heatmap"];
 const FORMATS = { csv: "CSV", json: "JSON", xlsx: "Excel (xlsx)", parquet: "Parquet" };
 const RANGES = ["7d", "30d", "90d", "custom"];
-/** Milliseconds after which an export at work is looked at again. */
-const SOON = 2000;
 
 /** Those that the server makes, as far as it has said so; Parquet is an extra. */
 const offered = (formats) =>
@@ -87,12 +85,7 @@ function Standing({ row, zone }) {
 export function Exports({ session, zone, again }) {
   const answer = useAnswer(ALL);
   const [said, say] = useState(null);
-  const working = answer.value?.data.some(({ status }) => status === "processing");
-  useEffect(() => {
-    if (!working || answer.loading) return undefined;
-    const timer = setTimeout(again, SOON);
-    return () => clearTimeout(timer);
-  }, [working, answer.loading, answer.at]);
+  useProgress(answer.value?.data.some(({ status }) => status === "processing"), answer, again);
   const ordered = (type) => {
     say({ text: t("exports.ordered", { what: t(`exports.${type}`) }) });
     again();

@@ -16,6 +16,18 @@ export function Own({ Part, ...given }) {
   return html`<${Round.Provider} value=${`${round}.${count}`}><${Part} again=${() => setCount((n) => n + 1)} ...${given} /></${Round.Provider}>`;
 }
 
+/** Milliseconds after which what is at work is looked at again. */
+const SOON = 2000;
+
+/** Asks anew, soon after each answer, while it is of something at work. */
+export function useProgress(isWorking, { loading, at }, again) {
+  useEffect(() => {
+    if (!isWorking || loading) return undefined;
+    const timer = setTimeout(again, SOON);
+    return () => clearTimeout(timer);
+  }, [isWorking, loading, at]);
+}
+
 /** id: of its texts and its place. said: {text}, what was just done. */
 export function Setting({ id, requests, rows, said, children }) {
   const place = useRef(null);
@@ -89,14 +101,8 @@ export function Wrong({ form, name, error }) {
 }
 
 /**
- * A field under its name, with what it is for, and what is wrong with it.
- * @param {object} given
- * @param {string} given.form the form's name; with the field's it is an id
- * @param {string} given.name the field as the API calls it
- * @param {string} given.label
- * @param {string} [given.hint]
- * @param {Failure | null} given.error
- * @param {(attributes: object) => any} given.children the control
+ * A field under its name, with what it is for, and what is wrong with it. form: the form's name; with the field's it is an id.
+ * name: as the API calls it. children: gives the control, of its attributes.
  */
 export function Field({ form, name, label, hint, error, children }) {
   const id = `${form}-${name}`;
