@@ -10,6 +10,12 @@ from tests.acceptance.dashboard.readings import counted, figure, number
 from tests.acceptance.dashboard_visits import Visiting
 from tests.acceptance.told_history import CAMPAIGNS, MARKUP, ToldHistory
 
+COUNTING = """() => {
+    window.made = 0;
+    window.URLSearchParams = class extends URLSearchParams { constructor(...given) { super(...given); made++; } };
+}"""
+"""Counts the addresses that are made."""
+
 
 @pytest.mark.parametrize(
     ("period", "before"),
@@ -66,13 +72,46 @@ def test_campaigns_stand_on_the_curve_where_they_were_sent(world: ToldHistory, v
     expect(page.locator(".same tbody td:last-child a")).to_have_text(["June news"])
     page.locator(".plot").focus()
     page.keyboard.press("End")
+    page.evaluate(COUNTING)
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    expect(page.locator(".notes")).to_have_text("Campaigns sent: June news")
+    assert page.evaluate("made") < 30  # the table, with an address for each day, is not made anew where one only looks
+    expect(page.locator(".notes")).to_have_text("\u25b2 Campaigns sent June news")
     page.keyboard.press("ArrowLeft")
-    expect(page.locator(".notes")).to_have_text("")
+    expect(page.locator(".notes")).to_have_text("\u25b2 Campaigns sent ")  # what a mark is
     page.locator(".same tbody td:last-child a").click()
     expect(page.locator("h1")).to_have_text("June news")
+
+
+def test_what_was_sent_before_the_days_has_no_mark_though_its_week_has_one(
+    world: ToldHistory, visiting: Visiting
+) -> None:
+    page = visiting().page
+    monday = world.now.date() - timedelta(days=140 + world.now.weekday())
+    sent = {"june": monday + timedelta(days=1), "may": monday + timedelta(days=3)}
+
+    def moved(route: Route) -> None:
+        answer = route.fetch().json()
+        for campaign in answer["data"]:
+            if campaign["id"] in sent:
+                campaign["sent_at"] = f"{sent[campaign['id']]}T12:00:00Z"
+        route.fulfill(json=answer)
+
+    page.route("**/v1/campaigns?*", moved)
+    page.goto(f"{world.url}/?from={monday + timedelta(days=2)}&to={world.now:%Y-%m-%d}&zone=UTC")
+    page.locator(".same summary").click()
+    expect(page.locator(".same tbody tr").first.locator("td:last-child a")).to_have_text(["May news"])
+
+
+def test_days_are_those_that_a_query_takes(world: ToldHistory, visiting: Visiting) -> None:
+    """Ten years of them, and none that have no days before them."""
+    visit = visiting()
+    page = visit.to(f"/?from={world.now.year - 8}-01-01&to={world.now:%Y-%m-%d}&zone=UTC")
+    page.get_by_role("link", name="Zoom out").click()
+    expect(page).to_have_url(re.compile(f"from={world.now - timedelta(days=3649):%Y-%m-%d}&to={world.now:%Y-%m-%d}"))
+    expect(page.get_by_role("link", name="30 days")).not_to_have_attribute("aria-current", "true")
+    page = visit.to("/?from=0001-01-01&to=0009-12-31")
+    expect(page.get_by_role("link", name="30 days")).to_have_attribute("aria-current", "true")
 
 
 @pytest.mark.parametrize("by", ["name", "Enter", "click"])

@@ -4,16 +4,14 @@
  * click, Enter and a name in the table lead to a bucket.
  */
 
-import { html, useEffect, useRef, useState } from "../htm/standalone.module.js";
+import { html, useEffect, useMemo, useRef, useState } from "../htm/standalone.module.js";
 import { go } from "../address.js";
 import { count } from "../model/numbers.js";
 import { t } from "../texts.js";
-import { Plot } from "./plot.js";
+import { Plot, isKnown } from "./plot.js";
 import { useScheme } from "./scheme.js";
 
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -7, PageDown: 7, Home: -Infinity, End: Infinity };
-
-const isKnown = (value) => value !== null && value !== undefined;
 
 /** The bucket that is read where nobody points at one: the last that is known of what the chart is about. */
 const restOf = (lines, names) => {
@@ -117,15 +115,23 @@ export function Chart({
   };
   // A finger's tap reads; who has a mouse has read already.
   const chosen = (event) => event.pointerType === "mouse" && look.current?.(at, at);
+  // Thousands of rows are not made anew where somebody only points.
+  const table = useMemo(
+    () => html`<${Numbers} zoom=${zoom} notes=${notes} title=${title} lines=${lines.filter(({ fixed }) => !fixed)} names=${names}
+      format=${format} first=${first ?? t("chart.bucket")} />`,
+    [content, notes?.names.join(), location.search],
+  );
   const middle = zoom && names.length > 3 && zoom(Math.floor(names.length / 4), Math.ceil((names.length * 3) / 4) - 1);
   return html`<div class="chart">
     <${Reading} lines=${lines} names=${names} at=${Math.min(at, names.length - 1)} format=${format} />
     <div class=${zoom ? "plot zooms" : "plot"} tabindex="0" role="group" aria-label=${t(zoom ? "chart.keys.zoom" : "chart.keys", { title })}
       onKeyDown=${turn} onClick=${chosen} ref=${place} style=${{ height: `${height}px` }}></div>
-    ${notes && html`<p class="notes" aria-live="polite">${notes.names[at] && html`${notes.title}: <b>${notes.names[at]}</b>`}</p>`}
+    ${notes && html`<p class="notes">${
+      marked.some(Boolean) && html`<span aria-hidden="true">▲ </span>${notes.title} <b aria-live="polite">${notes.names[at]}</b>`
+    }</p>`}
     <div class="chart-foot">
       ${middle && html`<a class="plain" href=${middle}>${t("chart.in")}</a>`}
       ${widen && html`<a class="plain" href=${widen}>${t("chart.out")}</a>`}
-      <${Numbers} zoom=${zoom} notes=${notes} title=${title} lines=${lines.filter(({ fixed }) => !fixed)} names=${names} format=${format} first=${first ?? t("chart.bucket")} />
+      ${table}
     </div></div>`;
 }
