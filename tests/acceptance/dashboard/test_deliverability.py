@@ -14,6 +14,8 @@ from tests.acceptance.dashboard.readings import counted, number, percent, report
 from tests.acceptance.dashboard_visits import Visiting
 from tests.acceptance.told_history import HOSTILE, ToldHistory
 
+LOST = ("hard_bounced", "soft_bounced", "complained", "unique_unsubscribed")
+
 
 def with_counts(answer: Any, counts: dict[str, int]) -> Any:
     return answer | {"data": [row | counts for row in answer["data"]]}
@@ -51,6 +53,16 @@ def test_complaints_are_held_against_the_lines(world: ToldHistory, visiting: Vis
         expect(page.locator(".scale .pale")).to_have_count(0 if "delivered" in more else len(shown))
         expect(page.locator(".sentence").first).to_contain_text(sentence)
         page.unroute("**/v1/query")
+    silent = visiting().to(
+        "/deliverability?period=90d&mailbox_provider=gmail"
+    )  # the whole is no better known than its parts
+    expect(silent.locator(".sentence").first).to_contain_text("their mailbox providers report none")
+    expect(silent.locator(".scale li:not(.axis)", has_text="reports none")).to_have_count(2)
+    calm = visiting().page
+    calm.route("**/v1/query", told_with(dict.fromkeys(LOST, 0)))
+    calm.goto(world.url + "/?period=90d")
+    attention = calm.get_by_role("region", name="What needs attention")
+    expect(attention).to_contain_text("of complaints so little mail says nothing")
     data = report(world, "deliverability", timeRange="90d")
     assert page.locator(".score b").inner_text() == str(data["overall"]["health_score"])
     parts = page.get_by_role("region", name="Health", exact=True).locator("tbody tr").all()
@@ -113,6 +125,9 @@ def test_the_week_s_hours_are_the_api_s(world: ToldHistory, visiting: Visiting, 
         name = next(name for name in filled if name.startswith(f"{hour['day_of_week']} {hour['hour']:02}:00: "))
         assert number(filled[name]) == int(Decimal(str(hour[field])).quantize(Decimal(1), ROUND_HALF_UP))
         assert ("too little mail" in name) != hour["compared"]
+        score = re.search(r"score ([\d.]+) \(([\d.]+)\u2013([\d.]+)\)$", name)
+        assert bool(score) == hour["compared"]
+        assert not score or 0 <= float(score[2]) < float(score[1]) < float(score[3]) <= 100
         assert percent(hour["emails_opened"], hour["emails_sent"], 1) in name
     best = data["optimal_send_time"]
     expect(page.locator(".sentence")).to_contain_text(f"{best['day_of_week']} between {best['hour']:02}:00")
@@ -185,6 +200,11 @@ def test_what_is_equal_has_no_best_and_an_interval_s_ends_are_rounded_once(
     opened = page.get_by_role("region", name="Opened", exact=True)
     expect(opened.locator(".verdict")).to_contain_text("are the same")
     expect(opened.locator(".scale .label").first).to_contain_text("34.7\N{EN DASH}40.7")
+    rounded["successes"] = 1200  # more than the whole is no rate, and nowhere
+    page.reload()
+    expect(opened.locator(".scale .label b").first).to_have_text("\N{EN DASH}")
+    opened.get_by_role("button", name=re.compile("the numbers")).click()
+    expect(page.get_by_role("dialog").locator("tbody td").last).to_have_text(re.compile("^\N{EN DASH}"))
 
 
 def test_what_is_compared_is_in_the_address(world: ToldHistory, visiting: Visiting) -> None:

@@ -18,6 +18,8 @@ const LIMITS = [
 /** Mail below which a rate says little, and how many make one: a single complaint may be anybody's. */
 export const ENOUGH = 200;
 const LEAST = 2;
+/** Delivered messages below which a single complaint is beyond the line of 0.1 %. */
+export const TELLING = 1000;
 /** A fall in volume to less than this part. */
 const FALL = 0.5;
 const MOST = 6;
@@ -26,6 +28,9 @@ function beyond(counts, limit) {
   const [part, whole] = [counts[limit.metric], counts[limit.of]];
   return whole >= ENOUGH && part >= LEAST && part / whole >= limit.limit;
 }
+
+/** Whether a rate of complaints says little: of so little mail that one is beyond that line, with no more than that. */
+export const saysLittle = ({ complained, delivered }) => delivered < TELLING && complained <= 1;
 
 const words = (counts, { measure, of }) => ({ rate: rateOf(measure, counts), of: count(counts[of]) });
 

@@ -1,13 +1,12 @@
 /** Complaints against the lines that mailbox providers draw: 0.1 % to stay under, 0.3 % never to reach. */
 
+import { saysLittle } from "./attention.js";
 import { percentOf, rate } from "./numbers.js";
 import { query, viewed } from "./requests.js";
 import { shifted } from "./times.js";
 
 /** In percent of what was delivered. */
 export const LINES = [0.1, 0.3];
-/** Delivered messages below which a single complaint is beyond the first line. */
-export const ENOUGH = 1000;
 /** Days of a point of the trend: single days have so little mail that a complaint more is a peak. */
 const TRAIL = 7;
 /** Days beyond which points are weeks of their own. */
@@ -15,9 +14,6 @@ const MOST_DAYS = 92;
 
 /** Complaints in percent of what was delivered, with three decimals; null where nothing was. */
 export const share = ({ complained, delivered }) => percentOf(complained, delivered, 3);
-
-/** Whether a rate says little: of so little mail that a single complaint is beyond the first line, with no more than that. */
-export const saysLittle = ({ complained, delivered }) => delivered < ENOUGH && complained <= 1;
 
 /** Mailbox providers that report no complaint of a message to anybody who sends. */
 const SILENT = ["gmail", "google_workspace", "icloud"];

@@ -2,7 +2,8 @@
 
 import { html } from "../htm/standalone.module.js";
 import { useAnswer } from "../answers.js";
-import { ENOUGH, LINES, level, printed, said, saysLittle, share, trails, trend, trendRequest } from "../model/complaints.js";
+import { TELLING, saysLittle } from "../model/attention.js";
+import { LINES, level, printed, said, share, trails, trend, trendRequest } from "../model/complaints.js";
 import { mailboxName, ofProvider } from "../model/mailboxes.js";
 import { count, percent } from "../model/numbers.js";
 import { bucket, mark } from "../model/times.js";
@@ -18,11 +19,11 @@ const GROUPS = 12;
 const AXIS = 1;
 
 /** A row's rate, which explains itself, its counts, and which line it has reached. */
-function Told({ counts, view, id, request }) {
+function Told({ counts, words, view, id, request }) {
   const of = t("deliverability.of", { count: count(counts.complained), of: count(counts.delivered) });
   return html`<${Figure} measure="complained" as="rate" counts=${counts} view=${view} id=${id} request=${request} />
     <span class="soft">${of}</span>
-    <span class=${kindOf(counts) === "alarm" ? "alarm" : "soft"}>${t(`deliverability.${said(counts)}`)}</span>`;
+    <span class=${kindOf(counts) === "alarm" ? "alarm" : "soft"}>${t(`deliverability.${words}`)}</span>`;
 }
 
 function kindOf(counts) {
@@ -30,20 +31,20 @@ function kindOf(counts) {
   return level(counts) === "far" ? "alarm" : null;
 }
 
-function scaleRows(rows, all, view, request) {
+function scaleRows(rows, all, words, view, request) {
   const whole = {
     key: "all",
     name: html`<b>${t("deliverability.all")}</b>`,
     value: share(all),
     kind: kindOf(all),
-    label: html`<${Told} counts=${all} view=${view} id="complained" request=${request} />`,
+    label: html`<${Told} counts=${all} words=${words} view=${view} id="complained" request=${request} />`,
   };
   const providers = rows.map((row) => ({
     key: `of ${row.mailbox_provider}`,
     name: mailboxName(row.mailbox_provider),
     value: share(row),
     kind: kindOf(row),
-    label: html`<${Told} counts=${row} view=${view} id=${`complained.${row.mailbox_provider}`}
+    label: html`<${Told} counts=${row} words=${said(row)} view=${view} id=${`complained.${row.mailbox_provider}`}
       request=${ofProvider(view, row.mailbox_provider)} />`,
   }));
   return [whole, ...providers];
@@ -58,7 +59,8 @@ function scaleRows(rows, all, view, request) {
  */
 export function Complaints({ rows, all, view, requests }) {
   const listed = rows.filter(({ delivered }) => delivered).slice(0, GROUPS);
-  const scaled = scaleRows(listed, all, view, requests[0]);
+  const words = listed.length && listed.every((row) => said(row) === "none") ? "none" : said(all);
+  const scaled = scaleRows(listed, all, words, view, requests[0]);
   const most = Math.min(AXIS, Math.max(LINES[1] * 1.3, ...scaled.map(({ value }) => value ?? 0)));
   const values = { rate: html`<b>${printed(all)}</b>`, of: count(all.delivered) };
   const file = () =>
@@ -68,13 +70,13 @@ export function Complaints({ rows, all, view, requests }) {
       complained: row.complained,
       percent: share(row),
     }));
-  const kind = saysLittle(all) ? (all.complained ? "few" : "little") : level(all);
+  const kind = words === "little" && all.complained ? "few" : words;
   const some = scaled.some(({ kind }) => kind === "pale");
   return html`<${Panel} title=${t("deliverability.complaints")} note=${t("deliverability.complaints.what")}
       requests=${requests} rows=${file} name="complaints">
     <p class="sentence">${say(`deliverability.sentence.${kind}`, values)}</p>
     <${Scale} rows=${scaled} most=${most} limits=${LINES} format=${(value) => (value ? percent(value) : "0")} />
-    ${some && html`<p class="soft note">${t("deliverability.pale", { n: count(ENOUGH) })}</p>`}
+    ${some && html`<p class="soft note">${t("deliverability.pale", { n: count(TELLING) })}</p>`}
   </${Panel}>`;
 }
 

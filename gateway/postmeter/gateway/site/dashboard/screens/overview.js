@@ -3,7 +3,7 @@
 import { html } from "../htm/standalone.module.js";
 import { here, to, useAddress } from "../address.js";
 import { useAnswer } from "../answers.js";
-import { ENOUGH, comparable, findings, outstanding, sentLast } from "../model/attention.js";
+import { ENOUGH, comparable, findings, outstanding, saysLittle, sentLast } from "../model/attention.js";
 import { sendings, useCampaigns } from "../model/campaigns.js";
 import { alongside, isCut, linesOf, marksOf, namesOf, widened, zoomed } from "../model/curves.js";
 import { metricName, metricWhat, valueName } from "../model/declared.js";
@@ -146,7 +146,8 @@ function Attention({ now, before, campaigns, providers }) {
       </li>`;
   });
   if (items.length) return html`<ul class="list">${items}</ul>`;
-  return html`<p>${t(now.sent < ENOUGH ? "overview.little" : "overview.calm", { n: ENOUGH })}</p>`;
+  const calm = saysLittle(now) ? "overview.calm.few" : "overview.calm";
+  return html`<p>${t(now.sent < ENOUGH ? "overview.little" : calm, { n: ENOUGH })}</p>`;
 }
 
 function Outstanding({ rows, now, seen, view }) {
