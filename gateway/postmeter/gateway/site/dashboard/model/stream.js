@@ -71,11 +71,9 @@ async function connection(path, last, given, signal) {
 
 /**
  * Follows a stream until the signal says stop, or the server that it is not to come again.
- * @param {string} path
  * @param {{frame: (frame: {event: string, data: any}) => void, state: (state: object) => void}} given
  *   state: {kind: "connecting" | "open" | "cut" | "over" | "failed"}; `cut` has `seconds` until the next try, `failed`
  *   has an `error`
- * @param {AbortSignal} signal
  */
 export async function follow(path, given, signal) {
   let last = null;

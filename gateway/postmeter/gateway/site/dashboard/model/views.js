@@ -10,7 +10,6 @@ const here = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /**
  * The view that an address asks for.
- * @param {URLSearchParams} params
  * @param {object | null} session whose workspace's zone is the usual one
  */
 export function viewOf(params, session) {

@@ -7,7 +7,6 @@ import { latestFirst } from "../model/campaigns.js";
 /**
  * @param {object} given
  * @param {string} given.name the parameter
- * @param {string} given.label
  * @param {string} given.value the present one
  * @param {[string, string][]} given.options values with their words; the value "" takes the parameter away
  */

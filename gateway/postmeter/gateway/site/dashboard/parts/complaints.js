@@ -54,7 +54,6 @@ function scaleRows(rows, all, words, view, request) {
  * @param {object} given
  * @param {object[]} given.rows counts by mailbox provider, the one with most mail first
  * @param {object} given.all counts of all mail
- * @param {object} given.view
  * @param {object[]} given.requests those that gave `all` and `rows`
  */
 export function Complaints({ rows, all, view, requests }) {

@@ -42,7 +42,6 @@ function provider(row) {
 /**
  * @param {object} given
  * @param {object} given.answer whose rows are counts by mailbox provider
- * @param {object} given.view
  * @param {object} given.request the query that gives them
  * @param {string[]} given.measures those whose rates are shown; all but `opened` are left out where the page is narrow
  * @param {boolean} [given.filters] whether a name leads to what is seen of this provider alone

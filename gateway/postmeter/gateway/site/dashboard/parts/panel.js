@@ -45,7 +45,6 @@ export function download(name, text, type = "text/csv;charset=utf-8") {
 
 /**
  * @param {object} given
- * @param {string} given.title
  * @param {any} [given.note] what is to be known about it
  * @param {object[]} [given.requests] what "curl" shows
  * @param {object[] | (() => Promise<object[]>)} [given.rows] what the CSV file holds

@@ -89,7 +89,6 @@ function Label({ interval, digits }) {
  * @param {string} given.metric a rate's name
  * @param {object} given.data the comparison, as the API answers it
  * @param {object[]} given.chosen the campaigns
- * @param {object} given.view
  */
 export function ComparedRate({ metric, data, chosen, view }) {
   const [, params] = useAddress();

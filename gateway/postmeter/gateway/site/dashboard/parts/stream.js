@@ -92,9 +92,7 @@ function None({ filter }) {
 /**
  * @param {object} given
  * @param {object} given.live as `useLive` has it
- * @param {boolean} given.paused
  * @param {{type: string, verdict: string, campaigns: string[]}} given.filter
- * @param {object} given.view
  */
 export function Stream({ live, paused, filter, view }) {
   const { named } = useCampaigns();

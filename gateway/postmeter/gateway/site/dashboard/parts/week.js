@@ -56,7 +56,6 @@ function Hours() {
 
 /**
  * @param {object} given
- * @param {string} given.title
  * @param {(object | null)[][]} given.week as `weekOf` has it
  * @param {[number, number] | null} given.best where the best hour is
  * @param {(hour: object) => number} given.value what cells show
