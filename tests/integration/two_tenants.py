@@ -32,7 +32,7 @@ from tests.integration.endpoint_requests import (
     purchase,
 )
 from tests.integration.running_gateway import bearer, client, gateway
-from tests.integration.running_query import Workspaces, query_service
+from tests.integration.running_query import ANSWER_CACHE, Workspaces, query_service
 from tests.integration.tracking_service import SHARDS, Service
 from tests.oracle.feeding import feeder
 from tests.oracle.stories import Story, micros
@@ -209,8 +209,12 @@ async def who_comes_in(town: TwoTenants, mark: str, key: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator[TwoTenants]:
-    """Everything running; `statements` are those that query-service sends to Postgres."""
+async def isolated_town(
+    dsn: str, redis_url: str, folder: Path, answer_cache: int = ANSWER_CACHE
+) -> AsyncIterator[TwoTenants]:
+    """Everything running; `statements` are those that query-service sends to Postgres. answer_cache: bytes of answers
+    that it keeps, for which it sends none; 0: each question is asked of Postgres.
+    """
     statements: list[str] = []
 
     async def listen(connection: Any) -> None:
@@ -220,7 +224,7 @@ async def isolated_town(dsn: str, redis_url: str, folder: Path) -> AsyncIterator
     try:
         async with (
             asyncpg.create_pool(dsn, min_size=1, max_size=4, init=listen) as pool,
-            query_service(Workspaces(pool), redis_url, NOW) as query,
+            query_service(Workspaces(pool), redis_url, NOW, answer_cache=answer_cache) as query,
             gateway(dsn, query_url=query, tracking_url=f"http://127.0.0.1:{tracking.port}") as url,
             client() as session,
         ):
