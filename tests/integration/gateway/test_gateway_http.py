@@ -9,8 +9,10 @@ import pytest
 from aiohttp import web
 
 from postmeter.gateway.proxy.routes import Routes
+from tests.integration import misbehaving_clients
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
 from tests.integration.running_query import workspaces
+from tests.product import PATIENCE
 
 
 @dataclass
@@ -129,6 +131,21 @@ async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
         f"r{n}".encode() for n in range(10)
     ]
     assert door.arrived == [f"/api/v1/analytics?n={n}" for n in range(10)]
+
+
+async def test_a_request_that_begins_early_may_end_anywhere_later(door: Door) -> None:
+    """Its first piece comes behind another request; the rest, once that is answered, may begin with a line's end."""
+    second = b"OPTIONS /api/v1/analytics HTTP/1.1\r\nHost: x\r\n\r\n"
+    host, _, port = door.url.removeprefix("http://").partition(":")
+    for cut in range(1, len(second)):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        statuses = []
+        for piece in (b"GET /no HTTP/1.1\r\nHost: x\r\n\r\n" + second[:cut], second[cut:]):
+            writer.write(piece)
+            async with asyncio.timeout(PATIENCE):
+                statuses.append((await misbehaving_clients.answer(reader))[0])
+        writer.close()
+        assert statuses == [404, 405], second[:cut]
 
 
 async def test_a_body_that_breaks_off_is_not_passed_on_as_whole(door: Door) -> None:

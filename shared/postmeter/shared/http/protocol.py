@@ -120,10 +120,11 @@ class ServerProtocol(RequestHandler):
         What comes before the last answer has gone, or behind the rest of a body that nobody reads, is taken as it is:
         where a request begins there is not known here.
         """
-        data = (self._held + data).lstrip(b"\r\n")  # empty lines may come before a request
-        whole = b"\n" in data or len(data) > refusals.LINE_LIMIT or not data[:1].isupper()  # a method's letter
+        data = self._held + data
+        line = data.lstrip(b"\r\n")  # empty lines may come before a request; they may also end a head that began early
+        whole = b"\n" in line or len(line) > refusals.LINE_LIMIT or not line[:1].isupper()  # a method's letter
         self._held = b"" if whole else data
-        return request_lines.readable(data) if whole else b""
+        return data[: len(data) - len(line)] + request_lines.readable(line) if whole else b""
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes it, aiohttp's gives none
         """A client that closes its sending side still gets its answers, unless requests here end with their callers."""
