@@ -205,6 +205,20 @@ def test_clients_reach_the_stores(product: Product, folder: Path) -> None:
     assert (said[0], Path(said[1]).is_socket(), said[2:]) == ("-s", True, ["INFO", "memory"])
 
 
+def test_ctrl_c_is_for_the_client_alone(folder: Path) -> None:
+    client = folder / "redis-cli"
+    client.write_text("#!/bin/sh\necho begun\nexec /bin/sleep 30\n")
+    client.chmod(0o755)
+    stores = {"POSTMETER_POSTGRES_DSN": "postgresql://u@h/d", "POSTMETER_REDIS_URL": "unix:///run/redis.sock"}
+    environ = {**as_installed(), **stores, "PATH": str(folder)}
+    command = [COMMAND, "redis-cli", "MONITOR"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait() == 128 + signal.SIGINT
+
+
 def test_a_directory_in_use_is_refused(product: Product) -> None:
     second = postmeter("up", "--data", str(product.data), "--port", "0", "--tracking-port", "0")
     assert second.returncode == 1

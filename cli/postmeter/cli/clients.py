@@ -32,11 +32,8 @@ def psql_command(data: Path | None, arguments: tuple[str, ...]) -> None:
     What is changed by hand counts for nobody: change nothing that `postmeter` has a command for.
     """
     with access.database_dsn(data) as dsn:
-        parts = urlsplit(dsn.reveal())
-        # A command line is seen by everybody on this machine, the environment by nobody else.
-        address = parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
-        password = {} if parts.password is None else {"PGPASSWORD": unquote(parts.password)}
-        _run([_psql(), "-d", address, *arguments], password)
+        address, password = without_password(dsn.reveal())
+        _run([_psql(), "-d", address, *arguments], {} if password is None else {"PGPASSWORD": password})
 
 
 @click.command(name="redis-cli", context_settings=_PASSED_ON)
@@ -53,6 +50,23 @@ def redis_cli_command(data: Path | None, arguments: tuple[str, ...]) -> None:
     _run([found, "-s", unquote(url.path), *arguments], {})
 
 
+def without_password(dsn: str) -> tuple[str, str | None]:
+    """A DSN and its password, wherever that stands in it: a command line is seen by everybody on this machine, the
+    environment by nobody else.
+    """
+    parts = urlsplit(dsn)
+    auth, at, hosts = parts.netloc.rpartition("@")
+    user, colon, password = auth.partition(":")
+    options = parts.query.split("&")
+    named = [one for one in options if one.startswith("password=")]
+    query = "&".join(one for one in options if one not in named)
+    # Not by geturl, which drops the slashes where no host is named.
+    address = f"{parts.scheme}://{user}{at}{hosts}{parts.path}{query and '?'}{query}"
+    if named:
+        return address, unquote(named[-1].partition("=")[2])
+    return address, unquote(password) if colon else None
+
+
 def _psql() -> str:
     """The one beside the server, which is of its version, else the one on PATH. Raises LocalError."""
     beside = None
@@ -64,10 +78,12 @@ def _psql() -> str:
 
 
 def _run(command: list[str], environ: Mapping[str, str]) -> NoReturn:
-    """Run it to its end, and end with its status. Ctrl-C is the client's."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Run it to its end, and end with its status. Ctrl-C is the client's: a handler that does nothing, for what is
+    ignored here would be ignored by the client, too.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         status = subprocess.run(command, env={**os.environ, **environ}, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
-    sys.exit(status)
+    sys.exit(status if status >= 0 else 128 - status)
