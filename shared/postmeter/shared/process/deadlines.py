@@ -20,7 +20,7 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
     try:
         await asyncio.wait({task}, timeout=seconds)
         if not task.done():
-            raise TimeoutError(f"{seconds:g} seconds are over")
+            raise TimeoutError(f"no answer within {seconds:g} seconds")
         return task.result()
     finally:
         if not task.done():

@@ -19,6 +19,7 @@ from postmeter.shared.http.ports import Clocks
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process import logs
 from postmeter.shared.process.advice import Advice
+from postmeter.shared.process.deadlines import within
 from postmeter.shared.process.metrics import OpsMetrics
 from postmeter.shared.text import quoting
 
@@ -134,28 +135,12 @@ class _Readiness:
 
 
 async def _reason(check: Check) -> str | None:
-    """Why a check fails, None when it passes. One that takes too long is left to end by itself.
-
-    asyncpg takes some seconds to be cancelled where Postgres hangs.
-    """
-    asking = asyncio.ensure_future(check())
-    asking.add_done_callback(_seen)
+    """Why a check fails, None when it passes."""
     try:
-        done, _ = await asyncio.wait((asking,), timeout=CHECK_SECONDS)
-    finally:
-        asking.cancel()
-    error = asking.exception() if done else TimeoutError()
-    if error is None:
-        return None
-    if isinstance(error, TimeoutError) and not str(error):
-        return f"TimeoutError: no answer within {CHECK_SECONDS:g} seconds"
-    return quoting.clean(f"{type(error).__name__}: {error}", REASON_CHARS)
-
-
-def _seen(asked: asyncio.Future[object]) -> None:
-    """What becomes of a check that nobody waits for is no matter."""
-    if not asked.cancelled():
-        asked.exception()
+        await within(CHECK_SECONDS, check())
+    except Exception as error:
+        return quoting.clean(f"{type(error).__name__}: {error}".removesuffix(": "), REASON_CHARS)
+    return None
 
 
 def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
