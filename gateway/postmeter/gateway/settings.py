@@ -61,6 +61,9 @@ class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettin
             raise SettingsError("POSTMETER_OIDC_ISSUER needs POSTMETER_OIDC_CLIENT_ID and POSTMETER_PUBLIC_GATEWAY_URL")
 
 
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
 def is_endpoint(url: str, issuer: str | None = None) -> bool:
     """Whether tokens may be sent there: by https, or on this machine.
 
@@ -74,5 +77,6 @@ def is_endpoint(url: str, issuer: str | None = None) -> bool:
         return False
     if not (url.isascii() and url.isprintable()) or " " in url:  # urlsplit overlooks line ends
         return False
-    is_here = host in ("localhost", "127.0.0.1", "::1") and (issuer is None or urlsplit(issuer).scheme == "http")
-    return host != "" and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
+    if host in _HERE:
+        return parts.scheme in ("http", "https") and (issuer is None or urlsplit(issuer).hostname in _HERE)
+    return host != "" and parts.scheme == "https"

@@ -326,8 +326,9 @@ async def test_a_provider_that_describes_itself_wrongly_is_not_used(metadata: di
 
 
 def test_a_provider_elsewhere_does_not_have_us_ask_what_listens_here() -> None:
-    for url in ("http://127.0.0.1:6379/", "http://localhost/", "http://[::1]/jwks"):
+    for url in ("http://127.0.0.1:6379/", "http://localhost/", "http://[::1]/jwks", "https://localhost:8443/token"):
         assert is_endpoint(url, "http://localhost:1234")
+        assert is_endpoint(url, "https://localhost:8443")
         assert not is_endpoint(url, "https://id.example")
     assert is_endpoint("https://keys.example/jwks", "https://id.example")
 

@@ -19,6 +19,7 @@ from yarl import URL
 from postmeter.gateway.settings import is_endpoint
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import PostmeterError
+from postmeter.shared.text.quoting import quoted
 
 if TYPE_CHECKING:
     from postmeter.gateway.people.oidc.id_tokens import Keys
@@ -153,7 +154,7 @@ class Provider:
             needed = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
             for endpoint in (*needed, *filter(None, [found.userinfo_endpoint])):
                 if not is_endpoint(endpoint, self._issuer):
-                    raise ProviderAway(f"{endpoint!r} is not https")
+                    raise ProviderAway(f"it names {quoted(endpoint)}, which is not https, or on this machine")
             self._metadata = found, self._now()
         return self._metadata[0]
 
