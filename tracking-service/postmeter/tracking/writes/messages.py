@@ -60,7 +60,7 @@ MAX_ANSWER = 32 << 20
 # Longer HTML is instrumented in a thread: hits must not wait for it.
 SHORT_HTML = 4096
 TURN_SECONDS = 20.0
-"""How long a mail waits for its turn there. The gateway waits for half as long again."""
+"""How long after its request has come a mail may wait for its turn there. The gateway waits for half as long again."""
 
 
 _one_or_many = OneOrMany(MessagesBody, "messages")
@@ -106,9 +106,10 @@ class Messages:
         if json_bodies.has_more_commas(body, MAX_COMMAS):
             raise _too_many()
         items = _one_or_many.items(body)
+        until = asyncio.get_running_loop().time() + TURN_SECONDS
         if items is None:
             allowed = await self._levels.allowed(principal.workspace, partial(message_body.recipient_hashes, [body]))
-            answer, record = await self._take(principal, body, allowed, MAX_ANSWER)
+            answer, record = await self._take(principal, body, allowed, until, MAX_ANSWER)
             await self._commit([record])
             return 201, MessageAnswer(msgspec.Raw(answer))
         if len(items) > MAX_MESSAGES:
@@ -120,7 +121,7 @@ class Messages:
         status, room, full = 0, MAX_ANSWER, False
         for index, item in enumerate(items):
             try:
-                answer, record = await self._take(principal, item, allowed, room, full)
+                answer, record = await self._take(principal, item, allowed, until, room, full)
             except failures.ANSWERABLE as error:
                 told = failures.answered(error, endpoint)
                 full = full or isinstance(error, _Full)
@@ -148,10 +149,17 @@ class Messages:
         return slot_of(record.workspace, record.message), encode(named)
 
     async def _take(
-        self, principal: Principal, body: bytes | msgspec.Raw, allowed: LevelCeilings, room: int, full: bool = False
+        self,
+        principal: Principal,
+        body: bytes | msgspec.Raw,
+        allowed: LevelCeilings,
+        until: float,
+        room: int,
+        full: bool = False,
     ) -> tuple[bytes, Registration]:
         """Check and instrument one message: its answer as JSON, of `room` bytes at most, and its record.
 
+        until: when it stops waiting for its turn, by the loop's clock: what a list's mails wait is one wait in all.
         full: a mail before it found no room, so this one's is not even read: hundreds might be, for nothing.
         """
         given = message_body.read(body)
@@ -177,7 +185,8 @@ class Messages:
             work = partial(self._answer, record, message, given, decided, room)
             async with AsyncExitStack() as held:
                 try:
-                    await self._turns.take(held, (principal.workspace,))
+                    async with asyncio.timeout_at(until):
+                        await self._turns.take(held, (principal.workspace,))
                 except TimeoutError:
                     raise Unavailable("Too many long mails at once; try again in a second.", 1) from None
                 answer, links = await asyncio.get_running_loop().run_in_executor(self._thread, work)
