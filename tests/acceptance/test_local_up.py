@@ -188,6 +188,7 @@ def test_status_says_what_is_wrong(product: Product, folder: Path) -> None:
     away = status(f"http://127.0.0.1:{free_port()}", product.ready["ops"]["query"])
     assert away.returncode == 1
     assert "does not answer: ConnectionRefusedError" in away.stdout
+    assert re.search(rf"^query  {product.ready['ops']['query']} +ready$", away.stdout, re.MULTILINE)
     nowhere = postmeter("status", "--data", str(folder))
     assert (nowhere.returncode, nowhere.stdout) == (1, "")
     assert "`postmeter up` does not run on" in nowhere.stderr

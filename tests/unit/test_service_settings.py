@@ -86,7 +86,7 @@ async def test_a_taken_port_is_named() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"127\.0\.0\.1 port {port} \(POSTMETER_HOST, POSTMETER_OPS_PORT\)"):
-            await ops.start("127.0.0.1", port, CollectorRegistry(), {})
+            await ops.start("query", "127.0.0.1", port, CollectorRegistry(), {})
 
 
 def test_an_unknown_host_is_named() -> None:

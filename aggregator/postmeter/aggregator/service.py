@@ -59,7 +59,9 @@ async def serve(settings: AggregatorSettings, stop: asyncio.Event) -> None:
     advice = Advice(
         {"redis": lambda: stores.keeping(client), "clock": lambda: stores.clocks(pool)}, {"shards": shards.warning}
     )
-    runner = await ops.start(settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop)
+    runner = await ops.start(
+        "aggregator", settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop
+    )
     logs.get().info("aggregator runs", shards=settings.shards)
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -25,10 +25,13 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Readiness(msgspec.Struct):
-    """What /readyz answers: why the service is not ready, and what it warns of, each by name."""
+    """What /readyz answers: why the service is not ready, and what it warns of, each by name. service: which it is; one
+    of an older version does not say so.
+    """
 
     failed: dict[str, str]
     warnings: dict[str, str]
+    service: str = ""
 
 
 class Answer(NamedTuple):
@@ -74,8 +77,9 @@ def status(data: Path, urls: Sequence[str]) -> Status:
     figures = Figures()
     places = {url: url.rstrip("/") for url in urls} or _local(data.absolute())
     answers = {name: _ask(url, figures) for name, url in places.items()}
-    width = max(map(len, answers))
-    lines = [line for name, answer in answers.items() for line in _lines(name.ljust(width), answer)]
+    names = {name: _called(name, answer) for name, answer in answers.items()}
+    width = max(map(len, names.values()))
+    lines = [line for name, answer in answers.items() for line in _lines(names[name].ljust(width), answer)]
     is_ready = all(one.readiness is not None and not one.readiness.failed for one in answers.values())
     return Status(lines + _numbers(figures), is_ready)
 
@@ -87,6 +91,13 @@ def _local(data: Path) -> dict[str, str]:
     except OSError:
         doing = "starts, or stops" if held(data) else "does not run"
         raise DataDirectoryError(f"`postmeter up` {doing} on {data}; other services are asked by URL") from None
+
+
+def _called(name: str, answer: Answer) -> str:
+    """A service's name, with the URL that it was asked by."""
+    if answer.readiness is None or answer.readiness.service in ("", name):
+        return name
+    return f"{answer.readiness.service}  {name}"
 
 
 def _ask(url: str, figures: Figures) -> Answer:

@@ -172,7 +172,15 @@ async def _operations(
     # Without tracking-service it answers hits itself, without Postgres it passes them on, without query-service all
     # but queries works.
     return await ops.start(
-        settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=checks
+        "gateway",
+        settings.host,
+        settings.ops_port,
+        registry,
+        checks,
+        advice,
+        settings.clocks,
+        stop,
+        does_without=checks,
     )
 
 

@@ -96,7 +96,15 @@ async def _operations(
     )
     # Without Redis it answers everything but live streams, and totals that are live are a moment older.
     return await ops.start(
-        settings.host, settings.ops_port, registry, checks, advice, settings.clocks, stop, does_without=("redis",)
+        "query",
+        settings.host,
+        settings.ops_port,
+        registry,
+        checks,
+        advice,
+        settings.clocks,
+        stop,
+        does_without=("redis",),
     )
 
 

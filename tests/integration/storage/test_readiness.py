@@ -167,11 +167,12 @@ async def test_a_check_without_an_answer_says_so_in_words(monkeypatch: pytest.Mo
         finally:
             await answered.wait()  # as asyncpg does, which tells the server that it is cancelled
 
-    runner = await ops.start("127.0.0.1", port, CollectorRegistry(), {"postgres": hangs})
+    runner = await ops.start("query", "127.0.0.1", port, CollectorRegistry(), {"postgres": hangs})
     try:
         async with client() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             told = json.loads(await answer.read())
         assert told["failed"] == {"postgres": "TimeoutError: no answer within 0.05 seconds"}
+        assert told["service"] == "query"
     finally:
         answered.set()
         await runner.cleanup()
@@ -179,7 +180,7 @@ async def test_a_check_without_an_answer_says_so_in_words(monkeypatch: pytest.Mo
 
 async def test_an_ops_port_that_nobody_has_set_is_told() -> None:
     with capture_logs() as lines:
-        runner = await ops.start("127.0.0.1", 0, CollectorRegistry(), {})
+        runner = await ops.start("query", "127.0.0.1", 0, CollectorRegistry(), {})
     try:
         async with client() as http, http.get(f"http://127.0.0.1:{lines[0]['port']}/healthz") as answer:
             assert answer.status == 200

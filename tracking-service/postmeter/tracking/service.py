@@ -112,6 +112,7 @@ async def _operations(parts: Parts, registry: CollectorRegistry, stop: asyncio.E
     settings, spool = parts.settings, parts.durability.spool
     disk_low = partial(_disk_low, spool, settings.disk_low)
     return await ops.start(
+        "tracking",
         settings.host,
         settings.ops_port,
         registry,

@@ -34,6 +34,7 @@ _CLOCKS = Clocks()
 
 
 async def start(
+    service: str,
     host: str,
     port: int,
     registry: CollectorRegistry,
@@ -46,12 +47,13 @@ async def start(
     """Serve the ops port until the runner is cleaned up. A check that raises, or takes longer than CHECK_SECONDS, makes
     /readyz answer 503; all are asked at once. Once `stop` is set it answers 503 whatever they say.
 
+    service: its name, as `postmeter run` has it.
     advice: stands in /readyz's answer as `warnings`, and does not change its status. Looked at as long as the port is
     served.
     does_without: checks that are only warnings when they fail after they have passed once. For what the service has an
     answer without: all its replicas miss that at once, and if none was ready nobody would answer.
     """
-    readiness = _Readiness(OpsMetrics(registry), checks, advice or Advice({}), stop, does_without)
+    readiness = _Readiness(service, OpsMetrics(registry), checks, advice or Advice({}), stop, does_without)
 
     async def metrics(request: web.Request) -> web.Response:
         encode, media = _encoder(request.headers.get("Accept", ""))
@@ -88,12 +90,14 @@ class _Readiness:
 
     def __init__(
         self,
+        service: str,
         metrics: OpsMetrics,
         checks: dict[str, Check],
         advice: Advice,
         stop: asyncio.Event | None,
         does_without: Collection[str],
     ) -> None:
+        self._service = service
         self._metrics, self._checks, self._advice, self._stop = metrics, checks, advice, stop
         self._does_without = frozenset(does_without)
         self._passed: set[str] = set()
@@ -110,7 +114,8 @@ class _Readiness:
         said = self._warnings()
         said |= {name: failed.pop(name) for name in self._does_without & self._passed & set(failed)}
         failed |= _stopping(self._stop)
-        body = msgspec.json.encode({"ready": not failed, "failed": failed, "warnings": said})
+        told = {"service": self._service, "ready": not failed, "failed": failed, "warnings": said}
+        body = msgspec.json.encode(told)
         return web.Response(body=body, status=503 if failed else 200, content_type="application/json")
 
     async def _failing(self) -> dict[str, str]:
