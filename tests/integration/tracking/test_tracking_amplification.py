@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import select
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,24 +67,6 @@ def test_a_mail_has_so_much_markup(service: Service) -> None:
         refused = service.post("/v1/messages", {**MAIL, "html": html})
         assert (refused.status, refused.json()["error"]["field"]) == (413, "html")
         assert str(MAX_PIECES) in refused.json()["error"]["message"]
-
-
-def test_long_mails_of_one_workspace_hold_up_no_other(service: Service) -> None:
-    """They wait behind each other; who has sent one alone waits for one of them at most, and the one at work."""
-    slow = json.dumps({**MAIL, "html": "<a " * 60_000}).encode()
-    head = ["POST /v1/messages HTTP/1.1", "Host: t", f"Content-Length: {len(slow)}"]
-    wires = [service.connect() for _ in range(10)]
-    try:
-        for wire in wires:
-            wire.send("\r\n".join([*head, service.sealed("/v1/messages"), "", ""]).encode() + slow)
-        other = service.post("/v1/messages", {**MAIL, "html": "x" * 5000}, service.principal(workspace=100))
-        answered, *_ = select.select([wire.socket for wire in wires], [], [], 0)
-        assert {wire.reply().status for wire in wires} == {201}
-    finally:
-        for wire in wires:
-            wire.close()
-    assert other.status == 201
-    assert len(answered) < len(wires) // 2
 
 
 def peak_bytes(service: Service) -> int:
