@@ -260,12 +260,12 @@ async def test_codes_that_a_stranger_makes_up_take_nobody_else_s_turn(postgres_d
     assert "given" in codes
 
 
-async def test_who_comes_back_with_nothing_a_hundred_times_is_told_once(
+async def test_who_comes_back_with_nothing_a_hundred_times_is_told_seldom(
     place: PeopleGateway, capfd: pytest.CaptureFixture[str]
 ) -> None:
     url, cookies = f"{place.url}/session/oidc/callback?code=c&state=s", {"postmeter_oidc": "x" * 43}
     assert {(await go(place, url, cookies)).to for _ in range(100)} == {"/login#oidc=refused"}
-    assert "".join(capfd.readouterr()).count("refused here") == 1
+    assert 1 <= "".join(capfd.readouterr()).count("refused here") < 20  # one in ten seconds
 
 
 async def test_an_email_that_is_in_userinfo_alone_is_found_there() -> None:
