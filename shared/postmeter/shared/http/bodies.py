@@ -19,7 +19,11 @@ LARGE = 256 << 10
 """A service keeps this much of a body before it takes a turn."""
 MOST_MEMBERS = 1000
 """Of one gzip stream: empty ones have twenty bytes, and beginning each takes as long as inflating kilobytes."""
+AT_ONCE = 4
+OF_A_WORKSPACE = 2
+"""Large bodies of one workspace, of AT_ONCE of a process."""
 Turn = Callable[[], Awaitable[None]]
+_BUSY = "Too many large requests at once; try again in a second, or send smaller ones."
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -129,11 +133,6 @@ class _Inflater:
 
 def _broken() -> RequestError:
     return RequestError(400, "BAD_REQUEST", "The body is not a whole gzip stream.")
-
-
-AT_ONCE = 4
-OF_A_WORKSPACE = 2
-_BUSY = "Too many large requests at once; try again in a second, or send smaller ones."
 
 
 class LargeBodies:

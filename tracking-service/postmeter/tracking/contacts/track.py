@@ -24,6 +24,10 @@ from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.requests import fields
 
+ANSWER_SECONDS = 3.0
+_RETRY = {"Retry-After": "1"}
+_CONFLICT = "order_id: this order was sent before with another amount, currency or contact; nothing was changed"
+_LATER = "The purchase is stored, but what it is attributed to is not known yet: send it again with the same order_id."
 _decoder = msgspec.json.Decoder(TrackEventBody)
 _NONE = (msgspec.UNSET, msgspec.Raw(b"null"))
 
@@ -44,12 +48,6 @@ def read_event(workspace: int, body: bytes) -> CustomEvent:
         properties="{}" if given.properties in _NONE else values.properties(given.properties),
         claimed=claimed,
     )
-
-
-ANSWER_SECONDS = 3.0
-_RETRY = {"Retry-After": "1"}
-_CONFLICT = "order_id: this order was sent before with another amount, currency or contact; nothing was changed"
-_LATER = "The purchase is stored, but what it is attributed to is not known yet: send it again with the same order_id."
 
 
 class Track:

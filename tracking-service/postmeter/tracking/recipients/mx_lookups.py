@@ -19,6 +19,11 @@ import dns.resolver
 from postmeter.tracking.metrics import TrackingMetrics
 from postmeter.tracking.recipients.mailbox_providers import OTHER, MailboxExchangers
 
+TRY_SECONDS = 2.0
+"""For one try of a look-up."""
+CONCURRENCY = 4
+"""Questions in flight: each answer takes a third of a millisecond of the event loop that answers hits."""
+
 
 class Datagrams(dns.nameserver.Do53Nameserver):
     """One nameserver, asked by UDP only. An answer that is too long for a datagram does not count.
@@ -43,12 +48,6 @@ def by_datagrams(through: dns.asyncresolver.Resolver) -> dns.asyncresolver.Resol
         if isinstance(one, str | dns.nameserver.Do53Nameserver)
     ]
     return through
-
-
-TRY_SECONDS = 2.0
-"""For one try of a look-up."""
-CONCURRENCY = 4
-"""Questions in flight: each answer takes a third of a millisecond of the event loop that answers hits."""
 
 
 @dataclass(frozen=True, slots=True)
