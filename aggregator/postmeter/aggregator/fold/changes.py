@@ -202,7 +202,8 @@ class Changes:
                 verdict, why, stored_as = judge(kind, user_agent, hit.prefetch, ip, number)
                 told = True
             else:
-                (verdict, why, stored_as), told = self._mark(key, hit, at, series, kind, counted=counted)
+                said = judge(kind, user_agent, hit.prefetch, ip, number)
+                (verdict, why, stored_as), told = self._mark(key, hit, at, series, said, counted=counted)
             if told:
                 start = at - at % width
                 bucket = (workspace, start, series)
@@ -268,14 +269,13 @@ class Changes:
             )
         )
 
-    def _mark(self, key: Key, hit: Hit, at: int, series: int, kind: EventType, *, counted: bool) -> tuple[Told, bool]:
+    def _mark(self, key: Key, hit: Hit, at: int, series: int, said: Told, *, counted: bool) -> tuple[Told, bool]:
         """What is told, and whether it counts, of a hit that was judged before, that its provider counts, or that only
-        machines make. The latter says something of others nearby.
+        machines make. The latter says something of others nearby. said: what is told of it by itself now.
         """
+        verdict, why, _ = said
         if type(hit) is WaitingHit:
             verdict, why = Verdict(hit.verdict), hit.verdict_reason or None
-        else:
-            verdict, why = self.judge(kind, hit.user_agent, hit.prefetch, hit.ip)
         if not hit.mark:
             return told_of((verdict, why if counted else PROVIDER_COUNTS)), counted
         reason = HEAD if hit.mark == Mark.HEAD else HONEYPOT
