@@ -195,7 +195,7 @@ def test_a_single_complaint_needs_no_attention(evaluate: Evaluate) -> None:
         {"complained": 2, "delivered": 999},
         {"complained": 1, "delivered": 1000},
     ]
-    assert evaluate("model/complaints.js", "return given.map(m.saysLittle)", little) == [True, False, False]
+    assert evaluate("model/attention.js", "return given.map(m.saysLittle)", little) == [True, False, False]
 
 
 def test_marks_of_a_scale_begin_at_zero_and_hold_everything(evaluate: Evaluate) -> None:
@@ -236,8 +236,11 @@ def test_the_best_hour_is_sure_only_where_chance_would_not_make_it_so(evaluate: 
     part, click = Fraction(1201, 2002), Fraction(301, 2002)
     mean = Fraction(3, 10) * part + Fraction(4, 10) * click + Fraction(3, 10) * Fraction(1, 2002)
     square = Fraction(9, 100) * (part - click) + Fraction(49, 100) * (click - Fraction(1, 2002)) + Fraction(1, 2002)
-    expected = 196 * math.sqrt((square - mean**2) / 2002)
-    assert evaluate("model/sureness.js", "return m.margin(given)", best) == pytest.approx(expected, rel=1e-4)
+    reach = 196 * math.sqrt((square - mean**2) / 2002)
+    expected = [float(100 * mean) - reach, float(100 * mean) + reach]
+    assert evaluate("model/sureness.js", "return m.range(given)", best) == pytest.approx(expected, rel=1e-4)
+    assert evaluate("model/sureness.js", "return m.range(given)", hour(1, 1, 1))[1] <= 100
+    assert evaluate("model/sureness.js", "return m.range(given)", hour(1, 0, 0))[0] == 0
 
 
 def test_files_hold_what_a_spreadsheet_takes_for_text(evaluate: Evaluate) -> None:

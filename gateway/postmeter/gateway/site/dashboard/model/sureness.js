@@ -32,7 +32,7 @@ export function range(hour) {
 }
 
 /** The two-sided p-value of a z (Abramowitz and Stegun 7.1.26: within 2e-7). */
-function chanceOf(z) {
+export function chanceOf(z) {
   const x = Math.abs(z) / Math.SQRT2;
   const t = 1 / (1 + 0.3275911 * x);
   const sum = 0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)));

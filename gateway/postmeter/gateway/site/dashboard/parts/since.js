@@ -43,7 +43,7 @@ function requestOf(campaign, span, zone) {
 }
 
 /** The part of what was delivered, in percent, that had been opened (clicked) by the end of each bucket. */
-function grown(rows, metric) {
+export function grown(rows, metric) {
   const delivered = rows.reduce((sum, row) => sum + row.delivered, 0);
   let sum = 0;
   return rows.map((row) => {
