@@ -55,7 +55,7 @@ def test_complaints_are_held_against_the_lines(world: ToldHistory, visiting: Vis
         page.unroute("**/v1/query")
     silent = visiting().to(
         "/deliverability?period=90d&mailbox_provider=gmail"
-    )  # the whole is no better known than its parts
+    )  # the whole is not better known than its parts
     expect(silent.locator(".sentence").first).to_contain_text("their mailbox providers report none")
     expect(silent.locator(".scale li:not(.axis)", has_text="reports none")).to_have_count(2)
     calm = visiting().page
@@ -200,7 +200,7 @@ def test_what_is_equal_has_no_best_and_an_interval_s_ends_are_rounded_once(
     opened = page.get_by_role("region", name="Opened", exact=True)
     expect(opened.locator(".verdict")).to_contain_text("are the same")
     expect(opened.locator(".scale .label").first).to_contain_text("34.7\N{EN DASH}40.7")
-    rounded["successes"] = 1200  # more than the whole is no rate, and nowhere
+    rounded["successes"] = 1200  # more than the whole is not a rate, and nowhere
     page.reload()
     expect(opened.locator(".scale .label b").first).to_have_text("\N{EN DASH}")
     opened.get_by_role("button", name=re.compile("the numbers")).click()

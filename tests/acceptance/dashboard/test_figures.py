@@ -248,7 +248,7 @@ def test_a_campaign_sent_before_the_days_says_so(world: ToldHistory, visiting: V
 
 
 def test_campaigns_are_sorted_by_what_can_be_held_against_each_other(world: ToldHistory, visiting: Visiting) -> None:
-    """Amounts of several currencies cannot, and more opens than mail that was delivered are no rate."""
+    """Amounts of several currencies cannot, and more opens than mail that was delivered do not make a rate."""
     page = visiting().page
     bought = [("may", "JPY", 1, 500), ("may", "EUR", 2, 300.5), ("march", "EUR", 4, 100), ("april", "JPY", 3, 9000)]
 

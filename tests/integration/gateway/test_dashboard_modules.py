@@ -227,7 +227,7 @@ def test_the_best_hour_is_sure_only_where_chance_would_not_make_it_so(evaluate: 
 
     assert rivals([best, near, far, little]) == [1]
     assert rivals([best, far, little]) == []
-    # All of three messages is no certainty, and the nearer ones come first.
+    # All of three messages do not make it certain, and the nearer ones come first.
     assert rivals([hour(3, 3, 1), hour(50, 20, 2), hour(50, 25, 2)]) == [2, 1]
     # Of many hours that are really alike, one is ahead by luck: this one would be sure against a single other one.
     ahead, other = hour(1000, 560, 100), hour(1000, 500, 95)

@@ -136,7 +136,7 @@ class Server(web.Server):
         return response
 
     def _check(self, request: web.BaseRequest) -> None:
-        if request.version not in (HttpVersion10, HttpVersion11):  # of 2.0 this is no request line (RFC 9113, 3.4)
+        if request.version not in (HttpVersion10, HttpVersion11):  # 2.0 has no request lines (RFC 9113, 3.4)
             raise refusals.malformed()
         if request.version == HttpVersion11 and len(request.headers.getall("Host", ())) != 1:
             raise refusals.no_host()
