@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from postmeter.aggregator.store.refreshed import Refreshed
+from postmeter.aggregator.refreshed import Refreshed
 
 CONNECTION: Any = None
 

@@ -19,16 +19,16 @@ from postmeter.aggregator.fold.restricted import Counted, Told
 from postmeter.aggregator.fold.states import Flag
 from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
-from postmeter.aggregator.privacy.anonymous_sources import AnonymousSources
+from postmeter.aggregator.refreshed import Refreshed
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store import campaigns, consents, dedup, messages, tables
+from postmeter.aggregator.store.anonymous_sources import AnonymousSources
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dead_letters import DeadLetters
 from postmeter.aggregator.store.dimensions import Dimensions, of_domain
 from postmeter.aggregator.store.links import Links
 from postmeter.aggregator.store.memory import Memory, Transaction
 from postmeter.aggregator.store.plans import Plans
-from postmeter.aggregator.store.refreshed import Refreshed
 from postmeter.aggregator.store.user_agents import UserAgents
 from postmeter.aggregator.stream.batches import Batch, Rejected, reject
 from postmeter.aggregator.stream.intake import Intake

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from postmeter.aggregator.store import consents
 from postmeter.aggregator.store.memory import Memory
-from postmeter.aggregator.unregistered import provisional
+from postmeter.aggregator.store.messages import hold_unregistered
 from postmeter.shared.privacy.levels import Level, Levels, of_flags
 from postmeter.shared.stream.events import EventType
 from postmeter.shared.stream.records import Consent, Mail
@@ -254,7 +254,7 @@ async def test_a_message_that_nobody_has_registered_is_locked_before_slots(at: B
             return task.done() or bool(await at.value(query, other.connection.get_server_pid()))
 
         async with webhook.connection.transaction():
-            assert await provisional.hold(webhook.connection, [(1, made.bytes)])
+            assert await hold_unregistered(webhook.connection, [(1, made.bytes)])
             task = asyncio.create_task(choose())
             await until(stands)
             assert not task.done()

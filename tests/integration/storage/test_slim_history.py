@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmeter.aggregator.store import refreshed, user_agents
+from postmeter.aggregator import refreshed
+from postmeter.aggregator.store import user_agents
 from postmeter.query.exports.rows.history import _QUERIES as EXPORTS
 from postmeter.shared.apis.privacy import subject_requests
 from postmeter.shared.auth import api_keys

@@ -163,7 +163,7 @@ def messages(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID], *b
 
 
 @statement
-def hold(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
+def hold_unregistered(tx: Transaction, _: str, workspaces: list[int], ids: list[UUID]) -> Rows:
     places = sorted((workspace, ident(message)) for workspace, message in zip(workspaces, ids, strict=True))
     found = [tx.take("message", place, lambda row: bool(row["flags"] & PROVISIONAL)) for place in places]
     return [row for row in found if row is not None]

@@ -2,11 +2,6 @@
 -- numbers: postmeter.shared.stream.events.Engagement
 -- numbers: postmeter.shared.stream.events.Verdict
 
--- name: settings
--- Thresholds of the workspaces that have their own, in the order of postmeter.shared.storage.thresholds.
-SELECT workspace, burst_clicks, burst_links, burst_milliseconds, all_links, scan_seconds, early_seconds
-FROM verdict_setting LIMIT 1000000;
-
 -- name: delivered_earlier
 -- Of the messages ($1 workspaces, $2 ids), whose slots are held, those that have clicks and are now known to have been delivered
 -- at $3, which is earlier than what was known, `was`.

@@ -18,8 +18,8 @@ from postmeter.aggregator.fold import choices
 from postmeter.aggregator.fold.choices import Chosen, Recipient, Said
 from postmeter.aggregator.fold.states import Key
 from postmeter.aggregator.store.memory import Transaction
+from postmeter.aggregator.store.messages import hold_unregistered
 from postmeter.aggregator.stream.batches import Rejected, reject
-from postmeter.aggregator.unregistered import provisional
 from postmeter.shared.privacy.audit import RECIPIENT
 from postmeter.shared.privacy.levels import FULL, Ceilings, Choice, Choices, Level, Levels
 from postmeter.shared.storage.postgres import Connection
@@ -92,7 +92,7 @@ async def look_again(held: Transaction) -> bool:
         return False
     said = {(row["workspace"], row["to_hash"]): Said() for row in rows}
     chosen = await _chosen(connection, said)
-    await provisional.hold(connection, chosen.unregistered)
+    await hold_unregistered(connection, chosen.unregistered)
     _hold_also(held, chosen.found.values(), chosen.found)
     await held.hold((), ())
     now = {(row["workspace"], row["to_hash"]): _choices(row) for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import product
 from operator import attrgetter
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from postmeter.shared.privacy.levels import Ceilings, Choices, Level, Levels, to
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
+from postmeter.shared.stream.events import State
 from postmeter.shared.stream.records import Registration
 
 _QUERIES = Queries("postmeter.aggregator.store", "messages.sql")
@@ -100,6 +102,17 @@ class Found(NamedTuple):
     def provisional(self) -> bool:
         """Nobody has registered it."""
         return bool(self.flags & Flag.PROVISIONAL)
+
+
+@dataclass
+class LockedMessage:
+    """A message that nobody has registered, locked by this transaction."""
+
+    series: int
+    flags: int
+    created: int
+    state: int = State.QUEUED
+    sent_at: int | None = None
 
 
 class Named:
@@ -296,3 +309,23 @@ async def find_named(connection: Connection, names: Iterable[Name]) -> Named:
         name = (r["workspace"], r["provider"], r["provider_message"])
         found.add(name, Found((r["workspace"], r["id"].bytes), r["series"], r["flags"]), r["confined_to"])
     return found
+
+
+async def hold_unregistered(connection: Connection, keys: Iterable[Key]) -> dict[Key, LockedMessage]:
+    """Lock those of the messages that are there and that nobody has registered. One call per transaction."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    rows = await connection.fetch(_QUERIES["hold_unregistered"], *columns(wanted))
+    return {
+        (row["workspace"], row["id"].bytes): LockedMessage(
+            row["series"], row["flags"], row["created_at"], row["state"], row["sent_at"]
+        )
+        for row in rows
+    }
+
+
+def columns(keys: Iterable[Key]) -> tuple[list[int], list[UUID]]:
+    """Keys as two arrays."""
+    pairs = list(keys)
+    return [workspace for workspace, _ in pairs], [UUID(message) for _, message in pairs]

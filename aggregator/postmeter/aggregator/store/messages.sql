@@ -37,3 +37,11 @@ CROSS JOIN LATERAL (
     OFFSET 0) AS m
 WHERE m.workspace = n.workspace AND m.provider = n.provider AND m.provider_message = n.provider_message
 ORDER BY m.workspace, m.provider, m.provider_message, confined_to, m.flags & {Flag.PROVISIONAL}, m.id;
+
+-- name: hold_unregistered
+-- Those of the messages ($1 workspaces, $2 ids) that nobody has registered; locked, in the order of their keys.
+SELECT m.workspace, m.id, m.series, m.flags, m.state, m.created_at, m.sent_at
+FROM (SELECT * FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id) ORDER BY workspace, id) AS n
+JOIN LATERAL (
+    SELECT * FROM message WHERE message.workspace = n.workspace AND message.id = n.id AND message.flags & {Flag.PROVISIONAL} <> 0
+    FOR UPDATE) AS m ON true;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -19,7 +20,6 @@ from postmeter.aggregator.fold.effects import INDEX
 from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.aggregator.fold.rows import CLICK, OPEN
 from postmeter.aggregator.fold.states import Key
-from postmeter.aggregator.privacy import last_opens
 from postmeter.aggregator.store import clicks, consents, packing, rollups
 from postmeter.aggregator.store.memory import Transaction
 from postmeter.shared.storage.postgres import Connection
@@ -51,7 +51,17 @@ async def write_messages(held: Transaction, changes: Changes) -> None:
     await clicks.correct(held, changes, settled.older)
     await clicks.judge(held, changes, settled.messages, found.alone, stretches)
     held.forget(lowered)
-    await last_opens.write(held.connection, changes.last_opens)
+    await _note_last_opens(held.connection, changes)
+
+
+async def _note_last_opens(connection: Connection, changes: Changes) -> None:
+    """Of messages whose level is last_date only the day of the recipient's last open is kept."""
+    rows = [
+        (workspace, UUID(message), datetime.fromtimestamp(at // MICROSECONDS, UTC).date())
+        for (workspace, message), at in sorted(changes.last_opens.items())
+    ]
+    if rows:
+        await connection.execute(_QUERIES["note_last_opens"], *zip(*rows, strict=True))
 
 
 async def write_notice(connection: Connection, changes: Changes, shard: int) -> dict[int, LiveTotals]:

@@ -20,9 +20,9 @@ from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import MICROSECONDS, NEVER
 from postmeter.aggregator.fold.states import Key, is_seen
 from postmeter.aggregator.store import clicks as company
+from postmeter.aggregator.store.messages import LockedMessage, columns, hold_unregistered
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.unregistered.engagement_policy import EngagementPolicy
-from postmeter.aggregator.unregistered.provisional import LockedMessage, columns
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
@@ -54,7 +54,7 @@ async def adopt(connection: Connection, changes: Changes, policy: EngagementPoli
     settled = {(row["workspace"], row["message"].bytes): row["settled"] for row in visited}
     found = await connection.fetch(_UNREGISTERED["registered"], *columns(settled))
     registered = {(row["workspace"], row["provisional"].bytes): row for row in found}
-    held = await provisional.hold(connection, registered)
+    held = await hold_unregistered(connection, registered)
     # What is older than the history cannot be moved exactly; it stays what it is.
     oldest = await _oldest(connection, {workspace for workspace, _ in held}, changes.horizon)
     moving = {key: registered[key] for key, message in held.items() if message.created >= oldest[key[0]]}

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Flag, Key
-from postmeter.aggregator.store.refreshed import Refreshed
+from postmeter.aggregator.refreshed import Refreshed
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.events import EventType

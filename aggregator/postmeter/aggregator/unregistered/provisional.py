@@ -7,7 +7,6 @@ all that was counted of it away: it is held, or it is gone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from asyncpg.pgproto.pgproto import UUID
 
@@ -15,36 +14,18 @@ from postmeter.aggregator.fold.cohorts import Cohorts
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.states import Flag, Key
 from postmeter.aggregator.store import messages
-from postmeter.aggregator.store.messages import Name
+from postmeter.aggregator.store.messages import LockedMessage, Name, columns
 from postmeter.shared.privacy.levels import Ceilings
 from postmeter.shared.storage import uuid7
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
-from postmeter.shared.stream.events import State
 from postmeter.shared.stream.records import Event, Registration
 
 QUERIES = Queries("postmeter.aggregator.unregistered", "provisional.sql")
 
 Drafts = dict[Name, Registration]
 """Messages that a flush may have to make, by their providers' names."""
-
-
-@dataclass
-class LockedMessage:
-    """A message that nobody has registered, locked by this transaction."""
-
-    series: int
-    flags: int
-    created: int
-    state: int = State.QUEUED
-    sent_at: int | None = None
-
-
-def columns(keys: Iterable[Key]) -> tuple[list[int], list[UUID]]:
-    """Keys as two arrays."""
-    pairs = list(keys)
-    return [workspace for workspace, _ in pairs], [UUID(message) for _, message in pairs]
 
 
 async def drafts(connection: Connection, events: Iterable[Event], horizon: Horizon) -> Drafts:
@@ -112,20 +93,6 @@ async def make(
     await connection.execute(QUERIES["watch"], *columns(made))
     created = {(r.workspace, r.message): horizon.place(r.created, r.at) for r in wanted}
     return {key: LockedMessage(made[key].series, made[key].flags, at) for key, at in created.items()}
-
-
-async def hold(connection: Connection, keys: Iterable[Key]) -> dict[Key, LockedMessage]:
-    """Lock those of the messages that are there and that nobody has registered. One call per transaction."""
-    wanted = set(keys)
-    if not wanted:
-        return {}
-    rows = await connection.fetch(QUERIES["hold"], *columns(wanted))
-    return {
-        (row["workspace"], row["id"].bytes): LockedMessage(
-            row["series"], row["flags"], row["created_at"], row["state"], row["sent_at"]
-        )
-        for row in rows
-    }
 
 
 async def antedate(

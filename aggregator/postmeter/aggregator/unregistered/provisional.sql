@@ -1,13 +1,5 @@
 -- numbers: postmeter.aggregator.fold.states.Flag
 
--- name: hold
--- Those of the messages ($1 workspaces, $2 ids) that nobody has registered; locked, in the order of their keys.
-SELECT m.workspace, m.id, m.series, m.flags, m.state, m.created_at, m.sent_at
-FROM (SELECT * FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id) ORDER BY workspace, id) AS n
-JOIN LATERAL (
-    SELECT * FROM message WHERE message.workspace = n.workspace AND message.id = n.id AND message.flags & {Flag.PROVISIONAL} <> 0
-    FOR UPDATE) AS m ON true;
-
 -- name: antedate
 -- Messages ($1 workspaces, $2 ids) were created at $3.
 UPDATE message m SET created_at = n.created_at

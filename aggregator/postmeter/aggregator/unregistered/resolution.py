@@ -7,12 +7,11 @@ from operator import attrgetter
 
 from postmeter.aggregator.fold.changes import Changes
 from postmeter.aggregator.fold.states import Key, asked
-from postmeter.aggregator.privacy import anonymous_sources
-from postmeter.aggregator.store import messages
+from postmeter.aggregator.store import anonymous_sources, messages
 from postmeter.aggregator.store.memory import Transaction
-from postmeter.aggregator.store.messages import Found, Name, Named
+from postmeter.aggregator.store.messages import Found, LockedMessage, Name, Named
 from postmeter.aggregator.unregistered import provisional
-from postmeter.aggregator.unregistered.provisional import Drafts, LockedMessage, told_domain
+from postmeter.aggregator.unregistered.provisional import Drafts, told_domain
 from postmeter.shared.privacy.levels import Level
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import Series
@@ -122,7 +121,7 @@ async def _named(
     told = {(name_of(event), told_domain(event)) for event in events if not event.message}
     found = await messages.find_named(connection, (name for name, _ in told))
     unlisted |= set(found.provisional.values())
-    held = await provisional.hold(connection, unlisted)
+    held = await messages.hold_unregistered(connection, unlisted)
     gone = {name for name, key in found.provisional.items() if key not in held}
     if gone:
         # Registered meanwhile: another transaction has just moved what was counted of them.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from postmeter.aggregator.fold.moments import MICROSECONDS
 from postmeter.shared.storage.thresholds import Thresholds
 
 HEAD = "head"
@@ -24,6 +23,7 @@ RANK = {None: 0, EARLY: 1, AFTER_HEAD: 2, NEAR_HONEYPOT: 3, ALL_LINKS: 4, BURST:
 they come does not matter; `early` alone depends on nothing but the delivery."""
 JOINT = [reason for reason in RANK if reason is not None]
 _MILLISECOND = 1000
+_SECOND = 1000 * _MILLISECOND
 _REASON = attrgetter("reason")
 
 _Crowded = Callable[[int, int], bool]
@@ -44,7 +44,7 @@ class Click(NamedTuple):
 def reach(thresholds: Thresholds) -> int:
     """How many microseconds apart two clicks may be and still decide about each other."""
     burst = thresholds.burst_milliseconds if thresholds.burst_clicks or thresholds.burst_links else 0
-    return max(burst * _MILLISECOND, thresholds.scan_seconds * MICROSECONDS)
+    return max(burst * _MILLISECOND, thresholds.scan_seconds * _SECOND)
 
 
 def may_decide(clicks: Sequence[Click], links: int, said: Thresholds) -> bool:
@@ -69,7 +69,7 @@ def judged(clicks: Sequence[Click], links: int, delivered: int | None, said: Thr
     are given, one too few may be found to be a machine's, never one too many. Linear but for a logarithm.
     """
     reasons: list[str | None] = [_early(click.at, delivered, said) for click in clicks]
-    scan = said.scan_seconds * MICROSECONDS
+    scan = said.scan_seconds * _SECOND
     if scan:
         evidence = set(map(_REASON, clicks))
         for place in _near(clicks, HEAD, scan) if HEAD in evidence else ():
@@ -102,7 +102,7 @@ def changed(clicks: Sequence[Click], reasons: Sequence[str | None]) -> Iterator[
 def _early(at: int, delivered: int | None, said: Thresholds) -> str | None:
     if delivered is None or not said.early_seconds:
         return None
-    return EARLY if 0 <= at - delivered <= said.early_seconds * MICROSECONDS else None
+    return EARLY if 0 <= at - delivered <= said.early_seconds * _SECOND else None
 
 
 def _burst(said: Thresholds) -> _Crowded:

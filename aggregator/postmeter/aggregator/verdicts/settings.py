@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from postmeter.aggregator.store.refreshed import Refreshed
+from postmeter.aggregator.refreshed import Refreshed
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.storage.thresholds import Thresholds
 
-_QUERIES = Queries("postmeter.aggregator.store", "clicks.sql")
+_QUERIES = Queries("postmeter.aggregator.verdicts", "settings.sql")
 DEFAULTS = Thresholds()
 
 

@@ -8,6 +8,7 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from postmeter.aggregator.fold.states import Flag
+from postmeter.aggregator.store.messages import hold_unregistered
 from postmeter.aggregator.unregistered import provisional
 from postmeter.aggregator.upkeep.erasure.step import QUERIES, Erasure
 from postmeter.shared.privacy import erasures, levels
@@ -94,7 +95,7 @@ async def look_again(erasure: Erasure) -> bool:
 async def hold(erasure: Erasure, ids: list[UUID], unregistered: Iterable[UUID]) -> None:
     """Hold the messages, so that every writer forgets what it knows of them. Held in the order of flushes."""
     keys = [(erasure.workspace, message.bytes) for message in ids]
-    await provisional.hold(erasure.connection, [(erasure.workspace, message.bytes) for message in unregistered])
+    await hold_unregistered(erasure.connection, [(erasure.workspace, message.bytes) for message in unregistered])
     await erasure.held.hold((), keys)
     erasure.held.forget(keys)
 

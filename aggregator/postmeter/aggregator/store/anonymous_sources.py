@@ -21,7 +21,7 @@ from postmeter.shared.storage.rollups import Series
 from postmeter.shared.storage.sql import Queries
 from postmeter.shared.stream.records import Registration
 
-_QUERIES = Queries("postmeter.aggregator.privacy", "anonymous_sources.sql")
+_QUERIES = Queries("postmeter.aggregator.store", "anonymous_sources.sql")
 REMEMBERED = 100_000
 
 
