@@ -45,7 +45,7 @@ async def find(pool: Pool, scope: Scope, campaign_id: str) -> Campaign | None:
     return None if row is None else _campaign(row)
 
 
-async def page(pool: Pool, scope: Scope, after: str | None, limit: int) -> list[Campaign]:
+async def page(pool: Pool, scope: Scope, after: int | str | None, limit: int) -> list[Campaign]:
     """Up to `limit` of the caller's campaigns by id, those behind the id `after`."""
     rows = await pool.fetch(_PAGE, scope.workspace, after, scope.domains, limit)
     return [_campaign(row) for row in rows]
