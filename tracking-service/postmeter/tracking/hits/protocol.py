@@ -17,7 +17,7 @@ from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.errors import ClickRefused, RequestError
 from postmeter.shared.http import refusals, request_lines
 from postmeter.shared.http.clients.client_address import join, plain
-from postmeter.shared.http.refusals import FIELDS_LIMIT, HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
+from postmeter.shared.http.refusals import HEADERS_LIMIT, LINE_KEPT, LINE_LIMIT
 from postmeter.shared.links import hits
 from postmeter.shared.links.hits import PREFETCH_HEADERS, USER_AGENT_BYTES, is_prefetch
 from postmeter.shared.process import logs
@@ -25,13 +25,13 @@ from postmeter.tracking.durable.batch import Keyed, Kind, PendingBatch
 from postmeter.tracking.hits import answers
 from postmeter.tracking.hits.client import ADDRESS_HEADERS
 from postmeter.tracking.hits.port import Port
+from postmeter.tracking.hits.unread import END, Unread
 
 _OPEN = OPEN_PATH.encode()
 _CLICK = CLICK_PATH.encode()
 _HOT = tuple(f"{method} {path}".encode() for method in hits.METHODS for path in (OPEN_PATH, CLICK_PATH))
 _VOUCHED, _CLAIMED, _FORWARDED = ADDRESS_HEADERS
 _MEANINGFUL = frozenset((b"host", *hits.HEADERS, *ADDRESS_HEADERS))
-_END = b"\r\n\r\n"
 # More than this of unread requests behind a pending answer, and the client is not read from.
 _BUFFER_LIMIT = 65536
 
@@ -45,17 +45,16 @@ class HitProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_agent", "_batch", "_begun", "_buffer", "_claimed", "_close", "_closing", "_complete", "_ended",
-        "_forwarded", "_hosts", "_parser", "_paused", "_peer", "_port", "_prefetch", "_searched",
-        "_transport", "_unread", "_url", "_vouched", "_write", "fresh", "since",
+        "_forwarded", "_hosts", "_parser", "_paused", "_peer", "_port", "_prefetch", "_stalled",
+        "_transport", "_url", "_vouched", "_write", "fresh", "since",
     )  # fmt: skip
 
     def __init__(self, port: Port) -> None:
         self._port = port
         self._batch: PendingBatch | None = None
-        self._buffer = bytearray()
-        self._searched = 0
+        self._buffer = Unread()
         self._closing = self._paused = self._complete = self._prefetch = self._close = self._ended = False
-        self._begun = self._unread = False
+        self._begun = self._stalled = False
         self._hosts = 0
         self._url = self._agent = self._vouched = self._claimed = self._forwarded = b""
         self._parser = httptools.HttpRequestParser(self)
@@ -98,19 +97,19 @@ class HitProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more from a client that does not read."""
-        self._unread = True
+        self._stalled = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Read again, unless too much waits already."""
-        self._unread = False
+        self._stalled = False
         if not self._paused:
             self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the usual case, exactly one request, is not copied."""
         if not self._buffer:
-            alone = self._batch is None and data.find(_END) == len(data) - 4 <= LINE_LIMIT
+            alone = self._batch is None and data.find(END) == len(data) - 4 <= LINE_LIMIT
             ready = alone and not self._closing and not self._port.committer.full
             if ready and data.startswith(_HOT) and self._serve(data):
                 self.since = self._port.clock.now
@@ -141,7 +140,11 @@ class HitProtocol(asyncio.Protocol):
         while self._buffer and not self._closing:
             if self._must_wait():
                 return
-            head = self._next_head()
+            try:
+                head = self._buffer.head()
+            except RequestError as error:
+                self._refuse(error)
+                break
             if head is None:
                 break
             if head.startswith(_HOT) and self._serve(head):
@@ -156,7 +159,7 @@ class HitProtocol(asyncio.Protocol):
             self._transport.close()
         if self._paused and len(self._buffer) <= _BUFFER_LIMIT and not self._closing:
             self._paused = False
-            if not self._unread:
+            if not self._stalled:
                 self._transport.resume_reading()
 
     # -- the sweep's side
@@ -341,35 +344,8 @@ class HitProtocol(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _next_head(self) -> bytes | None:
-        """The next complete head, still in the buffer; None if it has not all come yet, or was refused."""
-        buffer = self._buffer
-        del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # empty lines may come before a request
-        end = buffer.find(_END, self._searched)
-        if end >= 0:
-            return bytes(buffer[: end + 4]) if self._fits(buffer[: end + 4]) else None
-        self._searched = max(0, len(buffer) - 3)
-        self._fits(buffer)
-        return None
-
-    def _fits(self, head: bytes | bytearray) -> bool:
-        """Whether a head, or what has come of it, is within the limits; if not it is refused."""
-        line = head.find(b"\r\n", 0, LINE_LIMIT + 2)
-        if line < 0 and len(head) > LINE_LIMIT:
-            self._refuse(refusals.line_too_long())
-        elif len(head) - max(line, 0) > FIELDS_LIMIT:
-            self._refuse(refusals.too_large())
-        elif head.count(b"\n") > HEADERS_LIMIT + 2:
-            self._refuse(refusals.too_many())
-        elif head and (not 65 <= head[0] <= 90 or head.count(b"\n") != head.count(b"\r\n")):
-            self._refuse(refusals.malformed())
-        else:
-            return True
-        return False
-
     def _consume(self, size: int) -> None:
-        del self._buffer[:size]
-        self._searched = 0
+        self._buffer.take(size)
         self._begun = bool(self._buffer)
         self.since = self._port.clock.now
 
@@ -388,4 +364,4 @@ class HitProtocol(asyncio.Protocol):
         self._write = _nowhere
         if not self._transport.is_reading():
             self._transport.resume_reading()
-        self._port.hand_over(self, self._peer, self._transport, unread, ended=self._ended, stalled=self._unread)
+        self._port.hand_over(self, self._peer, self._transport, unread, ended=self._ended, stalled=self._stalled)
