@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from postmeter.cli.local.servers.redis_server import RedisServer
+from postmeter.gateway import routes
 from postmeter.gateway.keys import remembered
-from postmeter.gateway.proxy import routes, upstream
+from postmeter.gateway.proxy import upstream
 from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.http import concurrency as turns
 from postmeter.shared.storage import postgres

@@ -2,7 +2,7 @@
 
 import pytest
 
-from postmeter.gateway.proxy.routes import Routes
+from postmeter.gateway.routes import Routes
 from postmeter.shared.apis.document import NATIVE
 from postmeter.shared.apis.endpoint import Endpoint, Service
 from postmeter.shared.apis.table import ENDPOINTS

@@ -6,6 +6,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PARTS = {
     "shared": "shared",
@@ -52,22 +54,43 @@ def test_services_import_only_what_is_shared() -> None:
     assert foreign == {}
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    """Nor for types alone, nor inside a function: each can be read after those that it builds on."""
+@cache
+def imports() -> dict[str, set[str]]:
+    """Of each module the modules of ours that it imports."""
     files = {
         ".".join(file.relative_to(ROOT / folder).with_suffix("").parts).removesuffix(".__init__"): file
         for folder in PARTS.values()
         for file in (ROOT / folder).rglob("*.py")
     }
-    imports: dict[str, set[str]] = {name: set() for name in files}
+    found: dict[str, set[str]] = {name: set() for name in files}
     for name, file in files.items():
         for node in nodes(file):
             if isinstance(node, ast.Import):
-                imports[name] |= {alias.name for alias in node.names} & set(files)
+                found[name] |= {alias.name for alias in node.names} & set(files)
             elif isinstance(node, ast.ImportFrom) and node.module:
                 meant = {f"{node.module}.{alias.name}" for alias in node.names}
-                imports[name] |= meant & set(files) if meant & set(files) else {node.module} & set(files)
-    list(TopologicalSorter(imports).static_order())  # raises CycleError with the circle
+                found[name] |= meant & set(files) if meant & set(files) else {node.module} & set(files)
+    return found
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Nor for types alone, nor inside a function: each can be read after those that it builds on."""
+    list(TopologicalSorter(imports()).static_order())  # raises CycleError with the circle
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "shared"])
+def test_no_folders_of_a_service_import_each_other_in_a_circle(part: str) -> None:
+    """What lies at a service's top puts the folders together, and what they all need (metrics, settings) lies there."""
+
+    def folder(name: str) -> str | None:
+        _, of, *parts = name.split(".")
+        return parts[0] if of == part and len(parts) > 1 else None
+
+    between: dict[str, set[str]] = {}
+    for name, imported in imports().items():
+        if (here := folder(name)) is not None:
+            between.setdefault(here, set()).update({there for one in imported if (there := folder(one))} - {here})
+    list(TopologicalSorter(between).static_order())
 
 
 def test_modules_stay_small_enough_to_read() -> None:

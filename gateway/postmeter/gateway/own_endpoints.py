@@ -24,7 +24,7 @@ from postmeter.gateway.people.sessions import Sessions
 from postmeter.gateway.people.sign_in import SignIn
 from postmeter.gateway.people.throttle import Throttle
 from postmeter.gateway.people.user_routes import UserRoutes
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.gateway.workspace.erasure_routes import ErasureRoutes
 from postmeter.gateway.workspace.privacy_routes import PrivacyRoutes

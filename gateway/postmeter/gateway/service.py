@@ -21,9 +21,9 @@ from postmeter.gateway.own_endpoints import OwnEndpoints
 from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.proxy import neighbour
 from postmeter.gateway.proxy.proxy import Proxy
-from postmeter.gateway.proxy.routes import Routes
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import Upstream
+from postmeter.gateway.routes import Routes
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.apis.endpoint import Service
 from postmeter.shared.http import ports

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from postmeter.gateway import routes
 from postmeter.gateway.limits import limits
-from postmeter.gateway.proxy import routes, upstream
+from postmeter.gateway.proxy import upstream
 from postmeter.shared.apis.document import NATIVE, Document
 from postmeter.shared.apis.documents import krafter, misar, optail, vectis, workspaces
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH

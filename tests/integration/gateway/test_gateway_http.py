@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from postmeter.gateway.proxy.routes import Routes
+from postmeter.gateway.routes import Routes
 from tests.integration import misbehaving_clients
 from tests.integration.running_gateway import bearer, client, gateway, service, speak
 from tests.integration.running_query import workspaces

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.aggregator.upkeep import retention
-from postmeter.query.cache.store import LARGEST, OVERHEAD, Store
+from postmeter.query.bounded_store import LARGEST, OVERHEAD, Store
 from tests.integration.kept_answers import Kept, Life, Question, two_services
 from tests.integration.running_query import Fact, sealed
 from tests.oracle.stories import DOMAINS, TODAY, Story, registered, told

@@ -8,7 +8,7 @@ from aiohttp import web
 from postmeter.gateway.keys import registry as key_registry
 from postmeter.gateway.keys.registry import Key, KeyRefused, NoSuchKey
 from postmeter.gateway.people import roles
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.shared.apis.people import keys as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret

@@ -11,7 +11,7 @@ from postmeter.gateway.people.browser.cookie import SESSION
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.people.sessions import Holder, Sessions
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError

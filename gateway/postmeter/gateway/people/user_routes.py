@@ -10,7 +10,7 @@ from aiohttp import web
 from postmeter.gateway.people import links, roles, users
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.users import NoSuchUser, User, UserExists, UserRefused
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.shared.apis.people import users as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import FieldRefused, RequestError

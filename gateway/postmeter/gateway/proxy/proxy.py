@@ -18,9 +18,9 @@ from postmeter.gateway.pages.pages import Pages
 from postmeter.gateway.people.callers import Callers
 from postmeter.gateway.proxy.answer import pass_back
 from postmeter.gateway.proxy.lifetimes import Lifetime
-from postmeter.gateway.proxy.routes import Handler, Routes, require_media
 from postmeter.gateway.proxy.sources import SourceBook
 from postmeter.gateway.proxy.upstream import KEPT, Upstream, target
+from postmeter.gateway.routes import Handler, Routes, require_media
 from postmeter.shared.apis.documents import exports
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
 from postmeter.shared.apis.endpoint import Endpoint, Service

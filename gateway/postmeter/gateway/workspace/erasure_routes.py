@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.shared.apis.privacy import subject_requests as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.errors import RequestError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.gateway.workspace import privacy_settings
 from postmeter.gateway.workspace.privacy_settings import PrivacyRefused, Settings
 from postmeter.shared.apis.privacy import ceilings as api

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.gateway.workspace import sending_ips
 from postmeter.gateway.workspace.sending_ips import Address, AddressRefused, NoSuchAddress, SendingIp, TooManyAddresses
 from postmeter.shared.apis.workspace import sending_ips as api

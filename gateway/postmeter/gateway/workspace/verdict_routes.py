@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.gateway.workspace import verdict_settings
 from postmeter.shared.apis.workspace import verdicts as api
 from postmeter.shared.auth.principal import Principal

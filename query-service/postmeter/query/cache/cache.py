@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from postmeter.query.bounded_store import Store
 from postmeter.query.cache import questions
 from postmeter.query.cache.questions import Hand, Question, Reader
-from postmeter.query.cache.store import Store
 from postmeter.query.cache.versions import Versions
 from postmeter.query.metrics import AnswerMetrics
 from postmeter.query.requests.handler import Asked, Clock

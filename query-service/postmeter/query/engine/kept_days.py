@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 
-from postmeter.query.cache.store import Store
+from postmeter.query.bounded_store import Store
 from postmeter.query.engine import statement
 from postmeter.query.engine.query import MAX_ROWS, MAX_TEXT, Query
 from postmeter.query.metrics import KeptDaysMetrics

@@ -24,7 +24,7 @@ from postmeter.gateway.people.browser.kinds import Browser
 from postmeter.gateway.people.browser.origins import Origins
 from postmeter.gateway.people.oidc.provider import NotSignedIn, Provider, ProviderAway
 from postmeter.gateway.people.sessions import Sessions
-from postmeter.gateway.proxy.routes import Handler
+from postmeter.gateway.routes import Handler
 from postmeter.shared.apis.people import session as api
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.http.answers import json
