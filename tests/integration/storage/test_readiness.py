@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
 from structlog.testing import capture_logs
 
 from postmeter.aggregator import service as aggregator
@@ -184,5 +185,55 @@ async def test_an_ops_port_that_nobody_has_set_is_told() -> None:
     try:
         async with client() as http, http.get(f"http://127.0.0.1:{lines[0]['port']}/healthz") as answer:
             assert answer.status == 200
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_flood_of_the_ops_port_is_answered_together() -> None:
+    port, registry, looks, made = free_port(), CollectorRegistry(), 0, 0
+    asked = asyncio.Event()
+
+    async def looked() -> None:
+        nonlocal looks
+        looks += 1
+        await asked.wait()
+
+    class Costly:
+        def collect(self) -> Iterator[Metric]:
+            nonlocal made
+            made += 1
+            yield from ()
+
+    registry.register(Costly())
+    before = made
+    runner = await ops.start("query", "127.0.0.1", port, registry, {"postgres": looked})
+    try:
+        async with client() as session:
+
+            async def status(path: str, accept: str = "") -> int:
+                async with session.get(f"http://127.0.0.1:{port}{path}", headers={"Accept": accept}) as answer:
+                    return answer.status
+
+            ready = [asyncio.create_task(status("/readyz")) for _ in range(40)]
+            # Versions that there are not yet are the last one: each would be encoded for itself.
+            accepted = [f"application/openmetrics-text; version={n}.0.0" for n in range(1, 41)]
+            assert set(await asyncio.gather(*(status("/metrics", accept) for accept in accepted))) == {200}
+            asked.set()
+            assert set(await asyncio.gather(*ready)) == {200}
+        assert looks < 10
+        assert made - before < 10
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_ops_port_takes_so_many_connections_of_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "OF_ONE", 2)
+    port = free_port()
+    runner = await ops.start("query", "127.0.0.1", port, CollectorRegistry(), {})
+    try:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert b" 429 " in await held[-1][0].read()
+        for _, writer in held:
+            writer.close()
     finally:
         await runner.cleanup()

@@ -44,6 +44,11 @@ class OpsMetrics:
     """Of every service's ops port."""
 
     def __init__(self, to: CollectorRegistry) -> None:
+        self.connections_refused = counter(
+            to, "postmeter_ops_connections_refused_total",
+            "Connections to the ops port turned away, by the bound that they were over: all, or one client's.",
+            bound=BOUNDS,
+        )  # fmt: skip
         self.ready = Gauge(
             "postmeter_ready",
             "Whether a check of /readyz passes, by its name (postgres, schema, redis, redis_or_spool, shards, tracking,"

@@ -1,5 +1,8 @@
 """A service's ops port: /metrics (Prometheus; OpenMetrics where asked for), /healthz (alive), /readyz (its
 dependencies answer).
+
+Whoever reaches it needs no key, and what it tells takes time of the loop that answers requests, or of a store: so all
+who ask at the same time get one answer, and its connections are bounded as the public ports' are.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -15,12 +19,14 @@ from prometheus_client.exposition import choose_encoder
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.http import ports
+from postmeter.shared.http.clients.connections import Connections
 from postmeter.shared.http.ports import Clocks
 from postmeter.shared.http.server import AppRunner
 from postmeter.shared.process import logs
 from postmeter.shared.process.advice import Advice
 from postmeter.shared.process.deadlines import within
 from postmeter.shared.process.metrics import OpsMetrics
+from postmeter.shared.process.shared_answers import SharedAnswer
 from postmeter.shared.text import quoting
 
 Check = Callable[[], Awaitable[object]]
@@ -28,6 +34,8 @@ CHECK_SECONDS = 2.0
 LOOK_SECONDS = 5.0
 """Between two looks at the checks for the metric postmeter_ready."""
 STOP_SECONDS = 10.0
+CONNECTIONS, OF_ONE = 512, 128
+"""At once, in all and of one address: whoever floods the port keeps no probe out."""
 REASON_CHARS = 1000
 STOPPING = "the service was told to stop; what still comes is answered"
 _CLOCKS = Clocks()
@@ -53,11 +61,12 @@ async def start(
     does_without: checks that are only warnings when they fail after they have passed once. For what the service has an
     answer without: all its replicas miss that at once, and if none was ready nobody would answer.
     """
-    readiness = _Readiness(service, OpsMetrics(registry), checks, advice or Advice({}), stop, does_without)
+    of_port = OpsMetrics(registry)
+    readiness = _Readiness(service, of_port, checks, advice or Advice({}), stop, does_without)
+    figures = {is_open: _Figures(registry, accept) for is_open, accept in ((False, ""), (True, _OPENMETRICS))}
 
     async def metrics(request: web.Request) -> web.Response:
-        encode, media = _encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": media})
+        return await figures[_wants_openmetrics(request.headers.get("Accept", ""))].answer()
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -65,7 +74,8 @@ async def start(
     app = web.Application()
     app.cleanup_ctx.append(readiness.looking)
     app.add_routes([web.get("/metrics", metrics), web.get("/healthz", alive), web.get("/readyz", readiness.answer)])
-    runner = AppRunner(app, clocks, shutdown_timeout=STOP_SECONDS)
+    connections = Connections(CONNECTIONS, OF_ONE, (), of_port.connections_refused)
+    runner = AppRunner(app, clocks, connections, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
         with ports.named_errors(host, port, "POSTMETER_OPS_PORT"):
@@ -101,6 +111,7 @@ class _Readiness:
         self._metrics, self._checks, self._advice, self._stop = metrics, checks, advice, stop
         self._does_without = frozenset(does_without)
         self._passed: set[str] = set()
+        self._asked = SharedAnswer(self._failing)
 
     async def looking(self, _: web.Application) -> AsyncIterator[None]:
         task = asyncio.gather(self._look(), self._advice.run())
@@ -110,7 +121,7 @@ class _Readiness:
             await task
 
     async def answer(self, _: web.Request) -> web.Response:
-        failed = await self._failing()
+        failed = dict(await self._asked.get())
         said = self._warnings()
         said |= {name: failed.pop(name) for name in self._does_without & self._passed & set(failed)}
         failed |= _stopping(self._stop)
@@ -148,9 +159,29 @@ async def _reason(check: Check) -> str | None:
     return None
 
 
-def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """What writes the metrics as asked for, and its media type. Exemplars are in OpenMetrics only."""
+_OPENMETRICS = "application/openmetrics-text"
+
+
+class _Figures:
+    """The metrics in the form that `accept` stands for, as bytes."""
+
+    def __init__(self, registry: CollectorRegistry, accept: str) -> None:
+        encode, self._media = choose_encoder(accept)
+        self._made = SharedAnswer(lambda: _now(partial(encode, registry)))
+
+    async def answer(self) -> web.Response:
+        return web.Response(body=await self._made.get(), headers={"Content-Type": self._media})
+
+
+async def _now(encode: Callable[[], bytes]) -> bytes:
+    return encode()
+
+
+def _wants_openmetrics(accept: str) -> bool:
+    """Exemplars are in OpenMetrics only. Of its versions, and of ways to escape names, no others are made than what
+    Prometheus takes in any case: each would be encoded for itself.
+    """
     try:
-        return choose_encoder(accept)
+        return choose_encoder(accept)[1].startswith(_OPENMETRICS)
     except ValueError:  # a version that is not one
-        return choose_encoder("")
+        return False
