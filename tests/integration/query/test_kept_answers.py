@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postmeter.aggregator.upkeep import retention
 from postmeter.query.bounded_store import LARGEST, OVERHEAD, Store
+from postmeter.query.cache.questions import CLOCKS
+from postmeter.shared.apis.endpoint import Caching
 from tests.integration.kept_answers import Kept, Life, Question, two_services
 from tests.integration.running_query import Fact, sealed
 from tests.oracle.stories import DOMAINS, TODAY, Story, registered, told
@@ -272,3 +275,21 @@ def test_an_answer_of_an_earlier_version_comes_too_late() -> None:
     store.put(1, 1, "q", b"old", 3)
     assert store.get(1, 1, "q") is None
     assert store.get(1, 2, "q") == b"new"
+
+
+@pytest.mark.parametrize(
+    ("body", "stays"),
+    [
+        (b'{"from": "2026-04-01", "to": "2026-04-02"}', True),
+        (b'{"cursor": "x"}', True),
+        (b'{"from": "2026-04-01"}', False),
+        (b'{"from": null, "to": null, "cursor": null}', False),
+    ],
+)
+def test_a_search_of_a_whole_range_is_the_same_whatever_the_clock_says(body: bytes, stays: bool) -> None:
+    clock = CLOCKS[Caching.BY_SECOND_WITHOUT_RANGE]
+    assert clock is not None
+    request = make_mocked_request("POST", SEARCH[0])
+    hands = {clock(request, body, TODAY + timedelta(seconds=seconds)) for seconds in range(3)}
+    assert None not in hands
+    assert (len(hands) == 1) is stays

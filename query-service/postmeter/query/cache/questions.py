@@ -57,9 +57,11 @@ _by_second = _by(timedelta(seconds=1))
 
 
 class _Range(msgspec.Struct):
-    start: msgspec.Raw | None = msgspec.field(name="from", default=None)
-    end: msgspec.Raw | None = msgspec.field(name="to", default=None)
-    cursor: msgspec.Raw | None = None
+    """What a body says of its range, as every body that may have one takes it (SearchBody)."""
+
+    start: str | None = msgspec.field(name="from", default=None)
+    end: str | None = msgspec.field(name="to", default=None)
+    cursor: str | None = None
 
 
 def _by_second_without_range(request: web.Request, body: bytes, now: datetime) -> Hand | None:
