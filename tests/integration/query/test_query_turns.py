@@ -8,7 +8,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from postmeter.query.live import live
 from postmeter.query.requests.connection_limiter import MAX_WAITING
 from postmeter.shared.storage.postgres import Connection
 from tests import sealing
@@ -168,3 +169,15 @@ async def test_who_leaves_takes_its_statements_along(api: Api) -> None:
             await asyncio.wait(slow)
         await lock.has(0)
         assert await api.reads(api.attacker)
+
+
+async def test_a_workspace_has_a_part_of_the_live_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "OF_ONE", 2)
+
+    async def begins(held: AsyncExitStack, workspace: int) -> int:
+        looking = api.session.get(f"{api.url}/v1/live", headers=sealed(workspace))
+        return (await held.enter_async_context(looking)).status
+
+    async with AsyncExitStack() as held:
+        assert [await begins(held, api.attacker) for _ in range(3)] == [200, 200, 503]
+        assert await begins(held, api.others[0]) == 200

@@ -20,6 +20,8 @@ from postmeter.shared.storage.postgres import Pool
 
 MAX_READERS = 1_000
 """Of one process."""
+OF_ONE = MAX_READERS // 2
+"""Of one workspace in it, through however many gateways."""
 HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -47,11 +49,13 @@ class Live:
         if asked.scope.domains is not None:
             message = "Live counters are of the whole workspace: a key that is confined to domains cannot see them."
             raise RequestError(403, "FORBIDDEN", message)
-        if self._closed or len(self._readers) >= MAX_READERS:
+        workspace = asked.scope.workspace
+        own = sum(whose == workspace for whose in self._readers.values())
+        if self._closed or len(self._readers) >= MAX_READERS or own >= OF_ONE:
             raise RequestError(503, "UNAVAILABLE", "Too many look on already; try again.", None, {"Retry-After": "5"})
         reader = Reader(asked.request, events=given.events == "1")
         response = web.StreamResponse(headers=HEADERS)
-        self._readers[reader] = workspace = asked.scope.workspace
+        self._readers[reader] = workspace
         self._metrics.readers.set(len(self._readers))
         try:
             await self._channel(workspace).join(reader, asked.request.headers.get("Last-Event-ID"))
