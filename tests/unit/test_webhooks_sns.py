@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -202,13 +203,17 @@ async def test_a_certificate_that_is_away_is_not_a_verdict(sns: Sns, monkeypatch
     await PROVIDER.verify(given, the_source())
 
 
-async def test_forged_messages_open_few_connections(sns: Sns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forged_messages_open_few_connections_and_keep_no_other_workspace_waiting(
+    sns: Sns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting, full, release = 0, asyncio.Event(), asyncio.Event()
 
     async def slow(url: str) -> bytes:
         nonlocal waiting
+        if url == Sns.certificate_url:
+            return sns.certificate
         waiting += 1
-        if waiting == sns_certificates.AT_ONCE:
+        if waiting == sns_certificates.OF_ONE:
             full.set()
         await release.wait()
         return sns.certificate
@@ -218,9 +223,10 @@ async def test_forged_messages_open_few_connections(sns: Sns, monkeypatch: pytes
     forged = [delivery(sns.message(event("Send"), SigningCertURL=url)) for url in urls]
     asking = asyncio.gather(*(PROVIDER.verify(one, the_source()) for one in forged), return_exceptions=True)
     await full.wait()
+    await PROVIDER.verify(wrapped(sns, event("Send")), replace(the_source(), workspace=2))
     release.set()
     answers = await asking
-    assert waiting == sns_certificates.AT_ONCE
+    assert waiting == sns_certificates.OF_ONE
     assert sum(isinstance(one, Unavailable) for one in answers) == 50 - waiting
 
 

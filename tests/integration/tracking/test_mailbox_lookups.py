@@ -36,9 +36,9 @@ class MailboxLookups:
     def bound(self, **changes: Any) -> None:
         self.lookups.bounds = replace(self.lookups.bounds, **changes)
 
-    async def of(self, *domains: str) -> list[str]:
+    async def of(self, *domains: str, workspace: int = 1) -> list[str]:
         """The providers as a request finds them."""
-        await self.mailboxes.prepare(domains)
+        await self.mailboxes.prepare(workspace, domains)
         return [self.mailboxes.of(domain) for domain in domains]
 
     def known(self, domain: str) -> Any:
@@ -212,25 +212,31 @@ async def test_what_is_remembered_is_bounded(world: MailboxLookups) -> None:
     assert [name for name in "abcd" if world.mailboxes.of(f"{name}.example")] == ["a", "c", "d"]
 
 
-async def test_questions_in_flight_and_waiting_are_bounded(world: MailboxLookups) -> None:
+async def test_questions_in_flight_and_waiting_are_bounded_in_all_and_of_one_workspace(world: MailboxLookups) -> None:
     world.bound(request_seconds=0.05, pending=20)
     world.dns.trouble["full.example"] = "silent"
     domains = [f"{number}.full.example" for number in range(30)]
     world.dns.exchangers |= {domain: [WORKSPACE_HOST] for domain in domains}
     assert await world.of(*domains) == [""] * 30
-    assert (world.counted(), world.late()) == ({"skipped": 10}, 20)
+    assert (world.counted(), world.late()) == ({"skipped": 20}, 10)
 
     async def asked() -> bool:
-        return len(world.dns.asked) == mx_lookups.CONCURRENCY
+        return len(world.dns.asked) == mx_lookups.OF_ONE
 
     await until(asked)
+    # Another one has its domain looked up meanwhile.
+    world.bound(request_seconds=20)
+    world.dns.exchangers["other.example"] = [WORKSPACE_HOST]
+    assert await world.of("other.example", workspace=2) == ["google_workspace"]
+    assert len(world.dns.asked) == mx_lookups.OF_ONE + 1
+    world.bound(request_seconds=0.05)
     world.dns.trouble.clear()
 
     async def all_known() -> bool:
-        return world.counted() == {"skipped": 10, "named": 20}
+        return world.counted() == {"skipped": 20, "named": 11}
 
     await until(all_known)
-    assert len(world.dns.asked) == 20
+    assert len(world.dns.asked) == 11
 
     async def skipped_are_asked_too() -> bool:
         return await world.of(*domains) == ["google_workspace"] * 30

@@ -30,11 +30,13 @@ class Mailboxes:
         through = resolver(asked, "POSTMETER_MAILBOX_NAMESERVERS", TRY_SECONDS)
         return cls(listed, MxLookups(through, MailboxExchangers.load(), metrics, BOUNDS))
 
-    async def prepare(self, domains: Iterable[str]) -> None:
-        """Look up what is not known of a request's domains; never for longer than the look-ups' `request_seconds`."""
+    async def prepare(self, workspace: int, domains: Iterable[str]) -> None:
+        """Look up what is not known of the domains of a workspace's request; never for longer than the look-ups'
+        `request_seconds`.
+        """
         if self._lookups is not None:
             names = {domain for domain in domains if domain and not domain.startswith("[")}
-            await self._lookups.prepare({name for name in names if not self._listed.of(name)})
+            await self._lookups.prepare(workspace, {name for name in names if not self._listed.of(name)})
 
     def of(self, domain: str) -> str:
         """The provider of a domain as `domains.normal` gives it, or OTHER: also where it is not known yet."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import dns.asyncresolver
 import dns.exception
@@ -23,6 +24,8 @@ TRY_SECONDS = 2.0
 """For one try of a look-up."""
 CONCURRENCY = 4
 """Questions in flight: each answer takes a third of a millisecond of the event loop that answers hits."""
+OF_ONE = 3
+"""Of one workspace: others are answered though nobody answers for the domains that this one writes to."""
 
 
 class Datagrams(dns.nameserver.Do53Nameserver):
@@ -61,7 +64,7 @@ class Bounds:
     known_seconds: float = 86_400.0
     failed_seconds: float = 300.0
     pending: int = 2_000
-    """Look-ups that are begun or wait for their turn."""
+    """Look-ups that are begun or wait for their turn; a half of them may be one workspace's."""
     remembered: int = 50_000
     """Domains."""
 
@@ -90,19 +93,23 @@ class MxLookups:
         self._metrics = metrics
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._asked_by: Counter[int] = Counter()
         self._turns = asyncio.Semaphore(CONCURRENCY)
+        self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
     def of(self, domain: str) -> str:
         """The provider as far as it is known now, else OTHER."""
         known = self._used(domain)
         return OTHER if known is None else known.provider
 
-    async def prepare(self, domains: Iterable[str]) -> None:
-        """Look up those that are not known, and wait for them until their time is over.
+    async def prepare(self, workspace: int, domains: Iterable[str]) -> None:
+        """Look up those that are not known, for a workspace, and wait for them until their time is over.
 
         What is known is asked again after its time without anybody waiting for it.
         """
-        unknown = [asking for domain in domains if (asking := self._begun(domain)) and domain not in self._known]
+        unknown = [
+            asking for domain in domains if (asking := self._begun(workspace, domain)) and domain not in self._known
+        ]
         if unknown:
             _, late = await asyncio.wait(unknown, timeout=self.bounds.request_seconds)
             self._metrics.mailbox_late.inc(len(late))
@@ -114,19 +121,26 @@ class MxLookups:
             asking.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _begun(self, domain: str) -> asyncio.Task[None] | None:
+    def _begun(self, workspace: int, domain: str) -> asyncio.Task[None] | None:
         """The look-up of a domain that is due, the same for all who ask; None if it is not due or too many wait."""
         known = self._used(domain)
         if known is not None and time.monotonic() < known.until:
             return None
         asking = self._asking.get(domain)
         if asking is None:
-            if len(self._asking) >= self.bounds.pending:
+            if len(self._asking) >= self.bounds.pending or self._asked_by[workspace] >= self.bounds.pending // 2:
                 self._metrics.mailbox_lookups.labels("skipped").inc()
                 return None
-            asking = self._asking[domain] = asyncio.create_task(self._look_up(domain))
-            asking.add_done_callback(lambda _: self._asking.pop(domain, None))
+            asking = self._asking[domain] = asyncio.create_task(self._look_up(workspace, domain))
+            self._asked_by[workspace] += 1
+            asking.add_done_callback(lambda _: self._ended(workspace, domain))
         return asking
+
+    def _ended(self, workspace: int, domain: str) -> None:
+        self._asking.pop(domain, None)
+        self._asked_by[workspace] -= 1
+        if not self._asked_by[workspace]:
+            del self._asked_by[workspace]
 
     def _used(self, domain: str) -> _Known | None:
         known = self._known.get(domain)
@@ -134,8 +148,8 @@ class MxLookups:
             self._known.move_to_end(domain)
         return known
 
-    async def _look_up(self, domain: str) -> None:
-        async with self._turns:
+    async def _look_up(self, workspace: int, domain: str) -> None:
+        async with self._shares.setdefault(workspace, asyncio.Semaphore(OF_ONE)), self._turns:
             provider = await self._ask(domain)
         if provider is None:
             self._metrics.mailbox_lookups.labels("failed").inc()

@@ -116,7 +116,8 @@ class Webhooks:
                 keyed.append((None, refusal))
             else:
                 taken += found
-        await self._mailboxes.prepare(event.mail.to_domain for event in taken if event.mail and not event.message)
+        domains = (event.mail.to_domain for event in taken if event.mail and not event.message)
+        await self._mailboxes.prepare(source.workspace, domains)
         for index, event in enumerate(taken):
             keyed.append((slot_of_event(event), outgoing.event(self._named(event))))
             if index % 50 == 49:

@@ -110,7 +110,7 @@ class Messages:
         if items is None:
             allowed = await self._levels.allowed(principal.workspace, partial(message_body.recipient_hashes, [body]))
             answer, record = await self._take(principal, body, allowed, until, MAX_ANSWER)
-            await self._commit([record])
+            await self._commit(principal.workspace, [record])
             return 201, MessageAnswer(msgspec.Raw(answer))
         if len(items) > MAX_MESSAGES:
             raise _too_many()
@@ -135,12 +135,12 @@ class Messages:
             await asyncio.sleep(0)
         if refused and not accepted:
             return status, {"error": _inside(refused[0]), "rejected": refused}
-        await self._commit(records)
+        await self._commit(principal.workspace, records)
         return 201, MessagesAnswer(accepted, refused)
 
-    async def _commit(self, records: list[Registration]) -> None:
+    async def _commit(self, workspace: int, records: list[Registration]) -> None:
         if records:
-            await self._mailboxes.prepare(record.to_domain for record in records)
+            await self._mailboxes.prepare(workspace, (record.to_domain for record in records))
             await self._committer.append([self._keyed(record) for record in records])
             self._metrics.messages.inc(len(records))
 

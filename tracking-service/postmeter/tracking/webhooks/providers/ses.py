@@ -41,7 +41,7 @@ async def _verify(delivery: Delivery, source: WebhookSource) -> None:
         await signatures.basic_auth(delivery, source)
         sns.require_topic(signatures.header(delivery, "x-amz-sns-topic-arn"), _topics(source))
         return
-    await sns.verify(sns.message_of(delivery.body), _topics(source), delivery.now)
+    await sns.verify(sns.message_of(delivery.body), _topics(source), source.workspace, delivery.now)
 
 
 async def _reply(delivery: Delivery, source: WebhookSource) -> bool:

@@ -78,8 +78,8 @@ def host_of(topic: str) -> str:
     return f"sns.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
-async def verify(message: Message, topics: Sequence[str], now: float) -> None:
-    """Raise the refusal of a message that SNS did not sign, of another topic, or that is old.
+async def verify(message: Message, topics: Sequence[str], workspace: int, now: float) -> None:
+    """Raise the refusal of a message to a workspace that SNS did not sign, of another topic, or that is old.
 
     Nothing is fetched before the topic is known to be the owner's, and then only from SNS in that topic's region:
     an address in the message says which certificate, never which host. Raises RequestError 503 while it cannot be
@@ -94,7 +94,7 @@ async def verify(message: Message, topics: Sequence[str], now: float) -> None:
         raise refused("The message is of an unknown type.")
     if message.signature_version not in _HASHES:
         raise refused("The signature is of an unknown version.")
-    key = await sns_certificates.key(f"https://{host}{path}")
+    key = await sns_certificates.key(f"https://{host}{path}", workspace)
     try:
         signature = base64.b64decode(message.signature, validate=True)
         key.verify(signature, signed_text(message), PKCS1v15(), _HASHES[message.signature_version]())

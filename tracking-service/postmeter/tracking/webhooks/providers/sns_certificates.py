@@ -19,8 +19,8 @@ from postmeter.tracking.webhooks.provider import refused
 FETCH_SECONDS = 5.0
 MAX_BYTES = 65_536
 REMEMBERED = 32
-AT_ONCE = 4
-"""Fetches in flight: forged messages can name any number of certificates."""
+AT_ONCE, OF_ONE = 8, 2
+"""Fetches in flight, in all and for one workspace: forged messages can name any number of certificates."""
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
@@ -48,14 +48,18 @@ outside: Fetch = fetch
 """The way out to SNS; a test puts an outside world of its own here."""
 _known: OrderedDict[str, x509.Certificate] = OrderedDict()
 _fetching: dict[str, asyncio.Task[x509.Certificate]] = {}
+_whose: dict[str, int] = {}
+"""Of each that is fetched, the workspace that asked for it first."""
 
 
-async def key(url: str) -> RSAPublicKey:
-    """The key of the certificate at an address that has been checked. Raises the refusal, or Unavailable."""
+async def key(url: str, workspace: int) -> RSAPublicKey:
+    """The key of the certificate at an address that has been checked, for a workspace's message. Raises the refusal, or
+    Unavailable.
+    """
     certificate = _known.get(url)
     now = datetime.now(UTC)
     if certificate is None or now > certificate.not_valid_after_utc:
-        certificate = await _fetched(url)
+        certificate = await _fetched(url, workspace)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         raise refused("The signing certificate is not valid now.")
     found = certificate.public_key()
@@ -64,14 +68,16 @@ async def key(url: str) -> RSAPublicKey:
     return found
 
 
-async def _fetched(url: str) -> x509.Certificate:
+async def _fetched(url: str, workspace: int) -> x509.Certificate:
     """The certificate, asked for once however many messages wait for it."""
     task = _fetching.get(url)
     if task is None:
-        if len(_fetching) >= AT_ONCE:
+        own = sum(whose == workspace for whose in _whose.values())
+        if len(_fetching) >= AT_ONCE or own >= OF_ONE:
             raise Unavailable("Too many signing certificates are asked for; try again.")
         task = _fetching[url] = asyncio.create_task(_fetch_certificate(url))
-        task.add_done_callback(lambda _: _fetching.pop(url, None))
+        _whose[url] = workspace
+        task.add_done_callback(lambda _: _forget(url))
     try:
         return await asyncio.shield(task)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -79,6 +85,11 @@ async def _fetched(url: str) -> x509.Certificate:
         raise Unavailable("The signing certificate cannot be read now; try again.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise refused("At the address of the signing certificate there is no certificate.") from None
+
+
+def _forget(url: str) -> None:
+    _fetching.pop(url, None)
+    _whose.pop(url, None)
 
 
 async def _fetch_certificate(url: str) -> x509.Certificate:
