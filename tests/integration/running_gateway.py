@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from postmeter.gateway.proxy.neighbour import OURS
 from postmeter.gateway.service import serve
 from postmeter.gateway.settings import GatewaySettings
 from postmeter.shared.apis.endpoint import Endpoint
@@ -37,7 +38,7 @@ async def service(handler: Handler) -> AsyncIterator[str]:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            raise web.HTTPMethodNotAllowed("OPTIONS", ["GET"])
+            raise web.HTTPNotFound if request.path == OURS else web.HTTPMethodNotAllowed("OPTIONS", ["GET"])
         return await handler(request)
 
     app = web.Application(client_max_size=64 << 20)
@@ -153,18 +154,15 @@ def path_of(endpoint: Endpoint) -> str:
 
 
 def gateway_settings(dsn: str, own_pepper: str) -> GatewaySettings:
-    port = free_port()
-    # It stands in for the services itself: it knows their paths.
-    services = f"http://127.0.0.1:{port}"
     return GatewaySettings(
         postgres_dsn=Secret(of_service(dsn, "gateway")),
         redis_url=Secret(NO_REDIS),
         internal_secret=INTERNAL,
         key_pepper=Secret(own_pepper),
-        tracking_url=services,
-        query_url=services,
+        tracking_url=NOWHERE,
+        query_url=NOWHERE,
         ops_port=free_port(),
-        port=port,
+        port=free_port(),
     )
 
 

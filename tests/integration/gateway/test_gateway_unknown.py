@@ -93,6 +93,10 @@ async def test_exchanged_urls_are_told(postgres_dsn: str, redis_url: str, tmp_pa
         assert "at POSTMETER_QUERY_URL is not query-service" in exchanged["query"]
         assert "POSTMETER_TRACKING_URL and POSTMETER_QUERY_URL exchanged?" in exchanged["tracking"]
         assert list(await failed(f"http://127.0.0.1:{free_port()}", query)) == ["tracking"]
+        async with gateway(postgres_dsn) as another:
+            looped = await failed(tracking, another)
+        assert looped.keys() == {"query"}
+        assert "at POSTMETER_QUERY_URL is a gateway" in looped["query"]
 
 
 async def test_a_refusal_that_breaks_off_is_no_fault_of_ours(postgres_dsn: str) -> None:
