@@ -2,7 +2,7 @@
 
 import pytest
 
-from postmeter.cli.clients import without_password
+from postmeter.cli.clients import without_secrets
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,10 @@ from postmeter.cli.clients import without_password
     ],
 )  # fmt: skip
 def test_a_password_is_on_no_command_line(dsn: str, address: str, password: str | None) -> None:
-    assert without_password(dsn) == (address, password)
+    assert without_secrets(dsn) == (address, {} if password is None else {"password": password})
+
+
+def test_nor_is_that_of_a_client_s_key() -> None:
+    dsn = "postgresql://u:p@h/d?sslkey=/k&sslpassword=a%3Db&pass%77ord=q&sslmode=verify-full"
+    secrets = {"password": "q", "sslpassword": "a=b"}
+    assert without_secrets(dsn) == ("postgresql://u@h/d?sslkey=/k&sslmode=verify-full", secrets)

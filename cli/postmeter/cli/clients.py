@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -32,8 +33,14 @@ def psql_command(data: Path | None, arguments: tuple[str, ...]) -> None:
     What is changed by hand counts for nobody: change nothing that `postmeter` has a command for.
     """
     with access.database_dsn(data) as dsn:
-        address, password = without_password(dsn.reveal())
-        _run([_psql(), "-d", address, *arguments], {} if password is None else {"PGPASSWORD": password})
+        address, secrets = without_secrets(dsn.reveal())
+        environ = {"PGPASSWORD": secrets.pop("password")} if "password" in secrets else {}
+        with TemporaryFile("w+") as service:
+            if secrets:
+                service.write("\n".join(["[postmeter]", *map("=".join, secrets.items()), ""]))
+                service.flush()
+                environ |= {"PGSERVICEFILE": f"/dev/fd/{service.fileno()}", "PGSERVICE": "postmeter"}
+            _run([_psql(), "-d", address, *arguments], environ, service.fileno())
 
 
 @click.command(name="redis-cli", context_settings=_PASSED_ON)
@@ -50,21 +57,30 @@ def redis_cli_command(data: Path | None, arguments: tuple[str, ...]) -> None:
     _run([found, "-s", unquote(url.path), *arguments], {})
 
 
-def without_password(dsn: str) -> tuple[str, str | None]:
-    """A DSN and its password, wherever that stands in it: a command line is seen by everybody on this machine, the
-    environment by nobody else.
+SECRETS = ("password", "sslpassword", "oauth_client_secret")
+"""Options of a DSN. Of the last two libpq takes none from the environment, but from a service file, which no name leads
+to here.
+"""
+
+
+def without_secrets(dsn: str) -> tuple[str, dict[str, str]]:
+    """A DSN and its secrets by their options' names, wherever they stand in it: a command line is seen by everybody on
+    this machine, the environment by nobody else.
     """
     parts = urlsplit(dsn)
     auth, at, hosts = parts.netloc.rpartition("@")
     user, colon, password = auth.partition(":")
-    options = parts.query.split("&")
-    named = [one for one in options if one.startswith("password=")]
-    query = "&".join(one for one in options if one not in named)
+    secrets = {"password": unquote(password)} if colon else {}
+    shown = []
+    for option in parts.query.split("&"):
+        name, _, value = option.partition("=")
+        if unquote(name) in SECRETS:
+            secrets[unquote(name)] = unquote(value)
+        else:
+            shown.append(option)
+    query = "&".join(shown)
     # Not by geturl, which drops the slashes where no host is named.
-    address = f"{parts.scheme}://{user}{at}{hosts}{parts.path}{query and '?'}{query}"
-    if named:
-        return address, unquote(named[-1].partition("=")[2])
-    return address, unquote(password) if colon else None
+    return f"{parts.scheme}://{user}{at}{hosts}{parts.path}{query and '?'}{query}", secrets
 
 
 def _psql() -> str:
@@ -77,13 +93,13 @@ def _psql() -> str:
     return found
 
 
-def _run(command: list[str], environ: Mapping[str, str]) -> NoReturn:
-    """Run it to its end, and end with its status. Ctrl-C is the client's: a handler that does nothing, for what is
-    ignored here would be ignored by the client, too.
+def _run(command: list[str], environ: Mapping[str, str], *files: int) -> NoReturn:
+    """Run it to its end, with these open files, and end with its status. Ctrl-C is the client's: a handler that does
+    nothing, for what is ignored here would be ignored by the client, too.
     """
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        status = subprocess.run(command, env={**os.environ, **environ}, check=False).returncode
+        status = subprocess.run(command, env={**os.environ, **environ}, pass_fds=files, check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
     sys.exit(status if status >= 0 else 128 - status)
