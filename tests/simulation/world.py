@@ -26,6 +26,8 @@ from tests.simulation.trace import Trace
 from tests.simulation.tracker import Tracker
 
 STOP_SECONDS = 30.0
+AHEAD = (0.0, 0.0, -0.7, 0.7, -600.0, 600.0)
+"""Seconds by which the clock of a server may be wrong that comes back."""
 
 
 class World:
@@ -40,10 +42,11 @@ class World:
         self.disk = Disk(folder, chance, self.trace)
         self.ledger = Ledger(self.trace)
         self.shards = shards
-        self.redis = Redis(self.loop, self.clock.true, self.ledger.problem, loses=loses)
+        self.ahead = {"redis": 0.0, "postgres": 0.0}
+        self.redis = Redis(self.loop, lambda: self._clock_of("redis"), self.ledger.problem, loses=loses)
         self.ledger.redis = self.redis
         self.postgres = Postgres(
-            self.loop, lambda: int(self.clock.true() * 1e6), self.ledger.committed, self.ledger.problem
+            self.loop, lambda: int(self._clock_of("postgres") * 1e6), self.ledger.committed, self.ledger.problem
         )
         self.network.servers = {"redis": self.redis, "postgres": self.postgres}
         self.trackers: list[TrackerHost] = []
@@ -53,6 +56,14 @@ class World:
     @property
     def hosts(self) -> list[Host]:
         return [*self.trackers, *self.aggregators]
+
+    def _clock_of(self, server: str) -> float:
+        return self.clock.true() + self.ahead[server]
+
+    def _takes_over(self, server: str) -> None:
+        """What comes back may be another machine: its clock is ahead of the world's by so many seconds."""
+        self.ahead[server] = self.chance.choice(AHEAD)
+        self.trace(server, f"is back, {self.ahead[server]} s ahead")
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         self.loop.call_later(seconds, what, context=OUTSIDE)
@@ -67,8 +78,9 @@ class World:
 
     def _redis_back(self) -> None:
         before = len(self.redis.lost)
+        self._takes_over("redis")
         self.redis.start()
-        self.trace("redis", f"is back, {len(self.redis.lost) - before} entries are lost")
+        self.trace("redis", f"has lost {len(self.redis.lost) - before} entries")
 
     def restart_postgres(self, seconds: float) -> None:
         if self.postgres.is_up:
@@ -78,8 +90,8 @@ class World:
             self.later(seconds, self._postgres_back)
 
     def _postgres_back(self) -> None:
+        self._takes_over("postgres")
         self.postgres.is_up = True
-        self.trace("postgres", "is back")
 
     def set_shards(self, shards: int) -> None:
         """As `postmeter shards set`."""

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from postmeter.aggregator.errors import in_words, is_of_the_data
 from postmeter.aggregator.flush import Flusher
 from postmeter.aggregator.outcome import Outcome
+from postmeter.aggregator.store import server_run
 from postmeter.aggregator.stream.batches import Batch, reject
 from postmeter.aggregator.stream.lease import Lease, Move
 from postmeter.shared.process import logs
@@ -36,11 +37,12 @@ class Counting:
     async def count(self, connection: Connection, home: Lease, work: Work) -> None:
         """Count these entries; live totals grow under the shard of `home`, which is held.
 
-        Raises LeaseLost and failures that are not the data's: the rest is to be read again.
+        Raises LeaseLost, ClocksApart, and failures that are not the data's: the rest is to be read again.
         """
         failure = await self._flush(connection, home, work)
         if failure is not None:
-            # A month that is missing is refused as a record is, though no record is to blame.
+            # No record is to blame for a missing month, though it is refused as one, nor for a clock that jumped.
+            await server_run.compare_clocks(connection)
             await partitions.ensure_now(connection)
             await self._in_parts(connection, home, work)
 

@@ -21,7 +21,7 @@ from postmeter.aggregator.live.onlookers import Onlookers
 from postmeter.aggregator.outcome import Outcome
 from postmeter.aggregator.refreshed import Refreshed
 from postmeter.aggregator.settings import AggregatorSettings
-from postmeter.aggregator.store import campaigns, consents, dedup, messages, tables
+from postmeter.aggregator.store import campaigns, consents, dedup, messages, server_run, tables
 from postmeter.aggregator.store.anonymous_sources import AnonymousSources
 from postmeter.aggregator.store.campaigns import Campaigns
 from postmeter.aggregator.store.dead_letters import DeadLetters
@@ -86,6 +86,7 @@ class Flusher:
         self.memory = Memory(settings.message_cache)
         self._repeaters = messages.Repeaters()
         self._slim = Refreshed(False, messages.may_be_slim)
+        self._clocks = Refreshed(None, server_run.compare_clocks)
         self._waiting = WaitingRoom(settings.waiting_limit, counters)
         self._plans = Plans()
 
@@ -208,6 +209,7 @@ class Flusher:
         return None
 
     async def _refresh(self, connection: Connection) -> None:
+        await self._clocks.refresh(connection)
         await self._plans.renew(connection)
         await self._engagement.refresh(connection)
         await self._verdicts.refresh(connection)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import asyncpg
 import pytest
@@ -68,9 +68,12 @@ async def test_leftovers_are_forgotten(at: Bench) -> None:
         await at.db.execute(
             f"INSERT INTO dead_letter (shard, batch, at, reason, record) VALUES (0, '', {when}, '', '')"
         )
-    await retention.once(at.db, at.settings, datetime.now(UTC).date())
-    for table in ("waiting", "dead_letter"):
-        assert await at.value(f"SELECT count(*) FROM {table}") == 1
+    today = datetime.now(UTC).date()
+    # The server's clock may be ahead of today as the aggregator knows it: that drops nothing either.
+    for day, left in ((today - timedelta(days=20), 2), (today, 1)):
+        await retention.once(at.db, at.settings, day)
+        for table in ("waiting", "dead_letter"):
+            assert await at.value(f"SELECT count(*) FROM {table}") == left
 
 
 async def test_subjects_are_forgotten_with_the_last_messages_that_had_them(at: Bench) -> None:

@@ -12,6 +12,11 @@ SECOND = 1_000_000
 
 
 @statement
+def name(tx: Transaction, _: str) -> Rows:
+    return [{"name": "the only one", "now": tx.store.clock()}]
+
+
+@statement
 def enlist(tx: Transaction, _: str, shards: int) -> None:
     for shard in range(shards):
         row = {"shard": shard, "position": "0-0", "epoch": 0, "owner": None, "lease_until": None}
@@ -33,8 +38,8 @@ def leave(tx: Transaction, _: str, owner: str) -> None:
 
 @statement
 def share(tx: Transaction, _: str, seconds: float) -> Rows:
-    since = tx.store.clock() - seconds * SECOND
-    living = sorted(key for key, row in tx.rows("aggregator") if row["seen_at"] > since)
+    now = tx.store.clock()
+    living = sorted(key for key, row in tx.rows("aggregator") if abs(row["seen_at"] - now) <= seconds * SECOND)
     return [{"shards": sum(1 for _ in tx.rows("shard")), "living": living}]
 
 
@@ -52,9 +57,10 @@ def renew(tx: Transaction, _: str, owner: str, seconds: float) -> Rows:
 @statement
 def acquire(tx: Transaction, _: str, owner: str, seconds: float, most: int) -> Rows:
     now = tx.store.clock()
+    longest = 2 * seconds * SECOND
 
     def is_free(row: dict[str, Any]) -> bool:
-        return row["owner"] is None or (row["owner"] != owner and row["lease_until"] < now)
+        return row["owner"] is None or (row["owner"] != owner and not 0 <= row["lease_until"] - now <= longest)
 
     found: Rows = []
     for shard, _row in sorted(tx.rows("shard"), key=lambda one: one[0]):

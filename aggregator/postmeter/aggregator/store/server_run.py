@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from time import time_ns
 
 import asyncpg
 
 from postmeter.aggregator.errors import ClocksApart
 from postmeter.aggregator.fold import moments
 from postmeter.aggregator.fold.moments import MICROSECONDS
+from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.sql import Queries
 
 MOST_APART = 86_400
@@ -40,8 +41,15 @@ class ServerRun:
                 tell()
 
 
+async def compare_clocks(connection: Connection) -> None:
+    """Look at the time of a server once more: either clock may have jumped. Raises ClocksApart."""
+    row = await connection.fetchrow(_QUERIES["name"])
+    assert row is not None
+    _compare(row["now"])
+
+
 def _compare(there: int) -> None:
-    apart = (there - time_ns() // 1000) // MICROSECONDS
+    apart = (there - time.time_ns() // 1000) // MICROSECONDS
     if abs(apart) > MOST_APART:
         raise ClocksApart(
             f"the clock of this service is {abs(apart)} seconds {'behind' if apart > 0 else 'ahead of'} that of"

@@ -13,9 +13,11 @@ ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp();
 DELETE FROM aggregator WHERE id = $1 OR seen_at < clock_timestamp() - interval '1 hour';
 
 -- name: share
--- How many shards there are, and the aggregators seen within $1 seconds, in order.
+-- How many shards there are, and the aggregators seen within $1 seconds, in order. Who was seen later than now was seen by
+-- another clock, that of the server before this one, and may be long dead.
 SELECT (SELECT count(*) FROM shard) AS shards,
-       array(SELECT id FROM aggregator WHERE seen_at > clock_timestamp() - $1::float8 * interval '1 second'
+       array(SELECT id FROM aggregator WHERE seen_at BETWEEN clock_timestamp() - $1::float8 * interval '1 second'
+                 AND clock_timestamp() + $1::float8 * interval '1 second'
              ORDER BY id) AS living;
 
 -- name: renew
@@ -25,10 +27,12 @@ WHERE owner = $1 RETURNING shard, epoch;
 
 -- name: acquire
 -- Lease up to $3 shards that nobody holds to aggregator $1 for $2 seconds; each one's epoch rises.
--- Its own, where the lease ran out because it slept, it counts already: `renew` keeps them.
+-- Its own, where the lease ran out because it slept, it counts already: `renew` keeps them. One that runs for longer than any
+-- does was given by a clock that was ahead of this one, and may be of who is dead.
 UPDATE shard SET owner = $1, epoch = shard.epoch + 1,
     lease_until = clock_timestamp() + $2::float8 * interval '1 second'
-FROM (SELECT shard, owner FROM shard WHERE owner IS NULL OR (owner <> $1 AND lease_until < clock_timestamp())
+FROM (SELECT shard, owner FROM shard WHERE owner IS NULL OR (owner <> $1 AND lease_until NOT BETWEEN clock_timestamp()
+          AND clock_timestamp() + 2 * $2::float8 * interval '1 second')
       ORDER BY shard LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
 WHERE shard.shard = free.shard
 RETURNING shard.shard, shard.epoch, shard.position, free.owner AS previous;

@@ -64,9 +64,9 @@ async def once(
         oldest = partitions.add_months(today, -settings.months()["message"])
         await connection.execute(_QUERIES["drop_subjects"], oldest)
         await user_agents.drop_unused(connection, today, settings.retain_events)
-        await connection.execute(_QUERIES["drop_waiting"], settings.retain_waiting)
-        await connection.execute(_QUERIES["drop_dead_letters"], settings.retain_dead_letters)
-        await connection.execute(ERASURE_QUERIES["drop_erased"], erasures.KEPT_DAYS)
+        await connection.execute(_QUERIES["drop_waiting"], today - timedelta(days=settings.retain_waiting))
+        await connection.execute(_QUERIES["drop_dead_letters"], today - timedelta(days=settings.retain_dead_letters))
+        await connection.execute(ERASURE_QUERIES["drop_erased"], today - timedelta(days=erasures.KEPT_DAYS))
         if workspaces is not None:
             await workspaces.once(connection, today)
         return dropped

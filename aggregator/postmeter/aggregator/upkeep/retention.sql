@@ -15,12 +15,12 @@ SELECT (now() AT TIME ZONE 'UTC')::date;
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1);
 
 -- name: drop_waiting
--- Forget events that have waited for more than $1 days.
-DELETE FROM waiting WHERE since < now() - $1::int * interval '1 day';
+-- Forget events that wait since before $1, a day.
+DELETE FROM waiting WHERE since < $1::date::timestamp AT TIME ZONE 'UTC';
 
 -- name: drop_dead_letters
--- Forget dead letters older than $1 days.
-DELETE FROM dead_letter WHERE at < now() - $1::int * interval '1 day';
+-- Forget dead letters of before $1, a day.
+DELETE FROM dead_letter WHERE at < $1::date::timestamp AT TIME ZONE 'UTC';
 
 -- name: drop_subjects
 -- Forget subjects that only messages of before $1 had, which are dropped.

@@ -255,5 +255,5 @@ SELECT m.workspace, m.id FROM unnest($1::int[], $2::uuid[]) AS n (workspace, id)
 JOIN message m ON m.workspace = n.workspace AND m.id = n.id AND m.flags & {Flag.ERASED} <> 0;
 
 -- name: drop_erased
--- Forget what was erased before $1 days: nothing of it is on its way any more.
-DELETE FROM erased WHERE at < now() - $1::int * interval '1 day';
+-- Forget what was erased before $1, a day: nothing of it is on its way any more.
+DELETE FROM erased WHERE at < $1::date::timestamp AT TIME ZONE 'UTC';
