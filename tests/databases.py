@@ -41,13 +41,14 @@ UNION ALL SELECT stats_reset::text, 0 FROM pg_stat_bgwriter
 """How many rows of each catalog were ever written; and since when that is counted: a crash of the server changes it."""
 _TABLES = """
 SELECT count(*) AS rows, max(xmin::text::bigint) AS newest,
-    sum(relpages) FILTER (WHERE relkind IN ('r', 't') AND relname <> ALL ($1)) AS pages,
-    count(*) FILTER (WHERE relkind IN ('r', 't') AND reltuples >= 0 AND relname <> ALL ($1)) AS known FROM pg_class
+    sum(relpages) FILTER (WHERE relkind IN ('r', 't') AND oid >= 16384 AND relname <> ALL ($1)) AS pages,
+    count(*) FILTER (WHERE relkind IN ('r', 't') AND oid >= 16384 AND reltuples >= 0 AND relname <> ALL ($1)) AS known
+FROM pg_class
 """
 _PLANNED = ("pages", "known")
 """What is in pg_class, which TRUNCATE writes, too: how many rows, which transaction has written the newest; and what
-VACUUM tells the planner, which is changed in place; not of the tables $1, which have rows in the template: autovacuum
-comes by there."""
+VACUUM tells the planner, which is changed in place. The latter not of the catalogs, whose oids are lower, and of the
+tables $1, which have rows in the template: autovacuum comes by there after a minute, and by the template as well."""
 _FILLED = """
 SELECT c.oid::regclass::text AS name
 FROM pg_class c JOIN pg_database d ON d.datname = current_database()
