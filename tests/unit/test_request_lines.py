@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmeter.shared.apis.documents.vectis import CLICK_PATH, OPEN_PATH
-from postmeter.shared.http.request_lines import readable
+from postmeter.shared.http.request_lines import readable, requests
 
 HITS = st.sampled_from([OPEN_PATH.encode(), CLICK_PATH.encode(), b"http://t.example" + CLICK_PATH.encode()])
 REST = b"Host: t\r\nX: \xff y\r\n\r\n"
@@ -106,3 +106,18 @@ def test_any_bytes_keep_their_lines(data: bytes) -> None:
 )
 def test_what_is_not_a_whole_line_stays(line: bytes) -> None:
     assert readable(line) == line
+
+
+@pytest.mark.parametrize(
+    "value", [b"Foo HTTP/1.1", b"Foo bar  HTTP/1.1", b"A \xff HTTP/1.1", b"GET\xff /v1/campaigns HTTP/1.1"]
+)
+def test_the_rest_of_a_header_s_value_is_no_line(value: bytes) -> None:
+    assert readable(value + b"\r\n\r\n") == value + b"\r\n\r\n"
+
+
+def test_requests_behind_each_other_are_pieces_of_their_own() -> None:
+    get, post = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n", b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
+    chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert requests(get + post + get + b"nonsense\r\n\r\n") == [get, post, get, b"nonsense\r\n\r\n"]
+    assert requests(get + chunked + get) == [get, chunked + get]
+    assert requests(get + post[:-1]) == [get, post[:-1]]

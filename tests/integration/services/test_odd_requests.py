@@ -172,6 +172,9 @@ async def test_whatever_is_framed_in_an_odd_way_is_refused_alike_and_hides_nothi
 
         for case, heard in zip(cases, await asyncio.gather(*(tried(*case) for case in cases)), strict=True):
             assert is_last_refusal(heard), (case[0].name, *case[1:], heard)
+        for port in ports:  # what came before it in the same read is answered first
+            heard = await heard_of(port, says(port.get * 3 + port.get[:-2] + b"X Y: a\r\n\r\n"))
+            assert statuses(heard) == [b"200", b"200", b"200", b"400"], port.name
         refusing = [port for port in ports if port.name.startswith("gateway") or not port.reads]
         for port, rest in zip(refusing, await asyncio.gather(*map(after_a_refusal, refusing)), strict=True):
             assert rest == b"", port.name

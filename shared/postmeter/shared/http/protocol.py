@@ -9,7 +9,7 @@ import asyncio
 from typing import Any, Protocol, cast
 
 from aiohttp import StreamReader, web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import refusals, request_ids, request_lines
@@ -87,7 +87,7 @@ class ServerProtocol(RequestHandler):
         server = self._server
         if server is None:
             return
-        size = len(data)
+        size, pieces = len(data), [data]
         lingers = self._body is not None and not self._body.is_eof()
         if not (self._busy or lingers):
             if not self._begun and data:
@@ -100,9 +100,9 @@ class ServerProtocol(RequestHandler):
             self._line = (before + data[: refusals.LINE_KEPT]).lstrip(b"\r\n")[: refusals.LINE_KEPT]
             self._next = False
             if self._held or not before:
-                data = self._with_whole_line(data)
+                pieces = self._with_whole_line(data)
         try:
-            super().data_received(data)
+            self._feed(pieces)
         except Exception as fault:  # the parser's own faults; the loop would log them with all that they hold
             logs.get().warning("the parser failed on what a connection sent", error=type(fault).__name__)
             self._end(refusals.of_fault(400, None))
@@ -114,8 +114,18 @@ class ServerProtocol(RequestHandler):
         if self._size > refusals.LINE_LIMIT + max(self.max_field_size, self.max_line_size):
             self._end(refusals.too_large())
 
-    def _with_whole_line(self, data: bytes) -> bytes:
-        """Bytes with which a request begins, readable for the parser; none while its line has not all come.
+    def _feed(self, pieces: list[bytes]) -> None:
+        """Have the parser read them, each for itself: with what it refuses it forgets all that it was given at once,
+        good requests too. Where more of these wait already than it takes, the rest is one piece.
+        """
+        while pieces:
+            piece, *pieces = [b"".join(pieces)] if self._buffer_paused else pieces
+            super().data_received(piece)
+            if self._messages and isinstance(self._messages[-1][0], _ErrInfo):
+                return
+
+    def _with_whole_line(self, data: bytes) -> list[bytes]:
+        """Bytes with which a request begins, readable for the parser, in pieces; none while its line has not all come.
 
         What comes before the last answer has gone, or behind the rest of a body that nobody reads, is taken as it is:
         where a request begins there is not known here.
@@ -124,7 +134,10 @@ class ServerProtocol(RequestHandler):
         line = data.lstrip(b"\r\n")  # empty lines may come before a request; they may also end a head that began early
         whole = b"\n" in line or len(line) > refusals.LINE_LIMIT or not line[:1].isupper()  # a method's letter
         self._held = b"" if whole else data
-        return data[: len(data) - len(line)] + request_lines.readable(line) if whole else b""
+        if not whole:
+            return [b""]
+        first, *more = request_lines.requests(line)
+        return [data[: len(data) - len(line)] + first, *more]
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own takes it, aiohttp's gives none
         """A client that closes its sending side still gets its answers, unless requests here end with their callers."""
