@@ -27,6 +27,7 @@ from postmeter.aggregator.fold.effects import (
 )
 from postmeter.aggregator.fold.horizon import Horizon
 from postmeter.aggregator.fold.moments import NEVER
+from postmeter.aggregator.held import Held, nowhere
 from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.store.campaigns import Campaigns
@@ -35,6 +36,7 @@ from postmeter.aggregator.store.messages import believed
 from postmeter.aggregator.store.rollups import statement
 from postmeter.aggregator.stream import checks
 from postmeter.aggregator.stream.batches import unpack
+from postmeter.aggregator.stream.lease import Lease
 from postmeter.aggregator.stream.reader import Entry
 from postmeter.aggregator.verdicts.agent_names import AgentNames
 from postmeter.aggregator.verdicts.judge import Judge
@@ -341,3 +343,14 @@ def test_a_long_word_is_not_remembered_as_if_it_were_an_address() -> None:
     before = hosts.network_6.cache_info()
     assert hosts.without_hosts(long, hosts.network) == long
     assert hosts.network_6.cache_info() == before
+
+
+def test_shards_that_fail_alike_are_named_together() -> None:
+    """A Postgres that is away is said once, however many shards there are."""
+    shards = [Held(Lease(shard, 1, "0-0"), AggregatorMetrics(CollectorRegistry())) for shard in (2, 0, 1, 3)]
+    for held in shards[:3]:
+        held.fails(ConnectionRefusedError("no"), alone=False)
+    assert nowhere(shards) == (
+        "shards 0, 1, 2 have counted nothing for 0 s: ConnectionRefusedError: 'no';"
+        " shard 3 has counted nothing for 0 s: it hangs"
+    )

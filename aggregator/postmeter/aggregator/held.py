@@ -49,19 +49,20 @@ class Held:
         """Seconds since it last got anywhere; below a second or two while all is well, also when nothing comes."""
         return time.monotonic() - self._got_on_at
 
-    def stalled(self) -> str | None:
-        """Since when and why it stands still; None unless it does."""
-        return self._nowhere_for(STALLED_SECONDS)
+    @property
+    def stalled(self) -> bool:
+        """Whether it stands still."""
+        return self.stalled_seconds >= STALLED_SECONDS
 
-    def slow(self) -> str | None:
-        """Since when and why it gets nowhere, from SLOW_SECONDS on."""
-        return self._nowhere_for(SLOW_SECONDS)
+    @property
+    def slow(self) -> bool:
+        """Whether it gets nowhere, and does not stand still yet."""
+        return SLOW_SECONDS <= self.stalled_seconds < STALLED_SECONDS
 
-    def _nowhere_for(self, least: float) -> str | None:
-        seconds = self.stalled_seconds
-        if seconds < least:
-            return None
-        return f"shard {self.lease.shard} has counted nothing for {seconds:.0f} s: {self._failure or 'it hangs'}"
+    @property
+    def failure(self) -> str:
+        """Why it gets nowhere."""
+        return self._failure or "it hangs"
 
     def counted(self, until: float) -> None:
         """All that was appended before that time is counted."""
@@ -106,3 +107,17 @@ class Held:
             return False
         self._trim_at = time.monotonic() + TRIM_SECONDS
         return True
+
+
+def nowhere(shards: list[Held]) -> str:
+    """Since when and why these shards get nowhere: once for all that fail alike, as where Postgres is away."""
+    alike: dict[str, list[Held]] = {}
+    for held in sorted(shards, key=lambda held: held.lease.shard):
+        alike.setdefault(held.failure, []).append(held)
+    return "; ".join(_alike(failure, group) for failure, group in alike.items())
+
+
+def _alike(failure: str, shards: list[Held]) -> str:
+    which = ", ".join(str(held.lease.shard) for held in shards)
+    who = f"shard {which} has" if len(shards) == 1 else f"shards {which} have"
+    return f"{who} counted nothing for {max(held.stalled_seconds for held in shards):.0f} s: {failure}"

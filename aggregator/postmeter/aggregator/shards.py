@@ -10,6 +10,7 @@ from contextlib import suppress
 from postmeter.aggregator import metrics
 from postmeter.aggregator.crew import Crew
 from postmeter.aggregator.errors import TROUBLE, ShardStalled
+from postmeter.aggregator.held import nowhere
 from postmeter.aggregator.settings import AggregatorSettings
 from postmeter.aggregator.stream.lease import Leases
 from postmeter.aggregator.trouble_log import TroubleLog
@@ -57,13 +58,12 @@ class Shards:
 
     async def check(self) -> None:
         """Raise ShardStalled while a shard held here stands still."""
-        if stalled := [said for held in self._crew.held if (said := held.stalled())]:
-            raise ShardStalled("; ".join(stalled))
+        if stalled := [held for held in self._crew.held if held.stalled]:
+            raise ShardStalled(nowhere(stalled))
 
     def warning(self) -> str | None:
         """Which shards held here get nowhere, and why; those that stand still fail `check`."""
-        slow = [said for held in self._crew.held if not held.stalled() and (said := held.slow())]
-        return "; ".join(slow) or None
+        return nowhere([held for held in self._crew.held if held.slow]) or None
 
     async def _round(self) -> None:
         await self._leases.enlist(max(self._settings.shards, await self._said_lately()))

@@ -12,12 +12,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def data_option(default: Path | None = None) -> Callable[[F], F]:
     """The option --data DIR."""
+    otherwise = " Default: what POSTMETER_POSTGRES_DSN names, else .postmeter."
     return click.option(
         "--data",
         type=click.Path(file_okay=False, path_type=Path),
         default=default,
         show_default=default is not None,
-        help="Data directory of `postmeter up`." + ("" if default else " Default: POSTMETER_POSTGRES_DSN."),
+        help="Data directory of `postmeter up`." + ("" if default else otherwise),
     )
 
 

@@ -188,6 +188,8 @@ def _explain(error: Exception) -> RequestError | None:
             return _away()
         case asyncpg.InsufficientResourcesError() | asyncpg.ReadOnlySQLTransactionError():  # full, or no primary
             return _away()
+        case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InvalidCatalogNameError():  # as /readyz says
+            return _away()
         case _:
             return None
 

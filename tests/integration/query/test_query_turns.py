@@ -181,3 +181,17 @@ async def test_a_workspace_has_a_part_of_the_live_streams(api: Api, monkeypatch:
     async with AsyncExitStack() as held:
         assert [await begins(held, api.attacker) for _ in range(3)] == [200, 200, 503]
         assert await begins(held, api.others[0]) == 200
+
+
+@pytest.mark.parametrize(("user", "database"), [("nobody", None), (None, "nowhere")])
+async def test_a_database_that_does_not_let_it_in_is_away(
+    postgres_dsn: str, redis_url: str, user: str | None, database: str | None
+) -> None:
+    """As after a password was changed: nothing is wrong with the question, so that it may be asked again."""
+    async with (
+        asyncpg.create_pool(postgres_dsn, min_size=0, max_size=CONNECTIONS, user=user, database=database) as pool,
+        query_service(Workspaces(pool), redis_url, NOW) as url,
+        sealing.session() as session,
+    ):
+        status, body, retry_after = await Api(postgres_dsn, url, session, 1, []).get(1, "/v1/metrics/summary")
+    assert (status, body["error"]["code"], retry_after) == (503, "UNAVAILABLE", "1")

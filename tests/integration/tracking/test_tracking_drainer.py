@@ -1,5 +1,6 @@
-"""What the disk does not let go is in Redis once, not once for each time that it is tried."""
+"""What the disk does not let go is in Redis once; and that Redis is away is told before a hit comes."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from postmeter.shared.auth.secret import Secret
+from postmeter.tracking.durable import drainer as drainers
 from postmeter.tracking.durable.appender import Appender
 from postmeter.tracking.durable.committer import Committer
 from postmeter.tracking.durable.drainer import Drainer
@@ -17,6 +19,7 @@ from postmeter.tracking.durable.shard_count import ShardCount
 from postmeter.tracking.durable.spool import Spool
 from postmeter.tracking.metrics import TrackingMetrics
 from tests.integration.tracking_service import SHARDS, batches
+from tests.waiting import until
 
 
 async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
@@ -51,3 +54,32 @@ async def test_a_segment_that_cannot_be_deleted_is_not_appended_again(
         for appender in appenders:
             await appender.close()
         spool.close()
+
+
+async def test_redis_that_was_never_reached_is_told_before_the_first_hit(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a start with another POSTMETER_REDIS_URL."""
+    monkeypatch.setattr(drainers, "FIRST_PAUSE", 0.01)
+    spool, metrics = Spool(tmp_path, "0123456789abcdef", 1 << 20, 0), TrackingMetrics(CollectorRegistry())
+    nowhere, here = Appender(Secret(f"unix://{tmp_path}/nowhere"), 60.0), Appender(Secret(redis_url), 60.0)
+    committer = Committer([here], spool, metrics, "me", ShardCount(SHARDS))
+    with capture_logs() as lines:
+        away = asyncio.create_task(Drainer(nowhere, spool, committer, metrics, ShardCount(SHARDS), 0).run())
+        try:
+
+            async def told() -> bool:
+                return committer.refused is not None
+
+            await until(told)
+        finally:
+            away.cancel()
+            await asyncio.wait([away])
+        assert "No such file" in str(committer.refused)
+        await Drainer(here, spool, committer, metrics, ShardCount(SHARDS), 0).drain()
+    assert committer.refused is None
+    events = [line["event"] for line in lines if line["log_level"] in ("info", "warning")]
+    assert events == ["Redis does not take batches; spooling", "Redis takes batches again"]
+    for appender in (nowhere, here):
+        await appender.close()
+    spool.close()

@@ -50,9 +50,9 @@ class Committer:
     ) -> None:
         self.hits = PendingBatch()
         self.redis_up = True
-        # What the last append failed for lack of, and with; meaningless while Redis takes batches.
+        # What Redis lacks, and what it last failed with, an append or a ping; none while it takes batches.
         self._lack: str | None = None
-        self._failure = ""
+        self._failure: str | None = None
         self.trouble = asyncio.Event()
         self._writes: deque[PendingBatch] = deque()
         self._room = asyncio.Event()
@@ -76,18 +76,26 @@ class Committer:
     @property
     def lack(self) -> str | None:
         """Why batches are spooled, where it is for lack of replicas; else None."""
-        return None if self.redis_up else self._lack
+        return self._lack
 
     def note(self, failure: BaseException) -> None:
         """Why Redis does not take batches now: after a fail-over it is another reason than before."""
+        if self._failure is None:
+            logs.get().warning("Redis does not take batches; spooling", error=logs.words(failure))
         self._lack, self._failure = None, logs.words(failure)
         if isinstance(failure, TooFewReplicas):
             self._lack = f"hits are spooled: {failure}; see which replica is away, or behind"
 
+    def recover(self) -> None:
+        """Redis takes batches, or takes them again."""
+        if self._failure is not None:
+            logs.get().info("Redis takes batches again")
+        self.redis_up, self._lack, self._failure = True, None, None
+
     @property
     def refused(self) -> str | None:
-        """That batches are spooled for another reason, while they are."""
-        if self.redis_up or self._lack is not None:
+        """That batches are spooled for another reason, or would be: also where none has come yet."""
+        if self._failure is None or self._lack is not None:
             return None
         return (
             f"Redis takes no hits: {self._failure}; {self._spool.waiting} bytes wait in POSTMETER_SPOOL_DIR, not lost:"
@@ -224,8 +232,6 @@ class Committer:
                 if isinstance(failure, TooFewReplicas):
                     self._metrics.unreplicated.inc()
                 self.note(failure)
-                if self.redis_up:
-                    logs.get().warning("Redis does not take batches; spooling", error=self._failure)
                 self.redis_up = False
             else:
                 self._metrics.append_seconds.observe(time.perf_counter() - began)

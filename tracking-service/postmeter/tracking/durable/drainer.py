@@ -99,8 +99,8 @@ class Drainer:
             while ended := await self._ended(left_out):
                 left_out |= {path for path in ended if not await self._move(path)}
                 # From here on new batches go to Redis, so that the spool can run empty.
-                self._committer.redis_up = True
-            self._committer.redis_up = True
+                self._committer.recover()
+            self._committer.recover()
             for folder in list(self._adopted):
                 await self._empty(folder)
             with self._disk(self._spool.root):
