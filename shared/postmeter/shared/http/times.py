@@ -26,6 +26,9 @@ def timestamp(field: str, text: str, *, takes: str = f"a time such as {EXAMPLE}"
     day, clock, seconds, fraction, zone = match.groups()
     if zone is None:
         raise invalid(field, "needs a time zone, such as Z or +02:00")
+    # Python 3.14 reads 24:00 as the next day's first instant; RFC 3339 (5.6) ends at 23.
+    if clock.startswith("24"):
+        raise invalid(field, "is not a date or time that exists")
     try:
         return datetime.fromisoformat(f"{day}T{clock}{seconds or ':00'}.{(fraction or '0')[:6]:0<6}{zone.upper()}")
     except ValueError:
