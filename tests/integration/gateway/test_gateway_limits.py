@@ -251,10 +251,15 @@ async def test_a_clock_that_was_set_back_locks_nobody_out(redis_url: str) -> Non
     async with Redis.from_url(redis_url) as redis:
         counted, _ = counting(redis, {Limit.READ: 60})
         seconds, _ = await redis.time()
-        await redis.set(streams.limit(1, Limit.READ), (seconds + 86400) * 1_000_000)
+        key = streams.limit(1, Limit.READ)
+        await redis.set(key, (seconds + 86400) * 1_000_000)
         with pytest.raises(RequestError) as refused:
             await counted.count(1, Limit.READ)
         assert (refused.value.headers["RateLimit-Reset"], refused.value.headers["Retry-After"]) == ("60", "1")
+        # The server's clock goes on by that second.
+        await redis.decrby(key, 1_000_000)
+        assert (await counted.count(1, Limit.READ))["RateLimit-Remaining"] == "0"
+        assert await redis.pttl(key) <= 60_000
 
 
 async def test_keys_of_a_workspace_lie_on_one_cluster_node() -> None:

@@ -7,8 +7,13 @@ local limit = tonumber(ARGV[1])
 local interval = math.floor(tonumber(ARGV[2]) * 1000000 / limit)
 local burst = interval * limit
 
--- Never further ahead than a full limit: a clock that was set back must not lock anybody out.
-local free_at = math.min(tonumber(redis.call('GET', KEYS[1])) or 0, now + burst)
+-- Never further ahead than a full limit: a clock that was set back must not lock anybody out. What another clock has said
+-- is noted anew, or everybody would be told the same again until this clock has come as far.
+local free_at = tonumber(redis.call('GET', KEYS[1])) or 0
+if free_at > now + burst then
+    free_at = now + burst
+    redis.call('SET', KEYS[1], free_at, 'PX', math.ceil(burst / 1000))
+end
 local after = math.max(free_at, now) + interval
 local wait = after - burst - now
 if wait > 0 then
