@@ -78,7 +78,9 @@ def test_a_repeated_event_is_a_duplicate(service: Service) -> None:
     reordered = dict(reversed(event.items()))
     outcome = service.post("/v1/events", {"events": [reordered, event]}).json()
     assert (outcome["accepted"], outcome["duplicates"]) == (0, 2)
-    assert len(events_of(service, message)) == 1
+    # It is passed on all the same: whether it counts says Postgres, which may have been set back to a copy.
+    first, again = events_of(service, message)
+    assert (again.key, again.digest) == (first.key, first.digest)
 
 
 def test_a_repetition_within_one_request_is_a_duplicate(service: Service) -> None:

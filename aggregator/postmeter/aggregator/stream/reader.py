@@ -137,9 +137,14 @@ class StreamReader:
             raise StreamSetBack(shard, f"{stream} ends at {last} and had been read to {position}")
 
     async def trim(self, shard: int, position: str) -> None:
-        """Forget entries that are counted and were appended more than a minute ago, to the last: they name people."""
+        """Forget entries that are counted and were appended more than a minute ago, to the last: they name people.
+
+        Raises StreamSetBack: of a stream that another server holds since it was read, nothing may go that lies before
+        the position by its clock.
+        """
         milliseconds, sequence = _order(position)
         if milliseconds:
+            await self._look(shard, position)
             seconds, microseconds = await self._client.time()
             now = seconds * 1000 + microseconds // 1000
             oldest = min((milliseconds, sequence + 1), (now - TRIM_MARGIN_MS, 0))

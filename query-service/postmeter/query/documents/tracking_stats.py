@@ -1,7 +1,8 @@
 """Vectis's `/api/v1/tracking/stats`: the live totals of a workspace.
 
 Redis has them first (ADR 0004). A Redis that was lost or set back has less than was committed, so each
-shard's totals, which only grow, are the higher of what Redis and Postgres say. Redis failing does no harm.
+shard's totals, which only grow, are the higher of what Redis and Postgres say. Redis failing does no harm. Of a shard
+that Postgres does not know nothing was counted: what Redis has of it was, before Postgres was set back to a copy.
 """
 
 from __future__ import annotations
@@ -42,15 +43,14 @@ class TrackingStats:
         """The sum over all shards, and since when it is counted."""
         vectis.refuse_foreign(asked)
         workspace = asked.scope.workspace
-        published, committed = await asyncio.gather(
-            self._published(workspace), self._pool.fetch(_QUERIES["live"], workspace)
-        )
+        published = await self._published(workspace)  # first: what is published was committed before
+        committed = await self._pool.fetch(_QUERIES["live"], workspace)
         if not committed:
             raise RequestError(404, "NOT_FOUND", "There is no such workspace.")
-        shards = dict(published)
+        shards: dict[int, LiveTotals] = {}
         for row in committed:
             if row["shard"] is not None:
-                known = shards.get(row["shard"], LiveTotals())
+                known = published.get(row["shard"], LiveTotals())
                 highest = {name: max(getattr(known, name), row[name]) for name in _FIELDS}
                 shards[row["shard"]] = LiveTotals(**highest)
         totals = live_totals.total([live_totals.encode(shard) for shard in shards.values()])

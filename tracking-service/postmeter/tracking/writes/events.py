@@ -31,7 +31,7 @@ from postmeter.tracking.writes import event_batch, event_body
 from postmeter.tracking.writes.event_batch import Item
 from postmeter.tracking.writes.messages import rejected
 
-# How long a repetition is told as one; the aggregator's own memory is longer and decides.
+# How long a repetition is told as one; the aggregator's own memory is longer and decides what counts.
 SEEN_SECONDS = 86_400
 
 
@@ -75,12 +75,13 @@ class Events:
         fresh, keyless = read.keyed, read.keyless
         if read.forbidden and len(read.forbidden) == len(items):
             raise read.forbidden[0]
-        await self._leave_out_known(principal.workspace, fresh, outcome)
+        again = await self._part_known(principal.workspace, fresh, outcome)
         if len(items) == 1 and outcome.rejected and outcome.rejected[0].code == _conflict[0]:
             raise RequestError(409, *_conflict, "id")
         events = [event for _, event in fresh.values()]
         keyed: list[Keyed] = [(None, refusal) for refusal in read.refusals]
-        for number, event in enumerate((*events, *keyless)):
+        # Repetitions, too: a Postgres that was set back to a copy may not know what Redis does, and is told again.
+        for number, event in enumerate((*events, *again, *keyless)):
             keyed.append((slot_of_event(event), outgoing.event(event)))
             if number % 50 == 49:  # hits have their turn: to mask one reason full of addresses takes long enough
                 await asyncio.sleep(0)
@@ -96,22 +97,29 @@ class Events:
             self._metrics.events.labels(label).inc(count)
         return outcome
 
-    async def _leave_out_known(
+    async def _part_known(
         self, workspace: int, fresh: dict[bytes, tuple[int, Event]], outcome: EventsAnswer
-    ) -> None:
-        """Without Redis everything passes as new: the aggregator then finds the repetitions."""
+    ) -> list[Event]:
+        """Those that were taken before, taken out of `fresh`; conflicts are taken out of both.
+
+        Without Redis everything passes as new: the aggregator then finds the repetitions.
+        """
+        again: list[Event] = []
         if not fresh or not self._committer.redis_up:
-            return
+            return again
         keys = list(fresh)
         try:
             known = await self._redis.mget([event_seen(workspace, key) for key in keys])
         except FAILURES as failure:
             logs.get().warning("idempotency keys not looked up", error=logs.words(failure))
-            return
+            return again
         for key, digest in zip(keys, known, strict=True):
             if digest is not None:
                 index, event = fresh.pop(key)
                 _repeat(outcome, index, digest, event)
+                if digest == event.digest:
+                    again.append(event)
+        return again
 
     async def _remember(self, workspace: int, events: list[Event]) -> None:
         if not events or not self._committer.redis_up:
