@@ -21,8 +21,6 @@ from redis import utils
 from postmeter.aggregator import held, metrics
 from postmeter.aggregator.metrics import AggregatorMetrics
 from postmeter.aggregator.stream import reader
-from postmeter.aggregator.verdicts.agent_names import AgentNames
-from postmeter.aggregator.verdicts.networks import Networks
 from postmeter.tracking.durable import drainer, shard_count
 from tests.simulation.invariants import Broken
 from tests.simulation.loop import Circle
@@ -55,8 +53,6 @@ def quick() -> Iterator[None]:
         patch.object(held, "TRIM_SECONDS", 1.0),
         patch.object(drainer, "ADOPT_EVERY", 3.0),
         patch.object(shard_count, "LOOK_SECONDS", 0.4),
-        patch.object(Networks, "shipped", functools.cache(Networks.shipped)),
-        patch.object(AgentNames, "shipped", functools.cache(AgentNames.shipped)),
         patch.object(utils, "get_lib_version", functools.cache(utils.get_lib_version)),
     ):
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -83,8 +84,9 @@ class AgentNames:
         return names
 
     @classmethod
+    @cache
     def shipped(cls) -> AgentNames:
-        """Those of two lists that are installed with Postmeter, both under the MIT licence."""
+        """Those of two lists that are installed with Postmeter, both under the MIT licence. Read once in a process."""
         from crawlerdetect.providers import crawlers
 
         tagged = resources.files("crawleruseragents").joinpath("crawler-user-agents.json").read_text()

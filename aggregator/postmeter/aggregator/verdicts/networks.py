@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from ipaddress import IPv6Address, IPv6Network, ip_network
 from socket import AF_INET, inet_pton
@@ -71,8 +71,9 @@ class Networks:
         return cls(blocks)
 
     @classmethod
+    @cache
     def shipped(cls) -> Networks:
-        """Those that come with Postmeter."""
+        """Those that come with Postmeter. Read once in a process."""
         return cls.read(resources.files(__package__).joinpath(SHIPPED).read_text())
 
     def _of_text(self, ip: str) -> str | None:
