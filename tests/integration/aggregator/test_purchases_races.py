@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis.asyncio
 from prometheus_client import CollectorRegistry
 
-from postmeter.aggregator.conversions import contacts
+from postmeter.aggregator.conversions import catching_up, contacts
 from postmeter.aggregator.conversions.attribution import attribute
 from postmeter.aggregator.conversions.catching_up import CatchingUp
 from postmeter.aggregator.fold import moments
@@ -164,21 +166,45 @@ async def at(postgres_dsn: str, redis_url: str) -> AsyncIterator[Bench]:
 async def test_a_shard_that_stands_still_is_not_waited_for_for_ever(at: Bench) -> None:
     stop = asyncio.Event()
     pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
-    catching_up = CatchingUp(pool, at.client, stall_seconds=0.2)
-    assert await catching_up.wait(stop) is True  # there is no shard
+    watching = CatchingUp(pool, at.client, stall_seconds=0.2)
+    assert await watching.wait(stop) is True  # there is no shard
     end = await at.streams.append(0, hit(1))
     await at.db.execute("INSERT INTO shard (shard, position) VALUES (0, '0-0'), (1, '0-0')")
-    assert await catching_up.wait(stop) is False
+    assert await watching.wait(stop) is False
     waiting = asyncio.create_task(CatchingUp(pool, at.client).wait(stop))
     await at.streams.append(0, hit(1))  # after it was looked: not waited for
     ends = (await at.streams.ends())[0]
     await at.db.execute("UPDATE shard SET position = $1 WHERE shard = 0", ends)
     assert await waiting is True
     await at.db.execute("UPDATE shard SET position = '99999999999999-0' WHERE shard = 0")
-    assert await catching_up.wait(stop) is False  # set back, and nobody notices
+    assert await watching.wait(stop) is False  # set back, and nobody notices
     await at.db.execute("UPDATE shard SET position = $1 WHERE shard = 0", end)
     stop.set()
-    assert await catching_up.wait(stop) is None
+    assert await watching.wait(stop) is None
+    await pool.close()
+
+
+async def test_a_process_that_stood_still_does_not_take_others_for_standing(
+    at: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a clock that jumps: purchases would miss the clicks before them."""
+    looked = asyncio.Event()
+    hours = itertools.count()
+
+    def an_hour_later() -> float:
+        if (now := next(hours)) > 3:
+            looked.set()
+        return 3600.0 * now
+
+    monkeypatch.setattr(catching_up, "time", SimpleNamespace(monotonic=an_hour_later))
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare)
+    end = await at.streams.append(0, hit(1))
+    await at.db.execute("INSERT INTO shard (shard, position) VALUES (0, '0-0')")
+    waiting = asyncio.create_task(CatchingUp(pool, at.client).wait(asyncio.Event()))
+    await looked.wait()
+    assert not waiting.done()
+    await at.db.execute("UPDATE shard SET position = $1", end)
+    assert await waiting is True
     await pool.close()
 
 

@@ -7,6 +7,7 @@ stream held after the purchase was read from one, that purchase's clicks are all
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import redis.asyncio
@@ -18,7 +19,9 @@ from postmeter.shared.stream import streams
 
 Position = tuple[int, int]
 STALL_SECONDS = 30.0
-"""A shard that has not moved for this long, by the database's clock, is no longer waited for."""
+"""A shard that has not moved for this long is no longer waited for."""
+LOOK_SECONDS = 1.0
+"""As much of that passes at most between two looks: this process may have stood still itself."""
 PAUSES = (0.004, 0.05)
 
 
@@ -36,9 +39,9 @@ class CatchingUp:
         """
         pause = PAUSES[0]
         wanted: dict[int, Position] | None = None
-        behind, since = dict[int, Position](), None
+        behind, stood, looked = dict[int, Position](), 0.0, time.monotonic()
         while not stop.is_set():
-            stands, now = await self._positions()
+            stands = await self._positions()
             if wanted is None:
                 wanted = await self._ends(list(stands))
                 if any(wanted[shard] < at for shard, at in stands.items()):
@@ -47,18 +50,19 @@ class CatchingUp:
             late = {shard: at for shard, at in stands.items() if wanted is None or at < wanted.get(shard, at)}
             if not late:
                 return True
-            if since is None or late != behind:
-                behind, since = late, now
-            elif now - since > self._stall:
+            before, looked = looked, time.monotonic()
+            stood = stood + min(looked - before, LOOK_SECONDS) if late == behind else 0.0
+            behind = late
+            if stood > self._stall:
                 return False
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, PAUSES[1])
         return None
 
-    async def _positions(self) -> tuple[dict[int, Position], float]:
-        """(where each shard stands, the database's time)."""
+    async def _positions(self) -> dict[int, Position]:
+        """Where each shard stands."""
         rows = await self._pool.fetch(QUERIES["positions"])
-        return {row["shard"]: _order(row["position"]) for row in rows}, rows[0]["now"] if rows else 0.0
+        return {row["shard"]: _order(row["position"]) for row in rows}
 
     async def _ends(self, shards: list[int]) -> dict[int, Position]:
         """The last id of each shard's stream; a stream that is missing ends where it begins."""

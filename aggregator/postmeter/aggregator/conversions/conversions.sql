@@ -23,8 +23,8 @@ SELECT workspace, id, extract(epoch FROM clock_timestamp() - stored_at)::float8 
 FROM purchase WHERE resolved_at IS NULL ORDER BY stored_at LIMIT $1;
 
 -- name: positions
--- Where each shard stands, and the database's time in seconds.
-SELECT shard, position, extract(epoch FROM clock_timestamp())::float8 AS now FROM shard;
+-- Where each shard stands.
+SELECT shard, position FROM shard;
 
 -- name: lock_purchases
 -- Those of the purchases ($1 workspaces, $2 ids) that nobody has attributed or attributes now. Locked.
