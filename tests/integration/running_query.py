@@ -29,7 +29,7 @@ from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.principal import Principal
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.http.ports import Clocks
-from postmeter.shared.storage import partitions, rollups
+from postmeter.shared.storage import known_types, partitions, rollups
 from tests import sealing
 from tests.integration.counted_facts import raised, stored
 
@@ -129,7 +129,7 @@ class Workspaces:
 
 @asynccontextmanager
 async def workspaces(dsn: str) -> AsyncIterator[Workspaces]:
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=4, connection_class=known_types.Connection) as pool:
         yield Workspaces(pool)
 
 

@@ -34,7 +34,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from postmeter.shared.errors import RequestError, SettingsError
 from postmeter.shared.process import logs
 from postmeter.shared.process.traces import HEADER, Trace, Traces
-from postmeter.shared.storage import sql
+from postmeter.shared.storage import known_types, sql
 from postmeter.shared.storage.postgres import ConnectionClass
 from postmeter.shared.text import quoting
 
@@ -141,7 +141,7 @@ def _connection_class(tracer: trace.Tracer) -> ConnectionClass:
 
         return ask
 
-    plain = asyncpg.Connection
+    plain = known_types.Connection
     members = {ask.__name__: recorded(ask) for ask in (plain.execute, plain.fetch, plain.fetchrow, plain.fetchval)}
     return type("RecordedConnection", (plain,), members)
 

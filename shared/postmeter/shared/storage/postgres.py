@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from postmeter.shared.process.settings import PostgresSettings
+from postmeter.shared.storage import known_types
 
 # asyncpg's classes are generic in its type stubs only.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -44,7 +45,7 @@ async def connect(
         max_size=settings.postgres_pool,
         connect=_connected,
         init=init,
-        connection_class=connection_class or asyncpg.Connection,
+        connection_class=connection_class or known_types.Connection,
         timeout=CONNECT_SECONDS,
         reset=_leave if is_stateless else None,
         command_timeout=statement_timeout + 2,
