@@ -210,6 +210,16 @@ def test_a_large_parquet_file_is_written_in_groups(tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(path)["count"].to_pylist() == list(range(45_000))
 
 
+def test_rows_of_long_texts_are_written_in_smaller_groups(tmp_path: Path) -> None:
+    """A click's URL has 32 KB of memory; 20,000 of them would have 650 MB, and as much again to be encoded."""
+    path = tmp_path / "long.parquet"
+    writer = FORMATS["parquet"].open(path, TABLE)
+    for n in range(5):
+        writer.write([("x" * parquet_file.GROUP_CHARS, n, None, None, None, None, None)] * 2)
+    writer.close()
+    assert pyarrow.parquet.ParquetFile(path).metadata.num_row_groups == 5
+
+
 @given(st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('=+-@;|\t\r\n "\ufeff')), max_size=8))
 def test_no_text_begins_as_a_formula_and_apostrophes_are_all_that_is_added(text: str) -> None:
     safe = neutral(text)

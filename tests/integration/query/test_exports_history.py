@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from postmeter.query.exports.rows import history
 from postmeter.shared.stream.events import Engagement, EventType
 from tests.integration.export_service import DAY, Api, exporting, message, noon, series
 
@@ -142,3 +144,18 @@ async def test_a_busy_day_is_cut_into_hours_and_nothing_is_lost_between_them(
     events = await api.rows(export_type="events", **window)
     assert [r["message_id"] for r in events if r["type"] == "sent"] == wanted
     assert [r["timestamp"] for r in events] == sorted(r["timestamp"] for r in events)
+
+
+async def test_long_texts_are_read_in_smaller_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [await message(api.here, api.workspace, at=noon(2), subject="x" * 1000) for _ in range(5)]
+    sizes = list[int]()
+
+    async def counted(connection: Any, reading: Any, records: list[Any]) -> list[Any]:
+        sizes.append(len(records))
+        return await of_messages(connection, reading, records)
+
+    of_messages = history._message_rows
+    monkeypatch.setattr(history, "_message_rows", counted)
+    monkeypatch.setattr(history, "BATCH_CHARS", 2000)
+    assert {row["message_id"] for row in await api.rows(export_type="messages")} == {*map(str, ids)}
+    assert max(sizes) == 2

@@ -6,10 +6,16 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
+from postmeter.shared.errors import Unavailable
+from postmeter.shared.http import large_answers
+from postmeter.shared.http.large_answers import LargeAnswers
 from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import DRIP_SECONDS, SECONDS, Misdeed, answer, connect, heard_of, says
+from tests.integration.running_gateway import listening
 from tests.product import wait_for
 
 SHORT = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}
@@ -150,3 +156,30 @@ def is_free(port: Port) -> bool:
     with socket.create_connection(("127.0.0.1", port.number)) as connection:
         connection.sendall(port.get)
         return connection.recv(12) == b"HTTP/1.1 200"
+
+
+async def test_what_answers_hold_that_nobody_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    size, answers = 16 << 20, LargeAnswers()
+    monkeypatch.setattr(large_answers, "MOST", 40 << 20)
+
+    async def answered(request: web.Request) -> web.StreamResponse:
+        response = web.Response(body=bytes(size))
+        try:
+            await answers.send(request.path, request, response, safe="safe" in request.query)
+        except Unavailable:
+            return web.Response(status=503)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{whose}", answered)
+    async with listening(web.AppRunner(app, access_log=None)) as url, aiohttp.ClientSession() as session:
+        slow = await session.get(f"{url}/a?safe")
+        statuses = {}
+        for asked in ("a?safe", "a", "b?safe"):
+            async with session.get(f"{url}/{asked}") as answer:
+                statuses[asked] = answer.status
+        # What has changed something is answered in any case; of two callers neither waits for the other.
+        assert statuses == {"a?safe": 503, "a": 200, "b?safe": 200}
+        assert len(await slow.read()) == size
+        async with session.get(f"{url}/a?safe") as answer:
+            assert len(await answer.read()) == size

@@ -1,8 +1,8 @@
 """What stands between a service's router and its handlers, the same for every row of the endpoint table.
 
 It verifies the caller by the gateway's seal and checks scope and role; it bounds the body as the row says, and has a
-large one take its turn; it turns what is raised into an error in the envelope of the row's document; and it measures
-how long that took.
+large one take its turn, until its answer has been taken; it bounds what large answers hold; it turns what is raised
+into an error in the envelope of the row's document; and it measures how long that took.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import Histogram
 
-from postmeter.shared.apis.endpoint import Endpoint
+from postmeter.shared.apis.endpoint import Endpoint, Service
 from postmeter.shared.apis.mail import webhooks
 from postmeter.shared.auth import principal
 from postmeter.shared.auth.principal import NOBODY, Principal, authorize
@@ -24,6 +24,7 @@ from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.errors import RequestError
 from postmeter.shared.http import failures, refusals
 from postmeter.shared.http.bodies import IncomingBody, LargeBodies, Turn
+from postmeter.shared.http.large_answers import LargeAnswers
 from postmeter.shared.process import logs, traces
 from postmeter.shared.process.traces import UNTRACED, Traces
 from postmeter.shared.storage import sources
@@ -74,6 +75,7 @@ class Answerer:
         self._explain = explain
         self._tracing = tracing
         self._large = LargeBodies()
+        self._answers = LargeAnswers()
         self._refused = logs.Seldom("requests are refused for now")
 
     def routes(self, endpoints: Iterable[Endpoint], handler_of: Callable[[Endpoint], Handler]) -> list[web.RouteDef]:
@@ -113,13 +115,15 @@ class Answerer:
                 exemplar = {"request_id": request_id, **trace.exemplar} if request_id else {}
                 async with self._large.of(whose, request) as turn:
                     response = await handler(Asked(request, endpoint, who, source, turn))
+                    ended = time.perf_counter()
+                    await self._answers.send(whose, request, response, safe=endpoint.service is Service.QUERY)
             except Exception as error:
                 response = self._failure(error, endpoint, request, request_id)
+                ended = time.perf_counter()
                 error.with_traceback(None).__context__ = None  # as in Server
             trace.answered(response.status)
         if not endpoint.streams or response.status != 200:
-            seconds = time.perf_counter() - began
-            self._requests.labels(endpoint.path, response.status).observe(seconds, exemplar or None)
+            self._requests.labels(endpoint.path, response.status).observe(ended - began, exemplar or None)
         return response
 
     def _open(self, endpoint: Endpoint, request: web.Request, header: str, kind: type[T]) -> T:

@@ -6,6 +6,7 @@ No text that somebody else wrote becomes a formula of a spreadsheet (hostile-inp
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -70,6 +71,11 @@ def _guarded(run: re.Match[str]) -> str:
 def instant(moment: datetime) -> str:
     """`2026-04-03T12:00:00.000000Z`: always of the same length, so that texts sort as times."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def chars(values: Iterable[object]) -> int:
+    """Characters of the texts among these, about what they take in memory."""
+    return sum(len(value) for value in values if isinstance(value, str))
 
 
 def texts(several: list[str]) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from postmeter.query.exports.failures import ExportFailed
-from postmeter.query.exports.files.columns import Kind, Row, Table
+from postmeter.query.exports.files.columns import Kind, Row, Table, chars
 
 GROUP = 20_000
 """Rows of a row group; as many are held in memory."""
+GROUP_CHARS = 8 << 20
+"""Characters of their texts, beyond which a group is full."""
 MISSING = (
     "parquet is not installed on this server (its operator can: pip install 'postmeter[parquet]',"
     " in a clone ./postmeter extras); choose csv, json or xlsx"
@@ -38,11 +40,13 @@ class ParquetFile:
         self._file = path.open("wb")
         self._parquet = pyarrow.parquet.ParquetWriter(self._file, self._schema, compression="zstd")
         self._rows: list[Row] = []
+        self._chars = 0
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows."""
         self._rows.extend(rows)
-        if len(self._rows) >= GROUP:
+        self._chars += sum(map(chars, rows))
+        if len(self._rows) >= GROUP or self._chars > GROUP_CHARS:
             self._flush()
 
     def close(self) -> None:
@@ -59,6 +63,7 @@ class ParquetFile:
             ]
             self._parquet.write_batch(self._arrow.record_batch(arrays, schema=self._schema))
             self._rows.clear()
+            self._chars = 0
 
 
 def _types(arrow: Any) -> dict[Kind, Any]:

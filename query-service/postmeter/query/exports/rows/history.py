@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from postmeter.query.exports.files.columns import Column, Kind, Row, columns
+from postmeter.query.exports.files.columns import Column, Kind, Row, chars, columns
 from postmeter.query.exports.rows import volumes
-from postmeter.query.exports.rows.source import BATCH, RowBatch, RowReading, RowSource
+from postmeter.query.exports.rows.source import AHEAD, BATCH, BATCH_CHARS, RowBatch, RowReading, RowSource
 from postmeter.shared.storage.postgres import Connection
 from postmeter.shared.storage.rollups import OTHER
 from postmeter.shared.storage.sql import Queries
@@ -85,13 +85,14 @@ async def _spans(
     for span in spans:
         parameters = reading.scope.workspace, span.start, span.end, *filters
         records: Records = []
-        read = 0
-        async for record in connection.cursor(_QUERIES[query], *parameters, prefetch=BATCH):
+        read = size = 0
+        async for record in connection.cursor(_QUERIES[query], *parameters, prefetch=AHEAD):
             records.append(record)
-            if len(records) == BATCH:
-                read += BATCH
+            size += chars(record.values())
+            if len(records) == BATCH or size > BATCH_CHARS:
+                read += len(records)
                 rows = await shape(connection, reading, records)
-                records = []
+                records, size = [], 0
                 yield RowBatch(rows, (before + min(read, span.rows)) / weight)
         before += span.rows + 1
         yield RowBatch(await shape(connection, reading, records) if records else [], before / weight)

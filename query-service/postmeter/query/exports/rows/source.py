@@ -13,6 +13,10 @@ from postmeter.shared.storage.postgres import Pool
 
 BATCH = 2_000
 """Rows that are in memory at once."""
+BATCH_CHARS = 2 << 20
+"""Characters of all their texts, about: the URL of a click may have 8,192, of four bytes each."""
+AHEAD = 250
+"""Rows that the database gives at once: however long they are, they are there before anybody counts."""
 
 
 @dataclass(frozen=True)
