@@ -15,7 +15,7 @@ from postmeter.shared.http import large_answers
 from postmeter.shared.http.large_answers import LargeAnswers
 from tests.integration.every_port import Port, every_port
 from tests.integration.misbehaving_clients import DRIP_SECONDS, SECONDS, Misdeed, answer, connect, heard_of, says
-from tests.integration.running_gateway import listening
+from tests.integration.running_query import listening
 from tests.product import wait_for
 
 SHORT = {"header_timeout": 1.5, "body_timeout": 1.5, "idle_timeout": 1.5}
