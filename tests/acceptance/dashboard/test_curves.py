@@ -134,6 +134,7 @@ def test_a_bucket_leads_to_what_it_is_made_of(world: ToldHistory, visiting: Visi
     expect(page).to_have_url(re.compile(f"from={day}&to={day}"))
     expect(page.locator(".title")).to_contain_text("zone UTC")
     expect(page.get_by_role("button", name=re.compile(f"^{opens[at]}, Opens: explain"))).to_be_visible()
+    expect(page.locator(":focus")).to_have_count(1)  # also where the row that led there is gone
     page.go_back()
     expect(page.locator(".same tbody tr")).to_have_count(30)
 

@@ -35,6 +35,7 @@ def test_a_number_of_a_row_explains_itself(world: ToldHistory, visiting: Visitin
 def test_a_row_leads_to_what_is_of_it_alone(world: ToldHistory, visiting: Visiting) -> None:
     page = visiting().to(QUESTION)
     page.locator("main tbody").get_by_role("link", name="Gmail").click()
+    expect(page.locator("#main")).to_be_focused()  # the row is gone
     told = counted(world, filters={"mailbox_provider": ["gmail"]})
     cells = page.locator("main tbody td")
     expect(cells.last).to_have_text(str(told["delivered"]))

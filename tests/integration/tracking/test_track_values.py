@@ -121,6 +121,11 @@ def test_a_wrong_field_of_a_purchase_is_named(service: Service, changes: dict[st
     assert message.startswith((f"{field}: ", f"{field.replace('[0]', '[...]')}: ")), message
 
 
+def test_an_amount_in_quotes_is_told_of_its_quotes(service: Service) -> None:
+    message = refused(service.post(PURCHASE, BOUGHT | {"amount": "9.99"}), 422, "INVALID_FIELD")
+    assert message == "amount: takes a number, without quotes"
+
+
 @pytest.mark.parametrize(
     ("amount", "status", "code"),
     [

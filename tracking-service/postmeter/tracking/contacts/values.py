@@ -67,6 +67,8 @@ def timestamp(value: str | None, received: datetime) -> tuple[int, int | None]:
 def number(field: str, value: msgspec.Raw, places: int, why: str) -> Decimal:
     """An exact decimal; `why` tells who sends more than `places` decimals why they are too many."""
     text = _written(field, value).strip()
+    if text.startswith('"'):
+        raise invalid(field, "takes a number, without quotes")
     if len(text) > NUMBER_CHARS or _NUMBER.fullmatch(text) is None:
         raise invalid(field, f"takes a number of at most {NUMBER_CHARS} characters")
     found = Decimal(text)

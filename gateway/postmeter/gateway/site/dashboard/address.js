@@ -82,6 +82,13 @@ export function useAddress() {
 
 /** Lets links to screens change the address without loading the page anew. */
 export function followLinks() {
+  let followed;
+  new MutationObserver(() => {
+    if (followed?.isConnected !== false) return;
+    // What leads to where it is no more cannot keep the focus.
+    followed = null;
+    if (document.activeElement === document.body) document.getElementById("main")?.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
@@ -89,6 +96,7 @@ export function followLinks() {
     if (link.target || link.hasAttribute("download") || link.dataset.leave !== undefined) return;
     const elsewhere = link.pathname !== location.pathname;
     event.preventDefault();
+    followed = link;
     go(link.pathname + link.search);
     if (elsewhere) scrollToTop();
   });
