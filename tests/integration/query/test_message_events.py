@@ -31,9 +31,10 @@ async def test_every_event_is_told_with_its_verdict(api: Api) -> None:
     await happened(api.here, api.workspace, mail.id, (EventType.CLICKED, after[3]), verdict=Verdict.HUMAN)
     await api.here.pool.execute(
         "UPDATE event SET verdict_reason = 'prefetch', user_agent = 'a', url = 'https://x.example/',"
-        " ip = '192.0.2.0/24', counted = false, claimed_at = at - interval '9 years' WHERE verdict = $1",
+        " ip = '192.0.2.0', counted = false, claimed_at = at - interval '9 years' WHERE verdict = $1",
         Verdict.MACHINE,
     )
+    await api.here.pool.execute("UPDATE event SET ip = '2001:db8:4fc::' WHERE verdict = $1", Verdict.PROXY)
     data = (await api.ok(f"/v1/messages/{mail.id}/events"))["data"]
     assert (data["id"], data["subject"], data["campaign"]) == (str(mail.id), mail.subject, None)
     assert [(event["type"], event["verdict"]) for event in data["events"]] == [
@@ -55,6 +56,7 @@ async def test_every_event_is_told_with_its_verdict(api: Api) -> None:
         "counted": False,
         "claimed_at": "2017-05-20T07:20:32Z",
     }
+    assert data["events"][2]["network"] == "2001:db8:4fc::/48"
     assert data["events"][3]["counted"]
 
 

@@ -82,10 +82,17 @@ def event_of(row: Any) -> HistoryEvent:
         reason=row["reason"] or None,
         url=row["url"] or None,
         user_agent=row["user_agent"] or None,
-        network=row["ip"] or None,
+        network=_network(row["ip"]),
         counted=row["counted"],
         claimed_at=_optional(row["claimed_at"]),
     )
+
+
+def _network(address: str | None) -> str | None:
+    """What is kept of a client's address, whose last bits are none: with how many of the first it has."""
+    if not address:
+        return None
+    return f"{address}/48" if ":" in address else f"{address}/24"
 
 
 def _optional(instant: datetime | None) -> str | None:
