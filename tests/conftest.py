@@ -1,13 +1,15 @@
 """Real servers for every test that asks: external ones named by environment, else those of local mode."""
 
 import asyncio
+import fcntl
 import gc
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,9 +83,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for file in mixed for item in files[file]]
 
 
-def pytest_collection(session: pytest.Session) -> None:
-    """What is collected stays to the end: it is not looked through for garbage, now or when a test makes some."""
+ALONE = "collects_alone"
+"""A file in the run's folder, if one process has to collect before the others."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """What is collected stays to the end: it is not looked through for garbage, now or when a test makes some.
+
+    Where nothing is kept of asserts that were rewritten, one process does it, and the others wait and read it.
+    """
     gc.disable()
+    alone = Path(os.environ[PREPARED]) / ALONE
+    if hasattr(session.config, "workerinput") and alone.exists():
+        with alone.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            else:
+                return (yield)
+    return (yield)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -102,6 +122,8 @@ def pytest_configure(config: pytest.Config) -> None:
             part.mkdir(exist_ok=True)
             part.chmod(0o711)
         os.environ |= {"TMPDIR": str(folder / "tmp"), PREPARED: str(folder / "prepared")}
+        if not sys.dont_write_bytecode and not any(Path(__file__).parent.glob("unit/__pycache__/test_*-pytest-*")):
+            (folder / "prepared" / ALONE).touch()
         tempfile.tempdir = None
 
 
