@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 
 from postmeter.shared.errors import PostmeterError, SettingsError
-from postmeter.shared.process import logs
+from postmeter.shared.process import heap, logs
 from postmeter.shared.process.settings import S, Settings, load
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -34,6 +34,7 @@ def run(
         sys.exit(f"postmeter {service}: {error}")
     assert isinstance(settings, Settings)
     logs.configure(service, settings.log_format, settings.log_level)
+    heap.settle()
     gc.freeze()  # what is imported stays
     gc.set_threshold(young, 20, 50)
 
