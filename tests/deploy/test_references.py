@@ -10,7 +10,7 @@ import pytest
 from postmeter.query.exports import service as exports
 from postmeter.shared.http.server import LAST_REQUESTS
 from postmeter.shared.process import ops
-from postmeter.shared.process.settings import Settings, load
+from postmeter.shared.process.settings import AnsweringSettings, Settings, load
 from postmeter.tracking.parts import SOURCE_CONNECTIONS
 from tests.deploy.environments import SERVICES, environment, known, secrets, service
 from tests.deploy.manifests import Doc, Group, Manifests, contents, groups, quantity, selects
@@ -221,9 +221,11 @@ def test_the_grace_period_is_longer_than_the_hook_and_the_last_requests(manifest
         settings: Settings = load(SERVICES[name], environment(manifests, group))
         word, seconds = group.containers[0]["lifecycle"]["preStop"]["exec"]["command"]
         assert word == "sleep"
-        least = int(seconds) + settings.stop_delay + (settings.stop_timeout + ops.STOP_SECONDS) * (1 + LAST_REQUESTS)
-        if name == "tracking":  # its spool, first
-            least += settings.stop_timeout
+        least = int(seconds) + ops.STOP_SECONDS * (1 + LAST_REQUESTS)
+        if isinstance(settings, AnsweringSettings):
+            least += settings.stop_delay + settings.stop_timeout * (1 + LAST_REQUESTS)
+            if name == "tracking":  # its spool, first
+                least += settings.stop_timeout
         assert group.spec["terminationGracePeriodSeconds"] >= least
 
 

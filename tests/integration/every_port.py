@@ -66,16 +66,16 @@ async def every_port(
     folder: Path,
     *,
     clocks: dict[str, float] = LONG,
+    stop_timeout: float = 1.0,
     stop: asyncio.Event | None = None,
     **public: Any,
 ) -> AsyncIterator[tuple[list[Port], Service]]:
     """Every port of running services, and tracking-service, which is a process of its own. stop: ends the others."""
     stop = asyncio.Event() if stop is None else stop
-    clocks = {"stop_timeout": 1.0, **clocks}
     ports = {name: free_port() for name in ("gateway", "query", "gateway ops", "query ops", "aggregator ops")}
     stores: dict[str, Any] = {"postgres_dsn": Secret(dsn), "redis_url": Secret(redis), **clocks}
-    secret: dict[str, Any] = {"internal_secret": INTERNAL}
-    tracking = await asyncio.to_thread(Service, redis, folder / "spool", **clocks, **public)
+    answering: dict[str, Any] = {"internal_secret": INTERNAL, "stop_timeout": stop_timeout}
+    tracking = await asyncio.to_thread(Service, redis, folder / "spool", stop_timeout=stop_timeout, **clocks, **public)
     tasks = [
         asyncio.create_task(
             aggregator.serve(AggregatorSettings(**stores, ops_port=ports["aggregator ops"]), stop)
@@ -83,7 +83,7 @@ async def every_port(
         asyncio.create_task(
             query.serve(
                 query_settings(
-                    **stores, **secret, port=ports["query"], ops_port=ports["query ops"], export_dir=str(folder)
+                    **stores, **answering, port=ports["query"], ops_port=ports["query ops"], export_dir=str(folder)
                 ),
                 stop,
             )
@@ -92,7 +92,7 @@ async def every_port(
             gateway.serve(
                 GatewaySettings(
                     **stores,
-                    **secret,
+                    **answering,
                     **public,
                     key_pepper=PEPPER,
                     port=ports["gateway"],

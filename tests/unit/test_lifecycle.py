@@ -8,7 +8,7 @@ import pytest
 
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process import lifecycle
-from postmeter.shared.process.settings import Settings
+from postmeter.shared.process.settings import AnsweringSettings
 
 
 async def turns() -> None:
@@ -20,7 +20,7 @@ async def turns() -> None:
 async def test_it_goes_on_for_the_delay_after_it_was_told() -> None:
     for delay, ended in ((0.0, True), (600.0, False)):
         stop = asyncio.Event()
-        stopping = asyncio.create_task(lifecycle.stopping(Settings(stop_delay=delay), stop))
+        stopping = asyncio.create_task(lifecycle.stopping(AnsweringSettings(stop_delay=delay), stop))
         await turns()
         assert not stopping.done()
         stop.set()
@@ -39,7 +39,7 @@ async def test_what_ends_a_task_ends_it_and_one_that_has_nothing_more_to_do_does
 
     failing, tasks = asyncio.Event(), [asyncio.create_task(fine())]
     tasks.append(asyncio.create_task(fails()))
-    stopping = asyncio.create_task(lifecycle.stopping(Settings(), asyncio.Event(), *tasks))
+    stopping = asyncio.create_task(lifecycle.stopping(AnsweringSettings(), asyncio.Event(), *tasks))
     await turns()
     assert not stopping.done()
     failing.set()

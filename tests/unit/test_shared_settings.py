@@ -7,13 +7,13 @@ import pytest
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.process.setting_types import Port, Seconds
-from postmeter.shared.process.settings import PostgresSettings, Settings, StreamSettings, load
+from postmeter.shared.process.settings import AnsweringSettings, PostgresSettings, StreamSettings, load
 
 DSN = "postgresql://u@h/d"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Example(Settings, PostgresSettings, StreamSettings):
+class Example(AnsweringSettings, PostgresSettings, StreamSettings):
     port: Port = 8080
     seconds: Seconds = 1.0
     plain: bool = False

@@ -11,16 +11,18 @@ from postmeter.shared.errors import SettingsError
 from postmeter.shared.privacy.recipients import RecipientSettings
 from postmeter.shared.process.setting_types import NotNegative, Port, Positive, RedisUrl, is_base
 from postmeter.shared.process.settings import (
+    AnsweringSettings,
     InternalSettings,
     PostgresSettings,
     PublicSettings,
-    Settings,
     TraceSettings,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatewaySettings(Settings, PublicSettings, PostgresSettings, InternalSettings, RecipientSettings, TraceSettings):
+class GatewaySettings(
+    AnsweringSettings, PublicSettings, PostgresSettings, InternalSettings, RecipientSettings, TraceSettings
+):
     """port: the public one. tracking_url, query_url: where the services are. key_pepper: see api_keys.digest.
 
     token_keys: tracking-service's own (see KeyRing.parse), so that a genuine click still arrives while that

@@ -8,11 +8,19 @@ from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import SettingsError
 from postmeter.shared.privacy.recipients import RecipientSettings
 from postmeter.shared.process.setting_types import Bytes, NotNegativeBytes, Port, Seconds, is_base
-from postmeter.shared.process.settings import InternalSettings, PostgresSettings, RedisSettings, Settings, TraceSettings
+from postmeter.shared.process.settings import (
+    AnsweringSettings,
+    InternalSettings,
+    PostgresSettings,
+    RedisSettings,
+    TraceSettings,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuerySettings(Settings, PostgresSettings, RedisSettings, InternalSettings, RecipientSettings, TraceSettings):
+class QuerySettings(
+    AnsweringSettings, PostgresSettings, RedisSettings, InternalSettings, RecipientSettings, TraceSettings
+):
     """port: where the gateway reaches it. statement_timeout: seconds a query may take, less than the gateway waits.
     answer_cache: bytes of answers that each process keeps until they are others (ADR 0046), and of what days count that
     do not change (ADR 0067); 0: none.

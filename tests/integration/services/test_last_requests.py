@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.integration.every_port import every_port
 from tests.product import PATIENCE, wait_for
 
-CLOCKS = {"header_timeout": 300.0, "body_timeout": 300.0, "idle_timeout": 300.0, "stop_timeout": 600.0}
+CLOCKS = {"header_timeout": 300.0, "body_timeout": 300.0, "idle_timeout": 300.0}
 """So long that the services wait for the requests below however slow the machine is."""
 
 
@@ -33,7 +33,10 @@ async def test_what_is_asked_after_the_signal_is_answered_and_told_so(
     postgres_dsn: str, redis_url: str, tmp_path: Path
 ) -> None:
     stop = asyncio.Event()
-    async with every_port(postgres_dsn, redis_url, tmp_path, clocks=CLOCKS, stop=stop) as (ports, tracking):
+    async with every_port(postgres_dsn, redis_url, tmp_path, clocks=CLOCKS, stop_timeout=600.0, stop=stop) as (
+        ports,
+        tracking,
+    ):
         kept = []
         try:
             for port in (port for port in ports if "ops" not in port.name):

@@ -19,11 +19,11 @@ from postmeter.shared.process.setting_types import (
     PostgresDsn,
     Seconds,
 )
-from postmeter.shared.process.settings import AppendSettings, InternalSettings, PublicSettings, Settings
+from postmeter.shared.process.settings import AnsweringSettings, AppendSettings, InternalSettings, PublicSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackingSettings(Settings, PublicSettings, AppendSettings, InternalSettings, RecipientSettings):
+class TrackingSettings(AnsweringSettings, PublicSettings, AppendSettings, InternalSettings, RecipientSettings):
     """Read from the environment (postmeter.shared.process.settings).
 
     port: tracking URLs and writes. reuse_port: whether processes of one deployment share it. token_keys: see

@@ -13,7 +13,7 @@ import uvloop
 
 from postmeter.shared.errors import PostmeterError, SettingsError
 from postmeter.shared.process import heap, logs
-from postmeter.shared.process.settings import S, Settings, load
+from postmeter.shared.process.settings import AnsweringSettings, S, Settings, load
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -58,7 +58,7 @@ def run(
         sys.exit(f"postmeter {service}: {error}")
 
 
-async def stopping(settings: Settings, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+async def stopping(settings: AnsweringSettings, stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
     """Return when `stop` is set and whoever watches /readyz has had stop_delay seconds to see it.
 
     Raises what ends one of the tasks before that.

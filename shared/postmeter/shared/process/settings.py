@@ -40,17 +40,14 @@ class Settings:
     """What every service has.
 
     host: address that all its ports listen on. ops_port: /metrics, /healthz, /readyz.
-    log_format: `json`, `console`, or `auto` (console on a terminal). stop_timeout: seconds given to
-    requests in flight after SIGTERM. stop_delay: seconds before that in which /readyz already answers 503 and
-    connections are still taken. header_timeout, body_timeout, idle_timeout: see Clocks; for all its ports.
+    log_format: `json`, `console`, or `auto` (console on a terminal). header_timeout, body_timeout, idle_timeout: see
+    Clocks; for all its ports.
     """
 
     host: str = "127.0.0.1"
     ops_port: Port = 0
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
-    stop_timeout: Pause = 10.0
-    stop_delay: Pause = 0.0
     header_timeout: Seconds = 10.0
     body_timeout: Seconds = 20.0
     idle_timeout: Seconds = 75.0
@@ -59,6 +56,18 @@ class Settings:
     def clocks(self) -> Clocks:
         """How long clients may take."""
         return Clocks(self.header_timeout, self.body_timeout, self.idle_timeout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsweringSettings(Settings):
+    """Of a service that others ask.
+
+    stop_timeout: seconds given to requests in flight after SIGTERM. stop_delay: seconds before that in which /readyz
+    already answers 503 and connections are still taken.
+    """
+
+    stop_timeout: Pause = 10.0
+    stop_delay: Pause = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
