@@ -263,7 +263,7 @@ async def test_who_knows_a_webhook_s_url_holds_up_nobody_else(
 
 async def test_a_body_is_asked_for_only_when_it_is_welcome(shared_postgres_dsn: str) -> None:
     async with before(shared_postgres_dsn, echo) as at:
-        head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+        head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n"
         welcome = await speak(at.url, f"{head}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
         assert welcome == b"HTTP/1.1 100 Continue\r\n\r\n"
         refused = await speak(at.url, f"{head}\r\n".encode(), until_closed=False)
@@ -271,7 +271,7 @@ async def test_a_body_is_asked_for_only_when_it_is_welcome(shared_postgres_dsn: 
         older = head.replace("HTTP/1.1", "HTTP/1.0")  # it would take that for the answer
         told = await speak(at.url, f"{older}Authorization: Bearer {at.key}\r\n\r\n{{}}".encode())
         assert told.startswith(b"HTTP/1.0 200 "), told
-        strange = head.replace("100-continue", "200-ok")
+        strange = head.replace("100-Continue", "200-ok")
         failed = await speak(at.url, f"{strange}Authorization: Bearer {at.key}\r\n\r\n".encode(), until_closed=False)
         assert failed.startswith(b"HTTP/1.1 417 ")
 

@@ -39,7 +39,7 @@ def check(password: str, email: str, field: str = "password") -> None:
 
     NIST SP 800-63B: length is what counts; no rules about kinds of characters.
     """
-    if not len(password) >= LEAST or len(password.encode(errors="replace")) > MOST:
+    if len(password) < LEAST or len(password.encode(errors="replace")) > MOST:
         raise invalid(field, f"at least {LEAST} characters, and {MOST} bytes at most")
     if password.strip().lower() in (email, email.partition("@")[0]) or len(set(password)) < 3:
         raise invalid(field, "must not be the email, nor one character repeated")

@@ -58,7 +58,6 @@ class Committer:
         self._room = asyncio.Event()
         self._taken = asyncio.Event()
         self._idle = list(appenders)
-        self._appenders = len(appenders)
         self._spool = spool
         self._metrics = metrics
         self._recorded = {kind: metrics.hits.labels(kind) for kind in KINDS}
