@@ -144,7 +144,7 @@ def load(folder: Path, events: int, days: int, campaigns: int) -> Dataset:
     """Load a data set into this new folder."""
     folder.mkdir(mode=0o711, parents=True)
     password = secrets.token_hex(16)
-    # A crash while loading is no loss, and an hour of flushing is.
+    # A crash while loading costs nothing; an hour of flushing does.
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_wal_size": "4GB"}
     fast |= {"work_mem": "512MB", "maintenance_work_mem": "512MB", "autovacuum": "off"}
     with postgres(folder, password, fast) as server:

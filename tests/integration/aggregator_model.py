@@ -261,6 +261,6 @@ async def check_live(at: Bench, workspace: int, model: Model) -> None:
 
     async def published() -> bool:
         shards: Any = await at.client.hgetall(streams.live(workspace))
-        return live_totals.total(list(shards.values())) == expected
+        return live_totals.total(map(live_totals.decode, shards.values())) == expected
 
     await until(published)

@@ -40,7 +40,7 @@ ACTIVITY = frozenset(
 
 
 def values(count: Count, dimension: str) -> tuple[str, ...]:
-    """What a count has in a dimension: a tag each, one of everything else; "" is none."""
+    """What a count has in a dimension: a tag each, one of everything else; "" where there is none."""
     if dimension == "tag":
         return count.place.tags or ("",)
     if dimension == "link":

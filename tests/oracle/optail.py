@@ -144,7 +144,7 @@ def message(asking: Asking, which: str) -> dict[str, Any]:
     if found is None:
         raise Refused(404, "NOT_FOUND")
     events = [(found.created, "QUEUED")]
-    # Machines' opens and clicks are none in any of the documents.
+    # None of the documents counts machines' opens and clicks.
     happened = [
         (at, kind.name)
         for at, kind, verdict in sorted(found.history, key=lambda one: one[:2])

@@ -44,7 +44,7 @@ def engaged(message: Message, engagement: str | None) -> bool:
 
 
 def passes(message: Message, body: dict[str, Any]) -> bool:
-    """As POST /v1/query: all dimensions must match, any value of each; "" is none."""
+    """As POST /v1/query: all dimensions must match, any value of each; "" is a message without one."""
     place = message.place
     for dimension, allowed in body.get("filters", {}).items():
         values = (place.tags or ("",)) if dimension == "tag" else (getattr(place, dimension),)

@@ -231,7 +231,7 @@ def unshown(store: Store, redis: Redis) -> Iterator[str]:
     """Live totals that Redis does not show as they are."""
     for row in store.rows("live_total"):
         said = redis.hashes.get(streams.live(row["workspace"]).encode(), {}).get(str(row["shard"]).encode())
-        told = None if said is None else live_totals.total([said])
+        told = None if said is None else live_totals.decode(said)
         if told is None or any(getattr(told, name) != row[name] for name in LIVE):
             yield f"the live totals of workspace {row['workspace']}, shard {row['shard']}, to be published"
 

@@ -16,9 +16,8 @@ import pytest
 
 from postmeter.cli.local import database, ports, vault
 from postmeter.cli.local.errors import DataDirectoryError, LocalError, MissingBinaryError, PortTakenError, StartError
-from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder
+from postmeter.cli.local.folders import SOCKET_PATH_LIMIT, make_folder, make_own_folder, socket_folder, write_private
 from postmeter.cli.local.lock import DirectoryLock, held
-from postmeter.cli.local.private_file import write_private
 from postmeter.cli.local.processes import member, process
 from postmeter.cli.local.processes.member import FIRST_SECONDS, LONGEST_SECONDS, STEADY_SECONDS, Backoff
 from postmeter.cli.local.processes.process import Process

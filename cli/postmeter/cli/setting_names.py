@@ -16,7 +16,7 @@ _NOT_OF_SERVICES = ("POSTGRES_BIN", "REDIS_BIN", "TEST_")
 
 
 def misspelt(service: str, environ: Iterable[str], services: Collection[str]) -> list[str]:
-    """A sentence for each name in the environment that looks like a setting of the service and is none of any."""
+    """A sentence for each name in the environment that looks like a setting of the service but is not one."""
     own = {name.removeprefix(PREFIX) for name in names(service)}
     near: dict[str, str] = {}
     for name in environ:

@@ -15,19 +15,15 @@ from postmeter.query.cache.cache import Cache, KeptAnswer
 from postmeter.query.cache.questions import CLOCKS
 from postmeter.query.documents import misar
 from postmeter.query.documents.krafter import Krafter
-from postmeter.query.documents.native.audit_log import AuditLog
-from postmeter.query.documents.native.campaign_list import CampaignList
-from postmeter.query.documents.native.domain_list import DomainList
 from postmeter.query.documents.native.message_events import MessageEvents
 from postmeter.query.documents.native.message_search import MessageSearch
 from postmeter.query.documents.native.query import NativeQuery
 from postmeter.query.documents.native.recipient_consent import RecipientConsents
 from postmeter.query.documents.native.recipient_export import RecipientExport
-from postmeter.query.documents.native.workspace import WorkspaceShown
+from postmeter.query.documents.native.workspace import AuditLog, CampaignList, DomainList, WorkspaceShown
 from postmeter.query.documents.optail.messages import Messages
 from postmeter.query.documents.optail.metrics import Metrics
-from postmeter.query.documents.tracking_stats import TrackingStats
-from postmeter.query.documents.vectis import Analytics
+from postmeter.query.documents.vectis import Analytics, TrackingStats
 from postmeter.query.documents.workspaces import handlers as workspaces
 from postmeter.query.engine.engine import Engine
 from postmeter.query.engine.query import Scope
@@ -43,7 +39,7 @@ from postmeter.shared.apis.endpoint import Endpoint, Service
 from postmeter.shared.apis.privacy import audit, consent, subject_requests
 from postmeter.shared.apis.queries.live import LIVE_ENDPOINT
 from postmeter.shared.apis.table import ENDPOINTS
-from postmeter.shared.apis.workspace import domains, workspace
+from postmeter.shared.apis.workspace import workspace
 from postmeter.shared.auth.principal import NOBODY, Principal
 from postmeter.shared.auth.sealed import Seals
 from postmeter.shared.auth.secret import Secret
@@ -71,7 +67,7 @@ def handlers(
     return {
         "/api/v1/analytics": Analytics(engine, pool, clock).handle,
         "/api/v1/tracking/stats": TrackingStats(pool, redis).handle,
-        domains.PATH: DomainList(pool, cursors).handle,
+        workspace.DOMAINS_PATH: DomainList(pool, cursors).handle,
         "/v1/campaigns": CampaignList(pool, cursors).handle,
         "/api/v1/mail/stats": krafter.stats,
         "/api/v1/mail/stats/daily": krafter.daily,

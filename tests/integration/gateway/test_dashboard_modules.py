@@ -7,17 +7,14 @@ import math
 import random
 import re
 import shlex
-from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Page, Route
 
 from postmeter.aggregator.bounces.reasons import Reason
 from postmeter.gateway.pages import dashboard
@@ -26,46 +23,10 @@ from postmeter.query.engine.vocabulary import DIMENSIONS
 from postmeter.query.exports.files.columns import neutral
 from postmeter.shared.apis.pages import SCREENS
 from postmeter.shared.storage.rollups import METRICS
-from tests import browser as chromium
+from tests.integration.dashboard_modules import SITE, Evaluate
 
 FOLDER = Path(dashboard.__file__).parents[1] / "site" / "dashboard"
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Santiago")
-SITE = "http://dashboard.example"
-Evaluate = Callable[[str, str, Any], Any]
-"""A module's path, an expression of its exports as `m` and of the argument as `given`, the argument."""
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """The page, its files as the gateway has them, and nothing else that answers."""
-    files = dashboard.pages()
-
-    def answer(route: Route) -> None:
-        file = files.get(urlsplit(route.request.url).path)
-        if file is None:
-            route.fulfill(status=503, json={})
-        else:
-            headers = {"Content-Type": file.media, "Content-Security-Policy": file.policy}
-            route.fulfill(body=file.plain, headers=headers)
-
-    with chromium.running() as browser:
-        page = browser.new_page(locale="en-GB")
-        page.route(SITE + "/**", answer)
-        page.goto(SITE + "/login")
-        yield page
-
-
-@pytest.fixture(scope="module")
-def evaluate(page: Page) -> Evaluate:
-    assets = re.search(r'src="(/dashboard/[0-9a-f]+)/main.js"', page.content())
-    assert assets
-    base = assets[1]
-
-    def run(module: str, expression: str, given: Any) -> Any:
-        script = f"async given => {{ const m = await import({json.dumps(f'{base}/{module}')}); {expression} }}"
-        return page.evaluate(script, given)
-
-    return run
 
 
 def test_every_screen_has_a_path_and_a_module(evaluate: Evaluate) -> None:
@@ -122,7 +83,7 @@ def test_periods_are_held_against_as_many_days_of_the_same_weekdays(evaluate: Ev
         assert (period["before"]["from"], last - past["last"]) == (past["first"].isoformat(), back)
         if period["endsNow"]:
             assert last == now.astimezone(ZoneInfo(given["zone"])).date()
-            # At the same time of the day, which is no whole days ago where clocks were changed since.
+            # At the same time of the day, which is not whole days ago where clocks were changed since.
             here, ended = (
                 moment.astimezone(ZoneInfo(given["zone"])).replace(tzinfo=None)
                 for moment in (now, datetime.fromisoformat(period["before"]["to"]))

@@ -18,8 +18,8 @@ from postmeter.aggregator.upkeep.erasure.step import Step
 from postmeter.query.exports import failures, jobs
 from postmeter.query.exports.files import formats
 from postmeter.query.exports.files.columns import Table
-from postmeter.query.exports.files.csv_file import CsvFile
 from postmeter.query.exports.files.formats import FORMATS, Format, Writer
+from postmeter.query.exports.files.text_files import CsvFile
 from postmeter.shared.storage import postgres
 from tests.aggregation import bench
 from tests.integration.export_service import DAY, Api, exporting, fill, message, noon

@@ -84,7 +84,7 @@ async def test_too_many_rows_of_a_report_are_refused_at_once(api: Api, monkeypat
         assert code == "EXPORT_TOO_LARGE"
         assert f"{export_type} may have 1000000; choose a shorter time range or fewer campaigns" in words
     assert words.endswith("or leave include_time_series out")
-    # Only campaigns that count have days, so that many others are no reason to refuse.
+    # Only campaigns that count have days, so many others are not a reason to refuse.
     monkeypatch.setattr(sizes, "MAX_REPORT_ROWS", 300 + 3 * 31)
     for number in (1, 2, 3):
         await message(api.here, api.workspace, campaign=f"spring-{number}")

@@ -59,7 +59,7 @@ class Onlookers:
 
 
 async def show(client: Redis, shown: Shown) -> None:
-    """Add events that are committed. To show them is no promise: where Redis fails they are not shown."""
+    """Add events that are committed. Showing them is not promised: where Redis fails they are not shown."""
     if not shown:
         return
     with suppress(*FAILURES):

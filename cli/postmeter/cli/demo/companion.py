@@ -11,8 +11,7 @@ from postmeter.cli.demo.model import company, mailboxes
 from postmeter.cli.demo.progress import FOLDER
 from postmeter.cli.local.companion import Companion
 from postmeter.cli.local.database import Workspace
-from postmeter.cli.local.folders import make_folder
-from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.folders import make_folder, write_private
 from postmeter.cli.local.processes.process import Process, spawn
 
 _LIST = "mailbox_providers.txt"

@@ -10,8 +10,7 @@ import msgspec
 from postmeter.cli.demo.model.calendar import DAYS
 from postmeter.cli.demo.model.moments import date_of
 from postmeter.cli.local.errors import DataDirectoryError
-from postmeter.cli.local.folders import make_folder
-from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.folders import make_folder, write_private
 
 FOLDER = "demo"
 _FILE = "progress.json"

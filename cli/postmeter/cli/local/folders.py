@@ -1,4 +1,4 @@
-"""Folders that servers of another user can enter, and socket paths that fit."""
+"""Folders that servers of another user can enter, socket paths that fit, and files that only their owner may read."""
 
 import hashlib
 import os
@@ -67,3 +67,18 @@ def _traversable_mode() -> int:
 def open_to_all(path: Path) -> bool:
     """Return whether any user can enter every folder on the way to path (path itself left out)."""
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.absolute().parents)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace the file by one of mode 600 with this content, in one step. Raises DataDirectoryError."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
+    except OSError as error:
+        raise DataDirectoryError(f"cannot write {path}: {error.strerror}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from postmeter.cli.local import sweeper
-from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.folders import write_private
 
 FILE = "ready.json"
 

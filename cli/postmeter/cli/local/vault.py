@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from postmeter.cli.local.errors import DataDirectoryError
-from postmeter.cli.local.private_file import write_private
+from postmeter.cli.local.folders import write_private
 from postmeter.shared.auth import api_keys
 from postmeter.shared.auth.secret import Secret
 

@@ -117,7 +117,7 @@ class Upstream:
                 response.release()
 
     async def _require_known(self, endpoint: Endpoint, response: aiohttp.ClientResponse) -> None:
-        """Raise RequestError 502 where the service takes the gateway for a stranger; the caller is none."""
+        """Raise RequestError 502 where the service takes the gateway for a stranger: that is not the caller's fault."""
         try:
             said = await response.read() if response.status == 401 else b""
         except (TimeoutError, aiohttp.ClientError) as error:  # whose 401 it was is not known

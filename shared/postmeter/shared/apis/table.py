@@ -11,7 +11,7 @@ from postmeter.shared.apis.mail.message_events import HISTORY
 from postmeter.shared.apis.people import keys, session, users
 from postmeter.shared.apis.privacy import audit, ceilings, consent, preferences, subject_requests
 from postmeter.shared.apis.queries import live, query, search
-from postmeter.shared.apis.workspace import campaigns, domains, sending_ips, verdicts, workspace
+from postmeter.shared.apis.workspace import campaigns, sending_ips, verdicts, workspace
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *vectis.ENDPOINTS,
@@ -27,7 +27,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *search.ENDPOINTS,
     *message_events.ENDPOINTS,
     *workspace.ENDPOINTS,
-    *domains.ENDPOINTS,
     *verdicts.ENDPOINTS,
     *sending_ips.ENDPOINTS,
     *ceilings.ENDPOINTS,

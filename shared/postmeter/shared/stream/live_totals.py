@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 
@@ -16,16 +18,23 @@ class LiveTotals(msgspec.Struct, kw_only=True):
     machine_clicks: int = 0
 
 
+_decoder = msgspec.json.Decoder(LiveTotals)
+
+
 def encode(totals: LiveTotals) -> bytes:
     """JSON of one shard's totals."""
     return msgspec.json.encode(totals)
 
 
-def total(shards: list[bytes]) -> LiveTotals:
-    """Sum of the shards' JSON."""
+def decode(text: bytes | str) -> LiveTotals:
+    """One shard's totals. Raises ValueError for what is not theirs."""
+    return _decoder.decode(text)
+
+
+def total(shards: Iterable[LiveTotals]) -> LiveTotals:
+    """Their sum."""
     result = LiveTotals()
     for shard in shards:
-        part = msgspec.json.decode(shard, type=LiveTotals)
         for name in LiveTotals.__struct_fields__:
-            setattr(result, name, getattr(result, name) + getattr(part, name))
+            setattr(result, name, getattr(result, name) + getattr(shard, name))
     return result

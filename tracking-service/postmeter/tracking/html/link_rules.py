@@ -38,7 +38,7 @@ _UNWANTED = re.compile(
     r"(?:^|-)(?:sp)?(?:no|don-?t|do-?not|un|disable|skip|exclude|ignore|without)-?(?:(?:link|click)-?)?track"
     r"|tracking-?off|(?:^|-)don-?t-?convert-?link"
 )
-"""In a name as _words writes it: from the beginning of a word, so that `suntrack` and `casino-tracker` are none."""
+"""In a name as _words writes it: from the beginning of a word, so that `suntrack` and `casino-tracker` do not match."""
 _TRACK = re.compile(r"track(?:ing|links?|clicks?|enabled?)*$")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 _BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")

@@ -33,7 +33,7 @@ _BELONGS_TO = {
     "size_bytes": EventType.RECEIVED,
     "spam": EventType.RECEIVED,
 }
-# What names a message; a received mail is none of those we know.
+# What names a message; a mail that was received is not one of ours.
 _OF_A_MESSAGE = ("message_id", "provider", "provider_message_id")
 
 

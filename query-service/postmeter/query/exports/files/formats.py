@@ -12,9 +12,8 @@ from typing import Protocol
 
 from postmeter.query.exports.files import parquet_file
 from postmeter.query.exports.files.columns import Row, Table
-from postmeter.query.exports.files.csv_file import CsvFile
-from postmeter.query.exports.files.json_file import JsonFile
 from postmeter.query.exports.files.parquet_file import ParquetFile
+from postmeter.query.exports.files.text_files import CsvFile, JsonFile
 from postmeter.query.exports.files.xlsx_file import XlsxFile
 
 

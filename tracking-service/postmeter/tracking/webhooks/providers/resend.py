@@ -102,7 +102,7 @@ def _read(body: bytes) -> list[Reading]:
     kind, tags, visit = _kind(name, data), _tags(data), data.object("click") or data.object("open")
     headers = data.objects("headers")
     ours = next((header.text("value") for header in headers if header.word("name") == ID_HEADER), "")
-    # Mail that came in (email.received) is none of those that were sent.
+    # Mail that came in (email.received) is not mail that was sent.
     outbound = name.startswith("email.") and name != "email.received"
     to = data.texts("to")
     return [
