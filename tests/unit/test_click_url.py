@@ -96,6 +96,14 @@ def test_of_too_much_as_many_whole_parameters_are_passed_on_as_fit(sizes: list[i
     assert all(len(parameter) >= room for parameter in parameters if parameter not in passed)
 
 
+def test_what_is_appended_fits_to_the_byte() -> None:
+    url, half = "https://a.example/", click_url.APPENDED_BYTES // 2 - 1
+    for more, passed in ((0, 2), (1, 1)):
+        query = f"url={quote(url, safe='')}&{'a' * half}&{'b' * (half + more)}".encode()
+        location = click_url.follow(KEYS, token_of(url), query)[-1]
+        assert len(urlsplit(location).query.split("&")) == passed
+
+
 @pytest.mark.parametrize(
     ("query", "status", "reason"),
     [

@@ -19,5 +19,11 @@ def test_what_is_not_named_keeps_its_default(text: str, changes: dict[Limit, int
     assert parse(text) == {kind: rate for kind, rate in {**DEFAULTS, **changes}.items() if rate is not None}
 
 
+@pytest.mark.parametrize("text", ["read=0", "read=1000001", "read=-1", "read=x", "read", "reads=1", "read=1,read=2"])
+def test_what_could_mean_two_things_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="read"):
+        parse(text)
+
+
 def test_every_class_has_a_default() -> None:
     assert set(parse("")) == set(Limit)

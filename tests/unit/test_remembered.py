@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
 from structlog.testing import capture_logs
 
-from postmeter.gateway.keys.remembered import FRESH_SECONDS, RETRY_SECONDS, Remembered
+from postmeter.gateway.keys.remembered import FRESH_SECONDS, GRACE_SECONDS, RETRY_SECONDS, Remembered
+from postmeter.shared.errors import Unavailable
 
 
 async def test_one_asks_a_hanging_postgres_and_the_others_are_served_meanwhile() -> None:
@@ -34,4 +36,7 @@ async def test_one_asks_a_hanging_postgres_and_the_others_are_served_meanwhile()
         assert await trying == "key"
         now += RETRY_SECONDS + 1
         assert await known.find("another") == "another"
+        now += GRACE_SECONDS
+        with pytest.raises(Unavailable):
+            await known.find("key")
     assert [line["event"] for line in lines] == ["Keys cannot be looked up: Postgres does not answer"]

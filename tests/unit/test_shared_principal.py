@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from postmeter.shared.apis.table import ENDPOINTS
 from postmeter.shared.auth import principal, sealed
-from postmeter.shared.auth.principal import Principal
+from postmeter.shared.auth.principal import Principal, authorize
 from postmeter.shared.auth.sealed import LIFETIME, TOLERANCE, Seals
 from postmeter.shared.auth.secret import Secret
 from postmeter.shared.errors import RequestError
@@ -95,6 +97,7 @@ def test_a_write_is_taken_once_and_a_read_again() -> None:
     for _ in range(2):
         assert opened(read, "GET", "/v1/campaigns", seals=seals) == WHO
         assert opened(other := header(), seals=seals, repeatable=True) == opened(other, seals=seals, repeatable=True)
+    assert refused(write, seals=seals), "after others, too"
 
 
 def test_what_was_spent_is_forgotten_when_it_is_worth_nothing() -> None:
@@ -107,6 +110,31 @@ def test_what_was_spent_is_forgotten_when_it_is_worth_nothing() -> None:
         patch.setattr(time, "time", lambda: now)
         opened(header(), seals=seals)
     assert len(seals._spent) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "domains", "confined_to"),
+    [
+        ("admin", None, None),
+        ("member", ["B.example", "a.example", "b.example"], ("a.example", "b.example")),
+        ("domain_admin", ["a.example"], ("a.example",)),
+        ("domain_admin", None, ()),
+        ("domain_admin", [], ()),
+    ],
+)
+def test_who_is_confined_sees_his_domains_and_without_any_nothing(
+    role: str, domains: list[str] | None, confined_to: tuple[str, ...] | None
+) -> None:
+    assert structs.replace(WHO, role=role, domains=domains).confined_to == confined_to
+
+
+def test_a_scope_alone_is_not_enough_where_a_row_names_roles() -> None:
+    endpoint = next(one for one in ENDPOINTS if one.roles and one.scope == "track")
+    authorize(endpoint, structs.replace(WHO, role=endpoint.roles[0]))
+    for who in (structs.replace(WHO, role="domain_admin"), structs.replace(WHO, role=endpoint.roles[0], scopes=[])):
+        with pytest.raises(RequestError) as caught:
+            authorize(endpoint, who)
+        assert caught.value.status == 403
 
 
 def test_a_header_of_another_kind_is_refused() -> None:

@@ -58,6 +58,14 @@ def test_the_layout_is_as_documented() -> None:
     assert RING.sign_click(77, MESSAGE, "https://a.example/") == expected
 
 
+def test_base64_of_another_alphabet_is_refused() -> None:
+    token = next(one for n in range(1000) if {"-", "_"} <= set(one := RING.sign_open(n, MESSAGE)))
+    assert RING.verify(token.encode(), OPEN)
+    for ours, other in ("-+", "_/"):
+        with pytest.raises(TokenRejected, match="malformed"):
+            RING.verify(token.replace(ours, other).encode(), OPEN)
+
+
 @given(TOKENS, st.integers(0, TOKEN_CHARS - 1), st.sampled_from([chr(code) for code in range(33, 127)]))
 def test_any_other_character_anywhere_is_refused(token: str, position: int, character: str) -> None:
     """Every bit counts: no two texts are the same token."""

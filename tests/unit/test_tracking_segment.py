@@ -1,5 +1,6 @@
 """The spool's files: whatever is torn, damaged or left from an earlier use, intact batches are read, and only those."""
 
+import os
 import struct
 import tempfile
 import zlib
@@ -7,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ uses = st.lists(st.lists(batches, max_size=8), min_size=1, max_size=4)
 
 
 @given(uses, st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+@example([[Spooled(0, b"", b""), Spooled(1, b"", b"")]], 0.2, 1)  # a frame's length: what it says leads nowhere
 def test_a_byte_that_changes_costs_at_most_its_own_frame_and_old_ones_are_never_read(
     rounds: list[list[Spooled]], where: float, change: int
 ) -> None:
@@ -75,6 +78,32 @@ def test_a_torn_last_frame_over_an_earlier_use_is_not_read(rounds: list[list[Spo
             assert [one for one in segment.read(used.path) if one.batch_id != b"torn"] == written
             before = used.path.read_bytes()
             reserve.give_back(used.path)
+
+
+def test_a_disk_that_takes_a_few_bytes_at_a_time_has_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Spooled(3, b"a-1", b"one"), Spooled(0, b"a-2", b"two")]
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda to, data, at: write(to, data[:7], at))
+    made = Segment.create(tmp_path / segment.new_name(1), 1 << 20)
+    for one in found:
+        made.append([one])
+    made.close()
+    assert list(segment.read(made.path)) == found
+
+
+def test_what_could_not_be_synced_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: int) -> None:
+        raise OSError("a full disk")
+
+    made = Segment.create(tmp_path / segment.new_name(1), 1 << 20)
+    made.append([Spooled(3, b"a-1", b"one")])
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(OSError, match="a full disk"):
+        made.append([Spooled(0, b"a-2", b"two")])
+    made.close()
+    assert [one.batch_id for one in segment.read(made.path)] == [b"a-1"]
 
 
 def test_segments_of_the_version_before_are_read(tmp_path: Path) -> None:

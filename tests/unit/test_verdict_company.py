@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmeter.aggregator.verdicts.company import RANK, Click, changed, is_evidence, judged, reach
+from postmeter.aggregator.verdicts.company import RANK, Click, changed, is_evidence, judged, may_decide, reach
 from postmeter.shared.storage.thresholds import Thresholds
 from tests.aggregation import SECOND
 from tests.company import Seen, company
@@ -42,7 +42,9 @@ def plainly(some: list[Click], of: int, delivered: int | None, said: Thresholds)
 @given(some=st.lists(clicks), of=links, delivered=deliveries, said=thresholds)
 def test_it_is_what_a_plain_judge_says(some: list[Click], of: int, delivered: int | None, said: Thresholds) -> None:
     some.sort(key=lambda click: click.at)
-    assert judged(some, of, delivered, said) == plainly(some, of, delivered, said)
+    reasons = judged(some, of, delivered, said)
+    assert reasons == plainly(some, of, delivered, said)
+    assert may_decide(some, of, said) or set(reasons) <= {None, "early"}
 
 
 @given(some=st.lists(clicks), more=clicks, of=links, said=thresholds)
@@ -87,6 +89,7 @@ def test_who_sees_a_part_only_changes_nothing_that_the_whole_would_not(
         ("a0 b9 c20 d100", 4, DEFAULTS, "llll"),
         ("a0 b9 c20 d101", 4, DEFAULTS, "----"),
         ("a0 b9 c20", 3, DEFAULTS, "---"),
+        ("a0 b9 c20", 3, OFF._replace(all_links=3, scan_seconds=2), "lll"),
         ("a0 b9 c20 d100", 5, DEFAULTS, "----"),
         ("a0 b1 c2 d90 a300", 4, DEFAULTS._replace(burst_links=3), "bbbl-"),
         ("a0 b1 c2 d3", 0, DEFAULTS._replace(burst_links=0), "----"),
@@ -98,6 +101,20 @@ def test_examples(some: str, of: int, said: Thresholds, reasons: str) -> None:
     """Links are letters, times tenths of a second; - a person, b a burst, l all links."""
     found = [Click(int(one[1:]) * SECOND // 10, one[0], "x", None) for one in some.split()]
     assert judged(found, of, None, said) == [{"-": None, "b": "burst", "l": "all_links"}[one] for one in reasons]
+    assert may_decide(found, of, said) or set(reasons) == {"-"}
+
+
+def test_near_is_to_the_microsecond() -> None:
+    times = (10 * SECOND - 1, 10 * SECOND, 20 * SECOND, 30 * SECOND, 30 * SECOND + 1)
+    found = [Click(at, "a", "x", "head" if at == 20 * SECOND else None) for at in times]
+    assert judged(found, 1, None, OFF._replace(scan_seconds=10)) == [None, "near_head", "head", "near_head", None]
+    early = [Click(10 * SECOND + after, "a", "x", None) for after in (-1, 0, 2 * SECOND, 2 * SECOND + 1)]
+    assert judged(early, 1, 10 * SECOND, OFF._replace(early_seconds=2)) == [None, "early", "early", None]
+
+
+def test_only_what_the_delivery_said_is_taken_back() -> None:
+    early, burst = (Click(0, "a", "x", reason) for reason in ("early", "burst"))
+    assert list(changed([early, burst], [None, None])) == [(early, None)]
 
 
 def test_thousands_of_clicks_on_one_link_are_not_a_person() -> None:
@@ -117,3 +134,4 @@ def test_without_rules_there_is_nothing_to_look_at() -> None:
     assert reach(OFF._replace(burst_milliseconds=1000)) == 0
     assert reach(DEFAULTS._replace(scan_seconds=0)) == 1_000_000
     assert reach(DEFAULTS) == 10 * SECOND
+    assert reach(OFF._replace(burst_milliseconds=1000, burst_links=4)) == SECOND
