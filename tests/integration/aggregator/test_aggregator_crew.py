@@ -55,6 +55,22 @@ async def counting(at: Bench) -> AsyncIterator[tuple[Crew, list[Worker]]]:
     await pool.close()
 
 
+async def test_shards_are_shared_out_evenly_and_taken_over_from_the_dead(at: Bench) -> None:
+    pool = await postgres.connect(at.settings, "test", 10, moments.prepare, moments.PLANS)
+    a, b, c = (Leases(pool, owner, 600.0, AggregatorMetrics(CollectorRegistry())) for owner in "abc")
+    await a.enlist(5)
+    for one in (a, b):
+        await one.renew()
+    assert [await one.share() for one in (a, b, c)] == [3, 2, 0]
+    assert [lease.epoch for lease in await a.acquire(3)] == [1] * 3
+    assert [len(await one.acquire(5)) for one in (b, a, b)] == [2, 0, 0]
+    await pool.execute("UPDATE shard SET lease_until = $1 WHERE owner = 'a'", 0)
+    assert await a.acquire(5) == []
+    assert [lease.epoch for lease in await b.acquire(5)] == [2] * 3
+    assert await a.renew() == {}
+    await pool.close()
+
+
 async def append_at_once(at: Bench, number: int) -> None:
     """So many hits, each in an entry of its own, of which nobody reads only a part."""
     async with at.client.pipeline() as together:

@@ -112,7 +112,7 @@ async def test_keys_of_workspaces_do_not_meet(at: Bench) -> None:
     for workspace in (1, 2):
         one = event(EventType.SENT, 1, workspace=workspace, key=b"k" * 16)
         await at.streams.append(0, registration(1, workspace=workspace), one)
-    await count(at)
+        await count(at)
     assert await at.total() == {"sent": 2}
 
 

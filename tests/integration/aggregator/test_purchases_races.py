@@ -287,8 +287,9 @@ async def test_an_overdue_purchase_does_not_wait(at: Bench) -> None:
         )
         done = await attribute(side.connection, dimensions, horizon, [(1, "p")], set())
         assert done.to_none == 0
-        done = await attribute(side.connection, dimensions, horizon, [(1, "p")], {(1, "p")})
-        assert done.to_none == 1
+        for attributed_now in (1, 0):  # and once
+            done = await attribute(side.connection, dimensions, horizon, [(1, "p")], {(1, "p")})
+            assert done.to_none == attributed_now
 
 
 async def stored(at: Bench) -> bool:
